@@ -1,0 +1,96 @@
+//! What a store holds under a key.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+
+use crate::clock::Timestamp;
+use crate::key::CacheKey;
+use crate::position::Stamp;
+use crate::tag::TagSet;
+
+pub(crate) mod codec;
+
+/// An entry: a response, or the list of fields that select among variants.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Entry {
+    Response(Box<StoredResponse>),
+    Variants(VariantIndex),
+}
+
+/// Stands under a URI's own key when its responses vary: which request fields nominate the variant
+/// (RFC 9111 §4.1). The variants stand under keys of their own. It is a hint for finding them;
+/// nothing is decided by it, so it needs no stamp.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VariantIndex {
+    /// The URI's key.
+    pub(crate) key: CacheKey,
+    /// Lower-case field names, sorted, without repeats.
+    pub(crate) fields: Vec<http::HeaderName>,
+}
+
+/// A stored response. Its stamp, tags and path decide whether it may still be used (PROTOCOL 3).
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct StoredResponse {
+    pub(crate) stamp: Stamp,
+    /// The whole key, variant part included; compared on every hit.
+    pub(crate) key: CacheKey,
+    /// The URL path, for glob purges.
+    pub(crate) path: Box<str>,
+    pub(crate) tags: TagSet,
+    /// When the response was received (RFC 9111 §4.2.3 `response_time`).
+    pub(crate) received_at: Timestamp,
+    /// `corrected_initial_age` (RFC 9111 §4.2.3).
+    pub(crate) initial_age: Duration,
+    pub(crate) freshness: Freshness,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) trailers: Option<HeaderMap>,
+}
+
+/// How long a stored response may be used, decided when it was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Freshness {
+    /// The freshness lifetime (RFC 9111 §4.2.1), or the rule's TTL; at most the lifetime ceiling.
+    pub(crate) lifetime: Duration,
+    /// RFC 5861 §3, counted from the end of the lifetime; zero where stale is forbidden.
+    pub(crate) stale_while_revalidate: Duration,
+    /// RFC 5861 §4, likewise.
+    pub(crate) stale_if_error: Duration,
+    /// Never reused without successful validation (`no-cache`, RFC 9111 §5.2.2.4).
+    pub(crate) always_validate: bool,
+    /// The lifetime is the rule's rather than upstream's.
+    pub(crate) by_rule: bool,
+}
+
+impl StoredResponse {
+    /// `current_age` (RFC 9111 §4.2.3). A response from the future (clock skew between nodes) counts
+    /// as received now.
+    pub(crate) fn age(&self, now: Timestamp) -> Duration {
+        self.initial_age.saturating_add(now.since(self.received_at))
+    }
+
+    /// Freshness left, negative when stale; in milliseconds.
+    pub(crate) fn remaining_millis(&self, now: Timestamp) -> i128 {
+        let millis = |d: Duration| i128::try_from(d.as_millis()).unwrap_or(i128::MAX);
+        millis(self.freshness.lifetime) - millis(self.age(now))
+    }
+
+    /// Bytes that it takes, for weighing.
+    pub(crate) fn weight(&self) -> usize {
+        let fields = |map: &HeaderMap| -> usize {
+            map.iter()
+                .map(|(name, value)| name.as_str().len() + value.len() + 48)
+                .sum()
+        };
+        size_of::<Self>()
+            + self.key.as_bytes().len()
+            + self.path.len()
+            + self.tags.iter().len() * 8
+            + fields(&self.headers)
+            + self.trailers.as_ref().map_or(0, fields)
+            + self.body.len()
+    }
+}

@@ -1,0 +1,204 @@
+//! What can go wrong: [`Error`] at run time, [`ConfigError`] and [`Warning`] at build time.
+
+use std::fmt;
+
+/// A boxed error of any kind.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A failure of the store, the purge log or an event stream.
+///
+/// A request never sees one: to the engine every such failure is a miss. They reach the callers of
+/// the purger and the log.
+pub struct Error {
+    kind: ErrorKind,
+    message: Box<str>,
+    source: Option<BoxError>,
+}
+
+/// The kind of an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The server cannot be reached, or is not one that may be used (a replica, one still loading).
+    Unavailable,
+    /// The time budget of the operation is used up.
+    Timeout,
+    /// The breaker is open: the operation was not tried.
+    BreakerOpen,
+    /// The server refused the credentials or the command.
+    Denied,
+    /// An answer that the protocol does not allow.
+    Protocol,
+    /// The purge is in force in this process and waits to be appended; other nodes do not know it yet.
+    Pending,
+    /// A limit of this crate was exceeded (tag length, number of tags, glob length).
+    Limit,
+}
+
+impl Error {
+    /// An error of `kind` that says `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<Box<str>>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// The same error with what caused it.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What kind of failure this is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.kind)
+            .field("message", &self.message)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// A setting that cannot be used, found when the cache is built.
+///
+/// `{}` prints one line; `{:#}` adds the offending input with the place marked under it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    place: String,
+    message: String,
+    input: String,
+    at: Option<usize>,
+}
+
+impl ConfigError {
+    /// An error in `place` (such as ``rule `auction` route``) about `input`.
+    pub fn new(
+        place: impl Into<String>,
+        message: impl Into<String>,
+        input: impl Into<String>,
+    ) -> Self {
+        Self {
+            place: place.into(),
+            message: message.into(),
+            input: input.into(),
+            at: None,
+        }
+    }
+
+    /// The same error, marking the byte offset `at` of the input.
+    #[must_use]
+    pub const fn at(mut self, at: usize) -> Self {
+        self.at = Some(at);
+        self
+    }
+
+    /// The same error, with `outer` put before its place.
+    #[must_use]
+    pub fn within(mut self, outer: impl fmt::Display) -> Self {
+        self.place = if self.place.is_empty() {
+            outer.to_string()
+        } else {
+            format!("{outer}, {}", self.place)
+        };
+        self
+    }
+
+    /// The text that could not be used.
+    #[must_use]
+    pub fn input(&self) -> &str {
+        &self.input
+    }
+
+    /// The byte offset in [`input`](Self::input) where the trouble starts, if one place is to blame.
+    #[must_use]
+    pub const fn offset(&self) -> Option<usize> {
+        self.at
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.place.is_empty() {
+            write!(f, "{}: ", self.place)?;
+        }
+        write!(f, "{} in {:?}", self.message, self.input)?;
+        let Some(at) = self.at else { return Ok(()) };
+        let column = self.input.get(..at).map_or(at, |head| head.chars().count());
+        write!(f, " at column {}", column + 1)?;
+        if f.alternate() {
+            write!(f, "\n  {}\n  {}^", self.input, " ".repeat(column))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// A setting that works but is probably not what was meant; reported when the cache is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    place: String,
+    message: String,
+}
+
+impl Warning {
+    /// A warning about `place`.
+    pub fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            message: message.into(),
+        }
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn config_error_quotes_the_input_and_marks_the_place() {
+        let error = ConfigError::new("route", "unclosed `{`", "/a/{b").at(3);
+        let error = error.within("rule `x`");
+        assert_eq!(
+            error.to_string(),
+            "rule `x`, route: unclosed `{` in \"/a/{b\" at column 4"
+        );
+        assert!(format!("{error:#}").ends_with("\n  /a/{b\n     ^"));
+    }
+
+    #[test]
+    fn error_keeps_its_source() {
+        let error = Error::new(ErrorKind::Timeout, "read took longer than 25 ms")
+            .with_source(std::io::Error::other("x"));
+        assert!(std::error::Error::source(&error).is_some());
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+    }
+}

@@ -1,0 +1,150 @@
+//! The cache key: everything that selects a stored response, in an encoding that no two different
+//! requests share.
+//!
+//! A key is a list of parts, each written as its kind, its length and its bytes, so that no value can
+//! spell another part (SAFETY 10). A stored response carries its whole key, and a lookup compares
+//! it: the digest that names it in a store may collide, the key may not.
+
+use bytes::Bytes;
+use std::fmt;
+
+/// What a part of a key says. The numbers are part of the stored format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Part {
+    /// The method that the response answers (`GET` also for `HEAD`).
+    Method = 1,
+    Scheme = 2,
+    Host = 3,
+    Path = 4,
+    QueryName = 5,
+    QueryValue = 6,
+    /// A named request field (its name), then one [`Part::Line`] for each of its lines.
+    Header = 7,
+    Line = 8,
+    /// A named cookie (its name), then one [`Part::Line`] with its value.
+    Cookie = 9,
+    /// A field nominated by `Vary` (its name), then its normalised value as [`Part::Line`].
+    Vary = 10,
+    /// The whole query, unparsed.
+    Query = 11,
+    /// A part that is absent, where absence and emptiness differ.
+    Absent = 12,
+}
+
+/// The key of a stored response, or of the list of its variants.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct CacheKey(Bytes);
+
+/// A 128-bit name for a key, stable across processes and versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Digest([u8; 16]);
+
+impl CacheKey {
+    /// The key with exactly these encoded bytes, as an entry holds them.
+    pub(crate) const fn from_bytes(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    pub(crate) fn digest(&self) -> Digest {
+        let hash = blake3::hash(&self.0);
+        let mut short = [0; 16];
+        short.copy_from_slice(&hash.as_bytes()[..16]);
+        Digest(short)
+    }
+
+    /// The same key with more parts, as a variant has.
+    pub(crate) fn extend(&self) -> KeyBuilder {
+        KeyBuilder(self.0.to_vec())
+    }
+}
+
+impl fmt::Debug for CacheKey {
+    /// The key as text, its parts separated by `|`. It may hold what a client sent: for logs of
+    /// developers, not of production.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest: &[u8] = &self.0;
+        f.write_str("CacheKey(")?;
+        while let Some((kind, text, tail)) = next_part(rest) {
+            write!(f, "{kind}={}|", text.escape_ascii())?;
+            rest = tail;
+        }
+        f.write_str(")")
+    }
+}
+
+fn next_part(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (kind, rest) = bytes.split_first()?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((*kind, text, rest))
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Builds a [`CacheKey`] part by part.
+#[derive(Debug)]
+pub(crate) struct KeyBuilder(Vec<u8>);
+
+impl KeyBuilder {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(128))
+    }
+
+    pub(crate) fn part(&mut self, kind: Part, bytes: &[u8]) {
+        // A request's head is limited to far less than 4 GiB; a longer part would be cut here and
+        // then differ in its bytes, so the encoding stays injective for all that can occur.
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        self.0.push(kind as u8);
+        self.0.extend_from_slice(&length.to_le_bytes());
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(crate) fn finish(self) -> CacheKey {
+        CacheKey(self.0.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn key(parts: &[(bool, Vec<u8>)]) -> CacheKey {
+        let mut builder = KeyBuilder::new();
+        for (name, bytes) in parts {
+            let kind = if *name {
+                Part::QueryName
+            } else {
+                Part::QueryValue
+            };
+            builder.part(kind, bytes);
+        }
+        builder.finish()
+    }
+
+    proptest! {
+        #[test]
+        fn safety_10_two_lists_of_parts_share_a_key_only_if_equal(
+            a: Vec<(bool, Vec<u8>)>, b: Vec<(bool, Vec<u8>)>
+        ) {
+            prop_assert_eq!(key(&a) == key(&b), a == b);
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_spell_another_part() {
+        let honest = key(&[(true, b"a".to_vec()), (false, b"b".to_vec())]);
+        let mut spelled = b"a".to_vec();
+        spelled.extend_from_slice(&[Part::QueryValue as u8, 1, 0, 0, 0, b'b']);
+        assert_ne!(honest, key(&[(true, spelled)]));
+    }
+}

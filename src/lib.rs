@@ -1,0 +1,26 @@
+//! tower-tagcache
+
+mod clock;
+mod entry;
+mod error;
+mod key;
+mod log;
+mod observe;
+mod outcome;
+mod position;
+mod rules;
+mod semantics;
+mod store;
+mod tag;
+mod validity;
+
+mod coalesce;
+mod embedded;
+mod engine;
+mod invalidation;
+mod middleware;
+#[cfg(feature = "redis")]
+mod redis;
+
+pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
+pub use self::log::{Durability, Purged};

@@ -1,0 +1,3 @@
+//! (docs)
+#[derive(Debug)]
+pub(crate) struct Follower;

@@ -1,0 +1,87 @@
+//! The purge log: one append-only list of purge records that every node follows.
+//!
+//! Contract, for every implementation (the suite in `contract.rs` checks it):
+//!
+//! - A record's [`Position`] is its id. Within an epoch ordinals grow by one; a record, once read
+//!   at a position, is never another one there.
+//! - [`append`](Log::append) answers `Ok` only when the record is in the log of the epoch that the
+//!   position names. A repeated append is harmless.
+//! - A head is read after the call began, never remembered, from a log whose identity was checked
+//!   (PROTOCOL 6–9). If the log was lost, rolled back or replaced, its epoch differs from before.
+//! - Nothing is promised about silence: a reader that hears nothing learns nothing (PROTOCOL 14).
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::Error;
+use crate::position::Position;
+
+#[cfg(test)]
+pub(crate) mod contract;
+mod follower;
+mod purges;
+mod record;
+mod view;
+
+pub(crate) use self::follower::Follower;
+pub(crate) use self::purges::Purges;
+pub use self::purges::{Durability, Purged};
+pub(crate) use self::record::{PurgeKind, PurgeRecord};
+pub(crate) use self::view::{Judgement, View, Views};
+
+/// The head of the log, as one read saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// The last record's position.
+    pub(crate) position: Position,
+    /// Replicas that the server has: with any, strict lookups need the lease too (PROTOCOL 22).
+    pub(crate) replicas: u32,
+}
+
+/// A record that was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub(crate) position: Position,
+    /// Replicas that acknowledged it.
+    pub(crate) replicas: u32,
+}
+
+/// A record read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    pub(crate) position: Position,
+    pub(crate) record: PurgeRecord,
+}
+
+/// The end of the log, without a hole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) head: Head,
+    /// Ascending, contiguous, of the head's epoch, ending at the head. May be cut at the front.
+    pub(crate) records: Vec<Numbered>,
+}
+
+/// One append-only purge log, shared by nodes or private to the process.
+pub(crate) trait Log: Debug + Send + Sync + 'static {
+    /// Appends `record`.
+    ///
+    /// # Errors
+    /// Not known to be in the log, or not as durable as asked: repeat it until it is (PROTOCOL 23).
+    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>>;
+
+    /// A heartbeat: checks the log's identity afresh, opens an epoch if it must, and reads the head.
+    fn head(&self) -> BoxFuture<'_, Result<Head, Error>>;
+
+    /// The last records, at most `limit`.
+    fn tail(&self, limit: usize) -> BoxFuture<'_, Result<Tail, Error>>;
+
+    /// Records behind `after`, in the order of the log, at most a few thousand; waits up to `wait`
+    /// for the first. Empty when none came. They may be of another epoch, and there may be a hole.
+    fn read_after(
+        &self,
+        after: Position,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>>;
+}

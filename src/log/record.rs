@@ -1,0 +1,165 @@
+//! One record of the purge log, and its fields.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::tag::Target;
+
+/// What a record does to the responses that its targets name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum PurgeKind {
+    /// Opens an epoch; names nothing.
+    Open,
+    /// Makes them unusable.
+    Hard,
+    /// Makes them usable only as stale.
+    Soft,
+}
+
+/// One record of the purge log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PurgeRecord {
+    pub(crate) kind: PurgeKind,
+    pub(crate) targets: Vec<Target>,
+    /// For so long after it is applied, responses with these targets are served but not stored
+    /// (PROTOCOL 32).
+    pub(crate) settle: Duration,
+    /// When it was written, for trimming by age.
+    pub(crate) at: Timestamp,
+}
+
+/// The version of the fields that this crate writes. A reader that meets another purges everything.
+const VERSION: &[u8] = b"1";
+
+impl PurgeRecord {
+    pub(crate) const fn open(at: Timestamp) -> Self {
+        Self {
+            kind: PurgeKind::Open,
+            targets: Vec::new(),
+            settle: Duration::ZERO,
+            at,
+        }
+    }
+
+    /// A purge of everything: what a record that cannot be understood is taken for.
+    pub(crate) fn everything(at: Timestamp) -> Self {
+        Self {
+            kind: PurgeKind::Hard,
+            targets: vec![Target::All],
+            settle: Duration::ZERO,
+            at,
+        }
+    }
+
+    /// The record as field-value pairs of a stream entry, readable by people.
+    pub(crate) fn to_fields(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let kind = match self.kind {
+            PurgeKind::Open => "open",
+            PurgeKind::Hard => "hard",
+            PurgeKind::Soft => "soft",
+        };
+        let targets: Vec<String> = self.targets.iter().map(ToString::to_string).collect();
+        let mut fields = vec![
+            ("v", VERSION.to_vec()),
+            ("kind", kind.into()),
+            ("at", self.at.as_millis().to_string().into_bytes()),
+        ];
+        if !targets.is_empty() {
+            // Targets hold no control characters, so a newline separates them.
+            fields.push(("targets", targets.join("\n").into_bytes()));
+        }
+        if !self.settle.is_zero() {
+            let settle = self.settle.as_millis().to_string();
+            fields.push(("settle", settle.into_bytes()));
+        }
+        fields
+    }
+
+    /// Reads what [`to_fields`](Self::to_fields) wrote; unknown fields are skipped. Anything else (a
+    /// newer version, an unknown kind or target) is a purge of everything.
+    pub(crate) fn from_fields<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
+        Self::parse(fields).unwrap_or_else(|| Self::everything(Timestamp::default()))
+    }
+
+    fn parse<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Option<Self> {
+        let mut record = Self::open(Timestamp::default());
+        let (mut version, mut kind) = (None, None);
+        for (name, value) in fields {
+            let text = std::str::from_utf8(value);
+            match name {
+                b"v" => version = Some(value),
+                b"kind" => kind = Some(value),
+                b"at" => record.at = Timestamp::from_millis(text.ok()?.parse().ok()?),
+                b"settle" => record.settle = Duration::from_millis(text.ok()?.parse().ok()?),
+                b"targets" => {
+                    record.targets = text
+                        .ok()?
+                        .split('\n')
+                        .map(Target::parse)
+                        .collect::<Option<_>>()?;
+                }
+                _ => {}
+            }
+        }
+        record.kind = match kind? {
+            b"open" => PurgeKind::Open,
+            b"hard" => PurgeKind::Hard,
+            b"soft" => PurgeKind::Soft,
+            _ => return None,
+        };
+        (version? == VERSION).then_some(record)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tag::Tag;
+
+    fn read(fields: &[(&'static str, Vec<u8>)]) -> PurgeRecord {
+        PurgeRecord::from_fields(fields.iter().map(|(n, v)| (n.as_bytes(), v.as_slice())))
+    }
+
+    #[test]
+    fn record_reads_back_what_it_wrote() {
+        let record = PurgeRecord {
+            kind: PurgeKind::Soft,
+            targets: vec![
+                Target::Tag(Tag::new("a:b").unwrap()),
+                Target::Glob("/x/*".into()),
+            ],
+            settle: Duration::from_millis(1500),
+            at: Timestamp::from_millis(7),
+        };
+        assert_eq!(read(&record.to_fields()), record);
+    }
+
+    #[test]
+    fn what_is_not_understood_purges_everything() {
+        let good = PurgeRecord::everything(Timestamp::from_millis(1)).to_fields();
+        let change = |name: &'static str, value: &str| {
+            let mut fields = good.clone();
+            fields.retain(|(n, _)| *n != name);
+            fields.push((name, value.into()));
+            read(&fields)
+        };
+        for (name, value) in [
+            ("v", "2"),
+            ("kind", "gentle"),
+            ("targets", "z:a"),
+            ("settle", "soon"),
+        ] {
+            let record = change(name, value);
+            assert_eq!(record.targets, vec![Target::All], "{name}={value}");
+            assert_eq!(record.kind, PurgeKind::Hard, "{name}={value}");
+        }
+        assert_eq!(read(&[]).targets, vec![Target::All]);
+    }
+
+    #[test]
+    fn unknown_fields_of_the_same_version_are_skipped() {
+        let mut fields = PurgeRecord::open(Timestamp::from_millis(3)).to_fields();
+        fields.push(("described", b"x".to_vec()));
+        assert_eq!(read(&fields), PurgeRecord::open(Timestamp::from_millis(3)));
+    }
+}

@@ -1,0 +1,135 @@
+//! The one hook through which the cache tells what it does: requests, failures, changes of state.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use crate::error::Error;
+use crate::outcome::Outcome;
+use crate::position::Position;
+
+/// Something that happened. Borrowed and cheap: nothing is formatted unless an observer does.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Notice<'a> {
+    /// A request that a rule matched was answered.
+    Request {
+        /// The rule's name.
+        rule: &'a str,
+        /// How it was answered.
+        outcome: &'a Outcome,
+    },
+    /// A stored entry could not be read and counts as a miss.
+    EntryRejected {
+        /// What was wrong with it.
+        reason: &'static str,
+    },
+    /// The store or the log failed.
+    StoreFailed {
+        /// The operation.
+        operation: &'static str,
+        /// Why.
+        error: &'a Error,
+    },
+    /// The breaker opened.
+    BreakerOpened,
+    /// The breaker closed again.
+    BreakerClosed,
+    /// A purge was appended to the log.
+    Purged {
+        /// Its position.
+        position: Position,
+        /// How many targets it names.
+        targets: usize,
+    },
+    /// A purge could not be appended yet.
+    PurgePending {
+        /// How many wait.
+        waiting: usize,
+    },
+    /// This process joined an epoch of the purge log.
+    EpochJoined {
+        /// Where it joined.
+        position: Position,
+    },
+    /// Records of the purge log were missed; the floor was raised.
+    LogGap {
+        /// The new floor.
+        position: Position,
+    },
+    /// An event was read from a stream and its purges are in the log.
+    EventApplied {
+        /// The stream.
+        stream: &'a str,
+        /// The event's name, if it has one.
+        event: &'a str,
+        /// How many targets it purged.
+        targets: usize,
+    },
+    /// An event could not be understood and was put aside.
+    EventQuarantined {
+        /// The stream.
+        stream: &'a str,
+        /// The stream entry's id.
+        id: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// An event is understood but nothing is configured for it, or it names nothing to purge.
+    EventIgnored {
+        /// The stream.
+        stream: &'a str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Events of a stream may be missing: everything that it can touch was purged.
+    EventGap {
+        /// The stream.
+        stream: &'a str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// How far a follower was behind when it caught up.
+    FollowerLag {
+        /// The time it took.
+        lag: Duration,
+    },
+}
+
+/// Receives every [`Notice`]. Called on the request path: it must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// Something happened.
+    fn observe(&self, notice: &Notice<'_>);
+}
+
+impl Observer for () {
+    fn observe(&self, _: &Notice<'_>) {}
+}
+
+impl<F> Observer for F
+where
+    F: Fn(&Notice<'_>) + Send + Sync + 'static,
+{
+    fn observe(&self, notice: &Notice<'_>) {
+        self(notice);
+    }
+}
+
+/// A shared observer.
+#[derive(Clone)]
+pub(crate) struct SharedObserver(std::sync::Arc<dyn Observer>);
+
+impl SharedObserver {
+    pub(crate) fn new(observer: impl Observer) -> Self {
+        Self(std::sync::Arc::new(observer))
+    }
+
+    pub(crate) fn notify(&self, notice: &Notice<'_>) {
+        self.0.observe(notice);
+    }
+}
+
+impl Debug for SharedObserver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SharedObserver")
+    }
+}

@@ -1,0 +1,47 @@
+//! Where stored responses live.
+//!
+//! A store need not be right, only honest: it may lose anything at any time (P2), because validity
+//! is decided by the purge log's position that comes with each read. What it must never do is to
+//! hand out bytes under another key, or a head that was read before the lookup began.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use smallvec::SmallVec;
+
+use crate::entry::Entry;
+use crate::error::Error;
+use crate::key::CacheKey;
+use crate::log::Head;
+
+#[cfg(test)]
+pub(crate) mod contract;
+
+/// What a lookup saw.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// For each key asked for, in order: its entry. Anything unreadable is `None` and reported.
+    pub(crate) entries: SmallVec<[Option<Arc<Entry>>; 2]>,
+    /// The head of the purge log, read after the lookup began (PROTOCOL 19), on a verified
+    /// connection.
+    pub(crate) head: Head,
+}
+
+/// A store of responses, shared by nodes or private to the process.
+pub(crate) trait Store: Debug + Send + Sync + 'static {
+    /// Reads the entries of `keys` and the head of the purge log in one round trip.
+    ///
+    /// # Errors
+    /// Any failure to read the log's head. The engine takes it for a miss.
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>>;
+
+    /// Stores `entry` under `key` for `keep` at the longest.
+    fn put<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        entry: Arc<Entry>,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+}

@@ -1,0 +1,322 @@
+//! Tags, and everything else that a purge can name.
+//!
+//! A [`Tag`] is what operators write (`auction:0xabc…`). A [`Target`] is what a purge record names:
+//! a tag, or one of the implicit ones that each stored response carries (everything, its rule, its
+//! path, the family of each tag). A [`TagId`] is a target's stable 64-bit hash: stored responses
+//! and marks hold ids, so that judging a hit compares numbers. Two targets with one id purge each
+//! other's responses, which costs a miss and never truth.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind};
+
+/// The longest tag, in bytes.
+pub const MAX_TAG_BYTES: usize = 256;
+/// The most tags that one stored response may carry, the implicit ones not counted.
+pub const MAX_TAGS: usize = 64;
+
+/// A label to purge by, such as `auction:0xabc…`. What stands before the first colon is its family.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tag(Arc<str>);
+
+impl Tag {
+    /// The tag `text`, as it is: case and inner spaces count.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`] if it is empty, longer than [`MAX_TAG_BYTES`], or has a control character
+    /// or a space at either end.
+    pub fn new(text: &str) -> Result<Self, Error> {
+        let problem = if text.is_empty() {
+            "is empty"
+        } else if text.len() > MAX_TAG_BYTES {
+            "is longer than 256 bytes"
+        } else if text.chars().any(char::is_control) {
+            "has a control character"
+        } else if text.trim() != text {
+            "has a space at one end"
+        } else {
+            return Ok(Self(text.into()));
+        };
+        let shown: String = text.chars().take(64).collect();
+        Err(Error::new(
+            ErrorKind::Limit,
+            format!("tag {shown:?} {problem}"),
+        ))
+    }
+
+    /// The tag's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands before the first colon, if there is one.
+    #[must_use]
+    pub fn family(&self) -> Option<&str> {
+        self.0.split_once(':').map(|(family, _)| family)
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Tag {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The stable 64-bit hash of a [`Target`]. The same on every node and in every version of this
+/// crate that reads the same entry format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TagId(u64);
+
+impl TagId {
+    /// The id that each stored response carries, named by a purge of everything.
+    pub const ALL: Self = Self(0);
+
+    /// The id with the number `raw`, as an entry holds it.
+    #[must_use]
+    pub const fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+
+    /// The number, as an entry holds it.
+    #[must_use]
+    pub const fn as_raw(self) -> u64 {
+        self.0
+    }
+
+    /// The id of the tag `text`.
+    #[must_use]
+    pub fn tag(text: &str) -> Self {
+        Self::hash(b't', text)
+    }
+
+    /// The id of the family `name`.
+    #[must_use]
+    pub fn family(name: &str) -> Self {
+        Self::hash(b'f', name)
+    }
+
+    /// The id of the rule `name`.
+    #[must_use]
+    pub fn rule(name: &str) -> Self {
+        Self::hash(b'r', name)
+    }
+
+    /// The id of the exact URL path `path`.
+    #[must_use]
+    pub fn path(path: &str) -> Self {
+        Self::hash(b'p', path)
+    }
+
+    fn hash(scope: u8, name: &str) -> Self {
+        let seed = rapidhash::v3::RapidSecrets::seed_cpp(u64::from(scope));
+        let raw = rapidhash::v3::rapidhash_v3_seeded(name.as_bytes(), &seed);
+        // 0 is taken by ALL.
+        Self(raw.max(1))
+    }
+}
+
+/// What a purge names.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// Every stored response.
+    All,
+    /// The responses with this tag.
+    Tag(Tag),
+    /// The responses with a tag of this family.
+    Family(Arc<str>),
+    /// The responses stored under the rule of this name.
+    Rule(Arc<str>),
+    /// The responses of this exact URL path, all variants and queries.
+    Path(Arc<str>),
+    /// The responses whose URL path matches this pattern (see the purger).
+    Glob(Arc<str>),
+}
+
+impl Target {
+    /// Its id; none for a glob, which is matched against paths.
+    #[must_use]
+    pub fn id(&self) -> Option<TagId> {
+        match self {
+            Self::All => Some(TagId::ALL),
+            Self::Tag(tag) => Some(TagId::tag(tag.as_str())),
+            Self::Family(name) => Some(TagId::family(name)),
+            Self::Rule(name) => Some(TagId::rule(name)),
+            Self::Path(path) => Some(TagId::path(path)),
+            Self::Glob(_) => None,
+        }
+    }
+
+    /// Reads what [`Display`](fmt::Display) printed; `None` for anything else (a newer version's
+    /// target, which the reader then takes for everything).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::All);
+        }
+        let (scope, name) = text.split_once(':')?;
+        Some(match scope {
+            "t" => Self::Tag(Tag::new(name).ok()?),
+            "f" => Self::Family(name.into()),
+            "r" => Self::Rule(name.into()),
+            "p" => Self::Path(name.into()),
+            "g" => Self::Glob(name.into()),
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("*"),
+            Self::Tag(tag) => write!(f, "t:{tag}"),
+            Self::Family(name) => write!(f, "f:{name}"),
+            Self::Rule(name) => write!(f, "r:{name}"),
+            Self::Path(path) => write!(f, "p:{path}"),
+            Self::Glob(pattern) => write!(f, "g:{pattern}"),
+        }
+    }
+}
+
+/// The ids that a stored response carries, implicit ones included; sorted, without repeats.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TagSet {
+    ids: smallvec::SmallVec<[TagId; 8]>,
+    explicit: usize,
+}
+
+impl TagSet {
+    /// The implicit tags of a response of `rule` at `path`: everything, the rule, the path.
+    #[must_use]
+    pub fn implicit(rule: &str, path: &str) -> Self {
+        let mut set = Self::default();
+        set.insert(TagId::ALL);
+        set.insert(TagId::rule(rule));
+        set.insert(TagId::path(path));
+        set
+    }
+
+    /// The set with exactly `ids`, as an entry holds them.
+    pub fn from_ids(ids: impl IntoIterator<Item = TagId>) -> Self {
+        let mut set = Self::default();
+        for id in ids {
+            set.insert(id);
+        }
+        set
+    }
+
+    /// Adds an explicit tag and its family.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`] past [`MAX_TAGS`] distinct tags. The response is then not stored: with a
+    /// tag missing it could not be purged.
+    pub fn add(&mut self, tag: &Tag) -> Result<(), Error> {
+        let id = TagId::tag(tag.as_str());
+        if self.contains(id) {
+            return Ok(());
+        }
+        if self.explicit == MAX_TAGS {
+            return Err(Error::new(ErrorKind::Limit, "more than 64 tags"));
+        }
+        self.explicit += 1;
+        self.insert(id);
+        if let Some(family) = tag.family() {
+            self.insert(TagId::family(family));
+        }
+        Ok(())
+    }
+
+    /// Adds every id of `other`.
+    pub fn union(&mut self, other: &Self) {
+        for id in other.iter() {
+            self.insert(id);
+        }
+    }
+
+    /// Whether `id` is in the set.
+    #[must_use]
+    pub fn contains(&self, id: TagId) -> bool {
+        self.ids.binary_search(&id).is_ok()
+    }
+
+    /// The ids, in ascending order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = TagId> + '_ {
+        self.ids.iter().copied()
+    }
+
+    fn insert(&mut self, id: TagId) {
+        if let Err(place) = self.ids.binary_search(&id) {
+            self.ids.insert(place, id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_stable_across_versions() {
+        // Stored responses hold these numbers: a change here needs a new entry version.
+        assert_eq!(
+            TagId::tag("auction:0x1").as_raw(),
+            TagId::hash(b't', "auction:0x1").as_raw()
+        );
+        assert_ne!(TagId::tag("x"), TagId::family("x"));
+        assert_ne!(TagId::rule("x"), TagId::path("x"));
+    }
+
+    #[test]
+    fn target_reads_back_what_it_prints() -> Result<(), Error> {
+        for target in [
+            Target::All,
+            Target::Tag(Tag::new("auction:0x1")?),
+            Target::Family("auction".into()),
+            Target::Rule("list".into()),
+            Target::Path("/a:b".into()),
+            Target::Glob("/a/**".into()),
+        ] {
+            assert_eq!(Target::parse(&target.to_string()), Some(target));
+        }
+        assert_eq!(Target::parse("z:new kind"), None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_response_carries_its_tags_families_rule_path_and_everything() -> Result<(), Error> {
+        let mut set = TagSet::implicit("r", "/p");
+        set.add(&Tag::new("auction:1")?)?;
+        set.add(&Tag::new("auctions")?)?;
+        for id in [
+            TagId::ALL,
+            TagId::rule("r"),
+            TagId::path("/p"),
+            TagId::tag("auction:1"),
+            TagId::family("auction"),
+            TagId::tag("auctions"),
+        ] {
+            assert!(set.contains(id));
+        }
+        assert_eq!(set.iter().len(), 6);
+        Ok(())
+    }
+
+    #[test]
+    fn the_65th_tag_is_refused() -> Result<(), Error> {
+        let mut set = TagSet::default();
+        for n in 0..MAX_TAGS {
+            set.add(&Tag::new(&format!("t:{n}"))?)?;
+        }
+        let refused = set.add(&Tag::new("t:one-more")?);
+        assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::Limit));
+        Ok(())
+    }
+}
