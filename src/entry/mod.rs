@@ -63,6 +63,8 @@ pub(crate) struct Freshness {
     pub(crate) always_validate: bool,
     /// The lifetime is the rule's rather than upstream's.
     pub(crate) by_rule: bool,
+    /// Upstream or rule permits it to answer requests with `Authorization` (RFC 9111 §3.5).
+    pub(crate) authorized: bool,
 }
 
 impl StoredResponse {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::position::Position;
 
@@ -84,4 +85,8 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
         after: Position,
         wait: Duration,
     ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>>;
+
+    /// Drops records written before `older_than` and all but the newest `most`, approximately and
+    /// never the last one. What is dropped raises the floor of whoever had not read it.
+    fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>>;
 }
