@@ -1,5 +1,6 @@
 //! tower-tagcache
 
+mod backoff;
 mod clock;
 mod entry;
 mod error;
@@ -13,6 +14,7 @@ mod semantics;
 mod store;
 mod tag;
 mod validity;
+mod weaken;
 
 mod coalesce;
 mod embedded;

@@ -186,6 +186,17 @@ impl fmt::Display for Target {
     }
 }
 
+/// What a purge does to the responses that its targets name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum PurgeKind {
+    /// Opens an epoch of the log; names nothing.
+    Open,
+    /// Makes them unusable.
+    Hard,
+    /// Makes them usable only as stale.
+    Soft,
+}
+
 /// The ids that a stored response carries, implicit ones included; sorted, without repeats.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TagSet {

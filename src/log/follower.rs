@@ -1,3 +1,271 @@
-//! (docs)
+//! From the log to the view: in the background, and on behalf of a lookup that found the log ahead.
+//!
+//! The background task only makes lookups faster, keeps the lease, and appends what waits. Without it
+//! every strict lookup reads the records that it misses by itself.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use crate::backoff::Backoff;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::log::{Applied, Head, Log, Purges, View, Views};
+use crate::observe::{Notice, SharedObserver};
+use crate::outcome::Detail;
+use crate::position::Position;
+use crate::weaken::{Rule, weakened};
+
+/// Records that a lookup reads to join an epoch; the background task reads as many as there are marks.
+const TAIL_ON_REQUEST: usize = 1_000;
+/// How long one read of the background task waits for a record.
+const BLOCK: Duration = Duration::from_secs(1);
+/// How often old records are trimmed.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
+
+/// How long the log keeps records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retention {
+    /// The longest that a stored response may be used, stale windows included.
+    pub(crate) age: Duration,
+    /// The most records.
+    pub(crate) records: usize,
+}
+
+/// Moves the view along the log. Shared by the engine (lookups) and the companion (background).
 #[derive(Debug)]
-pub(crate) struct Follower;
+pub(crate) struct Follower {
+    log: Arc<dyn Log>,
+    views: Arc<Views>,
+    clock: Arc<dyn Clock>,
+    observer: SharedObserver,
+    purges: Arc<Purges>,
+    /// How long a lookup waits for the view to reach the head that it saw.
+    budget: Duration,
+    retention: Retention,
+    /// Held while reading on behalf of a lookup, so that a burst of them reads once.
+    step: Mutex<()>,
+}
+
+impl Follower {
+    pub(crate) fn new(
+        purges: Arc<Purges>,
+        log: Arc<dyn Log>,
+        views: Arc<Views>,
+        clock: Arc<dyn Clock>,
+        observer: SharedObserver,
+        budget: Duration,
+        retention: Retention,
+    ) -> Self {
+        Self {
+            log,
+            views,
+            clock,
+            observer,
+            purges,
+            budget,
+            retention,
+            step: Mutex::new(()),
+        }
+    }
+
+    /// A view that has reached `head`, which was read after the request arrived (PROTOCOL 19).
+    ///
+    /// # Errors
+    /// Why there is none within the budget; the request is then a miss.
+    pub(crate) async fn reach(&self, head: Head) -> Result<Arc<View>, Detail> {
+        if let Some(view) = self.reached(head.position) {
+            return Ok(view);
+        }
+        match timeout(self.budget, self.read_up_to(head.position)).await {
+            Ok(reached) => reached,
+            Err(_) => Err(Detail::Behind),
+        }
+    }
+
+    fn reached(&self, head: Position) -> Option<Arc<View>> {
+        let view = self.views.current()?;
+        let epoch_agrees = view.position().epoch == head.epoch || weakened(Rule::HeadEpoch);
+        let caught_up = view.position().ordinal >= head.ordinal || weakened(Rule::WaitHead);
+        (epoch_agrees && caught_up).then_some(view)
+    }
+
+    async fn read_up_to(&self, head: Position) -> Result<Arc<View>, Detail> {
+        let _step = self.step.lock().await;
+        loop {
+            if let Some(view) = self.reached(head) {
+                return Ok(view);
+            }
+            let of_epoch = self
+                .views
+                .current()
+                .filter(|view| view.position().epoch == head.epoch);
+            let Some(view) = of_epoch else {
+                let view = self
+                    .join(TAIL_ON_REQUEST)
+                    .await
+                    .map_err(|_| Detail::Behind)?;
+                if view.position().epoch != head.epoch {
+                    return Err(Detail::OtherEpoch);
+                }
+                continue;
+            };
+            self.read_once(&view, head)
+                .await
+                .map_err(|_| Detail::Behind)?;
+        }
+    }
+
+    /// Reads what stands behind `view`, without waiting, as far as `head` at least.
+    async fn read_once(&self, view: &View, head: Position) -> Result<(), Error> {
+        let records = self.log.read_after(view.position(), Duration::ZERO).await?;
+        let other_epoch = self.views.apply(view, &records) == Applied::OtherEpoch;
+        if records.is_empty() || other_epoch {
+            // A head that reading cannot reach (PROTOCOL 11 [gap]).
+            self.views.skip_to(view, head.ordinal);
+        }
+        Ok(())
+    }
+
+    /// Joins the log's epoch, if this process is not in it already.
+    async fn join(&self, limit: usize) -> Result<Arc<View>, Error> {
+        let tail = self.log.tail(limit).await?;
+        let (view, new) = self.views.join(&tail);
+        if new {
+            tracing::info!(position = %view.position(), floor = view.floor(), "joined the purge log");
+            self.observer.notify(&Notice::EpochJoined {
+                position: view.position(),
+            });
+            self.purges.repeat_recent();
+        }
+        Ok(view)
+    }
+
+    /// Follows until `shutdown` resolves.
+    pub(crate) async fn run(&self, shutdown: impl Future<Output = ()>) {
+        tokio::select! {
+            () = shutdown => {}
+            () = self.follow() => {}
+            () = self.keep_lease() => {}
+            () = self.append_waiting() => {}
+            () = self.trim() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let mut backoff = Backoff::new();
+        loop {
+            match self.follow_once().await {
+                Ok(()) => backoff.reset("the purge log is being followed again"),
+                Err(error) => {
+                    backoff
+                        .wait("the purge log cannot be followed", &error)
+                        .await
+                }
+            }
+        }
+    }
+
+    async fn follow_once(&self) -> Result<(), Error> {
+        let view = match self.views.current() {
+            Some(view) => view,
+            None => self.join(self.views.tail_limit()).await?,
+        };
+        let records = self.log.read_after(view.position(), BLOCK).await?;
+        match self.views.apply(&view, &records) {
+            Applied::All => {}
+            Applied::Gap(ordinal) => {
+                let position = Position {
+                    ordinal,
+                    ..view.position()
+                };
+                tracing::warn!(%position, "purges were trimmed before they were read: all older responses are dropped");
+                self.observer.notify(&Notice::LogGap { position });
+            }
+            Applied::OtherEpoch => {
+                self.join(self.views.tail_limit()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The heartbeat: identity and head of the log, and with them the lease (PROTOCOL 14, 21).
+    async fn keep_lease(&self) {
+        let every = self.views.lease() / 3;
+        let mut backoff = Backoff::new();
+        loop {
+            match timeout(self.views.lease(), self.beat(every)).await {
+                Ok(Ok(())) => backoff.reset("the purge log answers again"),
+                Ok(Err(error)) => {
+                    // A server that refuses may be cut off or demoted (PROTOCOL 22): the lease ends now.
+                    // One that is merely late lets it run out.
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::Unavailable | ErrorKind::Denied | ErrorKind::Protocol
+                    ) {
+                        self.views.end_lease();
+                    }
+                    backoff.note("the purge log does not answer", &error);
+                }
+                Err(_) => backoff.note(
+                    "the purge log does not answer",
+                    &Error::new(ErrorKind::Timeout, "no heartbeat within the lease"),
+                ),
+            }
+            sleep(every).await;
+        }
+    }
+
+    async fn beat(&self, patience: Duration) -> Result<(), Error> {
+        let sent = self.clock.monotonic();
+        let head = self.log.head().await?.position;
+        let mut view = self.views.current();
+        if view
+            .as_ref()
+            .is_none_or(|view| view.position().epoch != head.epoch)
+        {
+            view = Some(self.join(self.views.tail_limit()).await?);
+        }
+        let Some(view) = view else { return Ok(()) };
+        let _ = timeout(patience, self.wait_for(&view, head)).await;
+        if view.position().epoch == head.epoch && !view.position().reaches(head) {
+            self.read_once(&view, head).await?;
+        }
+        self.views.extend_lease(&view, sent, head);
+        Ok(())
+    }
+
+    /// Waits until the background read has brought `view` to `head`.
+    async fn wait_for(&self, view: &View, head: Position) {
+        let mut moved = self.views.watch();
+        while !view.position().reaches(head) && moved.changed().await.is_ok() {}
+    }
+
+    async fn append_waiting(&self) {
+        let mut backoff = Backoff::new();
+        loop {
+            while self.purges.any_waiting() {
+                match self.purges.append_waiting().await {
+                    Ok(()) => backoff.reset("the waiting purges are in the purge log"),
+                    Err(error) => backoff.wait("purges wait for the purge log", &error).await,
+                }
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn trim(&self) {
+        loop {
+            sleep(TRIM_EVERY).await;
+            let now = self.clock.now().as_millis();
+            let age = u64::try_from(self.retention.age.as_millis()).unwrap_or(u64::MAX);
+            let older_than = crate::clock::Timestamp::from_millis(now.saturating_sub(age));
+            if let Err(error) = self.log.trim(older_than, self.retention.records).await {
+                tracing::debug!(%error, "the purge log was not trimmed");
+            }
+        }
+    }
+}

@@ -18,19 +18,22 @@ use futures_util::future::BoxFuture;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::position::Position;
+pub(crate) use crate::tag::PurgeKind;
 
 #[cfg(test)]
 pub(crate) mod contract;
 mod follower;
+mod pending;
 mod purges;
 mod record;
+mod settling;
 mod view;
 
-pub(crate) use self::follower::Follower;
+pub(crate) use self::follower::{Follower, Retention};
 pub(crate) use self::purges::Purges;
 pub use self::purges::{Durability, Purged};
-pub(crate) use self::record::{PurgeKind, PurgeRecord};
-pub(crate) use self::view::{Judgement, View, Views};
+pub(crate) use self::record::PurgeRecord;
+pub(crate) use self::view::{Applied, View, Views};
 
 /// The head of the log, as one read saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,23 @@
 //! Purging: from a call to a record in the log.
 
-use crate::error::Error;
-use crate::log::PurgeKind;
-use crate::position::Position;
-use crate::tag::Target;
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::log::{Appended, Log, PurgeRecord, Views};
+use crate::observe::{Notice, SharedObserver};
+use crate::position::Position;
+use crate::tag::{PurgeKind, Target};
+use crate::weaken::{Rule, weakened};
+
+/// The most recent purges kept for repeating in a new epoch; past it, the oldest are covered by one
+/// purge of everything.
+const RECENT_LIMIT: usize = 10_000;
 
 /// A purge that is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,21 +40,166 @@ pub enum Durability {
 }
 
 /// Appends purges, keeps those that could not be appended, and repeats the recent ones in a new epoch.
-#[derive(Debug, Clone)]
-pub(crate) struct Purges {}
+#[derive(Debug)]
+pub(crate) struct Purges {
+    log: Arc<dyn Log>,
+    views: Arc<Views>,
+    clock: Arc<dyn Clock>,
+    observer: SharedObserver,
+    /// How long a call waits for the acknowledgement.
+    budget: Duration,
+    /// How long an acknowledged purge is repeated when an epoch opens (PROTOCOL 25).
+    repeat_for: Duration,
+    recent: Mutex<Recent>,
+}
+
+#[derive(Debug, Default)]
+struct Recent {
+    records: VecDeque<(Duration, PurgeRecord)>,
+    /// Until when forgotten ones would have had to be repeated.
+    forgotten_until: Duration,
+}
 
 impl Purges {
+    pub(crate) fn new(
+        log: Arc<dyn Log>,
+        views: Arc<Views>,
+        clock: Arc<dyn Clock>,
+        observer: SharedObserver,
+        budget: Duration,
+        repeat_for: Duration,
+    ) -> Self {
+        Self {
+            log,
+            views,
+            clock,
+            observer,
+            budget,
+            repeat_for,
+            recent: Mutex::default(),
+        }
+    }
+
     /// Purges `targets`: in force in this process at once, on every node once this returns `Ok`.
     ///
     /// # Errors
-    /// [`Pending`](crate::ErrorKind::Pending) if the log cannot be reached: the purge stays in
-    /// force here and is appended when the log is back.
+    /// [`ErrorKind::Pending`] if the log cannot be reached or did not acknowledge in time: the purge
+    /// stays in force here and is appended when the log is back.
+    ///
+    /// # Cancel safety
+    /// A purge whose future is dropped stays in force here and is appended by the companion.
     pub(crate) async fn purge(
         &self,
-        _kind: PurgeKind,
-        _targets: Vec<Target>,
-        _settle: Duration,
+        kind: PurgeKind,
+        targets: Vec<Target>,
+        settle: Duration,
     ) -> Result<Purged, Error> {
-        unimplemented!()
+        let record = PurgeRecord {
+            kind,
+            targets,
+            settle,
+            at: self.clock.now(),
+        };
+        let ticket = self.views.pending.begin(&record);
+        match timeout(self.budget, self.log.append(&record)).await {
+            Ok(Ok(appended)) => {
+                self.acknowledged(appended, record);
+                ticket.appended();
+                Ok(Purged {
+                    position: appended.position,
+                    durability: durability(appended),
+                })
+            }
+            Ok(Err(error)) => Err(self.pending(error)),
+            Err(_) => Err(self.pending(Error::new(
+                ErrorKind::Timeout,
+                "the purge log did not acknowledge in time",
+            ))),
+        }
+    }
+
+    fn pending(&self, cause: Error) -> Error {
+        let waiting = self.views.pending.waiting() + 1;
+        self.observer.notify(&Notice::PurgePending { waiting });
+        Error::new(
+            ErrorKind::Pending,
+            "the purge is in force in this process only and waits for the purge log",
+        )
+        .with_source(cause)
+    }
+
+    fn acknowledged(&self, appended: Appended, record: PurgeRecord) {
+        self.views.apply_own(appended.position, &record);
+        self.observer.notify(&Notice::Purged {
+            position: appended.position,
+            targets: record.targets.len(),
+        });
+        let now = self.clock.monotonic();
+        let mut recent = self.recent.lock();
+        recent.records.push_back((now, record));
+        while let Some((at, _)) = recent.records.front() {
+            let until = *at + self.repeat_for;
+            if until > now && recent.records.len() <= RECENT_LIMIT {
+                break;
+            }
+            recent.forgotten_until = recent.forgotten_until.max(until);
+            recent.records.pop_front();
+        }
+    }
+
+    /// Whether purges wait to be appended.
+    pub(crate) fn any_waiting(&self) -> bool {
+        self.views.pending.waiting() > 0
+    }
+
+    /// Appends the purges that wait, oldest first.
+    ///
+    /// # Errors
+    /// The log's, at the first that it does not take; the rest go on waiting.
+    pub(crate) async fn append_waiting(&self) -> Result<(), Error> {
+        while let Some((ticket, record)) = self.views.pending.first_waiting() {
+            let appended = timeout(self.budget, self.log.append(&record))
+                .await
+                .map_err(|_| {
+                    Error::new(
+                        ErrorKind::Timeout,
+                        "the purge log did not acknowledge in time",
+                    )
+                })??;
+            self.acknowledged(appended, record);
+            ticket.appended();
+        }
+        Ok(())
+    }
+
+    /// A new epoch was joined: what was acknowledged shortly before may be unknown to it, because a
+    /// cut-off server can acknowledge after another was promoted (PROTOCOL 25). Puts those purges in
+    /// force again; [`append_waiting`](Self::append_waiting) appends them.
+    pub(crate) fn repeat_recent(&self) {
+        if weakened(Rule::Ack) {
+            return;
+        }
+        let now = self.clock.monotonic();
+        let mut recent = self.recent.lock();
+        let forgotten = recent.forgotten_until > now;
+        for (at, record) in recent.records.drain(..) {
+            if at + self.repeat_for > now {
+                drop(self.views.pending.begin(&record));
+            }
+        }
+        if forgotten {
+            drop(
+                self.views
+                    .pending
+                    .begin(&PurgeRecord::everything(self.clock.now())),
+            );
+        }
+    }
+}
+
+const fn durability(appended: Appended) -> Durability {
+    match appended.replicas {
+        0 => Durability::Acknowledged,
+        replicas => Durability::Replicated(replicas),
     }
 }

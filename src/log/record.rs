@@ -3,18 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::tag::Target;
-
-/// What a record does to the responses that its targets name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum PurgeKind {
-    /// Opens an epoch; names nothing.
-    Open,
-    /// Makes them unusable.
-    Hard,
-    /// Makes them usable only as stale.
-    Soft,
-}
+use crate::tag::{PurgeKind, Target};
 
 /// One record of the purge log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,318 @@
-//! (docs)
+//! What this process knows of the purge log.
+//!
+//! A [`View`] belongs to one epoch and is never reused for another: a decision takes the `Arc` once
+//! and so cannot mix two epochs (PROTOCOL 4 [one_view]). [`Views`] holds the current one, and what
+//! outlives epochs: purges that wait to be appended, and tags that settle.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::log::pending::Pending;
+use crate::log::settling::Settling;
+use crate::log::{Numbered, PurgeRecord, Tail};
+use crate::outcome::Detail;
+use crate::position::{Epoch, Position, Stamp};
+use crate::validity::{Bounds, Memory, Subject, Verdict};
+use crate::weaken::{Rule, weakened};
+
+/// The purges of one epoch up to a position. Written by the follower and by whoever reads the log on
+/// a request's behalf; read by every lookup.
 #[derive(Debug)]
-pub(crate) struct View;
+pub(crate) struct View {
+    epoch: Epoch,
+    /// Every record up to here is in `memory`. Moved only under `memory`'s write lock, with release
+    /// order, so that whoever reads a position finds the marks that belong to it.
+    position: AtomicU64,
+    /// No purge newer than this is remembered: a stamp at or past it needs no look at `memory`.
+    newest: AtomicU64,
+    memory: RwLock<Memory>,
+    /// Monotonic milliseconds until which Redis is known to have been heard (PROTOCOL 21).
+    lease_until: AtomicU64,
+}
+
+/// What came of applying records to a view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Applied {
+    /// All of them.
+    All,
+    /// All, but some had been missed; the floor is now this ordinal.
+    Gap(u64),
+    /// They belong to another epoch: join it.
+    OtherEpoch,
+}
+
+impl View {
+    /// The view of a node that joins at the end of `tail` (PROTOCOL 10): it knows the purges that
+    /// the log still holds without a hole, and nothing older.
+    fn join(tail: &Tail, bounds: Bounds) -> Self {
+        let head = tail.head.position;
+        let floor = match tail.records.first().map(|first| first.position.ordinal) {
+            // The record that opened the epoch is held: nothing came before it.
+            Some(0) => 0,
+            Some(lowest) => lowest - 1,
+            None => head.ordinal,
+        };
+        let floor = if weakened(Rule::BootFloor) { 0 } else { floor };
+        let mut memory = Memory::new(bounds, floor);
+        for Numbered { position, record } in &tail.records {
+            memory.apply(position.ordinal, record.kind, &record.targets);
+        }
+        Self {
+            epoch: head.epoch,
+            position: AtomicU64::new(head.ordinal),
+            newest: AtomicU64::new(head.ordinal),
+            memory: RwLock::new(memory),
+            lease_until: AtomicU64::new(0),
+        }
+    }
+
+    /// Where this process is in the log.
+    pub(crate) fn position(&self) -> Position {
+        Position {
+            epoch: self.epoch,
+            ordinal: self.position.load(Ordering::Acquire),
+        }
+    }
+
+    /// The stamp for a response whose generation begins now (PROTOCOL 15).
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp::at(self.position())
+    }
+
+    /// Applies what was read, in order; records at or before the position are known already.
+    pub(crate) fn apply(&self, records: &[Numbered]) -> Applied {
+        let mut outcome = Applied::All;
+        let mut memory = self.memory.write();
+        for Numbered { position, record } in records {
+            if position.epoch != self.epoch {
+                return Applied::OtherEpoch;
+            }
+            let here = self.position.load(Ordering::Relaxed);
+            if position.ordinal <= here {
+                continue;
+            }
+            // PROTOCOL 11 [gap]: a hole means that purges were missed.
+            if position.ordinal != here + 1 && !weakened(Rule::Gap) {
+                memory.raise_floor(position.ordinal);
+                outcome = Applied::Gap(position.ordinal);
+            }
+            memory.apply(position.ordinal, record.kind, &record.targets);
+            self.newest.fetch_max(position.ordinal, Ordering::Release);
+            // PROTOCOL 12 [mark_first]: marks, then the position.
+            self.position.store(position.ordinal, Ordering::Release);
+        }
+        outcome
+    }
+
+    /// The records up to `head` cannot be read: everything stamped below it is invalid from now on.
+    pub(crate) fn skip_to(&self, head: u64) {
+        let mut memory = self.memory.write();
+        if head > self.position.load(Ordering::Relaxed) {
+            memory.raise_floor(head);
+            self.newest.fetch_max(head, Ordering::Release);
+            self.position.store(head, Ordering::Release);
+        }
+    }
+
+    /// Applies the marks of a record of our own at once, without taking its id for a position reached
+    /// (PROTOCOL 13 [own_ack]): records of others may stand before it.
+    fn apply_own(&self, ordinal: u64, record: &PurgeRecord) {
+        let mut memory = self.memory.write();
+        memory.apply(ordinal, record.kind, &record.targets);
+        self.newest.fetch_max(ordinal, Ordering::Release);
+        if weakened(Rule::OwnAck) {
+            self.position.fetch_max(ordinal, Ordering::Release);
+        }
+    }
+
+    /// Judges a response by the purges of this view alone.
+    fn judge(&self, subject: Subject<'_>) -> Verdict {
+        let stamp = subject.stamp.position();
+        // PROTOCOL 5 [epoch_check].
+        if stamp.epoch != self.epoch && !weakened(Rule::EpochCheck) {
+            return Verdict::Purged(Detail::OtherEpoch);
+        }
+        if stamp.ordinal >= self.newest.load(Ordering::Acquire) {
+            return Verdict::Valid;
+        }
+        self.memory.read().judge(subject)
+    }
+
+    fn extend_lease(&self, until: Duration) {
+        let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
+        self.lease_until.fetch_max(until, Ordering::AcqRel);
+    }
+
+    fn end_lease(&self) {
+        self.lease_until.store(0, Ordering::Release);
+    }
+
+    /// Whether the lease holds at `now` (monotonic).
+    pub(crate) fn leased(&self, now: Duration) -> bool {
+        now.as_millis() < u128::from(self.lease_until.load(Ordering::Acquire))
+    }
+
+    /// The floor, for tests and metrics.
+    pub(crate) fn floor(&self) -> u64 {
+        self.memory.read().floor()
+    }
+
+    /// How many marks and globs are remembered.
+    pub(crate) fn remembered(&self) -> usize {
+        self.memory.read().len()
+    }
+}
+
+/// The current view of this process, and what outlives it. Shared by every part of one cache.
 #[derive(Debug)]
-pub(crate) struct Views;
-#[derive(Debug)]
-pub(crate) struct Judgement;
+pub(crate) struct Views {
+    current: ArcSwapOption<View>,
+    /// Tells waiters that the position moved or the view was replaced.
+    moved: watch::Sender<()>,
+    bounds: Bounds,
+    lease: Duration,
+    clock: Arc<dyn Clock>,
+    pub(super) pending: Pending,
+    settling: Settling,
+}
+
+impl Views {
+    pub(crate) fn new(bounds: Bounds, lease: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            current: ArcSwapOption::empty(),
+            moved: watch::Sender::new(()),
+            bounds,
+            lease,
+            settling: Settling::new(bounds.marks),
+            clock,
+            pending: Pending::new(),
+        }
+    }
+
+    /// The current view; none before the log was first reached.
+    pub(crate) fn current(&self) -> Option<Arc<View>> {
+        self.current.load_full()
+    }
+
+    /// How many records a joining node reads.
+    pub(crate) const fn tail_limit(&self) -> usize {
+        self.bounds.marks
+    }
+
+    pub(crate) const fn lease(&self) -> Duration {
+        self.lease
+    }
+
+    /// The longest settling time in use, known from the configuration.
+    pub(crate) fn expect_settle(&self, longest: Duration) {
+        self.settling.expect(longest);
+    }
+
+    /// Replaces the view by one that joins at the end of `tail`, unless it is of that epoch already.
+    /// Returns the view and whether it is new.
+    pub(crate) fn join(&self, tail: &Tail) -> (Arc<View>, bool) {
+        let mut current = self.current.load_full();
+        loop {
+            if let Some(view) = current
+                .as_ref()
+                .filter(|view| view.epoch == tail.head.position.epoch)
+            {
+                return (Arc::clone(view), false);
+            }
+            // Settling first, so that nobody fills through the new view without it (PROTOCOL 32).
+            let longest = tail.records.iter().map(|read| read.record.settle).max();
+            self.settling
+                .joined(self.clock.monotonic(), longest.unwrap_or_default());
+            let joined = Arc::new(View::join(tail, self.bounds));
+            let before = self
+                .current
+                .compare_and_swap(&current, Some(Arc::clone(&joined)));
+            if same(before.as_ref(), current.as_ref()) {
+                self.moved.send_replace(());
+                return (joined, true);
+            }
+            current = before.clone();
+        }
+    }
+
+    /// Applies what was read to `view`.
+    pub(crate) fn apply(&self, view: &View, records: &[Numbered]) -> Applied {
+        for Numbered { record, .. } in records {
+            self.settling.begin(self.clock.monotonic(), record);
+        }
+        let applied = view.apply(records);
+        self.moved.send_replace(());
+        applied
+    }
+
+    /// Gives up reading what stands before `head`.
+    pub(crate) fn skip_to(&self, view: &View, head: u64) {
+        view.skip_to(head);
+        self.moved.send_replace(());
+    }
+
+    /// A record of our own was acknowledged at `position`.
+    pub(crate) fn apply_own(&self, position: Position, record: &PurgeRecord) {
+        self.settling.begin(self.clock.monotonic(), record);
+        match self.current() {
+            Some(view) if view.epoch == position.epoch => view.apply_own(position.ordinal, record),
+            // The log is in an epoch that this view is not of: nothing here may be served from it.
+            Some(view) => view.end_lease(),
+            None => {}
+        }
+    }
+
+    /// The lease runs from `sent`, when the heartbeat that saw `head` was sent, and only for a view
+    /// that has reached that head (PROTOCOL 21 [lease_send], [caught_up]).
+    pub(crate) fn extend_lease(&self, view: &View, sent: Duration, head: Position) {
+        if view.position().reaches(head) {
+            view.extend_lease(sent + self.lease);
+        }
+    }
+
+    /// The heartbeat was refused or came from a server that may not be used.
+    pub(crate) fn end_lease(&self) {
+        if let Some(view) = self.current() {
+            view.end_lease();
+        }
+    }
+
+    /// Whether strict lookups may use `view` on a server with replicas (PROTOCOL 22).
+    pub(crate) fn leased(&self, view: &View) -> bool {
+        view.leased(self.clock.monotonic())
+    }
+
+    /// Judges a stored or in-flight response (PROTOCOL 5).
+    pub(crate) fn judge(&self, view: &View, subject: Subject<'_>) -> Verdict {
+        match (view.judge(subject), self.pending.judge(subject)) {
+            (purged @ Verdict::Purged(_), _) | (_, purged @ Verdict::Purged(_)) => purged,
+            (Verdict::Valid, pending) => pending,
+            (soft, _) => soft,
+        }
+    }
+
+    /// Whether a response whose generation began at `began` (monotonic) must not be stored, because
+    /// one of its tags was settling then (PROTOCOL 32).
+    pub(crate) fn settling(&self, began: Duration, subject: Subject<'_>) -> bool {
+        !weakened(Rule::SettleStart) && self.settling.forbids(began, subject.tags)
+    }
+
+    /// Waits until the position has moved since this was called, or the view was replaced.
+    pub(crate) fn watch(&self) -> watch::Receiver<()> {
+        self.moved.subscribe()
+    }
+}
+
+fn same(a: Option<&Arc<View>>, b: Option<&Arc<View>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        (None, None) => true,
+        _ => false,
+    }
+}

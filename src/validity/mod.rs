@@ -1,1 +1,141 @@
-//! (docs)
+//! May this stored response still be used? (PROTOCOL 5)
+//!
+//! [`Memory`] is what one process remembers of one epoch of the purge log: the last hard and the last
+//! soft purge of each tag, the glob purges, and the floor below which it remembers nothing. It is
+//! bounded; what it forgets raises the floor, so that forgetting costs hits and never truth.
+
+mod bans;
+mod glob;
+mod marks;
+
+pub(crate) use self::bans::Bans;
+pub(crate) use self::glob::Glob;
+pub(crate) use self::marks::Marks;
+
+use crate::outcome::Detail;
+use crate::position::Stamp;
+use crate::tag::{PurgeKind, TagSet, Target};
+use crate::weaken::{Rule, weakened};
+
+/// What a stored response may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// As it is.
+    Valid,
+    /// Only as stale.
+    Soft(Detail),
+    /// For nothing: not as stale on error, not as the base of a conditional request.
+    Purged(Detail),
+}
+
+/// What decides about a stored or in-flight response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) stamp: Stamp,
+    pub(crate) tags: &'a TagSet,
+    pub(crate) path: &'a str,
+}
+
+/// How much a process remembers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) marks: usize,
+    pub(crate) globs: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            marks: 100_000,
+            globs: 1_000,
+        }
+    }
+}
+
+/// The purges of one epoch, as far as they are remembered.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    marks: Marks,
+    bans: Bans,
+    floor: u64,
+}
+
+impl Memory {
+    pub(crate) fn new(bounds: Bounds, floor: u64) -> Self {
+        Self {
+            marks: Marks::new(bounds.marks),
+            bans: Bans::new(bounds.globs),
+            floor,
+        }
+    }
+
+    /// Remembers that the record at `ordinal` purges `targets`.
+    pub(crate) fn apply(&mut self, ordinal: u64, kind: PurgeKind, targets: &[Target]) {
+        if kind == PurgeKind::Open {
+            return;
+        }
+        for target in targets {
+            let forgotten = match target {
+                Target::Glob(pattern) => self.bans.add(ordinal, kind, pattern),
+                _ => target
+                    .id()
+                    .and_then(|id| self.marks.set(id, ordinal, kind, detail_of(target))),
+            };
+            // PROTOCOL 5 [mark_floor]: what is dropped raises the floor.
+            if let Some(forgotten) = forgotten {
+                self.raise_floor(forgotten);
+            }
+        }
+    }
+
+    /// Responses stamped below `ordinal` are purged from now on.
+    pub(crate) fn raise_floor(&mut self, ordinal: u64) {
+        if !weakened(Rule::MarkFloor) {
+            self.floor = self.floor.max(ordinal);
+        }
+    }
+
+    pub(crate) const fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// How many marks and globs are remembered.
+    pub(crate) fn len(&self) -> usize {
+        self.marks.len() + self.bans.len()
+    }
+
+    /// Judges a response whose stamp is of this memory's epoch.
+    pub(crate) fn judge(&self, subject: Subject<'_>) -> Verdict {
+        let stamp = subject.stamp.position().ordinal;
+        if stamp < self.floor {
+            return Verdict::Purged(Detail::BelowFloor);
+        }
+        let mut verdict = Verdict::Valid;
+        for id in subject.tags.iter() {
+            match self.marks.judge(id, stamp) {
+                Verdict::Valid => {}
+                purged @ Verdict::Purged(_) => return purged,
+                soft @ Verdict::Soft(_) => verdict = soft,
+            }
+        }
+        match self.bans.judge(subject.path, stamp) {
+            Verdict::Valid => verdict,
+            banned => banned,
+        }
+    }
+}
+
+/// What `Cache-Status` says of a purge of `target`.
+pub(crate) const fn detail_of(target: &Target) -> Detail {
+    match target {
+        Target::All => Detail::PurgedAll,
+        Target::Tag(_) => Detail::Purged,
+        Target::Family(_) => Detail::PurgedFamily,
+        Target::Rule(_) => Detail::PurgedRule,
+        Target::Path(_) => Detail::PurgedPath,
+        Target::Glob(_) => Detail::PurgedGlob,
+    }
+}
+
+#[cfg(test)]
+mod tests;
