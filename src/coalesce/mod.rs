@@ -1,1 +1,129 @@
-//! (docs)
+//! Identical misses share one forward.
+//!
+//! A [`Flight`] is one call of the inner service and the response that it brings. It belongs to no
+//! client: the fill task holds the [`Lead`], and clients, the one whose request began it included,
+//! only read. A leader that goes away neither aborts the fill nor strands the others; a fill that
+//! dies tells everybody at once.
+//!
+//! What a flight brings may be used by a request that joined it only if it is valid for that request
+//! (PROTOCOL 20): the engine asks, not this module.
+
+mod buffer;
+mod flight;
+
+pub(crate) use self::buffer::{FlightReader, Room};
+pub(crate) use self::flight::{Flight, FlightHead, Landing, Lead};
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::key::CacheKey;
+
+/// How long a key is remembered as not storable, so that its requests do not queue (SAFETY 53).
+const UNCACHEABLE_FOR: Duration = Duration::from_secs(10);
+/// How many such keys are remembered.
+const UNCACHEABLE_KEYS: usize = 10_000;
+
+/// The flights under way in this process, by key. Shared by every service of one cache.
+#[derive(Debug)]
+pub(crate) struct Flights {
+    by_key: Mutex<HashMap<CacheKey, Arc<Flight>>>,
+    limit: usize,
+    /// Key digest -> until when (monotonic).
+    uncacheable: quick_cache::sync::Cache<u64, Duration>,
+}
+
+/// What to do about a miss.
+#[derive(Debug)]
+pub(crate) enum Join {
+    /// Fly: nobody else does.
+    Lead(Lead),
+    /// Wait for this one.
+    Follow(Arc<Flight>),
+    /// Too many are under way: forward without sharing or storing.
+    Full,
+}
+
+impl Flights {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            by_key: Mutex::default(),
+            limit,
+            uncacheable: quick_cache::sync::Cache::new(UNCACHEABLE_KEYS),
+        })
+    }
+
+    /// Joins the flight of `key`, or begins one.
+    pub(crate) fn join(self: &Arc<Self>, key: &CacheKey) -> Join {
+        self.join_unless(key, None)
+    }
+
+    /// Begins a flight in the place of `old`, which cannot be used; later comers join the new one.
+    /// If somebody else replaced it already, joins theirs.
+    pub(crate) fn replace(self: &Arc<Self>, key: &CacheKey, old: &Arc<Flight>) -> Join {
+        self.join_unless(key, Some(old))
+    }
+
+    fn join_unless(self: &Arc<Self>, key: &CacheKey, unusable: Option<&Arc<Flight>>) -> Join {
+        let mut by_key = self.by_key.lock();
+        match by_key.get(key) {
+            Some(flight) if !unusable.is_some_and(|old| Arc::ptr_eq(old, flight)) => {
+                return Join::Follow(Arc::clone(flight));
+            }
+            None if by_key.len() >= self.limit => return Join::Full,
+            _ => {}
+        }
+        let flight = Arc::new(Flight::new());
+        by_key.insert(key.clone(), Arc::clone(&flight));
+        Join::Lead(Lead::registered(flight, key.clone(), Arc::clone(self)))
+    }
+
+    /// A flight that nobody joins: its response is stored and read like any other.
+    pub(crate) fn alone() -> Lead {
+        Lead::alone(Arc::new(Flight::new()))
+    }
+
+    /// Ends the registration of `flight`, unless it was replaced.
+    fn land(&self, key: &CacheKey, flight: &Arc<Flight>) {
+        let mut by_key = self.by_key.lock();
+        if by_key
+            .get(key)
+            .is_some_and(|current| Arc::ptr_eq(current, flight))
+        {
+            by_key.remove(key);
+        }
+    }
+
+    /// How many are under way.
+    pub(crate) fn len(&self) -> usize {
+        self.by_key.lock().len()
+    }
+
+    /// Remembers for a while that responses under `key` are not storable.
+    pub(crate) fn mark_uncacheable(&self, key: &CacheKey, now: Duration) {
+        self.uncacheable.insert(short(key), now + UNCACHEABLE_FOR);
+    }
+
+    /// A response under `key` was storable after all.
+    pub(crate) fn mark_cacheable(&self, key: &CacheKey) {
+        self.uncacheable.remove(&short(key));
+    }
+
+    /// Whether responses under `key` were not storable lately.
+    pub(crate) fn is_uncacheable(&self, key: &CacheKey, now: Duration) -> bool {
+        self.uncacheable
+            .get(&short(key))
+            .is_some_and(|until| now < until)
+    }
+}
+
+/// Two keys that share it only share a hint.
+fn short(key: &CacheKey) -> u64 {
+    rapidhash::v3::rapidhash_v3(key.as_bytes())
+}
+
+#[cfg(test)]
+mod tests;

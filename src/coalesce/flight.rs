@@ -1,0 +1,206 @@
+//! One call of the inner service that several requests wait for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use http_body::SizeHint;
+use tokio::sync::watch;
+
+use crate::coalesce::Flights;
+use crate::coalesce::buffer::{Buffer, FlightReader, Room};
+use crate::entry::StoredResponse;
+use crate::key::CacheKey;
+
+/// The head of the response that a flight brings, known before its body.
+#[derive(Debug)]
+pub(crate) struct FlightHead {
+    /// What will be stored: the body is still empty, and tags found in the body are missing.
+    pub(crate) response: StoredResponse,
+    /// The fields that select among variants; `response.key` has their values.
+    pub(crate) vary: Vec<HeaderName>,
+    /// Whether `response.tags` is complete. Tags read from the body are known at its end only.
+    pub(crate) tags_final: bool,
+    pub(crate) size: SizeHint,
+}
+
+/// How far a flight has come.
+#[derive(Debug, Clone)]
+pub(crate) enum Landing {
+    /// The inner service has not answered yet.
+    Flying,
+    /// It answered, and the response is to be stored; the body follows.
+    Headed(Arc<FlightHead>),
+    /// The response is whole.
+    Landed(Arc<StoredResponse>),
+    /// The response cannot be shared: everybody forwards by themselves.
+    Released,
+    /// The fill died or the response broke off.
+    Failed,
+}
+
+/// Held by the fill ([`Lead`]), the registry, and every request that waits or reads.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    landing: watch::Sender<Landing>,
+    buffer: Arc<Buffer>,
+    /// Requests that wait for the head.
+    waiting: AtomicUsize,
+}
+
+impl Flight {
+    pub(crate) fn new() -> Self {
+        Self {
+            landing: watch::Sender::new(Landing::Flying),
+            buffer: Arc::new(Buffer::new()),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Waits until `enough` is true of how far it has come. Unbounded: the caller sets a limit.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the flight as it is.
+    pub(crate) async fn wait_for(&self, enough: impl FnMut(&Landing) -> bool) -> Landing {
+        let _waiting = Waiting::new(&self.waiting);
+        let mut landing = self.landing.subscribe();
+        let seen = landing.wait_for(enough).await.map(|seen| seen.clone());
+        // The sender lives in `self`, so the channel cannot close.
+        seen.unwrap_or(Landing::Failed)
+    }
+
+    /// How far it has come.
+    pub(crate) fn landing(&self) -> Landing {
+        self.landing.borrow().clone()
+    }
+
+    /// Reads the body from its first byte. `None` if its beginning is gone: the body outgrew what may
+    /// be stored.
+    pub(crate) fn reader(&self) -> Option<FlightReader> {
+        Buffer::reader(&self.buffer)
+    }
+
+    /// Whether nobody waits for the head or reads the body.
+    pub(crate) fn abandoned(&self) -> bool {
+        self.waiting.load(Ordering::Acquire) == 0 && self.buffer.readers() == 0
+    }
+}
+
+/// Counts one waiting request, however it stops waiting.
+#[derive(Debug)]
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The one who flies. Dropped before the end, by a panic for example, it fails the flight, so that
+/// nobody waits for ever (SAFETY 51, 52).
+#[derive(Debug)]
+pub(crate) struct Lead {
+    flight: Arc<Flight>,
+    registration: Option<(CacheKey, Arc<Flights>)>,
+}
+
+impl Lead {
+    pub(super) const fn registered(
+        flight: Arc<Flight>,
+        key: CacheKey,
+        flights: Arc<Flights>,
+    ) -> Self {
+        Self {
+            flight,
+            registration: Some((key, flights)),
+        }
+    }
+
+    pub(super) const fn alone(flight: Arc<Flight>) -> Self {
+        Self {
+            flight,
+            registration: None,
+        }
+    }
+
+    pub(crate) const fn flight(&self) -> &Arc<Flight> {
+        &self.flight
+    }
+
+    /// The response is to be stored; its body follows.
+    pub(crate) fn head(&self, head: Arc<FlightHead>) {
+        self.flight.landing.send_replace(Landing::Headed(head));
+    }
+
+    /// The next piece of the body.
+    pub(crate) fn push(&self, chunk: Bytes) {
+        self.flight.buffer.push(chunk);
+    }
+
+    /// The body is larger than what may be stored: from now on only what some reader still needs is
+    /// kept, and nobody joins any more.
+    pub(crate) fn outgrow(&mut self) {
+        self.unregister();
+        self.flight.buffer.outgrow();
+    }
+
+    /// Waits until the readers have room for more (see [`Room`]).
+    pub(crate) async fn room(&self) -> Room {
+        self.flight.buffer.room().await
+    }
+
+    /// The readers that hold up the others are cut off.
+    pub(crate) fn cut_slowest(&self) {
+        self.flight.buffer.cut_slowest();
+    }
+
+    /// The body is whole, and this is the stored response.
+    pub(crate) fn landed(&self, response: Arc<StoredResponse>) {
+        let trailers = response.trailers.clone();
+        self.flight.landing.send_replace(Landing::Landed(response));
+        self.flight.buffer.end(Ok(trailers));
+    }
+
+    /// The body is whole, but too large or otherwise not stored.
+    pub(crate) fn landed_unstored(&mut self, trailers: Option<HeaderMap>) {
+        self.unregister();
+        self.flight.landing.send_replace(Landing::Released);
+        self.flight.buffer.end(Ok(trailers));
+    }
+
+    /// The response broke off.
+    pub(crate) fn fail(&mut self, reason: &str) {
+        self.unregister();
+        self.flight.landing.send_replace(Landing::Failed);
+        self.flight.buffer.end(Err(reason.into()));
+    }
+
+    /// The response cannot be shared.
+    pub(crate) fn release(&mut self) {
+        self.unregister();
+        self.flight.landing.send_replace(Landing::Released);
+    }
+
+    fn unregister(&mut self) {
+        if let Some((key, flights)) = self.registration.take() {
+            flights.land(&key, &self.flight);
+        }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.unregister();
+        if matches!(self.flight.landing(), Landing::Flying | Landing::Headed(_)) {
+            self.fail("the fill ended early");
+        }
+    }
+}
