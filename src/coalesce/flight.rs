@@ -12,6 +12,7 @@ use crate::coalesce::Flights;
 use crate::coalesce::buffer::{Buffer, FlightReader, Room};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
+use crate::outcome::NotStored;
 
 /// The head of the response that a flight brings, known before its body.
 #[derive(Debug)]
@@ -23,6 +24,11 @@ pub(crate) struct FlightHead {
     /// Whether `response.tags` is complete. Tags read from the body are known at its end only.
     pub(crate) tags_final: bool,
     pub(crate) size: SizeHint,
+    /// The fields as the inner service sent them, for the one who asked; what is stored and shared
+    /// lacks some of them.
+    pub(crate) received: HeaderMap,
+    /// Why it is shared but not stored, if that is known already.
+    pub(crate) not_stored: Option<NotStored>,
 }
 
 /// How far a flight has come.

@@ -1,1 +1,160 @@
-//! (docs)
+//! One request, from start to end.
+//!
+//! ```text
+//! lookup ── fresh ──────────────────────────────► respond
+//!   │    └─ stale, allowed ── refresh behind ───► respond
+//!   └─ miss, purged, stale ── join a flight ─┬─ lead:   fill ─► respond while it fills
+//!                                            └─ follow: usable? respond : lead one's own
+//! ```
+//!
+//! What a request spawns: one fill task ([`Fill`]). It ends when the inner service's response has
+//! ended and was handed to the store (bounded by the store's write budget), or when nobody waits for
+//! it or reads it any more and [`Limits::fill`] is over. Their number is bounded by
+//! [`Limits::flights`].
+
+mod admit;
+mod bypass;
+mod fill;
+mod forward;
+mod lookup;
+mod respond;
+mod revalidate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use self::fill::Fill;
+use self::lookup::{Lookup, Usable};
+use crate::clock::Clock;
+use crate::coalesce::Flights;
+use crate::error::BoxError;
+use crate::key::CacheKey;
+use crate::log::{Follower, Views};
+use crate::middleware::CacheBody;
+use crate::observe::{Notice, SharedObserver};
+use crate::outcome::{Detail, ForwardReason, Outcome, Served};
+use crate::rules::{Match, Planned, RuleSet};
+use crate::store::Store;
+
+/// Bounds on what requests may cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Fills under way.
+    pub(crate) flights: usize,
+    /// How long a request waits for another's flight before it forwards by itself.
+    pub(crate) follow: Duration,
+    /// How long a fill goes on when nobody waits for it.
+    pub(crate) fill: Duration,
+    /// How long a reader may stand still once a body is too large to store.
+    pub(crate) stall: Duration,
+    /// The longest freshness lifetime, whatever upstream or rule say.
+    pub(crate) lifetime: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            flights: 10_000,
+            follow: Duration::from_secs(10),
+            fill: Duration::from_secs(60),
+            stall: Duration::from_secs(30),
+            lifetime: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// Everything that answering a request needs. One per cache, shared by its services.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) rules: RuleSet,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) views: Arc<Views>,
+    pub(crate) follower: Arc<Follower>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: SharedObserver,
+    pub(crate) limits: Limits,
+    pub(crate) variants: lookup::VariantMemory,
+}
+
+/// Put into forwarded requests: the same cache further inside lets them pass, instead of waiting for a
+/// flight that waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Forwarded(usize);
+
+/// Why a request is forwarded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Why {
+    pub(crate) reason: ForwardReason,
+    pub(crate) detail: Option<Detail>,
+}
+
+impl Why {
+    const fn outcome(self) -> Outcome {
+        let mut outcome = Outcome::new(Served::Forwarded(self.reason));
+        outcome.detail = self.detail;
+        outcome
+    }
+}
+
+impl Engine {
+    /// The rule for `request`, unless this cache has forwarded it already.
+    pub(crate) fn matching<A>(&self, request: &Request<A>) -> Option<Match<'_>> {
+        let matched = self.rules.find(request.method(), request.uri().path())?;
+        let forwarded = request.extensions().get::<Forwarded>();
+        (forwarded != Some(&self.mark())).then_some(matched)
+    }
+
+    /// Tells this engine from others in one process.
+    fn mark(&self) -> Forwarded {
+        Forwarded(std::ptr::from_ref(self) as usize)
+    }
+
+    /// Answers a request that a rule matched.
+    pub(crate) async fn serve<S, A, B>(
+        self: Arc<Self>,
+        planned: Planned,
+        request: Request<A>,
+        inner: S,
+    ) -> Result<Response<CacheBody<B>>, S::Error>
+    where
+        S: Service<Request<A>, Response = Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Send,
+        A: Body + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let lookup = self.lookup(&planned, request.headers()).await;
+        match &lookup.usable {
+            Usable::Fresh(stored) => {
+                let outcome = self.hit(stored);
+                Ok(self.respond_stored(&planned, &request, stored, outcome))
+            }
+            Usable::Stale(stale) if self.may_serve_while_revalidating(stale) => {
+                let mut outcome = self.hit(&stale.stored);
+                outcome.served = Served::Stale;
+                outcome.detail = Some(Detail::StaleWhileRevalidate);
+                let response = self.respond_stored(&planned, &request, &stale.stored, outcome);
+                self.refresh(planned, lookup, request, inner);
+                Ok(response)
+            }
+            _ => self.forward(planned, lookup, request, inner).await,
+        }
+    }
+
+    /// Each request that a rule matched ends here, exactly once.
+    fn report(&self, rule: &str, outcome: &Outcome) {
+        self.observer.notify(&Notice::Request { rule, outcome });
+    }
+
+    /// The key of the flight that fills what `lookup` did not find.
+    fn flight_key<'a>(&self, lookup: &'a Lookup) -> &'a CacheKey {
+        &lookup.key
+    }
+}

@@ -1,5 +1,6 @@
 //! What a store holds under a key.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +16,8 @@ pub(crate) mod codec;
 /// An entry: a response, or the list of fields that select among variants.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Entry {
-    Response(Box<StoredResponse>),
-    Variants(VariantIndex),
+    Response(Arc<StoredResponse>),
+    Variants(Arc<VariantIndex>),
 }
 
 /// Stands under a URI's own key when its responses vary: which request fields nominate the variant

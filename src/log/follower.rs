@@ -144,6 +144,21 @@ impl Follower {
         Ok(view)
     }
 
+    /// Reads what there is now, as the background task would, without waiting.
+    #[cfg(test)]
+    pub(crate) async fn read_available(&self) {
+        let view = match self.views.current() {
+            Some(view) => Ok(view),
+            None => self.join(self.views.tail_limit()).await,
+        };
+        if let Ok(view) = view
+            && let Ok(records) = self.log.read_after(view.position(), Duration::ZERO).await
+            && self.views.apply(&view, &records) == Applied::OtherEpoch
+        {
+            let _ = self.join(self.views.tail_limit()).await;
+        }
+    }
+
     /// Follows until `shutdown` resolves.
     pub(crate) async fn run(&self, shutdown: impl Future<Output = ()>) {
         tokio::select! {

@@ -5,7 +5,6 @@
 //! hand out bytes under another key, or a head that was read before the lookup began.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -23,7 +22,7 @@ pub(crate) mod contract;
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     /// For each key asked for, in order: its entry. Anything unreadable is `None` and reported.
-    pub(crate) entries: SmallVec<[Option<Arc<Entry>>; 2]>,
+    pub(crate) entries: SmallVec<[Option<Entry>; 2]>,
     /// The head of the purge log, read after the lookup began (PROTOCOL 19), on a verified
     /// connection.
     pub(crate) head: Head,
@@ -41,7 +40,7 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     fn put<'a>(
         &'a self,
         key: &'a CacheKey,
-        entry: Arc<Entry>,
+        entry: Entry,
         keep: Duration,
     ) -> BoxFuture<'a, Result<(), Error>>;
 }

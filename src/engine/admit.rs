@@ -1,0 +1,90 @@
+//! A fill that ended well: make the stored response, and store it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{DATE, ETAG};
+use http::{HeaderMap, HeaderValue};
+
+use crate::coalesce::FlightHead;
+use crate::engine::fill::{Fill, Kept};
+use crate::engine::lookup::subject;
+use crate::entry::{Entry, StoredResponse, VariantIndex};
+use crate::observe::Notice;
+use crate::weaken::{Rule, weakened};
+
+/// How long a stale response is kept for freshening, beyond what its windows ask for.
+const KEEP_FOR_VALIDATION: Duration = Duration::from_secs(60);
+
+impl Fill {
+    /// The body is whole: stores it unless its last tags or a settling purge say no.
+    pub(super) async fn admit(mut self, head: &FlightHead, kept: Kept) {
+        let mut stored = head.response.clone();
+        let (body, trailers) = kept.into_bytes();
+        let tagged = self.planned.rule.body_tags(&self.planned, &body, &mut stored.tags);
+        if tagged.is_err() || self.settles(&stored) {
+            return self.lead.landed_unstored(trailers);
+        }
+        complete(&mut stored.headers, &body, stored.received_at);
+        (stored.body, stored.trailers) = (body, trailers);
+        if weakened(Rule::StampPair)
+            && let Some(view) = self.engine.views.current()
+        {
+            let ordinal = stored.stamp.position().ordinal;
+            let epoch = view.position().epoch;
+            stored.stamp = crate::position::Stamp::at(crate::position::Position { epoch, ordinal });
+        }
+        self.keep(Arc::new(stored), &head.vary).await;
+    }
+
+    /// Hands the response to everybody who waits, then to the store.
+    pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
+        self.lead.landed(Arc::clone(&stored));
+        self.engine.flights.mark_cacheable(&self.planned.key);
+        let keep = keep_for(&stored);
+        let (engine, uri) = (&self.engine, &self.planned.key);
+        let key = stored.key.clone();
+        let mut result = engine.store.put(&key, Entry::Response(stored), keep).await;
+        if result.is_ok() && !vary.is_empty() {
+            engine.variants.learn(uri, vary);
+            let index = VariantIndex { key: uri.clone(), fields: vary.to_vec() };
+            result = engine.store.put(uri, Entry::Variants(Arc::new(index)), keep).await;
+        }
+        if let Err(error) = result {
+            engine.observer.notify(&Notice::StoreFailed { operation: "put", error: &error });
+        }
+        // Only now is the flight over: a request that misses the store until here joins it.
+        drop(self.lead);
+    }
+
+    /// Whether one of its tags was settling when the fill began (PROTOCOL 32).
+    pub(super) fn settles(&self, stored: &StoredResponse) -> bool {
+        self.engine.views.settling(self.began, subject(stored))
+    }
+}
+
+/// Adds what a stored response needs and the inner service left out: `Date` (RFC 9110 §6.6.1) and a
+/// strong `ETag` made from the bytes.
+fn complete(headers: &mut HeaderMap, body: &[u8], received_at: crate::clock::Timestamp) {
+    if !headers.contains_key(DATE)
+        && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(received_at.into()))
+    {
+        headers.insert(DATE, date);
+    }
+    if !headers.contains_key(ETAG) {
+        let digest = blake3::hash(body).to_hex();
+        if let Ok(etag) = HeaderValue::from_str(&format!("\"{OWN_ETAG}{}\"", &digest[..32])) {
+            headers.insert(ETAG, etag);
+        }
+    }
+}
+
+/// How our own validators begin. The inner service does not know them, so it is never asked by one.
+pub(super) const OWN_ETAG: &str = "tc-";
+
+fn keep_for(stored: &StoredResponse) -> Duration {
+    let freshness = &stored.freshness;
+    let windows = freshness.stale_while_revalidate.max(freshness.stale_if_error);
+    let left = freshness.lifetime.saturating_sub(stored.initial_age);
+    left + windows.max(KEEP_FOR_VALIDATION)
+}

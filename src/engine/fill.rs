@@ -1,0 +1,318 @@
+//! The fill: one call of the inner service, from the stamp to the stored response.
+//!
+//! It runs in a task of its own and belongs to no client. The one whose request began it gets an
+//! [`Answer`]; everybody reads the body from the flight.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tower::ServiceExt;
+use tower_service::Service;
+
+use crate::clock::Timestamp;
+use crate::coalesce::{FlightHead, FlightReader, Lead, Room};
+use crate::engine::lookup::{Lookup, Stale, variant_key};
+use crate::engine::respond::Client;
+use crate::engine::{Engine, Forwarded};
+use crate::entry::StoredResponse;
+use crate::error::BoxError;
+use crate::outcome::{NotStored, Outcome};
+use crate::position::Stamp;
+use crate::rules::{Exchange, Planned, Storable, decide};
+use crate::semantics;
+use crate::weaken::{Rule, weakened};
+
+/// What the one whose request began the fill gets.
+pub(super) enum Answer<B, E> {
+    /// The response is not stored: the inner service's own.
+    Direct(Response<B>, NotStored),
+    /// It is being stored while it is read.
+    Filling(Arc<FlightHead>, FlightReader),
+    /// A 304 freshened the stored response.
+    Freshened(Arc<StoredResponse>),
+    /// The inner service failed with a status that the stored response stands in for (RFC 5861 §4).
+    Spared(Arc<StoredResponse>, Outcome),
+    /// The inner service failed.
+    Failed(E),
+}
+
+/// Where the answer goes; `None` when nobody waits for it (a refresh behind a stale response).
+pub(super) type Recipient<B, E> = Option<oneshot::Sender<Answer<B, E>>>;
+
+pub(super) struct Fill {
+    pub(super) engine: Arc<Engine>,
+    pub(super) lead: Lead,
+    pub(super) planned: Arc<Planned>,
+    pub(super) client: Client,
+    /// Taken before the call (PROTOCOL 15).
+    pub(super) stamp: Option<Stamp>,
+    /// Monotonic, for settling.
+    pub(super) began: Duration,
+    pub(super) requested_at: Timestamp,
+    /// The stored response that a 304 freshens or an error falls back to. Never a purged one.
+    pub(super) stale: Option<Stale>,
+}
+
+impl Fill {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        lead: Lead,
+        planned: Arc<Planned>,
+        lookup: &Lookup,
+        client: Client,
+    ) -> Self {
+        Self {
+            stamp: lookup.stamp(),
+            began: engine.clock.monotonic(),
+            requested_at: engine.clock.now(),
+            stale: lookup.stale().cloned(),
+            engine,
+            lead,
+            planned,
+            client,
+        }
+    }
+
+    pub(super) async fn run<S, A, B>(
+        mut self,
+        mut request: Request<A>,
+        inner: S,
+        mut recipient: Recipient<B, S::Error>,
+    ) where
+        S: Service<Request<A>, Response = Response<B>>,
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        self.prepare(&mut request);
+        let call = inner.oneshot(request);
+        let Some(result) = self.unless_abandoned(call, &recipient).await else { return };
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                self.lead.fail("the inner service failed");
+                return answer(&mut recipient, Answer::Failed(error));
+            }
+        };
+        if weakened(Rule::StampBefore) {
+            self.stamp = self.engine.views.current().map(|view| view.stamp());
+        }
+        if response.status() == StatusCode::NOT_MODIFIED && self.asked_conditionally() {
+            return self.freshen(response, &mut recipient).await;
+        }
+        if let Some((stored, outcome)) = self.spared(response.status()) {
+            self.lead.fail("the inner service answered with an error");
+            return answer(&mut recipient, Answer::Spared(stored, outcome));
+        }
+        match self.head(&response) {
+            Ok(head) => self.stream(response.into_body(), head, recipient).await,
+            Err(reason) => {
+                self.remember_uncacheable(reason);
+                self.lead.release();
+                answer(&mut recipient, Answer::Direct(response, reason));
+            }
+        }
+    }
+
+    /// The forwarded request asks for the whole response, unless a stored one can be freshened.
+    fn prepare<A>(&self, request: &mut Request<A>) {
+        request.extensions_mut().insert::<Forwarded>(self.engine.mark());
+        let headers = request.headers_mut();
+        semantics::strip_conditions(headers);
+        if let Some(stale) = &self.stale {
+            for (name, value) in self.engine.conditions(stale) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    /// Runs `work`, but not longer than [`Limits::fill`](crate::engine::Limits) once nobody waits.
+    async fn unless_abandoned<T, B, E>(
+        &self,
+        work: impl Future<Output = T>,
+        recipient: &Recipient<B, E>,
+    ) -> Option<T> {
+        let limit = self.engine.limits.fill;
+        let mut work = std::pin::pin!(work);
+        loop {
+            if let Ok(done) = timeout(limit, work.as_mut()).await {
+                return Some(done);
+            }
+            let waited_for = recipient.as_ref().is_some_and(|answer| !answer.is_closed());
+            if !waited_for && self.lead.flight().abandoned() {
+                return None;
+            }
+        }
+    }
+
+    /// Asks the policy, and makes what will be stored, without its body.
+    fn head<B: Body>(&self, response: &Response<B>) -> Result<Arc<FlightHead>, NotStored> {
+        let received_at = self.engine.clock.now();
+        let exchange = Exchange {
+            request: &self.client.headers,
+            status: response.status(),
+            headers: response.headers(),
+            requested_at: self.requested_at,
+            received_at,
+            ceiling: self.engine.limits.lifetime,
+        };
+        let storable = decide(&self.planned, &exchange)?;
+        let size = response.body().size_hint();
+        if size.lower() > self.planned.rule.body_limit() {
+            return Err(NotStored::TooLarge);
+        }
+        let stamp = self.stamp.ok_or(NotStored::NoStamp)?;
+        let Storable { freshness, initial_age, headers, vary, tags } = storable;
+        let stored = StoredResponse {
+            stamp,
+            key: variant_key(&self.planned.key, &vary, &self.client.headers),
+            path: self.planned.path.clone(),
+            tags,
+            received_at,
+            initial_age,
+            freshness,
+            status: response.status(),
+            headers,
+            body: Bytes::new(),
+            trailers: None,
+        };
+        Ok(Arc::new(FlightHead {
+            not_stored: self.settles(&stored).then_some(NotStored::Settling),
+            response: stored,
+            vary,
+            tags_final: !self.planned.rule.has_body_tags(),
+            size,
+            received: response.headers().clone(),
+        }))
+    }
+
+    /// Reads the body into the flight, and stores it if it is whole.
+    async fn stream<B, E>(mut self, body: B, head: Arc<FlightHead>, mut recipient: Recipient<B, E>)
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        // The reader is made before anything is read, so that it can only begin at the first byte.
+        let reader = self.lead.flight().reader();
+        self.lead.head(Arc::clone(&head));
+        if let (Some(reader), true) = (reader, recipient.is_some()) {
+            answer(&mut recipient, Answer::Filling(Arc::clone(&head), reader));
+        }
+        let limit = self.planned.rule.body_limit();
+        let mut body = std::pin::pin!(body);
+        let mut kept = Kept::default();
+        loop {
+            let frame = self.unless_abandoned(next_frame(body.as_mut()), &recipient).await;
+            match frame {
+                None => return,
+                Some(None) => break,
+                Some(Some(Err(error))) => return self.lead.fail(&error.into().to_string()),
+                Some(Some(Ok(frame))) => kept.take(frame, &self.lead),
+            }
+            if kept.length > limit {
+                return self.pass_on(body).await;
+            }
+            if body.is_end_stream() {
+                break;
+            }
+        }
+        if let Err(reason) = kept.check(&head.response.headers, &head.size) {
+            return self.lead.fail(reason);
+        }
+        self.admit(&head, kept).await;
+    }
+
+    /// The body is larger than what may be stored: hand it on, at the pace of the slowest reader.
+    async fn pass_on<B>(mut self, mut body: std::pin::Pin<&mut B>)
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        self.lead.outgrow();
+        let mut trailers = None;
+        loop {
+            match timeout(self.engine.limits.stall, self.lead.room()).await {
+                Err(_) => {
+                    self.lead.cut_slowest();
+                    continue;
+                }
+                Ok(Room::Unread) => return,
+                Ok(Room::Free) => {}
+            }
+            match next_frame(body.as_mut()).await {
+                None => break,
+                Some(Err(error)) => return self.lead.fail(&error.into().to_string()),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(chunk) => self.lead.push(chunk),
+                    Err(frame) => trailers = frame.into_trailers().ok(),
+                },
+            }
+        }
+        self.lead.landed_unstored(trailers);
+    }
+
+    fn remember_uncacheable(&self, reason: NotStored) {
+        let passing = [NotStored::NoStamp, NotStored::Settling, NotStored::Busy];
+        if !passing.contains(&reason) {
+            let now = self.engine.clock.monotonic();
+            self.engine.flights.mark_uncacheable(&self.planned.key, now);
+        }
+    }
+}
+
+fn answer<B, E>(recipient: &mut Recipient<B, E>, answer: Answer<B, E>) {
+    if let Some(recipient) = recipient.take() {
+        // The client may be gone; the fill goes on.
+        let _ = recipient.send(answer);
+    }
+}
+
+async fn next_frame<B: Body>(
+    mut body: std::pin::Pin<&mut B>,
+) -> Option<Result<http_body::Frame<B::Data>, B::Error>> {
+    std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await
+}
+
+/// What was read of the body so far.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) chunks: Vec<Bytes>,
+    pub(super) length: u64,
+    pub(super) trailers: Option<HeaderMap>,
+}
+
+impl Kept {
+    fn take(&mut self, frame: http_body::Frame<Bytes>, lead: &Lead) {
+        match frame.into_data() {
+            Ok(chunk) => {
+                self.length += chunk.len() as u64;
+                self.chunks.push(chunk.clone());
+                lead.push(chunk);
+            }
+            Err(frame) => self.trailers = frame.into_trailers().ok(),
+        }
+    }
+
+    /// A body that is shorter or longer than declared is not stored (SAFETY 25).
+    fn check(&self, headers: &HeaderMap, size: &http_body::SizeHint) -> Result<(), &'static str> {
+        let declared = semantics::content_length(headers);
+        let wrong = |expected: Option<u64>| expected.is_some_and(|length| length != self.length);
+        if wrong(declared) || wrong(size.exact()) {
+            return Err("the body is not as long as was declared");
+        }
+        Ok(())
+    }
+
+    /// The whole body in one piece: no copy if it came in one.
+    pub(super) fn into_bytes(self) -> (Bytes, Option<HeaderMap>) {
+        let body = match <[Bytes; 1]>::try_from(self.chunks) {
+            Ok([chunk]) => chunk,
+            Err(chunks) => chunks.concat().into(),
+        };
+        (body, self.trailers)
+    }
+}

@@ -1,0 +1,229 @@
+//! Key -> fresh, stale, or nothing; strictly (PROTOCOL 19).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
+
+use crate::engine::{Engine, Why};
+use crate::entry::{Entry, StoredResponse};
+use crate::error::{Error, ErrorKind};
+use crate::key::CacheKey;
+use crate::log::{Head, View};
+use crate::outcome::{Detail, ForwardReason};
+use crate::rules::Planned;
+use crate::semantics;
+use crate::store::Found;
+use crate::validity::{Subject, Verdict};
+use crate::weaken::{Rule, weakened};
+
+/// URIs whose `Vary` this process remembers.
+const VARIANT_MEMORY: usize = 10_000;
+/// How far ahead another node's clock may be before its responses count as unusable (SAFETY 30).
+const CLOCK_SKEW: Duration = Duration::from_secs(5);
+
+/// What a lookup came to.
+#[derive(Debug)]
+pub(crate) struct Lookup {
+    /// A view that had reached the head of the log, read after the request arrived.
+    pub(crate) view: Option<Arc<View>>,
+    /// The key under which the response for this request is stored, as far as known: the URI's, or
+    /// that of its variant.
+    pub(crate) key: CacheKey,
+    pub(crate) usable: Usable,
+    /// Why the request is forwarded, if it is.
+    pub(crate) why: Why,
+}
+
+/// What may be done with what was found.
+#[derive(Debug, Clone)]
+pub(crate) enum Usable {
+    Fresh(Arc<StoredResponse>),
+    Stale(Stale),
+    Nothing,
+}
+
+/// A stored response that may be used only as stale.
+#[derive(Debug, Clone)]
+pub(crate) struct Stale {
+    pub(crate) stored: Arc<StoredResponse>,
+    /// How long since it stopped being fresh.
+    pub(crate) since: Duration,
+    pub(crate) soft_purged: bool,
+}
+
+/// Which fields select among the variants of a URI, as this process has seen.
+#[derive(Debug)]
+pub(crate) struct VariantMemory(quick_cache::sync::Cache<CacheKey, Arc<[HeaderName]>>);
+
+impl VariantMemory {
+    pub(crate) fn new() -> Self {
+        Self(quick_cache::sync::Cache::new(VARIANT_MEMORY))
+    }
+
+    pub(crate) fn get(&self, key: &CacheKey) -> Option<Arc<[HeaderName]>> {
+        self.0.get(key)
+    }
+
+    pub(crate) fn learn(&self, key: &CacheKey, fields: &[HeaderName]) {
+        self.0.insert(key.clone(), fields.into());
+    }
+}
+
+/// The key of the variant of `uri` that `fields` select for a request.
+pub(crate) fn variant_key(uri: &CacheKey, fields: &[HeaderName], request: &HeaderMap) -> CacheKey {
+    if fields.is_empty() {
+        return uri.clone();
+    }
+    let mut builder = uri.extend();
+    semantics::append_variant(&mut builder, fields, request);
+    builder.finish()
+}
+
+impl Engine {
+    pub(super) async fn lookup(&self, planned: &Planned, request: &HeaderMap) -> Lookup {
+        let uri = &planned.key;
+        let known = self.variants.get(uri);
+        let key = known.as_ref().map_or_else(|| uri.clone(), |fields| variant_key(uri, fields, request));
+        let mut keys: SmallVec<[CacheKey; 2]> = SmallVec::from_iter([uri.clone()]);
+        if known.is_some() {
+            keys.push(key.clone());
+        }
+        let mut lookup = Lookup {
+            view: None,
+            key,
+            usable: Usable::Nothing,
+            why: Why { reason: ForwardReason::UriMiss, detail: None },
+        };
+        match self.look(&mut lookup, planned, request, &keys).await {
+            Ok(()) => {}
+            Err(detail) => {
+                lookup.usable = Usable::Nothing;
+                lookup.why = Why { reason: ForwardReason::Miss, detail: Some(detail) };
+            }
+        }
+        lookup
+    }
+
+    async fn look(
+        &self,
+        lookup: &mut Lookup,
+        planned: &Planned,
+        request: &HeaderMap,
+        keys: &[CacheKey],
+    ) -> Result<(), Detail> {
+        let Found { entries, head } = self.store.get(keys).await.map_err(|error| self.failed(&error))?;
+        let view = self.follower.reach(head).await?;
+        lookup.view = Some(Arc::clone(&view));
+        for entry in entries.into_iter().flatten() {
+            match entry {
+                Entry::Response(stored) => self.consider(lookup, planned, &view, stored),
+                Entry::Variants(index) if index.key == planned.key => {
+                    let key = variant_key(&planned.key, &index.fields, request);
+                    self.variants.learn(&planned.key, &index.fields);
+                    let asked = keys.contains(&key);
+                    lookup.key = key;
+                    lookup.why.reason = ForwardReason::VaryMiss;
+                    if !asked {
+                        self.look_for_variant(lookup, planned, &view).await?;
+                    }
+                }
+                Entry::Variants(_) => {}
+            }
+        }
+        self.check_lease(lookup, head, &view)
+    }
+
+    /// The URI turned out to have variants: a second round trip, once in a process.
+    async fn look_for_variant(
+        &self,
+        lookup: &mut Lookup,
+        planned: &Planned,
+        view: &View,
+    ) -> Result<(), Detail> {
+        let keys = [lookup.key.clone()];
+        let found = self.store.get(&keys).await.map_err(|error| self.failed(&error))?;
+        if let Some(Some(Entry::Response(stored))) = found.entries.into_iter().next() {
+            self.consider(lookup, planned, view, stored);
+        }
+        Ok(())
+    }
+
+    /// Where Redis has replicas, this process may be cut off together with an old master that still
+    /// answers: strict lookups need the lease too (PROTOCOL 22 [strict_lease]). Checked after the last
+    /// await.
+    fn check_lease(&self, lookup: &mut Lookup, head: Head, view: &View) -> Result<(), Detail> {
+        if head.replicas > 0 && !self.views.leased(view) && !matches!(lookup.usable, Usable::Nothing) {
+            lookup.view = None;
+            return Err(Detail::NoLease);
+        }
+        Ok(())
+    }
+
+    /// Uses `stored` if it is for this request, not purged, and newer than what was found before.
+    fn consider(&self, lookup: &mut Lookup, planned: &Planned, view: &View, stored: Arc<StoredResponse>) {
+        let for_this = stored.key == planned.key || stored.key == lookup.key;
+        let now = self.clock.now();
+        if !for_this || stored.received_at > now.plus(CLOCK_SKEW) {
+            return;
+        }
+        if planned.has_authorization && !stored.freshness.authorized {
+            lookup.why = Why { reason: ForwardReason::Bypass, detail: Some(Detail::Authorization) };
+            return;
+        }
+        let soft_purged = match self.views.judge(view, subject(&stored)) {
+            Verdict::Valid => false,
+            Verdict::Soft(_) => true,
+            Verdict::Purged(detail) => {
+                lookup.why = Why { reason: ForwardReason::Stale, detail: Some(detail) };
+                return;
+            }
+        };
+        let newer = match &lookup.usable {
+            Usable::Nothing => true,
+            Usable::Fresh(old) | Usable::Stale(Stale { stored: old, .. }) => {
+                stored.received_at > old.received_at
+            }
+        };
+        if !newer {
+            return;
+        }
+        let remaining = stored.remaining_millis(now);
+        let stale = soft_purged || remaining <= 0 || stored.freshness.always_validate;
+        lookup.usable = if stale {
+            let detail = soft_purged.then_some(Detail::SoftPurged);
+            lookup.why = Why { reason: ForwardReason::Stale, detail };
+            let since = u64::try_from(-remaining).unwrap_or(0);
+            Usable::Stale(Stale { stored, since: Duration::from_millis(since), soft_purged })
+        } else {
+            Usable::Fresh(stored)
+        };
+    }
+
+    fn failed(&self, error: &Error) -> Detail {
+        match error.kind() {
+            ErrorKind::Timeout => Detail::StoreTimeout,
+            ErrorKind::BreakerOpen => Detail::BreakerOpen,
+            _ => Detail::StoreUnavailable,
+        }
+    }
+}
+
+/// What decides about `stored`.
+pub(crate) fn subject(stored: &StoredResponse) -> Subject<'_> {
+    Subject { stamp: stored.stamp, tags: &stored.tags, path: &stored.path }
+}
+
+impl Lookup {
+    /// The position known before the inner service is called (PROTOCOL 15): the view's, which is at or
+    /// past the head that this lookup saw.
+    pub(crate) fn stamp(&self) -> Option<crate::position::Stamp> {
+        self.view.as_ref().map(|view| view.stamp())
+    }
+}
+
+/// Whether a request may use what a flight brings, judged now (PROTOCOL 20).
+pub(super) fn may_join(verdict: Verdict) -> bool {
+    verdict == Verdict::Valid || weakened(Rule::Joiner)
+}

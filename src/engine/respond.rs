@@ -1,0 +1,131 @@
+//! From a stored or shared response to what this client gets: conditions, HEAD, ranges, `Age`,
+//! `Cache-Status`, and what browsers and outer CDNs are told.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+
+use crate::engine::Engine;
+use crate::entry::StoredResponse;
+use crate::middleware::CacheBody;
+use crate::outcome::{Outcome, Served};
+use crate::rules::{CompiledRule, Planned, client_fields};
+use crate::semantics::{self, Precondition, Selected};
+
+/// What of a request decides how it is answered, kept when the request itself is forwarded.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+}
+
+impl Client {
+    pub(crate) fn of<A>(request: &Request<A>) -> Self {
+        Self { method: request.method().clone(), headers: request.headers().clone() }
+    }
+}
+
+impl Engine {
+    /// The outcome of a hit on `stored`.
+    pub(super) fn hit(&self, stored: &StoredResponse) -> Outcome {
+        let mut outcome = Outcome::new(Served::Hit);
+        let remaining = stored.remaining_millis(self.clock.now()).div_euclid(1000);
+        outcome.ttl = i64::try_from(remaining).ok();
+        outcome
+    }
+
+    pub(super) fn respond_stored<A, B>(
+        &self,
+        planned: &Planned,
+        request: &Request<A>,
+        stored: &Arc<StoredResponse>,
+        outcome: Outcome,
+    ) -> Response<CacheBody<B>> {
+        let headers = request.headers();
+        self.respond_whole(&planned.rule, request.method(), headers, stored, outcome)
+    }
+
+    /// Answers from a whole stored response.
+    pub(super) fn respond_whole<B>(
+        &self,
+        rule: &CompiledRule,
+        method: &Method,
+        request: &HeaderMap,
+        stored: &StoredResponse,
+        outcome: Outcome,
+    ) -> Response<CacheBody<B>> {
+        let mut status = stored.status;
+        let mut headers = stored.headers.clone();
+        let mut body = CacheBody::stored(stored.body.clone(), stored.trailers.clone());
+        match semantics::evaluate_conditions(method, request, status, &headers) {
+            Precondition::NotModified => {
+                status = StatusCode::NOT_MODIFIED;
+                headers = semantics::not_modified_fields(&headers);
+                body = CacheBody::empty();
+            }
+            Precondition::Failed => {
+                status = StatusCode::PRECONDITION_FAILED;
+                headers = semantics::not_modified_fields(&headers);
+                body = CacheBody::empty();
+            }
+            Precondition::Proceed => {
+                let length = stored.body.len() as u64;
+                match semantics::select(method, request, status, &headers, length) {
+                    Selected::Whole => {}
+                    Selected::Part(range) => {
+                        status = StatusCode::PARTIAL_CONTENT;
+                        semantics::part_fields(&mut headers, &range, length);
+                        body = CacheBody::stored(slice(stored, &range), None);
+                    }
+                    Selected::Unsatisfiable => {
+                        status = StatusCode::RANGE_NOT_SATISFIABLE;
+                        semantics::unsatisfiable_fields(&mut headers, length);
+                        body = CacheBody::empty();
+                    }
+                }
+            }
+        }
+        if method == Method::HEAD {
+            body = CacheBody::empty();
+        }
+        // A response made for this very request is as old as its own `Age` field says.
+        if !matches!(outcome.served, Served::Forwarded(_)) || outcome.collapsed {
+            semantics::set_age(&mut headers, stored.age(self.clock.now()));
+        }
+        self.finish(rule, status, headers, body, &outcome)
+    }
+
+    /// The last steps of every answer that a rule is responsible for.
+    pub(super) fn finish<B>(
+        &self,
+        rule: &CompiledRule,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: CacheBody<B>,
+        outcome: &Outcome,
+    ) -> Response<CacheBody<B>> {
+        let (mut parts, ()) = Response::new(()).into_parts();
+        parts.status = status;
+        parts.headers = headers;
+        self.finish_parts(rule, parts, body, outcome)
+    }
+
+    /// The same for a response of the inner service, whose version and extensions stay.
+    pub(super) fn finish_parts<B>(
+        &self,
+        rule: &CompiledRule,
+        mut parts: http::response::Parts,
+        body: CacheBody<B>,
+        outcome: &Outcome,
+    ) -> Response<CacheBody<B>> {
+        client_fields(rule, &mut parts.headers);
+        semantics::append_cache_status(&mut parts.headers, outcome);
+        self.report(rule.name(), outcome);
+        Response::from_parts(parts, body)
+    }
+}
+
+fn slice(stored: &StoredResponse, range: &std::ops::RangeInclusive<u64>) -> bytes::Bytes {
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(stored.body.len());
+    stored.body.slice(place(*range.start())..place(range.end().saturating_add(1)))
+}

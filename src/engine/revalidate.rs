@@ -1,0 +1,166 @@
+//! Stale responses: served while a refresh runs behind, freshened by a 304, or served in place of an
+//! error.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::ETAG;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
+use tower_service::Service;
+use tracing::Instrument;
+
+use crate::coalesce::Join;
+use crate::engine::Engine;
+use crate::engine::admit::OWN_ETAG;
+use crate::engine::fill::{Answer, Fill, Recipient};
+use crate::engine::lookup::{Lookup, Stale};
+use crate::engine::respond::Client;
+use crate::entry::StoredResponse;
+use crate::error::BoxError;
+use crate::outcome::{Detail, Outcome, Served};
+use crate::rules::{Exchange, Planned, decide};
+use crate::semantics;
+use crate::weaken::{Rule, weakened};
+
+impl Engine {
+    /// RFC 5861 §3. A soft-purged response that is still fresh counts as stale since now.
+    pub(super) fn may_serve_while_revalidating(&self, stale: &Stale) -> bool {
+        let freshness = &stale.stored.freshness;
+        !freshness.always_validate && stale.since < freshness.stale_while_revalidate
+    }
+
+    /// Begins a fill that nobody waits for, unless one is under way.
+    pub(super) fn refresh<S, A, B>(
+        self: Arc<Self>,
+        planned: Planned,
+        lookup: Lookup,
+        mut request: Request<A>,
+        inner: S,
+    ) where
+        S: Service<Request<A>, Response = Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Send,
+        A: Body + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if planned.has_authorization {
+            return;
+        }
+        let Join::Lead(lead) = self.flights.join(&lookup.key) else { return };
+        *request.method_mut() = Method::GET;
+        request.headers_mut().remove(http::header::RANGE);
+        let client = Client::of(&request);
+        let fill = Fill::new(Arc::clone(&self), lead, Arc::new(planned), &lookup, client);
+        tokio::spawn(fill.run::<S, A, B>(request, inner, None).in_current_span());
+    }
+
+    /// The fields that ask the inner service whether the stored response is still good. Only a strong
+    /// validator may freshen a soft-purged one (PROTOCOL 17 [strong]): `If-Modified-Since` of the same
+    /// second would make the old one fresh again.
+    pub(super) fn conditions(&self, stale: &Stale) -> Vec<(HeaderName, HeaderValue)> {
+        let headers = &stale.stored.headers;
+        let strong_enough = !stale.soft_purged
+            || semantics::is_strong_validator(headers)
+            || weakened(Rule::Strong);
+        let own = headers
+            .get(ETAG)
+            .is_some_and(|etag| etag.as_bytes().starts_with(format!("\"{OWN_ETAG}").as_bytes()));
+        match (strong_enough, own) {
+            (false, _) => Vec::new(),
+            (true, false) => semantics::conditional_fields(headers),
+            (true, true) => {
+                let mut theirs = headers.clone();
+                theirs.remove(ETAG);
+                if stale.soft_purged && !semantics::is_strong_validator(&theirs) && !weakened(Rule::Strong) {
+                    return Vec::new();
+                }
+                semantics::conditional_fields(&theirs)
+            }
+        }
+    }
+
+    /// The stale response that may stand in for an error (RFC 5861 §4), and the outcome to report.
+    pub(super) fn stale_if_error(&self, lookup: &Lookup) -> Option<(Arc<StoredResponse>, Outcome)> {
+        self.spare(lookup.stale()?)
+    }
+
+    pub(super) fn spare(&self, stale: &Stale) -> Option<(Arc<StoredResponse>, Outcome)> {
+        let freshness = &stale.stored.freshness;
+        // A purge may have come while the inner service was asked.
+        let view = self.views.current()?;
+        let subject = crate::engine::lookup::subject(&stale.stored);
+        let purged = matches!(
+            self.views.judge(&view, subject),
+            crate::validity::Verdict::Purged(_)
+        );
+        if purged || freshness.always_validate || stale.since >= freshness.stale_if_error {
+            return None;
+        }
+        let mut outcome = self.hit(&stale.stored);
+        outcome.served = Served::Stale;
+        outcome.detail = Some(Detail::StaleIfError);
+        Some((Arc::clone(&stale.stored), outcome))
+    }
+}
+
+impl Fill {
+    /// Whether the forwarded request carried our conditions.
+    pub(super) fn asked_conditionally(&self) -> bool {
+        self.stale.as_ref().is_some_and(|stale| !self.engine.conditions(stale).is_empty())
+    }
+
+    /// The stale response, if the inner service answered with an error that it may stand in for.
+    pub(super) fn spared(&self, status: StatusCode) -> Option<(Arc<StoredResponse>, Outcome)> {
+        let failed = matches!(status.as_u16(), 500 | 502 | 503 | 504);
+        failed.then(|| self.engine.spare(self.stale.as_ref()?)).flatten()
+    }
+
+    /// The inner service says that the stored response is still good (RFC 9111 §4.3.4). The freshened
+    /// one gets the stamp taken before the conditional request, and the tags of both (PROTOCOL 17).
+    pub(super) async fn freshen<B, E>(
+        mut self,
+        not_modified: Response<B>,
+        recipient: &mut Recipient<B, E>,
+    ) {
+        let (Some(stale), Some(stamp)) = (self.stale.clone(), self.stamp) else {
+            return self.lead.fail("a 304 for a response that is not stored");
+        };
+        let received_at = self.engine.clock.now();
+        let mut stored = (*stale.stored).clone();
+        let mut headers = semantics::freshen(&stored.headers, not_modified.headers());
+        let exchange = Exchange {
+            request: &self.client.headers,
+            status: stored.status,
+            headers: &headers,
+            requested_at: self.requested_at,
+            received_at,
+            ceiling: self.engine.limits.lifetime,
+        };
+        let decided = decide(&self.planned, &exchange);
+        if let Ok(storable) = &decided {
+            stored.tags.union(&storable.tags);
+            stored.freshness = storable.freshness;
+            stored.initial_age = storable.initial_age;
+            stored.key = crate::engine::lookup::variant_key(
+                &self.planned.key,
+                &storable.vary,
+                &self.client.headers,
+            );
+            headers.clone_from(&storable.headers);
+        }
+        stored.headers = headers;
+        stored.stamp = stamp;
+        stored.received_at = received_at;
+        let stored = Arc::new(stored);
+        if let Some(recipient) = recipient.take() {
+            let _ = recipient.send(Answer::Freshened(Arc::clone(&stored)));
+        }
+        match decided {
+            Ok(storable) if !self.settles(&stored) => self.keep(stored, &storable.vary).await,
+            // The 304 forbids storing from now on: the answer was good for the one who asked.
+            _ => self.lead.release(),
+        }
+    }
+}

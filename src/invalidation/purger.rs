@@ -1,0 +1,154 @@
+//! The handle to purge by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+use crate::log::{Purged, Purges};
+use crate::tag::{PurgeKind, Tag, Target};
+use crate::validity::Glob;
+
+/// The most targets of one record of the purge log; a longer list becomes several.
+const MAX_TARGETS: usize = 1_000;
+
+/// Purges stored responses: by tag, family, URL path, rule, glob, or all of them.
+///
+/// A cheap clone; make one with [`Cache::purger`](crate::Cache::purger). A purge is hard unless
+/// [`soft`](Self::soft) says otherwise. All cost the same, whatever the number of responses.
+///
+/// ```
+/// # async fn purge(cache: &tower_tagcache::Cache) -> Result<(), tower_tagcache::Error> {
+/// let purged = cache.purger().tag("auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be").await?;
+/// println!("every node knows at {}", purged.position);
+/// cache.purger().soft().url("/auctions").await?;
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+///
+/// Every method fails with [`ErrorKind::Pending`] while the purge log cannot be reached: the purge is
+/// then in force in this process at once, on others when it has been appended, which the
+/// [`Companion`](crate::Companion) does as soon as it can. With [`ErrorKind::Limit`] nothing was
+/// purged: the tag or glob is malformed.
+///
+/// # Cancel safety
+///
+/// A purge whose future is dropped stays in force in this process and is appended by the companion.
+#[derive(Debug, Clone)]
+#[must_use = "a purger does nothing until one of its methods is awaited"]
+pub struct Purger {
+    purges: Arc<Purges>,
+    kind: PurgeKind,
+    settle: Duration,
+}
+
+impl Purger {
+    pub(crate) const fn new(purges: Arc<Purges>) -> Self {
+        Self { purges, kind: PurgeKind::Hard, settle: Duration::ZERO }
+    }
+
+    /// Purges softly: the responses stay usable as stale, where their rule allows that.
+    /// Default: hard.
+    pub const fn soft(mut self) -> Self {
+        self.kind = PurgeKind::Soft;
+        self
+    }
+
+    /// For so long after the purge, responses with these tags are served but not stored: the time
+    /// that the data the inner service reads may lag behind. Default: zero.
+    pub const fn settle(mut self, settle: Duration) -> Self {
+        self.settle = settle;
+        self
+    }
+
+    /// Purges the responses with `tag`. An address in it may be written in any case.
+    ///
+    /// # Errors
+    /// See [`Purger`].
+    pub async fn tag(&self, tag: impl AsRef<str>) -> Result<Purged, Error> {
+        self.tags([tag]).await
+    }
+
+    /// Purges the responses with any of `tags`, in one record of the log (in several past a thousand;
+    /// the position returned is the last one's).
+    ///
+    /// # Errors
+    /// See [`Purger`]. An empty list is [`ErrorKind::Limit`].
+    pub async fn tags<T: AsRef<str>>(
+        &self,
+        tags: impl IntoIterator<Item = T>,
+    ) -> Result<Purged, Error> {
+        let targets: Result<Vec<Target>, Error> = tags
+            .into_iter()
+            .map(|tag| Tag::new(tag.as_ref()).map(Target::Tag))
+            .collect();
+        self.targets(targets?).await
+    }
+
+    /// Purges the responses with any tag of `family`: what stands before a tag's first colon.
+    ///
+    /// # Errors
+    /// See [`Purger`].
+    pub async fn family(&self, family: impl AsRef<str>) -> Result<Purged, Error> {
+        let name = plain("family", family.as_ref())?;
+        self.targets(vec![Target::Family(name)]).await
+    }
+
+    /// Purges the responses of exactly this URL: all its variants, queries and hosts. Takes a path
+    /// (`/auctions/0x…`) or a whole URL; a query is ignored.
+    ///
+    /// # Errors
+    /// See [`Purger`].
+    pub async fn url(&self, url: impl AsRef<str>) -> Result<Purged, Error> {
+        let text = url.as_ref();
+        let uri: http::Uri = text.parse().map_err(|cause: http::uri::InvalidUri| {
+            Error::new(ErrorKind::Limit, format!("not a URL or path: {text:?}")).with_source(cause)
+        })?;
+        self.targets(vec![Target::Path(uri.path().into())]).await
+    }
+
+    /// Purges the responses stored under the rule called `name`.
+    ///
+    /// # Errors
+    /// See [`Purger`].
+    pub async fn rule(&self, name: impl AsRef<str>) -> Result<Purged, Error> {
+        let name = plain("rule", name.as_ref())?;
+        self.targets(vec![Target::Rule(name)]).await
+    }
+
+    /// Purges the responses whose URL path matches `pattern`: `*` stands for any run of characters
+    /// without `/`, `**` for any run, `?` for one character but `/`. At most a thousand distinct
+    /// globs are remembered; past that, everything older than the oldest of them is purged.
+    ///
+    /// # Errors
+    /// See [`Purger`].
+    pub async fn glob(&self, pattern: impl AsRef<str>) -> Result<Purged, Error> {
+        let glob = Glob::parse(pattern.as_ref())?;
+        self.targets(vec![Target::Glob(glob.as_str().into())]).await
+    }
+
+    /// Purges everything.
+    ///
+    /// # Errors
+    /// See [`Purger`].
+    pub async fn all(&self) -> Result<Purged, Error> {
+        self.targets(vec![Target::All]).await
+    }
+
+    async fn targets(&self, targets: Vec<Target>) -> Result<Purged, Error> {
+        let mut purged = Err(Error::new(ErrorKind::Limit, "nothing to purge: the list is empty"));
+        for chunk in targets.chunks(MAX_TARGETS) {
+            purged = Ok(self.purges.purge(self.kind, chunk.to_vec(), self.settle).await?);
+        }
+        purged
+    }
+}
+
+/// A name that fits into one line of a record.
+fn plain(what: &str, name: &str) -> Result<Arc<str>, Error> {
+    if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
+        let shown: String = name.chars().take(64).collect();
+        return Err(Error::new(ErrorKind::Limit, format!("not the name of a {what}: {shown:?}")));
+    }
+    Ok(name.into())
+}

@@ -1,0 +1,109 @@
+//! The response body that the layer returns.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+
+use crate::coalesce::FlightReader;
+use crate::error::BoxError;
+
+/// A response body: stored bytes, the inner service's own body untouched, or a body that is being
+/// stored while it is read. See the [module docs](crate::middleware).
+#[pin_project]
+pub struct CacheBody<B> {
+    #[pin]
+    kind: Kind<B>,
+}
+
+#[pin_project(project = KindProj)]
+enum Kind<B> {
+    Stored {
+        bytes: Bytes,
+        trailers: Option<HeaderMap>,
+    },
+    Forwarded(#[pin] B),
+    Shared(#[pin] FlightReader),
+}
+
+impl<B> CacheBody<B> {
+    pub(crate) const fn empty() -> Self {
+        Self::stored(Bytes::new(), None)
+    }
+
+    pub(crate) const fn stored(bytes: Bytes, trailers: Option<HeaderMap>) -> Self {
+        Self { kind: Kind::Stored { bytes, trailers } }
+    }
+
+    pub(crate) const fn forwarded(body: B) -> Self {
+        Self { kind: Kind::Forwarded(body) }
+    }
+
+    pub(crate) const fn shared(reader: FlightReader) -> Self {
+        Self { kind: Kind::Shared(reader) }
+    }
+}
+
+impl<B> Body for CacheBody<B>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.project().kind.project() {
+            KindProj::Stored { bytes, trailers } => {
+                let frame = if bytes.is_empty() {
+                    trailers.take().map(Frame::trailers)
+                } else {
+                    Some(Frame::data(std::mem::take(bytes)))
+                };
+                Poll::Ready(frame.map(Ok))
+            }
+            KindProj::Forwarded(body) => body.poll_frame(cx).map_err(Into::into),
+            KindProj::Shared(reader) => reader.poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Stored { bytes, trailers } => bytes.is_empty() && trailers.is_none(),
+            Kind::Forwarded(body) => body.is_end_stream(),
+            Kind::Shared(reader) => reader.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Stored { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Forwarded(body) => body.size_hint(),
+            Kind::Shared(reader) => reader.size_hint(),
+        }
+    }
+}
+
+impl<B: Default> Default for CacheBody<B> {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl<B> fmt::Debug for CacheBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.kind {
+            Kind::Stored { .. } => "Stored",
+            Kind::Forwarded(_) => "Forwarded",
+            Kind::Shared(_) => "Shared",
+        };
+        f.debug_tuple("CacheBody").field(&kind).finish()
+    }
+}

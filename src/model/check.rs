@@ -1,0 +1,128 @@
+//! The naive reference: when everything began and ended, and what must never be seen.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// A moment: events of a history are numbered in the order in which they happen.
+pub(super) type Moment = u64;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Hard,
+    Soft,
+}
+
+#[derive(Debug)]
+struct Purge {
+    kind: Kind,
+    /// The path that it touches; `None` for all.
+    path: Option<String>,
+    called: Moment,
+    returned: Option<Moment>,
+    /// With a settling time: when (on the clock) it is over, and the version that the purge announced.
+    settled: Option<(Duration, u64)>,
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    /// What is true, and what the origin's lagging database shows.
+    written: u64,
+    shown: u64,
+    /// When the origin will show what was written.
+    shown_at: Option<Duration>,
+    /// The newest moment at which a 304 confirmed a version.
+    confirmed: HashMap<u64, Moment>,
+}
+
+/// What a response told of itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) began: Moment,
+    pub(super) version: u64,
+    pub(super) stale: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Reference {
+    moment: Moment,
+    data: HashMap<String, Data>,
+    purges: Vec<Purge>,
+}
+
+impl Reference {
+    pub(super) fn tick(&mut self) -> Moment {
+        self.moment += 1;
+        self.moment
+    }
+
+    /// A generation begins: when, and what it reads.
+    pub(super) fn generation(&mut self, path: &str) -> (Moment, u64) {
+        let began = self.tick();
+        (began, self.data.entry(path.to_owned()).or_default().shown)
+    }
+
+    pub(super) fn confirm(&mut self, path: &str, version: u64, began: Moment) {
+        let confirmed = &mut self.data.entry(path.to_owned()).or_default().confirmed;
+        let newest = confirmed.entry(version).or_default();
+        *newest = began.max(*newest);
+    }
+
+    /// The data of `path` change; the origin shows it at once, or later.
+    pub(super) fn write(&mut self, path: &str, shown_at: Option<Duration>) {
+        let data = self.data.entry(path.to_owned()).or_default();
+        data.written += 1;
+        data.shown_at = shown_at;
+        if shown_at.is_none() {
+            data.shown = data.written;
+        }
+    }
+
+    /// The clock is at `now`: databases catch up.
+    pub(super) fn catch_up(&mut self, now: Duration) {
+        for data in self.data.values_mut() {
+            if data.shown_at.is_some_and(|at| at <= now) {
+                data.shown = data.written;
+                data.shown_at = None;
+            }
+        }
+    }
+
+    pub(super) fn purge_called(&mut self, kind: Kind, path: Option<&str>, settled_at: Option<Duration>) -> usize {
+        let called = self.tick();
+        let settled = settled_at.zip(path).map(|(at, path)| {
+            (at, self.data.get(path).map_or(0, |data| data.written))
+        });
+        let path = path.map(ToOwned::to_owned);
+        self.purges.push(Purge { kind, path, called, returned: None, settled });
+        self.purges.len() - 1
+    }
+
+    pub(super) fn purge_returned(&mut self, which: usize) {
+        self.purges[which].returned = Some(self.tick());
+    }
+
+    /// A request that arrived at `arrived` (and `now` on the clock) was answered with `seen`.
+    pub(super) fn check(&self, path: &str, arrived: Moment, now: Duration, seen: Seen) -> Result<(), String> {
+        let confirmed = self.data.get(path).and_then(|data| data.confirmed.get(&seen.version));
+        // A stored response that a 304 confirmed is as good as one generated then.
+        let began = confirmed.map_or(seen.began, |at| seen.began.max(*at));
+        for purge in &self.purges {
+            let touches = purge.path.as_deref().is_none_or(|touched| touched == path);
+            let before = purge.returned.is_some_and(|returned| returned < arrived);
+            if !touches || !before {
+                continue;
+            }
+            if began < purge.called && (purge.kind == Kind::Hard || !seen.stale) {
+                return Err(format!("{path} arrived at {arrived}, got {seen:?} (began {began}) despite {purge:?}"));
+            }
+            if let Some((settled_at, version)) = purge.settled
+                && purge.kind == Kind::Hard
+                && now >= settled_at
+                && seen.version < version
+            {
+                return Err(format!("{path} arrived at {arrived}, got {seen:?} after settling of {purge:?}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,210 @@
+//! One node: its own cache over the shared log and store, with switches for what can go wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use http_body_util::Full;
+use tokio::sync::Notify;
+use tower::ServiceExt;
+use tower_layer::Layer;
+
+use super::origin::OriginService;
+use crate::builder::Cache;
+use crate::clock::{ManualClock, Timestamp};
+use crate::embedded::{EmbeddedLog, EmbeddedStore};
+use crate::entry::Entry;
+use crate::error::{Error, ErrorKind};
+use crate::key::CacheKey;
+use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
+use crate::middleware::{CacheBody, CacheService};
+use crate::position::Position;
+use crate::rules::Rule;
+use crate::store::{Found, Store};
+use crate::validity::Bounds;
+
+pub(super) const TTL: Duration = Duration::from_secs(60);
+pub(super) const WINDOW: Duration = Duration::from_secs(20);
+/// The longest settling time that the histories use.
+pub(super) const SETTLE: Duration = Duration::from_secs(4);
+
+/// What is wrong between this node and the log.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// Reads of records take for ever: the node lags.
+    pub(super) lagging: AtomicBool,
+    /// Nothing can be reached.
+    pub(super) cut_off: AtomicBool,
+    /// Appends happen, but are acknowledged only when this is false again.
+    pub(super) ack_held: AtomicBool,
+    pub(super) released: Notify,
+}
+
+impl Faults {
+    fn check(&self) -> Result<(), Error> {
+        if self.cut_off.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "cut off"));
+        }
+        Ok(())
+    }
+
+    async fn until_false(&self, switch: &AtomicBool) {
+        loop {
+            let released = self.released.notified();
+            if !switch.load(Ordering::SeqCst) {
+                return;
+            }
+            released.await;
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct FaultyLog {
+    pub(super) log: EmbeddedLog,
+    pub(super) faults: Arc<Faults>,
+}
+
+impl Log for FaultyLog {
+    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+        async move {
+            self.faults.check()?;
+            let appended = self.log.append(record).await;
+            self.faults.until_false(&self.faults.ack_held).await;
+            appended
+        }
+        .boxed()
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+        async move {
+            self.faults.check()?;
+            self.log.head().await
+        }
+        .boxed()
+    }
+
+    fn tail(&self, limit: usize) -> BoxFuture<'_, Result<Tail, Error>> {
+        async move {
+            self.faults.until_false(&self.faults.lagging).await;
+            self.faults.check()?;
+            self.log.tail(limit).await
+        }
+        .boxed()
+    }
+
+    fn read_after(
+        &self,
+        after: Position,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+        async move {
+            self.faults.until_false(&self.faults.lagging).await;
+            self.faults.check()?;
+            self.log.read_after(after, wait).await
+        }
+        .boxed()
+    }
+
+    fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>> {
+        self.log.trim(older_than, most)
+    }
+}
+
+#[derive(Debug)]
+struct FaultyStore {
+    store: EmbeddedStore,
+    faults: Arc<Faults>,
+}
+
+impl Store for FaultyStore {
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
+        async move {
+            self.faults.check()?;
+            self.store.get(keys).await
+        }
+        .boxed()
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        entry: Entry,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            self.faults.check()?;
+            self.store.put(key, entry, keep).await
+        }
+        .boxed()
+    }
+}
+
+/// A process that can be restarted.
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) cache: Cache,
+    pub(super) faults: Arc<Faults>,
+    service: CacheService<OriginService>,
+}
+
+impl Node {
+    pub(super) fn start(
+        log: &EmbeddedLog,
+        store: &EmbeddedStore,
+        clock: &ManualClock,
+        origin: &OriginService,
+    ) -> Self {
+        let faults = Arc::new(Faults::default());
+        let rule = Rule::new("page", "/{page}")
+            .ttl(TTL)
+            .stale_while_revalidate(WINDOW)
+            .stale_if_error(WINDOW)
+            .tag("page:{page}");
+        let (cache, _) = Cache::builder()
+            .rule(rule)
+            .clock(clock.clone())
+            .bounds(Bounds { marks: 3, globs: 2 })
+            .expect_settle(SETTLE)
+            .backend(
+                Arc::new(FaultyLog { log: log.clone(), faults: Arc::clone(&faults) }),
+                Arc::new(FaultyStore { store: store.clone(), faults: Arc::clone(&faults) }),
+            )
+            .build()
+            .expect("the model's configuration is valid");
+        let service = cache.layer().layer(origin.clone());
+        Self { cache, faults, service }
+    }
+
+    pub(super) fn request(
+        &self,
+        path: &str,
+    ) -> impl Future<Output = Result<Response<CacheBody<Full<Bytes>>>, std::io::Error>> + use<> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = path.parse().expect("a path of the model");
+        self.service.clone().oneshot(request)
+    }
+
+    /// The follower reads what there is, once.
+    pub(super) fn follow(&self) -> impl Future<Output = ()> + use<> {
+        let follower = Arc::clone(self.cache.follower());
+        async move { follower.read_available().await }
+    }
+
+    /// Nothing is wrong any more.
+    pub(super) fn mend(&self) {
+        for switch in [&self.faults.lagging, &self.faults.cut_off, &self.faults.ack_held] {
+            switch.store(false, Ordering::SeqCst);
+        }
+        self.faults.released.notify_waiters();
+    }
+
+    pub(super) fn flip(&self, switch: impl Fn(&Faults) -> &AtomicBool) {
+        switch(&self.faults).fetch_xor(true, Ordering::SeqCst);
+        self.faults.released.notify_waiters();
+    }
+}

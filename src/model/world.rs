@@ -1,0 +1,221 @@
+//! The history: one step after the other, chosen by the seed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use tokio::task::{JoinSet, yield_now};
+
+use super::check::{Kind, Reference, Seen};
+use super::node::{Node, SETTLE};
+use super::origin::{Ending, Origin, OriginService};
+use crate::clock::{Clock, ManualClock};
+use crate::embedded::{EmbeddedLog, EmbeddedStore};
+
+const PATHS: [&str; 3] = ["/a", "/b", "/c"];
+const NODES: usize = 3;
+
+pub(super) struct World {
+    random: fastrand::Rng,
+    clock: ManualClock,
+    log: EmbeddedLog,
+    store: EmbeddedStore,
+    origin: OriginService,
+    reference: Arc<Mutex<Reference>>,
+    nodes: Vec<Node>,
+    under_way: JoinSet<Result<(), String>>,
+    steps: Vec<String>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let clock = ManualClock::default();
+        let log = EmbeddedLog::new(&clock);
+        let store = EmbeddedStore::new(1 << 20, log.clone(), Arc::new(clock.clone()));
+        let reference = Arc::new(Mutex::new(Reference::default()));
+        let origin = OriginService { origin: Arc::new(Origin::default()), reference: Arc::clone(&reference) };
+        let nodes = (0..NODES).map(|_| Node::start(&log, &store, &clock, &origin)).collect();
+        Self {
+            random: fastrand::Rng::with_seed(seed),
+            clock,
+            log,
+            store,
+            origin,
+            reference,
+            nodes,
+            under_way: JoinSet::new(),
+            steps: Vec::new(),
+        }
+    }
+
+    /// Runs the history; `Err` names the violation and the steps before it.
+    pub(super) async fn run(mut self) -> Result<(), String> {
+        let steps = self.random.usize(10..60);
+        for _ in 0..steps {
+            self.step().await;
+            self.settle_down().await?;
+        }
+        self.finish().await
+    }
+
+    async fn step(&mut self) {
+        let node = self.random.usize(..NODES);
+        let path = PATHS[self.random.usize(..PATHS.len())];
+        match self.random.u32(..100) {
+            0..36 => self.request(node, path),
+            36..56 => self.release(Ending::Answer),
+            56..59 => self.release(Ending::Fail),
+            59..73 => self.change_and_purge(node, path),
+            73..77 => self.purge(node, Kind::Soft, Some(path), Duration::ZERO),
+            77..79 => self.purge(node, Kind::Hard, None, Duration::ZERO),
+            79..83 => self.note(format!("node {node} lags or no longer"), |world| {
+                world.nodes[node].flip(|faults| &faults.lagging);
+            }),
+            83..85 => self.note(format!("node {node} is cut off or no longer"), |world| {
+                world.nodes[node].flip(|faults| &faults.cut_off);
+            }),
+            85..88 => self.note(format!("node {node} holds acks or no longer"), |world| {
+                world.nodes[node].flip(|faults| &faults.ack_held);
+            }),
+            88..91 => self.note("the log is lost".to_owned(), |world| world.log.lose()),
+            91..93 => {
+                let keep = self.random.usize(1..3);
+                self.note(format!("the log is trimmed to {keep}"), |world| world.log.trim_to(keep));
+            }
+            93..95 => self.note(format!("node {node} restarts"), |world| {
+                world.nodes[node] = Node::start(&world.log, &world.store, &world.clock, &world.origin);
+            }),
+            95..98 => self.pass_time(),
+            _ => {
+                self.steps.push(format!("node {node} follows"));
+                let follow = self.nodes[node].follow();
+                self.under_way.spawn(async move {
+                    follow.await;
+                    Ok(())
+                });
+            }
+        }
+    }
+
+    fn note(&mut self, step: String, act: impl FnOnce(&mut Self)) {
+        self.steps.push(step);
+        act(self);
+    }
+
+    fn request(&mut self, node: usize, path: &'static str) {
+        let arrived = self.reference.lock().tick();
+        let now = self.clock.monotonic();
+        self.steps.push(format!("{arrived}: node {node} is asked for {path}"));
+        let response = self.nodes[node].request(path);
+        let reference = Arc::clone(&self.reference);
+        self.under_way.spawn(async move {
+            let Ok(response) = response.await else { return Ok(()) };
+            let status = response.headers().get("cache-status").cloned();
+            let status = status.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let stale = status.contains("detail=stale-");
+            let Ok(body) = response.into_body().collect().await else { return Ok(()) };
+            let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+            let Some((began, version)) = body.split_once(' ') else { return Ok(()) };
+            let seen = Seen {
+                began: began.parse().map_err(|_| format!("not a body of ours: {body}"))?,
+                version: version.parse().map_err(|_| format!("not a body of ours: {body}"))?,
+                stale,
+            };
+            let checked = reference.lock().check(path, arrived, now, seen);
+            checked.map_err(|violation| format!("{violation} ({status})"))
+        });
+    }
+
+    fn release(&mut self, ending: Ending) {
+        let waiting = self.origin.origin.waiting();
+        if waiting > 0 {
+            let which = self.random.usize(..waiting);
+            self.steps.push(format!("the origin ends call {which} with {ending:?}"));
+            self.origin.origin.release(which, ending);
+        }
+    }
+
+    /// What the cache is for: the data change, an event says so, the responses are purged.
+    fn change_and_purge(&mut self, node: usize, path: &'static str) {
+        let settles = self.random.u32(..4) == 0;
+        let now = self.clock.monotonic();
+        let lag = settles.then(|| SETTLE.mul_f64(self.random.f64() * 0.9));
+        self.reference.lock().write(path, lag.map(|lag| now + lag));
+        self.steps.push(format!("{path} changes, shown after {lag:?}"));
+        let settle = if settles { SETTLE } else { Duration::ZERO };
+        self.purge(node, Kind::Hard, Some(path), settle);
+    }
+
+    fn purge(&mut self, node: usize, kind: Kind, path: Option<&'static str>, settle: Duration) {
+        let settled_at = (!settle.is_zero()).then(|| self.clock.monotonic() + settle);
+        let which = self.reference.lock().purge_called(kind, path, settled_at);
+        let how = self.random.u32(..4);
+        self.steps.push(format!("node {node} purges {path:?}: {kind:?}, settle {settle:?}, way {how}"));
+        let mut purger = self.nodes[node].cache.purger().settle(settle);
+        if kind == Kind::Soft {
+            purger = purger.soft();
+        }
+        let reference = Arc::clone(&self.reference);
+        self.under_way.spawn(async move {
+            let purged = match (path, how) {
+                (None, 0 | 1) => purger.all().await,
+                (None, 2) => purger.family("page").await,
+                (None, _) => purger.rule("page").await,
+                (Some(path), 0) => purger.glob(path).await,
+                (Some(path), 1) => purger.url(path).await,
+                (Some(path), _) => purger.tag(path.replace('/', "page:")).await,
+            };
+            if purged.is_ok() {
+                reference.lock().purge_returned(which);
+            }
+            Ok(())
+        });
+    }
+
+    fn pass_time(&mut self) {
+        let by = Duration::from_millis(self.random.u64(100..30_000));
+        self.steps.push(format!("{by:?} pass"));
+        self.clock.advance(by);
+        self.reference.lock().catch_up(self.clock.monotonic());
+    }
+
+    /// Lets everything run that can, a random number of times, so that steps fall between.
+    async fn settle_down(&mut self) -> Result<(), String> {
+        for _ in 0..self.random.u32(..12) {
+            yield_now().await;
+        }
+        while let Some(ended) = self.under_way.try_join_next() {
+            self.judge(ended)?;
+        }
+        Ok(())
+    }
+
+    /// Everything is mended and answered; every request must end (nobody hangs).
+    async fn finish(mut self) -> Result<(), String> {
+        for node in &self.nodes {
+            node.mend();
+        }
+        loop {
+            while self.origin.origin.waiting() > 0 {
+                self.origin.origin.release(0, Ending::Answer);
+            }
+            match tokio::time::timeout(Duration::from_secs(60), self.under_way.join_next()).await {
+                Ok(Some(ended)) => self.judge(ended)?,
+                Ok(None) => return Ok(()),
+                Err(_) if self.origin.origin.waiting() == 0 => {
+                    return Err(format!("somebody hangs: {:#?}", self.steps));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn judge(&self, ended: Result<Result<(), String>, tokio::task::JoinError>) -> Result<(), String> {
+        match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(violation)) => Err(format!("{violation}\n{:#?}", self.steps)),
+            Err(panic) => Err(format!("a request panicked: {panic}\n{:#?}", self.steps)),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Rule and specification combined: is this response stored, for how long, under which tags?
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, Method, StatusCode};
+
+use crate::clock::Timestamp;
+use crate::entry::Freshness;
+use crate::outcome::NotStored;
+use crate::rules::{CompiledRule, Planned};
+use crate::semantics::{
+    self, Caution, Lifetime, RequestDirectives, ResponseDirectives, Vary, allows_authorized,
+};
+use crate::tag::TagSet;
+
+/// The most request fields that `Vary` may nominate.
+const MAX_VARY: usize = 16;
+
+/// One call of the inner service, as far as its head tells.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) request: &'a HeaderMap,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) requested_at: Timestamp,
+    pub(crate) received_at: Timestamp,
+    /// The longest freshness lifetime.
+    pub(crate) ceiling: Duration,
+}
+
+/// What is stored of a response, but for its body and the tags found there.
+#[derive(Debug)]
+pub(crate) struct Storable {
+    pub(crate) freshness: Freshness,
+    pub(crate) initial_age: Duration,
+    pub(crate) headers: HeaderMap,
+    /// The fields that select among variants.
+    pub(crate) vary: Vec<HeaderName>,
+    pub(crate) tags: TagSet,
+}
+
+/// Decides about the response of `exchange`.
+///
+/// # Errors
+/// Why it is not stored.
+pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Storable, NotStored> {
+    let rule = &*planned.rule;
+    let mut directives = ResponseDirectives::parse(exchange.headers);
+    let overrides = rule.overrides();
+    directives.no_store &= !overrides.no_store;
+    if overrides.private {
+        directives.private = semantics::Qualified::No;
+    }
+    let caution = Caution {
+        set_cookie: rule.set_cookie(),
+        authorization: rule.shares_authorized(),
+        lifetime: rule.ttl(exchange.status).is_some(),
+    };
+    let wishes = RequestDirectives::default();
+    semantics::may_store(
+        &Method::GET,
+        exchange.request,
+        exchange.status,
+        exchange.headers,
+        &directives,
+        &wishes,
+        caution,
+    )?;
+    let vary = match Vary::parse(exchange.headers) {
+        Vary::None => Vec::new(),
+        Vary::Any => return Err(NotStored::VaryAny),
+        Vary::Fields(fields) if fields.len() > MAX_VARY => return Err(NotStored::VaryLimit),
+        Vary::Fields(fields) => fields,
+    };
+    let freshness = freshness(rule, exchange, &directives)?;
+    let mut tags = planned.tags.clone()?;
+    rule.response_tags(planned, exchange.status, exchange.headers, &mut tags)?;
+    Ok(Storable {
+        freshness,
+        initial_age: semantics::corrected_initial_age(
+            exchange.headers,
+            exchange.requested_at,
+            exchange.received_at,
+        ),
+        headers: semantics::stored_fields(exchange.headers, &directives, rule.set_cookie()),
+        vary,
+        tags,
+    })
+}
+
+/// Upstream's word if it gave one, else the rule's; the other way round where the rule overrides.
+fn freshness(
+    rule: &CompiledRule,
+    exchange: &Exchange<'_>,
+    directives: &ResponseDirectives,
+) -> Result<Freshness, NotStored> {
+    let upstream = semantics::lifetime(
+        exchange.status,
+        exchange.headers,
+        directives,
+        exchange.received_at,
+    );
+    let ttl = rule.ttl(exchange.status);
+    let overridden = rule.overrides().upstream && ttl.is_some();
+    let (lifetime, by_rule) = match (upstream, ttl) {
+        (_, Some(ttl)) if overridden => (ttl, true),
+        // A status whose error must not outlive its cause is the rule's to name (SAFETY 13).
+        (_, None) if rule.refuses(exchange.status) => return Err(NotStored::RuleStatus),
+        (Lifetime::Explicit(lifetime), _) => (lifetime, false),
+        (_, Some(ttl)) => (ttl, true),
+        (Lifetime::Heuristic(lifetime), None) if !rule.has_ttl() => (lifetime, false),
+        (Lifetime::Heuristic(_) | Lifetime::None, None) if rule.has_ttl() => {
+            return Err(NotStored::RuleStatus);
+        }
+        (_, None) => (Duration::ZERO, false),
+    };
+    let stale_forbidden = !overridden && semantics::stale_forbidden(directives);
+    let windows = rule.windows();
+    let window = |upstream: Option<Duration>, ours: Option<Duration>| {
+        let (first, second) = if overridden { (ours, upstream) } else { (upstream, ours) };
+        let window = first.or(second).unwrap_or_default();
+        if stale_forbidden { Duration::ZERO } else { window.min(exchange.ceiling) }
+    };
+    let freshness = Freshness {
+        lifetime: lifetime.min(exchange.ceiling),
+        stale_while_revalidate: window(
+            directives.stale_while_revalidate,
+            windows.stale_while_revalidate,
+        ),
+        stale_if_error: window(directives.stale_if_error, windows.stale_if_error),
+        always_validate: !overridden && directives.no_cache.is_whole(),
+        by_rule,
+        authorized: rule.shares_authorized() || allows_authorized(directives),
+    };
+    let reusable = !freshness.lifetime.is_zero() && !freshness.always_validate
+        || !freshness.stale_while_revalidate.is_zero()
+        || !freshness.stale_if_error.is_zero();
+    if !reusable && semantics::conditional_fields(exchange.headers).is_empty() {
+        let unknown = matches!(upstream, Lifetime::None | Lifetime::Heuristic(_));
+        return Err(if unknown { NotStored::NoLifetime } else { NotStored::ZeroLifetime });
+    }
+    Ok(freshness)
+}
