@@ -1,0 +1,56 @@
+# `make help` lists the targets.
+
+# Further options for cargo, such as --locked.
+CARGO_FLAGS ?=
+# Histories of the model test in `make verify`.
+HISTORIES ?= 200000
+
+FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
+MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+
+.PHONY: help test lint fmt clippy features docs bench verify model msrv deny redis-server
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
+
+test: redis-server ## run every test, installing redis-server if it is missing
+	cargo test $(CARGO_FLAGS) --all-features
+
+lint: fmt clippy features ## check formatting, and clippy without warnings
+
+fmt:
+	cargo fmt --all --check
+
+clippy:
+	cargo clippy $(CARGO_FLAGS) --all-targets --all-features -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --all-targets --no-default-features -- -D warnings
+
+features: ## check the library with no feature, and with each alone
+	cargo clippy $(CARGO_FLAGS) --no-default-features -- -D warnings
+	@set -e; for feature in $(FEATURES); do \
+		echo "cargo clippy $(CARGO_FLAGS) --no-default-features --features $$feature -- -D warnings"; \
+		cargo clippy $(CARGO_FLAGS) --no-default-features --features $$feature -- -D warnings; \
+	done
+
+docs: ## build the documentation without warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features --document-private-items
+
+bench: redis-server ## run the benchmarks
+	cargo bench $(CARGO_FLAGS) --all-features
+
+verify: lint docs test model msrv deny ## the long form: model test at length, minimum Rust version, licences
+
+model: redis-server ## run the tests optimised, with HISTORIES histories in the model test
+	TAGCACHE_HISTORIES=$(HISTORIES) cargo test $(CARGO_FLAGS) --release --all-features
+
+msrv: ## check the library with the declared minimum Rust version
+	rustup toolchain install --profile minimal $(MSRV)
+	cargo +$(MSRV) check $(CARGO_FLAGS) --all-features
+
+deny: ## check licences, advisories, duplicates and sources
+	@command -v cargo-deny >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny --all-features check
+
+redis-server:
+	@command -v redis-server >/dev/null 2>&1 || sh scripts/install-redis.sh

@@ -1,0 +1,238 @@
+//! The layout of `docs/STYLE.md` §3: a module imports only from the tiers above its own, and a file
+//! stays within 400 lines. What is compiled for tests only is exempt.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod source;
+
+/// A row of the table: these modules, and what they may import beside their own submodules.
+struct Row {
+    modules: &'static [&'static str],
+    may_import: &'static [&'static [&'static str]],
+}
+
+const WORDS: &[&str] = &[
+    "clock", "error", "key", "observe", "outcome", "position", "tag",
+];
+const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
+const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];
+
+const TABLE: &[Row] = &[
+    Row {
+        modules: WORDS,
+        may_import: &[WORDS],
+    },
+    Row {
+        modules: &["entry", "semantics", "validity"],
+        may_import: &[WORDS],
+    },
+    Row {
+        modules: &["rules"],
+        may_import: &[WORDS, &["semantics"]],
+    },
+    Row {
+        modules: &["coalesce", "log"],
+        may_import: &[WORDS, &["entry", "validity"]],
+    },
+    // A store's lookup also returns the head of the log.
+    Row {
+        modules: &["store"],
+        may_import: &[WORDS, &["entry", "validity", "log"]],
+    },
+    // They implement the two traits.
+    Row {
+        modules: &["embedded", "redis"],
+        may_import: &[WORDS, &["entry", "validity", "log", "store"]],
+    },
+    // It sees `Store` and `Log`, never who implements them.
+    Row {
+        modules: &["engine"],
+        may_import: &[WORDS, DECISIONS, &["coalesce", "log", "store"]],
+    },
+    // Faces are strangers to each other.
+    Row {
+        modules: &["invalidation", "live", "metrics", "middleware"],
+        may_import: &[WORDS, DECISIONS, PLACES, &["engine"]],
+    },
+    // The program: the public API only, which is what `lib.rs` re-exports.
+    Row {
+        modules: &["config", "proxy"],
+        may_import: &[],
+    },
+];
+
+/// Know everything.
+const ASSEMBLY: &[&str] = &["builder", "lib"];
+
+const MAX_LINES: usize = 400;
+
+/// What is wrong with `module` importing `imports`, a line each.
+fn breaches(module: &str, imports: &BTreeSet<String>) -> Vec<String> {
+    if ASSEMBLY.contains(&module) {
+        return Vec::new();
+    }
+    let Some(row) = TABLE.iter().find(|row| row.modules.contains(&module)) else {
+        return vec![format!("`{module}` is in no tier: give it a row")];
+    };
+    let known = |name: &str| {
+        let mut modules = TABLE.iter().flat_map(|row| row.modules).chain(ASSEMBLY);
+        modules.any(|known| *known == name)
+    };
+    let allowed = |name: &str| {
+        let re_export = !known(name);
+        let program = row.may_import.is_empty();
+        name == module
+            || (program && re_export)
+            || row.may_import.iter().any(|tier| tier.contains(&name))
+    };
+    let breach = |name: &String| format!("`{module}` imports `{name}`");
+    imports
+        .iter()
+        .filter(|name| !allowed(name))
+        .map(breach)
+        .collect()
+}
+
+/// The top-level module that `file` belongs to.
+fn module_of(src: &Path, file: &Path) -> String {
+    let path = file.strip_prefix(src).expect("the file is below src");
+    let first = path.components().next().expect("the path is not empty");
+    Path::new(first.as_os_str())
+        .with_extension("")
+        .display()
+        .to_string()
+}
+
+/// Where the submodules of the module in `file` are.
+fn directory_of(file: &Path) -> PathBuf {
+    if file.ends_with("lib.rs") || file.ends_with("mod.rs") {
+        file.with_file_name("")
+    } else {
+        file.with_extension("")
+    }
+}
+
+/// The files that `file` declares as modules, and those of them that exist for tests only.
+fn submodules(file: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let below = directory_of(file);
+    let locate = |names: Vec<String>| {
+        let candidates = |name: &String| {
+            let flat = below.join(name).with_extension("rs");
+            let nested = below.join(name).join("mod.rs");
+            [flat, nested].into_iter().find(|path| path.exists())
+        };
+        names.iter().filter_map(candidates).collect()
+    };
+    let text = fs::read_to_string(file).expect("a source file is readable");
+    let (shipped, tests) = source::submodules(&text);
+    (locate(shipped), locate(tests))
+}
+
+/// The files that a build without tests compiles, and the roots of those that only tests do.
+fn shipped(src: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
+    let (mut shipped, mut tests) = (vec![src.join("lib.rs")], Vec::new());
+    let mut next = 0;
+    while let Some(file) = shipped.get(next) {
+        let (more, more_tests) = submodules(file);
+        shipped.extend(more);
+        tests.extend(more_tests);
+        next += 1;
+    }
+    (shipped, tests)
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a source directory is readable") {
+        let path = entry.expect("a directory entry is readable").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+#[test]
+fn modules_import_only_from_the_tiers_above_them() {
+    let src = src();
+    let mut problems = Vec::new();
+    for file in shipped(&src).0 {
+        let text = fs::read_to_string(&file).unwrap();
+        let place = file.strip_prefix(&src).unwrap().display();
+        let found = breaches(&module_of(&src, &file), &source::imports(&text));
+        problems.extend(found.iter().map(|found| format!("src/{place}: {found}")));
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// Otherwise a file could escape the check above.
+#[test]
+fn every_source_file_is_reached_from_the_crate_root() {
+    let src = src();
+    let (shipped, tests) = shipped(&src);
+    let for_tests = |file: &Path| {
+        let below = |root: &PathBuf| file == root || file.starts_with(directory_of(root));
+        tests.iter().any(below)
+    };
+    let escaped: Vec<_> = files_below(&src)
+        .into_iter()
+        .filter(|file| !file.starts_with(src.join("bin")))
+        .filter(|file| !shipped.contains(file) && !for_tests(file))
+        .collect();
+    assert!(escaped.is_empty(), "{escaped:#?}");
+    assert!(!shipped.is_empty());
+}
+
+#[test]
+fn source_files_stay_within_400_lines() {
+    let long: Vec<_> = files_below(&src())
+        .into_iter()
+        .filter(|file| !file.ends_with("tests.rs"))
+        .map(|file| (fs::read_to_string(&file).unwrap().lines().count(), file))
+        .filter(|(lines, _)| *lines > MAX_LINES)
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn a_breach_of_the_table_is_found() {
+    for (module, imports, expected) in [
+        ("tag", "error", true),
+        ("tag", "entry", false),
+        ("validity", "entry", false),
+        ("semantics", "rules", false),
+        ("rules", "semantics", true),
+        ("rules", "validity", false),
+        ("entry", "entry", true),
+        ("store", "log", true),
+        ("log", "store", false),
+        ("log", "engine", false),
+        ("coalesce", "validity", true),
+        ("coalesce", "log", false),
+        ("redis", "store", true),
+        ("redis", "engine", false),
+        ("engine", "store", true),
+        ("engine", "redis", false),
+        ("engine", "middleware", false),
+        ("middleware", "engine", true),
+        ("middleware", "invalidation", false),
+        ("invalidation", "redis", true),
+        ("invalidation", "builder", false),
+        ("engine", "Cache", false),
+        ("config", "Cache", true),
+        ("config", "engine", false),
+        ("builder", "redis", true),
+        ("unheard_of", "tag", false),
+    ] {
+        let allowed = breaches(module, &BTreeSet::from([imports.to_owned()])).is_empty();
+        assert_eq!(allowed, expected, "`{module}` imports `{imports}`");
+    }
+}
