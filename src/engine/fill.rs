@@ -37,6 +37,9 @@ pub(super) enum Answer<B, E> {
     Freshened(Arc<StoredResponse>),
     /// The inner service failed with a status that the stored response stands in for (RFC 5861 §4).
     Spared(Arc<StoredResponse>, Outcome),
+    /// A 304 that does not speak of the response that it was asked about, so that there is nothing to
+    /// answer with.
+    Unusable,
     /// The inner service failed.
     Failed(E),
 }
@@ -123,10 +126,9 @@ impl Fill {
         request.extensions_mut().insert::<Forwarded>(self.engine.mark());
         let headers = request.headers_mut();
         semantics::strip_conditions(headers);
-        if let Some(stale) = &self.stale {
-            for (name, value) in self.engine.conditions(stale) {
-                headers.insert(name, value);
-            }
+        let conditions = self.stale.as_ref().and_then(|stale| self.engine.conditions(stale));
+        for (name, value) in conditions.into_iter().flatten() {
+            headers.insert(name, value);
         }
     }
 
@@ -299,7 +301,7 @@ impl Kept {
 
     /// A body that is shorter or longer than declared is not stored (SAFETY 25).
     fn check(&self, headers: &HeaderMap, size: &http_body::SizeHint) -> Result<(), &'static str> {
-        let declared = semantics::content_length(headers);
+        let declared = semantics::content_length(headers).ok().flatten();
         let wrong = |expected: Option<u64>| expected.is_some_and(|length| length != self.length);
         if wrong(declared) || wrong(size.exact()) {
             return Err("the body is not as long as was declared");

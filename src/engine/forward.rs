@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -22,7 +22,7 @@ use crate::key::CacheKey;
 use crate::middleware::CacheBody;
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 use crate::rules::Planned;
-use crate::semantics;
+use crate::semantics::{self, Precondition, Vary};
 
 /// What following a flight came to.
 enum Followed<B> {
@@ -104,7 +104,7 @@ impl Engine {
         if request.method() == Method::HEAD {
             return Some((NotStored::Method, None));
         }
-        if semantics::has_range(request.headers()) {
+        if request.headers().contains_key(http::header::RANGE) {
             return Some((NotStored::Partial, Some(Detail::Range)));
         }
         if lookup.view.is_none() {
@@ -177,7 +177,7 @@ impl Engine {
         lookup: &Lookup,
         client: &Client,
     ) -> Followed<B> {
-        if let Some(fields) = semantics::vary_fields(&stored.headers) {
+        if let Vary::Fields(fields) = Vary::parse(&stored.headers) {
             let ours = variant_key(&planned.key, &fields, &client.headers);
             if ours != stored.key {
                 return Followed::OtherVariant(ours);
@@ -252,7 +252,7 @@ impl Engine {
                 Ok(self.respond_filling(&planned, &client, &head, reader, outcome))
             }
             Ok(Answer::Freshened(stored)) => {
-                outcome.forward_status = Some(http::StatusCode::NOT_MODIFIED);
+                outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
                 outcome.storing = Some(Storing::Stored);
                 Ok(self.respond_whole(&planned.rule, &client.method, &client.headers, &stored, outcome))
             }
@@ -262,6 +262,10 @@ impl Engine {
             }
             Ok(Answer::Spared(stored, outcome)) => {
                 Ok(self.respond_whole(&planned.rule, &client.method, &client.headers, &stored, outcome))
+            }
+            Ok(Answer::Unusable) => {
+                let fields = HeaderMap::new();
+                Ok(self.finish(&planned.rule, StatusCode::BAD_GATEWAY, fields, CacheBody::empty(), &outcome))
             }
             Ok(Answer::Failed(error)) => match self.stale_if_error(&lookup) {
                 Some((stored, outcome)) => Ok(self.respond_whole(
@@ -298,8 +302,8 @@ impl Engine {
         if outcome.collapsed {
             semantics::set_age(&mut headers, stored.age(self.clock.now()));
         }
-        if semantics::answers_not_modified(&client.method, &client.headers, status, &headers) {
-            status = http::StatusCode::NOT_MODIFIED;
+        if self.client_has(client, status, &headers) {
+            status = StatusCode::NOT_MODIFIED;
             headers = semantics::not_modified_fields(&headers);
             body = CacheBody::empty();
             outcome.forward_status = Some(stored.status);
@@ -318,13 +322,22 @@ impl Engine {
         let (mut parts, body) = response.into_parts();
         let mut body = CacheBody::forwarded(body);
         // The client's conditions were taken out of the request, so they are judged here.
-        if semantics::answers_not_modified(&client.method, &client.headers, parts.status, &parts.headers) {
+        if self.client_has(client, parts.status, &parts.headers) {
             outcome.forward_status = Some(parts.status);
-            parts.status = http::StatusCode::NOT_MODIFIED;
+            parts.status = StatusCode::NOT_MODIFIED;
             parts.headers = semantics::not_modified_fields(&parts.headers);
             body = CacheBody::empty();
         }
         self.finish_parts(rule, parts, body, &outcome)
+    }
+}
+
+impl Engine {
+    /// Whether the client's own conditions, which were not forwarded, are answered by a 304.
+    fn client_has(&self, client: &Client, status: StatusCode, headers: &HeaderMap) -> bool {
+        let now = self.clock.now();
+        semantics::evaluate_conditions(&client.method, &client.headers, status, headers, now)
+            == Precondition::NotModified
     }
 }
 

@@ -57,20 +57,15 @@ impl Engine {
         let mut status = stored.status;
         let mut headers = stored.headers.clone();
         let mut body = CacheBody::stored(stored.body.clone(), stored.trailers.clone());
-        match semantics::evaluate_conditions(method, request, status, &headers) {
+        match semantics::evaluate_conditions(method, request, status, &headers, stored.received_at) {
             Precondition::NotModified => {
                 status = StatusCode::NOT_MODIFIED;
                 headers = semantics::not_modified_fields(&headers);
                 body = CacheBody::empty();
             }
-            Precondition::Failed => {
-                status = StatusCode::PRECONDITION_FAILED;
-                headers = semantics::not_modified_fields(&headers);
-                body = CacheBody::empty();
-            }
             Precondition::Proceed => {
                 let length = stored.body.len() as u64;
-                match semantics::select(method, request, status, &headers, length) {
+                match semantics::select(method, request, status, &headers, length, stored.received_at) {
                     Selected::Whole => {}
                     Selected::Part(range) => {
                         status = StatusCode::PARTIAL_CONTENT;

@@ -1,7 +1,9 @@
 //! Stale responses: served while a refresh runs behind, freshened by a 304, or served in place of an
 //! error.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::ETAG;
@@ -16,7 +18,7 @@ use crate::engine::admit::OWN_ETAG;
 use crate::engine::fill::{Answer, Fill, Recipient};
 use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::respond::Client;
-use crate::entry::StoredResponse;
+use crate::entry::{Entry, StoredResponse};
 use crate::error::BoxError;
 use crate::outcome::{Detail, Outcome, Served};
 use crate::rules::{Exchange, Planned, decide};
@@ -56,29 +58,21 @@ impl Engine {
         tokio::spawn(fill.run::<S, A, B>(request, inner, None).in_current_span());
     }
 
-    /// The fields that ask the inner service whether the stored response is still good. Only a strong
-    /// validator may freshen a soft-purged one (PROTOCOL 17 [strong]): `If-Modified-Since` of the same
-    /// second would make the old one fresh again.
-    pub(super) fn conditions(&self, stale: &Stale) -> Vec<(HeaderName, HeaderValue)> {
-        let headers = &stale.stored.headers;
-        let strong_enough = !stale.soft_purged
-            || semantics::is_strong_validator(headers)
-            || weakened(Rule::Strong);
-        let own = headers
-            .get(ETAG)
-            .is_some_and(|etag| etag.as_bytes().starts_with(format!("\"{OWN_ETAG}").as_bytes()));
-        match (strong_enough, own) {
-            (false, _) => Vec::new(),
-            (true, false) => semantics::conditional_fields(headers),
-            (true, true) => {
-                let mut theirs = headers.clone();
-                theirs.remove(ETAG);
-                if stale.soft_purged && !semantics::is_strong_validator(&theirs) && !weakened(Rule::Strong) {
-                    return Vec::new();
-                }
-                semantics::conditional_fields(&theirs)
-            }
+    /// The fields that ask the inner service whether the stored response is still good; none if it has
+    /// to be asked unconditionally. Only a strong validator may freshen a soft-purged response
+    /// (PROTOCOL 17 [strong]): `If-Modified-Since` of the same second would make the old one fresh
+    /// again.
+    pub(super) fn conditions(&self, stale: &Stale) -> Option<Vec<(HeaderName, HeaderValue)>> {
+        let mut theirs = Cow::Borrowed(&stale.stored.headers);
+        if theirs.get(ETAG).is_some_and(is_own) {
+            theirs.to_mut().remove(ETAG);
         }
+        let received_at = stale.stored.received_at;
+        let strong = semantics::is_strong_validator(&theirs, received_at);
+        if stale.soft_purged && !strong && !weakened(Rule::Strong) {
+            return None;
+        }
+        semantics::conditional_fields(&theirs, received_at)
     }
 
     /// The stale response that may stand in for an error (RFC 5861 §4), and the outcome to report.
@@ -105,10 +99,15 @@ impl Engine {
     }
 }
 
+/// Whether we made this validator. The inner service does not know it.
+fn is_own(etag: &HeaderValue) -> bool {
+    etag.as_bytes().strip_prefix(b"\"").is_some_and(|tag| tag.starts_with(OWN_ETAG.as_bytes()))
+}
+
 impl Fill {
     /// Whether the forwarded request carried our conditions.
     pub(super) fn asked_conditionally(&self) -> bool {
-        self.stale.as_ref().is_some_and(|stale| !self.engine.conditions(stale).is_empty())
+        self.stale.as_ref().is_some_and(|stale| self.engine.conditions(stale).is_some())
     }
 
     /// The stale response, if the inner service answered with an error that it may stand in for.
@@ -129,7 +128,12 @@ impl Fill {
         };
         let received_at = self.engine.clock.now();
         let mut stored = (*stale.stored).clone();
-        let mut headers = semantics::freshen(&stored.headers, not_modified.headers());
+        if !semantics::identifies(not_modified.headers(), &stored.headers, received_at) {
+            return self.mistaken(stored, recipient).await;
+        }
+        let set_cookie = self.planned.rule.set_cookie();
+        let mut headers =
+            semantics::freshen(&stored.headers, not_modified.headers(), received_at, set_cookie);
         let exchange = Exchange {
             request: &self.client.headers,
             status: stored.status,
@@ -162,5 +166,18 @@ impl Fill {
             // The 304 forbids storing from now on: the answer was good for the one who asked.
             _ => self.lead.release(),
         }
+    }
+
+    /// The 304 names another response than the one that we asked about: it updates nothing (RFC 9111
+    /// §4.3.4). Ours is forgotten, so that the next request fetches it whole.
+    async fn mistaken<B, E>(mut self, stored: StoredResponse, recipient: &mut Recipient<B, E>) {
+        tracing::warn!(rule = self.planned.rule.name(), "a 304 names another response than was asked about");
+        if let Some(recipient) = recipient.take() {
+            let _ = recipient.send(Answer::Unusable);
+        }
+        let key = stored.key.clone();
+        let gone = Entry::Response(Arc::new(stored));
+        let _ = self.engine.store.put(&key, gone, Duration::from_millis(1)).await;
+        self.lead.fail("a 304 for another response");
     }
 }

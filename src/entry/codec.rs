@@ -17,6 +17,7 @@
 //! The checksum covers the body, because no other check would notice a damaged one. Decoding copies
 //! names and path only: key, field values and body are slices of the frame.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -88,8 +89,8 @@ pub(crate) fn decode(frame: Bytes) -> Result<Entry, &'static str> {
         return Err("damaged");
     }
     match reader.byte()? {
-        RESPONSE => read_response(reader).map(|response| Entry::Response(Box::new(response))),
-        VARIANTS => read_variants(reader).map(Entry::Variants),
+        RESPONSE => read_response(reader).map(|response| Entry::Response(Arc::new(response))),
+        VARIANTS => read_variants(reader).map(|index| Entry::Variants(Arc::new(index))),
         _ => Err("unknown kind"),
     }
 }

@@ -36,14 +36,14 @@ fn sample() -> StoredResponse {
 }
 
 fn response(response: StoredResponse) -> Entry {
-    Entry::Response(Box::new(response))
+    Entry::Response(Arc::new(response))
 }
 
 fn variants() -> Entry {
-    Entry::Variants(VariantIndex {
+    Entry::Variants(Arc::new(VariantIndex {
         key: CacheKey::from_bytes(Bytes::from_static(b"key")),
         fields: vec![http::header::ACCEPT, HeaderName::from_static("x-plan")],
-    })
+    }))
 }
 
 /// A frame of this version with a true checksum over `content`, whatever that is.
@@ -147,7 +147,7 @@ proptest! {
         key: Vec<u8>, names in vec("[a-z][a-z0-9-]{0,80}", 0..20)
     ) {
         let fields = names.iter().map(|name| name.parse().unwrap()).collect();
-        let entry = Entry::Variants(VariantIndex { key: CacheKey::from_bytes(key.into()), fields });
+        let entry = Entry::Variants(Arc::new(VariantIndex { key: CacheKey::from_bytes(key.into()), fields }));
         prop_assert_eq!(decode(encode(&entry)), Ok(entry));
     }
 

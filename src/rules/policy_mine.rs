@@ -135,7 +135,7 @@ fn freshness(
     let reusable = !freshness.lifetime.is_zero() && !freshness.always_validate
         || !freshness.stale_while_revalidate.is_zero()
         || !freshness.stale_if_error.is_zero();
-    if !reusable && semantics::conditional_fields(exchange.headers).is_empty() {
+    if !reusable && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none() {
         let unknown = matches!(upstream, Lifetime::None | Lifetime::Heuristic(_));
         return Err(if unknown { NotStored::NoLifetime } else { NotStored::ZeroLifetime });
     }
