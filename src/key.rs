@@ -30,6 +30,8 @@ pub(crate) enum Part {
     Query = 11,
     /// A part that is absent, where absence and emptiness differ.
     Absent = 12,
+    /// What the rule says about the key, so that another configuration has other keys.
+    Rule = 13,
 }
 
 /// The key of a stored response, or of the list of its variants.

@@ -219,6 +219,8 @@ reasons! {
         Body = "body",
         /// Upgrade or CONNECT.
         Upgrade = "upgrade",
+        /// A field that puts another method in place of `GET`.
+        MethodOverride = "method-override",
         /// The query or a field is over a limit of the key.
         KeyLimit = "key-limit",
         /// The key was recently not storable.

@@ -255,6 +255,12 @@ impl TagSet {
         Ok(())
     }
 
+    /// Adds the family `name`, for a response that has no tag of it and yet must go with it: a list
+    /// without members.
+    pub fn add_family(&mut self, name: &str) {
+        self.insert(TagId::family(name));
+    }
+
     /// Adds every id of `other`.
     pub fn union(&mut self, other: &Self) {
         for id in other.iter() {

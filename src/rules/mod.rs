@@ -1,1 +1,201 @@
-//! (docs)
+//! What the operator says: rules, compiled once and asked for each request.
+//!
+//! [`RuleSet::find`] answers whether a rule takes a request at all, without allocating when none
+//! does. [`Match::plan`] then says under which key the request is looked up and which tags it
+//! gives, or why it bypasses the cache. What a rule says about a response is asked of its
+//! [`CompiledRule`].
+//!
+//! The path is never decoded or cleaned: the route is matched, and the key made, on the bytes that
+//! the inner service's router matches too (SAFETY 14, 15).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use http::request::Parts;
+
+use self::pattern::{Captures, Conflict, Pattern, Routes};
+use self::tags::{Kept, Request};
+use crate::error::{ConfigError, Warning};
+use crate::key::CacheKey;
+use crate::outcome::{Detail, ForwardReason, NotStored};
+use crate::tag::TagSet;
+
+mod automatic;
+mod compiled;
+mod cookies;
+mod keying;
+mod names;
+mod options;
+mod pattern;
+pub(crate) mod policy;
+mod query;
+mod rule;
+mod statuses;
+mod tags;
+pub(crate) mod template;
+
+pub(crate) use self::compiled::CompiledRule;
+pub use self::cookies::Cookies;
+pub use self::options::{Authorization, ClientPolicy, Host, SetCookie, TagHeader};
+pub(crate) use self::options::{Consistency, Overrides, Windows};
+pub use self::query::Query;
+pub use self::rule::Rule;
+pub use self::statuses::Statuses;
+
+/// What rules do not say themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Defaults {
+    /// No lifetime or window of a rule is longer.
+    pub(crate) lifetime_ceiling: Duration,
+    pub(crate) body_limit: usize,
+    pub(crate) consistency: Consistency,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            lifetime_ceiling: Duration::from_secs(24 * 60 * 60),
+            body_limit: 2 * 1024 * 1024,
+            consistency: Consistency::Near,
+        }
+    }
+}
+
+/// All rules of a cache.
+#[derive(Debug, Default)]
+pub(crate) struct RuleSet {
+    routes: Routes,
+    rules: Box<[Arc<CompiledRule>]>,
+}
+
+impl RuleSet {
+    /// Checks and compiles `rules`. The order does not matter: the most specific route wins.
+    ///
+    /// # Errors
+    /// The first rule that cannot be used, by name and with the input quoted.
+    pub(crate) fn compile(
+        rules: Vec<Rule>,
+        defaults: &Defaults,
+    ) -> Result<(Self, Vec<Warning>), ConfigError> {
+        let mut warnings = Vec::new();
+        let mut routes = Routes::default();
+        let mut patterns = Vec::new();
+        let mut compiled: Vec<Arc<CompiledRule>> = Vec::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
+        for (place, rule) in rules.into_iter().enumerate() {
+            let name = rule.name.clone();
+            let within = |error: ConfigError| error.within(format!("rule `{name}`"));
+            if let Some(first) = places.insert(name.clone(), place) {
+                let message = format!("rules {} and {} have the same name", first + 1, place + 1);
+                return Err(ConfigError::new("rules", message, name));
+            }
+            let pattern = Pattern::parse(&rule.route).map_err(within)?;
+            let number = u32::try_from(place).expect("fewer than 2^32 rules fit in memory");
+            if let Err(conflict) = routes.insert(&pattern, number, &patterns) {
+                return Err(within(conflict_error(conflict, &pattern, &compiled)));
+            }
+            let rule = CompiledRule::new(rule, &pattern, defaults, &mut warnings)?;
+            patterns.push(pattern);
+            compiled.push(Arc::new(rule));
+        }
+        let rules = compiled.into();
+        Ok((Self { routes, rules }, warnings))
+    }
+
+    /// The rule for a request, if one takes it. Only `GET` and `HEAD` ever match: to all other methods
+    /// the cache is not there.
+    pub(crate) fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<Match<'a>> {
+        if !(method == Method::GET || method == Method::HEAD) {
+            return None;
+        }
+        let (number, captures) = self.routes.find(path)?;
+        let rule = self.rules.get(usize::try_from(number).ok()?)?;
+        rule.enabled.then_some(Match { rule, captures })
+    }
+
+    /// The rules, in the order in which they were given.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<CompiledRule>> {
+        self.rules.iter()
+    }
+}
+
+fn conflict_error(
+    conflict: Conflict,
+    pattern: &Pattern,
+    earlier: &[Arc<CompiledRule>],
+) -> ConfigError {
+    let message = match conflict {
+        Conflict::Refused(why) => why,
+        Conflict::With(other) => match other.and_then(|place| earlier.get(place)) {
+            Some(other) => format!("rule `{}` has taken this route", other.name()),
+            None => "other rules have taken this route".into(),
+        },
+    };
+    ConfigError::new("route", message, pattern.route())
+}
+
+/// A request's rule, and what its captures took of the path.
+#[derive(Debug)]
+pub(crate) struct Match<'a> {
+    rule: &'a Arc<CompiledRule>,
+    captures: Captures<'a, 'a>,
+}
+
+/// What is done with a request that a rule takes.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// It goes to the inner service as if there were no cache.
+    Bypass(ForwardReason, Detail),
+    Lookup(Planned),
+}
+
+/// A request that is looked up.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    pub(crate) rule: Arc<CompiledRule>,
+    pub(crate) key: CacheKey,
+    /// The path as it was sent, for glob purges.
+    pub(crate) path: Box<str>,
+    /// The implicit tags and those that the request gives, or why the response is not stored.
+    pub(crate) tags: Result<TagSet, NotStored>,
+    /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
+    pub(crate) has_authorization: bool,
+    /// What the templates that wait for the response read from the request.
+    kept: Kept,
+}
+
+impl Match<'_> {
+    /// The rule.
+    pub(crate) fn rule(&self) -> &Arc<CompiledRule> {
+        self.rule
+    }
+
+    /// What is done with the request, whose path is the one that was matched.
+    pub(crate) fn plan(&self, parts: &Parts) -> Plan {
+        let rule = self.rule;
+        let keyed = match rule.keying.key(parts) {
+            Ok(keyed) => keyed,
+            Err((reason, detail)) => return Plan::Bypass(reason, detail),
+        };
+        let request = Request {
+            parts,
+            captures: &self.captures,
+        };
+        let path = parts.uri.path();
+        let mut tags = TagSet::implicit(rule.name(), path);
+        let filled = rule.tags.of_request(&request, &mut tags);
+        Plan::Lookup(Planned {
+            rule: Arc::clone(rule),
+            key: keyed.key,
+            path: path.into(),
+            tags: filled.map(|()| tags),
+            has_authorization: keyed.has_authorization,
+            kept: rule.tags.keep(&request),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

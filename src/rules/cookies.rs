@@ -1,0 +1,245 @@
+//! [`Cookies`]: which requests with cookies a rule takes, and which cookies are part of the key.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+use super::keying::secret;
+use super::names::Names;
+use crate::error::ConfigError;
+use crate::key::{KeyBuilder, Part};
+
+/// What is done with requests that have cookies.
+///
+/// Unless all are ignored, every cookie of a request must be named, to be ignored or to be part of
+/// the key; a request with another one is not cached. So a session cookie that nobody thought of
+/// ends caching rather than privacy.
+///
+/// ```ignore
+/// Cookies::ignore(["_ga*", "theme"]).key(["session"])
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Cookies {
+    ignored: Ignored,
+    keyed: Names,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Ignored {
+    All,
+    Named(Names),
+}
+
+impl Default for Ignored {
+    fn default() -> Self {
+        Self::Named(Names::default())
+    }
+}
+
+impl Cookies {
+    /// A request with any cookie is not cached.
+    #[must_use]
+    pub fn bypass() -> Self {
+        Self::default()
+    }
+
+    /// No cookie changes the response.
+    #[must_use]
+    pub fn ignore_all() -> Self {
+        Self {
+            ignored: Ignored::All,
+            keyed: Names::default(),
+        }
+    }
+
+    /// The cookies with these names, which may end in `*`, do not change the response.
+    pub fn ignore<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Self {
+        Self {
+            ignored: Ignored::Named(Names::new(names)),
+            keyed: Names::default(),
+        }
+    }
+
+    /// The cookies with these names are part of the key, and no other is accepted.
+    pub fn keyed<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Self {
+        Self::bypass().key(names)
+    }
+
+    /// The same, with the cookies of these names as part of the key. The key holds hashes of their
+    /// values.
+    #[must_use]
+    pub fn key<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.keyed = Names::new(names);
+        self
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if let Ignored::Named(names) = &self.ignored {
+            names.check("cookies")?;
+        }
+        self.keyed.check("cookies")?;
+        for name in self.keyed.iter() {
+            if let Some(at) = name.find(['*', '=', ';', ',', '"', ' ']) {
+                let message = "a cookie in the key is named in full";
+                return Err(ConfigError::new("cookies", message, name).at(at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each cookie of the request is named.
+    pub(super) fn admit(&self, headers: &HeaderMap) -> bool {
+        let Ignored::Named(ignored) = &self.ignored else {
+            return true;
+        };
+        pieces(headers).all(|piece| {
+            let (name, _) = split(piece);
+            // A quoted text that spans pieces: readers do not agree on where cookies end.
+            let quoted = piece.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+            let named = self.keyed.contain(name)
+                || (ignored.contain(name) && !self.hides_another(ignored, piece));
+            named && !quoted
+        })
+    }
+
+    /// Whether a reader that takes `,` for a separator (RFC 2109 had it so) sees in `piece` a cookie
+    /// that is not to be ignored.
+    fn hides_another(&self, ignored: &Names, piece: &[u8]) -> bool {
+        let parts = piece.split(|byte| *byte == b',').skip(1);
+        parts
+            .filter(|part| part.contains(&b'='))
+            .any(|part| !ignored.contain(split(part).0))
+    }
+
+    /// Adds the keyed cookies that the request has.
+    pub(super) fn write(&self, headers: &HeaderMap, key: &mut KeyBuilder) {
+        for name in self.keyed.iter() {
+            let mut found = pieces(headers)
+                .map(split)
+                .filter(|(other, _)| *other == name.as_bytes())
+                .peekable();
+            if found.peek().is_some() {
+                key.part(Part::Cookie, name.as_bytes());
+            }
+            for (_, value) in found {
+                match value {
+                    Some(value) => key.part(Part::Line, &secret(value)),
+                    None => key.part(Part::Absent, b""),
+                }
+            }
+        }
+    }
+}
+
+/// The cookies of all lines: HTTP/2 may send each on its own (RFC 9113 §8.2.3).
+fn pieces(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    let lines = headers.get_all(COOKIE).into_iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+        .map(<[u8]>::trim_ascii)
+        .filter(|piece| !piece.is_empty())
+}
+
+fn split(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
+    match piece.iter().position(|byte| *byte == b'=') {
+        Some(at) => (piece[..at].trim_ascii(), Some(&piece[at + 1..])),
+        None => (piece.trim_ascii(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::CacheKey;
+    use http::HeaderValue;
+
+    fn headers(lines: &[&'static str]) -> HeaderMap {
+        let lines = lines
+            .iter()
+            .map(|line| (COOKIE, HeaderValue::from_static(line)));
+        lines.collect()
+    }
+
+    fn key(cookies: &Cookies, lines: &[&'static str]) -> CacheKey {
+        let mut builder = KeyBuilder::new();
+        cookies.write(&headers(lines), &mut builder);
+        builder.finish()
+    }
+
+    #[test]
+    fn a_cookie_that_nobody_named_is_not_admitted() {
+        let bypass = Cookies::bypass;
+        let ignore = || Cookies::ignore(["_ga*", "theme"]);
+        let both = || ignore().key(["session"]);
+        let rows: &[(Cookies, &[&'static str], bool)] = &[
+            (bypass(), &[], true),
+            (bypass(), &["a=1"], false),
+            (bypass(), &["a"], false),
+            (bypass(), &["=a"], false),
+            (bypass(), &["", " ; "], true),
+            (Cookies::ignore_all(), &["a=1; b=\"2"], true),
+            (ignore(), &["_ga=1; _ga_X=2; theme=dark"], true),
+            (ignore(), &["_ga=1; session=2"], false),
+            (ignore(), &["_ga=1", "session=2"], false),
+            (ignore(), &["themes=1"], false),
+            (ignore(), &["Theme=1"], false),
+            (ignore(), &[" theme =1"], true),
+            (both(), &["_ga=1; session=2"], true),
+            (both(), &["_ga=1; session=2; x=3"], false),
+            (Cookies::keyed(["session"]), &["session=2"], true),
+            (Cookies::keyed(["session"]), &["_ga=2"], false),
+            // Where another reader may see another cookie.
+            (both(), &["_ga=1,session=2"], false),
+            (both(), &["_ga=1,2"], true),
+            (both(), &["_ga=1,theme=2"], true),
+            (both(), &["session=\"a; _ga=b\""], false),
+            (both(), &["session=\"a\"; _ga=b"], true),
+        ];
+        for (cookies, lines, admitted) in rows {
+            assert_eq!(
+                cookies.admit(&headers(lines)),
+                *admitted,
+                "{cookies:?} {lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn keyed_cookies_and_nothing_else_make_the_key() {
+        let cookies = Cookies::ignore(["_ga*"]).key(["session", "lang"]);
+        let one = key(&cookies, &["session=1; _ga=1; lang=en"]);
+        for (lines, same) in [
+            (&["lang=en; session=1"][..], true),
+            (&["lang=en", "session=1; _ga=2"], true),
+            (&["lang=en; session=2"], false),
+            (&["lang=en"], false),
+            (&["lang=en; session=1; session=2"], false),
+            (&["lang=en; session"], false),
+            (&["lang=en; session="], false),
+        ] {
+            assert_eq!(key(&cookies, lines) == one, same, "{lines:?}");
+        }
+        let swapped = key(&cookies, &["session=2; session=1"]);
+        assert_ne!(swapped, key(&cookies, &["session=1; session=2"]));
+        assert_ne!(key(&cookies, &["session"]), key(&cookies, &["session="]));
+    }
+
+    #[test]
+    fn a_key_does_not_show_a_session() {
+        let key = key(&Cookies::keyed(["session"]), &["session=TOPSECRET"]);
+        let shown = key.as_bytes().windows(9).any(|part| part == b"TOPSECRET");
+        assert!(!shown);
+    }
+
+    #[test]
+    fn names_that_cannot_match_are_refused() {
+        for cookies in [
+            Cookies::ignore([""]),
+            Cookies::ignore(["a*b"]),
+            Cookies::keyed(["session*"]),
+            Cookies::keyed(["a=b"]),
+        ] {
+            assert!(cookies.check().is_err(), "{cookies:?}");
+        }
+        assert_eq!(Cookies::ignore(["_ga*", "*"]).key(["s"]).check(), Ok(()));
+    }
+}

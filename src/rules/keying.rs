@@ -1,0 +1,200 @@
+//! Request and rule to [`CacheKey`]: everything that can change the response, or the request
+//! bypasses the cache (P5).
+
+use http::header::{AUTHORIZATION, COOKIE, HOST, UPGRADE};
+use http::request::Parts;
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName};
+use smallvec::SmallVec;
+
+use super::automatic::Fields;
+use super::cookies::Cookies;
+use super::options::{Authorization, Host};
+use super::query::Query;
+use crate::key::{CacheKey, KeyBuilder, Part};
+use crate::outcome::{Detail, ForwardReason};
+
+/// The longest key, in bytes.
+const MAX_KEY_BYTES: usize = 16 * 1024;
+
+/// What of a request is the key, by one rule.
+#[derive(Debug)]
+pub(super) struct Keying {
+    pub(super) query: Query,
+    /// Sorted, without repeats.
+    pub(super) headers: Box<[HeaderName]>,
+    pub(super) automatic: Fields,
+    pub(super) cookies: Cookies,
+    pub(super) authorization: Authorization,
+    pub(super) host: Host,
+    /// See [`Keying::fingerprint`].
+    pub(super) fingerprint: [u8; 8],
+}
+
+/// A request's key.
+#[derive(Debug)]
+pub(super) struct Keyed {
+    pub(super) key: CacheKey,
+    /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
+    pub(super) has_authorization: bool,
+}
+
+/// What one pass over the names of the request's fields finds.
+struct Seen {
+    automatic: Fields,
+    authorization: bool,
+    cookie: bool,
+    upgrade: bool,
+}
+
+impl Keying {
+    /// A number for everything that the operator says about the key. It is part of each key: after a
+    /// change of the rule, what nodes of the old configuration stored (without a parameter, say,
+    /// that now counts) answers nobody on nodes of the new one.
+    pub(super) fn fingerprint(&self) -> [u8; 8] {
+        let Self {
+            query,
+            headers,
+            automatic,
+            cookies,
+            authorization,
+            host,
+            fingerprint: _,
+        } = self;
+        let text = format!("{query:?}{headers:?}{automatic:?}{cookies:?}{authorization:?}{host:?}");
+        let mut short = [0; 8];
+        short.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..8]);
+        short
+    }
+
+    /// The key of a `GET` or `HEAD` request, or why it bypasses the cache.
+    pub(super) fn key(&self, parts: &Parts) -> Result<Keyed, (ForwardReason, Detail)> {
+        let headers = &parts.headers;
+        let seen = Seen::new(headers);
+        let automatic = seen.automatic.and(self.automatic);
+        if seen.upgrade {
+            return Err((ForwardReason::Bypass, Detail::Upgrade));
+        }
+        if automatic.override_method(headers) {
+            return Err((ForwardReason::Method, Detail::MethodOverride));
+        }
+        if seen.cookie && !self.cookies.admit(headers) {
+            return Err((ForwardReason::Bypass, Detail::Cookie));
+        }
+        let mut key = KeyBuilder::new();
+        key.part(Part::Rule, &self.fingerprint);
+        // HEAD is answered from a stored GET.
+        key.part(Part::Method, b"GET");
+        self.write_target(parts, &mut key);
+        for name in &self.headers {
+            if headers.contains_key(name) {
+                write_field(name.as_str(), headers, &mut key);
+            }
+        }
+        if seen.cookie {
+            self.cookies.write(headers, &mut key);
+        }
+        if seen.authorization && self.authorization == Authorization::Key {
+            key.part(Part::Header, AUTHORIZATION.as_str().as_bytes());
+            for line in headers.get_all(AUTHORIZATION) {
+                key.part(Part::Line, &secret(line.as_bytes()));
+            }
+        }
+        automatic.write(headers, &mut key);
+        let key = key.finish();
+        if key.as_bytes().len() > MAX_KEY_BYTES {
+            return Err((ForwardReason::Bypass, Detail::KeyLimit));
+        }
+        Ok(Keyed {
+            key,
+            has_authorization: seen.authorization && self.authorization == Authorization::Upstream,
+        })
+    }
+
+    /// Scheme, host, path and query. The path as it was sent: the route was matched on the same
+    /// bytes (SAFETY 15).
+    fn write_target(&self, parts: &Parts, key: &mut KeyBuilder) {
+        let uri = &parts.uri;
+        if let Some(scheme) = uri.scheme_str() {
+            key.part(Part::Scheme, scheme.as_bytes());
+        }
+        if self.host == Host::Key {
+            write_host(uri.authority(), uri.scheme(), &parts.headers, key);
+        }
+        key.part(Part::Path, uri.path().as_bytes());
+        self.query.write(uri.query(), key);
+    }
+}
+
+impl Seen {
+    fn new(headers: &HeaderMap) -> Self {
+        let mut seen = Self {
+            automatic: Fields::NONE,
+            authorization: false,
+            cookie: false,
+            upgrade: false,
+        };
+        for name in headers.keys() {
+            match name {
+                name if name == AUTHORIZATION => seen.authorization = true,
+                name if name == COOKIE => seen.cookie = true,
+                name if name == UPGRADE => seen.upgrade = true,
+                name => seen.automatic.note(name.as_str()),
+            }
+        }
+        seen
+    }
+}
+
+/// Adds the field `name` with all its lines.
+pub(super) fn write_field(name: &str, headers: &HeaderMap, key: &mut KeyBuilder) {
+    key.part(Part::Header, name.as_bytes());
+    for line in headers.get_all(name) {
+        key.part(Part::Line, line.as_bytes());
+    }
+}
+
+/// What a key holds of a credential: enough to tell it from others, and nothing to steal from a
+/// store.
+pub(super) fn secret(value: &[u8]) -> [u8; 32] {
+    *blake3::hash(value).as_bytes()
+}
+
+/// Adds the host: that of the URI if it has one, else that of `Host`. Where both are there and differ,
+/// or `Host` is there twice, the inner service may read the other, so all of them count (SAFETY 9).
+fn write_host(
+    authority: Option<&Authority>,
+    scheme: Option<&Scheme>,
+    headers: &HeaderMap,
+    key: &mut KeyBuilder,
+) {
+    let mut lines = headers.get_all(HOST).into_iter();
+    let (line, more) = (lines.next(), lines.next().is_some());
+    let of_uri = authority.map(|authority| normal_host(authority.as_str().as_bytes(), scheme));
+    let of_field = line.map(|line| normal_host(line.as_bytes(), scheme));
+    let differ = of_uri.is_some() && of_field.is_some() && of_uri != of_field;
+    if let Some(host) = of_uri.or(of_field) {
+        key.part(Part::Host, &host);
+    }
+    if differ || more {
+        write_field(HOST.as_str(), headers, key);
+    }
+}
+
+/// In lower case and without the scheme's own port. Where the scheme is not known, neither is its
+/// port. With user information, which has case, the text stays as it is.
+fn normal_host(host: &[u8], scheme: Option<&Scheme>) -> SmallVec<[u8; 64]> {
+    if host.contains(&b'@') {
+        return host.into();
+    }
+    let port: &[u8] = match scheme.map(Scheme::as_str) {
+        Some("http") => b":80",
+        Some("https") => b":443",
+        _ => b"",
+    };
+    let host = host.strip_suffix(port).unwrap_or(host);
+    host.iter().map(u8::to_ascii_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests;

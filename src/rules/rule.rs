@@ -1,0 +1,324 @@
+//! [`Rule`]: what one line of the operator says. Checked and compiled when the cache is built.
+
+use std::time::Duration;
+
+use super::cookies::Cookies;
+use super::options::{
+    Authorization, ClientPolicy, Consistency, Host, Overrides, SetCookie, TagHeader, Windows,
+};
+use super::query::Query;
+use super::statuses::Statuses;
+
+/// How the responses of one route are cached.
+///
+/// A rule takes `GET` and `HEAD` requests whose path matches its route, in axum's notation and with
+/// axum's precedence: `/auctions/{address}`, `/files/{*rest}`, `{{` for a brace. The path is
+/// matched as it was sent, neither decoded nor cleaned. A request takes the most specific of the
+/// routes; one that none matches goes straight to the inner service.
+///
+/// ```ignore
+/// Rule::new("auction_details", "/auctions/{address}")
+///     .ttl(Duration::from_secs(10))
+///     .tag("auction:{address:address}")
+/// ```
+///
+/// Nothing here is checked before the cache is built; then every mistake is reported with the
+/// rule's name and the input quoted.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub(super) name: String,
+    pub(super) route: String,
+    pub(super) enabled: bool,
+    pub(super) methods: Vec<String>,
+    pub(super) ttl: Option<Duration>,
+    pub(super) ttl_for: Vec<(Statuses, Duration)>,
+    pub(super) overrides: Overrides,
+    pub(super) windows: Windows,
+    pub(super) query: Query,
+    pub(super) headers: Vec<String>,
+    pub(super) ignored_headers: Vec<String>,
+    pub(super) cookies: Cookies,
+    pub(super) authorization: Authorization,
+    pub(super) host: Host,
+    pub(super) set_cookie: SetCookie,
+    pub(super) tags: Vec<String>,
+    pub(super) tag_headers: Vec<TagHeader>,
+    pub(super) keep_tag_headers: bool,
+    pub(super) client: ClientPolicy,
+    pub(super) body_limit: Option<usize>,
+    pub(super) consistency: Option<Consistency>,
+}
+
+impl Rule {
+    /// The rule `name` for `route`. The name is how purges, metrics and messages call it.
+    pub fn new(name: impl Into<String>, route: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            route: route.into(),
+            enabled: true,
+            methods: Vec::new(),
+            ttl: None,
+            ttl_for: Vec::new(),
+            overrides: Overrides::default(),
+            windows: Windows::default(),
+            query: Query::default(),
+            headers: Vec::new(),
+            ignored_headers: Vec::new(),
+            cookies: Cookies::default(),
+            authorization: Authorization::default(),
+            host: Host::default(),
+            set_cookie: SetCookie::default(),
+            tags: Vec::new(),
+            tag_headers: TagHeader::known(),
+            keep_tag_headers: false,
+            client: ClientPolicy::default(),
+            body_limit: None,
+            consistency: None,
+        }
+    }
+
+    /// How long a response is fresh that does not say so itself, for the statuses that are
+    /// cacheable without being named: 200, 203, 204, 300, 301 and 308.
+    ///
+    /// Default: none, so that only responses with a lifetime of their own are stored.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// The same for a status or a class of them; zero means never stored. A status beats its class.
+    ///
+    /// A class leaves out the statuses that blame the one request or client (400, 401, 403, 413, 414,
+    /// 429, 431 …): stored, such an answer would meet everybody. They, and server errors, are
+    /// stored only if they are named here, whatever the inner service says.
+    ///
+    /// Default: none.
+    #[must_use]
+    pub fn ttl_for(mut self, statuses: impl Into<Statuses>, ttl: Duration) -> Self {
+        self.ttl_for.push((statuses.into(), ttl));
+        self
+    }
+
+    /// Lets the rule's TTL beat the `Cache-Control` and `Expires` of the inner service; `no-store`
+    /// and `private` still forbid storing.
+    ///
+    /// Default: the response's own lifetime counts, and the rule's only where it has none.
+    #[must_use]
+    pub fn override_upstream(mut self) -> Self {
+        self.overrides.upstream = true;
+        self
+    }
+
+    /// Stores responses in spite of `Cache-Control: no-store`.
+    ///
+    /// Default: they are not stored.
+    #[must_use]
+    pub fn ignore_no_store(mut self) -> Self {
+        self.overrides.no_store = true;
+        self
+    }
+
+    /// Stores responses in spite of `Cache-Control: private`.
+    ///
+    /// Default: they are not stored.
+    #[must_use]
+    pub fn ignore_private(mut self) -> Self {
+        self.overrides.private = true;
+        self
+    }
+
+    /// How long past its lifetime a response may be served while it is refreshed behind
+    /// (RFC 5861 §3).
+    ///
+    /// Default: what the response says.
+    #[must_use]
+    pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
+        self.windows.stale_while_revalidate = Some(window);
+        self
+    }
+
+    /// How long past its lifetime a response may be served when the inner service fails
+    /// (RFC 5861 §4).
+    ///
+    /// Default: what the response says.
+    #[must_use]
+    pub fn stale_if_error(mut self, window: Duration) -> Self {
+        self.windows.stale_if_error = Some(window);
+        self
+    }
+
+    /// How the query is part of the key.
+    ///
+    /// Default: [`Query::all`], exactly as it was sent.
+    #[must_use]
+    pub fn query(mut self, query: Query) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// Makes a request header part of the key. May be called again for more.
+    ///
+    /// Default: none but those that are known to change responses without `Vary` (see
+    /// [`ignore_header`](Self::ignore_header)).
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>) -> Self {
+        self.headers.push(name.into());
+        self
+    }
+
+    /// Leaves out of the key a request header that is in it by itself when present: the fields by
+    /// which proxies pass on host, scheme, prefix, URL and identity, and by which front-end
+    /// frameworks ask for a part of a page. Only where the inner service surely does not read it:
+    /// otherwise anyone may store a response that others get.
+    ///
+    /// Default: all of them are part of the key.
+    #[must_use]
+    pub fn ignore_header(mut self, name: impl Into<String>) -> Self {
+        self.ignored_headers.push(name.into());
+        self
+    }
+
+    /// What is done with requests that have cookies.
+    ///
+    /// Default: [`Cookies::bypass`], so that a request with any cookie is not cached.
+    #[must_use]
+    pub fn cookies(mut self, cookies: Cookies) -> Self {
+        self.cookies = cookies;
+        self
+    }
+
+    /// What is done with responses that set a cookie.
+    ///
+    /// Default: [`SetCookie::Refuse`], they are not stored.
+    #[must_use]
+    pub fn set_cookie(mut self, set_cookie: SetCookie) -> Self {
+        self.set_cookie = set_cookie;
+        self
+    }
+
+    /// What is done with requests that have `Authorization`.
+    ///
+    /// Default: [`Authorization::Upstream`], as RFC 9111 §3.5 permits.
+    #[must_use]
+    pub fn authorization(mut self, authorization: Authorization) -> Self {
+        self.authorization = authorization;
+        self
+    }
+
+    /// Whether the host is part of the key.
+    ///
+    /// Default: [`Host::Key`].
+    #[must_use]
+    pub fn host(mut self, host: Host) -> Self {
+        self.host = host;
+        self
+    }
+
+    /// A tag that each stored response carries: text with placeholders, `{source}` or
+    /// `{source:normaliser}`. May be called again for more.
+    ///
+    /// | source | value |
+    /// |---|---|
+    /// | `{name}` | a capture of the route, percent-decoded |
+    /// | `{query.name}` | a query parameter, decoded |
+    /// | `{request.name}` | a request header, which becomes part of the key |
+    /// | `{response.name}` | a response header |
+    /// | `{/a/0/b}` | a JSON pointer (RFC 6901) into the body; `*` stands for each member |
+    ///
+    /// Several values give several tags. A response for which a value is missing is not stored,
+    /// because it could not be purged. Normalisers: `auto` (the default: addresses to lower case),
+    /// `address`, `int`, `lower`, `upper`, `text` (none).
+    ///
+    /// Default: none.
+    #[must_use]
+    pub fn tag(mut self, template: impl Into<String>) -> Self {
+        self.tags.push(template.into());
+        self
+    }
+
+    /// Several [`tag`](Self::tag)s.
+    ///
+    /// Default: none.
+    #[must_use]
+    pub fn tags<T: Into<String>>(mut self, templates: impl IntoIterator<Item = T>) -> Self {
+        self.tags.extend(templates.into_iter().map(Into::into));
+        self
+    }
+
+    /// The response headers that list further tags; not sent to clients.
+    ///
+    /// Default: `Surrogate-Key` (separated by spaces), `Cache-Tag` and `Edge-Cache-Tag` (by commas).
+    #[must_use]
+    pub fn tag_headers<T: Into<TagHeader>>(mut self, headers: impl IntoIterator<Item = T>) -> Self {
+        self.tag_headers = headers.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sends the headers that list tags to clients, for an outer cache that reads them too.
+    ///
+    /// Default: they are removed.
+    #[must_use]
+    pub fn keep_tag_headers(mut self) -> Self {
+        self.keep_tag_headers = true;
+        self
+    }
+
+    /// What browsers and outer CDNs are told.
+    ///
+    /// Default: [`ClientPolicy::Auto`], `no-cache` for a response with tags.
+    #[must_use]
+    pub fn client(mut self, client: ClientPolicy) -> Self {
+        self.client = client;
+        self
+    }
+
+    /// The largest body that is stored, in bytes.
+    ///
+    /// Default: 2 MiB, unless the cache is built with another.
+    #[must_use]
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = Some(bytes);
+        self
+    }
+
+    /// Checks each hit against the purge log: no response is served once its purge has returned,
+    /// for the price of a round trip.
+    ///
+    /// Default: [`near`](Self::near), unless the cache is built with strict rules.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.consistency = Some(Consistency::Strict);
+        self
+    }
+
+    /// Answers from this process while it hears from the purge log: a purge takes about a round
+    /// trip to arrive, and at most the lease.
+    ///
+    /// Default: this, unless the cache is built with strict rules.
+    #[must_use]
+    pub fn near(mut self) -> Self {
+        self.consistency = Some(Consistency::Near);
+        self
+    }
+
+    /// Whether the rule caches. A rule that does not still takes its route, so that its requests
+    /// reach the inner service even where a broader rule matches them too.
+    ///
+    /// Default: `true`.
+    #[must_use]
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.enabled = enabled;
+        self
+    }
+
+    /// The method that it is for. Only `GET` can be named, and stands for `HEAD` as well: no other
+    /// method's responses are cached.
+    ///
+    /// Default: `GET`.
+    #[must_use]
+    pub fn method(mut self, method: impl Into<String>) -> Self {
+        self.methods.push(method.into());
+        self
+    }
+}
