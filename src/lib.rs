@@ -1,6 +1,7 @@
 //! tower-tagcache
 
 mod backoff;
+mod builder;
 mod clock;
 mod entry;
 mod error;
@@ -26,3 +27,13 @@ mod redis;
 
 pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::log::{Durability, Purged};
+
+pub use self::builder::{Cache, CacheBuilder, Companion};
+pub use self::invalidation::Purger;
+pub use self::middleware::{CacheBody, CacheLayer, CacheService, ResponseFuture};
+pub use self::rules::{
+    Authorization, ClientPolicy, Cookies, Host, Query, Rule, SetCookie, Statuses, TagHeader,
+};
+
+#[cfg(test)]
+mod model;

@@ -40,17 +40,29 @@ struct State {
 
 impl State {
     fn open(epoch: u64, at: Timestamp) -> Self {
-        Self { epoch, records: VecDeque::from([(0, PurgeRecord::open(at))]) }
+        Self {
+            epoch,
+            records: VecDeque::from([(0, PurgeRecord::open(at))]),
+        }
     }
 
     fn head(&self) -> Head {
         let ordinal = self.records.back().map_or(0, |(ordinal, _)| *ordinal);
-        Head { position: Position { epoch: Epoch::new(self.epoch), ordinal }, replicas: 0 }
+        Head {
+            position: Position {
+                epoch: Epoch::new(self.epoch),
+                ordinal,
+            },
+            replicas: 0,
+        }
     }
 
     fn numbered(&self, ordinal: u64, record: &PurgeRecord) -> Numbered {
         Numbered {
-            position: Position { epoch: Epoch::new(self.epoch), ordinal },
+            position: Position {
+                epoch: Epoch::new(self.epoch),
+                ordinal,
+            },
             record: record.clone(),
         }
     }
@@ -68,7 +80,9 @@ impl State {
         };
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
         let records = self.records.iter().skip(skip).take(BATCH);
-        records.map(|(ordinal, record)| self.numbered(*ordinal, record)).collect()
+        records
+            .map(|(ordinal, record)| self.numbered(*ordinal, record))
+            .collect()
     }
 
     fn drop_oldest(&mut self, keep: usize) {
@@ -120,7 +134,10 @@ impl Log for EmbeddedLog {
             let position = state.head().position;
             drop(state);
             self.shared.appended.notify_waiters();
-            Ok(Appended { position, replicas: 0 })
+            Ok(Appended {
+                position,
+                replicas: 0,
+            })
         }
         .boxed()
     }
@@ -134,8 +151,13 @@ impl Log for EmbeddedLog {
             let state = self.shared.state.lock();
             let skip = state.records.len().saturating_sub(limit);
             let records = state.records.iter().skip(skip);
-            let records = records.map(|(ordinal, record)| state.numbered(*ordinal, record)).collect();
-            Ok(Tail { head: state.head(), records })
+            let records = records
+                .map(|(ordinal, record)| state.numbered(*ordinal, record))
+                .collect();
+            Ok(Tail {
+                head: state.head(),
+                records,
+            })
         }
         .boxed()
     }
@@ -164,7 +186,11 @@ impl Log for EmbeddedLog {
     fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>> {
         async move {
             let mut state = self.shared.state.lock();
-            let old = state.records.iter().take_while(|(_, record)| record.at < older_than).count();
+            let old = state
+                .records
+                .iter()
+                .take_while(|(_, record)| record.at < older_than)
+                .count();
             let young = state.records.len() - old;
             state.drop_oldest(young.min(most));
             Ok(())

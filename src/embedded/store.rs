@@ -53,7 +53,11 @@ impl EmbeddedStore {
     pub(crate) fn new(bytes: u64, log: EmbeddedLog, clock: Arc<dyn Clock>) -> Self {
         let typical = usize::try_from(bytes / TYPICAL_ENTRY).unwrap_or(usize::MAX);
         let entries = Cache::with_weighter(typical.clamp(64, 1 << 20), bytes, Weigh);
-        Self { entries: Arc::new(entries), log, clock }
+        Self {
+            entries: Arc::new(entries),
+            log,
+            clock,
+        }
     }
 
     fn read(&self, key: &CacheKey, now: Timestamp) -> Option<Entry> {
@@ -67,7 +71,10 @@ impl Store for EmbeddedStore {
         async move {
             let now = self.clock.now();
             let entries = keys.iter().map(|key| self.read(key, now)).collect();
-            Ok(Found { entries, head: self.log.head_now() })
+            Ok(Found {
+                entries,
+                head: self.log.head_now(),
+            })
         }
         .boxed()
     }

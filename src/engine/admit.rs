@@ -21,7 +21,12 @@ impl Fill {
     pub(super) async fn admit(mut self, head: &FlightHead, kept: Kept) {
         let mut stored = head.response.clone();
         let (body, trailers) = kept.into_bytes();
-        let tagged = self.planned.rule.body_tags(&self.planned, &body, &mut stored.tags);
+        let tagged = self.planned.rule.body_tags(
+            &self.planned,
+            &head.response.headers,
+            &body,
+            &mut stored.tags,
+        );
         if tagged.is_err() || self.settles(&stored) {
             return self.lead.landed_unstored(trailers);
         }
@@ -47,11 +52,20 @@ impl Fill {
         let mut result = engine.store.put(&key, Entry::Response(stored), keep).await;
         if result.is_ok() && !vary.is_empty() {
             engine.variants.learn(uri, vary);
-            let index = VariantIndex { key: uri.clone(), fields: vary.to_vec() };
-            result = engine.store.put(uri, Entry::Variants(Arc::new(index)), keep).await;
+            let index = VariantIndex {
+                key: uri.clone(),
+                fields: vary.to_vec(),
+            };
+            result = engine
+                .store
+                .put(uri, Entry::Variants(Arc::new(index)), keep)
+                .await;
         }
         if let Err(error) = result {
-            engine.observer.notify(&Notice::StoreFailed { operation: "put", error: &error });
+            engine.observer.notify(&Notice::StoreFailed {
+                operation: "put",
+                error: &error,
+            });
         }
         // Only now is the flight over: a request that misses the store until here joins it.
         drop(self.lead);
@@ -84,7 +98,9 @@ pub(super) const OWN_ETAG: &str = "tc-";
 
 fn keep_for(stored: &StoredResponse) -> Duration {
     let freshness = &stored.freshness;
-    let windows = freshness.stale_while_revalidate.max(freshness.stale_if_error);
+    let windows = freshness
+        .stale_while_revalidate
+        .max(freshness.stale_if_error);
     let left = freshness.lifetime.saturating_sub(stored.initial_age);
     left + windows.max(KEEP_FOR_VALIDATION)
 }

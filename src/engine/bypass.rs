@@ -7,17 +7,18 @@ use std::sync::Arc;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Why};
 use crate::error::BoxError;
 use crate::middleware::CacheBody;
 use crate::outcome::{NotStored, Outcome, Storing};
-use crate::rules::{Bypass, CompiledRule};
+use crate::rules::CompiledRule;
 
 impl Engine {
     /// The rule says that this request is not for the cache.
     pub(crate) async fn bypass<S, A, B>(
         self: Arc<Self>,
-        bypass: Bypass,
+        rule: Arc<CompiledRule>,
+        why: Why,
         request: Request<A>,
         inner: S,
     ) -> Result<Response<CacheBody<B>>, S::Error>
@@ -26,10 +27,10 @@ impl Engine {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        let mut outcome = Outcome::new(crate::outcome::Served::Forwarded(bypass.reason));
-        outcome.detail = bypass.detail;
+        let mut outcome = why.outcome();
+        outcome.storing = Some(Storing::NotStored(why.not_stored()));
         let response = inner.oneshot(request).await;
-        self.passed(&bypass.rule, outcome, response)
+        self.passed(&rule, outcome, response)
     }
 
     /// Forwards without sharing or storing.

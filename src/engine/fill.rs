@@ -3,12 +3,14 @@
 //! It runs in a task of its own and belongs to no client. The one whose request began it gets an
 //! [`Answer`]; everybody reads the body from the flight.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body::Body;
+use http_body::{Body, Frame};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tower::ServiceExt;
@@ -93,7 +95,9 @@ impl Fill {
     {
         self.prepare(&mut request);
         let call = inner.oneshot(request);
-        let Some(result) = self.unless_abandoned(call, &recipient).await else { return };
+        let Some(result) = self.unless_abandoned(call, &recipient).await else {
+            return;
+        };
         let response = match result {
             Ok(response) => response,
             Err(error) => {
@@ -123,10 +127,15 @@ impl Fill {
 
     /// The forwarded request asks for the whole response, unless a stored one can be freshened.
     fn prepare<A>(&self, request: &mut Request<A>) {
-        request.extensions_mut().insert::<Forwarded>(self.engine.mark());
+        request
+            .extensions_mut()
+            .insert::<Forwarded>(self.engine.mark());
         let headers = request.headers_mut();
         semantics::strip_conditions(headers);
-        let conditions = self.stale.as_ref().and_then(|stale| self.engine.conditions(stale));
+        let conditions = self
+            .stale
+            .as_ref()
+            .and_then(|stale| self.engine.conditions(stale));
         for (name, value) in conditions.into_iter().flatten() {
             headers.insert(name, value);
         }
@@ -164,11 +173,19 @@ impl Fill {
         };
         let storable = decide(&self.planned, &exchange)?;
         let size = response.body().size_hint();
-        if size.lower() > self.planned.rule.body_limit() {
+        let limit = self.planned.rule.body_limit() as u64;
+        if size.lower() > limit {
             return Err(NotStored::TooLarge);
         }
         let stamp = self.stamp.ok_or(NotStored::NoStamp)?;
-        let Storable { freshness, initial_age, headers, vary, tags } = storable;
+        let Storable {
+            freshness,
+            initial_age,
+            headers,
+            vary,
+            tags,
+            ..
+        } = storable;
         let stored = StoredResponse {
             stamp,
             key: variant_key(&self.planned.key, &vary, &self.client.headers),
@@ -204,15 +221,17 @@ impl Fill {
         if let (Some(reader), true) = (reader, recipient.is_some()) {
             answer(&mut recipient, Answer::Filling(Arc::clone(&head), reader));
         }
-        let limit = self.planned.rule.body_limit();
+        let limit = self.planned.rule.body_limit() as u64;
         let mut body = std::pin::pin!(body);
         let mut kept = Kept::default();
         loop {
-            let frame = self.unless_abandoned(next_frame(body.as_mut()), &recipient).await;
+            let frame = self
+                .unless_abandoned(next_frame(body.as_mut()), &recipient)
+                .await;
             match frame {
                 None => return,
                 Some(None) => break,
-                Some(Some(Err(error))) => return self.lead.fail(&error.into().to_string()),
+                Some(Some(Err(error))) => return self.lead.fail(&error),
                 Some(Some(Ok(frame))) => kept.take(frame, &self.lead),
             }
             if kept.length > limit {
@@ -229,7 +248,7 @@ impl Fill {
     }
 
     /// The body is larger than what may be stored: hand it on, at the pace of the slowest reader.
-    async fn pass_on<B>(mut self, mut body: std::pin::Pin<&mut B>)
+    async fn pass_on<B>(mut self, mut body: Pin<&mut B>)
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
@@ -247,7 +266,7 @@ impl Fill {
             }
             match next_frame(body.as_mut()).await {
                 None => break,
-                Some(Err(error)) => return self.lead.fail(&error.into().to_string()),
+                Some(Err(error)) => return self.lead.fail(&error),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) => self.lead.push(chunk),
                     Err(frame) => trailers = frame.into_trailers().ok(),
@@ -273,10 +292,18 @@ fn answer<B, E>(recipient: &mut Recipient<B, E>, answer: Answer<B, E>) {
     }
 }
 
-async fn next_frame<B: Body>(
-    mut body: std::pin::Pin<&mut B>,
-) -> Option<Result<http_body::Frame<B::Data>, B::Error>> {
-    std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await
+/// The next frame, or why the body broke off.
+async fn next_frame<B>(mut body: Pin<&mut B>) -> Option<Result<Frame<Bytes>, Box<str>>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    std::future::poll_fn(|cx| {
+        let frame = std::task::ready!(body.as_mut().poll_frame(cx));
+        let reason = |error: B::Error| error.into().to_string().into();
+        Poll::Ready(frame.map(|frame| frame.map_err(reason)))
+    })
+    .await
 }
 
 /// What was read of the body so far.
@@ -288,7 +315,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    fn take(&mut self, frame: http_body::Frame<Bytes>, lead: &Lead) {
+    fn take(&mut self, frame: Frame<Bytes>, lead: &Lead) {
         match frame.into_data() {
             Ok(chunk) => {
                 self.length += chunk.len() as u64;

@@ -12,10 +12,10 @@ use tower_service::Service;
 use tracing::Instrument;
 
 use crate::coalesce::{Flight, FlightHead, FlightReader, Flights, Join, Landing, Lead};
+use crate::engine::Engine;
 use crate::engine::fill::{Answer, Fill};
 use crate::engine::lookup::{Lookup, Usable, may_join, subject, variant_key};
 use crate::engine::respond::Client;
-use crate::engine::Engine;
 use crate::entry::StoredResponse;
 use crate::error::BoxError;
 use crate::key::CacheKey;
@@ -56,22 +56,32 @@ impl Engine {
         if let Some((not_stored, detail)) = self.unshareable(&planned, &lookup, &request) {
             let mut outcome = lookup.why.outcome();
             outcome.detail = outcome.detail.or(detail);
-            return self.pass(&planned.rule, outcome, not_stored, request, inner).await;
+            return self
+                .pass(&planned.rule, outcome, not_stored, request, inner)
+                .await;
         }
         let client = Client::of(&request);
         let mut key = lookup.key.clone();
-        let alone = planned.has_authorization
-            || self.flights.is_uncacheable(&key, self.clock.monotonic());
-        let mut join = if alone { Join::Lead(Flights::alone()) } else { self.flights.join(&key) };
+        let alone =
+            planned.has_authorization || self.flights.is_uncacheable(&key, self.clock.monotonic());
+        let mut join = if alone {
+            Join::Lead(Flights::alone())
+        } else {
+            self.flights.join(&key)
+        };
         let mut failures = 0;
         loop {
             let flight = match join {
                 Join::Lead(lead) => {
-                    return self.lead(lead, planned, lookup, client, request, inner).await;
+                    return self
+                        .lead(lead, planned, lookup, client, request, inner)
+                        .await;
                 }
                 Join::Full => {
                     let outcome = lookup.why.outcome();
-                    return self.pass(&planned.rule, outcome, NotStored::Busy, request, inner).await;
+                    return self
+                        .pass(&planned.rule, outcome, NotStored::Busy, request, inner)
+                        .await;
                 }
                 Join::Follow(flight) => flight,
             };
@@ -81,7 +91,11 @@ impl Engine {
                 Followed::OtherVariant(ours) => {
                     let again = ours == key;
                     key = ours;
-                    if again { Join::Lead(Flights::alone()) } else { self.flights.join(&key) }
+                    if again {
+                        Join::Lead(Flights::alone())
+                    } else {
+                        self.flights.join(&key)
+                    }
                 }
                 // One more try together; if that fails too, each for itself, so that a failing
                 // inner service does not answer its clients one after the other.
@@ -112,7 +126,9 @@ impl Engine {
         }
         // A key that is not storable keeps the client's conditions: the inner service's 304 is worth
         // more than another try to store.
-        let uncacheable = self.flights.is_uncacheable(&planned.key, self.clock.monotonic());
+        let uncacheable = self
+            .flights
+            .is_uncacheable(&planned.key, self.clock.monotonic());
         if uncacheable && semantics::has_conditions(request.headers()) {
             return Some((NotStored::NotModified, Some(Detail::Uncacheable)));
         }
@@ -136,9 +152,7 @@ impl Engine {
             return Followed::Apart;
         };
         match landing {
-            Landing::Headed(head) => {
-                self.follow_filling(flight, &head, planned, lookup, client)
-            }
+            Landing::Headed(head) => self.follow_filling(flight, &head, planned, lookup, client),
             Landing::Landed(stored) => self.follow_landed(&stored, planned, lookup, client),
             Landing::Released => Followed::Apart,
             Landing::Flying | Landing::Failed => self.follow_failed(planned, lookup, client),
@@ -164,7 +178,9 @@ impl Engine {
         if !self.valid_now(&head.response) {
             return Followed::Purged;
         }
-        let Some(reader) = flight.reader() else { return Followed::Apart };
+        let Some(reader) = flight.reader() else {
+            return Followed::Apart;
+        };
         let mut outcome = lookup.why.outcome();
         outcome.collapsed = true;
         Followed::Response(self.respond_filling(planned, client, head, reader, outcome))
@@ -191,7 +207,13 @@ impl Engine {
         }
         let mut outcome = lookup.why.outcome();
         outcome.collapsed = true;
-        let response = self.respond_whole(&planned.rule, &client.method, &client.headers, stored, outcome);
+        let response = self.respond_whole(
+            &planned.rule,
+            &client.method,
+            &client.headers,
+            stored,
+            outcome,
+        );
         Followed::Response(response)
     }
 
@@ -242,7 +264,13 @@ impl Engine {
         B::Error: Into<BoxError>,
     {
         let planned = Arc::new(planned);
-        let fill = Fill::new(Arc::clone(&self), lead, Arc::clone(&planned), &lookup, client.clone());
+        let fill = Fill::new(
+            Arc::clone(&self),
+            lead,
+            Arc::clone(&planned),
+            &lookup,
+            client.clone(),
+        );
         let (answer, receive) = oneshot::channel();
         let task = tokio::spawn(fill.run(request, inner, Some(answer)).in_current_span());
         let mut outcome = lookup.why.outcome();
@@ -254,18 +282,34 @@ impl Engine {
             Ok(Answer::Freshened(stored)) => {
                 outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
                 outcome.storing = Some(Storing::Stored);
-                Ok(self.respond_whole(&planned.rule, &client.method, &client.headers, &stored, outcome))
+                Ok(self.respond_whole(
+                    &planned.rule,
+                    &client.method,
+                    &client.headers,
+                    &stored,
+                    outcome,
+                ))
             }
             Ok(Answer::Direct(response, not_stored)) => {
                 outcome.storing = Some(Storing::NotStored(not_stored));
                 Ok(self.respond_direct(&planned.rule, &client, response, outcome))
             }
-            Ok(Answer::Spared(stored, outcome)) => {
-                Ok(self.respond_whole(&planned.rule, &client.method, &client.headers, &stored, outcome))
-            }
+            Ok(Answer::Spared(stored, outcome)) => Ok(self.respond_whole(
+                &planned.rule,
+                &client.method,
+                &client.headers,
+                &stored,
+                outcome,
+            )),
             Ok(Answer::Unusable) => {
                 let fields = HeaderMap::new();
-                Ok(self.finish(&planned.rule, StatusCode::BAD_GATEWAY, fields, CacheBody::empty(), &outcome))
+                Ok(self.finish(
+                    &planned.rule,
+                    StatusCode::BAD_GATEWAY,
+                    fields,
+                    CacheBody::empty(),
+                    &outcome,
+                ))
             }
             Ok(Answer::Failed(error)) => match self.stale_if_error(&lookup) {
                 Some((stored, outcome)) => Ok(self.respond_whole(
@@ -295,8 +339,11 @@ impl Engine {
     ) -> Response<CacheBody<B>> {
         let stored = &head.response;
         // Only the one who asked gets what is not shared, such as `Set-Cookie` (SAFETY 2).
-        let mut headers =
-            if outcome.collapsed { stored.headers.clone() } else { head.received.clone() };
+        let mut headers = if outcome.collapsed {
+            stored.headers.clone()
+        } else {
+            head.received.clone()
+        };
         let mut status = stored.status;
         let mut body = CacheBody::shared(reader.sized(head.size.clone()));
         if outcome.collapsed {

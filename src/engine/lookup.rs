@@ -85,7 +85,9 @@ impl Engine {
     pub(super) async fn lookup(&self, planned: &Planned, request: &HeaderMap) -> Lookup {
         let uri = &planned.key;
         let known = self.variants.get(uri);
-        let key = known.as_ref().map_or_else(|| uri.clone(), |fields| variant_key(uri, fields, request));
+        let key = known
+            .as_ref()
+            .map_or_else(|| uri.clone(), |fields| variant_key(uri, fields, request));
         let mut keys: SmallVec<[CacheKey; 2]> = SmallVec::from_iter([uri.clone()]);
         if known.is_some() {
             keys.push(key.clone());
@@ -94,13 +96,19 @@ impl Engine {
             view: None,
             key,
             usable: Usable::Nothing,
-            why: Why { reason: ForwardReason::UriMiss, detail: None },
+            why: Why {
+                reason: ForwardReason::UriMiss,
+                detail: None,
+            },
         };
         match self.look(&mut lookup, planned, request, &keys).await {
             Ok(()) => {}
             Err(detail) => {
                 lookup.usable = Usable::Nothing;
-                lookup.why = Why { reason: ForwardReason::Miss, detail: Some(detail) };
+                lookup.why = Why {
+                    reason: ForwardReason::Miss,
+                    detail: Some(detail),
+                };
             }
         }
         lookup
@@ -113,7 +121,11 @@ impl Engine {
         request: &HeaderMap,
         keys: &[CacheKey],
     ) -> Result<(), Detail> {
-        let Found { entries, head } = self.store.get(keys).await.map_err(|error| self.failed(&error))?;
+        let Found { entries, head } = self
+            .store
+            .get(keys)
+            .await
+            .map_err(|error| self.failed(&error))?;
         let view = self.follower.reach(head).await?;
         lookup.view = Some(Arc::clone(&view));
         for entry in entries.into_iter().flatten() {
@@ -143,7 +155,11 @@ impl Engine {
         view: &View,
     ) -> Result<(), Detail> {
         let keys = [lookup.key.clone()];
-        let found = self.store.get(&keys).await.map_err(|error| self.failed(&error))?;
+        let found = self
+            .store
+            .get(&keys)
+            .await
+            .map_err(|error| self.failed(&error))?;
         if let Some(Some(Entry::Response(stored))) = found.entries.into_iter().next() {
             self.consider(lookup, planned, view, stored);
         }
@@ -154,7 +170,10 @@ impl Engine {
     /// answers: strict lookups need the lease too (PROTOCOL 22 [strict_lease]). Checked after the last
     /// await.
     fn check_lease(&self, lookup: &mut Lookup, head: Head, view: &View) -> Result<(), Detail> {
-        if head.replicas > 0 && !self.views.leased(view) && !matches!(lookup.usable, Usable::Nothing) {
+        if head.replicas > 0
+            && !self.views.leased(view)
+            && !matches!(lookup.usable, Usable::Nothing)
+        {
             lookup.view = None;
             return Err(Detail::NoLease);
         }
@@ -162,21 +181,33 @@ impl Engine {
     }
 
     /// Uses `stored` if it is for this request, not purged, and newer than what was found before.
-    fn consider(&self, lookup: &mut Lookup, planned: &Planned, view: &View, stored: Arc<StoredResponse>) {
+    fn consider(
+        &self,
+        lookup: &mut Lookup,
+        planned: &Planned,
+        view: &View,
+        stored: Arc<StoredResponse>,
+    ) {
         let for_this = stored.key == planned.key || stored.key == lookup.key;
         let now = self.clock.now();
         if !for_this || stored.received_at > now.plus(CLOCK_SKEW) {
             return;
         }
         if planned.has_authorization && !stored.freshness.authorized {
-            lookup.why = Why { reason: ForwardReason::Bypass, detail: Some(Detail::Authorization) };
+            lookup.why = Why {
+                reason: ForwardReason::Bypass,
+                detail: Some(Detail::Authorization),
+            };
             return;
         }
         let soft_purged = match self.views.judge(view, subject(&stored)) {
             Verdict::Valid => false,
             Verdict::Soft(_) => true,
             Verdict::Purged(detail) => {
-                lookup.why = Why { reason: ForwardReason::Stale, detail: Some(detail) };
+                lookup.why = Why {
+                    reason: ForwardReason::Stale,
+                    detail: Some(detail),
+                };
                 return;
             }
         };
@@ -193,9 +224,16 @@ impl Engine {
         let stale = soft_purged || remaining <= 0 || stored.freshness.always_validate;
         lookup.usable = if stale {
             let detail = soft_purged.then_some(Detail::SoftPurged);
-            lookup.why = Why { reason: ForwardReason::Stale, detail };
+            lookup.why = Why {
+                reason: ForwardReason::Stale,
+                detail,
+            };
             let since = u64::try_from(-remaining).unwrap_or(0);
-            Usable::Stale(Stale { stored, since: Duration::from_millis(since), soft_purged })
+            Usable::Stale(Stale {
+                stored,
+                since: Duration::from_millis(since),
+                soft_purged,
+            })
         } else {
             Usable::Fresh(stored)
         };
@@ -212,7 +250,11 @@ impl Engine {
 
 /// What decides about `stored`.
 pub(crate) fn subject(stored: &StoredResponse) -> Subject<'_> {
-    Subject { stamp: stored.stamp, tags: &stored.tags, path: &stored.path }
+    Subject {
+        stamp: stored.stamp,
+        tags: &stored.tags,
+        path: &stored.path,
+    }
 }
 
 impl Lookup {

@@ -24,11 +24,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
 use self::fill::Fill;
+pub(crate) use self::lookup::VariantMemory;
 use self::lookup::{Lookup, Usable};
 use crate::clock::Clock;
 use crate::coalesce::Flights;
@@ -37,7 +39,7 @@ use crate::key::CacheKey;
 use crate::log::{Follower, Views};
 use crate::middleware::CacheBody;
 use crate::observe::{Notice, SharedObserver};
-use crate::outcome::{Detail, ForwardReason, Outcome, Served};
+use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
 use crate::rules::{Match, Planned, RuleSet};
 use crate::store::Store;
 
@@ -79,7 +81,7 @@ pub(crate) struct Engine {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: SharedObserver,
     pub(crate) limits: Limits,
-    pub(crate) variants: lookup::VariantMemory,
+    pub(crate) variants: VariantMemory,
 }
 
 /// Put into forwarded requests: the same cache further inside lets them pass, instead of waiting for a
@@ -100,13 +102,22 @@ impl Why {
         outcome.detail = self.detail;
         outcome
     }
+
+    /// Why the response to a request that bypassed the cache is not stored.
+    const fn not_stored(self) -> NotStored {
+        match self.detail {
+            Some(Detail::Cookie) => NotStored::Cookie,
+            Some(Detail::Upgrade) => NotStored::Endless,
+            _ => NotStored::Unkeyed,
+        }
+    }
 }
 
 impl Engine {
     /// The rule for `request`, unless this cache has forwarded it already.
-    pub(crate) fn matching<A>(&self, request: &Request<A>) -> Option<Match<'_>> {
-        let matched = self.rules.find(request.method(), request.uri().path())?;
-        let forwarded = request.extensions().get::<Forwarded>();
+    pub(crate) fn matching<'a>(&'a self, request: &'a Parts) -> Option<Match<'a>> {
+        let matched = self.rules.find(&request.method, request.uri.path())?;
+        let forwarded = request.extensions.get::<Forwarded>();
         (forwarded != Some(&self.mark())).then_some(matched)
     }
 
@@ -151,10 +162,5 @@ impl Engine {
     /// Each request that a rule matched ends here, exactly once.
     fn report(&self, rule: &str, outcome: &Outcome) {
         self.observer.notify(&Notice::Request { rule, outcome });
-    }
-
-    /// The key of the flight that fills what `lookup` did not find.
-    fn flight_key<'a>(&self, lookup: &'a Lookup) -> &'a CacheKey {
-        &lookup.key
     }
 }

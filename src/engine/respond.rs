@@ -8,8 +8,8 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use crate::engine::Engine;
 use crate::entry::StoredResponse;
 use crate::middleware::CacheBody;
-use crate::outcome::{Outcome, Served};
-use crate::rules::{CompiledRule, Planned, client_fields};
+use crate::outcome::{Outcome, Served, Storing};
+use crate::rules::{CompiledRule, Planned, Sent, client_fields};
 use crate::semantics::{self, Precondition, Selected};
 
 /// What of a request decides how it is answered, kept when the request itself is forwarded.
@@ -21,7 +21,10 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn of<A>(request: &Request<A>) -> Self {
-        Self { method: request.method().clone(), headers: request.headers().clone() }
+        Self {
+            method: request.method().clone(),
+            headers: request.headers().clone(),
+        }
     }
 }
 
@@ -57,7 +60,8 @@ impl Engine {
         let mut status = stored.status;
         let mut headers = stored.headers.clone();
         let mut body = CacheBody::stored(stored.body.clone(), stored.trailers.clone());
-        match semantics::evaluate_conditions(method, request, status, &headers, stored.received_at) {
+        match semantics::evaluate_conditions(method, request, status, &headers, stored.received_at)
+        {
             Precondition::NotModified => {
                 status = StatusCode::NOT_MODIFIED;
                 headers = semantics::not_modified_fields(&headers);
@@ -65,7 +69,14 @@ impl Engine {
             }
             Precondition::Proceed => {
                 let length = stored.body.len() as u64;
-                match semantics::select(method, request, status, &headers, length, stored.received_at) {
+                match semantics::select(
+                    method,
+                    request,
+                    status,
+                    &headers,
+                    length,
+                    stored.received_at,
+                ) {
                     Selected::Whole => {}
                     Selected::Part(range) => {
                         status = StatusCode::PARTIAL_CONTENT;
@@ -113,7 +124,11 @@ impl Engine {
         body: CacheBody<B>,
         outcome: &Outcome,
     ) -> Response<CacheBody<B>> {
-        client_fields(rule, &mut parts.headers);
+        let sent = match outcome.storing {
+            Some(Storing::NotStored(_)) => Sent::NotStored,
+            Some(Storing::Stored) | None => Sent::Stored,
+        };
+        client_fields(rule, sent, &mut parts.headers);
         semantics::append_cache_status(&mut parts.headers, outcome);
         self.report(rule.name(), outcome);
         Response::from_parts(parts, body)
@@ -121,6 +136,12 @@ impl Engine {
 }
 
 fn slice(stored: &StoredResponse, range: &std::ops::RangeInclusive<u64>) -> bytes::Bytes {
-    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(stored.body.len());
-    stored.body.slice(place(*range.start())..place(range.end().saturating_add(1)))
+    let place = |at: u64| {
+        usize::try_from(at)
+            .unwrap_or(usize::MAX)
+            .min(stored.body.len())
+    };
+    stored
+        .body
+        .slice(place(*range.start())..place(range.end().saturating_add(1)))
 }

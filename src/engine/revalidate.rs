@@ -22,7 +22,7 @@ use crate::entry::{Entry, StoredResponse};
 use crate::error::BoxError;
 use crate::outcome::{Detail, Outcome, Served};
 use crate::rules::{Exchange, Planned, decide};
-use crate::semantics;
+use crate::semantics::{self, StoreSetCookie};
 use crate::weaken::{Rule, weakened};
 
 impl Engine {
@@ -50,7 +50,9 @@ impl Engine {
         if planned.has_authorization {
             return;
         }
-        let Join::Lead(lead) = self.flights.join(&lookup.key) else { return };
+        let Join::Lead(lead) = self.flights.join(&lookup.key) else {
+            return;
+        };
         *request.method_mut() = Method::GET;
         request.headers_mut().remove(http::header::RANGE);
         let client = Client::of(&request);
@@ -101,19 +103,25 @@ impl Engine {
 
 /// Whether we made this validator. The inner service does not know it.
 fn is_own(etag: &HeaderValue) -> bool {
-    etag.as_bytes().strip_prefix(b"\"").is_some_and(|tag| tag.starts_with(OWN_ETAG.as_bytes()))
+    etag.as_bytes()
+        .strip_prefix(b"\"")
+        .is_some_and(|tag| tag.starts_with(OWN_ETAG.as_bytes()))
 }
 
 impl Fill {
     /// Whether the forwarded request carried our conditions.
     pub(super) fn asked_conditionally(&self) -> bool {
-        self.stale.as_ref().is_some_and(|stale| self.engine.conditions(stale).is_some())
+        self.stale
+            .as_ref()
+            .is_some_and(|stale| self.engine.conditions(stale).is_some())
     }
 
     /// The stale response, if the inner service answered with an error that it may stand in for.
     pub(super) fn spared(&self, status: StatusCode) -> Option<(Arc<StoredResponse>, Outcome)> {
         let failed = matches!(status.as_u16(), 500 | 502 | 503 | 504);
-        failed.then(|| self.engine.spare(self.stale.as_ref()?)).flatten()
+        failed
+            .then(|| self.engine.spare(self.stale.as_ref()?))
+            .flatten()
     }
 
     /// The inner service says that the stored response is still good (RFC 9111 §4.3.4). The freshened
@@ -131,9 +139,12 @@ impl Fill {
         if !semantics::identifies(not_modified.headers(), &stored.headers, received_at) {
             return self.mistaken(stored, recipient).await;
         }
-        let set_cookie = self.planned.rule.set_cookie();
-        let mut headers =
-            semantics::freshen(&stored.headers, not_modified.headers(), received_at, set_cookie);
+        let mut headers = semantics::freshen(
+            &stored.headers,
+            not_modified.headers(),
+            received_at,
+            StoreSetCookie::Strip,
+        );
         let exchange = Exchange {
             request: &self.client.headers,
             status: stored.status,
@@ -171,13 +182,20 @@ impl Fill {
     /// The 304 names another response than the one that we asked about: it updates nothing (RFC 9111
     /// §4.3.4). Ours is forgotten, so that the next request fetches it whole.
     async fn mistaken<B, E>(mut self, stored: StoredResponse, recipient: &mut Recipient<B, E>) {
-        tracing::warn!(rule = self.planned.rule.name(), "a 304 names another response than was asked about");
+        tracing::warn!(
+            rule = &**self.planned.rule.name(),
+            "a 304 names another response than was asked about"
+        );
         if let Some(recipient) = recipient.take() {
             let _ = recipient.send(Answer::Unusable);
         }
         let key = stored.key.clone();
         let gone = Entry::Response(Arc::new(stored));
-        let _ = self.engine.store.put(&key, gone, Duration::from_millis(1)).await;
+        let _ = self
+            .engine
+            .store
+            .put(&key, gone, Duration::from_millis(1))
+            .await;
         self.lead.fail("a 304 for another response");
     }
 }

@@ -1,1 +1,5 @@
-//! (docs)
+//! Events in, purges out.
+
+mod purger;
+
+pub use self::purger::Purger;

@@ -44,7 +44,11 @@ pub struct Purger {
 
 impl Purger {
     pub(crate) const fn new(purges: Arc<Purges>) -> Self {
-        Self { purges, kind: PurgeKind::Hard, settle: Duration::ZERO }
+        Self {
+            purges,
+            kind: PurgeKind::Hard,
+            settle: Duration::ZERO,
+        }
     }
 
     /// Purges softly: the responses stay usable as stale, where their rule allows that.
@@ -136,9 +140,15 @@ impl Purger {
     }
 
     async fn targets(&self, targets: Vec<Target>) -> Result<Purged, Error> {
-        let mut purged = Err(Error::new(ErrorKind::Limit, "nothing to purge: the list is empty"));
+        let mut purged = Err(Error::new(
+            ErrorKind::Limit,
+            "nothing to purge: the list is empty",
+        ));
         for chunk in targets.chunks(MAX_TARGETS) {
-            purged = Ok(self.purges.purge(self.kind, chunk.to_vec(), self.settle).await?);
+            purged = Ok(self
+                .purges
+                .purge(self.kind, chunk.to_vec(), self.settle)
+                .await?);
         }
         purged
     }
@@ -148,7 +158,10 @@ impl Purger {
 fn plain(what: &str, name: &str) -> Result<Arc<str>, Error> {
     if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
         let shown: String = name.chars().take(64).collect();
-        return Err(Error::new(ErrorKind::Limit, format!("not the name of a {what}: {shown:?}")));
+        return Err(Error::new(
+            ErrorKind::Limit,
+            format!("not the name of a {what}: {shown:?}"),
+        ));
     }
     Ok(name.into())
 }

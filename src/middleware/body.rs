@@ -36,15 +36,21 @@ impl<B> CacheBody<B> {
     }
 
     pub(crate) const fn stored(bytes: Bytes, trailers: Option<HeaderMap>) -> Self {
-        Self { kind: Kind::Stored { bytes, trailers } }
+        Self {
+            kind: Kind::Stored { bytes, trailers },
+        }
     }
 
     pub(crate) const fn forwarded(body: B) -> Self {
-        Self { kind: Kind::Forwarded(body) }
+        Self {
+            kind: Kind::Forwarded(body),
+        }
     }
 
     pub(crate) const fn shared(reader: FlightReader) -> Self {
-        Self { kind: Kind::Shared(reader) }
+        Self {
+            kind: Kind::Shared(reader),
+        }
     }
 }
 

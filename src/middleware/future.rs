@@ -38,13 +38,17 @@ where
     S: Service<Request<A>>,
 {
     pub(crate) const fn forward(call: Oneshot<S, Request<A>>) -> Self {
-        Self { kind: Kind::Forward(call) }
+        Self {
+            kind: Kind::Forward(call),
+        }
     }
 
     pub(crate) fn engine(
         serve: impl Future<Output = Result<Response<CacheBody<B>>, S::Error>> + Send + 'static,
     ) -> Self {
-        Self { kind: Kind::Engine(Box::pin(serve)) }
+        Self {
+            kind: Kind::Engine(Box::pin(serve)),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! [`CacheService`].
 
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -9,8 +10,10 @@ use tower::ServiceExt;
 use tower_service::Service;
 
 use crate::builder::Cache;
+use crate::engine::Why;
 use crate::error::BoxError;
 use crate::middleware::{CacheBody, ResponseFuture};
+use crate::outcome::{Detail, ForwardReason};
 use crate::rules::Plan;
 
 /// A service behind the cache. See the [module docs](crate::middleware).
@@ -47,13 +50,31 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let engine = self.cache.engine();
-        let Some(matched) = engine.matching(&request) else {
+        let (parts, body) = request.into_parts();
+        let matched = engine.matching(&parts);
+        let planned = matched.map(|matched| (Arc::clone(matched.rule()), matched.plan(&parts)));
+        let has_body = !body.is_end_stream();
+        let request = Request::from_parts(parts, body);
+        let Some((rule, plan)) = planned else {
             return ResponseFuture::forward(self.inner.clone().oneshot(request));
         };
-        let plan = matched.plan(&request);
-        let (engine, inner) = (engine.clone(), self.inner.clone());
+        let (engine, inner) = (Arc::clone(engine), self.inner.clone());
         match plan {
-            Plan::Bypass(bypass) => ResponseFuture::engine(engine.bypass(bypass, request, inner)),
+            // What a body asks for is in no key.
+            _ if has_body => {
+                let why = Why {
+                    reason: ForwardReason::Bypass,
+                    detail: Some(Detail::Body),
+                };
+                ResponseFuture::engine(engine.bypass(rule, why, request, inner))
+            }
+            Plan::Bypass(reason, detail) => {
+                let why = Why {
+                    reason,
+                    detail: Some(detail),
+                };
+                ResponseFuture::engine(engine.bypass(rule, why, request, inner))
+            }
             Plan::Lookup(planned) => ResponseFuture::engine(engine.serve(planned, request, inner)),
         }
     }

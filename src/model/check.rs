@@ -87,13 +87,24 @@ impl Reference {
         }
     }
 
-    pub(super) fn purge_called(&mut self, kind: Kind, path: Option<&str>, settled_at: Option<Duration>) -> usize {
+    pub(super) fn purge_called(
+        &mut self,
+        kind: Kind,
+        path: Option<&str>,
+        settled_at: Option<Duration>,
+    ) -> usize {
         let called = self.tick();
-        let settled = settled_at.zip(path).map(|(at, path)| {
-            (at, self.data.get(path).map_or(0, |data| data.written))
-        });
+        let settled = settled_at
+            .zip(path)
+            .map(|(at, path)| (at, self.data.get(path).map_or(0, |data| data.written)));
         let path = path.map(ToOwned::to_owned);
-        self.purges.push(Purge { kind, path, called, returned: None, settled });
+        self.purges.push(Purge {
+            kind,
+            path,
+            called,
+            returned: None,
+            settled,
+        });
         self.purges.len() - 1
     }
 
@@ -102,8 +113,17 @@ impl Reference {
     }
 
     /// A request that arrived at `arrived` (and `now` on the clock) was answered with `seen`.
-    pub(super) fn check(&self, path: &str, arrived: Moment, now: Duration, seen: Seen) -> Result<(), String> {
-        let confirmed = self.data.get(path).and_then(|data| data.confirmed.get(&seen.version));
+    pub(super) fn check(
+        &self,
+        path: &str,
+        arrived: Moment,
+        now: Duration,
+        seen: Seen,
+    ) -> Result<(), String> {
+        let confirmed = self
+            .data
+            .get(path)
+            .and_then(|data| data.confirmed.get(&seen.version));
         // A stored response that a 304 confirmed is as good as one generated then.
         let began = confirmed.map_or(seen.began, |at| seen.began.max(*at));
         for purge in &self.purges {
@@ -113,14 +133,18 @@ impl Reference {
                 continue;
             }
             if began < purge.called && (purge.kind == Kind::Hard || !seen.stale) {
-                return Err(format!("{path} arrived at {arrived}, got {seen:?} (began {began}) despite {purge:?}"));
+                return Err(format!(
+                    "{path} arrived at {arrived}, got {seen:?} (began {began}) despite {purge:?}"
+                ));
             }
             if let Some((settled_at, version)) = purge.settled
                 && purge.kind == Kind::Hard
                 && now >= settled_at
                 && seen.version < version
             {
-                return Err(format!("{path} arrived at {arrived}, got {seen:?} after settling of {purge:?}"));
+                return Err(format!(
+                    "{path} arrived at {arrived}, got {seen:?} after settling of {purge:?}"
+                ));
             }
         }
         Ok(())

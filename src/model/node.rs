@@ -171,19 +171,30 @@ impl Node {
             .bounds(Bounds { marks: 3, globs: 2 })
             .expect_settle(SETTLE)
             .backend(
-                Arc::new(FaultyLog { log: log.clone(), faults: Arc::clone(&faults) }),
-                Arc::new(FaultyStore { store: store.clone(), faults: Arc::clone(&faults) }),
+                Arc::new(FaultyLog {
+                    log: log.clone(),
+                    faults: Arc::clone(&faults),
+                }),
+                Arc::new(FaultyStore {
+                    store: store.clone(),
+                    faults: Arc::clone(&faults),
+                }),
             )
             .build()
             .expect("the model's configuration is valid");
         let service = cache.layer().layer(origin.clone());
-        Self { cache, faults, service }
+        Self {
+            cache,
+            faults,
+            service,
+        }
     }
 
     pub(super) fn request(
         &self,
         path: &str,
-    ) -> impl Future<Output = Result<Response<CacheBody<Full<Bytes>>>, std::io::Error>> + use<> {
+    ) -> impl Future<Output = Result<Response<CacheBody<Full<Bytes>>>, std::io::Error>> + use<>
+    {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = path.parse().expect("a path of the model");
         self.service.clone().oneshot(request)
@@ -197,7 +208,11 @@ impl Node {
 
     /// Nothing is wrong any more.
     pub(super) fn mend(&self) {
-        for switch in [&self.faults.lagging, &self.faults.cut_off, &self.faults.ack_held] {
+        for switch in [
+            &self.faults.lagging,
+            &self.faults.cut_off,
+            &self.faults.ack_held,
+        ] {
             switch.store(false, Ordering::SeqCst);
         }
         self.faults.released.notify_waiters();

@@ -64,7 +64,10 @@ impl Service<Request<Full<Bytes>>> for OriginService {
         // The data are read now; whatever changes later is not in the answer.
         let (began, version) = self.reference.lock().generation(&key);
         let etag = format!("\"v{version}\"");
-        let unchanged = request.headers().get(IF_NONE_MATCH).is_some_and(|tag| tag == etag.as_str());
+        let unchanged = request
+            .headers()
+            .get(IF_NONE_MATCH)
+            .is_some_and(|tag| tag == etag.as_str());
         let (release, released) = oneshot::channel();
         self.origin.calls.lock().push(Call { release });
         let reference = Arc::clone(&self.reference);
@@ -79,7 +82,9 @@ impl Service<Request<Full<Bytes>>> for OriginService {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
                 *response.body_mut() = Full::default();
             }
-            response.headers_mut().insert(ETAG, etag.parse().expect("an etag of digits"));
+            response
+                .headers_mut()
+                .insert(ETAG, etag.parse().expect("an etag of digits"));
             Ok(response)
         })
     }

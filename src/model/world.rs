@@ -34,8 +34,13 @@ impl World {
         let log = EmbeddedLog::new(&clock);
         let store = EmbeddedStore::new(1 << 20, log.clone(), Arc::new(clock.clone()));
         let reference = Arc::new(Mutex::new(Reference::default()));
-        let origin = OriginService { origin: Arc::new(Origin::default()), reference: Arc::clone(&reference) };
-        let nodes = (0..NODES).map(|_| Node::start(&log, &store, &clock, &origin)).collect();
+        let origin = OriginService {
+            origin: Arc::new(Origin::default()),
+            reference: Arc::clone(&reference),
+        };
+        let nodes = (0..NODES)
+            .map(|_| Node::start(&log, &store, &clock, &origin))
+            .collect();
         Self {
             random: fastrand::Rng::with_seed(seed),
             clock,
@@ -81,10 +86,13 @@ impl World {
             88..91 => self.note("the log is lost".to_owned(), |world| world.log.lose()),
             91..93 => {
                 let keep = self.random.usize(1..3);
-                self.note(format!("the log is trimmed to {keep}"), |world| world.log.trim_to(keep));
+                self.note(format!("the log is trimmed to {keep}"), |world| {
+                    world.log.trim_to(keep)
+                });
             }
             93..95 => self.note(format!("node {node} restarts"), |world| {
-                world.nodes[node] = Node::start(&world.log, &world.store, &world.clock, &world.origin);
+                world.nodes[node] =
+                    Node::start(&world.log, &world.store, &world.clock, &world.origin);
             }),
             95..98 => self.pass_time(),
             _ => {
@@ -106,20 +114,34 @@ impl World {
     fn request(&mut self, node: usize, path: &'static str) {
         let arrived = self.reference.lock().tick();
         let now = self.clock.monotonic();
-        self.steps.push(format!("{arrived}: node {node} is asked for {path}"));
+        self.steps
+            .push(format!("{arrived}: node {node} is asked for {path}"));
         let response = self.nodes[node].request(path);
         let reference = Arc::clone(&self.reference);
         self.under_way.spawn(async move {
-            let Ok(response) = response.await else { return Ok(()) };
+            let Ok(response) = response.await else {
+                return Ok(());
+            };
             let status = response.headers().get("cache-status").cloned();
-            let status = status.as_ref().and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let status = status
+                .as_ref()
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or_default();
             let stale = status.contains("detail=stale-");
-            let Ok(body) = response.into_body().collect().await else { return Ok(()) };
+            let Ok(body) = response.into_body().collect().await else {
+                return Ok(());
+            };
             let body = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-            let Some((began, version)) = body.split_once(' ') else { return Ok(()) };
+            let Some((began, version)) = body.split_once(' ') else {
+                return Ok(());
+            };
             let seen = Seen {
-                began: began.parse().map_err(|_| format!("not a body of ours: {body}"))?,
-                version: version.parse().map_err(|_| format!("not a body of ours: {body}"))?,
+                began: began
+                    .parse()
+                    .map_err(|_| format!("not a body of ours: {body}"))?,
+                version: version
+                    .parse()
+                    .map_err(|_| format!("not a body of ours: {body}"))?,
                 stale,
             };
             let checked = reference.lock().check(path, arrived, now, seen);
@@ -131,7 +153,8 @@ impl World {
         let waiting = self.origin.origin.waiting();
         if waiting > 0 {
             let which = self.random.usize(..waiting);
-            self.steps.push(format!("the origin ends call {which} with {ending:?}"));
+            self.steps
+                .push(format!("the origin ends call {which} with {ending:?}"));
             self.origin.origin.release(which, ending);
         }
     }
@@ -142,7 +165,8 @@ impl World {
         let now = self.clock.monotonic();
         let lag = settles.then(|| SETTLE.mul_f64(self.random.f64() * 0.9));
         self.reference.lock().write(path, lag.map(|lag| now + lag));
-        self.steps.push(format!("{path} changes, shown after {lag:?}"));
+        self.steps
+            .push(format!("{path} changes, shown after {lag:?}"));
         let settle = if settles { SETTLE } else { Duration::ZERO };
         self.purge(node, Kind::Hard, Some(path), settle);
     }
@@ -151,7 +175,9 @@ impl World {
         let settled_at = (!settle.is_zero()).then(|| self.clock.monotonic() + settle);
         let which = self.reference.lock().purge_called(kind, path, settled_at);
         let how = self.random.u32(..4);
-        self.steps.push(format!("node {node} purges {path:?}: {kind:?}, settle {settle:?}, way {how}"));
+        self.steps.push(format!(
+            "node {node} purges {path:?}: {kind:?}, settle {settle:?}, way {how}"
+        ));
         let mut purger = self.nodes[node].cache.purger().settle(settle);
         if kind == Kind::Soft {
             purger = purger.soft();
@@ -211,7 +237,10 @@ impl World {
         }
     }
 
-    fn judge(&self, ended: Result<Result<(), String>, tokio::task::JoinError>) -> Result<(), String> {
+    fn judge(
+        &self,
+        ended: Result<Result<(), String>, tokio::task::JoinError>,
+    ) -> Result<(), String> {
         match ended {
             Ok(Ok(())) => Ok(()),
             Ok(Err(violation)) => Err(format!("{violation}\n{:#?}", self.steps)),

@@ -23,23 +23,26 @@ use crate::outcome::{Detail, ForwardReason, NotStored};
 use crate::tag::TagSet;
 
 mod automatic;
+mod client;
 mod compiled;
 mod cookies;
 mod keying;
 mod names;
 mod options;
 mod pattern;
-pub(crate) mod policy;
+mod policy;
 mod query;
 mod rule;
 mod statuses;
 mod tags;
 pub(crate) mod template;
 
+pub(crate) use self::client::{Sent, client_fields};
 pub(crate) use self::compiled::CompiledRule;
 pub use self::cookies::Cookies;
 pub use self::options::{Authorization, ClientPolicy, Host, SetCookie, TagHeader};
 pub(crate) use self::options::{Consistency, Overrides, Windows};
+pub(crate) use self::policy::{Exchange, Storable, decide};
 pub use self::query::Query;
 pub use self::rule::Rule;
 pub use self::statuses::Statuses;

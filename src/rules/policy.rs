@@ -1,83 +1,170 @@
-//! Rule and RFC together.
+//! Rule and specification combined: is this response stored, for how long, under which tags?
 
-use http::HeaderMap;
-use http::HeaderValue;
-use http::header::{CACHE_CONTROL, EXPIRES, HeaderName, PRAGMA, SET_COOKIE};
+use std::time::Duration;
 
-use super::compiled::{Client, CompiledRule};
+use http::{HeaderMap, HeaderName, Method, StatusCode};
 
-const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+use crate::clock::Timestamp;
+use crate::entry::Freshness;
+use crate::outcome::NotStored;
+use crate::rules::{Authorization, CompiledRule, Planned, SetCookie};
+use crate::semantics::{
+    self, Caution, Lifetime, RequestDirectives, ResponseDirectives, StoreSetCookie, Vary,
+    allows_authorized,
+};
+use crate::tag::TagSet;
 
-/// Whether a response that is sent to a client is one that the cache shares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sent {
-    /// It comes from the store, or is being stored.
-    Stored,
-    /// It is for the one client that asked.
-    NotStored,
+/// The most request fields that `Vary` may nominate.
+const MAX_VARY: usize = 16;
+
+/// One call of the inner service, as far as its head tells.
+#[derive(Debug)]
+pub(crate) struct Exchange<'a> {
+    pub(crate) request: &'a HeaderMap,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) requested_at: Timestamp,
+    pub(crate) received_at: Timestamp,
+    /// The longest freshness lifetime.
+    pub(crate) ceiling: Duration,
 }
 
-/// Prepares `headers` for the client: what browsers and outer CDNs are told (see [`ClientPolicy`]),
-/// and without the fields that were for us. Tag headers must still be there: a response that lists
-/// tags is one with tags.
+/// What is stored of a response, but for its body and the tags found there.
+#[derive(Debug)]
+pub(crate) struct Storable {
+    pub(crate) freshness: Freshness,
+    pub(crate) initial_age: Duration,
+    pub(crate) headers: HeaderMap,
+    /// The fields that select among variants.
+    pub(crate) vary: Vec<HeaderName>,
+    pub(crate) tags: TagSet,
+    pub(crate) set_cookie: StoreSetCookie,
+}
+
+/// Decides about the response of `exchange`.
 ///
-/// [`ClientPolicy`]: super::ClientPolicy
-pub(crate) fn client_fields(rule: &CompiledRule, sent: Sent, headers: &mut HeaderMap) {
-    match rule.client() {
-        Client::Set(value) if sent == Sent::Stored && may_replace(rule, headers) => {
-            replace(headers, value.clone());
-        }
-        Client::Auto if rule.tags_response(headers) => require_validation(headers),
-        Client::Auto | Client::Pass | Client::Set(_) => {}
-    }
-    if !rule.keeps_tag_headers() {
-        for name in rule.tag_headers() {
-            headers.remove(name);
-        }
-    }
-    // Addressed to the surrogate that we are (Edge Architecture Specification).
-    headers.remove(SURROGATE_CONTROL);
-}
-
-/// A wider permission than the inner service gave, for a response that is one client's, would be a
-/// leak in somebody else's cache.
-fn may_replace(rule: &CompiledRule, headers: &HeaderMap) -> bool {
+/// # Errors
+/// Why it is not stored.
+pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Storable, NotStored> {
+    let rule = &*planned.rule;
+    let mut directives = ResponseDirectives::parse(exchange.headers);
     let overrides = rule.overrides();
-    (overrides.no_store || !has_directive(headers, "no-store"))
-        && (overrides.private || !has_directive(headers, "private"))
-        && !headers.contains_key(SET_COOKIE)
-}
-
-/// Lets a copy be kept but not be reused without asking, and permits nothing that was forbidden.
-fn require_validation(headers: &mut HeaderMap) {
-    if has_directive(headers, "no-store") {
-        return;
+    directives.no_store &= !overrides.no_store;
+    if overrides.private {
+        directives.private = semantics::Qualified::No;
     }
-    let value = match (
-        has_directive(headers, "private"),
-        has_directive(headers, "no-transform"),
-    ) {
-        (false, false) => "no-cache",
-        (true, false) => "private, no-cache",
-        (false, true) => "no-cache, no-transform",
-        (true, true) => "private, no-cache, no-transform",
+    let set_cookie = match rule.set_cookie() {
+        SetCookie::Refuse => StoreSetCookie::Refuse,
+        SetCookie::Strip => StoreSetCookie::Strip,
     };
-    replace(headers, HeaderValue::from_static(value));
+    let caution = Caution {
+        set_cookie,
+        authorization: shares_authorized(rule),
+        lifetime: rule.ttl(exchange.status).is_some(),
+    };
+    let wishes = RequestDirectives::default();
+    semantics::may_store(
+        &Method::GET,
+        exchange.request,
+        exchange.status,
+        exchange.headers,
+        &directives,
+        &wishes,
+        caution,
+    )?;
+    let vary = match Vary::parse(exchange.headers) {
+        Vary::None => Vec::new(),
+        Vary::Any => return Err(NotStored::VaryAny),
+        Vary::Fields(fields) if fields.len() > MAX_VARY => return Err(NotStored::VaryLimit),
+        Vary::Fields(fields) => fields,
+    };
+    let freshness = freshness(rule, exchange, &directives)?;
+    let mut tags = planned.tags.clone()?;
+    rule.response_tags(planned, exchange.headers, &mut tags)?;
+    Ok(Storable {
+        freshness,
+        initial_age: semantics::corrected_initial_age(
+            exchange.headers,
+            exchange.requested_at,
+            exchange.received_at,
+        ),
+        headers: semantics::stored_fields(exchange.headers, &directives, set_cookie),
+        vary,
+        tags,
+        set_cookie,
+    })
 }
 
-fn replace(headers: &mut HeaderMap, value: HeaderValue) {
-    headers.insert(CACHE_CONTROL, value);
-    headers.remove(EXPIRES);
-    headers.remove(PRAGMA);
+/// Whether the operator says that `Authorization` does not change what is answered, or has put it
+/// into the key.
+fn shares_authorized(rule: &CompiledRule) -> bool {
+    rule.authorization() != Authorization::Upstream
 }
 
-/// Whether `Cache-Control` may have the directive. Read widely: a name in a quoted text counts too.
-fn has_directive(headers: &HeaderMap, directive: &str) -> bool {
-    let lines = headers.get_all(CACHE_CONTROL).into_iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|byte| b",\"= \t".contains(byte)))
-        .any(|word| word.eq_ignore_ascii_case(directive.as_bytes()))
+/// Upstream's word if it gave one, else the rule's; the other way round where the rule overrides.
+fn freshness(
+    rule: &CompiledRule,
+    exchange: &Exchange<'_>,
+    directives: &ResponseDirectives,
+) -> Result<Freshness, NotStored> {
+    let upstream = semantics::lifetime(
+        exchange.status,
+        exchange.headers,
+        directives,
+        exchange.received_at,
+    );
+    let ttl = rule.ttl(exchange.status);
+    let has_ttl = rule.ttl(StatusCode::OK).is_some();
+    let overridden = rule.overrides().upstream && ttl.is_some();
+    let (lifetime, by_rule) = match (upstream, ttl) {
+        (_, Some(ttl)) if overridden => (ttl, true),
+        // A status whose error must not outlive its cause is the rule's to name (SAFETY 13).
+        (_, None) if !rule.may_store(exchange.status) => return Err(NotStored::RuleStatus),
+        (Lifetime::Explicit(lifetime), _) => (lifetime, false),
+        (_, Some(ttl)) => (ttl, true),
+        (Lifetime::Heuristic(lifetime), None) if !has_ttl => (lifetime, false),
+        (Lifetime::Heuristic(_) | Lifetime::None, None) if has_ttl => {
+            return Err(NotStored::RuleStatus);
+        }
+        (_, None) => (Duration::ZERO, false),
+    };
+    let stale_forbidden = !overridden && semantics::stale_forbidden(directives);
+    let windows = rule.windows();
+    let window = |upstream: Option<Duration>, ours: Option<Duration>| {
+        let (first, second) = if overridden {
+            (ours, upstream)
+        } else {
+            (upstream, ours)
+        };
+        let window = first.or(second).unwrap_or_default();
+        if stale_forbidden {
+            Duration::ZERO
+        } else {
+            window.min(exchange.ceiling)
+        }
+    };
+    let freshness = Freshness {
+        lifetime: lifetime.min(exchange.ceiling),
+        stale_while_revalidate: window(
+            directives.stale_while_revalidate,
+            windows.stale_while_revalidate,
+        ),
+        stale_if_error: window(directives.stale_if_error, windows.stale_if_error),
+        always_validate: !overridden && directives.no_cache.is_whole(),
+        by_rule,
+        authorized: shares_authorized(rule) || allows_authorized(directives),
+    };
+    let reusable = !freshness.lifetime.is_zero() && !freshness.always_validate
+        || !freshness.stale_while_revalidate.is_zero()
+        || !freshness.stale_if_error.is_zero();
+    if !reusable && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none()
+    {
+        let unknown = matches!(upstream, Lifetime::None | Lifetime::Heuristic(_));
+        return Err(if unknown {
+            NotStored::NoLifetime
+        } else {
+            NotStored::ZeroLifetime
+        });
+    }
+    Ok(freshness)
 }
-
-#[cfg(test)]
-mod tests;

@@ -139,7 +139,7 @@ proptest! {
         };
         prop_assert_eq!(lines(&read.headers), lines(&written.headers));
         prop_assert_eq!(read.trailers.as_ref().map(lines), written.trailers.as_ref().map(lines));
-        prop_assert_eq!(*read, written);
+        prop_assert_eq!(&*read, &written);
     }
 
     #[test]

@@ -1,0 +1,83 @@
+//! Rule and RFC together.
+
+use http::HeaderMap;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, EXPIRES, HeaderName, PRAGMA, SET_COOKIE};
+
+use super::compiled::{Client, CompiledRule};
+
+const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+
+/// Whether a response that is sent to a client is one that the cache shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It comes from the store, or is being stored.
+    Stored,
+    /// It is for the one client that asked.
+    NotStored,
+}
+
+/// Prepares `headers` for the client: what browsers and outer CDNs are told (see [`ClientPolicy`]),
+/// and without the fields that were for us. Tag headers must still be there: a response that lists
+/// tags is one with tags.
+///
+/// [`ClientPolicy`]: super::ClientPolicy
+pub(crate) fn client_fields(rule: &CompiledRule, sent: Sent, headers: &mut HeaderMap) {
+    match rule.client() {
+        Client::Set(value) if sent == Sent::Stored && may_replace(rule, headers) => {
+            replace(headers, value.clone());
+        }
+        Client::Auto if rule.tags_response(headers) => require_validation(headers),
+        Client::Auto | Client::Pass | Client::Set(_) => {}
+    }
+    if !rule.keeps_tag_headers() {
+        for name in rule.tag_headers() {
+            headers.remove(name);
+        }
+    }
+    // Addressed to the surrogate that we are (Edge Architecture Specification).
+    headers.remove(SURROGATE_CONTROL);
+}
+
+/// A wider permission than the inner service gave, for a response that is one client's, would be a
+/// leak in somebody else's cache.
+fn may_replace(rule: &CompiledRule, headers: &HeaderMap) -> bool {
+    let overrides = rule.overrides();
+    (overrides.no_store || !has_directive(headers, "no-store"))
+        && (overrides.private || !has_directive(headers, "private"))
+        && !headers.contains_key(SET_COOKIE)
+}
+
+/// Lets a copy be kept but not be reused without asking, and permits nothing that was forbidden.
+fn require_validation(headers: &mut HeaderMap) {
+    if has_directive(headers, "no-store") {
+        return;
+    }
+    let value = match (
+        has_directive(headers, "private"),
+        has_directive(headers, "no-transform"),
+    ) {
+        (false, false) => "no-cache",
+        (true, false) => "private, no-cache",
+        (false, true) => "no-cache, no-transform",
+        (true, true) => "private, no-cache, no-transform",
+    };
+    replace(headers, HeaderValue::from_static(value));
+}
+
+fn replace(headers: &mut HeaderMap, value: HeaderValue) {
+    headers.insert(CACHE_CONTROL, value);
+    headers.remove(EXPIRES);
+    headers.remove(PRAGMA);
+}
+
+/// Whether `Cache-Control` may have the directive. Read widely: a name in a quoted text counts too.
+fn has_directive(headers: &HeaderMap, directive: &str) -> bool {
+    let lines = headers.get_all(CACHE_CONTROL).into_iter();
+    lines
+        .flat_map(|line| line.as_bytes().split(|byte| b",\"= \t".contains(byte)))
+        .any(|word| word.eq_ignore_ascii_case(directive.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests;
