@@ -40,7 +40,8 @@ fn setting(name: &str) -> Option<u64> {
 #[test]
 fn p1_no_history_serves_a_purged_response() {
     if let Some(seed) = setting("TAGCACHE_SEED") {
-        println!("{:?}", run(seed));
+        println!("seed {seed}: {}", run(seed).err().unwrap_or_default());
+        return;
     }
     let histories = setting("TAGCACHE_HISTORIES").unwrap_or(10_000);
     let first = setting("TAGCACHE_FIRST_SEED").unwrap_or(1);

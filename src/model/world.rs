@@ -83,7 +83,10 @@ impl World {
             85..88 => self.note(format!("node {node} holds acks or no longer"), |world| {
                 world.nodes[node].flip(|faults| &faults.ack_held);
             }),
-            88..91 => self.note("the log is lost".to_owned(), |world| world.log.lose()),
+            88..91 => self.note("the log is lost".to_owned(), |world| {
+                world.log.lose();
+                world.request(node, path);
+            }),
             91..93 => {
                 let keep = self.random.usize(1..3);
                 self.note(format!("the log is trimmed to {keep}"), |world| {
@@ -91,6 +94,8 @@ impl World {
                 });
             }
             93..95 => self.note(format!("node {node} restarts"), |world| {
+                // What the old process still has under way ends.
+                world.nodes[node].mend();
                 world.nodes[node] =
                     Node::start(&world.log, &world.store, &world.clock, &world.origin);
             }),
