@@ -2,6 +2,11 @@
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::clock::Timestamp;
+
+/// 2026-11-23 00:00:00 UTC, a Monday.
+pub(super) const NOW: Timestamp = Timestamp::from_millis(1_795_392_000_000);
+
 /// A header section with these lines.
 pub(super) fn headers(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();

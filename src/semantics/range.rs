@@ -1,0 +1,151 @@
+//! Parts of a stored 200 (RFC 9110 §14, `If-Range` §13.1.5).
+//!
+//! One range of bytes is served; a list of ranges is answered with the whole, as §14.2 allows and
+//! advises against lists that cost more than they save.
+
+use std::ops::RangeInclusive;
+
+use http::header::{
+    ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH,
+    CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, HeaderMap, HeaderValue, IF_RANGE,
+    LAST_MODIFIED, RANGE, TRAILER,
+};
+use http::{Method, StatusCode};
+
+use super::date;
+use super::syntax::{decimal, single};
+use super::update::{CONTENT_DIGEST, CONTENT_MD5};
+use super::validator::{ETag, strong_last_modified};
+use crate::clock::Timestamp;
+
+/// How much of a stored response answers a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Selected {
+    /// All of it, with its own status.
+    Whole,
+    /// These bytes, with 206 and [`part_fields`].
+    Part(RangeInclusive<u64>),
+    /// Nothing, with 416 and [`unsatisfiable_fields`].
+    Unsatisfiable,
+}
+
+/// What a request's `Range` selects of a stored response of `length` bytes. Conditions but `If-Range`
+/// come first (RFC 9110 §13.2.2): a 304 has no range.
+pub(crate) fn select(
+    method: &Method,
+    request: &HeaderMap,
+    status: StatusCode,
+    response: &HeaderMap,
+    length: u64,
+    now: Timestamp,
+) -> Selected {
+    // RFC 9110 §14.2: ranges are defined for GET, and for what would be a 200.
+    if method != Method::GET || status != StatusCode::OK {
+        return Selected::Whole;
+    }
+    match single(request, &RANGE).and_then(ByteRange::parse) {
+        Some(range) if if_range_holds(request, response, now) => range.of(length),
+        _ => Selected::Whole,
+    }
+}
+
+/// The one range of a `Range: bytes=…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ByteRange {
+    /// From here to there, or to the end.
+    From(u64, Option<u64>),
+    /// The last so many.
+    Last(u64),
+}
+
+impl ByteRange {
+    /// `None` for what RFC 9110 §14.2 lets a server ignore: other units, lists, what is malformed.
+    fn parse(value: &[u8]) -> Option<Self> {
+        let (unit, set) = value.split_first_chunk::<6>()?;
+        unit.eq_ignore_ascii_case(b"bytes=").then_some(())?;
+        let dash = set.iter().position(|byte| *byte == b'-')?;
+        match (&set[..dash], &set[dash + 1..]) {
+            (b"", last) => Some(Self::Last(decimal(last)?)),
+            (first, b"") => Some(Self::From(decimal(first)?, None)),
+            (first, last) => {
+                let (first, last) = (decimal(first)?, decimal(last)?);
+                // RFC 9110 §14.1.1: invalid, not unsatisfiable.
+                (first <= last).then_some(Self::From(first, Some(last)))
+            }
+        }
+    }
+
+    /// RFC 9110 §14.1.2.
+    fn of(self, length: u64) -> Selected {
+        let Some(end) = length.checked_sub(1) else {
+            return match self {
+                // "The entire representation", of which no `Content-Range` could speak.
+                Self::Last(1..) => Selected::Whole,
+                _ => Selected::Unsatisfiable,
+            };
+        };
+        match self {
+            Self::From(first, last) if first <= end => {
+                Selected::Part(first..=last.map_or(end, |last| last.min(end)))
+            }
+            Self::Last(count @ 1..) => Selected::Part(length.saturating_sub(count)..=end),
+            _ => Selected::Unsatisfiable,
+        }
+    }
+}
+
+/// RFC 9110 §13.1.5: a strong tag that is the response's, or a date that is its `Last-Modified` and
+/// strong. Absent, it holds; repeated or unreadable, it does not.
+fn if_range_holds(request: &HeaderMap, response: &HeaderMap, now: Timestamp) -> bool {
+    if !request.contains_key(IF_RANGE) {
+        return true;
+    }
+    let Some(value) = single(request, &IF_RANGE) else {
+        return false;
+    };
+    if let Some(asked) = ETag::parse(value) {
+        return ETag::of(response).is_some_and(|tag| tag.strong_eq(&asked));
+    }
+    let asked = date::parse(value, now);
+    asked.is_some() && asked == strong_last_modified(response, now)
+}
+
+/// Makes the fields of a stored 200 those of a 206 with `range` of its `length` bytes. Its trailers
+/// are not those of the part.
+pub(crate) fn part_fields(headers: &mut HeaderMap, range: &RangeInclusive<u64>, length: u64) {
+    let (first, last) = (*range.start(), *range.end());
+    for name in [TRAILER, CONTENT_DIGEST, CONTENT_MD5] {
+        headers.remove(name);
+    }
+    let content_range = HeaderValue::try_from(format!("bytes {first}-{last}/{length}"));
+    headers.extend(content_range.ok().map(|value| (CONTENT_RANGE, value)));
+    headers.insert(CONTENT_LENGTH, (last - first + 1).into());
+}
+
+/// Makes the fields of a stored 200 those of a 416: nothing that describes its content, and nothing
+/// by which a cache farther out would keep the refusal in its place.
+pub(crate) fn unsatisfiable_fields(headers: &mut HeaderMap, length: u64) {
+    for name in [
+        CONTENT_TYPE,
+        CONTENT_ENCODING,
+        CONTENT_LANGUAGE,
+        CONTENT_LOCATION,
+        CONTENT_DIGEST,
+        CONTENT_MD5,
+        ETAG,
+        LAST_MODIFIED,
+        EXPIRES,
+        AGE,
+        TRAILER,
+    ] {
+        headers.remove(name);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let content_range = HeaderValue::try_from(format!("bytes */{length}"));
+    headers.extend(content_range.ok().map(|value| (CONTENT_RANGE, value)));
+    headers.insert(CONTENT_LENGTH, 0_u64.into());
+}
+
+#[cfg(test)]
+mod tests;
