@@ -1,0 +1,174 @@
+use super::*;
+use crate::key::CacheKey;
+use crate::semantics::tests::headers;
+use proptest::prelude::*;
+
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
+fn vary(lines: &[&str]) -> Vary {
+    let fields: Vec<_> = lines.iter().map(|line| ("vary", *line)).collect();
+    Vary::parse(&headers(&fields))
+}
+
+fn names(names: &[&'static str]) -> Vec<HeaderName> {
+    names
+        .iter()
+        .map(|name| HeaderName::from_static(name))
+        .collect()
+}
+
+fn key(fields: &[&'static str], request: Lines<'_>) -> CacheKey {
+    let mut key = KeyBuilder::new();
+    append_variant(&mut key, &names(fields), &headers(request));
+    key.finish()
+}
+
+#[test]
+fn safety_07_vary_any_in_every_spelling() {
+    let rows: &[&[&str]] = &[
+        &["*"],
+        &[" * "],
+        &["*, *"],
+        &["foo, *"],
+        &["*, foo"],
+        &["foo,*,bar"],
+        &["foo", "*"],
+        &["*", "foo"],
+        &[",,*"],
+        &["", "*"],
+    ];
+    for lines in rows {
+        assert_eq!(vary(lines), Vary::Any, "{lines:?}");
+    }
+}
+
+#[test]
+fn vary_that_cannot_be_read_matches_nothing() {
+    for line in [
+        "accept encoding",
+        "\"accept\"",
+        "accept;q=1",
+        "accept: x",
+        "(a)",
+        "é",
+        "a, b c",
+    ] {
+        assert_eq!(vary(&[line]), Vary::Any, "{line}");
+    }
+}
+
+#[test]
+fn safety_05_nominated_fields_are_sorted_and_counted_once() {
+    let rows: &[(&[&str], &[&'static str])] = &[
+        (&["Accept"], &["accept"]),
+        (&["b, a"], &["a", "b"]),
+        (&["b", "A, B"], &["a", "b"]),
+        (&[" , a,, b ,"], &["a", "b"]),
+        // Tokens may contain a `*`; only a lone one means any.
+        (&["x-*"], &["x-*"]),
+    ];
+    for (lines, expected) in rows {
+        assert_eq!(vary(lines), Vary::Fields(names(expected)), "{lines:?}");
+    }
+    for lines in [&[][..], &[""], &[" , ,"], &["", ""]] {
+        assert_eq!(vary(lines), Vary::None, "{lines:?}");
+    }
+}
+
+#[test]
+fn safety_06_every_line_of_a_nominated_field_counts() {
+    let first = key(&["foo"], &[("foo", "1"), ("foo", "2")]);
+    assert_ne!(first, key(&["foo"], &[("foo", "1"), ("foo", "3")]));
+    assert_ne!(first, key(&["foo"], &[("foo", "1")]));
+    assert_ne!(first, key(&["foo"], &[("foo", "2"), ("foo", "1")]));
+}
+
+/// Rows of one field with its lines in two requests.
+type Pairs<'a> = &'a [(&'a str, &'static str, &'a [&'a str], &'a [&'a str])];
+
+fn same(field: &'static str, one: &[&str], other: &[&str]) -> bool {
+    let of = |lines: &[&str]| {
+        let lines: Vec<_> = lines.iter().map(|line| (field, *line)).collect();
+        key(&[field], &lines)
+    };
+    of(one) == of(other)
+}
+
+#[test]
+fn safety_20_a_difference_that_could_count_makes_another_variant() {
+    let rows: Pairs<'_> = &[
+        ("value", "foo", &["1"], &["2"]),
+        ("absent", "foo", &[""], &[]),
+        ("case", "foo", &["A"], &["a"]),
+        ("order", "foo", &["a, b"], &["b, a"]),
+        (
+            "language order",
+            "accept-language",
+            &["en, de"],
+            &["de, en"],
+        ),
+        ("empty member", "foo", &["a,,b"], &["a,b"]),
+        ("inner space", "foo", &["a  b"], &["a b"]),
+        ("quoted comma", "foo", &["x=\"a, b\""], &["x=\"a,b\""]),
+        ("escaped quote", "foo", &[r#""\", b""#], &[r#""\",b""#]),
+        (
+            "quotes over lines",
+            "foo",
+            &["\"a", "b,c\""],
+            &["\"a,b,c\""],
+        ),
+        ("parameters", "accept", &["a/b;x=A"], &["a/b;x=a"]),
+        ("semicolon", "foo", &["a; b"], &["a;b"]),
+        ("cookie text", "cookie", &["a=1, 2"], &["a=1,2"]),
+        ("cookie lines", "cookie", &["a=1", "b=2"], &["a=1, b=2"]),
+        ("comment", "user-agent", &["(x, y)"], &["(x,y)"]),
+    ];
+    for (name, field, one, other) in rows {
+        assert!(!same(field, one, other), "{name}");
+    }
+    // One field cannot stand for another.
+    let fields = ["bar", "foo"];
+    assert_ne!(key(&fields, &[("bar", "1")]), key(&fields, &[("foo", "1")]));
+}
+
+#[test]
+fn differences_without_meaning_share_a_variant() {
+    let (coding, language) = ("accept-encoding", "accept-language");
+    let rows: Pairs<'_> = &[
+        ("both absent", "foo", &[], &[]),
+        ("lines", "foo", &["a", "b"], &["a, b"]),
+        ("space around commas", "foo", &["a,b"], &["a \t,  b"]),
+        ("outer space", "foo", &[" a "], &["a"]),
+        ("outer space, list", "foo", &[" a,b "], &["a,b"]),
+        ("after a quoted-string", "foo", &["\"a\", b"], &["\"a\",b"]),
+        ("coding case", coding, &["GZip, BR"], &["gzip,br"]),
+        ("single coding", coding, &["GZIP"], &["gzip"]),
+        (
+            "language case",
+            language,
+            &["en-GB;q=0.5"],
+            &["en-gb ; Q=0.5"],
+        ),
+    ];
+    for (name, field, one, other) in rows {
+        assert!(same(field, one, other), "{name}");
+    }
+    // A field that is not nominated does not count.
+    assert_eq!(key(&["foo"], &[("x", "1")]), key(&["foo"], &[("x", "2")]));
+}
+
+proptest! {
+    /// The shortcut for plain values gives what the long way gives.
+    #[test]
+    fn plain_values_are_their_own_normal_form(value in "[ -~]{0,24}") {
+        let mut folded = Vec::new();
+        let closed = fold_into(&mut folded, trim_ows(value.as_bytes()), true);
+        if is_plain(value.as_bytes()) {
+            prop_assert_eq!(&folded[..], trim_ows(value.as_bytes()));
+        }
+        // Folding twice changes nothing more.
+        let mut again = Vec::new();
+        prop_assert_eq!(fold_into(&mut again, &folded, true), closed);
+        prop_assert_eq!(folded, again);
+    }
+}
