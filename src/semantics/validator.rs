@@ -105,11 +105,17 @@ fn line_matches(line: &[u8], current: Option<ETag<'_>>) -> Option<bool> {
     Some(matched)
 }
 
-/// The response has a strong validator: a strong `ETag`, or a `Last-Modified` that can be deduced to
-/// be strong (RFC 9110 §8.8.2.2). Only such a one freshens a soft-purged entry (PROTOCOL 17).
+/// A 304 to our condition proves that the response is the current one, byte for byte: its tag is
+/// strong, or, without a tag, its `Last-Modified` can be deduced to be (RFC 9110 §8.8.2.2). Only such
+/// a response is freshened after a soft purge (PROTOCOL 17).
+///
+/// Beside a weak tag a strong date does not help: who is asked by both looks at the tag alone
+/// (§13.2.2), and compares it weakly (§13.1.2).
 pub(crate) fn is_strong_validator(headers: &HeaderMap, now: Timestamp) -> bool {
-    ETag::of(headers).is_some_and(|tag| tag.is_strong())
-        || strong_last_modified(headers, now).is_some()
+    ETag::of(headers).map_or_else(
+        || strong_last_modified(headers, now).is_some(),
+        |tag| tag.is_strong(),
+    )
 }
 
 /// `Last-Modified`, if it is strong.
@@ -218,6 +224,12 @@ mod tests {
         assert!(!strong(&[("last-modified", MODIFIED)]));
         assert!(strong(&[("etag", "\"a\"")]));
         assert!(!strong(&[("etag", "W/\"a\"")]));
+        let date = ("date", "Mon, 23 Nov 2026 00:00:00 GMT");
+        let modified = ("last-modified", MODIFIED);
+        assert!(strong(&[modified, date]));
+        assert!(!strong(&[("etag", "W/\"a\""), modified, date]));
+        // Not sent, hence not looked at.
+        assert!(strong(&[("etag", "a"), modified, date]));
         assert!(!strong(&[("etag", "a")]));
         assert!(!strong(&[]));
     }

@@ -1,6 +1,8 @@
 use super::*;
 use crate::semantics::tests::headers;
 
+type Lines<'a> = &'a [(&'a str, &'a str)];
+
 fn response(lines: &[&str]) -> ResponseDirectives {
     let fields: Vec<_> = lines.iter().map(|line| ("cache-control", *line)).collect();
     ResponseDirectives::parse(&headers(&fields))
@@ -247,7 +249,7 @@ fn request_arguments_that_contradict_or_are_malformed_ask_for_more_freshness() {
 
 #[test]
 fn pragma_counts_only_where_cache_control_is_absent() {
-    let rows: &[(&str, &[(&str, &str)], bool)] = &[
+    let rows: &[(&str, Lines<'_>, bool)] = &[
         ("alone", &[("pragma", "no-cache")], true),
         ("case, list", &[("pragma", "x, No-Cache")], true),
         ("other", &[("pragma", "no-cached")], false),

@@ -97,112 +97,59 @@ fn life(status: u16, lines: Lines<'_>) -> Lifetime {
     )
 }
 
+/// 599: nothing is guessed for it.
+fn check_explicit(name: &str, lines: Lines<'_>, seconds: u64) {
+    assert_eq!(
+        life(599, lines),
+        Lifetime::Explicit(secs(seconds)),
+        "{name}"
+    );
+}
+
 #[test]
-fn safety_29_explicit_lifetime_is_s_maxage_then_max_age_then_expires() {
-    let cc = |value| ("cache-control", value);
-    let rows: &[(&str, Lines<'_>, u64)] = &[
-        ("max-age", &[cc("max-age=60")], 60),
-        ("s-maxage wins", &[cc("max-age=60, s-maxage=5")], 5),
-        (
-            "s-maxage wins when longer",
-            &[cc("s-maxage=60, max-age=5")],
-            60,
-        ),
-        ("invalid s-maxage", &[cc("max-age=60, s-maxage=x")], 0),
-        (
-            "max-age over expires",
-            &[cc("max-age=60"), ("expires", HOUR_AGO)],
-            60,
-        ),
-        (
-            "max-age=0 over expires",
-            &[cc("max-age=0"), ("expires", IN_AN_HOUR)],
-            0,
-        ),
-        (
-            "invalid max-age over expires",
-            &[cc("max-age=x"), ("expires", IN_AN_HOUR)],
-            0,
-        ),
-        (
-            "expires",
-            &[("date", DATE_NOW), ("expires", IN_AN_HOUR)],
-            HOUR,
-        ),
-        (
-            "expires from an old date",
-            &[("date", HOUR_AGO), ("expires", IN_AN_HOUR)],
-            2 * HOUR,
-        ),
-        (
-            "expires = date",
-            &[("date", DATE_NOW), ("expires", DATE_NOW)],
-            0,
-        ),
-        (
-            "expires before date",
-            &[("date", DATE_NOW), ("expires", HOUR_AGO)],
-            0,
-        ),
-        (
-            "date in the future",
-            &[("date", IN_AN_HOUR), ("expires", DATE_NOW)],
-            0,
-        ),
-        (
-            "expires rfc850",
-            &[
-                ("date", DATE_NOW),
-                ("expires", "Monday, 23-Nov-26 01:00:00 GMT"),
-            ],
-            HOUR,
-        ),
-        (
-            "expires asctime",
-            &[("date", DATE_NOW), ("expires", "Mon Nov 23 01:00:00 2026")],
-            HOUR,
-        ),
-        (
-            "expires case",
-            &[
-                ("date", DATE_NOW),
-                ("expires", "mon, 23 nov 2026 01:00:00 gmt"),
-            ],
-            HOUR,
-        ),
-        ("expires 0", &[("expires", "0")], 0),
-        ("expires -1", &[("expires", "-1")], 0),
-        ("expires empty", &[("expires", "")], 0),
-        (
-            "expires UTC",
-            &[
-                ("date", DATE_NOW),
-                ("expires", "Mon, 23 Nov 2026 01:00:00 UTC"),
-            ],
-            0,
-        ),
-        (
-            "expires EST",
-            &[
-                ("date", DATE_NOW),
-                ("expires", "Mon, 23 Nov 2026 01:00:00 EST"),
-            ],
-            0,
-        ),
-        (
-            "repeated",
-            &[("expires", IN_AN_HOUR), ("expires", IN_AN_HOUR)],
-            0,
-        ),
+fn explicit_lifetime_is_s_maxage_then_max_age_then_expires() {
+    let rows: &[(&str, &str, &str, u64)] = &[
+        ("max-age", "max-age=60", HOUR_AGO, 60),
+        ("max-age=0", "max-age=0", IN_AN_HOUR, 0),
+        ("invalid max-age", "max-age=x", IN_AN_HOUR, 0),
+        ("shorter s-maxage", "max-age=60, s-maxage=5", IN_AN_HOUR, 5),
+        ("longer s-maxage", "s-maxage=60, max-age=5", HOUR_AGO, 60),
+        ("invalid s-maxage", "max-age=60, s-maxage=x", IN_AN_HOUR, 0),
+        ("neither", "public", IN_AN_HOUR, HOUR),
     ];
-    for (name, lines, expected) in rows {
-        // 599: nothing is guessed for it.
-        assert_eq!(
-            life(599, lines),
-            Lifetime::Explicit(secs(*expected)),
-            "{name}"
-        );
+    for (name, directives, expires, seconds) in rows {
+        let lines = [
+            ("date", DATE_NOW),
+            ("cache-control", *directives),
+            ("expires", *expires),
+        ];
+        check_explicit(name, &lines, *seconds);
     }
+}
+
+#[test]
+fn safety_29_expires_is_a_date_or_long_past() {
+    let rows: &[(&str, &str, &str, u64)] = &[
+        ("an hour", DATE_NOW, IN_AN_HOUR, HOUR),
+        ("from an old date", HOUR_AGO, IN_AN_HOUR, 2 * HOUR),
+        ("equal to date", DATE_NOW, DATE_NOW, 0),
+        ("before date", DATE_NOW, HOUR_AGO, 0),
+        ("date in the future", IN_AN_HOUR, DATE_NOW, 0),
+        ("rfc850", DATE_NOW, "Monday, 23-Nov-26 01:00:00 GMT", HOUR),
+        ("asctime", DATE_NOW, "Mon Nov 23 01:00:00 2026", HOUR),
+        ("case", DATE_NOW, "mon, 23 nov 2026 01:00:00 gmt", HOUR),
+        ("0", DATE_NOW, "0", 0),
+        ("-1", DATE_NOW, "-1", 0),
+        ("empty", DATE_NOW, "", 0),
+        ("UTC", DATE_NOW, "Mon, 23 Nov 2026 01:00:00 UTC", 0),
+        ("EST", DATE_NOW, "Mon, 23 Nov 2026 01:00:00 EST", 0),
+        ("no zone", DATE_NOW, "Mon, 23 Nov 2026 01:00:00", 0),
+    ];
+    for (name, date, expires, seconds) in rows {
+        check_explicit(name, &[("date", *date), ("expires", *expires)], *seconds);
+    }
+    let twice = [("expires", IN_AN_HOUR), ("expires", IN_AN_HOUR)];
+    check_explicit("repeated", &twice, 0);
     // Without `Date`, from the time of receipt.
     let rest = Duration::from_millis(HOUR * 1000 - 250);
     assert_eq!(

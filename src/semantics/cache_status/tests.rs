@@ -1,0 +1,169 @@
+use super::*;
+use crate::outcome::{Detail, ForwardReason, NotStored};
+use http::StatusCode;
+
+fn line(outcome: &Outcome) -> String {
+    let mut headers = HeaderMap::new();
+    append(&mut headers, outcome);
+    headers[CACHE_STATUS].to_str().unwrap().to_owned()
+}
+
+fn hit(ttl: impl Into<Option<i64>>) -> Outcome {
+    Outcome {
+        ttl: ttl.into(),
+        ..Outcome::new(Served::Hit)
+    }
+}
+
+fn forwarded(reason: ForwardReason) -> Outcome {
+    Outcome::new(Served::Forwarded(reason))
+}
+
+#[test]
+fn hits_are_spelled_as_rfc_9211_has_it() {
+    let not_stored = Some(Storing::NotStored(NotStored::NoStore));
+    let rows: &[(&str, Outcome)] = &[
+        ("tagcache; hit", hit(None)),
+        ("tagcache; hit; ttl=100", hit(100)),
+        ("tagcache; hit; ttl=-3", hit(-3)),
+        (
+            "tagcache; hit; ttl=30; detail=rule-ttl",
+            Outcome {
+                detail: Some(Detail::RuleTtl),
+                ..hit(30)
+            },
+        ),
+        (
+            "tagcache; hit; ttl=-5; detail=stale-while-revalidate",
+            Outcome {
+                served: Served::Stale,
+                detail: Some(Detail::StaleWhileRevalidate),
+                ..hit(-5)
+            },
+        ),
+        // Nothing that speaks of a forward stands beside `hit`.
+        (
+            "tagcache; hit",
+            Outcome {
+                collapsed: true,
+                storing: Some(Storing::Stored),
+                forward_status: Some(StatusCode::BAD_GATEWAY),
+                ..hit(None)
+            },
+        ),
+        (
+            "tagcache; hit; detail=stale-if-error",
+            Outcome {
+                storing: not_stored,
+                detail: Some(Detail::StaleIfError),
+                ..Outcome::new(Served::Stale)
+            },
+        ),
+        ("tagcache; hit; ttl=999999999999999", hit(i64::MAX)),
+        ("tagcache; hit; ttl=-999999999999999", hit(i64::MIN)),
+    ];
+    for (expected, outcome) in rows {
+        assert_eq!(line(outcome), *expected);
+    }
+}
+
+#[test]
+fn forwards_are_spelled_as_rfc_9211_has_it() {
+    let not_stored = Some(Storing::NotStored(NotStored::NoStore));
+    let rows: &[(&str, Outcome)] = &[
+        ("tagcache; fwd=uri-miss", forwarded(ForwardReason::UriMiss)),
+        (
+            "tagcache; fwd=stale; fwd-status=304; ttl=60; stored; collapsed; detail=soft-purged",
+            Outcome {
+                storing: Some(Storing::Stored),
+                collapsed: true,
+                ttl: Some(60),
+                forward_status: Some(StatusCode::NOT_MODIFIED),
+                detail: Some(Detail::SoftPurged),
+                ..forwarded(ForwardReason::Stale)
+            },
+        ),
+        (
+            "tagcache; fwd=stale; detail=purged",
+            Outcome {
+                detail: Some(Detail::Purged),
+                ..forwarded(ForwardReason::Stale)
+            },
+        ),
+        (
+            "tagcache; fwd=miss; detail=no-store",
+            Outcome {
+                storing: not_stored,
+                ..forwarded(ForwardReason::Miss)
+            },
+        ),
+        // One detail: the reason for not storing.
+        (
+            "tagcache; fwd=miss; detail=no-store",
+            Outcome {
+                storing: not_stored,
+                detail: Some(Detail::RuleTtl),
+                ..forwarded(ForwardReason::Miss)
+            },
+        ),
+    ];
+    for (expected, outcome) in rows {
+        assert_eq!(line(outcome), *expected);
+    }
+}
+
+#[test]
+fn prepared_lines_are_those_that_would_be_written() {
+    for ttl in -1..=101 {
+        assert_eq!(line(&hit(ttl)), format!("tagcache; hit; ttl={ttl}"));
+        assert_eq!(preformatted(&hit(ttl)).is_some(), (0..100).contains(&ttl));
+    }
+}
+
+#[test]
+fn the_longest_line_has_room() {
+    let longest = Outcome {
+        storing: Some(Storing::Stored),
+        collapsed: true,
+        ttl: Some(i64::MIN),
+        forward_status: Some(StatusCode::OK),
+        detail: Some(Detail::StaleWhileRevalidate),
+        ..forwarded(ForwardReason::VaryMiss)
+    };
+    assert!(line(&longest).len() < 160);
+}
+
+#[test]
+fn our_member_comes_last_and_on_its_own_line() {
+    let mut headers = HeaderMap::new();
+    headers.append(
+        CACHE_STATUS,
+        HeaderValue::from_static("Origin; hit, CDN; fwd=miss"),
+    );
+    append(&mut headers, &hit(5));
+    let lines: Vec<_> = headers.get_all(CACHE_STATUS).iter().collect();
+    assert_eq!(
+        lines,
+        ["Origin; hit, CDN; fwd=miss", "tagcache; hit; ttl=5"]
+    );
+}
+
+#[test]
+fn safety_29_age_replaces_what_was_received() {
+    let rows: &[(Duration, &str)] = &[
+        (Duration::ZERO, "0"),
+        (Duration::from_millis(9_999), "9"),
+        (Duration::from_secs(10), "10"),
+        (Duration::from_secs(99), "99"),
+        (Duration::from_secs(100), "100"),
+        (Duration::MAX, "2147483648"),
+    ];
+    for (age, expected) in rows {
+        let mut headers = HeaderMap::new();
+        headers.append(AGE, HeaderValue::from_static("7"));
+        headers.append(AGE, HeaderValue::from_static("8"));
+        set_age(&mut headers, *age);
+        let lines: Vec<_> = headers.get_all(AGE).iter().collect();
+        assert_eq!(lines, [expected]);
+    }
+}
