@@ -86,20 +86,7 @@ impl Keying {
         // HEAD is answered from a stored GET.
         key.part(Part::Method, b"GET");
         self.write_target(parts, &mut key);
-        for name in &self.headers {
-            if headers.contains_key(name) {
-                write_field(name.as_str(), headers, &mut key);
-            }
-        }
-        if seen.cookie {
-            self.cookies.write(headers, &mut key);
-        }
-        if seen.authorization && self.authorization == Authorization::Key {
-            key.part(Part::Header, AUTHORIZATION.as_str().as_bytes());
-            for line in headers.get_all(AUTHORIZATION) {
-                key.part(Part::Line, &secret(line.as_bytes()));
-            }
-        }
+        self.write_fields(headers, &seen, &mut key);
         automatic.write(headers, &mut key);
         let key = key.finish();
         if key.as_bytes().len() > MAX_KEY_BYTES {
@@ -123,6 +110,24 @@ impl Keying {
         }
         key.part(Part::Path, uri.path().as_bytes());
         self.query.write(uri.query(), key);
+    }
+
+    /// The fields that the rule names: headers, cookies, and `Authorization`.
+    fn write_fields(&self, headers: &HeaderMap, seen: &Seen, key: &mut KeyBuilder) {
+        for name in &self.headers {
+            if headers.contains_key(name) {
+                write_field(name.as_str(), headers, key);
+            }
+        }
+        if seen.cookie {
+            self.cookies.write(headers, key);
+        }
+        if seen.authorization && self.authorization == Authorization::Key {
+            key.part(Part::Header, AUTHORIZATION.as_str().as_bytes());
+            for line in headers.get_all(AUTHORIZATION) {
+                key.part(Part::Line, &secret(line.as_bytes()));
+            }
+        }
     }
 }
 

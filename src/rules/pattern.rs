@@ -101,6 +101,7 @@ fn tokens(route: &str) -> Vec<Token> {
     tokens
 }
 
+/// The names of the captures, or the place of what is wrong and why.
 fn read_captures(tokens: &[Token]) -> Result<Box<[Box<str>]>, (usize, &'static str)> {
     let mut captures: Vec<Box<str>> = Vec::new();
     let mut rest = tokens;
@@ -109,42 +110,47 @@ fn read_captures(tokens: &[Token]) -> Result<Box<[Box<str>]>, (usize, &'static s
         if first.is('}') {
             return Err((first.at, "unopened `}` (a literal one is written `}}`)"));
         }
-        if !first.is('{') {
-            continue;
-        }
-        let Some(end) = tail.iter().position(|token| token.is('}')) else {
-            return Err((first.at, "unclosed `{` (a literal one is written `{{`)"));
-        };
-        let (name, after) = (&tail[..end], tail.get(end + 1));
-        let (catch_all, name) = match name.split_first() {
-            Some((star, name)) if star.is('*') => (true, name),
-            _ => (false, name),
-        };
-        let odd =
-            |token: &&Token| !(token.character.is_alphanumeric() || "_-".contains(token.character));
-        if let Some(odd) = name.iter().find(odd) {
-            return Err((odd.at, "a capture's name has letters, digits, `_` and `-`"));
-        }
-        let name: String = name.iter().map(|token| token.character).collect();
-        match after {
-            _ if name.is_empty() => return Err((first.at, "a capture without a name")),
-            Some(after) if catch_all => {
-                return Err((after.at, "`{*…}` takes all the rest, nothing can follow it"));
-            }
-            Some(after) if after.character != '/' => {
-                return Err((
-                    after.at,
-                    "a capture ends its segment: only `/` can follow it",
-                ));
-            }
-            _ if captures.iter().any(|other| **other == *name) => {
+        if first.is('{') {
+            let Some(end) = tail.iter().position(|token| token.is('}')) else {
+                return Err((first.at, "unclosed `{` (a literal one is written `{{`)"));
+            };
+            rest = &tail[end + 1..];
+            let name = read_capture(*first, &tail[..end], rest.first())?;
+            if captures.contains(&name) {
                 return Err((first.at, "a capture of this name was there before"));
             }
-            _ => captures.push(name.into()),
+            captures.push(name);
         }
-        rest = &tail[end + 1..];
     }
     Ok(captures.into())
+}
+
+/// The name of the capture that begins with `open`, has `inner` in its braces, and is followed by
+/// `after`.
+fn read_capture(
+    open: Token,
+    inner: &[Token],
+    after: Option<&Token>,
+) -> Result<Box<str>, (usize, &'static str)> {
+    let (catch_all, name) = match inner.split_first() {
+        Some((star, name)) if star.is('*') => (true, name),
+        _ => (false, inner),
+    };
+    let odd = |c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'));
+    if let Some(odd) = name.iter().find(|token| odd(token.character)) {
+        return Err((odd.at, "a capture's name has letters, digits, `_` and `-`"));
+    }
+    match after {
+        _ if name.is_empty() => Err((open.at, "a capture without a name")),
+        Some(after) if catch_all => {
+            Err((after.at, "`{*…}` takes all the rest, nothing can follow it"))
+        }
+        Some(after) if after.character != '/' => Err((
+            after.at,
+            "a capture ends its segment: only `/` can follow it",
+        )),
+        _ => Ok(name.iter().map(|token| token.character).collect()),
+    }
 }
 
 /// Patterns, each with a number.

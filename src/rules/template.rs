@@ -84,42 +84,25 @@ impl<S> Template<S> {
         text: &str,
         mut source: impl FnMut(&str) -> Result<S, String>,
     ) -> Result<Self, ConfigError> {
-        let error = |at: usize, message: String| Err(ConfigError::new("tag", message, text).at(at));
+        let error = |at: usize, message: String| ConfigError::new("tag", message, text).at(at);
         let mut segments = Vec::new();
         let mut literal = String::new();
-        let mut rest = text;
-        while let Some(found) = rest.find(['{', '}']) {
-            let at = text.len() - rest.len() + found;
-            literal.push_str(&rest[..found]);
-            let brace = &rest[found..=found];
-            let inner = &rest[found + 1..];
-            if let Some(after) = inner.strip_prefix(brace) {
-                literal.push_str(brace);
-                rest = after;
-                continue;
+        let mut at = 0;
+        while at < text.len() {
+            let (piece, length) =
+                Piece::first_of(&text[at..]).map_err(|why| error(at, why.into()))?;
+            match piece {
+                Piece::Text(piece) => literal.push_str(piece),
+                Piece::Placeholder(inner) => {
+                    segments.extend(Segment::literal(std::mem::take(&mut literal)));
+                    let placeholder = Segment::placeholder(inner, &mut source);
+                    segments
+                        .push(placeholder.map_err(|(offset, why)| error(at + 1 + offset, why))?);
+                }
             }
-            if brace == "}" {
-                return error(at, "unopened `}` (a literal one is written `}}`)".into());
-            }
-            let Some(end) = inner
-                .find(['{', '}'])
-                .filter(|end| inner[*end..].starts_with('}'))
-            else {
-                return error(at, "unclosed `{` (a literal one is written `{{`)".into());
-            };
-            if !literal.is_empty() {
-                segments.push(Segment::literal(std::mem::take(&mut literal)));
-            }
-            match Segment::placeholder(&inner[..end], &mut source) {
-                Ok(segment) => segments.push(segment),
-                Err((offset, message)) => return error(at + 1 + offset, message),
-            }
-            rest = &inner[end + 1..];
+            at += length;
         }
-        literal.push_str(rest);
-        if !literal.is_empty() {
-            segments.push(Segment::literal(literal));
-        }
+        segments.extend(Segment::literal(literal));
         check_literals(text, &segments)?;
         Ok(Self {
             text: text.into(),
@@ -181,8 +164,8 @@ impl<S> Template<S> {
 
 impl<S> Segment<S> {
     /// Addresses are folded here as well, so that a tag may be written out in either spelling.
-    fn literal(text: String) -> Self {
-        Self::Literal(fold_addresses(text.into()).into())
+    fn literal(text: String) -> Option<Self> {
+        (!text.is_empty()).then(|| Self::Literal(fold_addresses(text.into()).into()))
     }
 
     /// The placeholder `inner`; an error is the byte offset in it and what is wrong.
@@ -209,6 +192,34 @@ impl<S> Segment<S> {
             source: source(name).map_err(|message| (0, message))?,
             normaliser,
         })
+    }
+}
+
+/// What a template's text is made of.
+enum Piece<'t> {
+    Text(&'t str),
+    /// What stands between the braces.
+    Placeholder(&'t str),
+}
+
+impl<'t> Piece<'t> {
+    /// The first piece of `text`, which is not empty, and the bytes that it takes.
+    fn first_of(text: &'t str) -> Result<(Self, usize), &'static str> {
+        if text.starts_with("{{") || text.starts_with("}}") {
+            return Ok((Self::Text(&text[..1]), 2));
+        }
+        let Some(inner) = text.strip_prefix('{') else {
+            return match text.find(['{', '}']).unwrap_or(text.len()) {
+                0 => Err("unopened `}` (a literal one is written `}}`)"),
+                end => Ok((Self::Text(&text[..end]), end)),
+            };
+        };
+        match inner.find(['{', '}']) {
+            Some(end) if inner[end..].starts_with('}') => {
+                Ok((Self::Placeholder(&inner[..end]), end + 2))
+            }
+            _ => Err("unclosed `{` (a literal one is written `{{`)"),
+        }
     }
 }
 

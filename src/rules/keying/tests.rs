@@ -1,1 +1,340 @@
+use super::*;
+use http::{HeaderValue, Request};
+use proptest::prelude::*;
 
+fn keying() -> Keying {
+    let mut keying = Keying {
+        query: Query::all(),
+        headers: [HeaderName::from_static("x-region")].into(),
+        automatic: Fields::ALL,
+        cookies: Cookies::ignore(["_ga*"]).key(["session"]),
+        authorization: Authorization::Upstream,
+        host: Host::Key,
+        fingerprint: [0; 8],
+    };
+    keying.fingerprint = keying.fingerprint();
+    keying
+}
+
+fn request(uri: &str, fields: &[(&str, &str)]) -> Parts {
+    let mut request = Request::get(uri);
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).expect("a good request").into_parts().0
+}
+
+fn key(keying: &Keying, uri: &str, fields: &[(&str, &str)]) -> CacheKey {
+    let keyed = keying.key(&request(uri, fields)).expect("no bypass");
+    keyed.key
+}
+
+type Named = &'static [(&'static str, &'static str)];
+
+#[test]
+fn safety_09_host_and_scheme_are_part_of_the_key() {
+    let rows: &[(&str, Named, &str, Named, bool)] = &[
+        ("/", &[("host", "a")], "/", &[("host", "b")], false),
+        ("/", &[("host", "a")], "/", &[("host", "A")], true),
+        ("/", &[("host", "a")], "/", &[], false),
+        ("/", &[("host", "a")], "/", &[("host", "a:8080")], false),
+        // Without a scheme nobody knows which port is its own.
+        ("/", &[("host", "a")], "/", &[("host", "a:443")], false),
+        ("http://a/", &[], "http://a:80/", &[], true),
+        ("https://a/", &[], "https://a:443/", &[], true),
+        ("http://a/", &[], "http://a:443/", &[], false),
+        ("http://a/", &[], "https://a/", &[], false),
+        ("http://a/", &[], "http://b/", &[], false),
+        ("http://a/", &[], "http://a/", &[("host", "a:80")], true),
+        // The inner service may read either.
+        ("http://a/", &[], "http://a/", &[("host", "evil")], false),
+        (
+            "/",
+            &[("host", "a")],
+            "/",
+            &[("host", "a"), ("host", "evil")],
+            false,
+        ),
+        ("http://u@a/", &[], "http://U@a/", &[], false),
+        (
+            "/",
+            &[("x-forwarded-proto", "http")],
+            "/",
+            &[("x-forwarded-proto", "https")],
+            false,
+        ),
+    ];
+    for (one, fields, other, others, same) in rows {
+        let equal = key(&keying(), one, fields) == key(&keying(), other, others);
+        assert_eq!(equal, *same, "{one} {fields:?} and {other} {others:?}");
+    }
+}
+
+#[test]
+fn an_ignored_host_is_not_part_of_the_key_but_forwarded_ones_are() {
+    let ignore = Keying {
+        host: Host::Ignore,
+        ..keying()
+    };
+    let one = key(&ignore, "/", &[("host", "a")]);
+    assert_eq!(one, key(&ignore, "/", &[("host", "b"), ("host", "c")]));
+    assert_ne!(
+        one,
+        key(&ignore, "/", &[("host", "a"), ("x-forwarded-host", "b")])
+    );
+}
+
+#[test]
+fn safety_15_the_path_is_keyed_as_it_was_sent() {
+    let paths = [
+        "/a/b", "/a%2fb", "/a/%62", "/a//b", "/a/./b", "/a/b/", "/A/b", "/a/b;x", "/a/b%00",
+    ];
+    for (place, one) in paths.iter().enumerate() {
+        for other in &paths[..place] {
+            assert_ne!(
+                key(&keying(), one, &[]),
+                key(&keying(), other, &[]),
+                "{one} {other}"
+            );
+        }
+    }
+}
+
+#[test]
+fn safety_11_unkeyed_input_is_keyed_or_bypasses() {
+    let plain = key(&keying(), "/", &[]);
+    for (name, value) in [
+        ("x-forwarded-host", "evil"),
+        ("x-forwarded-proto", "http"),
+        ("x-forwarded-prefix", "/evil"),
+        ("forwarded", "host=evil"),
+        ("forwarded", "for=1;proto=http"),
+        ("x-original-url", "/admin"),
+        ("x-rewrite-url", "/admin"),
+    ] {
+        assert_ne!(key(&keying(), "/", &[(name, value)]), plain, "{name}");
+    }
+    for name in [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ] {
+        let refused = keying()
+            .key(&request("/", &[(name, "DELETE")]))
+            .map(|keyed| keyed.key);
+        assert_eq!(
+            refused,
+            Err((ForwardReason::Method, Detail::MethodOverride)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_client_address_is_not_part_of_the_key() {
+    let plain = key(&keying(), "/", &[]);
+    let fields = [
+        ("x-forwarded-for", "1.2.3.4"),
+        ("user-agent", "x"),
+        ("accept", "y"),
+    ];
+    assert_eq!(key(&keying(), "/", &fields), plain);
+}
+
+#[test]
+fn a_field_that_the_rule_ignores_is_not_part_of_the_key() -> Result<(), crate::ConfigError> {
+    let ignore = Keying {
+        automatic: Fields::ALL.without("x-forwarded-host")?,
+        ..keying()
+    };
+    let fields = [("x-forwarded-host", "a")];
+    assert_eq!(key(&ignore, "/", &fields), key(&ignore, "/", &[]));
+    Ok(())
+}
+
+#[test]
+fn a_request_bypasses_with_its_reason() {
+    let long = "x".repeat(20_000);
+    let rows = [
+        ("cookie", "other=1", ForwardReason::Bypass, Detail::Cookie),
+        (
+            "upgrade",
+            "websocket",
+            ForwardReason::Bypass,
+            Detail::Upgrade,
+        ),
+        (
+            "x-region",
+            long.as_str(),
+            ForwardReason::Bypass,
+            Detail::KeyLimit,
+        ),
+    ];
+    for (name, value, reason, detail) in rows {
+        let refused = keying()
+            .key(&request("/", &[(name, value)]))
+            .map(|keyed| keyed.key);
+        assert_eq!(refused, Err((reason, detail)), "{name}");
+    }
+}
+
+#[test]
+fn authorization_is_left_to_the_response_ignored_or_keyed() {
+    let of = |authorization, fields: &[(&str, &str)]| {
+        let keying = Keying {
+            authorization,
+            ..keying()
+        };
+        keying.key(&request("/", fields)).expect("no bypass")
+    };
+    let (alice, bob) = ([("authorization", "alice")], [("authorization", "bob")]);
+    for (policy, shared, left_to_response) in [
+        (Authorization::Upstream, true, true),
+        (Authorization::Ignore, true, false),
+        (Authorization::Key, false, false),
+    ] {
+        let (one, other, none) = (of(policy, &alice), of(policy, &bob), of(policy, &[]));
+        assert_eq!(one.key == other.key, shared, "{policy:?}");
+        assert_eq!(one.key == none.key, shared, "{policy:?}");
+        assert_eq!(one.has_authorization, left_to_response, "{policy:?}");
+        assert!(!none.has_authorization);
+        assert!(!one.key.as_bytes().windows(5).any(|part| part == b"alice"));
+    }
+}
+
+#[test]
+fn another_configuration_of_the_rule_has_other_keys() {
+    let allow = |names: &[&str]| {
+        let mut keying = keying();
+        keying.query = Query::allow(names.iter().copied());
+        keying.fingerprint = keying.fingerprint();
+        key(&keying, "/", &[])
+    };
+    assert_eq!(allow(&["a"]), allow(&["a"]));
+    assert_ne!(allow(&["a"]), allow(&["a", "b"]));
+}
+
+/// What of a request counts, written down plainly.
+#[derive(Debug, PartialEq, Eq)]
+struct Counts {
+    target: (String, String, Option<String>),
+    region: Vec<String>,
+    session: Vec<Option<String>>,
+    proxied: Vec<(String, Vec<String>)>,
+}
+
+#[derive(Debug, Clone)]
+struct Sample {
+    host: String,
+    path: String,
+    query: Option<String>,
+    fields: Vec<(&'static str, String)>,
+    cookies: Vec<String>,
+}
+
+impl Sample {
+    fn parts(&self) -> Parts {
+        let query = self
+            .query
+            .as_ref()
+            .map_or(String::new(), |query| format!("?{query}"));
+        let mut parts = request(&format!("/{}{query}", self.path), &[("host", &self.host)]);
+        for (name, value) in &self.fields {
+            let value = HeaderValue::from_str(value).expect("a good value");
+            parts.headers.append(*name, value);
+        }
+        for cookie in &self.cookies {
+            let value = HeaderValue::from_str(cookie).expect("a good value");
+            parts.headers.append(COOKIE, value);
+        }
+        parts
+    }
+
+    fn counts(&self) -> Counts {
+        let lines = |name: &str| -> Vec<String> {
+            let lines = self.fields.iter().filter(|(other, _)| *other == name);
+            lines.map(|(_, value)| value.clone()).collect()
+        };
+        let sessions = self
+            .cookies
+            .iter()
+            .filter_map(|cookie| match cookie.split_once('=') {
+                Some(("session", value)) => Some(Some(value.to_owned())),
+                None if cookie == "session" => Some(None),
+                _ => None,
+            });
+        let proxied = ["rsc", "x-api-key", "x-forwarded-host", "x-host"];
+        let proxied = proxied.iter().map(|name| ((*name).to_owned(), lines(name)));
+        Counts {
+            target: (
+                self.host.to_lowercase(),
+                self.path.clone(),
+                self.query.clone(),
+            ),
+            region: lines("x-region"),
+            session: sessions.collect(),
+            proxied: proxied.collect(),
+        }
+    }
+}
+
+/// Few and short, and with bytes that a key is made of, so that requests are often nearly the same.
+fn a_sample() -> impl Strategy<Value = Sample> {
+    let value = "[ab\t]{0,2}";
+    let names = [
+        "x-region",
+        "rsc",
+        "x-api-key",
+        "x-forwarded-host",
+        "x-host",
+        "accept",
+    ];
+    let field = (prop::sample::select(names.to_vec()), value);
+    let cookie = prop::sample::select(vec![
+        "session=a",
+        "session=b",
+        "session",
+        "session=",
+        "_ga=1",
+    ]);
+    (
+        "[aAb]{1,2}",
+        "[ab]{0,2}",
+        prop::option::of("[ab=&]{0,2}"),
+        prop::collection::vec(field, 0..4),
+        prop::collection::vec(cookie.prop_map(str::to_owned), 0..3),
+    )
+        .prop_map(|(host, path, query, fields, cookies)| Sample {
+            host,
+            path,
+            query,
+            fields,
+            cookies,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn safety_10_requests_share_a_key_only_if_all_that_counts_is_equal(
+        one in a_sample(), other in a_sample()
+    ) {
+        let keying = keying();
+        let keys = [&one, &other].map(|sample| keying.key(&sample.parts()).map(|k| k.key));
+        let [Ok(a), Ok(b)] = keys else { return Err(TestCaseError::fail("bypass")) };
+        prop_assert_eq!(a == b, one.counts() == other.counts());
+    }
+
+    #[test]
+    fn safety_10_order_of_fields_and_ignored_ones_do_not_count(sample in a_sample()) {
+        let keying = keying();
+        let mut other = sample.clone();
+        // Stable, so that the lines of a name keep their order.
+        other.fields.sort_by_key(|(name, _)| std::cmp::Reverse(*name));
+        other.fields.push(("accept", "x".into()));
+        other.cookies.push("_ga_other=1".into());
+        let keys = [&sample, &other].map(|sample| keying.key(&sample.parts()).map(|k| k.key));
+        prop_assert_eq!(&keys[0], &keys[1]);
+    }
+}
