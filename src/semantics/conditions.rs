@@ -98,5 +98,16 @@ pub(crate) fn strip_conditions(request: &mut HeaderMap) {
     }
 }
 
+/// Whether a client asks under a condition.
+pub(crate) fn has_conditions(request: &HeaderMap) -> bool {
+    let conditions = [
+        IF_NONE_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_MATCH,
+        IF_UNMODIFIED_SINCE,
+    ];
+    conditions.iter().any(|name| request.contains_key(name))
+}
+
 #[cfg(test)]
 mod tests;

@@ -42,7 +42,7 @@ mod tests;
 pub(crate) use self::cache_control::{Qualified, RequestDirectives, ResponseDirectives};
 pub(crate) use self::cache_status::{append as append_cache_status, set_age};
 pub(crate) use self::conditions::{
-    Precondition, conditional_fields, evaluate_conditions, strip_conditions,
+    Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,
 };
 pub(crate) use self::fields::{StoreSetCookie, drop_hop_by_hop, stored_fields};
 pub(crate) use self::freshness::{
