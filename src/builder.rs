@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::Flights;
-use crate::embedded::{EmbeddedLog, EmbeddedStore};
+use crate::embedded::{DEFAULT_BYTES, EmbeddedLog, EmbeddedStore};
 use crate::engine::{Engine, Limits, VariantMemory};
 use crate::error::{ConfigError, Warning};
 use crate::invalidation::Purger;
@@ -49,7 +49,7 @@ impl CacheBuilder {
             limits: Limits::default(),
             lease: Duration::from_secs(1),
             settle: Duration::ZERO,
-            store_bytes: 64 * 1024 * 1024,
+            store_bytes: DEFAULT_BYTES,
             backend: Backend::Embedded,
         }
     }
@@ -103,8 +103,8 @@ impl CacheBuilder {
         let clock = self.clock;
         let (log, store): (Arc<dyn Log>, Arc<dyn Store>) = match self.backend {
             Backend::Embedded => {
-                let log = EmbeddedLog::new(&*clock);
-                let store = EmbeddedStore::new(self.store_bytes, log.clone(), Arc::clone(&clock));
+                let log = EmbeddedLog::new(Arc::clone(&clock));
+                let store = EmbeddedStore::new(log.clone(), Arc::clone(&clock), self.store_bytes);
                 (Arc::new(log), Arc::new(store))
             }
             #[cfg(test)]
