@@ -1,1 +1,3 @@
-//! (docs)
+//! What the operator says: rules, compiled once and asked for each request.
+
+pub(crate) mod template;

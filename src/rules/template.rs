@@ -1,0 +1,282 @@
+//! Tag templates: `auction:{address:address}` and the values that fill it.
+//!
+//! A template is literal text with placeholders, `{source}` or `{source:normaliser}`; `{{` and `}}`
+//! stand for braces. What a source may be is the caller's: rules read requests and responses, event
+//! mappings read events. A source that itself has a colon needs a normaliser behind it
+//! (`{/a:b:text}`), because the last colon decides.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use smallvec::SmallVec;
+
+use crate::error::ConfigError;
+use crate::outcome::NotStored;
+use crate::tag::{MAX_TAGS, Tag};
+
+mod normaliser;
+
+pub(crate) use self::normaliser::{Normaliser, fold_addresses};
+
+/// The values found for one placeholder; none at all is a statement too (a list without members).
+pub(crate) type Values<'v> = SmallVec<[Cow<'v, str>; 1]>;
+
+/// A parsed template whose placeholders read from sources of type `S`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Template<S> {
+    text: Box<str>,
+    segments: Box<[Segment<S>]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment<S> {
+    Literal(Box<str>),
+    Placeholder {
+        text: Box<str>,
+        source: S,
+        normaliser: Normaliser,
+    },
+}
+
+/// Why a template gave no tags. The text is the placeholder's, without its braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfilled {
+    /// Nothing, or an empty text, was found for it.
+    Missing(Box<str>),
+    /// Its normaliser does not accept the value.
+    Refused(Box<str>),
+    /// The tag would be too long, or has a control character or a space at one end.
+    Malformed(Box<str>),
+    /// More tags than [`MAX_TAGS`].
+    TooMany,
+}
+
+impl From<Unfilled> for NotStored {
+    /// A response with a tag missing could not be purged, so it is not stored.
+    fn from(unfilled: Unfilled) -> Self {
+        match unfilled {
+            Unfilled::Missing(_) | Unfilled::Refused(_) => Self::TagMissing,
+            Unfilled::Malformed(_) | Unfilled::TooMany => Self::TagLimit,
+        }
+    }
+}
+
+impl fmt::Display for Unfilled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(text) => write!(f, "nothing fills {{{text}}}"),
+            Self::Refused(text) => write!(f, "the value for {{{text}}} has another form"),
+            Self::Malformed(text) => {
+                write!(f, "`{text}` gives a tag that is too long or malformed")
+            }
+            Self::TooMany => write!(f, "more than {MAX_TAGS} tags"),
+        }
+    }
+}
+
+impl<S> Template<S> {
+    /// Reads `text`; `source` reads what stands in a placeholder before its normaliser, and says in
+    /// words what is wrong with it otherwise.
+    ///
+    /// # Errors
+    /// A [`ConfigError`] that quotes the template and marks the place.
+    pub(crate) fn parse(
+        text: &str,
+        mut source: impl FnMut(&str) -> Result<S, String>,
+    ) -> Result<Self, ConfigError> {
+        let error = |at: usize, message: String| Err(ConfigError::new("tag", message, text).at(at));
+        let mut segments = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(found) = rest.find(['{', '}']) {
+            let at = text.len() - rest.len() + found;
+            literal.push_str(&rest[..found]);
+            let brace = &rest[found..=found];
+            let inner = &rest[found + 1..];
+            if let Some(after) = inner.strip_prefix(brace) {
+                literal.push_str(brace);
+                rest = after;
+                continue;
+            }
+            if brace == "}" {
+                return error(at, "unopened `}` (a literal one is written `}}`)".into());
+            }
+            let Some(end) = inner
+                .find(['{', '}'])
+                .filter(|end| inner[*end..].starts_with('}'))
+            else {
+                return error(at, "unclosed `{` (a literal one is written `{{`)".into());
+            };
+            if !literal.is_empty() {
+                segments.push(Segment::literal(std::mem::take(&mut literal)));
+            }
+            match Segment::placeholder(&inner[..end], &mut source) {
+                Ok(segment) => segments.push(segment),
+                Err((offset, message)) => return error(at + 1 + offset, message),
+            }
+            rest = &inner[end + 1..];
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            segments.push(Segment::literal(literal));
+        }
+        check_literals(text, &segments)?;
+        Ok(Self {
+            text: text.into(),
+            segments: segments.into(),
+        })
+    }
+
+    /// The template as it was written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The family of all its tags, if it is the same for all of them.
+    pub(crate) fn family(&self) -> Option<&str> {
+        match self.segments.first() {
+            Some(Segment::Literal(text)) => text.split_once(':').map(|(family, _)| family),
+            _ => None,
+        }
+    }
+
+    /// The sources of its placeholders, in order.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &S> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Placeholder { source, .. } => Some(source),
+            Segment::Literal(_) => None,
+        })
+    }
+
+    /// The tags that it gives with `values`: one for each combination, without repeats.
+    ///
+    /// `values` answers `None` for a source that has no value, and no values for one that is there
+    /// and empty (then there are no tags).
+    ///
+    /// # Errors
+    /// [`Unfilled`] if a value is missing, refused by its normaliser, or gives too many tags.
+    pub(crate) fn expand<'v>(
+        &self,
+        mut values: impl FnMut(&S) -> Option<Values<'v>>,
+    ) -> Result<SmallVec<[Tag; 1]>, Unfilled> {
+        let mut texts: SmallVec<[String; 1]> = SmallVec::from_iter([String::new()]);
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => texts.iter_mut().for_each(|tag| tag.push_str(text)),
+                Segment::Placeholder {
+                    text,
+                    source,
+                    normaliser,
+                } => {
+                    let found = values(source).ok_or_else(|| Unfilled::Missing(text.clone()))?;
+                    texts = combine(texts, &normalise_all(found, *normaliser, text)?)?;
+                }
+            }
+        }
+        let malformed = |_| Unfilled::Malformed(self.text.clone());
+        let tag = |text: &String| Tag::new(text).map_err(malformed);
+        texts.iter().map(tag).collect()
+    }
+}
+
+impl<S> Segment<S> {
+    /// Addresses are folded here as well, so that a tag may be written out in either spelling.
+    fn literal(text: String) -> Self {
+        Self::Literal(fold_addresses(text.into()).into())
+    }
+
+    /// The placeholder `inner`; an error is the byte offset in it and what is wrong.
+    fn placeholder(
+        inner: &str,
+        source: &mut impl FnMut(&str) -> Result<S, String>,
+    ) -> Result<Self, (usize, String)> {
+        let (name, normaliser) = match inner.rsplit_once(':') {
+            None => (inner, Normaliser::default()),
+            Some((name, word)) => match Normaliser::parse(word) {
+                Some(normaliser) => (name, normaliser),
+                None => {
+                    let known = Normaliser::names().collect::<Vec<_>>().join("`, `");
+                    let message = format!("unknown normaliser `{word}` (known are `{known}`)");
+                    return Err((name.len() + 1, message));
+                }
+            },
+        };
+        if name.is_empty() {
+            return Err((0, "empty placeholder".into()));
+        }
+        Ok(Self::Placeholder {
+            text: inner.into(),
+            source: source(name).map_err(|message| (0, message))?,
+            normaliser,
+        })
+    }
+}
+
+/// Refuses at build time what would give a malformed tag on each request.
+fn check_literals<S>(text: &str, segments: &[Segment<S>]) -> Result<(), ConfigError> {
+    let mut sample = String::new();
+    for segment in segments {
+        match segment {
+            Segment::Literal(literal) => sample.push_str(literal),
+            Segment::Placeholder { .. } => sample.push('x'),
+        }
+    }
+    Tag::new(&sample)
+        .map(drop)
+        .map_err(|error| ConfigError::new("tag", error.to_string(), text))
+}
+
+fn normalise_all<'v>(
+    found: Values<'v>,
+    normaliser: Normaliser,
+    text: &str,
+) -> Result<Values<'v>, Unfilled> {
+    let mut values = Values::new();
+    for value in found {
+        if value.is_empty() {
+            return Err(Unfilled::Missing(text.into()));
+        }
+        let value = normaliser
+            .apply(value)
+            .ok_or_else(|| Unfilled::Refused(text.into()))?;
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    Ok(values)
+}
+
+fn combine(
+    texts: SmallVec<[String; 1]>,
+    values: &[Cow<'_, str>],
+) -> Result<SmallVec<[String; 1]>, Unfilled> {
+    if texts.len().saturating_mul(values.len()) > MAX_TAGS {
+        return Err(Unfilled::TooMany);
+    }
+    if let [value] = values {
+        let append = |text: String| text + value;
+        return Ok(texts.into_iter().map(append).collect());
+    }
+    let each = |text: &String| {
+        values
+            .iter()
+            .map(|value| format!("{text}{value}"))
+            .collect()
+    };
+    Ok(texts.iter().flat_map::<Vec<_>, _>(each).collect())
+}
+
+/// The text of a JSON value that can fill a placeholder: a string, a boolean, or a whole number of
+/// 64 bits. `None` for the rest: a larger number or a fraction has lost digits by the time it is
+/// read, and a tag made from it would not be the one that is purged.
+pub(crate) fn json_text(value: &serde_json::Value) -> Option<Cow<'_, str>> {
+    match value {
+        serde_json::Value::String(text) => Some(text.as_str().into()),
+        serde_json::Value::Bool(truth) => Some(if *truth { "true" } else { "false" }.into()),
+        serde_json::Value::Number(number) if !number.is_f64() => Some(number.to_string().into()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
