@@ -1,1 +1,12 @@
-//! (docs)
+//! The default store and purge log: in this process, bounded, gone when it ends.
+//!
+//! Clones share what they hold, so that several nodes of one process can share one pair.
+
+mod log;
+mod store;
+
+pub(crate) use self::log::EmbeddedLog;
+pub(crate) use self::store::{DEFAULT_BYTES, EmbeddedStore};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,194 @@
+//! A purge log in memory.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::clock::{Clock, Timestamp};
+use crate::error::Error;
+use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
+use crate::position::Position;
+
+/// The most records that one read returns.
+const BATCH: usize = 1_000;
+/// Records kept even if nobody ever trims; what is dropped raises the floor of who had not read it.
+const MOST: usize = 100_000;
+
+/// A purge log in this process. Cheap to clone; clones are the same log.
+#[derive(Debug, Clone)]
+pub(crate) struct EmbeddedLog {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    clock: Arc<dyn Clock>,
+    /// Held for moments only, by appenders and readers.
+    records: Mutex<Records>,
+    /// Told after each append.
+    grown: Notify,
+}
+
+/// Never empty, contiguous and of one epoch.
+#[derive(Debug)]
+struct Records {
+    kept: VecDeque<Numbered>,
+    last: Position,
+}
+
+impl EmbeddedLog {
+    /// A log with nothing in it but the record that opens its epoch.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let records = Records::open(0, clock.now());
+        Self {
+            shared: Arc::new(Shared {
+                clock,
+                records: Mutex::new(records),
+                grown: Notify::new(),
+            }),
+        }
+    }
+
+    /// The end of the log, now.
+    pub(super) fn current(&self) -> Head {
+        self.shared.records.lock().head()
+    }
+
+    /// Loses the log: a new epoch, as after a `FLUSHALL` of Redis.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn lose(&self) {
+        let now = self.shared.clock.now();
+        let mut records = self.shared.records.lock();
+        *records = Records::open(records.last.epoch.get(), now);
+        drop(records);
+        self.shared.grown.notify_waiters();
+    }
+
+    /// Drops all but the newest `most` records, and never the last.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn trim_to(&self, most: usize) {
+        self.shared.records.lock().keep_newest(most);
+    }
+
+    fn push(&self, record: PurgeRecord) -> Position {
+        let position = self.shared.records.lock().push(record);
+        self.shared.grown.notify_waiters();
+        position
+    }
+
+    async fn read(&self, after: Position, wait: Duration) -> Vec<Numbered> {
+        let waiting = timeout(wait, async {
+            loop {
+                // Before the look, so that an append in between is not missed.
+                let grown = self.shared.grown.notified();
+                let records = self.shared.records.lock().after(after);
+                if !records.is_empty() {
+                    return records;
+                }
+                grown.await;
+            }
+        });
+        waiting.await.unwrap_or_default()
+    }
+}
+
+impl Records {
+    /// The clock makes the epoch differ from those of other processes; it must differ from the last.
+    fn open(last: u64, now: Timestamp) -> Self {
+        let epoch = (now.as_millis() << 20).max(last + 1);
+        let last = Position::new(epoch, 0);
+        let first = Numbered {
+            position: last,
+            record: PurgeRecord::open(now),
+        };
+        Self {
+            kept: VecDeque::from([first]),
+            last,
+        }
+    }
+
+    fn head(&self) -> Head {
+        Head {
+            position: self.last,
+            replicas: 0,
+        }
+    }
+
+    fn push(&mut self, record: PurgeRecord) -> Position {
+        self.last.ordinal += 1;
+        let position = self.last;
+        self.kept.push_back(Numbered { position, record });
+        self.keep_newest(MOST);
+        position
+    }
+
+    /// Records behind `after`; all of them if it is of another epoch.
+    fn after(&self, after: Position) -> Vec<Numbered> {
+        let known = |kept: &Numbered| after.reaches(kept.position);
+        let skip = self.kept.partition_point(known);
+        self.kept.iter().skip(skip).take(BATCH).cloned().collect()
+    }
+
+    fn keep_newest(&mut self, most: usize) {
+        let excess = self.kept.len().saturating_sub(most.max(1));
+        self.kept.drain(..excess);
+    }
+
+    fn drop_older_than(&mut self, time: Timestamp) {
+        let young = self.kept.iter().position(|kept| kept.record.at >= time);
+        self.keep_newest(self.kept.len() - young.unwrap_or(self.kept.len()));
+    }
+}
+
+impl Log for EmbeddedLog {
+    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+        async move {
+            let position = self.push(record.clone());
+            Ok(Appended {
+                position,
+                replicas: 0,
+            })
+        }
+        .boxed()
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+        async move { Ok(self.current()) }.boxed()
+    }
+
+    fn tail(&self, limit: usize) -> BoxFuture<'_, Result<Tail, Error>> {
+        async move {
+            let records = self.shared.records.lock();
+            let skip = records.kept.len().saturating_sub(limit);
+            Ok(Tail {
+                head: records.head(),
+                records: records.kept.iter().skip(skip).cloned().collect(),
+            })
+        }
+        .boxed()
+    }
+
+    fn read_after(
+        &self,
+        after: Position,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+        self.read(after, wait).map(Ok).boxed()
+    }
+
+    fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>> {
+        async move {
+            let mut records = self.shared.records.lock();
+            records.keep_newest(most);
+            records.drop_older_than(older_than);
+            Ok(())
+        }
+        .boxed()
+    }
+}
