@@ -22,5 +22,9 @@ mod middleware;
 #[cfg(feature = "redis")]
 mod redis;
 
+#[cfg(all(test, feature = "redis"))]
+#[path = "../tests/support/redis.rs"]
+mod redis_server;
+
 pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::log::{Durability, Purged};
