@@ -187,11 +187,21 @@ impl fmt::Display for Target {
 }
 
 /// The ids that a stored response carries, implicit ones included; sorted, without repeats.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct TagSet {
     ids: smallvec::SmallVec<[TagId; 8]>,
+    /// How many were added by [`add`](Self::add), for its limit; a set read back counts anew.
     explicit: usize,
 }
+
+impl PartialEq for TagSet {
+    /// Equal if the ids are, however they came into the set.
+    fn eq(&self, other: &Self) -> bool {
+        self.ids == other.ids
+    }
+}
+
+impl Eq for TagSet {}
 
 impl TagSet {
     /// The implicit tags of a response of `rule` at `path`: everything, the rule, the path.
