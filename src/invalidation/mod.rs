@@ -41,13 +41,23 @@
 //! slower and right until somebody reads the log line.
 
 mod condition;
+#[cfg(feature = "redis")]
+mod consumer;
 mod event;
 mod format;
+#[cfg(feature = "redis")]
+mod gap;
 mod intake;
 mod mapping;
 mod path;
+#[cfg(feature = "redis")]
+mod quarantine;
+#[cfg(feature = "redis")]
+mod source;
 mod stream;
 
+#[cfg(feature = "redis")]
+pub(crate) use self::consumer::{Consumer, Settings, consume, unique_name};
 pub use self::event::Fields;
 pub use self::format::{Format, Payload};
 pub(crate) use self::intake::{Applier, PurgeSink};
