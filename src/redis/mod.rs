@@ -8,11 +8,12 @@
 //! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
 //! - [`link`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`keyspace`]: the only file that spells a key
-//! - [`log`] and [`store`]: the two traits
+//! - [`log`] and [`store`]: the two traits · [`group`]: a consumer of an event stream
 
 mod breaker;
 mod conn;
 mod fault;
+mod group;
 mod info;
 mod keyspace;
 mod link;
@@ -30,6 +31,7 @@ use crate::observe::SharedObserver;
 
 use self::breaker::Breaker;
 pub(crate) use self::conn::{Budgets, Server};
+pub(crate) use self::group::{Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Read};
 pub(crate) use self::keyspace::Keyspace;
 use self::link::{Exclusive, Link};
 pub(crate) use self::log::RedisLog;
