@@ -21,7 +21,7 @@ mod coalesce;
 mod embedded;
 mod engine;
 mod invalidation;
-mod middleware;
+pub mod middleware;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -33,11 +33,20 @@ pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::log::{Durability, Purged};
 
 pub use self::builder::{Cache, CacheBuilder, Companion};
-pub use self::invalidation::Purger;
+#[cfg(any(test, feature = "test-util"))]
+pub use self::clock::ManualClock;
+pub use self::clock::{Clock, SystemClock, Timestamp};
+pub use self::invalidation::{
+    EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream,
+};
 pub use self::middleware::{CacheBody, CacheLayer, CacheService, ResponseFuture};
+pub use self::observe::{Notice, Observer};
+pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
+pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
     Authorization, ClientPolicy, Cookies, Host, Query, Rule, SetCookie, Statuses, TagHeader,
 };
+pub use self::tag::{Tag, Target};
 
 #[cfg(test)]
 mod model;

@@ -76,14 +76,19 @@ impl Keys {
 }
 
 impl Group {
-    /// The consumer called `consumer` of `stream`. The group is named after the namespace, so that
-    /// caches which share nothing do not share events either.
-    pub(crate) fn new(server: Server, namespace: &str, stream: &str, consumer: &str) -> Self {
+    /// The consumer called `consumer` in the group `group` of `stream`.
+    pub(crate) fn new(
+        server: Server,
+        namespace: &str,
+        group: &str,
+        stream: &str,
+        consumer: &str,
+    ) -> Self {
         Self {
             keys: Keys::new(namespace, stream),
             wire: Wire::new(server, stream),
             stream: stream.into(),
-            group: namespace.into(),
+            group: group.into(),
             consumer: consumer.into(),
             blind: AtomicBool::new(false),
         }
