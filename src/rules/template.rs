@@ -142,7 +142,7 @@ impl<S> Template<S> {
         &self,
         mut values: impl FnMut(&S) -> Option<Values<'v>>,
     ) -> Result<SmallVec<[Tag; 1]>, Unfilled> {
-        let mut texts: SmallVec<[String; 1]> = SmallVec::from_iter([String::new()]);
+        let mut texts: SmallVec<[String; 1]> = SmallVec::from_iter([String::with_capacity(64)]);
         for segment in &self.segments {
             match segment {
                 Segment::Literal(text) => texts.iter_mut().for_each(|tag| tag.push_str(text)),

@@ -1,5 +1,6 @@
 use super::*;
-use http::{HeaderValue, Request};
+use http::Request;
+use http::header::COOKIE;
 use proptest::prelude::*;
 
 fn keying() -> Keying {
