@@ -24,3 +24,6 @@ mod redis;
 
 pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::log::{Durability, Purged};
+pub use self::rules::{
+    Authorization, ClientPolicy, Cookies, Host, Query, Rule, SetCookie, Statuses, TagHeader,
+};
