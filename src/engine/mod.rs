@@ -29,13 +29,11 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use self::fill::Fill;
+use self::lookup::Usable;
 pub(crate) use self::lookup::VariantMemory;
-use self::lookup::{Lookup, Usable};
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
-use crate::key::CacheKey;
 use crate::log::{Follower, Views};
 use crate::middleware::CacheBody;
 use crate::observe::{Notice, SharedObserver};

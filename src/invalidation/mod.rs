@@ -63,7 +63,6 @@ pub use self::event::Fields;
 pub use self::format::{Format, Payload};
 pub(crate) use self::intake::{Applier, PurgeSink};
 pub use self::intake::{EventIntake, EventOutcome};
-pub(crate) use self::mapping::Scope;
 pub use self::purger::Purger;
 pub(crate) use self::stream::{EventStream, compile};
 pub use self::stream::{On, Stream};
