@@ -1,3 +1,4 @@
+use super::options::{Overrides, Windows};
 use super::*;
 use http::{Request as HttpRequest, StatusCode};
 
