@@ -26,7 +26,7 @@ impl Tag {
     /// standing alone): one address is one tag, however it is written.
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`] if it is empty, longer than [`MAX_TAG_BYTES`], or has a control character
+    /// [`ErrorKind::Limit`] if it is empty, longer than 256 bytes, or has a control character
     /// or a space at either end.
     pub fn new(text: &str) -> Result<Self, Error> {
         let problem = if text.is_empty() {

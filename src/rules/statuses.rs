@@ -136,12 +136,6 @@ impl Lifetimes {
             })
     }
 
-    /// The longest of them.
-    pub(super) fn longest(&self) -> Duration {
-        let named = self.named.iter().map(|(_, ttl)| *ttl);
-        named.chain(self.default).max().unwrap_or_default()
-    }
-
     /// The rule's lifetime for `status`; `None` where it has no say.
     pub(super) fn of(&self, status: StatusCode) -> Option<Duration> {
         let default = self
