@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn safety_45_loss_is_told_from_ordinary_trimming() {
+    fn safety_45_loss_by_trimming_is_told_from_ordinary_trimming() {
         let base = state();
         let trimmed_to = |n: u64| GroupState {
             first: Some(id(n)),
@@ -129,6 +129,15 @@ mod tests {
                 },
                 Some("trimmed unread"),
             ),
+        ] {
+            assert_eq!(Watch::default().judge(Some(&state)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn safety_45_loss_is_told_by_deletions() {
+        let base = state();
+        for (name, state, expected) in [
             (
                 "a read entry deleted",
                 GroupState {
@@ -147,11 +156,25 @@ mod tests {
                 },
                 Some("entries deleted unread"),
             ),
+        ] {
+            assert_eq!(Watch::default().judge(Some(&state)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn safety_45_loss_is_assumed_where_there_are_no_counters() {
+        let base = state();
+        let behind = GroupState {
+            first: Some(id(6)),
+            length: 5,
+            ..base
+        };
+        for (name, state, expected) in [
             (
                 "no counter of reads, first entry behind our position",
                 GroupState {
                     read: None,
-                    ..trimmed_to(6)
+                    ..behind
                 },
                 Some("trimmed unread"),
             ),
@@ -169,7 +192,7 @@ mod tests {
                 GroupState {
                     added: None,
                     read: None,
-                    ..trimmed_to(6)
+                    ..behind
                 },
                 Some("trimmed unread"),
             ),

@@ -172,3 +172,6 @@ impl Applier {
             .notify(&Notice::EventQuarantined { stream, id, reason });
     }
 }
+
+#[cfg(test)]
+mod tests;

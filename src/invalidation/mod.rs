@@ -44,6 +44,8 @@ mod condition;
 #[cfg(feature = "redis")]
 mod consumer;
 mod event;
+#[cfg(test)]
+mod fake;
 mod format;
 #[cfg(feature = "redis")]
 mod gap;

@@ -87,7 +87,7 @@ impl Stream {
     /// Reads the stream from its first entry when nobody has read it before. Default: from its end,
     /// after a purge of everything that it can touch.
     #[must_use]
-    pub const fn from_start(mut self) -> Self {
+    pub const fn replay(mut self) -> Self {
         self.start = Start::Beginning;
         self
     }
