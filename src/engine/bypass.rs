@@ -7,9 +7,8 @@ use std::sync::Arc;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use crate::engine::{Engine, Why};
+use crate::engine::{CacheBody, Engine, Why};
 use crate::error::BoxError;
-use crate::middleware::CacheBody;
 use crate::outcome::{NotStored, Outcome, Storing};
 use crate::rules::CompiledRule;
 

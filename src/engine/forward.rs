@@ -12,14 +12,13 @@ use tower_service::Service;
 use tracing::Instrument;
 
 use crate::coalesce::{Flight, FlightHead, FlightReader, Flights, Join, Landing, Lead};
-use crate::engine::Engine;
 use crate::engine::fill::{Answer, Fill};
 use crate::engine::lookup::{Lookup, Usable, may_join, subject, variant_key};
 use crate::engine::respond::Client;
+use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::error::BoxError;
 use crate::key::CacheKey;
-use crate::middleware::CacheBody;
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 use crate::rules::Planned;
 use crate::semantics::{self, Precondition, Vary};

@@ -13,6 +13,7 @@
 //! [`Limits::flights`].
 
 mod admit;
+mod body;
 mod bypass;
 mod fill;
 mod forward;
@@ -29,13 +30,13 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
+pub use self::body::CacheBody;
 use self::lookup::Usable;
 pub(crate) use self::lookup::VariantMemory;
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
 use crate::log::{Follower, Views};
-use crate::middleware::CacheBody;
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
 use crate::rules::{Match, Planned, RuleSet};

@@ -12,6 +12,7 @@ use ::redis::{Cmd, RedisResult, Value, cmd, pipe};
 
 use crate::error::Error;
 use crate::redis::conn::Server;
+use crate::redis::keyspace::StreamKeys;
 
 mod reply;
 mod state;
@@ -51,28 +52,9 @@ pub(crate) struct Group {
     stream: Box<str>,
     group: Box<str>,
     consumer: Box<str>,
-    keys: Keys,
+    keys: StreamKeys,
     /// The server does not let us see the state of streams, so that losses cannot be told.
     blind: AtomicBool,
-}
-
-/// The keys beside the stream itself.
-// For `keyspace.rs`, once it stands beside this file.
-#[derive(Debug)]
-struct Keys {
-    quarantine: String,
-    gaps: String,
-    heard: String,
-}
-
-impl Keys {
-    fn new(namespace: &str, stream: &str) -> Self {
-        Self {
-            quarantine: format!("{namespace}:quarantine:{stream}"),
-            gaps: format!("{namespace}:gaps:{stream}"),
-            heard: format!("{namespace}:heard:{stream}"),
-        }
-    }
 }
 
 impl Group {
@@ -85,7 +67,7 @@ impl Group {
         consumer: &str,
     ) -> Self {
         Self {
-            keys: Keys::new(namespace, stream),
+            keys: StreamKeys::new(namespace, stream),
             wire: Wire::new(server, stream),
             stream: stream.into(),
             group: group.into(),

@@ -72,6 +72,27 @@ impl Keyspace {
     }
 }
 
+/// The keys beside an event stream.
+#[derive(Debug)]
+pub(super) struct StreamKeys {
+    /// A stream of the entries that were put aside.
+    pub(super) quarantine: String,
+    /// A hash of the gaps that are not closed yet.
+    pub(super) gaps: String,
+    /// There as long as some consumer heard from the server lately.
+    pub(super) heard: String,
+}
+
+impl StreamKeys {
+    pub(super) fn new(namespace: &str, stream: &str) -> Self {
+        Self {
+            quarantine: format!("{namespace}:quarantine:{stream}"),
+            gaps: format!("{namespace}:gaps:{stream}"),
+            heard: format!("{namespace}:heard:{stream}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -338,7 +338,6 @@ fn what_the_setters_say_is_what_the_compiled_rule_answers() {
         private: true,
     };
     assert_eq!(rule.overrides(), overrides);
-    assert_eq!(rule.reach(), SECOND * 40);
     assert_eq!(rule.windows().stale_if_error, Some(SECOND * 20));
     assert_eq!(rule.set_cookie(), SetCookie::Strip);
     assert_eq!(rule.authorization(), Authorization::Ignore);

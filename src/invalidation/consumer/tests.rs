@@ -80,7 +80,7 @@ fn group(server: &RedisServer) -> Group {
         ..Budgets::default()
     };
     let url = Server::new(&server.url(), patient).unwrap();
-    Group::new(url, "test", "sales", &unique_name())
+    Group::new(url, "test", "test", "sales", &unique_name())
 }
 
 async fn sell(server: &RedisServer, auction: usize) {
