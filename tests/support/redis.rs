@@ -83,6 +83,22 @@ impl RedisServer {
         panic!("redis-server did not start again on port {}", self.port);
     }
 
+    /// Stops the process without ending it: connections live, nothing is answered.
+    pub(crate) fn suspend(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a suspended process go on.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let kill = Command::new("kill").args([signal, &pid]).status();
+        assert!(kill.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
     /// Sends one command, such as `"SET a 1"`, on a connection of its own.
     ///
     /// # Panics
