@@ -1,15 +1,14 @@
 //! Redis away, slow, hung, or not letting us in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::Value;
+use parking_lot::Mutex;
 
 use super::{Budgets, Node, PATIENT, eventually, kind};
 use crate::error::ErrorKind;
-use crate::log::Log;
 use crate::position::Position;
 use crate::redis_server::{Forwarder, RedisServer};
-use crate::store::Store;
 use crate::store::contract::{LONG, key, response};
 
 /// Budgets short enough to be waited for.
@@ -170,13 +169,57 @@ async fn a_wrong_password_is_denied_and_the_right_one_is_picked_up() {
     );
 
     // The operator corrects it on the server.
-    let right = ::redis::Client::open(url("right")).unwrap();
-    let mut conn = right.get_multiplexed_async_connection().await.unwrap();
-    let mut set = ::redis::cmd("CONFIG");
-    set.arg("SET").arg("requirepass").arg("wrong-secret");
-    let _: Value = set.query_async(&mut conn).await.unwrap();
+    server
+        .admin("right", "CONFIG SET requirepass wrong-secret")
+        .await;
     node.clock.advance(Duration::from_secs(5));
     assert_eq!(node.lookup().await.unwrap().ordinal, 0);
+}
+
+/// What a logger would have written, for the present thread.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_state_is_logged_once_and_without_the_secret() {
+    let server = RedisServer::start_with(&["--requirepass", "right-secret"]);
+    let written = Written::default();
+    let writer = written.clone();
+    let logger = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let _guard = tracing::subscriber::set_default(logger);
+
+    let url = format!("redis://:wrong-secret@127.0.0.1:{}", server.port());
+    let node = Node::new(&url);
+    for _ in 0..3 {
+        assert!(node.head().await.is_err());
+        node.clock.advance(Duration::from_secs(5));
+    }
+    server
+        .admin("right-secret", "CONFIG SET requirepass wrong-secret")
+        .await;
+    for _ in 0..3 {
+        node.head().await.unwrap();
+    }
+    let text = String::from_utf8(written.0.lock().clone()).unwrap();
+    let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(count("ERROR"), 1, "{text}");
+    assert_eq!(count("redis refuses us"), 1, "{text}");
+    assert_eq!(count("redis is in use"), 1, "{text}");
+    assert_eq!(count("secret"), 0, "{text}");
 }
 
 #[tokio::test]

@@ -6,10 +6,8 @@ use ::redis::Value;
 
 use super::{Budgets, Node, PATIENT, eventually, kind};
 use crate::error::ErrorKind;
-use crate::log::Log;
 use crate::log::contract::purge;
 use crate::redis_server::{Forwarder, RedisServer};
-use crate::store::Store;
 
 const LOG: &str = "test:purges";
 

@@ -6,7 +6,7 @@ use ::redis::Value;
 
 use super::{Node, eventually, kind};
 use crate::error::ErrorKind;
-use crate::log::{Log, PurgeKind};
+use crate::log::PurgeKind;
 use crate::position::Position;
 use crate::redis_server::{Forwarder, RedisServer};
 use crate::tag::Target;

@@ -8,7 +8,6 @@ use super::{Node, kind};
 use crate::entry::codec;
 use crate::error::ErrorKind;
 use crate::redis_server::{Forwarder, RedisServer};
-use crate::store::Store;
 use crate::store::contract::{LONG, get, get_one, key, response};
 
 /// The key in Redis of the entry under `key`.
