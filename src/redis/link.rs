@@ -363,7 +363,7 @@ async fn verify(
 
 /// PROTOCOL 8: an answer counts only if neither it nor anything else has ended the trust in the
 /// connection by the time that it is read. [lose_trust]
-fn believed(
+pub(crate) fn believed(
     verifier: &Verifier,
     name: &str,
     live: &Live,
@@ -388,58 +388,4 @@ fn believed(
         return Err(Error::new(ErrorKind::Unavailable, message));
     }
     Ok(answer)
-}
-
-/// Connections that one caller has to itself: what blocks must not share (SAFETY 65).
-#[derive(Debug)]
-pub(crate) struct Exclusive {
-    verifier: Arc<Verifier>,
-    /// The connection of whoever came last, for the next.
-    idle: Mutex<Option<Live>>,
-}
-
-impl Exclusive {
-    pub(crate) const fn new(verifier: Arc<Verifier>) -> Self {
-        Self {
-            verifier,
-            idle: Mutex::new(None),
-        }
-    }
-
-    /// Sends `pipe` on a connection of its own and waits until `within` after it was sent.
-    ///
-    /// # Errors
-    /// No connection, or no answer in time: the socket is then taken for dead.
-    ///
-    /// # Cancel safety
-    /// Dropping it closes the connection, so that nothing stays blocked on the server.
-    pub(crate) async fn ask(
-        &self,
-        name: &str,
-        within: Duration,
-        pipe: &Pipeline,
-    ) -> Result<(Live, Vec<Value>), Error> {
-        let mut live = self.take().await?;
-        let answer = timeout(within, live.conn.send_packed_commands(pipe, 0, pipe.len())).await;
-        let Ok(answer) = answer else {
-            self.verifier.trust.lose(live.generation);
-            let message = format!("redis, {name}: no answer in time, the connection is dead");
-            return Err(Error::new(ErrorKind::Timeout, message));
-        };
-        let answer = believed(&self.verifier, name, &live, answer)?;
-        Ok((live, answer))
-    }
-
-    /// Keeps `live` for the next caller.
-    pub(crate) fn keep(&self, live: Live) {
-        *self.idle.lock() = Some(live);
-    }
-
-    async fn take(&self) -> Result<Live, Error> {
-        let idle = self.idle.lock().take();
-        match idle {
-            Some(live) if live.generation == self.verifier.trust.generation() => Ok(live),
-            _ => connect(&self.verifier, None).await,
-        }
-    }
 }

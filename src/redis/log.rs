@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Pipeline, Value};
+use ::redis::Cmd;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
@@ -12,9 +12,11 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
 use crate::position::Position;
+use crate::redis::exclusive::Exclusive;
 use crate::redis::fault;
-use crate::redis::link::{Exclusive, Link, Live};
+use crate::redis::link::{Link, Live};
 use crate::redis::reply::{self, Last, RawRecord};
+use crate::redis::trust::Sent;
 use crate::redis::verify::{Verifier, role_is_master};
 
 mod append;
@@ -109,18 +111,17 @@ impl RedisLog {
     }
 
     async fn read_tail(&self, limit: usize) -> Result<Tail, Error> {
-        let mut pipe = ::redis::pipe();
-        let tail = pipe
-            .cmd("XREVRANGE")
-            .arg(self.verifier.keys.log())
-            .arg("+")
-            .arg("-");
+        let mut tail = ::redis::cmd("XREVRANGE");
+        tail.arg(self.verifier.keys.log()).arg("+").arg("-");
         tail.arg("COUNT").arg(limit.max(1));
         for _ in 0..TRIES {
             let sent = self.verifier.trust.sent();
             let within = self.verifier.server.budgets().purge;
-            let (live, mut answer) = self.follower.ask("tail", within, &pipe).await?;
-            let newest_first = reply::entries(answer.pop().unwrap_or(Value::Nil))?;
+            let (live, answer) = self.follower.ask("tail", within, &tail).await?;
+            if fault::code(&answer) == Some("WRONGTYPE") {
+                continue;
+            }
+            let newest_first = reply::entries(answer)?;
             let last = newest_first
                 .first()
                 .cloned()
@@ -148,55 +149,43 @@ impl RedisLog {
         let deadline = Instant::now() + self.verifier.server.budgets().read;
         let live = self.reads.verified(deadline).await?;
         let sent = self.verifier.trust.sent();
-        let pipe = self.reading(after, Duration::ZERO);
+        let mut pipe = ::redis::pipe();
+        pipe.add_command(self.reading(after, Duration::ZERO));
         let mut answer = self.reads.ask(&live, deadline, &pipe).await?;
-        let records = reply::read_entries(answer.pop().unwrap_or(Value::Nil))?;
-        self.check_role(&live, answer.pop())?;
-        if let Some(last) = records.last() {
-            self.verifier.trust.read(sent, last.position);
-        }
-        Ok(records.iter().map(RawRecord::numbered).collect())
-    }
-
-    fn check_role(&self, live: &Live, role: Option<Value>) -> Result<(), Error> {
-        if role.is_some_and(|role| is_replica(&role)) {
-            live.distrusted(&self.verifier.trust);
-            let message = "redis: the server that was followed is now a replica";
-            return Err(Error::new(ErrorKind::Unavailable, message));
-        }
-        Ok(())
+        let records = reply::read_entries(answer.pop().unwrap_or(::redis::Value::Nil))?;
+        Ok(self.took(sent, &records))
     }
 
     async fn read(&self, after: Position, wait: Duration) -> Result<Vec<Numbered>, Error> {
         if wait.is_zero() {
             return self.read_now(after).await;
         }
-        let pipe = self.reading(after, wait);
         let sent = self.verifier.trust.sent();
-        let (live, mut answer) = self.follower.ask("follow", wait + SLACK, &pipe).await?;
-        let records = reply::read_entries(answer.pop().unwrap_or(Value::Nil))?;
-        self.check_role(&live, answer.pop())?;
+        let reading = self.reading(after, wait);
+        let (live, answer) = self.follower.follow(wait + SLACK, &reading).await?;
+        let records = reply::read_entries(answer)?;
+        self.follower.keep(live);
+        Ok(self.took(sent, &records))
+    }
+
+    fn took(&self, sent: Sent, records: &[RawRecord]) -> Vec<Numbered> {
         if let Some(last) = records.last() {
             self.verifier.trust.read(sent, last.position);
         }
-        self.follower.keep(live);
-        Ok(records.iter().map(RawRecord::numbered).collect())
+        records.iter().map(RawRecord::numbered).collect()
     }
 
-    /// `ROLE` in the same write: a master demoted before the read blocks is seen there, one demoted
-    /// while it blocks answers `UNBLOCKED` (PROTOCOL 8).
-    fn reading(&self, after: Position, wait: Duration) -> Pipeline {
-        let mut pipe = ::redis::pipe();
-        pipe.cmd("ROLE");
-        let read = pipe.cmd("XREAD").arg("COUNT").arg(BATCH);
-        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    fn reading(&self, after: Position, wait: Duration) -> Cmd {
+        let mut read = ::redis::cmd("XREAD");
+        read.arg("COUNT").arg(BATCH);
         if !wait.is_zero() {
             // `BLOCK 0` would wait for ever.
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             read.arg("BLOCK").arg(millis.max(1));
         }
         read.arg("STREAMS").arg(self.verifier.keys.log());
         read.arg(after.to_string());
-        pipe
+        read
     }
 }
 
@@ -229,12 +218,6 @@ impl Log for RedisLog {
 fn changes_too_fast() -> Error {
     let message = "redis: the purge log changed each time that it was verified";
     Error::new(ErrorKind::Unavailable, message)
-}
-
-/// Whether a `ROLE` reply names a replica; a server that denies `ROLE` says nothing.
-fn is_replica(role: &Value) -> bool {
-    let name = role.as_sequence().and_then(|parts| parts.first());
-    name.and_then(reply::text) == Some("slave")
 }
 
 /// The newest records without a hole between them, of one epoch, in ascending order.

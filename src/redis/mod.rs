@@ -6,12 +6,13 @@
 //! within the operation's budget, which the engine takes for a miss (P3).
 //!
 //! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
-//! - [`link`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
+//! - [`link`], [`exclusive`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`keyspace`]: the only file that spells a key
 //! - [`log`] and [`store`]: the two traits · [`group`]: a consumer of an event stream
 
 mod breaker;
 mod conn;
+mod exclusive;
 mod fault;
 mod group;
 mod info;
@@ -31,9 +32,10 @@ use crate::observe::SharedObserver;
 
 use self::breaker::Breaker;
 pub(crate) use self::conn::{Budgets, Server};
+use self::exclusive::Exclusive;
 pub(crate) use self::group::{Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Read};
 pub(crate) use self::keyspace::Keyspace;
-use self::link::{Exclusive, Link};
+use self::link::Link;
 pub(crate) use self::log::RedisLog;
 pub(crate) use self::store::RedisStore;
 use self::verify::Verifier;

@@ -107,9 +107,10 @@ impl Trust {
     ) -> Result<Position, Distrust> {
         let record = log_has_a_record(last)?;
         log_is_of_this_server(identity, record)?;
-        log_is_not_shorter(sent, record.position)?;
-        self.epoch_was_not_left(sent, record.position)?;
-        Ok(record.position)
+        let position = record.position;
+        log_is_not_shorter(sent, position).inspect_err(|_| self.condemn(position.epoch))?;
+        self.epoch_was_not_left(sent, position)?;
+        Ok(position)
     }
 
     /// Whether an append was acknowledged where it belongs: behind the record that opened the epoch
@@ -127,6 +128,7 @@ impl Trust {
         if position.epoch == epoch && behind_known {
             return Ok(());
         }
+        self.condemn(epoch);
         Err(Distrust::Backwards)
     }
 
@@ -140,12 +142,22 @@ impl Trust {
         known.change_to(position);
     }
 
-    /// Remembers a position that this process wrote, which is always news.
+    /// Remembers a position that this process wrote, which is news unless its epoch has ended here.
     pub(crate) fn wrote(&self, position: Position) {
         let mut known = self.known.lock();
-        if !known.reach(position) {
+        let has_ended = known.left.iter().any(|(epoch, _)| *epoch == position.epoch);
+        if !known.reach(position) && !has_ended {
             known.change_to(position);
         }
+    }
+
+    /// Ends an epoch in which the log went backwards: the next look must not believe it again, even
+    /// if appends (our own among them) have made the log as long as it was. [backwards]
+    fn condemn(&self, epoch: Epoch) {
+        let mut known = self.known.lock();
+        known.changes += 1;
+        known.highest = known.highest.filter(|highest| highest.epoch != epoch);
+        known.leave(epoch);
     }
 
     /// The current epoch, if one is known.
@@ -181,9 +193,14 @@ impl Known {
 
     fn change_to(&mut self, position: Position) {
         self.changes += 1;
-        self.left.retain(|(epoch, _)| *epoch != position.epoch);
         if let Some(old) = self.highest.replace(position) {
-            self.left.push_back((old.epoch, self.changes));
+            self.leave(old.epoch);
+        }
+    }
+
+    fn leave(&mut self, epoch: Epoch) {
+        if self.left.iter().all(|(left, _)| *left != epoch) {
+            self.left.push_back((epoch, self.changes));
         }
         if self.left.len() > REMEMBERED {
             self.left.pop_front();

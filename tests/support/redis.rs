@@ -83,6 +83,22 @@ impl RedisServer {
         panic!("redis-server did not start again on port {}", self.port);
     }
 
+    /// Stops the process without ending it: connections live, nothing is answered.
+    pub(crate) fn suspend(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a suspended process go on.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let kill = Command::new("kill").args([signal, &pid]).status();
+        assert!(kill.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
     /// Sends one command, such as `"SET a 1"`, on a connection of its own.
     ///
     /// # Panics
@@ -99,15 +115,16 @@ impl RedisServer {
             .unwrap_or_else(|error| panic!("{parts:?}: {error}"))
     }
 
+    /// As [`run`](Self::run), with a password.
+    pub(crate) async fn admin(&self, password: &str, command: &str) -> Value {
+        let parts: Vec<&str> = command.split_whitespace().collect();
+        let url = format!("redis://:{password}@127.0.0.1:{}", self.port);
+        let answer = send(&url, &parts).await;
+        answer.unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
     pub(crate) async fn try_command(&self, parts: &[&str]) -> ::redis::RedisResult<Value> {
-        let client = ::redis::Client::open(self.url())?;
-        let config = ::redis::AsyncConnectionConfig::new().set_response_timeout(None);
-        let mut conn = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
-        let mut command = ::redis::cmd(parts[0]);
-        command.arg(&parts[1..]);
-        command.query_async(&mut conn).await
+        send(&self.url(), parts).await
     }
 
     /// Makes this server a replica of `master`, and returns when it is in step.
@@ -154,6 +171,16 @@ impl Drop for RedisServer {
     }
 }
 
+async fn send(url: &str, parts: &[&str]) -> ::redis::RedisResult<Value> {
+    let client = ::redis::Client::open(url)?;
+    let config = ::redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    let mut conn = connecting.await?;
+    let mut command = ::redis::cmd(parts[0]);
+    command.arg(&parts[1..]);
+    command.query_async(&mut conn).await
+}
+
 /// Starts a server and waits until it says that it is ready; `None` if it ended instead, because
 /// the port was taken.
 fn spawn(port: u16, dir: &Path, args: &[String]) -> Option<Child> {
@@ -174,7 +201,8 @@ fn spawn(port: u16, dir: &Path, args: &[String]) -> Option<Child> {
         .stderr(Stdio::null())
         .spawn()
         .unwrap_or_else(|error| panic!("{}", how_to_install(&error)));
-    let mut output = BufReader::new(child.stdout.take()?).lines();
+    let stdout = child.stdout.take().expect("it is piped");
+    let mut output = BufReader::new(stdout).lines();
     let ready = output.any(|line| line.is_ok_and(|line| line.contains("Ready to accept")));
     if !ready {
         let _ = child.wait();

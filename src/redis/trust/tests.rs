@@ -92,15 +92,12 @@ fn a_reply_overtaken_by_a_change_of_epoch_neither_accuses_nor_goes_back() {
 fn what_this_process_wrote_counts_as_known() {
     let trust = Trust::default();
     trust.wrote(Position::new(3, 2));
-    assert_eq!(look(&trust, 3, 1), Err(Distrust::Backwards));
     assert!(look(&trust, 3, 2).is_ok());
+    assert_eq!(look(&trust, 3, 1), Err(Distrust::Backwards));
 }
 
 #[test]
 fn an_append_must_land_behind_the_opening_record_and_all_that_is_known() {
-    let trust = Trust::default();
-    assert!(look(&trust, 3, 4).is_ok());
-    let epoch = Epoch::new(3);
     for (position, good) in [
         (Position::new(3, 5), true),
         (Position::new(3, 4), false),
@@ -108,8 +105,28 @@ fn an_append_must_land_behind_the_opening_record_and_all_that_is_known() {
         (Position::new(3, 3), false),
         (Position::new(4, 5), false),
     ] {
-        let judged = trust.judge_appended(trust.sent(), epoch, position);
+        let trust = Trust::default();
+        assert!(look(&trust, 3, 4).is_ok());
+        let judged = trust.judge_appended(trust.sent(), Epoch::new(3), position);
         assert_eq!(judged.is_ok(), good, "{position}");
+    }
+}
+
+/// An append on a log that was rolled back by one record restores its length, not its records.
+#[test]
+fn rule_09_an_epoch_that_went_backwards_is_not_believed_again() {
+    let (by_append, by_look) = (Trust::default(), Trust::default());
+    for trust in [&by_append, &by_look] {
+        assert!(look(trust, 3, 4).is_ok());
+    }
+    let appended = by_append.judge_appended(by_append.sent(), Epoch::new(3), Position::new(3, 4));
+    assert!(appended.is_err());
+    assert!(look(&by_look, 3, 3).is_err());
+    for trust in [&by_append, &by_look] {
+        trust.wrote(Position::new(3, 9));
+        assert_eq!(look(trust, 3, 10), Err(Distrust::Backwards));
+        assert!(look(trust, 4, 0).is_ok());
+        assert_eq!(look(trust, 3, 10), Err(Distrust::Backwards));
     }
 }
 
