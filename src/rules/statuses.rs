@@ -156,7 +156,8 @@ impl Lifetimes {
             Some(ttl) => !ttl.is_zero(),
             None => {
                 let code = status.as_u16();
-                !(BLAME_REQUEST.contains(&code) || NEVER.contains(&code) || code >= 500)
+                let apart = [&BLAME_REQUEST[..], &BLAME_CLIENT, &NEVER];
+                !apart.iter().any(|codes| codes.contains(&code)) && code < 500
             }
         }
     }
@@ -229,9 +230,9 @@ mod tests {
         for (code, ttl, permitted) in [
             (404, Some(Duration::ZERO), false),
             (410, Some(SHORT), true),
-            // A class says nothing of answers to one client.
-            (401, None, true),
-            (403, None, true),
+            // A class says nothing of answers to one client, which have to be named.
+            (401, None, false),
+            (403, None, false),
             (503, Some(SHORT), true),
             (200, Some(TTL * 2), true),
             (302, Some(Duration::ZERO), false),
