@@ -44,6 +44,7 @@ pub(crate) use self::cache_status::{append as append_cache_status, set_age};
 pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,
 };
+pub(crate) use self::date::value as date_value;
 pub(crate) use self::fields::{StoreSetCookie, drop_hop_by_hop, stored_fields};
 pub(crate) use self::freshness::{
     Lifetime, Reuse, corrected_initial_age, lifetime, reuse, stale_forbidden,
