@@ -3,4 +3,7 @@
 mod exchange;
 mod keys;
 mod leaks;
+mod ranges;
+mod revalidation;
 mod support;
+mod wrong_response;
