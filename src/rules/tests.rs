@@ -273,8 +273,8 @@ fn a_bad_key_part_or_method_is_refused() {
 fn what_works_but_looks_wrong_is_a_warning() {
     let rows = [
         (
-            rule().ttl_for(431, SECOND),
-            "rule `auction`: status 431 blames the one request; stored, one client's mistake \
+            rule().ttl_for(400, SECOND),
+            "rule `auction`: status 400 blames the one request; stored, one client's mistake \
              answers all",
         ),
         (
