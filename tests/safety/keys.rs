@@ -204,7 +204,7 @@ async fn safety_12_fields_of_frameworks_change_the_response_for_one_only() {
 #[tokio::test]
 async fn safety_13_an_error_provoked_by_one_request_is_no_answer_for_the_next() {
     let provoked = [
-        400, 401, 403, 408, 413, 414, 421, 426, 429, 431, 500, 502, 503,
+        400, 401, 403, 406, 408, 413, 414, 415, 421, 426, 429, 431, 500, 502, 503,
     ];
     let freshness = ["", "max-age=60", "public, s-maxage=600"];
     for status in provoked {

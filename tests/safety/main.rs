@@ -1,5 +1,6 @@
 //! The bugs of `SAFETY.md` at the level of HTTP, on the embedded store.
 
+mod exact;
 mod exchange;
 mod keys;
 mod leaks;
