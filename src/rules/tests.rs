@@ -209,8 +209,8 @@ fn a_lifetime_or_limit_that_makes_no_sense_is_refused() {
         ),
         (
             vec![rule().ttl_for(304, SECOND)],
-            "rule `auction`, ttl_for: a status that answers the condition or range of one request \
-             and is never stored in \"304\"",
+            "rule `auction`, ttl_for: a status that answers one request and is never stored in \
+             \"304\"",
         ),
         (
             vec![rule().body_limit(0)],
