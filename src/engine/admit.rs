@@ -11,6 +11,7 @@ use crate::engine::fill::{Fill, Kept};
 use crate::engine::lookup::subject;
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::observe::Notice;
+use crate::semantics;
 use crate::weaken::{Rule, weakened};
 
 /// How long a stale response is kept for freshening, beyond what its windows ask for.
@@ -81,7 +82,7 @@ impl Fill {
 /// strong `ETag` made from the bytes.
 fn complete(headers: &mut HeaderMap, body: &[u8], received_at: crate::clock::Timestamp) {
     if !headers.contains_key(DATE)
-        && let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(received_at.into()))
+        && let Some(date) = semantics::date_value(received_at)
     {
         headers.insert(DATE, date);
     }

@@ -23,7 +23,7 @@ use crate::engine::respond::Client;
 use crate::engine::{Engine, Forwarded};
 use crate::entry::StoredResponse;
 use crate::error::BoxError;
-use crate::outcome::{NotStored, Outcome};
+use crate::outcome::{NotStored, Outcome, Storing};
 use crate::position::Stamp;
 use crate::rules::{Exchange, Planned, Storable, decide};
 use crate::semantics;
@@ -35,8 +35,8 @@ pub(super) enum Answer<B, E> {
     Direct(Response<B>, NotStored),
     /// It is being stored while it is read.
     Filling(Arc<FlightHead>, FlightReader),
-    /// A 304 freshened the stored response.
-    Freshened(Arc<StoredResponse>),
+    /// A 304 freshened the stored response; stored anew, unless there is a reason against it.
+    Freshened(Arc<StoredResponse>, Storing),
     /// The inner service failed with a status that the stored response stands in for (RFC 5861 §4).
     Spared(Arc<StoredResponse>, Outcome),
     /// A 304 that does not speak of the response that it was asked about, so that there is nothing to

@@ -278,9 +278,9 @@ impl Engine {
                 outcome.storing = Some(head_storing(&head));
                 Ok(self.respond_filling(&planned, &client, &head, reader, outcome))
             }
-            Ok(Answer::Freshened(stored)) => {
+            Ok(Answer::Freshened(stored, storing)) => {
                 outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
-                outcome.storing = Some(Storing::Stored);
+                outcome.storing = Some(storing);
                 Ok(self.respond_whole(
                     &planned.rule,
                     &client.method,

@@ -20,7 +20,7 @@ use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::respond::Client;
 use crate::entry::{Entry, StoredResponse};
 use crate::error::BoxError;
-use crate::outcome::{Detail, Outcome, Served};
+use crate::outcome::{Detail, NotStored, Outcome, Served, Storing};
 use crate::rules::{Exchange, Planned, decide};
 use crate::semantics::{self, StoreSetCookie};
 use crate::weaken::{Rule, weakened};
@@ -169,13 +169,22 @@ impl Fill {
         stored.stamp = stamp;
         stored.received_at = received_at;
         let stored = Arc::new(stored);
+        let vary = match decided {
+            Ok(_) if self.settles(&stored) => Err(NotStored::Settling),
+            decided => decided.map(|storable| storable.vary),
+        };
         if let Some(recipient) = recipient.take() {
-            let _ = recipient.send(Answer::Freshened(Arc::clone(&stored)));
+            let storing = vary
+                .as_ref()
+                .err()
+                .map(|reason| Storing::NotStored(*reason));
+            let storing = storing.unwrap_or(Storing::Stored);
+            let _ = recipient.send(Answer::Freshened(Arc::clone(&stored), storing));
         }
-        match decided {
-            Ok(storable) if !self.settles(&stored) => self.keep(stored, &storable.vary).await,
-            // The 304 forbids storing from now on: the answer was good for the one who asked.
-            _ => self.lead.release(),
+        match vary {
+            Ok(vary) => self.keep(stored, &vary).await,
+            // Not to be stored from now on: the answer was good for the one who asked.
+            Err(_) => self.lead.release(),
         }
     }
 

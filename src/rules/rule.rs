@@ -95,9 +95,10 @@ impl Rule {
 
     /// The same for a status or a class of them; zero means never stored. A status beats its class.
     ///
-    /// A class leaves out the statuses that blame the one request or client (400, 401, 403, 413, 414,
-    /// 429, 431 …): stored, such an answer would meet everybody. They, and server errors, are
-    /// stored only if they are named here, whatever the inner service says.
+    /// A class leaves out the statuses that blame the one request or client (400, 401, 403, 406, 413
+    /// …): stored, such an answer would meet everybody. They, and server errors, are stored only if
+    /// they are named here, whatever the inner service says. 206, 304, 412, 416, 428, 429, 431 and
+    /// 511 are never stored.
     ///
     /// Default: none.
     #[must_use]

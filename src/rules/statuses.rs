@@ -23,16 +23,14 @@ enum Which {
 const BY_DEFAULT: [u16; 6] = [200, 203, 204, 300, 301, 308];
 
 /// They blame the one request, so that stored they would poison the resource for all (SAFETY 13).
-/// RFC 6585 forbids to store 428, 429, 431 and 511.
-const BLAME_REQUEST: [u16; 15] = [
-    400, 408, 411, 412, 413, 414, 416, 417, 421, 425, 426, 428, 429, 431, 511,
-];
+const BLAME_REQUEST: [u16; 11] = [400, 406, 408, 411, 413, 414, 415, 417, 421, 425, 426];
 
 /// They blame who asks.
 const BLAME_CLIENT: [u16; 3] = [401, 403, 407];
 
-/// They answer the condition or range of one request and are no full response.
-const NEVER: [u16; 4] = [206, 304, 412, 416];
+/// They answer the condition or range of one request and are no full response; the last four RFC
+/// 6585 forbids to store.
+const NEVER: [u16; 8] = [206, 304, 412, 416, 428, 429, 431, 511];
 
 impl Statuses {
     /// 2xx.
@@ -110,7 +108,7 @@ impl Lifetimes {
             let problem = match statuses.0 {
                 Which::Code(code) if !(200..=599).contains(&code) => "no final status",
                 Which::Code(code) if NEVER.contains(&code) => {
-                    "a status that answers the condition or range of one request and is never stored"
+                    "a status that answers one request and is never stored"
                 }
                 _ if named[..place].iter().any(|(other, _)| other == statuses) => {
                     "a status that is named twice"
@@ -150,7 +148,8 @@ impl Lifetimes {
             Some(ttl) => !ttl.is_zero(),
             None => {
                 let code = status.as_u16();
-                !(BLAME_REQUEST.contains(&code) || NEVER.contains(&code) || code >= 500)
+                let apart = [&BLAME_REQUEST[..], &BLAME_CLIENT, &NEVER];
+                !apart.iter().any(|codes| codes.contains(&code)) && code < 500
             }
         }
     }
@@ -200,11 +199,9 @@ mod tests {
             assert!(!none.permit(status), "{code}");
             assert!(!class.permit(status), "{code}");
             assert_eq!(class.of(status), None, "{code}");
-            if !NEVER.contains(&code) {
-                let named = lifetimes(&[(code.into(), SHORT)]);
-                assert!(named.permit(status), "{code}");
-                assert_eq!(named.risky().next(), Some(code));
-            }
+            let named = lifetimes(&[(code.into(), SHORT)]);
+            assert!(named.permit(status), "{code}");
+            assert_eq!(named.risky().next(), Some(code));
         }
         assert!(!none.permit(StatusCode::BAD_GATEWAY));
         assert!(none.permit(StatusCode::NOT_FOUND), "by its own lifetime");
@@ -223,9 +220,9 @@ mod tests {
         for (code, ttl, permitted) in [
             (404, Some(Duration::ZERO), false),
             (410, Some(SHORT), true),
-            // A class says nothing of answers to one client.
-            (401, None, true),
-            (403, None, true),
+            // A class says nothing of answers to one client, which have to be named.
+            (401, None, false),
+            (403, None, false),
             (503, Some(SHORT), true),
             (200, Some(TTL * 2), true),
             (302, Some(Duration::ZERO), false),
@@ -253,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_status_that_is_never_stored_or_named_twice_is_refused() {
-        for code in [0, 99, 103, 206, 304, 412, 416, 600, u16::MAX] {
+        for code in [0, 99, 103, 206, 304, 412, 416, 429, 511, 600, u16::MAX] {
             assert!(
                 Lifetimes::new(None, &[(code.into(), TTL)]).is_err(),
                 "{code}"

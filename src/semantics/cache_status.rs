@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AGE, HeaderMap, HeaderName, HeaderValue};
 
-use crate::outcome::{Outcome, Served, Storing};
+use crate::outcome::{ForwardReason, Outcome, Served, Storing};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -126,11 +126,17 @@ fn write_member(line: &mut Line, outcome: &Outcome) -> fmt::Result {
 }
 
 /// There is room for one (RFC 9211 §2.8): of a forward, why its response is not stored; else why it
-/// was forwarded, or who decided.
+/// was forwarded, or who decided. A request that was not for the cache at all says why.
 fn detail(outcome: &Outcome) -> Option<&'static str> {
+    let detail = outcome.detail.map(|detail| detail.as_str());
     match (outcome.served, outcome.storing) {
+        (Served::Forwarded(ForwardReason::Bypass | ForwardReason::Method), _)
+            if detail.is_some() =>
+        {
+            detail
+        }
         (Served::Forwarded(_), Some(Storing::NotStored(reason))) => Some(reason.as_str()),
-        _ => outcome.detail.map(|detail| detail.as_str()),
+        _ => detail,
     }
 }
 

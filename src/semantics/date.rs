@@ -33,7 +33,7 @@ pub(super) fn field(headers: &HeaderMap, name: &HeaderName, now: Timestamp) -> O
 }
 
 /// A field value that says `time`.
-pub(super) fn value(time: Timestamp) -> Option<HeaderValue> {
+pub(crate) fn value(time: Timestamp) -> Option<HeaderValue> {
     let text = httpdate::fmt_http_date(in_range(time));
     HeaderValue::try_from(text).ok()
 }

@@ -44,6 +44,7 @@ pub(crate) use self::cache_status::{append as append_cache_status, set_age};
 pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,
 };
+pub(crate) use self::date::value as date_value;
 pub(crate) use self::fields::{StoreSetCookie, stored_fields};
 pub(crate) use self::freshness::{Lifetime, corrected_initial_age, lifetime, stale_forbidden};
 pub(crate) use self::range::{Selected, part_fields, select, unsatisfiable_fields};

@@ -19,8 +19,9 @@ pub(crate) struct Caution {
     pub(crate) set_cookie: StoreSetCookie,
     /// Store what answers a request with `Authorization` though the response does not allow it.
     pub(crate) authorization: bool,
-    /// The operator gives a lifetime, which stands for the explicit freshness that §3 asks of a
-    /// status that is not heuristically cacheable.
+    /// The operator gives a lifetime for this status, which stands for the explicit freshness that §3
+    /// asks of one that is not heuristically cacheable. Which statuses a lifetime means is for the
+    /// rule to say (SAFETY 13).
     pub(crate) lifetime: bool,
 }
 
@@ -136,17 +137,7 @@ fn has_basis(
         || directives.s_maxage.is_some()
         || response.contains_key(EXPIRES)
         || heuristically_cacheable(status)
-        || caution.lifetime && !blames_the_request(status)
-}
-
-/// Statuses that a client can provoke by the form of its request, for instance by a field that is
-/// not in the key. An operator's lifetime for "4xx" does not mean these: one odd request would
-/// replace the page for everybody (SAFETY 13). Upstream's own explicit freshness does.
-const fn blames_the_request(status: StatusCode) -> bool {
-    matches!(
-        status.as_u16(),
-        400 | 406 | 408 | 411..=413 | 415..=417 | 421 | 425 | 426 | 428 | 429 | 431
-    )
+        || caution.lifetime
 }
 
 fn check_fields(

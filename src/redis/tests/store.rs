@@ -42,7 +42,7 @@ async fn safety_63_what_is_not_our_entry_is_nothing_and_is_reported() {
     let node = Node::new(&server.url());
     let (a, b) = (key("/a"), key("/b"));
     let good = response(&b, "v1");
-    node.store().put(&b, Arc::clone(&good), LONG).await.unwrap();
+    node.store().put(&b, good.clone(), LONG).await.unwrap();
     let at_a = redis_key(&node, &a);
     let (at_b, moved) = (redis_key(&node, &b), "COPY");
     let corruptions: [(&[&str], &str); 5] = [
@@ -61,7 +61,7 @@ async fn safety_63_what_is_not_our_entry_is_nothing_and_is_reported() {
         server.command(spoil).await;
         let found = get(node.store(), &[a.clone(), b.clone()]).await;
         assert_eq!(found.entries[0], None, "{spoil:?}");
-        assert_eq!(found.entries[1], Some(Arc::clone(&good)), "{spoil:?}");
+        assert_eq!(found.entries[1], Some(good.clone()), "{spoil:?}");
         assert_eq!(node.told("EntryRejected"), turn + 1, "{spoil:?}");
         assert!(node.told(reason) > 0, "{spoil:?}");
     }
@@ -77,10 +77,7 @@ async fn a_spoilt_entry_is_replaced_by_the_next_put() {
         .command(&["LPUSH", &redis_key(&node, &key), "x"])
         .await;
     let entry = response(&key, "v2");
-    node.store()
-        .put(&key, Arc::clone(&entry), LONG)
-        .await
-        .unwrap();
+    node.store().put(&key, entry.clone(), LONG).await.unwrap();
     assert_eq!(get_one(node.store(), &key).await, Some(entry));
 }
 
@@ -90,10 +87,7 @@ async fn an_entry_is_stored_as_encoded_and_expires_by_itself() {
     let node = Node::new(&server.url());
     let key = key("/a");
     let entry = response(&key, "v1");
-    node.store()
-        .put(&key, Arc::clone(&entry), LONG)
-        .await
-        .unwrap();
+    node.store().put(&key, entry.clone(), LONG).await.unwrap();
     let name = redis_key(&node, &key);
     let stored = server.command(&["GET", &name]).await;
     assert_eq!(stored, Value::BulkString(codec::encode(&entry).to_vec()));

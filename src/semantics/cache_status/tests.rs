@@ -106,6 +106,15 @@ fn forwards_are_spelled_as_rfc_9211_has_it() {
                 ..forwarded(ForwardReason::Miss)
             },
         ),
+        // Unless it was never for the cache: then the reason for that.
+        (
+            "tagcache; fwd=bypass; detail=body",
+            Outcome {
+                storing: Some(Storing::NotStored(NotStored::Unkeyed)),
+                detail: Some(Detail::Body),
+                ..forwarded(ForwardReason::Bypass)
+            },
+        ),
     ];
     for (expected, outcome) in rows {
         assert_eq!(line(outcome), *expected);

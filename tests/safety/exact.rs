@@ -1,0 +1,402 @@
+//! P4: what the inner service sent is what a client gets, on a miss and on a hit, but for the fields
+//! that DESIGN names. SAFETY 28, 34, 36.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::BodyExt;
+use tower_tagcache::{ClientPolicy, Rule, SetCookie};
+
+use crate::support::{Body, Origin, Reply, Site, body, empty, fed, rule, secs};
+
+/// One response as an inner service might make it.
+struct Sample {
+    name: &'static str,
+    status: u16,
+    fields: &'static [(&'static str, &'static [u8])],
+    body: &'static [u8],
+    trailers: &'static [(&'static str, &'static [u8])],
+}
+
+const PLAIN: Sample = Sample {
+    name: "plain",
+    status: 200,
+    fields: &[],
+    body: b"a page",
+    trailers: &[],
+};
+
+const SAMPLES: &[Sample] = &[
+    PLAIN,
+    Sample {
+        name: "repeated fields in order",
+        fields: &[
+            ("link", b"<a>; rel=next"),
+            ("x-b", b"1"),
+            ("link", b"<b>; rel=\"x, y\""),
+            ("warning", b"110 - \"a\""),
+            ("link", b"<a>; rel=next"),
+            ("x-b", b"0"),
+        ],
+        ..PLAIN
+    },
+    Sample {
+        name: "odd values",
+        fields: &[
+            ("x-empty", b""),
+            ("x-tab", b"a\tb"),
+            ("x-spaces", b"a    b"),
+            ("x-list", b", ,a,,b, "),
+            ("x-quotes", b"\"\\\"\""),
+            ("x-obs-text", b"caf\xe9 \x80\xff"),
+            ("x-utf-8", "caf\u{e9}".as_bytes()),
+            ("x-long", &[b'y'; 4000]),
+            ("etag", b"\"caf\xe9\""),
+        ],
+        ..PLAIN
+    },
+    Sample {
+        name: "fields that caches read",
+        fields: &[
+            ("cache-control", b"max-age=60,x=\"a, b\" ,,Public"),
+            ("expires", b"Mon, 23 Nov 2026 00:01:00 GMT"),
+            ("date", b"Mon, 23 Nov 2026 00:00:00 GMT"),
+            ("last-modified", b"Sunday, 22-Nov-26 00:00:00 GMT"),
+            ("pragma", b"x"),
+            ("vary", b"Accept-Language ,Accept"),
+            ("content-type", b"text/plain;  charset=UTF-8"),
+            ("content-language", b"de, en"),
+            ("content-disposition", b"inline; filename*=UTF-8''%e2%82%ac"),
+            ("content-location", b"/other"),
+            ("accept-ranges", b"none"),
+            ("server-timing", b"db;dur=1.5"),
+            ("strict-transport-security", b"max-age=1"),
+        ],
+        ..PLAIN
+    },
+    Sample {
+        name: "a declared length",
+        fields: &[("content-length", b"6")],
+        ..PLAIN
+    },
+    Sample {
+        name: "an empty body",
+        body: b"",
+        ..PLAIN
+    },
+    Sample {
+        name: "an empty body, declared",
+        fields: &[("content-length", b"0")],
+        body: b"",
+        ..PLAIN
+    },
+    Sample {
+        name: "bytes",
+        body: b"\x00\xff\r\n\r\n0\r\n\r\n",
+        ..PLAIN
+    },
+    Sample {
+        name: "an encoded body",
+        fields: &[("content-encoding", b"gzip"), ("vary", b"accept-encoding")],
+        body: b"\x1f\x8b\x08",
+        ..PLAIN
+    },
+    Sample {
+        name: "trailers",
+        fields: &[("trailer", b"grpc-status, x-sum")],
+        trailers: &[
+            ("grpc-status", b"0"),
+            ("x-sum", b"caf\xe9"),
+            ("x-sum", b"2"),
+        ],
+        ..PLAIN
+    },
+    Sample {
+        name: "trailers alone",
+        body: b"",
+        trailers: &[("grpc-status", b"0")],
+        ..PLAIN
+    },
+];
+
+fn headers(fields: &[(&'static str, &'static [u8])]) -> HeaderMap {
+    let fields = fields.iter().map(|(name, value)| {
+        let value = HeaderValue::from_bytes(value).expect("a value");
+        (HeaderName::from_static(name), value)
+    });
+    let mut all = HeaderMap::new();
+    for (name, value) in fields {
+        all.append(name, value);
+    }
+    all
+}
+
+fn made(sample: &'static Sample) -> Response<Body> {
+    let body = if sample.trailers.is_empty() {
+        body(sample.body)
+    } else {
+        let trailers = headers(sample.trailers);
+        let with = body(sample.body).with_trailers(std::future::ready(Some(Ok(trailers))));
+        with.boxed_unsync()
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(sample.status).expect("a status");
+    *response.headers_mut() = headers(sample.fields);
+    response
+}
+
+async fn sent(sample: &'static Sample) -> Reply {
+    Reply::read(made(sample)).await.expect("a whole body")
+}
+
+/// Asserts that `got` is `sent` but for the fields that the cache may add, and returns those.
+fn same_but_for(sent: &Reply, got: &Reply, allowed: &[&str], name: &str) -> Vec<String> {
+    assert_eq!(got.status, sent.status, "{name}");
+    assert_eq!(got.body, sent.body, "{name}");
+    assert_eq!(got.trailers, sent.trailers, "{name}");
+    let mut added = Vec::new();
+    for field in got.headers.keys() {
+        let of = |reply: &Reply| -> Vec<HeaderValue> {
+            reply.headers.get_all(field).iter().cloned().collect()
+        };
+        if of(got) != of(sent) {
+            assert!(
+                allowed.contains(&field.as_str()),
+                "{name}: {field} is {:?}",
+                of(got)
+            );
+            added.push(field.to_string());
+        }
+    }
+    for field in sent.headers.keys() {
+        assert!(got.headers.contains_key(field), "{name}: {field} is lost");
+    }
+    added
+}
+
+async fn miss_and_hit(rule: Rule, sample: &'static Sample) -> (Reply, Reply) {
+    let origin = Origin::new(move |_| made(sample));
+    let site = Site::new(rule, &origin);
+    let (miss, hit) = (site.get("/a").await, site.get("/a").await);
+    assert!(
+        miss.cache().ends_with("stored"),
+        "{}: {}",
+        sample.name,
+        miss.cache()
+    );
+    assert!(hit.is_hit(), "{}: {}", sample.name, hit.cache());
+    (miss, hit)
+}
+
+#[tokio::test]
+async fn safety_36_origin_miss_and_hit_are_the_same_field_by_field() {
+    for sample in SAMPLES {
+        let (miss, hit) = miss_and_hit(rule(), sample).await;
+        let sent = sent(sample).await;
+        let added = same_but_for(&sent, &miss, &["cache-status"], sample.name);
+        assert_eq!(
+            added,
+            ["cache-status"],
+            "{}: a miss adds nothing else",
+            sample.name
+        );
+        // What a hit needs to be validated and aged (DESIGN P4; "Browsers and CDNs").
+        let ours = ["cache-status", "age", "etag", "date"];
+        let added = same_but_for(&sent, &hit, &ours, sample.name);
+        for field in ["etag", "date"] {
+            let there = sent.headers.contains_key(field);
+            assert!(
+                !(there && added.iter().any(|name| name == field)),
+                "{}: {field}",
+                sample.name
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn safety_36_every_status_that_is_stored_keeps_its_number_and_body() {
+    // All final ones but those that answer one client's condition or range, and those of RFC 6585.
+    let never = [206, 304, 412, 416, 428, 429, 431, 511];
+    for status in (200..=599).filter(|status| !never.contains(status)) {
+        let rule = rule().ttl_for(status, secs(60));
+        let origin = Origin::new(move |_| {
+            let bodiless = [204, 205].contains(&status);
+            let body = if bodiless {
+                empty()
+            } else {
+                body(Bytes::from_static(b"a page"))
+            };
+            crate::support::response(status, &[("location", "/b"), ("x-a", "1")], body)
+        });
+        let site = Site::new(rule, &origin);
+        let (miss, hit) = (site.get("/a").await, site.get("/a").await);
+        assert_eq!(miss.status.as_u16(), status);
+        assert_eq!(hit.status.as_u16(), status);
+        assert_eq!(hit.body, miss.body, "{status}");
+        assert_eq!(hit.sent_fields(), miss.sent_fields(), "{status}");
+        assert!(hit.is_hit(), "{status}: {}", hit.cache());
+    }
+}
+
+#[tokio::test]
+async fn safety_28_lines_of_a_field_are_neither_folded_nor_lost() {
+    let sample = &SAMPLES[1];
+    let (miss, hit) = miss_and_hit(rule(), sample).await;
+    for reply in [miss, hit] {
+        let links: Vec<_> = reply.headers.get_all("link").iter().collect();
+        assert_eq!(
+            links,
+            ["<a>; rel=next", "<b>; rel=\"x, y\"", "<a>; rel=next"]
+        );
+        assert_eq!(
+            reply.headers.get_all("x-b").iter().collect::<Vec<_>>(),
+            ["1", "0"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn safety_28_two_cookies_reach_the_one_who_asked_as_two_lines() {
+    let origin = Origin::new(|_| {
+        crate::support::ok(&[("set-cookie", "a=1, x"), ("set-cookie", "b=2")], "page")
+    });
+    for rule in [rule(), rule().set_cookie(SetCookie::Strip)] {
+        let site = Site::new(rule, &origin);
+        let miss = site.get("/a").await;
+        let cookies: Vec<_> = miss.headers.get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, ["a=1, x", "b=2"]);
+    }
+}
+
+#[tokio::test]
+async fn safety_34_trailers_come_with_a_body_of_any_shape() {
+    // Data in pieces, an empty piece, and trailers, as a framework may hand them over.
+    let origin = Origin::with(|_, _| async {
+        let (feed, body) = fed();
+        feed.data("a ");
+        feed.data("");
+        feed.data("page");
+        feed.trailers(&[("x-sum", "1")]);
+        Ok(crate::support::response(200, &[], body))
+    });
+    let site = Site::new(rule(), &origin);
+    for hit in [false, true] {
+        let reply = site.get("/a").await;
+        assert_eq!((reply.text(), reply.is_hit()), ("a page", hit));
+        assert_eq!(reply.trailers.expect("trailers")["x-sum"], "1");
+    }
+}
+
+#[tokio::test]
+async fn safety_36_a_response_that_is_not_stored_is_passed_on_untouched() {
+    for extra in [
+        ("cache-control", "no-store"),
+        ("set-cookie", "a=1"),
+        ("vary", "*"),
+    ] {
+        for sample in SAMPLES {
+            let all = move || {
+                let mut response = made(sample);
+                let (name, value) = extra;
+                response
+                    .headers_mut()
+                    .insert(name, HeaderValue::from_static(value));
+                response
+            };
+            let origin = Origin::new(move |_| all());
+            let site = Site::new(rule(), &origin);
+            let sent = Reply::read(all()).await.expect("a whole body");
+            for _ in 0..2 {
+                let reply = site.get("/a").await;
+                let added = same_but_for(&sent, &reply, &["cache-status"], sample.name);
+                assert_eq!(added, ["cache-status"], "{extra:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn safety_36_a_request_that_no_rule_takes_is_as_without_a_cache() {
+    let rule = || Rule::new("other", "/other").ttl(secs(60));
+    for sample in SAMPLES {
+        let origin = Origin::new(move |_| made(sample));
+        let site = Site::new(rule(), &origin);
+        assert_eq!(site.get("/a").await, sent(sample).await, "{}", sample.name);
+        assert!(site.outcomes.lock().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn safety_36_cache_status_of_caches_before_us_stays_first() {
+    let origin = Origin::new(|_| {
+        crate::support::ok(
+            &[
+                ("cache-status", "far; hit"),
+                ("cache-status", "near; fwd=miss"),
+            ],
+            "",
+        )
+    });
+    let site = Site::new(rule(), &origin);
+    for ours in ["tagcache; fwd=uri-miss; stored", "tagcache; hit; ttl=60"] {
+        let reply = site.get("/a").await;
+        let lines: Vec<_> = reply.headers.get_all("cache-status").iter().collect();
+        assert_eq!(lines, ["far; hit", "near; fwd=miss", ours]);
+    }
+}
+
+#[tokio::test]
+async fn browsers_are_told_to_ask_again_about_what_a_purge_can_reach() {
+    let tagged = || rule().tag("x");
+    let long = ClientPolicy::Set("public, max-age=5".into());
+    let rows = [
+        (tagged(), "max-age=60", Some("no-cache"), None),
+        (
+            tagged(),
+            "max-age=60, private=\"x\"",
+            Some("private, no-cache"),
+            None,
+        ),
+        (tagged(), "no-store", Some("no-store"), Some("gone")),
+        (
+            tagged().client(ClientPolicy::Pass),
+            "max-age=60",
+            Some("max-age=60"),
+            Some("gone"),
+        ),
+        (
+            tagged().client(long.clone()),
+            "max-age=60",
+            Some("public, max-age=5"),
+            None,
+        ),
+        (
+            tagged().client(long),
+            "no-store",
+            Some("no-store"),
+            Some("gone"),
+        ),
+        (rule(), "max-age=60", Some("max-age=60"), Some("gone")),
+    ];
+    for (rule, directives, told, expires) in rows {
+        let origin = Origin::new(move |_| {
+            crate::support::ok(
+                &[("cache-control", directives), ("expires", "gone")],
+                "page",
+            )
+        });
+        let site = Site::new(rule, &origin);
+        for _ in 0..2 {
+            let reply = site.get("/a").await;
+            assert_eq!(
+                reply.field("cache-control"),
+                told,
+                "{directives}: {}",
+                reply.cache()
+            );
+            assert_eq!(reply.field("expires"), expires, "{directives}");
+        }
+        let head = site.head("/a").await;
+        assert_eq!(head.field("cache-control"), told, "{directives}: HEAD");
+    }
+}

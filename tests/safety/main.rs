@@ -1,0 +1,10 @@
+//! The bugs of `SAFETY.md` at the level of HTTP, on the embedded store.
+
+mod exact;
+mod exchange;
+mod keys;
+mod leaks;
+mod ranges;
+mod revalidation;
+mod support;
+mod wrong_response;

@@ -1,0 +1,436 @@
+//! SAFETY 31, 32 and PROTOCOL 17: stale responses, and what a 304 does to them.
+
+use http::Response;
+
+use crate::support::{
+    Answer, Body, Failure, Origin, Reply, Site, empty, ok, response, rule, secs, settle,
+};
+
+/// What an inner service does when it is asked again.
+#[derive(Clone, Copy)]
+enum Again {
+    Answers,
+    Status(u16),
+    Fails,
+}
+
+/// Answers once with `fields`, then as `again` says.
+fn once_then(fields: &'static [(&'static str, &'static str)], again: Again) -> Origin {
+    Origin::with(move |asked, _| async move {
+        match (asked.number, again) {
+            (1, _) => Ok(ok(fields, "1")),
+            (number, Again::Answers) => Ok(ok(fields, number.to_string())),
+            (_, Again::Status(status)) => Ok(response(status, &[], empty())),
+            (_, Again::Fails) => Answer::Err(Failure("down")),
+        }
+    })
+}
+
+#[tokio::test]
+async fn safety_31_stale_while_revalidate_ends_with_its_window() {
+    let fields = &[("cache-control", "max-age=10, stale-while-revalidate=20")];
+    for (wait, stale) in [
+        (9, false),
+        (11, true),
+        (29, true),
+        (30, false),
+        (1000, false),
+    ] {
+        let origin = once_then(fields, Again::Answers);
+        let site = Site::new(rule(), &origin);
+        site.get("/a").await;
+        site.clock.advance(secs(wait));
+        let reply = site.get("/a").await;
+        let told = reply.cache().ends_with("detail=stale-while-revalidate");
+        assert_eq!(told, stale, "after {wait} s: {}", reply.cache());
+        assert_eq!(
+            reply.text(),
+            if wait < 30 { "1" } else { "2" },
+            "after {wait} s"
+        );
+        if stale {
+            let next = site.get("/a").await;
+            assert_eq!(
+                (next.text(), next.is_hit()),
+                ("2", true),
+                "refreshed behind"
+            );
+            assert_eq!(origin.calls(), 2);
+        }
+    }
+}
+
+#[tokio::test]
+async fn safety_31_stale_while_revalidate_is_not_for_ever_while_upstream_fails() {
+    let fields = &[("cache-control", "max-age=10, stale-while-revalidate=20")];
+    for again in [Again::Fails, Again::Status(500), Again::Status(404)] {
+        let origin = once_then(fields, again);
+        let site = Site::new(rule(), &origin);
+        site.get("/a").await;
+        for _ in 0..4 {
+            site.clock.advance(secs(5));
+            assert_eq!(site.get("/a").await.text(), "1");
+        }
+        site.clock.advance(secs(10));
+        let reply = site.fetch(crate::support::get("/a", &[])).await;
+        assert_ne!(
+            reply.map(|reply| reply.status.as_u16()),
+            Ok(200),
+            "the window is over"
+        );
+    }
+}
+
+/// The answers that a client gets after the lifetime while the inner service misbehaves: `true`
+/// where the stored response stands in.
+async fn spared(
+    directives: &'static [(&'static str, &'static str)],
+    again: Again,
+    wait: u64,
+) -> bool {
+    let origin = once_then(directives, again);
+    let site = Site::new(rule(), &origin);
+    site.get("/a").await;
+    site.clock.advance(secs(wait));
+    match site.fetch(crate::support::get("/a", &[])).await {
+        Ok(reply) => {
+            let stands_in = reply.text() == "1";
+            assert_eq!(stands_in, reply.cache().ends_with("detail=stale-if-error"));
+            stands_in
+        }
+        Err(_) => false,
+    }
+}
+
+#[tokio::test]
+async fn safety_31_stale_if_error_is_for_errors_within_its_window() {
+    let fields = &[
+        ("cache-control", "max-age=10, stale-if-error=20"),
+        ("etag", "\"1\""),
+    ];
+    for (again, stands_in) in [
+        (Again::Fails, true),
+        (Again::Status(500), true),
+        (Again::Status(502), true),
+        (Again::Status(503), true),
+        (Again::Status(504), true),
+        (Again::Status(501), false),
+        (Again::Status(404), false),
+        (Again::Status(403), false),
+    ] {
+        for (wait, within) in [(11, true), (29, true), (30, false), (999, false)] {
+            assert_eq!(
+                spared(fields, again, wait).await,
+                stands_in && within,
+                "after {wait} s"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn safety_31_stale_is_not_served_where_the_response_forbids_it() {
+    let forbidding: [&[(&str, &str)]; 4] = [
+        &[(
+            "cache-control",
+            "max-age=10, must-revalidate, stale-if-error=99, stale-while-revalidate=99",
+        )],
+        &[(
+            "cache-control",
+            "max-age=10, proxy-revalidate, stale-if-error=99",
+        )],
+        &[(
+            "cache-control",
+            "s-maxage=10, stale-if-error=99, stale-while-revalidate=99",
+        )],
+        &[(
+            "cache-control",
+            "max-age=10, no-cache, stale-if-error=99, stale-while-revalidate=99",
+        )],
+    ];
+    for fields in forbidding {
+        assert!(!spared(fields, Again::Status(503), 11).await, "{fields:?}");
+        assert!(!spared(fields, Again::Fails, 11).await, "{fields:?}");
+        let origin = once_then(fields, Again::Answers);
+        let site = Site::new(
+            rule()
+                .stale_if_error(secs(99))
+                .stale_while_revalidate(secs(99)),
+            &origin,
+        );
+        site.get("/a").await;
+        site.clock.advance(secs(11));
+        assert_eq!(site.get("/a").await.text(), "2", "{fields:?}");
+    }
+}
+
+#[tokio::test]
+async fn safety_31_a_hard_purge_ends_every_stale_window() {
+    let fields = &[(
+        "cache-control",
+        "max-age=10, stale-if-error=99, stale-while-revalidate=99",
+    )];
+    let origin = once_then(fields, Again::Status(503));
+    let site = Site::new(rule().tag("x"), &origin);
+    site.get("/a").await;
+    site.clock.advance(secs(11));
+    site.cache.purger().tag("x").await.expect("a purge");
+    let reply = site.get("/a").await;
+    assert_eq!(reply.status, 503, "{}", reply.cache());
+}
+
+#[tokio::test]
+async fn safety_31_the_rules_windows_are_for_responses_that_do_not_say() {
+    let origin = once_then(&[], Again::Answers);
+    let site = Site::new(rule().stale_while_revalidate(secs(20)), &origin);
+    site.get("/a").await;
+    site.clock.advance(secs(61));
+    assert_eq!(site.get("/a").await.text(), "1");
+    assert_eq!(site.get("/a").await.text(), "2");
+    let origin = once_then(&[], Again::Fails);
+    let site = Site::new(rule().stale_if_error(secs(20)), &origin);
+    site.get("/a").await;
+    site.clock.advance(secs(61));
+    assert!(
+        site.get("/a")
+            .await
+            .cache()
+            .ends_with("detail=stale-if-error")
+    );
+}
+
+fn not_modified(fields: &[(&str, &str)]) -> Response<Body> {
+    response(304, fields, empty())
+}
+
+#[tokio::test]
+async fn safety_32_a_304_freshens_the_fields_and_leaves_the_bytes() {
+    let origin = Origin::script([
+        || {
+            let fields = [
+                ("etag", "\"1\""),
+                ("cache-control", "max-age=10"),
+                ("content-length", "4"),
+                ("content-type", "text/plain"),
+                ("x-changed", "old"),
+                ("x-changed", "older"),
+                ("x-kept", "1"),
+                ("age", "5"),
+            ];
+            ok(&fields, "page")
+        },
+        || {
+            let fields = [
+                ("etag", "\"1\""),
+                ("cache-control", "max-age=100"),
+                ("content-length", "0"),
+                ("content-encoding", "gzip"),
+                ("content-range", "bytes 0-1/4"),
+                ("x-changed", "new"),
+                ("x-added", "1"),
+            ];
+            not_modified(&fields)
+        },
+    ]);
+    let site = Site::new(rule(), &origin);
+    site.get("/a").await;
+    site.clock.advance(secs(6));
+    let fresh = site.get("/a").await;
+    assert_eq!(fresh.cache(), "fwd=stale; fwd-status=304; stored");
+    for wait in [0, 99] {
+        site.clock.advance(secs(wait));
+        let reply = site.get("/a").await;
+        assert!(
+            reply.is_hit(),
+            "fresh for the 304's lifetime, from the 304 on"
+        );
+        assert_eq!(reply.text(), "page");
+        assert_eq!(reply.field("content-length"), Some("4"));
+        assert_eq!(reply.field("content-encoding"), None);
+        assert_eq!(reply.field("content-range"), None);
+        let changed: Vec<_> = reply.headers.get_all("x-changed").iter().collect();
+        assert_eq!(changed, ["new"]);
+        assert_eq!(reply.field("x-added"), Some("1"));
+        assert_eq!(reply.field("x-kept"), Some("1"));
+        assert_eq!(reply.field("age"), Some(&*wait.to_string()));
+    }
+    assert_eq!(origin.calls(), 2);
+}
+
+#[tokio::test]
+async fn safety_32_a_304_about_another_response_freshens_nothing() {
+    let origin = Origin::script([
+        || ok(&[("etag", "\"1\"")], "old"),
+        || not_modified(&[("etag", "\"2\"")]),
+        || ok(&[("etag", "\"2\"")], "new"),
+    ]);
+    let site = Site::new(rule(), &origin);
+    site.get("/a").await;
+    site.clock.advance(secs(61));
+    let odd = site.get("/a").await;
+    assert_ne!(odd.text(), "old", "{}", odd.cache());
+    site.clock.advance(secs(1));
+    assert_eq!(site.get("/a").await.text(), "new");
+    assert!(!origin.last().parts.headers.contains_key("if-none-match"));
+}
+
+#[tokio::test]
+async fn safety_32_a_304_that_forbids_storing_answers_once() {
+    let origin = Origin::script([
+        || ok(&[("etag", "\"1\"")], "page"),
+        || not_modified(&[("etag", "\"1\""), ("cache-control", "no-store")]),
+        || not_modified(&[("etag", "\"1\""), ("cache-control", "no-store")]),
+    ]);
+    let site = Site::new(rule(), &origin);
+    site.get("/a").await;
+    site.clock.advance(secs(61));
+    for calls in 2..=3 {
+        let reply = site.get("/a").await;
+        assert_eq!(reply.text(), "page");
+        assert_eq!(reply.cache(), "fwd=stale; fwd-status=304; detail=no-store");
+        assert_eq!(origin.calls(), calls);
+    }
+}
+
+/// Softly purges a response with `fields`, then asks again of an inner service that answers 304 to
+/// any condition. Returns the condition that it got.
+async fn after_soft_purge(
+    fields: &'static [(&'static str, &'static str)],
+) -> (Option<String>, Reply) {
+    let origin = Origin::new(move |asked| {
+        let conditional = ["if-none-match", "if-modified-since"]
+            .iter()
+            .any(|name| asked.parts.headers.contains_key(*name));
+        match asked.number {
+            1 => ok(fields, "old"),
+            _ if conditional => not_modified(&[]),
+            _ => ok(fields, "new"),
+        }
+    });
+    let site = Site::new(rule().tag("x"), &origin);
+    site.get("/a").await;
+    site.cache.purger().soft().tag("x").await.expect("a purge");
+    let reply = site.get("/a").await;
+    let asked = origin.last();
+    let condition = asked
+        .field("if-none-match")
+        .or(asked.field("if-modified-since"));
+    let condition = condition.map(str::to_owned);
+    let after = site.get("/a").await;
+    assert!(
+        after.is_hit(),
+        "freshened or stored anew, it is fresh: {}",
+        after.cache()
+    );
+    assert_eq!(after.text(), reply.text());
+    (condition, reply)
+}
+
+#[tokio::test]
+async fn protocol_17_a_strong_validator_freshens_what_was_softly_purged() {
+    let (condition, reply) = after_soft_purge(&[("etag", "\"1\"")]).await;
+    assert_eq!(condition.as_deref(), Some("\"1\""));
+    assert_eq!(reply.text(), "old");
+    assert_eq!(
+        reply.cache(),
+        "fwd=stale; fwd-status=304; stored; detail=soft-purged"
+    );
+    let old = &[
+        ("last-modified", "Sun, 22 Nov 2026 23:00:00 GMT"),
+        ("date", "Mon, 23 Nov 2026 00:00:00 GMT"),
+    ];
+    let (condition, reply) = after_soft_purge(old).await;
+    assert!(condition.is_some(), "an hour apart, the date is strong");
+    assert_eq!(reply.text(), "old");
+}
+
+#[tokio::test]
+async fn protocol_17_a_weak_validator_does_not_freshen_what_was_softly_purged() {
+    let rows: [&[(&str, &str)]; 4] = [
+        &[("etag", "W/\"1\"")],
+        &[],
+        &[
+            ("last-modified", "Mon, 23 Nov 2026 00:00:00 GMT"),
+            ("date", "Mon, 23 Nov 2026 00:00:00 GMT"),
+        ],
+        &[("last-modified", "Mon, 23 Nov 2026 00:00:00 GMT")],
+    ];
+    for fields in rows {
+        let (condition, reply) = after_soft_purge(fields).await;
+        assert_eq!(condition, None, "{fields:?}");
+        assert_eq!(reply.text(), "new", "{fields:?}");
+        assert_eq!(reply.cache(), "fwd=stale; stored; detail=soft-purged");
+    }
+}
+
+#[tokio::test]
+async fn protocol_17_a_weak_validator_freshens_what_only_grew_stale() {
+    for (name, value) in [
+        ("etag", "W/\"1\""),
+        ("last-modified", "Mon, 23 Nov 2026 00:00:00 GMT"),
+    ] {
+        let origin = Origin::new(move |asked| match asked.number {
+            1 => ok(&[(name, value)], "old"),
+            _ => not_modified(&[]),
+        });
+        let site = Site::new(rule(), &origin);
+        site.get("/a").await;
+        site.clock.advance(secs(61));
+        assert_eq!(site.get("/a").await.text(), "old", "{name}");
+        assert!(site.get("/a").await.is_hit(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn protocol_17_a_soft_purge_during_the_conditional_request_is_not_lost() {
+    let origin = Origin::new(|asked| match asked.number {
+        1 => ok(&[("etag", "\"1\"")], "old"),
+        2 => not_modified(&[("etag", "\"1\"")]),
+        _ => ok(&[("etag", "\"2\"")], "new"),
+    });
+    let site = Site::new(rule().tag("x"), &origin);
+    site.get("/a").await;
+    site.clock.advance(secs(61));
+    // The purge returns while the 304 is on its way: it was made from the data of before.
+    let purger = site.cache.purger();
+    let slow = Origin::with({
+        let (origin, purger) = (origin.clone(), purger.clone());
+        move |_, _| {
+            let (origin, purger) = (origin.clone(), purger.clone());
+            async move {
+                let request = crate::support::get("/a", &[("if-none-match", "\"1\"")]);
+                let answer = tower::ServiceExt::oneshot(origin, request).await;
+                purger.soft().tag("x").await.expect("a purge");
+                answer
+            }
+        }
+    });
+    let behind = tower::Layer::layer(&site.cache.layer(), slow);
+    let reply = tower::ServiceExt::oneshot(behind, crate::support::get("/a", &[])).await;
+    assert_eq!(
+        Reply::read(reply.expect("an answer"))
+            .await
+            .expect("a body")
+            .text(),
+        "old"
+    );
+    settle().await;
+    let next = site.get("/a").await;
+    assert_eq!(next.text(), "new", "{}", next.cache());
+}
+
+#[tokio::test]
+async fn a_soft_purge_is_served_stale_only_where_that_is_allowed() {
+    let fields = &[("cache-control", "max-age=60, stale-while-revalidate=60")];
+    for (soft, stale) in [(true, true), (false, false)] {
+        let origin = once_then(fields, Again::Answers);
+        let site = Site::new(rule().tag("x"), &origin);
+        site.get("/a").await;
+        let purger = site.cache.purger();
+        let purger = if soft { purger.soft() } else { purger };
+        purger.tag("x").await.expect("a purge");
+        assert_eq!(site.get("/a").await.text(), if stale { "1" } else { "2" });
+        let next = site.get("/a").await;
+        assert_eq!((next.text(), next.is_hit()), ("2", true));
+    }
+}
