@@ -21,12 +21,18 @@ mod coalesce;
 mod embedded;
 mod engine;
 mod invalidation;
-mod middleware;
+pub mod middleware;
 #[cfg(feature = "redis")]
 mod redis;
 
+#[cfg(any(test, feature = "test-util"))]
+pub use self::clock::ManualClock;
+pub use self::clock::{Clock, SystemClock, Timestamp};
 pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::log::{Durability, Purged};
+pub use self::observe::{Notice, Observer};
+pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
+pub use self::position::Position;
 
 pub use self::builder::{Cache, CacheBuilder, Companion};
 pub use self::invalidation::Purger;
