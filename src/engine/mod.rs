@@ -15,6 +15,7 @@
 mod admit;
 mod bypass;
 mod fill;
+mod follow;
 mod forward;
 mod lookup;
 mod respond;
