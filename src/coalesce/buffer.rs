@@ -231,7 +231,9 @@ impl State {
             self.held -= chunk.len();
             after.freed.push(chunk);
         }
-        after.wake.extend(self.writer.take());
+        if !after.freed.is_empty() {
+            after.wake.extend(self.writer.take());
+        }
     }
 
     fn cut_slowest(&mut self, after: &mut After) {
@@ -247,6 +249,7 @@ impl State {
             !cut
         });
         self.forget_read(after);
+        after.wake.extend(self.writer.take());
     }
 }
 
