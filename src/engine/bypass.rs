@@ -26,10 +26,8 @@ impl Engine {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        let mut outcome = why.outcome();
-        outcome.storing = Some(Storing::NotStored(why.not_stored()));
-        let response = inner.oneshot(request).await;
-        self.passed(&rule, outcome, response)
+        self.pass(&rule, why.outcome(), why.not_stored(), request, inner)
+            .await
     }
 
     /// Forwards without sharing or storing.

@@ -16,6 +16,7 @@ mod admit;
 mod body;
 mod bypass;
 mod fill;
+mod follow;
 mod forward;
 mod lookup;
 mod respond;

@@ -12,6 +12,7 @@ use tower_service::Service;
 use crate::builder::Cache;
 use crate::engine::Why;
 use crate::error::BoxError;
+use crate::middleware::layer::OriginalUri;
 use crate::middleware::{CacheBody, ResponseFuture};
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::Plan;
@@ -20,12 +21,17 @@ use crate::rules::Plan;
 #[derive(Debug, Clone)]
 pub struct CacheService<S> {
     cache: Cache,
+    original: OriginalUri,
     inner: S,
 }
 
 impl<S> CacheService<S> {
-    pub(crate) const fn new(cache: Cache, inner: S) -> Self {
-        Self { cache, inner }
+    pub(super) const fn new(cache: Cache, original: OriginalUri, inner: S) -> Self {
+        Self {
+            cache,
+            original,
+            inner,
+        }
     }
 }
 
@@ -50,9 +56,8 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let engine = self.cache.engine();
-        let (parts, body) = request.into_parts();
-        let matched = engine.matching(&parts);
-        let planned = matched.map(|matched| (Arc::clone(matched.rule()), matched.plan(&parts)));
+        let (mut parts, body) = request.into_parts();
+        let planned = self.original.plan(engine, &mut parts);
         let has_body = !body.is_end_stream();
         let request = Request::from_parts(parts, body);
         let Some((rule, plan)) = planned else {
