@@ -41,7 +41,7 @@ impl Cache {
     /// [`middleware`](crate::middleware).
     #[must_use]
     pub fn layer(&self) -> CacheLayer {
-        CacheLayer::new(self.clone())
+        CacheLayer::new(Arc::clone(&self.shared.engine))
     }
 
     /// The handle to purge by hand.
@@ -59,10 +59,6 @@ impl Cache {
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.shared.warnings
-    }
-
-    pub(crate) fn engine(&self) -> &Arc<Engine> {
-        &self.shared.engine
     }
 
     #[cfg(test)]

@@ -7,7 +7,6 @@ use http::request::Parts;
 use http::{Extensions, Uri};
 use tower_layer::Layer;
 
-use crate::builder::Cache;
 use crate::engine::Engine;
 use crate::key::{CacheKey, Part};
 use crate::middleware::CacheService;
@@ -16,14 +15,14 @@ use crate::rules::{CompiledRule, Plan};
 /// Wraps a service in the cache. See the [module docs](crate::middleware).
 #[derive(Debug, Clone)]
 pub struct CacheLayer {
-    cache: Cache,
+    engine: Arc<Engine>,
     original: OriginalUri,
 }
 
 impl CacheLayer {
-    pub(crate) const fn new(cache: Cache) -> Self {
+    pub(crate) const fn new(engine: Arc<Engine>) -> Self {
         Self {
-            cache,
+            engine,
             original: OriginalUri(None),
         }
     }
@@ -47,7 +46,7 @@ impl<S> Layer<S> for CacheLayer {
     type Service = CacheService<S>;
 
     fn layer(&self, inner: S) -> CacheService<S> {
-        CacheService::new(self.cache.clone(), self.original.clone(), inner)
+        CacheService::new(Arc::clone(&self.engine), self.original.clone(), inner)
     }
 }
 

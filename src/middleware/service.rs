@@ -9,8 +9,7 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use crate::builder::Cache;
-use crate::engine::Why;
+use crate::engine::{Engine, Why};
 use crate::error::BoxError;
 use crate::middleware::layer::OriginalUri;
 use crate::middleware::{CacheBody, ResponseFuture};
@@ -20,15 +19,15 @@ use crate::rules::Plan;
 /// A service behind the cache. See the [module docs](crate::middleware).
 #[derive(Debug, Clone)]
 pub struct CacheService<S> {
-    cache: Cache,
+    engine: Arc<Engine>,
     original: OriginalUri,
     inner: S,
 }
 
 impl<S> CacheService<S> {
-    pub(super) const fn new(cache: Cache, original: OriginalUri, inner: S) -> Self {
+    pub(super) const fn new(engine: Arc<Engine>, original: OriginalUri, inner: S) -> Self {
         Self {
-            cache,
+            engine,
             original,
             inner,
         }
@@ -55,7 +54,7 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let engine = self.cache.engine();
+        let engine = &self.engine;
         let (mut parts, body) = request.into_parts();
         let planned = self.original.plan(engine, &mut parts);
         let has_body = !body.is_end_stream();

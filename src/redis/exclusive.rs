@@ -89,8 +89,7 @@ impl Exclusive {
             answer = self.ask_on(live, "follow", within, command) => return answer,
         }
         asking.distrusted(&self.verifier.trust);
-        let message = "redis: the server that was followed is now a replica";
-        Err(Error::new(ErrorKind::Unavailable, message))
+        Err(turned_replica())
     }
 
     /// Keeps `live` for the next caller.
@@ -108,7 +107,12 @@ impl Exclusive {
 }
 
 /// Whether a `ROLE` reply names a replica.
-fn is_replica(role: &Value) -> bool {
+pub(super) fn is_replica(role: &Value) -> bool {
     let name = role.as_sequence().and_then(|parts| parts.first());
     name.and_then(reply::text) == Some("slave")
+}
+
+pub(super) fn turned_replica() -> Error {
+    let message = "redis: the server that was followed is now a replica";
+    Error::new(ErrorKind::Unavailable, message)
 }

@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
 use crate::position::Position;
-use crate::redis::exclusive::Exclusive;
+use crate::redis::exclusive::{Exclusive, is_replica, turned_replica};
 use crate::redis::fault;
 use crate::redis::link::{Link, Live};
 use crate::redis::reply::{self, Last, RawRecord};
@@ -150,8 +150,13 @@ impl RedisLog {
         let live = self.reads.verified(deadline).await?;
         let sent = self.verifier.trust.sent();
         let mut pipe = ::redis::pipe();
+        pipe.cmd("ROLE");
         pipe.add_command(self.reading(after, Duration::ZERO));
         let mut answer = self.reads.ask(&live, deadline, &pipe).await?;
+        if answer.first().is_some_and(is_replica) {
+            live.distrusted(&self.verifier.trust);
+            return Err(turned_replica());
+        }
         let records = reply::read_entries(answer.pop().unwrap_or(::redis::Value::Nil))?;
         Ok(self.took(sent, &records))
     }

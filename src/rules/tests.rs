@@ -169,7 +169,7 @@ fn a_bad_tag_template_is_quoted() {
         (
             vec![rule().tag("a:{address:adress}")],
             "rule `auction`, tag: unknown normaliser `adress` (known are `auto`, `address`, `int`, \
-             `lower`, `upper`, `text`) in \"a:{address:adress}\" at column 12",
+             `lower`, `upper`) in \"a:{address:adress}\" at column 12",
         ),
         (
             vec![rule().tag("a:{request.x y}")],

@@ -285,6 +285,8 @@ async fn rule_23_a_purge_is_acknowledged_only_when_it_is_in_the_log() {
     // A log that refuses the epoch, because another node has opened a later one.
     let later = Node::new(&server.url());
     server.command(&["DEL", LOG]).await;
+    // An epoch is later only if it is opened in a later millisecond (else it is merely another).
+    tokio::time::sleep(Duration::from_millis(2)).await;
     let opened = later.head().await.unwrap();
     let position = node.append("b").await;
     assert_eq!(
