@@ -217,6 +217,9 @@ impl Fill {
     {
         // The reader is made before anything is read, so that it can only begin at the first byte.
         let reader = self.lead.flight().reader();
+        if body.is_end_stream() {
+            self.lead.has_no_body();
+        }
         self.lead.head(Arc::clone(&head));
         if let (Some(reader), true) = (reader, recipient.is_some()) {
             answer(&mut recipient, Answer::Filling(Arc::clone(&head), reader));
@@ -224,7 +227,7 @@ impl Fill {
         let limit = self.planned.rule.body_limit() as u64;
         let mut body = std::pin::pin!(body);
         let mut kept = Kept::default();
-        loop {
+        while !body.is_end_stream() {
             let frame = self
                 .unless_abandoned(next_frame(body.as_mut()), &recipient)
                 .await;
@@ -236,9 +239,6 @@ impl Fill {
             }
             if kept.length > limit {
                 return self.pass_on(body).await;
-            }
-            if body.is_end_stream() {
-                break;
             }
         }
         if let Err(reason) = kept.check(&head.response.headers, &head.size) {
