@@ -6,5 +6,7 @@ mod keys;
 mod leaks;
 mod ranges;
 mod revalidation;
+mod sockets;
 mod support;
+mod wire;
 mod wrong_response;

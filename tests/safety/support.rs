@@ -99,6 +99,14 @@ impl Origin {
         self.asked.lock().len()
     }
 
+    pub(crate) fn calls_to(&self, path: &str) -> usize {
+        let asked = self.asked.lock();
+        asked
+            .iter()
+            .filter(|asked| asked.parts.uri.path() == path)
+            .count()
+    }
+
     /// The last request that it got.
     pub(crate) fn last(&self) -> Asked {
         self.asked.lock().last().expect("a request").clone()
