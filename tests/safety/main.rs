@@ -4,6 +4,7 @@ mod exact;
 mod exchange;
 mod keys;
 mod leaks;
+mod purges;
 mod ranges;
 mod revalidation;
 mod sockets;

@@ -95,6 +95,14 @@ impl Origin {
         Self::new(move |asked| answers[(asked.number - 1).min(N - 1)]())
     }
 
+    /// The same inner service, asked for the first time.
+    pub(crate) fn anew(&self) -> Self {
+        Self {
+            handler: Arc::clone(&self.handler),
+            asked: Arc::default(),
+        }
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.asked.lock().len()
     }
