@@ -151,6 +151,12 @@ impl Lead {
         &self.flight
     }
 
+    /// The response ends with its head. Said before [`head`](Self::head), so that readers know it at
+    /// once: a server declares a length for what may still come, even with a 204.
+    pub(crate) fn has_no_body(&self) {
+        self.flight.buffer.end(Ok(None));
+    }
+
     /// The response is to be stored; its body follows.
     pub(crate) fn head(&self, head: Arc<FlightHead>) {
         self.flight.landing.send_replace(Landing::Headed(head));

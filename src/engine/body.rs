@@ -90,7 +90,17 @@ where
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Stored { bytes, .. } => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Stored { bytes, trailers } => {
+                let length = bytes.len() as u64;
+                if trailers.is_none() {
+                    return SizeHint::with_exact(length);
+                }
+                // An exact length becomes `Content-Length`, and HTTP/1.1 has trailers only where it is
+                // absent (RFC 9112 §7.1.2).
+                let mut size = SizeHint::new();
+                size.set_lower(length);
+                size
+            }
             Kind::Forwarded(body) => body.size_hint(),
             Kind::Shared(reader) => reader.size_hint(),
         }

@@ -252,6 +252,9 @@ impl Fill {
         let (parts, body) = response.into_parts();
         // The reader is made before anything is read, so that it can only begin at the first byte.
         let reader = self.lead.flight().reader();
+        if body.is_end_stream() {
+            self.lead.has_no_body();
+        }
         self.lead.head(Arc::clone(&head));
         if let (Some(reader), true) = (reader, recipient.is_some()) {
             let filling = Answer::Filling(Arc::clone(&head), parts, reader);
@@ -260,7 +263,7 @@ impl Fill {
         let limit = self.planned.rule.body_limit() as u64;
         let mut body = std::pin::pin!(body);
         let mut kept = Kept::default();
-        loop {
+        while !body.is_end_stream() {
             let frame = self
                 .unless_abandoned(next_frame(body.as_mut()), &mut recipient)
                 .await;
@@ -272,9 +275,6 @@ impl Fill {
             }
             if kept.length > limit || kept.chunks.len() > MAX_CHUNKS {
                 return self.pass_on(body).await;
-            }
-            if body.is_end_stream() {
-                break;
             }
         }
         if let Err(reason) = kept.check(&head.response.headers, &head.size) {

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
 use tower_tagcache::{ClientPolicy, Rule, SetCookie};
 
-use crate::support::{Body, Origin, Reply, Site, body, empty, fed, rule, secs};
+use crate::support::{Body, Failure, Origin, Reply, Site, body, empty, fed, rule, secs, settle};
 
 /// One response as an inner service might make it.
 struct Sample {
@@ -284,6 +284,42 @@ async fn safety_34_trailers_come_with_a_body_of_any_shape() {
         let reply = site.get("/a").await;
         assert_eq!((reply.text(), reply.is_hit()), ("a page", hit));
         assert_eq!(reply.trailers.expect("trailers")["x-sum"], "1");
+    }
+}
+
+/// Ends with the head. Who asks before reading never reads it.
+struct Ended;
+
+impl http_body::Body for Ended {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Failure>>> {
+        std::task::Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn safety_34_a_body_that_has_ended_is_known_to_have_ended() {
+    use http_body::Body as _;
+    let origin = Origin::new(|_| crate::support::response(204, &[], Ended.boxed_unsync()));
+    let site = Site::new(rule(), &origin);
+    for hit in [false, true] {
+        let response = site
+            .start(crate::support::get("/a", &[]))
+            .await
+            .expect("an answer");
+        assert!(response.body().is_end_stream());
+        settle().await;
+        let reply = Reply::read(response).await.expect("a body");
+        assert_eq!(reply.is_hit(), hit);
     }
 }
 

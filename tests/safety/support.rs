@@ -95,8 +95,24 @@ impl Origin {
         Self::new(move |asked| answers[(asked.number - 1).min(N - 1)]())
     }
 
+    /// The same inner service, asked for the first time.
+    pub(crate) fn anew(&self) -> Self {
+        Self {
+            handler: Arc::clone(&self.handler),
+            asked: Arc::default(),
+        }
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.asked.lock().len()
+    }
+
+    pub(crate) fn calls_to(&self, path: &str) -> usize {
+        let asked = self.asked.lock();
+        asked
+            .iter()
+            .filter(|asked| asked.parts.uri.path() == path)
+            .count()
     }
 
     /// The last request that it got.

@@ -1,0 +1,159 @@
+//! Real connections to a [`Site`] over HTTP/1.1 and HTTP/2, and raw bytes.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, Version};
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tower::ServiceExt;
+
+use crate::support::{Failure, Reply, Site};
+
+/// Serves the site on a free port until the test ends.
+pub(crate) async fn serve(site: &Site) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let service = site.service.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = service.clone().map_request(|request: Request<Incoming>| {
+                request.map(|body| {
+                    let body = body.map_err(|_| Failure("the client went away"));
+                    body.boxed_unsync()
+                })
+            });
+            let service = TowerToHyperService::new(service);
+            tokio::spawn(async move {
+                let server = auto::Builder::new(TokioExecutor::new());
+                let served = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
+                // A client that closes early is no failure of the test.
+                let _ = served.await;
+            });
+        }
+    });
+    address
+}
+
+pub(crate) async fn ask(
+    address: SocketAddr,
+    version: Version,
+    method: Method,
+    path: &str,
+) -> Reply {
+    ask_with(address, version, method, path, &[]).await
+}
+
+pub(crate) async fn ask_with(
+    address: SocketAddr,
+    version: Version,
+    method: Method,
+    path: &str,
+    fields: &[(&str, &str)],
+) -> Reply {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(format!("http://{address}{path}"));
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Empty::<Bytes>::new()).expect("a request");
+    send(address, version, request).await
+}
+
+/// The whole answer, over a connection of its own.
+pub(crate) async fn send<B>(address: SocketAddr, version: Version, request: Request<B>) -> Reply
+where
+    B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync>
+        + Send
+        + Unpin
+        + 'static,
+{
+    let response = start(address, version, request).await;
+    Reply::read(response).await.expect("a whole body")
+}
+
+/// The head of the answer; its body is still to be read.
+pub(crate) async fn start<B>(
+    address: SocketAddr,
+    version: Version,
+    request: Request<B>,
+) -> Response<Incoming>
+where
+    B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync>
+        + Send
+        + Unpin
+        + 'static,
+{
+    let stream = TokioIo::new(connect(address).await);
+    let response = if version == Version::HTTP_2 {
+        let executor = TokioExecutor::new();
+        let shaken = hyper::client::conn::http2::handshake(executor, stream).await;
+        let (mut sender, connection) = shaken.expect("HTTP/2");
+        tokio::spawn(connection);
+        sender.send_request(request).await
+    } else {
+        let shaken = hyper::client::conn::http1::handshake(stream).await;
+        let (mut sender, connection) = shaken.expect("HTTP/1.1");
+        tokio::spawn(connection);
+        sender.send_request(request).await
+    };
+    response.expect("an answer")
+}
+
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.expect("a connection")
+}
+
+pub(crate) async fn write(stream: &mut TcpStream, bytes: &[u8]) {
+    stream.write_all(bytes).await.expect("written");
+}
+
+pub(crate) async fn read_until(stream: &mut TcpStream, end: &[u8]) -> String {
+    let mut heard = Vec::new();
+    while !heard.ends_with(end) {
+        heard.push(stream.read_u8().await.expect("a byte"));
+    }
+    String::from_utf8(heard).expect("text")
+}
+
+/// Sends raw bytes, and returns all that comes until the server closes.
+pub(crate) async fn exchange(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = connect(address).await;
+    write(&mut stream, bytes).await;
+    let mut heard = Vec::new();
+    // A server that will not drain may reset; what it said before counts.
+    let _ = stream.read_to_end(&mut heard).await;
+    heard
+}
+
+/// One answer of a raw HTTP/1.1 connection, with a declared length.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) body: String,
+}
+
+impl Heard {
+    pub(crate) fn all(bytes: &[u8]) -> Vec<Self> {
+        let mut rest = String::from_utf8(bytes.to_vec()).expect("text");
+        let mut all = Vec::new();
+        while let Some((head, tail)) = rest.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "));
+            let length = length.map_or(0, |length| length.parse().expect("a length"));
+            if !head.starts_with("HTTP/1.1 1") {
+                all.push(Self {
+                    body: tail[..length].to_owned(),
+                });
+            }
+            rest = tail[length..].to_owned();
+        }
+        all
+    }
+}
