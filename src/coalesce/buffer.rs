@@ -337,7 +337,7 @@ impl Body for FlightReader {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.size.clone()
+        self.size
     }
 }
 

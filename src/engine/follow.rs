@@ -16,6 +16,10 @@ use crate::rules::Planned;
 use crate::semantics::{self, Vary};
 
 /// What following a flight came to.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once and taken apart at once"
+)]
 pub(super) enum Followed<B> {
     Response(Response<CacheBody<B>>),
     /// It is not valid for this request: a purge came after it began.
@@ -83,7 +87,7 @@ impl Engine {
         parts.status = head.response.status;
         parts.headers = head.response.headers.clone();
         semantics::set_age(&mut parts.headers, head.response.age(self.clock.now()));
-        let body = CacheBody::shared(reader.sized(head.size.clone()));
+        let body = CacheBody::shared(reader.sized(head.size));
         Followed::Response(self.respond_forwarded(&planned.rule, client, parts, body, outcome))
     }
 

@@ -18,8 +18,9 @@ use crate::engine::follow::Followed;
 use crate::engine::lookup::{Lookup, Usable};
 use crate::engine::respond::Client;
 use crate::engine::{CacheBody, Engine};
+use crate::entry::StoredResponse;
 use crate::error::BoxError;
-use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
+use crate::outcome::{Detail, NotStored, Outcome, Storing};
 use crate::rules::{CompiledRule, Planned};
 use crate::semantics::{self, Precondition};
 
@@ -154,62 +155,54 @@ impl Engine {
         );
         let (answer, receive) = oneshot::channel();
         let task = tokio::spawn(fill.run(request, inner, Some(answer)).in_current_span());
-        let mut outcome = lookup.why.outcome();
         match receive.await {
-            Ok(Answer::Filling(head, parts, reader)) => {
+            Ok(answer) => self.respond_answer(&planned.rule, &lookup, &client, answer),
+            Err(_) => unanswered(task).await,
+        }
+    }
+
+    /// What the one whose request began a fill gets.
+    fn respond_answer<B, E>(
+        &self,
+        rule: &CompiledRule,
+        lookup: &Lookup,
+        client: &Client,
+        answer: Answer<B, E>,
+    ) -> Result<Response<CacheBody<B>>, E> {
+        let whole = |stored: &StoredResponse, outcome| {
+            self.respond_whole(rule, &client.method, &client.headers, stored, outcome)
+        };
+        let mut outcome = lookup.why.outcome();
+        Ok(match answer {
+            Answer::Filling(head, parts, reader) => {
                 outcome.storing = Some(head_storing(&head));
-                let body = CacheBody::shared(reader.sized(head.size.clone()));
-                Ok(self.respond_forwarded(&planned.rule, &client, parts, body, outcome))
+                let body = CacheBody::shared(reader.sized(head.size));
+                self.respond_forwarded(rule, client, parts, body, outcome)
             }
-            Ok(Answer::Freshened(stored, storing)) => {
+            Answer::Freshened(stored, storing) => {
                 outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
                 outcome.storing = Some(storing);
-                Ok(self.respond_whole(
-                    &planned.rule,
-                    &client.method,
-                    &client.headers,
-                    &stored,
-                    outcome,
-                ))
+                whole(&stored, outcome)
             }
-            Ok(Answer::Direct(response, not_stored)) => {
+            Answer::Direct(response, not_stored) => {
                 outcome.storing = Some(Storing::NotStored(not_stored));
                 let (parts, body) = response.into_parts();
                 let body = CacheBody::forwarded(body);
-                Ok(self.respond_forwarded(&planned.rule, &client, parts, body, outcome))
+                self.respond_forwarded(rule, client, parts, body, outcome)
             }
-            Ok(Answer::Spared(stored, outcome)) => Ok(self.respond_whole(
-                &planned.rule,
-                &client.method,
-                &client.headers,
-                &stored,
-                outcome,
-            )),
-            Ok(Answer::Unusable) => {
-                let fields = HeaderMap::new();
-                Ok(self.finish(
-                    &planned.rule,
-                    StatusCode::BAD_GATEWAY,
-                    fields,
-                    CacheBody::empty(),
-                    &outcome,
-                ))
+            Answer::Spared(stored, outcome) => whole(&stored, outcome),
+            Answer::Unusable => {
+                let (status, fields) = (StatusCode::BAD_GATEWAY, HeaderMap::new());
+                self.finish(rule, status, fields, CacheBody::empty(), &outcome)
             }
-            Ok(Answer::Failed(error)) => match self.stale_if_error(&lookup) {
-                Some((stored, outcome)) => Ok(self.respond_whole(
-                    &planned.rule,
-                    &client.method,
-                    &client.headers,
-                    &stored,
-                    outcome,
-                )),
+            Answer::Failed(error) => match self.stale_if_error(lookup) {
+                Some((stored, outcome)) => whole(&stored, outcome),
                 None => {
-                    self.report(planned.rule.name(), &outcome);
-                    Err(error)
+                    self.report(rule.name(), &outcome);
+                    return Err(error);
                 }
             },
-            Err(_) => unanswered(task).await,
-        }
+        })
     }
 
     /// Passes on a response of the inner service, or one that is shared while it is on its way.
@@ -254,13 +247,6 @@ async fn unanswered<T>(task: JoinHandle<()>) -> T {
         Err(_) => std::future::pending().await,
         Ok(()) => unreachable!("a fill answers while somebody waits for it"),
     }
-}
-
-/// The reason and detail of an outcome for a request that was served without the cache.
-pub(super) const fn bypassed(detail: Detail) -> Outcome {
-    let mut outcome = Outcome::new(Served::Forwarded(ForwardReason::Bypass));
-    outcome.detail = Some(detail);
-    outcome
 }
 
 impl Lookup {

@@ -75,7 +75,7 @@ impl Exclusive {
     ) -> Result<(Live, Value), Error> {
         let live = self.take().await?;
         let mut asking = live.clone();
-        let turned_replica = async {
+        let demoted = async {
             let role = asking.conn.send_packed_command(&::redis::cmd("ROLE")).await;
             if !role.is_ok_and(|role| is_replica(&role)) {
                 // The other branch ends it; a server that denies `ROLE` says nothing.
@@ -85,7 +85,7 @@ impl Exclusive {
         tokio::select! {
             // In this order, so that `ROLE` is sent first.
             biased;
-            () = turned_replica => {}
+            () = demoted => {}
             answer = self.ask_on(live, "follow", within, command) => return answer,
         }
         asking.distrusted(&self.verifier.trust);
