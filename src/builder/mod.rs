@@ -57,6 +57,8 @@ pub struct CacheBuilder {
     namespace: String,
     #[cfg(feature = "redis")]
     group: Option<String>,
+    #[cfg(feature = "redis")]
+    consuming: crate::invalidation::Settings,
     backend: Backend,
 }
 
@@ -100,6 +102,8 @@ impl CacheBuilder {
             namespace: "tagcache".to_owned(),
             #[cfg(feature = "redis")]
             group: None,
+            #[cfg(feature = "redis")]
+            consuming: crate::invalidation::Settings::default(),
             backend: Backend::Embedded,
         }
     }
@@ -137,6 +141,16 @@ impl CacheBuilder {
     #[cfg(feature = "redis")]
     pub fn consumer_group(mut self, name: impl Into<String>) -> Self {
         self.group = Some(name.into());
+        self
+    }
+
+    /// After which time without an acknowledgement a consumer counts as dead and its events are
+    /// claimed, for tests in which one dies. Default: 30 s.
+    #[cfg(all(feature = "redis", any(test, feature = "test-util")))]
+    pub fn claim_events_after(mut self, idle: Duration) -> Self {
+        self.consuming.min_idle = idle;
+        // Claiming has its turn when waiting for new entries ends.
+        self.consuming.wait = self.consuming.wait.min(idle);
         self
     }
 
@@ -301,7 +315,7 @@ impl CacheBuilder {
         });
         #[cfg(feature = "redis")]
         let consumers = parts.events.map_or_else(Vec::new, |events| {
-            events.consumers(self.group.as_deref(), &streams, &applier)
+            events.consumers(self.group.as_deref(), &streams, &applier, &self.consuming)
         });
         let companion = Companion {
             shared: Arc::clone(&shared),
@@ -334,8 +348,9 @@ impl Events {
         group: Option<&str>,
         streams: &[Arc<EventStream>],
         applier: &Applier,
+        settings: &crate::invalidation::Settings,
     ) -> Vec<crate::invalidation::Consumer> {
-        use crate::invalidation::{Consumer, Settings, unique_name};
+        use crate::invalidation::{Consumer, unique_name};
         let name = unique_name();
         let group = group.unwrap_or(&self.namespace);
         let consumer = |stream: &Arc<EventStream>| {
@@ -350,7 +365,7 @@ impl Events {
                 Arc::clone(stream),
                 source,
                 applier.clone(),
-                Settings::default(),
+                settings.clone(),
             )
         };
         streams.iter().map(consumer).collect()
