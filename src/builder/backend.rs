@@ -80,7 +80,7 @@ impl Backend {
     pub(super) fn open(self, with: &Surroundings<'_>) -> Result<Parts, ConfigError> {
         match self {
             Self::Embedded => {
-                let log = EmbeddedLog::new(Arc::clone(with.clock));
+                let log = EmbeddedLog::new(&**with.clock);
                 let store =
                     EmbeddedStore::new(log.clone(), Arc::clone(with.clock), with.store_bytes);
                 Ok(Parts::without_events(Arc::new(log), Arc::new(store)))

@@ -21,7 +21,7 @@ fn fixture() -> Fixture {
 fn of_bytes(bytes: u64) -> Fixture {
     let clock = ManualClock::default();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-    let log = EmbeddedLog::new(Arc::clone(&shared));
+    let log = EmbeddedLog::new(&*shared);
     let store = EmbeddedStore::new(log.clone(), shared, bytes);
     Fixture { clock, log, store }
 }
