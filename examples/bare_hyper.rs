@@ -18,8 +18,13 @@ use tower::ServiceBuilder;
 use tower_tagcache::{BoxError, Cache, Rule};
 
 async fn time(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Ok(Response::new(Full::from(format!("{} seconds\n", since.as_secs()))))
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    Ok(Response::new(Full::from(format!(
+        "{} seconds\n",
+        since.as_secs()
+    ))))
 }
 
 #[tokio::main]
@@ -27,7 +32,9 @@ async fn main() -> Result<(), BoxError> {
     let rule = Rule::new("time", "/time").ttl(Duration::from_secs(10));
     let (cache, companion) = Cache::builder().rule(rule).build()?;
     tokio::spawn(companion.run(std::future::pending()));
-    let service = ServiceBuilder::new().layer(cache.layer()).service(tower::service_fn(time));
+    let service = ServiceBuilder::new()
+        .layer(cache.layer())
+        .service(tower::service_fn(time));
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     loop {

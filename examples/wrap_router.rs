@@ -18,7 +18,11 @@ use tower_tagcache::{BoxError, Cache, Purger, Rule};
 async fn main() -> Result<(), BoxError> {
     // The ten lines.
     let (cache, companion) = Cache::builder()
-        .rule(Rule::new("auction", "/auctions/{id}").ttl(Duration::from_secs(60)).tag("auction:{id}"))
+        .rule(
+            Rule::new("auction", "/auctions/{id}")
+                .ttl(Duration::from_secs(60))
+                .tag("auction:{id}"),
+        )
         .build()?;
     tokio::spawn(companion.run(std::future::pending()));
     let app = router(cache.purger()).layer(cache.layer());
@@ -31,7 +35,10 @@ async fn main() -> Result<(), BoxError> {
 /// The router as it was, but for the purge where the data change.
 fn router(purger: Purger) -> Router {
     Router::new()
-        .route("/auctions/{id}", get(|Path(id): Path<u64>| async move { format!("auction {id}\n") }))
+        .route(
+            "/auctions/{id}",
+            get(|Path(id): Path<u64>| async move { format!("auction {id}\n") }),
+        )
         .route("/auctions/{id}/sell", post(sell))
         .with_state(purger)
 }

@@ -1,45 +1,115 @@
-//! tower-tagcache
+//! A Tower [`Layer`](tower_layer::Layer) that caches whole HTTP responses, tags each with what it
+//! depends on, and purges by tag the moment an event says that the data changed: on every node, and
+//! without leaving a stale answer behind.
+//!
+//! ```
+//! use std::time::Duration;
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt, Full};
+//! use tower::{ServiceBuilder, ServiceExt};
+//! use tower_tagcache::{BoxError, Cache, Rule};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let (cache, companion) = Cache::builder()
+//!     .rule(Rule::new("auction", "/auctions/{id}").ttl(Duration::from_secs(10)).tag("auction:{id}"))
+//!     .build()?;
+//! tokio::spawn(companion.run(std::future::pending()));
+//!
+//! # use std::sync::atomic::{AtomicU32, Ordering};
+//! # static SALES: AtomicU32 = AtomicU32::new(0);
+//! # let auctions = tower::service_fn(|_: Request<Full<bytes::Bytes>>| async {
+//! #     let sales = SALES.fetch_add(1, Ordering::SeqCst) + 1;
+//! #     Ok::<_, std::convert::Infallible>(Response::new(Full::from(format!("{sales} sales"))))
+//! # });
+//! let service = ServiceBuilder::new().layer(cache.layer()).service(auctions);
+//! # let request = || Request::get("/auctions/7").body(Full::default());
+//! # let ask = async || -> Result<String, BoxError> {
+//! #     let response = service.clone().oneshot(request()?).await?;
+//! #     Ok(String::from_utf8(response.into_body().collect().await?.to_bytes().to_vec())?)
+//! # };
+//! assert_eq!(ask().await?, "1 sales"); // forwarded, and stored
+//! assert_eq!(ask().await?, "1 sales"); // a hit
+//! cache.purger().tag("auction:7").await?;
+//! assert_eq!(ask().await?, "2 sales"); // forwarded again
+//! # Ok(()) }
+//! ```
+//!
+//! # Where things are
+//!
+//! - what is cached, and how: [`Rule`], [`Query`], [`Cookies`], [`ClientPolicy`]
+//! - where it is kept, and by which bounds: [`CacheBuilder`]
+//! - the layer, in detail: [`middleware`]
+//! - events that purge: [`Stream`], [`On`], [`Format`]; by hand: [`Purger`], [`EventIntake`]
+//! - the task that the caller spawns: [`Companion`]
+//! - what happened: [`Outcome`] (also in `Cache-Status`), [`Notice`], [`Metrics`]
+//!
+//! In the source: words (`clock` to `observe`), decisions (`semantics`, `rules`, `validity`, `entry`),
+//! places (`store`, `log`, `coalesce`; `embedded` and `redis` implement the first two), the procedure
+//! (`engine`), and the faces (`middleware`, `invalidation`, `metrics`). Each imports only what stands
+//! before it. `docs/STYLE.md` has the whole map, `docs/PROTOCOL.md` the rules of the purge log.
+//!
+//! # Features
+//!
+//! - `redis` (default): responses, purge log and event streams on Redis.
+//! - `test-util`: `ManualClock`, for tests that move time.
 
 mod backoff;
-mod builder;
 mod clock;
-mod entry;
 mod error;
 mod key;
-mod log;
 mod observe;
 mod outcome;
 mod position;
+mod tag;
+mod weaken;
+
+mod entry;
 mod rules;
 mod semantics;
-mod store;
-mod tag;
 mod validity;
-mod weaken;
 
 mod coalesce;
 mod embedded;
-mod engine;
-mod invalidation;
-mod middleware;
+mod log;
 #[cfg(feature = "redis")]
 mod redis;
+mod store;
 
+mod engine;
+
+mod invalidation;
+mod metrics;
+pub mod middleware;
+
+mod builder;
+
+#[cfg(test)]
+mod model;
+#[cfg(all(test, feature = "redis"))]
+#[path = "../tests/support/redis.rs"]
+mod redis_server;
+
+pub use self::builder::{Cache, CacheBuilder, Companion};
 #[cfg(any(test, feature = "test-util"))]
 pub use self::clock::ManualClock;
 pub use self::clock::{Clock, SystemClock, Timestamp};
 pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
+pub use self::invalidation::{
+    EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream,
+};
 pub use self::log::{Durability, Purged};
+pub use self::metrics::Metrics;
+pub use self::middleware::{CacheBody, CacheLayer, CacheService, ResponseFuture};
 pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
-pub use self::position::{Epoch, Position};
-
-pub use self::builder::{Cache, CacheBuilder, Companion};
-pub use self::invalidation::Purger;
-pub use self::middleware::{CacheBody, CacheLayer, CacheService, ResponseFuture};
+pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
     Authorization, ClientPolicy, Cookies, Host, Query, Rule, SetCookie, Statuses, TagHeader,
 };
+pub use self::tag::{Tag, Target};
 
-#[cfg(test)]
-mod model;
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

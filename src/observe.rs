@@ -1,7 +1,6 @@
 //! The one hook through which the cache tells what it does: requests, failures, changes of state.
 
 use std::fmt::Debug;
-use std::time::Duration;
 
 use crate::error::Error;
 use crate::outcome::Outcome;
@@ -88,11 +87,6 @@ pub enum Notice<'a> {
         /// Why.
         reason: &'static str,
     },
-    /// How far a follower was behind when it caught up.
-    FollowerLag {
-        /// The time it took.
-        lag: Duration,
-    },
 }
 
 /// Receives every [`Notice`]. Called on the request path: it must not block.
@@ -111,6 +105,14 @@ where
 {
     fn observe(&self, notice: &Notice<'_>) {
         self(notice);
+    }
+}
+
+/// Two observers, one after the other.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn observe(&self, notice: &Notice<'_>) {
+        self.0.observe(notice);
+        self.1.observe(notice);
     }
 }
 

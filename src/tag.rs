@@ -6,6 +6,7 @@
 //! and marks hold ids, so that judging a hit compares numbers. Two targets with one id purge each
 //! other's responses, which costs a miss and never truth.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,10 +22,11 @@ pub const MAX_TAGS: usize = 64;
 pub struct Tag(Arc<str>);
 
 impl Tag {
-    /// The tag `text`, as it is: case and inner spaces count.
+    /// The tag `text`. Case and inner spaces count, but for addresses (`0x` and 40 hexadecimal digits
+    /// standing alone): one address is one tag, however it is written.
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`] if it is empty, longer than [`MAX_TAG_BYTES`], or has a control character
+    /// [`ErrorKind::Limit`] if it is empty, longer than 256 bytes, or has a control character
     /// or a space at either end.
     pub fn new(text: &str) -> Result<Self, Error> {
         let problem = if text.is_empty() {
@@ -36,7 +38,7 @@ impl Tag {
         } else if text.trim() != text {
             "has a space at one end"
         } else {
-            return Ok(Self(text.into()));
+            return Ok(Self((*fold_addresses(text.into())).into()));
         };
         let shown: String = text.chars().take(64).collect();
         Err(Error::new(
@@ -68,6 +70,29 @@ impl AsRef<str> for Tag {
     fn as_ref(&self) -> &str {
         &self.0
     }
+}
+
+/// Lower-cases each address in `text`: `0x` and exactly 40 hexadecimal digits, standing alone.
+pub(crate) fn fold_addresses(mut text: Cow<'_, str>) -> Cow<'_, str> {
+    let mut from = 0;
+    while let Some(found) = text[from..].find(['x', 'X']) {
+        let digits = from + found + 1;
+        let run = text[digits..]
+            .bytes()
+            .take_while(u8::is_ascii_hexdigit)
+            .count();
+        from = digits + run;
+        let bytes = text.as_bytes();
+        let alone = digits >= 2
+            && bytes[digits - 2] == b'0'
+            && !(digits >= 3 && bytes[digits - 3].is_ascii_alphanumeric())
+            && !bytes.get(from).is_some_and(u8::is_ascii_alphanumeric);
+        let range = digits.saturating_sub(2)..from;
+        if run == 40 && alone && bytes[range.clone()].iter().any(u8::is_ascii_uppercase) {
+            text.to_mut()[range].make_ascii_lowercase();
+        }
+    }
+    text
 }
 
 /// The stable 64-bit hash of a [`Target`]. The same on every node and in every version of this
@@ -333,6 +358,15 @@ mod tests {
             assert!(set.contains(id));
         }
         assert_eq!(set.iter().len(), 6);
+        Ok(())
+    }
+
+    #[test]
+    fn safety_48_one_address_is_one_tag_however_it_is_written() -> Result<(), Error> {
+        let lower = Tag::new("auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be")?;
+        let checksummed = Tag::new("auction:0xA16E02E87b7454126E5E10D957A927A7F5B5d2be")?;
+        assert_eq!(lower, checksummed);
+        assert_ne!(Tag::new("Auctions")?, Tag::new("auctions")?);
         Ok(())
     }
 

@@ -30,7 +30,12 @@ struct Filter {
 
 impl Default for Filter {
     fn default() -> Self {
-        Self { status: "all".to_owned(), chain_id: None, page: 1, limit: 20 }
+        Self {
+            status: "all".to_owned(),
+            chain_id: None,
+            page: 1,
+            limit: 20,
+        }
     }
 }
 
@@ -45,16 +50,25 @@ impl Filter {
     }
 }
 
-async fn list(State(database): State<Database>, Query(filter): Query<Filter>) -> Result<Response, Failed> {
+async fn list(
+    State(database): State<Database>,
+    Query(filter): Query<Filter>,
+) -> Result<Response, Failed> {
     let mut auctions = database.all().await?;
     auctions.retain(|auction| filter.accepts(auction));
     let (total, limit) = (auctions.len(), filter.limit.clamp(1, 100));
-    let page = auctions.into_iter().skip(filter.page.saturating_sub(1).saturating_mul(limit)).take(limit);
+    let page = auctions
+        .into_iter()
+        .skip(filter.page.saturating_sub(1).saturating_mul(limit))
+        .take(limit);
     let page: Vec<_> = page.map(|auction| overview(&auction)).collect();
     Ok(Json(json!({ "total": total, "page": filter.page, "auctions": page })).into_response())
 }
 
-async fn details(State(database): State<Database>, Path(address): Path<String>) -> Result<Response, Failed> {
+async fn details(
+    State(database): State<Database>,
+    Path(address): Path<String>,
+) -> Result<Response, Failed> {
     Ok(match database.find(&address).await? {
         Some(auction) => Json(overview(&auction)).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
@@ -80,10 +94,22 @@ async fn price_history(
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     // The recorded chain ended some time ago: its last sale counts as now.
-    let now = auction.prices.iter().map(|price| price.timestamp).max().unwrap_or_default();
+    let now = auction
+        .prices
+        .iter()
+        .map(|price| price.timestamp)
+        .max()
+        .unwrap_or_default();
     let since = now.saturating_sub(hours.saturating_mul(3600));
-    let prices: Vec<_> = auction.prices.iter().filter(|price| price.timestamp >= since).collect();
-    Ok(Json(json!({ "address": auction.address, "hours": hours, "prices": prices })).into_response())
+    let prices: Vec<_> = auction
+        .prices
+        .iter()
+        .filter(|price| price.timestamp >= since)
+        .collect();
+    Ok(
+        Json(json!({ "address": auction.address, "hours": hours, "prices": prices }))
+            .into_response(),
+    )
 }
 
 fn overview(auction: &Auction) -> serde_json::Value {

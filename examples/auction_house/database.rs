@@ -83,10 +83,15 @@ impl Database {
             ..Auction::default()
         });
         let Some(url) = redis else {
-            let rows = rows.into_iter().map(|row| (row.address.clone(), row)).collect();
+            let rows = rows
+                .into_iter()
+                .map(|row| (row.address.clone(), row))
+                .collect();
             return Ok(Self::Memory(Arc::new(Mutex::new(rows))));
         };
-        let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
+        let mut connection = redis::Client::open(url)?
+            .get_multiplexed_async_connection()
+            .await?;
         for row in rows {
             let text = serde_json::to_string(&row)?;
             let _: bool = connection.hset_nx(TABLE, &row.address, text).await?;
@@ -110,13 +115,19 @@ impl Database {
             }
             Self::Redis(connection) => {
                 let rows: BTreeMap<String, String> = connection.clone().hgetall(TABLE).await?;
-                rows.values().map(|text| Ok(serde_json::from_str(text)?)).collect()
+                rows.values()
+                    .map(|text| Ok(serde_json::from_str(text)?))
+                    .collect()
             }
         }
     }
 
     /// Changes one auction, which it adds if it is new.
-    pub async fn change(&self, address: &str, change: impl FnOnce(&mut Auction)) -> Result<(), BoxError> {
+    pub async fn change(
+        &self,
+        address: &str,
+        change: impl FnOnce(&mut Auction),
+    ) -> Result<(), BoxError> {
         let mut row = self.row(address).await?.unwrap_or_else(|| Auction {
             address: address.to_owned(),
             chain_id: 31337,

@@ -75,9 +75,14 @@ fn events(cache: CacheBuilder) -> CacheBuilder {
         .purge(format!("auction:{{{emitter}}}"))
         .purge("auctions");
     // The factory emits this one: the new auction is an argument.
-    let new = On::event("DeployedNewAuction").purge("auction:{auction}").purge("auctions");
+    let new = On::event("DeployedNewAuction")
+        .purge("auction:{auction}")
+        .purge("auctions");
     STREAMS.into_iter().fold(cache, |cache, name| {
-        let stream = Stream::rindexer(name).on(sale.clone()).on(kick.clone()).on(new.clone());
+        let stream = Stream::rindexer(name)
+            .on(sale.clone())
+            .on(kick.clone())
+            .on(new.clone());
         cache.stream(stream)
     })
 }
@@ -101,12 +106,17 @@ async fn main() -> Result<(), BoxError> {
     introduce(&arguments, listener.local_addr()?);
     let replay = match arguments.events.as_deref() {
         Some("none") => None,
-        file => Some(replay::Replay::load(file.map(PathBuf::from), arguments.rate)?),
+        file => Some(replay::Replay::load(
+            file.map(PathBuf::from),
+            arguments.rate,
+        )?),
     };
     if let Some(replay) = replay {
         tokio::spawn(replay.run(cache, database));
     }
-    axum::serve(listener, app).with_graceful_shutdown(shutdown()).await?;
+    axum::serve(listener, app)
+        .with_graceful_shutdown(shutdown())
+        .await?;
     companion.await?;
     Ok(())
 }
@@ -114,7 +124,11 @@ async fn main() -> Result<(), BoxError> {
 /// Prints what the cache does, one line each.
 fn tell(notice: &Notice<'_>) {
     match notice {
-        Notice::EventApplied { stream, event, targets } => {
+        Notice::EventApplied {
+            stream,
+            event,
+            targets,
+        } => {
             println!("  event    {event:<20} on {stream:<15} purged {targets} tags");
         }
         Notice::EventQuarantined { stream, id, reason } => {
@@ -137,12 +151,17 @@ fn summary(outcome: &Outcome) -> String {
         Served::Forwarded(reason) => reason.as_str(),
         _ => "other",
     };
-    let detail = outcome.detail.map(|detail| format!(" ({})", detail.as_str()));
+    let detail = outcome
+        .detail
+        .map(|detail| format!(" ({})", detail.as_str()));
     format!("{served}{}", detail.unwrap_or_default())
 }
 
 fn introduce(arguments: &Arguments, at: SocketAddr) {
-    let place = arguments.redis.as_ref().map_or("in this process", |_| "in Redis");
+    let place = arguments
+        .redis
+        .as_ref()
+        .map_or("in this process", |_| "in Redis");
     let auction = database::AUCTIONS[0];
     println!(
         "The auction house is open at http://{at}, its cache {place}.

@@ -34,7 +34,10 @@ impl Replay {
         };
         let pause = Duration::try_from_secs_f64(1.0 / rate)
             .map_err(|_| format!("--rate {rate}: not a number of events a second"))?;
-        Ok(Self { entries: serde_json::from_str(&text)?, pause })
+        Ok(Self {
+            entries: serde_json::from_str(&text)?,
+            pause,
+        })
     }
 
     /// Replays for ever.
@@ -48,17 +51,29 @@ impl Replay {
     }
 }
 
-async fn replay(cache: &Cache, database: &Database, id: &str, fields: &[String]) -> Result<(), BoxError> {
+async fn replay(
+    cache: &Cache,
+    database: &Database,
+    id: &str,
+    fields: &[String],
+) -> Result<(), BoxError> {
     if let Database::Redis(connection) = database {
         let mut lock = redis::cmd("SET");
-        lock.arg(REPLAYER).arg(std::process::id()).arg("NX").arg("EX").arg(10).arg("GET");
+        lock.arg(REPLAYER)
+            .arg(std::process::id())
+            .arg("NX")
+            .arg("EX")
+            .arg(10)
+            .arg("GET");
         let holder: Option<u32> = lock.query_async(&mut connection.clone()).await?;
         if holder.is_some_and(|holder| holder != std::process::id()) {
             return Ok(());
         }
     }
     change(database, fields).await?;
-    let pairs = fields.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str()));
+    let pairs = fields
+        .chunks_exact(2)
+        .map(|pair| (pair[0].as_str(), pair[1].as_str()));
     match database {
         // As rindexer does. The companion reads it from there.
         Database::Redis(connection) => {
@@ -71,7 +86,9 @@ async fn replay(cache: &Cache, database: &Database, id: &str, fields: &[String])
         }
         // Without Redis there is no stream: the event is handed in.
         Database::Memory(_) => {
-            let fields = pairs.map(|(name, value)| (name.into(), value.into())).collect();
+            let fields = pairs
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect();
             cache.events().apply(STREAM, id, fields).await?;
         }
     }
@@ -80,16 +97,25 @@ async fn replay(cache: &Cache, database: &Database, id: &str, fields: &[String])
 
 /// What the indexer's database does with the events of one entry.
 async fn change(database: &Database, fields: &[String]) -> Result<(), BoxError> {
-    let Some(payload) = fields.get(1) else { return Ok(()) };
+    let Some(payload) = fields.get(1) else {
+        return Ok(());
+    };
     let payload: Value = serde_json::from_str(payload)?;
-    let events = payload["event_data"].as_array().cloned().unwrap_or_default();
+    let events = payload["event_data"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     for event in events {
         let source = &event["transaction_information"];
-        let Some(address) = source["address"].as_str() else { continue };
+        let Some(address) = source["address"].as_str() else {
+            continue;
+        };
         let block = source["block_number"].as_u64().unwrap_or_default();
         match payload["event_name"].as_str() {
             Some("AuctionRoundKicked") => {
-                database.change(address, |auction| auction.record_kick(block)).await?;
+                database
+                    .change(address, |auction| auction.record_kick(block))
+                    .await?;
             }
             Some("AuctionSale") => {
                 let number = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
@@ -98,7 +124,9 @@ async fn change(database: &Database, fields: &[String]) -> Result<(), BoxError> 
                     price: number("price"),
                     timestamp: number("timestamp").parse().unwrap_or_default(),
                 };
-                database.change(address, |auction| auction.record_sale(price)).await?;
+                database
+                    .change(address, |auction| auction.record_sale(price))
+                    .await?;
             }
             _ => {}
         }

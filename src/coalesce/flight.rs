@@ -1,7 +1,6 @@
 //! One call of the inner service that several requests wait for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
@@ -24,9 +23,6 @@ pub(crate) struct FlightHead {
     /// Whether `response.tags` is complete. Tags read from the body are known at its end only.
     pub(crate) tags_final: bool,
     pub(crate) size: SizeHint,
-    /// The fields as the inner service sent them, for the one who asked; what is stored and shared
-    /// lacks some of them.
-    pub(crate) received: HeaderMap,
     /// Why it is shared but not stored, if that is known already.
     pub(crate) not_stored: Option<NotStored>,
 }
@@ -40,7 +36,7 @@ pub(crate) enum Landing {
     Headed(Arc<FlightHead>),
     /// The response is whole.
     Landed(Arc<StoredResponse>),
-    /// The response cannot be shared: everybody forwards by themselves.
+    /// The response cannot be shared, or not any more: everybody forwards by themselves.
     Released,
     /// The fill died or the response broke off.
     Failed,
@@ -50,17 +46,15 @@ pub(crate) enum Landing {
 #[derive(Debug)]
 pub(crate) struct Flight {
     landing: watch::Sender<Landing>,
+    /// The body, and who wants it.
     buffer: Arc<Buffer>,
-    /// Requests that wait for the head.
-    waiting: AtomicUsize,
 }
 
 impl Flight {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             landing: watch::Sender::new(Landing::Flying),
             buffer: Arc::new(Buffer::new()),
-            waiting: AtomicUsize::new(0),
         }
     }
 
@@ -69,7 +63,7 @@ impl Flight {
     /// # Cancel safety
     /// Dropping the future leaves the flight as it is.
     pub(crate) async fn wait_for(&self, enough: impl FnMut(&Landing) -> bool) -> Landing {
-        let _waiting = Waiting::new(&self.waiting);
+        let _waiting = Waiting::new(&self.buffer);
         let mut landing = self.landing.subscribe();
         let seen = landing.wait_for(enough).await.map(|seen| seen.clone());
         // The sender lives in `self`, so the channel cannot close.
@@ -88,25 +82,33 @@ impl Flight {
     }
 
     /// Whether nobody waits for the head or reads the body.
-    pub(crate) fn abandoned(&self) -> bool {
-        self.waiting.load(Ordering::Acquire) == 0 && self.buffer.readers() == 0
+    pub(crate) fn unwanted(&self) -> bool {
+        self.buffer.unwanted()
+    }
+
+    /// Waits until nobody waits for the head or reads the body.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost. Only the fill waits for it, or for [`Lead::room`], and one at a time.
+    pub(crate) async fn until_unwanted(&self) {
+        self.buffer.until_unwanted().await;
     }
 }
 
-/// Counts one waiting request, however it stops waiting.
+/// One waiting request, however it stops waiting.
 #[derive(Debug)]
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a Buffer);
 
 impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count)
+    fn new(buffer: &'a Buffer) -> Self {
+        buffer.arrive();
+        Self(buffer)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.leave();
     }
 }
 
@@ -116,6 +118,7 @@ impl Drop for Waiting<'_> {
 pub(crate) struct Lead {
     flight: Arc<Flight>,
     registration: Option<(CacheKey, Arc<Flights>)>,
+    alone: bool,
 }
 
 impl Lead {
@@ -127,6 +130,7 @@ impl Lead {
         Self {
             flight,
             registration: Some((key, flights)),
+            alone: false,
         }
     }
 
@@ -134,7 +138,13 @@ impl Lead {
         Self {
             flight,
             registration: None,
+            alone: true,
         }
+    }
+
+    /// Whether nobody can join: its response is wanted by one request at most.
+    pub(crate) const fn is_alone(&self) -> bool {
+        self.alone
     }
 
     pub(crate) const fn flight(&self) -> &Arc<Flight> {
@@ -158,9 +168,9 @@ impl Lead {
     }
 
     /// The body is larger than what may be stored: from now on only what some reader still needs is
-    /// kept, and nobody joins any more.
+    /// kept, and nobody joins any more. Who waits for the end of the body waits in vain.
     pub(crate) fn outgrow(&mut self) {
-        self.unregister();
+        self.release();
         self.flight.buffer.outgrow();
     }
 
@@ -169,7 +179,7 @@ impl Lead {
         self.flight.buffer.room().await
     }
 
-    /// The readers that hold up the others are cut off.
+    /// The readers that hold up others are cut off (see [`Buffer::cut_slowest`]).
     pub(crate) fn cut_slowest(&self) {
         self.flight.buffer.cut_slowest();
     }
@@ -183,8 +193,7 @@ impl Lead {
 
     /// The body is whole, but too large or otherwise not stored.
     pub(crate) fn landed_unstored(&mut self, trailers: Option<HeaderMap>) {
-        self.unregister();
-        self.flight.landing.send_replace(Landing::Released);
+        self.release();
         self.flight.buffer.end(Ok(trailers));
     }
 
@@ -212,7 +221,9 @@ impl Drop for Lead {
     fn drop(&mut self) {
         self.unregister();
         if matches!(self.flight.landing(), Landing::Flying | Landing::Headed(_)) {
-            self.fail("the fill ended early");
+            self.flight.landing.send_replace(Landing::Failed);
         }
+        // Readers may be left even where nobody waits, and no end but the first counts.
+        self.flight.buffer.end(Err("the fill ended early".into()));
     }
 }

@@ -98,6 +98,7 @@ impl Flights {
     }
 
     /// How many are under way.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.by_key.lock().len()
     }

@@ -1,4 +1,4 @@
-//! The purge log in the process.
+//! A purge log in memory.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,127 +13,144 @@ use tokio::time::timeout;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
-use crate::position::{Epoch, Position};
+use crate::position::Position;
 
-/// Records handed out by one read.
+/// The most records that one read returns.
 const BATCH: usize = 1_000;
+/// Records kept even if nobody ever trims; what is dropped raises the floor of who had not read it.
+const MOST: usize = 100_000;
 
-/// A log that lives as long as the process. A cheap clone; clones are the same log.
+/// A purge log in this process. Cheap to clone; clones are the same log.
 #[derive(Debug, Clone)]
 pub(crate) struct EmbeddedLog {
     shared: Arc<Shared>,
 }
 
-/// Held by every clone.
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
-    appended: Notify,
+    clock: Arc<dyn Clock>,
+    /// Held for moments only, by appenders and readers.
+    records: Mutex<Records>,
+    /// Told after each append.
+    grown: Notify,
 }
 
+/// Never empty, contiguous and of one epoch.
 #[derive(Debug)]
-struct State {
-    epoch: u64,
-    /// Contiguous, never empty.
-    records: VecDeque<(u64, PurgeRecord)>,
-}
-
-impl State {
-    fn open(epoch: u64, at: Timestamp) -> Self {
-        Self {
-            epoch,
-            records: VecDeque::from([(0, PurgeRecord::open(at))]),
-        }
-    }
-
-    fn head(&self) -> Head {
-        let ordinal = self.records.back().map_or(0, |(ordinal, _)| *ordinal);
-        Head {
-            position: Position {
-                epoch: Epoch::new(self.epoch),
-                ordinal,
-            },
-            replicas: 0,
-        }
-    }
-
-    fn numbered(&self, ordinal: u64, record: &PurgeRecord) -> Numbered {
-        Numbered {
-            position: Position {
-                epoch: Epoch::new(self.epoch),
-                ordinal,
-            },
-            record: record.clone(),
-        }
-    }
-
-    /// The records with an ordinal above `after`.
-    fn behind(&self, after: Position) -> Vec<Numbered> {
-        let first = self.records.front().map_or(0, |(ordinal, _)| *ordinal);
-        let skip = if after.epoch.get() == self.epoch {
-            (after.ordinal + 1).saturating_sub(first)
-        } else if after.epoch.get() < self.epoch {
-            0
-        } else {
-            // Ids of an earlier epoch stand before the reader's position: it hears nothing of them.
-            return Vec::new();
-        };
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        let records = self.records.iter().skip(skip).take(BATCH);
-        records
-            .map(|(ordinal, record)| self.numbered(*ordinal, record))
-            .collect()
-    }
-
-    fn drop_oldest(&mut self, keep: usize) {
-        let surplus = self.records.len().saturating_sub(keep.max(1));
-        self.records.drain(..surplus);
-    }
+struct Records {
+    kept: VecDeque<Numbered>,
+    last: Position,
 }
 
 impl EmbeddedLog {
-    pub(crate) fn new(clock: &dyn Clock) -> Self {
-        let now = clock.now();
-        let epoch = now.as_millis() << 20 | fastrand::u64(..1 << 20);
+    /// A log with nothing in it but the record that opens its epoch.
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let records = Records::open(0, clock.now());
         Self {
             shared: Arc::new(Shared {
-                state: Mutex::new(State::open(epoch, now)),
-                appended: Notify::new(),
+                clock,
+                records: Mutex::new(records),
+                grown: Notify::new(),
             }),
         }
     }
 
-    /// The head, without a future: reading it takes no round trip.
-    pub(crate) fn head_now(&self) -> Head {
-        self.shared.state.lock().head()
+    /// The end of the log, now.
+    pub(super) fn current(&self) -> Head {
+        self.shared.records.lock().head()
+    }
+
+    /// Loses the log: a new epoch, as after a `FLUSHALL` of Redis.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn lose(&self) {
+        let now = self.shared.clock.now();
+        let mut records = self.shared.records.lock();
+        *records = Records::open(records.last.epoch.get(), now);
+        drop(records);
+        self.shared.grown.notify_waiters();
+    }
+
+    /// Drops all but the newest `most` records, and never the last.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn trim_to(&self, most: usize) {
+        self.shared.records.lock().keep_newest(most);
+    }
+
+    fn push(&self, record: PurgeRecord) -> Position {
+        let position = self.shared.records.lock().push(record);
+        self.shared.grown.notify_waiters();
+        position
+    }
+
+    async fn read(&self, after: Position, wait: Duration) -> Vec<Numbered> {
+        let waiting = timeout(wait, async {
+            loop {
+                // Before the look, so that an append in between is not missed.
+                let grown = self.shared.grown.notified();
+                let records = self.shared.records.lock().after(after);
+                if !records.is_empty() {
+                    return records;
+                }
+                grown.await;
+            }
+        });
+        waiting.await.unwrap_or_default()
     }
 }
 
-#[cfg(test)]
-impl EmbeddedLog {
-    /// Everything is gone, as after a flush: a new epoch.
-    pub(crate) fn lose(&self) {
-        let mut state = self.shared.state.lock();
-        *state = State::open(state.epoch + 1, Timestamp::default());
-        drop(state);
-        self.shared.appended.notify_waiters();
+impl Records {
+    /// The clock makes the epoch differ from those of other processes; it must differ from the last.
+    fn open(last: u64, now: Timestamp) -> Self {
+        let by_clock = now.as_millis() << 20 | fastrand::u64(..1 << 20);
+        let epoch = by_clock.max(last + 1);
+        let last = Position::new(epoch, 0);
+        let first = Numbered {
+            position: last,
+            record: PurgeRecord::open(now),
+        };
+        Self {
+            kept: VecDeque::from([first]),
+            last,
+        }
     }
 
-    /// Only the newest `keep` records are left.
-    pub(crate) fn trim_to(&self, keep: usize) {
-        self.shared.state.lock().drop_oldest(keep);
+    fn head(&self) -> Head {
+        Head {
+            position: self.last,
+            replicas: 0,
+        }
+    }
+
+    fn push(&mut self, record: PurgeRecord) -> Position {
+        self.last.ordinal += 1;
+        let position = self.last;
+        self.kept.push_back(Numbered { position, record });
+        self.keep_newest(MOST);
+        position
+    }
+
+    /// Records behind `after`; all of them if it is of another epoch.
+    fn after(&self, after: Position) -> Vec<Numbered> {
+        let known = |kept: &Numbered| after.reaches(kept.position);
+        let skip = self.kept.partition_point(known);
+        self.kept.iter().skip(skip).take(BATCH).cloned().collect()
+    }
+
+    fn keep_newest(&mut self, most: usize) {
+        let excess = self.kept.len().saturating_sub(most.max(1));
+        self.kept.drain(..excess);
+    }
+
+    fn drop_older_than(&mut self, time: Timestamp) {
+        let young = self.kept.iter().position(|kept| kept.record.at >= time);
+        self.keep_newest(self.kept.len() - young.unwrap_or(self.kept.len()));
     }
 }
 
 impl Log for EmbeddedLog {
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
         async move {
-            let mut state = self.shared.state.lock();
-            let ordinal = state.head().position.ordinal + 1;
-            state.records.push_back((ordinal, record.clone()));
-            let position = state.head().position;
-            drop(state);
-            self.shared.appended.notify_waiters();
+            let position = self.push(record.clone());
             Ok(Appended {
                 position,
                 replicas: 0,
@@ -143,20 +160,16 @@ impl Log for EmbeddedLog {
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
-        async { Ok(self.head_now()) }.boxed()
+        async move { Ok(self.current()) }.boxed()
     }
 
     fn tail(&self, limit: usize) -> BoxFuture<'_, Result<Tail, Error>> {
         async move {
-            let state = self.shared.state.lock();
-            let skip = state.records.len().saturating_sub(limit);
-            let records = state.records.iter().skip(skip);
-            let records = records
-                .map(|(ordinal, record)| state.numbered(*ordinal, record))
-                .collect();
+            let records = self.shared.records.lock();
+            let skip = records.kept.len().saturating_sub(limit);
             Ok(Tail {
-                head: state.head(),
-                records,
+                head: records.head(),
+                records: records.kept.iter().skip(skip).cloned().collect(),
             })
         }
         .boxed()
@@ -167,32 +180,14 @@ impl Log for EmbeddedLog {
         after: Position,
         wait: Duration,
     ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
-        async move {
-            let arrived = async {
-                loop {
-                    let appended = self.shared.appended.notified();
-                    let records = self.shared.state.lock().behind(after);
-                    if !records.is_empty() || wait.is_zero() {
-                        return records;
-                    }
-                    appended.await;
-                }
-            };
-            Ok(timeout(wait, arrived).await.unwrap_or_default())
-        }
-        .boxed()
+        self.read(after, wait).map(Ok).boxed()
     }
 
     fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>> {
         async move {
-            let mut state = self.shared.state.lock();
-            let old = state
-                .records
-                .iter()
-                .take_while(|(_, record)| record.at < older_than)
-                .count();
-            let young = state.records.len() - old;
-            state.drop_oldest(young.min(most));
+            let mut records = self.shared.records.lock();
+            records.keep_newest(most);
+            records.drop_older_than(older_than);
             Ok(())
         }
         .boxed()

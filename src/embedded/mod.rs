@@ -1,10 +1,12 @@
-//! Store and purge log in the process: the default, for which no server is needed.
+//! The default store and purge log: in this process, bounded, gone when it ends.
 //!
-//! The same engine runs over them as over Redis. Clones share their state, so that several caches of
-//! one process can share one pair, as nodes share a Redis.
+//! Clones share what they hold, so that several nodes of one process can share one pair.
 
 mod log;
 mod store;
 
 pub(crate) use self::log::EmbeddedLog;
-pub(crate) use self::store::EmbeddedStore;
+pub(crate) use self::store::{DEFAULT_BYTES, EmbeddedStore};
+
+#[cfg(test)]
+mod tests;

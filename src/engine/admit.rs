@@ -46,7 +46,7 @@ impl Fill {
     /// Hands the response to everybody who waits, then to the store.
     pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
-        self.engine.flights.mark_cacheable(&self.planned.key);
+        self.engine.flights.mark_cacheable(&self.key);
         let keep = keep_for(&stored);
         let (engine, uri) = (&self.engine, &self.planned.key);
         let key = stored.key.clone();

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use crate::engine::{Engine, Why};
+use crate::engine::{CacheBody, Engine, Why};
 use crate::error::BoxError;
-use crate::middleware::CacheBody;
 use crate::outcome::{NotStored, Outcome, Storing};
 use crate::rules::CompiledRule;
 
@@ -27,10 +26,8 @@ impl Engine {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        let mut outcome = why.outcome();
-        outcome.storing = Some(Storing::NotStored(why.not_stored()));
-        let response = inner.oneshot(request).await;
-        self.passed(&rule, outcome, response)
+        self.pass(&rule, why.outcome(), why.not_stored(), request, inner)
+            .await
     }
 
     /// Forwards without sharing or storing.

@@ -9,10 +9,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tower::ServiceExt;
 use tower_service::Service;
 
@@ -23,18 +24,24 @@ use crate::engine::respond::Client;
 use crate::engine::{Engine, Forwarded};
 use crate::entry::StoredResponse;
 use crate::error::BoxError;
+use crate::key::CacheKey;
 use crate::outcome::{NotStored, Outcome, Storing};
 use crate::position::Stamp;
 use crate::rules::{Exchange, Planned, Storable, decide};
 use crate::semantics;
 use crate::weaken::{Rule, weakened};
 
+/// Chunks that a body may come in and still be stored: each costs far more than the few bytes that it
+/// may hold.
+const MAX_CHUNKS: usize = 64 * 1024;
+
 /// What the one whose request began the fill gets.
 pub(super) enum Answer<B, E> {
     /// The response is not stored: the inner service's own.
     Direct(Response<B>, NotStored),
-    /// It is being stored while it is read.
-    Filling(Arc<FlightHead>, FlightReader),
+    /// It is being stored while it is read. With its head as the inner service sent it: what is
+    /// stored and shared lacks some of it.
+    Filling(Arc<FlightHead>, Parts, FlightReader),
     /// A 304 freshened the stored response; stored anew, unless there is a reason against it.
     Freshened(Arc<StoredResponse>, Storing),
     /// The inner service failed with a status that the stored response stands in for (RFC 5861 §4).
@@ -54,6 +61,8 @@ pub(super) struct Fill {
     pub(super) lead: Lead,
     pub(super) planned: Arc<Planned>,
     pub(super) client: Client,
+    /// The key that the request was looked up by: the URI's, or that of its variant.
+    pub(super) key: CacheKey,
     /// Taken before the call (PROTOCOL 15).
     pub(super) stamp: Option<Stamp>,
     /// Monotonic, for settling.
@@ -61,6 +70,8 @@ pub(super) struct Fill {
     pub(super) requested_at: Timestamp,
     /// The stored response that a 304 freshens or an error falls back to. Never a purged one.
     pub(super) stale: Option<Stale>,
+    /// Since when nobody has waited for it or read it.
+    unwanted_since: Option<Instant>,
 }
 
 impl Fill {
@@ -76,6 +87,8 @@ impl Fill {
             began: engine.clock.monotonic(),
             requested_at: engine.clock.now(),
             stale: lookup.stale().cloned(),
+            key: lookup.key.clone(),
+            unwanted_since: None,
             engine,
             lead,
             planned,
@@ -95,7 +108,7 @@ impl Fill {
     {
         self.prepare(&mut request);
         let call = inner.oneshot(request);
-        let Some(result) = self.unless_abandoned(call, &recipient).await else {
+        let Some(result) = self.unless_abandoned(call, &mut recipient).await else {
             return;
         };
         let response = match result {
@@ -116,7 +129,7 @@ impl Fill {
             return answer(&mut recipient, Answer::Spared(stored, outcome));
         }
         match self.head(&response) {
-            Ok(head) => self.stream(response.into_body(), head, recipient).await,
+            Ok(head) => self.stream(response, head, recipient).await,
             Err(reason) => {
                 self.remember_uncacheable(reason);
                 self.lead.release();
@@ -141,22 +154,39 @@ impl Fill {
         }
     }
 
-    /// Runs `work`, but not longer than [`Limits::fill`](crate::engine::Limits) once nobody waits.
+    /// Runs `work`, but no longer than [`Limits::fill`](crate::engine::Limits) after the last one who
+    /// wanted the response has gone; not at all if nobody else can come to want it.
     async fn unless_abandoned<T, B, E>(
-        &self,
+        &mut self,
         work: impl Future<Output = T>,
-        recipient: &Recipient<B, E>,
+        recipient: &mut Recipient<B, E>,
     ) -> Option<T> {
-        let limit = self.engine.limits.fill;
-        let mut work = std::pin::pin!(work);
-        loop {
-            if let Ok(done) = timeout(limit, work.as_mut()).await {
-                return Some(done);
+        let flight = self.lead.flight();
+        let patience = match self.lead.is_alone() {
+            true => Duration::ZERO,
+            false => self.engine.limits.fill,
+        };
+        let unwanted_since = &mut self.unwanted_since;
+        let abandoned = async {
+            loop {
+                if let Some(recipient) = recipient {
+                    recipient.closed().await;
+                }
+                if !flight.unwanted() {
+                    *unwanted_since = None;
+                }
+                flight.until_unwanted().await;
+                let since = *unwanted_since.get_or_insert_with(Instant::now);
+                sleep_until(since + patience).await;
+                if flight.unwanted() {
+                    return;
+                }
             }
-            let waited_for = recipient.as_ref().is_some_and(|answer| !answer.is_closed());
-            if !waited_for && self.lead.flight().abandoned() {
-                return None;
-            }
+        };
+        tokio::select! {
+            biased;
+            done = work => Some(done),
+            () = abandoned => None,
         }
     }
 
@@ -174,7 +204,8 @@ impl Fill {
         let storable = decide(&self.planned, &exchange)?;
         let size = response.body().size_hint();
         let limit = self.planned.rule.body_limit() as u64;
-        if size.lower() > limit {
+        let declared = semantics::content_length(response.headers())?.unwrap_or(0);
+        if size.lower().max(declared) > limit {
             return Err(NotStored::TooLarge);
         }
         let stamp = self.stamp.ok_or(NotStored::NoStamp)?;
@@ -205,16 +236,20 @@ impl Fill {
             vary,
             tags_final: !self.planned.rule.has_body_tags(),
             size,
-            received: response.headers().clone(),
         }))
     }
 
     /// Reads the body into the flight, and stores it if it is whole.
-    async fn stream<B, E>(mut self, body: B, head: Arc<FlightHead>, mut recipient: Recipient<B, E>)
-    where
+    async fn stream<B, E>(
+        mut self,
+        response: Response<B>,
+        head: Arc<FlightHead>,
+        mut recipient: Recipient<B, E>,
+    ) where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
+        let (parts, body) = response.into_parts();
         // The reader is made before anything is read, so that it can only begin at the first byte.
         let reader = self.lead.flight().reader();
         if body.is_end_stream() {
@@ -222,14 +257,15 @@ impl Fill {
         }
         self.lead.head(Arc::clone(&head));
         if let (Some(reader), true) = (reader, recipient.is_some()) {
-            answer(&mut recipient, Answer::Filling(Arc::clone(&head), reader));
+            let filling = Answer::Filling(Arc::clone(&head), parts, reader);
+            answer(&mut recipient, filling);
         }
         let limit = self.planned.rule.body_limit() as u64;
         let mut body = std::pin::pin!(body);
         let mut kept = Kept::default();
         while !body.is_end_stream() {
             let frame = self
-                .unless_abandoned(next_frame(body.as_mut()), &recipient)
+                .unless_abandoned(next_frame(body.as_mut()), &mut recipient)
                 .await;
             match frame {
                 None => return,
@@ -237,7 +273,7 @@ impl Fill {
                 Some(Some(Err(error))) => return self.lead.fail(&error),
                 Some(Some(Ok(frame))) => kept.take(frame, &self.lead),
             }
-            if kept.length > limit {
+            if kept.length > limit || kept.chunks.len() > MAX_CHUNKS {
                 return self.pass_on(body).await;
             }
         }
@@ -253,6 +289,7 @@ impl Fill {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
+        self.remember_uncacheable(NotStored::TooLarge);
         self.lead.outgrow();
         let mut trailers = None;
         loop {
@@ -264,7 +301,12 @@ impl Fill {
                 Ok(Room::Unread) => return,
                 Ok(Room::Free) => {}
             }
-            match next_frame(body.as_mut()).await {
+            let frame = tokio::select! {
+                biased;
+                frame = next_frame(body.as_mut()) => frame,
+                () = self.lead.flight().until_unwanted() => return,
+            };
+            match frame {
                 None => break,
                 Some(Err(error)) => return self.lead.fail(&error),
                 Some(Ok(frame)) => match frame.into_data() {
@@ -280,7 +322,7 @@ impl Fill {
         let passing = [NotStored::NoStamp, NotStored::Settling, NotStored::Busy];
         if !passing.contains(&reason) {
             let now = self.engine.clock.monotonic();
-            self.engine.flights.mark_uncacheable(&self.planned.key, now);
+            self.engine.flights.mark_uncacheable(&self.key, now);
         }
     }
 }

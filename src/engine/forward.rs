@@ -1,47 +1,38 @@
-//! A miss: lead a flight or follow one.
+//! A miss: lead a flight, or follow one.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::Instant;
 use tower_service::Service;
 use tracing::Instrument;
 
-use crate::coalesce::{Flight, FlightHead, FlightReader, Flights, Join, Landing, Lead};
-use crate::engine::Engine;
+use crate::coalesce::{FlightHead, Flights, Join, Lead};
 use crate::engine::fill::{Answer, Fill};
-use crate::engine::lookup::{Lookup, Usable, may_join, subject, variant_key};
+use crate::engine::follow::Followed;
+use crate::engine::lookup::{Lookup, Usable};
 use crate::engine::respond::Client;
+use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::error::BoxError;
-use crate::key::CacheKey;
-use crate::middleware::CacheBody;
-use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
-use crate::rules::Planned;
-use crate::semantics::{self, Precondition, Vary};
+use crate::outcome::{Detail, NotStored, Outcome, Storing};
+use crate::rules::{CompiledRule, Planned};
+use crate::semantics::{self, Precondition};
 
-/// What following a flight came to.
-enum Followed<B> {
-    Response(Response<CacheBody<B>>),
-    /// It is not valid for this request: a purge came after it began.
-    Purged,
-    /// It is for another variant; ours has this key.
-    OtherVariant(CacheKey),
-    /// It died.
-    Failed,
-    /// It cannot be shared, or takes too long.
-    Apart,
-}
+/// Flights that a request follows in vain before it forwards by itself: purges that come one upon the
+/// other, or variants that name each other, must not keep it for ever. A failed one counts for two.
+const USELESS: u32 = 4;
 
 impl Engine {
     pub(super) async fn forward<S, A, B>(
         self: Arc<Self>,
         planned: Planned,
-        lookup: Lookup,
+        mut lookup: Lookup,
         request: Request<A>,
         inner: S,
     ) -> Result<Response<CacheBody<B>>, S::Error>
@@ -53,7 +44,7 @@ impl Engine {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        if let Some((not_stored, detail)) = self.unshareable(&planned, &lookup, &request) {
+        if let Some((not_stored, detail)) = self.unshareable(&lookup, &request) {
             let mut outcome = lookup.why.outcome();
             outcome.detail = outcome.detail.or(detail);
             return self
@@ -61,15 +52,15 @@ impl Engine {
                 .await;
         }
         let client = Client::of(&request);
-        let mut key = lookup.key.clone();
-        let alone =
-            planned.has_authorization || self.flights.is_uncacheable(&key, self.clock.monotonic());
-        let mut join = if alone {
+        let now = self.clock.monotonic();
+        let mut join = if planned.has_authorization || self.flights.is_uncacheable(&lookup.key, now)
+        {
             Join::Lead(Flights::alone())
         } else {
-            self.flights.join(&key)
+            self.flights.join(&lookup.key)
         };
-        let mut failures = 0;
+        let deadline = Instant::now() + self.limits.follow;
+        let mut useless = 0;
         loop {
             let flight = match join {
                 Join::Lead(lead) => {
@@ -85,25 +76,28 @@ impl Engine {
                 }
                 Join::Follow(flight) => flight,
             };
-            join = match self.follow(&flight, &planned, &lookup, &client).await {
-                Followed::Response(response) => return Ok(response),
-                Followed::Purged => self.flights.replace(&key, &flight),
-                Followed::OtherVariant(ours) => {
-                    let again = ours == key;
-                    key = ours;
-                    if again {
-                        Join::Lead(Flights::alone())
-                    } else {
-                        self.flights.join(&key)
-                    }
-                }
+            let followed = self.follow(&flight, &planned, &lookup, &client, deadline);
+            let followed = followed.await;
+            useless += match &followed {
                 // One more try together; if that fails too, each for itself, so that a failing
                 // inner service does not answer its clients one after the other.
-                Followed::Failed if failures == 0 => {
-                    failures += 1;
-                    self.flights.replace(&key, &flight)
+                Followed::Failed => USELESS / 2,
+                _ => 1,
+            };
+            join = match followed {
+                Followed::Response(response) => return Ok(response),
+                Followed::Apart => Join::Lead(Flights::alone()),
+                _ if useless >= USELESS => Join::Lead(Flights::alone()),
+                Followed::Purged | Followed::Failed => self.flights.replace(&lookup.key, &flight),
+                Followed::OtherVariant(ours) => {
+                    let same = ours == lookup.key;
+                    lookup.key = ours;
+                    if same {
+                        Join::Lead(Flights::alone())
+                    } else {
+                        self.flights.join(&lookup.key)
+                    }
                 }
-                Followed::Failed | Followed::Apart => Join::Lead(Flights::alone()),
             };
         }
     }
@@ -111,7 +105,6 @@ impl Engine {
     /// Requests whose responses are neither shared nor stored, and why.
     fn unshareable<A>(
         &self,
-        planned: &Planned,
         lookup: &Lookup,
         request: &Request<A>,
     ) -> Option<(NotStored, Option<Detail>)> {
@@ -128,122 +121,11 @@ impl Engine {
         // more than another try to store.
         let uncacheable = self
             .flights
-            .is_uncacheable(&planned.key, self.clock.monotonic());
+            .is_uncacheable(&lookup.key, self.clock.monotonic());
         if uncacheable && semantics::has_conditions(request.headers()) {
             return Some((NotStored::NotModified, Some(Detail::Uncacheable)));
         }
         None
-    }
-
-    async fn follow<B>(
-        &self,
-        flight: &Arc<Flight>,
-        planned: &Planned,
-        lookup: &Lookup,
-        client: &Client,
-    ) -> Followed<B> {
-        let headed = |landing: &Landing| match landing {
-            Landing::Flying => false,
-            // Without its last tags it is not known whether a purge has named it (PROTOCOL 20).
-            Landing::Headed(head) => head.tags_final,
-            Landing::Landed(_) | Landing::Released | Landing::Failed => true,
-        };
-        let Ok(landing) = timeout(self.limits.follow, flight.wait_for(headed)).await else {
-            return Followed::Apart;
-        };
-        match landing {
-            Landing::Headed(head) => self.follow_filling(flight, &head, planned, lookup, client),
-            Landing::Landed(stored) => self.follow_landed(&stored, planned, lookup, client),
-            Landing::Released => Followed::Apart,
-            Landing::Flying | Landing::Failed => self.follow_failed(planned, lookup, client),
-        }
-    }
-
-    fn follow_filling<B>(
-        &self,
-        flight: &Arc<Flight>,
-        head: &Arc<FlightHead>,
-        planned: &Planned,
-        lookup: &Lookup,
-        client: &Client,
-    ) -> Followed<B> {
-        let ours = variant_key(&planned.key, &head.vary, &client.headers);
-        if ours != head.response.key {
-            self.variants.learn(&planned.key, &head.vary);
-            return Followed::OtherVariant(ours);
-        }
-        if !self.shareable(&head.response) {
-            return Followed::Apart;
-        }
-        if !self.valid_now(&head.response) {
-            return Followed::Purged;
-        }
-        let Some(reader) = flight.reader() else {
-            return Followed::Apart;
-        };
-        let mut outcome = lookup.why.outcome();
-        outcome.collapsed = true;
-        Followed::Response(self.respond_filling(planned, client, head, reader, outcome))
-    }
-
-    fn follow_landed<B>(
-        &self,
-        stored: &Arc<StoredResponse>,
-        planned: &Planned,
-        lookup: &Lookup,
-        client: &Client,
-    ) -> Followed<B> {
-        if let Vary::Fields(fields) = Vary::parse(&stored.headers) {
-            let ours = variant_key(&planned.key, &fields, &client.headers);
-            if ours != stored.key {
-                return Followed::OtherVariant(ours);
-            }
-        }
-        if !self.shareable(stored) {
-            return Followed::Apart;
-        }
-        if !self.valid_now(stored) {
-            return Followed::Purged;
-        }
-        let mut outcome = lookup.why.outcome();
-        outcome.collapsed = true;
-        let response = self.respond_whole(
-            &planned.rule,
-            &client.method,
-            &client.headers,
-            stored,
-            outcome,
-        );
-        Followed::Response(response)
-    }
-
-    fn follow_failed<B>(&self, planned: &Planned, lookup: &Lookup, client: &Client) -> Followed<B> {
-        match self.stale_if_error(lookup) {
-            Some((stored, outcome)) => Followed::Response(self.respond_whole(
-                &planned.rule,
-                &client.method,
-                &client.headers,
-                &stored,
-                outcome,
-            )),
-            None => Followed::Failed,
-        }
-    }
-
-    /// Whether requests that came while it was on its way may use it without asking.
-    fn shareable(&self, stored: &StoredResponse) -> bool {
-        let freshness = &stored.freshness;
-        !freshness.always_validate
-            && (stored.remaining_millis(self.clock.now()) > 0
-                || !freshness.stale_while_revalidate.is_zero())
-    }
-
-    /// PROTOCOL 20: valid in the current view, which is at or past the head that this request's lookup
-    /// saw. Usable only as stale is not enough here.
-    fn valid_now(&self, stored: &StoredResponse) -> bool {
-        self.views
-            .current()
-            .is_some_and(|view| may_join(self.views.judge(&view, subject(stored))))
     }
 
     async fn lead<S, A, B>(
@@ -273,101 +155,65 @@ impl Engine {
         );
         let (answer, receive) = oneshot::channel();
         let task = tokio::spawn(fill.run(request, inner, Some(answer)).in_current_span());
-        let mut outcome = lookup.why.outcome();
         match receive.await {
-            Ok(Answer::Filling(head, reader)) => {
-                outcome.storing = Some(head_storing(&head));
-                Ok(self.respond_filling(&planned, &client, &head, reader, outcome))
-            }
-            Ok(Answer::Freshened(stored, storing)) => {
-                outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
-                outcome.storing = Some(storing);
-                Ok(self.respond_whole(
-                    &planned.rule,
-                    &client.method,
-                    &client.headers,
-                    &stored,
-                    outcome,
-                ))
-            }
-            Ok(Answer::Direct(response, not_stored)) => {
-                outcome.storing = Some(Storing::NotStored(not_stored));
-                Ok(self.respond_direct(&planned.rule, &client, response, outcome))
-            }
-            Ok(Answer::Spared(stored, outcome)) => Ok(self.respond_whole(
-                &planned.rule,
-                &client.method,
-                &client.headers,
-                &stored,
-                outcome,
-            )),
-            Ok(Answer::Unusable) => {
-                let fields = HeaderMap::new();
-                Ok(self.finish(
-                    &planned.rule,
-                    StatusCode::BAD_GATEWAY,
-                    fields,
-                    CacheBody::empty(),
-                    &outcome,
-                ))
-            }
-            Ok(Answer::Failed(error)) => match self.stale_if_error(&lookup) {
-                Some((stored, outcome)) => Ok(self.respond_whole(
-                    &planned.rule,
-                    &client.method,
-                    &client.headers,
-                    &stored,
-                    outcome,
-                )),
-                None => {
-                    self.report(planned.rule.name(), &outcome);
-                    Err(error)
-                }
-            },
+            Ok(answer) => self.respond_answer(&planned.rule, &lookup, &client, answer),
             Err(_) => unanswered(task).await,
         }
     }
 
-    /// Answers from a response whose body is still on its way.
-    fn respond_filling<B>(
+    /// What the one whose request began a fill gets.
+    fn respond_answer<B, E>(
         &self,
-        planned: &Planned,
+        rule: &CompiledRule,
+        lookup: &Lookup,
         client: &Client,
-        head: &FlightHead,
-        reader: FlightReader,
-        mut outcome: Outcome,
-    ) -> Response<CacheBody<B>> {
-        let stored = &head.response;
-        // Only the one who asked gets what is not shared, such as `Set-Cookie` (SAFETY 2).
-        let mut headers = if outcome.collapsed {
-            stored.headers.clone()
-        } else {
-            head.received.clone()
+        answer: Answer<B, E>,
+    ) -> Result<Response<CacheBody<B>>, E> {
+        let whole = |stored: &StoredResponse, outcome| {
+            self.respond_whole(rule, &client.method, &client.headers, stored, outcome)
         };
-        let mut status = stored.status;
-        let mut body = CacheBody::shared(reader.sized(head.size.clone()));
-        if outcome.collapsed {
-            semantics::set_age(&mut headers, stored.age(self.clock.now()));
-        }
-        if self.client_has(client, status, &headers) {
-            status = StatusCode::NOT_MODIFIED;
-            headers = semantics::not_modified_fields(&headers);
-            body = CacheBody::empty();
-            outcome.forward_status = Some(stored.status);
-        }
-        self.finish(&planned.rule, status, headers, body, &outcome)
+        let mut outcome = lookup.why.outcome();
+        Ok(match answer {
+            Answer::Filling(head, parts, reader) => {
+                outcome.storing = Some(head_storing(&head));
+                let body = CacheBody::shared(reader.sized(head.size));
+                self.respond_forwarded(rule, client, parts, body, outcome)
+            }
+            Answer::Freshened(stored, storing) => {
+                outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
+                outcome.storing = Some(storing);
+                whole(&stored, outcome)
+            }
+            Answer::Direct(response, not_stored) => {
+                outcome.storing = Some(Storing::NotStored(not_stored));
+                let (parts, body) = response.into_parts();
+                let body = CacheBody::forwarded(body);
+                self.respond_forwarded(rule, client, parts, body, outcome)
+            }
+            Answer::Spared(stored, outcome) => whole(&stored, outcome),
+            Answer::Unusable => {
+                let (status, fields) = (StatusCode::BAD_GATEWAY, HeaderMap::new());
+                self.finish(rule, status, fields, CacheBody::empty(), &outcome)
+            }
+            Answer::Failed(error) => match self.stale_if_error(lookup) {
+                Some((stored, outcome)) => whole(&stored, outcome),
+                None => {
+                    self.report(rule.name(), &outcome);
+                    return Err(error);
+                }
+            },
+        })
     }
 
-    /// Passes on a response that is not stored. Its body is the inner service's own.
-    fn respond_direct<B>(
+    /// Passes on a response of the inner service, or one that is shared while it is on its way.
+    pub(super) fn respond_forwarded<B>(
         &self,
-        rule: &crate::rules::CompiledRule,
+        rule: &CompiledRule,
         client: &Client,
-        response: Response<B>,
+        mut parts: Parts,
+        mut body: CacheBody<B>,
         mut outcome: Outcome,
     ) -> Response<CacheBody<B>> {
-        let (mut parts, body) = response.into_parts();
-        let mut body = CacheBody::forwarded(body);
         // The client's conditions were taken out of the request, so they are judged here.
         if self.client_has(client, parts.status, &parts.headers) {
             outcome.forward_status = Some(parts.status);
@@ -377,9 +223,7 @@ impl Engine {
         }
         self.finish_parts(rule, parts, body, &outcome)
     }
-}
 
-impl Engine {
     /// Whether the client's own conditions, which were not forwarded, are answered by a 304.
     fn client_has(&self, client: &Client, status: StatusCode, headers: &HeaderMap) -> bool {
         let now = self.clock.now();
@@ -400,15 +244,9 @@ const fn head_storing(head: &FlightHead) -> Storing {
 async fn unanswered<T>(task: JoinHandle<()>) -> T {
     match task.await {
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        _ => std::future::pending().await,
+        Err(_) => std::future::pending().await,
+        Ok(()) => unreachable!("a fill answers while somebody waits for it"),
     }
-}
-
-/// The reason and detail of an outcome for a request that was served without the cache.
-pub(super) const fn bypassed(detail: Detail) -> Outcome {
-    let mut outcome = Outcome::new(Served::Forwarded(ForwardReason::Bypass));
-    outcome.detail = Some(detail);
-    outcome
 }
 
 impl Lookup {

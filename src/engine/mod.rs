@@ -7,14 +7,17 @@
 //!                                            └─ follow: usable? respond : lead one's own
 //! ```
 //!
-//! What a request spawns: one fill task ([`Fill`]). It ends when the inner service's response has
-//! ended and was handed to the store (bounded by the store's write budget), or when nobody waits for
-//! it or reads it any more and [`Limits::fill`] is over. Their number is bounded by
-//! [`Limits::flights`].
+//! What a request spawns: one fill task ([`Fill`](fill::Fill)). It ends when the inner service's
+//! response has ended and was handed to the store (bounded by the store's write budget); or when
+//! nobody waits for it or reads it any more, at once if nobody can join it or its body is too large to
+//! store, else when [`Limits::fill`] is over. The number of those that can be joined is bounded by
+//! [`Limits::flights`]; each other has its client.
 
 mod admit;
+mod body;
 mod bypass;
 mod fill;
+mod follow;
 mod forward;
 mod lookup;
 mod respond;
@@ -29,15 +32,13 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use self::fill::Fill;
+pub use self::body::CacheBody;
+use self::lookup::Usable;
 pub(crate) use self::lookup::VariantMemory;
-use self::lookup::{Lookup, Usable};
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
-use crate::key::CacheKey;
 use crate::log::{Follower, Views};
-use crate::middleware::CacheBody;
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
 use crate::rules::{Match, Planned, RuleSet};
@@ -46,13 +47,13 @@ use crate::store::Store;
 /// Bounds on what requests may cost.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Fills under way.
+    /// Fills under way that others can join.
     pub(crate) flights: usize,
-    /// How long a request waits for another's flight before it forwards by itself.
+    /// How long a request waits for the flights of others before it forwards by itself.
     pub(crate) follow: Duration,
     /// How long a fill goes on when nobody waits for it.
     pub(crate) fill: Duration,
-    /// How long a reader may stand still once a body is too large to store.
+    /// How long one reader may hold up the others once a body is too large to store.
     pub(crate) stall: Duration,
     /// The longest freshness lifetime, whatever upstream or rule say.
     pub(crate) lifetime: Duration,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
-use crate::engine::Engine;
+use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
-use crate::middleware::CacheBody;
 use crate::outcome::{Outcome, Served, Storing};
 use crate::rules::{CompiledRule, Planned, Sent, client_fields};
 use crate::semantics::{self, Precondition, Selected};

@@ -132,6 +132,9 @@ impl Fill {
         recipient: &mut Recipient<B, E>,
     ) {
         let (Some(stale), Some(stamp)) = (self.stale.clone(), self.stamp) else {
+            if let Some(recipient) = recipient.take() {
+                let _ = recipient.send(Answer::Unusable);
+            }
             return self.lead.fail("a 304 for a response that is not stored");
         };
         let received_at = self.engine.clock.now();

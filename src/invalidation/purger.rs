@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 use crate::error::{Error, ErrorKind};
+use crate::invalidation::PurgeSink;
 use crate::log::{Purged, Purges};
 use crate::rules::template::fold_addresses;
 use crate::tag::{PurgeKind, Tag, Target};
@@ -172,4 +175,15 @@ fn plain(what: &str, name: &str) -> Result<Arc<str>, Error> {
         ));
     }
     Ok(name.into())
+}
+
+impl PurgeSink for Purges {
+    fn purge(
+        &self,
+        kind: PurgeKind,
+        targets: Vec<Target>,
+        settle: Duration,
+    ) -> BoxFuture<'_, Result<Purged, Error>> {
+        Box::pin(self.purge(kind, targets, settle))
+    }
 }

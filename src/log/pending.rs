@@ -31,6 +31,24 @@ struct State {
     waiting: VecDeque<u64>,
 }
 
+impl State {
+    /// Whether an equal purge waits, which will be appended later than now.
+    fn waits_already(&self, number: u64) -> bool {
+        let Some(record) = self.records.get(&number) else {
+            return true;
+        };
+        let equal = |other: &PurgeRecord| {
+            (other.kind, &other.targets, other.settle)
+                == (record.kind, &record.targets, record.settle)
+        };
+        let mut waiting = self
+            .waiting
+            .iter()
+            .filter_map(|waits| self.records.get(waits));
+        waiting.any(equal)
+    }
+}
+
 /// One purge in force. Dropped without [`settle`](Ticket::appended), it waits to be appended: a caller
 /// that stops waiting for its purge does not undo it.
 #[derive(Debug)]
@@ -127,6 +145,14 @@ impl Drop for Ticket<'_> {
             return;
         }
         let mut state = self.pending.state.lock();
+        if state.waits_already(self.number) {
+            // A caller that tries again and again (a consumer of events) needs one place.
+            state.records.remove(&self.number);
+            self.pending
+                .count
+                .store(state.records.len(), Ordering::Release);
+            return;
+        }
         if state.waiting.len() < LIMIT {
             state.waiting.push_back(self.number);
             return;
@@ -204,6 +230,17 @@ mod tests {
         let (ticket, again) = pending.first_waiting().unwrap();
         assert_eq!(again.kind, PurgeKind::Soft);
         drop(ticket);
+        assert_eq!(pending.waiting(), 1);
+        pending.first_waiting().unwrap().0.appended();
+        assert_eq!(judge(&pending, "x"), Verdict::Valid);
+    }
+
+    #[test]
+    fn a_purge_tried_again_and_again_waits_once() {
+        let pending = Pending::new();
+        for _ in 0..3 {
+            drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
+        }
         assert_eq!(pending.waiting(), 1);
         pending.first_waiting().unwrap().0.appended();
         assert_eq!(judge(&pending, "x"), Verdict::Valid);

@@ -162,11 +162,6 @@ impl View {
     pub(crate) fn floor(&self) -> u64 {
         self.memory.read().floor()
     }
-
-    /// How many marks and globs are remembered.
-    pub(crate) fn remembered(&self) -> usize {
-        self.memory.read().len()
-    }
 }
 
 /// The current view of this process, and what outlives it. Shared by every part of one cache.

@@ -1,11 +1,190 @@
-//! The Tower face of the cache: [`CacheLayer`], [`CacheService`], [`CacheBody`].
+//! The Tower face of the cache: wrap a service, and whole responses of the routes that have a rule are
+//! answered without calling it.
+//!
+//! Reads that come far more often than their data changes need not reach the handler at all, and a
+//! purge makes a stored response go away the moment that the data does change. Nothing inside the
+//! layer has to know: it sees ordinary requests, fewer of them.
+//!
+//! # Example
+//!
+//! A rule, one `.layer(…)`, and the companion task, which keeps this process in step with the purge
+//! log. Works for any service of [`http::Request`] and [`http::Response`]:
+//!
+//! ```
+//! use std::{convert::Infallible, time::Duration};
+//! use axum::{Router, body::Body, extract::Path, http::Request, routing::get};
+//! use tower::ServiceExt;
+//! use tower_tagcache::{Cache, Rule};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let rule = Rule::new("auction", "/auctions/{address}")
+//!     .ttl(Duration::from_secs(10))
+//!     .tag("auction:{address}");
+//! let (cache, companion) = Cache::builder().rule(rule).build()?;
+//! # let shutdown = std::future::pending();
+//! tokio::spawn(companion.run(shutdown));
+//!
+//! let app: Router = Router::new()
+//!     .route("/auctions/{address}", get(|Path(address): Path<String>| async { address }))
+//!     .layer(cache.layer());
+//!
+//! let ask = || Request::get("/auctions/7").body(Body::empty());
+//! let first = app.clone().oneshot(ask()?).await?;
+//! assert_eq!(first.headers()["cache-status"], "tagcache; fwd=uri-miss; stored");
+//! # axum::body::to_bytes(first.into_body(), usize::MAX).await?;
+//! let second = app.clone().oneshot(ask()?).await?;
+//! assert!(second.headers()["cache-status"].as_bytes().starts_with(b"tagcache; hit"));
+//!
+//! cache.purger().tag("auction:7").await?;
+//! let third = app.oneshot(ask()?).await?;
+//! assert_eq!(third.headers()["cache-status"], "tagcache; fwd=stale; stored; detail=purged");
+//! # Ok(()) }
+//! ```
+//!
+//! # Configured example
+//!
+//! No framework is needed, and no body type is preferred:
+//!
+//! ```
+//! use std::{convert::Infallible, time::Duration};
+//! use http::{Request, Response, StatusCode};
+//! use http_body_util::{BodyExt, Empty, Full};
+//! use bytes::Bytes;
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
+//! use tower_tagcache::{Cache, ClientPolicy, Query, Rule};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let rule = Rule::new("search", "/search")
+//!     .ttl(Duration::from_secs(30))
+//!     .ttl_for(StatusCode::NOT_FOUND, Duration::from_secs(5))
+//!     .stale_while_revalidate(Duration::from_secs(10))
+//!     .query(Query::allow(["q", "page"]))
+//!     .header("accept-language")
+//!     .tags(["search", "search:{query.q:lower}"])
+//!     .client(ClientPolicy::Pass)
+//!     .body_limit(256 * 1024);
+//! let (cache, _companion) = Cache::builder().rule(rule).build()?;
+//!
+//! let service = ServiceBuilder::new()
+//!     .layer(cache.layer())
+//!     .concurrency_limit(100)
+//!     .service(service_fn(|_: Request<Empty<Bytes>>| async {
+//!         Ok::<_, Infallible>(Response::new(Full::from("found")))
+//!     }));
+//!
+//! let ask = |uri: &str| Request::get(uri).body(Empty::new());
+//! let first = service.clone().oneshot(ask("/search?q=Vase&utm_source=mail")?).await?;
+//! assert_eq!(first.into_body().collect().await?.to_bytes(), "found");
+//! let second = service.oneshot(ask("/search?q=Vase")?).await?;
+//! assert!(second.headers()["cache-status"].as_bytes().starts_with(b"tagcache; hit"));
+//! # Ok(()) }
+//! ```
+//!
+//! # What is left alone
+//!
+//! A request that no rule matches, of a method other than `GET` or `HEAD`, or with `Upgrade`, a body,
+//! or a cookie that the rule does not name, reaches the inner service as it came, extensions included,
+//! and its response body comes back untouched. So do event streams and other responses that are not
+//! stored: the first byte is passed on when it is there.
+//!
+//! A response that is being stored is read by the client at the same time. Status, fields, extensions,
+//! bytes and trailers are those of the inner service, but for the fields that a cache adds: `Age`,
+//! `Cache-Status`, and by the rule's [`ClientPolicy`](crate::ClientPolicy) `Cache-Control` and a
+//! validator.
+//!
+//! # Backpressure
+//!
+//! [`CacheService`] is always ready. A hit neither waits for the inner service nor holds a permit of
+//! it; each forward readies a clone of its own first. A `ConcurrencyLimit`, `Buffer` or `LoadShed`
+//! therefore belongs *inside*, where it limits what the cache lets through; outside it would count hits.
+//! What waits for the inner service is bounded by it, not by `poll_ready`.
+//!
+//! Up to the rule's body limit a slow client holds nobody up. A body that turns out larger is no longer
+//! kept, and read at the pace of the slowest of those who share it; one that holds up others for
+//! half a minute gets an error instead of the rest.
+//!
+//! # Clone
+//!
+//! [`Cache`](crate::Cache), [`CacheLayer`] and [`CacheService`] are cheap clones that share everything.
+//! The inner service is cloned once for each request that reaches it, never before, and is never
+//! called without having been ready.
+//!
+//! # Cancel safety
+//!
+//! A call of the inner service that may be shared or stored runs in a task of its own, begun with
+//! [`tokio::spawn`]. Dropping the [`ResponseFuture`] or the [`CacheBody`] neither stops it nor harms the
+//! others who wait for it; when nobody does any more it goes on for a minute at the most. A call whose
+//! response nobody else can get (its key was lately not storable, say) ends with the request, as does
+//! one that bypasses the cache. If the inner service panics, so does the request that called it; the
+//! others forward by themselves.
+//!
+//! Because of the task, what a handler finds in task-local storage is not what a layer outside of this
+//! one put there; request extensions and the current [`tracing`] span are.
+//!
+//! # Deployment
+//!
+//! **Outside or inside.** Layers outside of the cache see every request, those inside only what it
+//! forwards. Whatever decides *who may see* a response belongs outside; whatever changes *what it
+//! says* belongs inside, or its input into the key. The key is made of the request's URI, `Host` and
+//! the fields that the rule or a `Vary` names: what an outer layer puts into the request's extensions
+//! (a user, a tenant) is not part of it, so a response that depends on that must be `private`, or the
+//! rule must key by the field that it was made from. Compression fits outside (one stored response for
+//! all encodings) and inside (one for each, by `Vary`).
+//!
+//! **`Router::layer`** wraps each route that was added before it, and the fallback. Routing has then
+//! taken place: `Path`, `MatchedPath` and `ConnectInfo` are there for handlers as ever.
+//! **`Router::route_layer`** leaves out the fallback, so that a 404 for an unknown path never meets the
+//! cache. To answer hits without routing at all, wrap the router itself:
+//! `cache.layer().layer(router)`.
+//!
+//! **One layer for each request.** A second layer of the same cache further in lets pass what the first
+//! has forwarded. Layers of different caches can be nested; each adds its line to `Cache-Status`.
+//!
+//! ## Nested routers
+//!
+//! A layer of a router that is nested sees the path *without* the prefix: below `.nest("/v1", api)` and
+//! below `.nest("/{tenant}", api)` a request for `/v1/users` or `/acme/users` is one for `/users`. Rules
+//! with the whole path do not match then, and nothing is cached. Rules with the short path do, **and all
+//! the places where the router is nested share one key: a tenant would get another's response.**
+//!
+//! So layer the outermost router. Where that cannot be, say where the whole URI is kept; rules, keys,
+//! and purges by URL, then go by that one:
+//!
+//! ```
+//! use std::time::Duration;
+//! use axum::{Router, body::Body, http::Request, routing::get};
+//! use axum::extract::{OriginalUri, Path};
+//! use tower::ServiceExt;
+//! use tower_tagcache::{Cache, Rule};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let rule = Rule::new("users", "/{tenant}/users").ttl(Duration::from_secs(60));
+//! let (cache, _companion) = Cache::builder().rule(rule).build()?;
+//!
+//! let layer = cache
+//!     .layer()
+//!     .original_uri(|extensions| extensions.get::<OriginalUri>().map(|uri| &uri.0));
+//! let api = Router::new()
+//!     .route("/users", get(|Path(tenant): Path<String>| async { tenant }))
+//!     .layer(layer);
+//! let app: Router = Router::new().nest("/{tenant}", api);
+//!
+//! for tenant in ["acme", "umbrella"] {
+//!     let request = Request::get(format!("/{tenant}/users")).body(Body::empty())?;
+//!     let body = app.clone().oneshot(request).await?.into_body();
+//!     assert_eq!(axum::body::to_bytes(body, usize::MAX).await?, tenant);
+//! }
+//! # Ok(()) }
+//! ```
 
-mod body;
 mod future;
 mod layer;
 mod service;
 
-pub use self::body::CacheBody;
 pub use self::future::ResponseFuture;
 pub use self::layer::CacheLayer;
 pub use self::service::CacheService;
+pub use crate::engine::CacheBody;

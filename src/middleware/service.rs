@@ -9,9 +9,9 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use crate::builder::Cache;
-use crate::engine::Why;
+use crate::engine::{Engine, Why};
 use crate::error::BoxError;
+use crate::middleware::layer::OriginalUri;
 use crate::middleware::{CacheBody, ResponseFuture};
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::Plan;
@@ -19,13 +19,18 @@ use crate::rules::Plan;
 /// A service behind the cache. See the [module docs](crate::middleware).
 #[derive(Debug, Clone)]
 pub struct CacheService<S> {
-    cache: Cache,
+    engine: Arc<Engine>,
+    original: OriginalUri,
     inner: S,
 }
 
 impl<S> CacheService<S> {
-    pub(crate) const fn new(cache: Cache, inner: S) -> Self {
-        Self { cache, inner }
+    pub(super) const fn new(engine: Arc<Engine>, original: OriginalUri, inner: S) -> Self {
+        Self {
+            engine,
+            original,
+            inner,
+        }
     }
 }
 
@@ -49,10 +54,9 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let engine = self.cache.engine();
-        let (parts, body) = request.into_parts();
-        let matched = engine.matching(&parts);
-        let planned = matched.map(|matched| (Arc::clone(matched.rule()), matched.plan(&parts)));
+        let engine = &self.engine;
+        let (mut parts, body) = request.into_parts();
+        let planned = self.original.plan(engine, &mut parts);
         let has_body = !body.is_end_stream();
         let request = Request::from_parts(parts, body);
         let Some((rule, plan)) = planned else {

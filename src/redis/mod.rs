@@ -1,1 +1,88 @@
-//! (docs)
+//! The shared store and purge log on one Redis server.
+//!
+//! Four connections per cache, so that nothing waits behind what blocks: lookups and heartbeats;
+//! entries being stored; appends, which may wait for a replica; and the follower's own, which
+//! waits for records. Nothing connects before it is needed, and what cannot be reached is an error
+//! within the operation's budget, which the engine takes for a miss (P3).
+//!
+//! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
+//! - [`link`], [`exclusive`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
+//! - [`breaker`]: when not to ask at all · [`keyspace`]: the only file that spells a key
+//! - [`log`] and [`store`]: the two traits · [`group`]: a consumer of an event stream
+
+mod breaker;
+mod conn;
+mod exclusive;
+mod fault;
+mod group;
+mod info;
+mod keyspace;
+mod link;
+mod log;
+mod reply;
+mod store;
+mod trust;
+mod verify;
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::error::ConfigError;
+use crate::observe::SharedObserver;
+
+use self::breaker::Breaker;
+pub(crate) use self::conn::{Budgets, Server};
+use self::exclusive::Exclusive;
+pub(crate) use self::group::{Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Read};
+pub(crate) use self::keyspace::Keyspace;
+use self::link::Link;
+pub(crate) use self::log::RedisLog;
+pub(crate) use self::store::RedisStore;
+use self::verify::Verifier;
+
+/// The parts of one cache that live on a Redis server.
+#[derive(Debug, Clone)]
+pub(crate) struct RedisParts {
+    pub(crate) log: Arc<RedisLog>,
+    pub(crate) store: Arc<RedisStore>,
+    pub(crate) server: Server,
+    pub(crate) keys: Keyspace,
+}
+
+impl RedisParts {
+    /// The parts on the server at `url`, under `namespace`. Connects to nothing until used.
+    ///
+    /// # Errors
+    /// The URL or the namespace cannot be used.
+    pub(crate) fn open(
+        url: &str,
+        namespace: &str,
+        budgets: Budgets,
+        clock: Arc<dyn Clock>,
+        observer: SharedObserver,
+    ) -> Result<Self, ConfigError> {
+        let server = Server::new(url, budgets)?;
+        let keys = Keyspace::new(namespace)?;
+        let breaker = Breaker::new(Arc::clone(&clock), observer.clone());
+        let verifier = Arc::new(Verifier::new(server.clone(), keys.clone(), clock));
+        let link = |name| Link::new(name, Arc::clone(&verifier));
+        let (reads, appends, writes) = (link("read"), link("append"), link("write"));
+        let follower = Exclusive::new(Arc::clone(&verifier));
+        let log = RedisLog::new(Arc::clone(&verifier), reads.clone(), appends, follower);
+        let store = RedisStore::new(verifier, reads, writes, breaker, observer);
+        Ok(Self {
+            log: Arc::new(log),
+            store: Arc::new(store),
+            server,
+            keys,
+        })
+    }
+}
+
+/// 64 random bits for jitter and unique numbers, not for secrets.
+fn random() -> u64 {
+    fastrand::u64(..)
+}
+
+#[cfg(test)]
+mod tests;

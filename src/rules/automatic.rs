@@ -4,9 +4,10 @@
 //! `X-Forwarded-For` and its kin are not among them: they differ for each client, and keyed would end
 //! caching behind every proxy. A rule can leave a field out, or name more.
 
-use http::HeaderMap;
+use http::HeaderValue;
+use smallvec::SmallVec;
 
-use super::keying::{secret, write_field};
+use super::keying::secret;
 use crate::error::ConfigError;
 use crate::key::{KeyBuilder, Part};
 
@@ -105,7 +106,6 @@ enum Kind {
 pub(super) struct Fields(u128);
 
 impl Fields {
-    pub(super) const NONE: Self = Self(0);
     pub(super) const ALL: Self = Self((1 << FIELDS.len()) - 1);
 
     /// The set without the field `name`.
@@ -123,58 +123,87 @@ impl Fields {
         }
     }
 
-    /// Adds the field `name` (in lower case) if it is an automatic one.
-    pub(super) fn note(&mut self, name: &str) {
-        // Few names of ordinary requests begin so; the rest need no search.
-        if matches!(
-            name.as_bytes(),
-            [
-                b'x' | b'f' | b'n' | b'r' | b's' | b'p' | b'h' | b't' | b'a' | b'c',
-                ..
-            ]
-        ) && let Some(place) = place(name)
-        {
-            self.0 |= 1 << place;
+    fn contains(self, place: usize) -> bool {
+        self.0 >> place & 1 == 1
+    }
+}
+
+/// The automatic fields that a request has: place and line.
+#[derive(Debug)]
+pub(super) struct Present<'h> {
+    fields: Fields,
+    lines: SmallVec<[Line<'h>; 4]>,
+}
+
+type Line<'h> = (usize, &'h HeaderValue);
+
+impl<'h> Present<'h> {
+    /// None yet; only those of `fields` will count.
+    pub(super) fn new(fields: Fields) -> Self {
+        Self {
+            fields,
+            lines: SmallVec::new(),
         }
     }
 
-    pub(super) fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    fn iter(self) -> impl Iterator<Item = (&'static str, Kind)> {
-        let mut bits = self.0;
-        std::iter::from_fn(move || {
-            let place = usize::try_from(bits.trailing_zeros()).ok()?;
-            let field = FIELDS.get(place)?;
-            bits &= bits - 1;
-            Some(*field)
-        })
+    /// Adds a line of the field `name` (in lower case) if it is an automatic one.
+    pub(super) fn note(&mut self, name: &str, line: &'h HeaderValue) {
+        if may_be_automatic(name.as_bytes())
+            && let Some(place) = place(name)
+            && self.fields.contains(place)
+        {
+            self.lines.push((place, line));
+        }
     }
 
     /// Whether one of them puts another method in place of the request's. Such a request may change
     /// something, so that it must not be answered from a cache (SAFETY 23).
-    pub(super) fn override_method(self, headers: &HeaderMap) -> bool {
-        let methods = self.iter().filter(|(_, kind)| *kind == Kind::Method);
-        let mut lines = methods.flat_map(|(name, _)| headers.get_all(name));
-        lines.any(|line| !line.as_bytes().eq_ignore_ascii_case(b"get"))
+    pub(super) fn override_method(&self) -> bool {
+        let methods = self
+            .lines
+            .iter()
+            .filter(|(place, _)| FIELDS[*place].1 == Kind::Method);
+        methods
+            .into_iter()
+            .any(|(_, line)| !line.as_bytes().eq_ignore_ascii_case(b"get"))
     }
 
-    /// Adds the fields of the set, which `headers` has, to the key.
-    pub(super) fn write(self, headers: &HeaderMap, key: &mut KeyBuilder) {
-        for (name, kind) in self.iter() {
+    /// Adds them to the key, in an order that is always the same.
+    pub(super) fn write(mut self, key: &mut KeyBuilder) {
+        // Stable, so that the lines of one field keep their order.
+        self.lines.sort_by_key(|(place, _)| *place);
+        for lines in self.lines.chunk_by(|one, other| one.0 == other.0) {
+            let (name, kind) = FIELDS[lines[0].0];
+            key.part(Part::Header, name.as_bytes());
             match kind {
-                Kind::Plain | Kind::Method => write_field(name, headers, key),
+                Kind::Plain | Kind::Method => write_lines(lines, key),
+                Kind::Forwarded => write_forwarded(lines, key),
                 Kind::Secret => {
-                    key.part(Part::Header, name.as_bytes());
-                    for line in headers.get_all(name) {
+                    for (_, line) in lines {
                         key.part(Part::Line, &secret(line.as_bytes()));
                     }
                 }
-                Kind::Forwarded => write_forwarded(headers, key),
             }
         }
     }
+}
+
+/// Few names of ordinary requests begin so; the rest need no search.
+fn may_be_automatic(name: &[u8]) -> bool {
+    matches!(
+        name,
+        [b'x', b'-', ..]
+            | [b'a', b'p', ..]
+            | [b'c', b'f', ..]
+            | [b'f', b'o' | b'r', ..]
+            | [b'h', b'x', ..]
+            | [b'n', b'e', ..]
+            | [b'p', b'u', ..]
+            | [b'r', b's', ..]
+            | [b'r', b'e', b'm', ..]
+            | [b's', b'e', b'c', b'-', b'p', ..]
+            | [b't', b'u', ..]
+    )
 }
 
 fn place(name: &str) -> Option<usize> {
@@ -183,22 +212,24 @@ fn place(name: &str) -> Option<usize> {
         .ok()
 }
 
+fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
+    for (_, line) in lines {
+        key.part(Part::Line, line.as_bytes());
+    }
+}
+
 /// Adds the `host` and `proto` parameters of each element, the elements kept apart, because readers
 /// differ in which one they take. `for` and `by` differ for each client and do not count. A field
 /// that cannot be read counts as it is.
-fn write_forwarded(headers: &HeaderMap, key: &mut KeyBuilder) {
-    let lines = || {
-        headers
-            .get_all("forwarded")
-            .into_iter()
-            .map(|line| line.as_bytes())
-    };
-    if !lines().all(|line| walk_forwarded(line, |_| {})) {
-        return write_field("forwarded", headers, key);
+fn write_forwarded(lines: &[Line<'_>], key: &mut KeyBuilder) {
+    if !lines
+        .iter()
+        .all(|(_, line)| walk_forwarded(line.as_bytes(), |_| {}))
+    {
+        return write_lines(lines, key);
     }
-    key.part(Part::Header, b"forwarded");
-    for line in lines() {
-        walk_forwarded(line, |found| match found {
+    for (_, line) in lines {
+        walk_forwarded(line.as_bytes(), |found| match found {
             Found::Element => key.part(Part::Absent, b""),
             Found::Parameter(text) => key.part(Part::Line, text),
         });
@@ -268,33 +299,34 @@ fn is_value(byte: u8) -> bool {
 mod tests {
     use super::*;
     use crate::key::CacheKey;
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderName;
+
+    fn present(lines: &[(&'static str, HeaderValue)], test: impl FnOnce(Present<'_>)) {
+        let mut present = Present::new(Fields::ALL);
+        for (name, value) in lines {
+            present.note(name, value);
+        }
+        test(present);
+    }
 
     fn key(lines: &[(&'static str, &'static str)]) -> CacheKey {
-        let mut headers = HeaderMap::new();
-        let mut fields = Fields::NONE;
-        for (name, value) in lines {
-            headers.append(*name, HeaderValue::from_static(value));
-            fields.note(name);
-        }
+        let line = |(name, value)| (name, HeaderValue::from_static(value));
+        let lines: Vec<_> = lines.iter().copied().map(line).collect();
         let mut builder = KeyBuilder::new();
-        fields.write(&headers, &mut builder);
+        present(&lines, |present| present.write(&mut builder));
         builder.finish()
     }
 
     #[test]
     fn fields_are_sorted_field_names_and_all_are_found() {
         assert!(FIELDS.is_sorted_by(|a, b| a.0 < b.0));
-        let mut found = Fields::NONE;
         for (name, _) in FIELDS {
             assert!(
                 HeaderName::from_lowercase(name.as_bytes()).is_ok(),
                 "{name}"
             );
-            found.note(name);
+            assert_ne!(key(&[(name, "1")]), key(&[]), "{name}");
         }
-        assert_eq!(found, Fields::ALL);
-        assert_eq!(Fields::ALL.iter().count(), FIELDS.len());
     }
 
     #[test]
@@ -342,13 +374,10 @@ mod tests {
     #[test]
     fn a_method_override_is_seen() {
         let overrides = |name: &'static str, value: &'static str| {
-            let headers = HeaderMap::from_iter([(
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )]);
-            let mut fields = Fields::NONE;
-            fields.note(name);
-            fields.override_method(&headers)
+            let mut found = false;
+            let lines = [(name, HeaderValue::from_static(value))];
+            present(&lines, |present| found = present.override_method());
+            found
         };
         assert!(overrides("x-http-method-override", "DELETE"));
         assert!(overrides("x-http-method", "HEAD"));
@@ -359,7 +388,7 @@ mod tests {
     #[test]
     fn only_an_automatic_field_can_be_left_out() -> Result<(), ConfigError> {
         let fields = Fields::ALL.without("X-Forwarded-Host")?;
-        assert_eq!(fields.iter().count(), FIELDS.len() - 1);
+        assert_eq!(fields.0.count_ones(), Fields::ALL.0.count_ones() - 1);
         let error = Fields::ALL.without("accept").expect_err("not automatic");
         assert_eq!(error.input(), "accept");
         Ok(())

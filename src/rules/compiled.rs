@@ -121,19 +121,6 @@ impl CompiledRule {
         self.lifetimes.permit(status)
     }
 
-    /// Its longest lifetime with its longest window, for how far the purge log must reach back.
-    /// Responses with a lifetime of their own are held to the ceiling.
-    pub(crate) fn reach(&self) -> Duration {
-        let Windows {
-            stale_while_revalidate,
-            stale_if_error,
-        } = self.windows;
-        let window = stale_while_revalidate
-            .max(stale_if_error)
-            .unwrap_or_default();
-        self.lifetimes.longest().saturating_add(window)
-    }
-
     pub(crate) fn overrides(&self) -> Overrides {
         self.overrides
     }
@@ -155,6 +142,13 @@ impl CompiledRule {
         self.body_limit
     }
 
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "near rules look up strictly until there is a near copy"
+        )
+    )]
     pub(crate) fn consistency(&self) -> Consistency {
         self.consistency
     }

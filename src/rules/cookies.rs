@@ -14,8 +14,11 @@ use crate::key::{KeyBuilder, Part};
 /// the key; a request with another one is not cached. So a session cookie that nobody thought of
 /// ends caching rather than privacy.
 ///
-/// ```ignore
-/// Cookies::ignore(["_ga*", "theme"]).key(["session"])
+/// ```
+/// use tower_tagcache::Cookies;
+///
+/// let cookies = Cookies::ignore(["_ga*", "theme"]).key(["session"]);
+/// # drop(cookies);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cookies {

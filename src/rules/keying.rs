@@ -1,13 +1,13 @@
 //! Request and rule to [`CacheKey`]: everything that can change the response, or the request
 //! bypasses the cache (P5).
 
-use http::header::{AUTHORIZATION, COOKIE, HOST, UPGRADE};
+use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
-use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName};
+use http::uri::Scheme;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-use super::automatic::Fields;
+use super::automatic::{Fields, Present};
 use super::cookies::Cookies;
 use super::options::{Authorization, Host};
 use super::query::Query;
@@ -39,9 +39,12 @@ pub(super) struct Keyed {
     pub(super) has_authorization: bool,
 }
 
-/// What one pass over the names of the request's fields finds.
-struct Seen {
-    automatic: Fields,
+/// What one pass over the request's fields finds.
+struct Seen<'h> {
+    automatic: Present<'h>,
+    host: Option<&'h HeaderValue>,
+    /// `Host` is there more than once.
+    hosts: bool,
     authorization: bool,
     cookie: bool,
     upgrade: bool,
@@ -70,12 +73,11 @@ impl Keying {
     /// The key of a `GET` or `HEAD` request, or why it bypasses the cache.
     pub(super) fn key(&self, parts: &Parts) -> Result<Keyed, (ForwardReason, Detail)> {
         let headers = &parts.headers;
-        let seen = Seen::new(headers);
-        let automatic = seen.automatic.and(self.automatic);
+        let seen = Seen::new(headers, self.automatic);
         if seen.upgrade {
             return Err((ForwardReason::Bypass, Detail::Upgrade));
         }
-        if automatic.override_method(headers) {
+        if seen.automatic.override_method() {
             return Err((ForwardReason::Method, Detail::MethodOverride));
         }
         if seen.cookie && !self.cookies.admit(headers) {
@@ -85,9 +87,9 @@ impl Keying {
         key.part(Part::Rule, &self.fingerprint);
         // HEAD is answered from a stored GET.
         key.part(Part::Method, b"GET");
-        self.write_target(parts, &mut key);
+        self.write_target(parts, &seen, &mut key);
         self.write_fields(headers, &seen, &mut key);
-        automatic.write(headers, &mut key);
+        seen.automatic.write(&mut key);
         let key = key.finish();
         if key.as_bytes().len() > MAX_KEY_BYTES {
             return Err((ForwardReason::Bypass, Detail::KeyLimit));
@@ -100,20 +102,20 @@ impl Keying {
 
     /// Scheme, host, path and query. The path as it was sent: the route was matched on the same
     /// bytes (SAFETY 15).
-    fn write_target(&self, parts: &Parts, key: &mut KeyBuilder) {
+    fn write_target(&self, parts: &Parts, seen: &Seen<'_>, key: &mut KeyBuilder) {
         let uri = &parts.uri;
         if let Some(scheme) = uri.scheme_str() {
             key.part(Part::Scheme, scheme.as_bytes());
         }
         if self.host == Host::Key {
-            write_host(uri.authority(), uri.scheme(), &parts.headers, key);
+            write_host(parts, seen, key);
         }
         key.part(Part::Path, uri.path().as_bytes());
         self.query.write(uri.query(), key);
     }
 
     /// The fields that the rule names: headers, cookies, and `Authorization`.
-    fn write_fields(&self, headers: &HeaderMap, seen: &Seen, key: &mut KeyBuilder) {
+    fn write_fields(&self, headers: &HeaderMap, seen: &Seen<'_>, key: &mut KeyBuilder) {
         for name in &self.headers {
             if headers.contains_key(name) {
                 write_field(name.as_str(), headers, key);
@@ -131,20 +133,23 @@ impl Keying {
     }
 }
 
-impl Seen {
-    fn new(headers: &HeaderMap) -> Self {
+impl<'h> Seen<'h> {
+    fn new(headers: &'h HeaderMap, automatic: Fields) -> Self {
         let mut seen = Self {
-            automatic: Fields::NONE,
+            automatic: Present::new(automatic),
+            host: None,
+            hosts: false,
             authorization: false,
             cookie: false,
             upgrade: false,
         };
-        for name in headers.keys() {
-            match name {
-                name if name == AUTHORIZATION => seen.authorization = true,
-                name if name == COOKIE => seen.cookie = true,
-                name if name == UPGRADE => seen.upgrade = true,
-                name => seen.automatic.note(name.as_str()),
+        for (name, line) in headers {
+            match name.as_str() {
+                "host" => seen.hosts = seen.host.replace(line).is_some(),
+                "authorization" => seen.authorization = true,
+                "cookie" => seen.cookie = true,
+                "upgrade" => seen.upgrade = true,
+                name => seen.automatic.note(name, line),
             }
         }
         seen
@@ -167,22 +172,20 @@ pub(super) fn secret(value: &[u8]) -> [u8; 32] {
 
 /// Adds the host: that of the URI if it has one, else that of `Host`. Where both are there and differ,
 /// or `Host` is there twice, the inner service may read the other, so all of them count (SAFETY 9).
-fn write_host(
-    authority: Option<&Authority>,
-    scheme: Option<&Scheme>,
-    headers: &HeaderMap,
-    key: &mut KeyBuilder,
-) {
-    let mut lines = headers.get_all(HOST).into_iter();
-    let (line, more) = (lines.next(), lines.next().is_some());
-    let of_uri = authority.map(|authority| normal_host(authority.as_str().as_bytes(), scheme));
-    let of_field = line.map(|line| normal_host(line.as_bytes(), scheme));
+fn write_host(parts: &Parts, seen: &Seen<'_>, key: &mut KeyBuilder) {
+    let scheme = parts.uri.scheme();
+    let authority = parts
+        .uri
+        .authority()
+        .map(|authority| authority.as_str().as_bytes());
+    let of_uri = authority.map(|host| normal_host(host, scheme));
+    let of_field = seen.host.map(|line| normal_host(line.as_bytes(), scheme));
     let differ = of_uri.is_some() && of_field.is_some() && of_uri != of_field;
     if let Some(host) = of_uri.or(of_field) {
         key.part(Part::Host, &host);
     }
-    if differ || more {
-        write_field(HOST.as_str(), headers, key);
+    if differ || seen.hosts {
+        write_field(HOST.as_str(), &parts.headers, key);
     }
 }
 
@@ -198,7 +201,9 @@ fn normal_host(host: &[u8], scheme: Option<&Scheme>) -> SmallVec<[u8; 64]> {
         _ => b"",
     };
     let host = host.strip_suffix(port).unwrap_or(host);
-    host.iter().map(u8::to_ascii_lowercase).collect()
+    let mut host = SmallVec::from_slice(host);
+    host.make_ascii_lowercase();
+    host
 }
 
 #[cfg(test)]

@@ -38,7 +38,6 @@ pub(crate) struct Storable {
     /// The fields that select among variants.
     pub(crate) vary: Vec<HeaderName>,
     pub(crate) tags: TagSet,
-    pub(crate) set_cookie: StoreSetCookie,
 }
 
 /// Decides about the response of `exchange`.
@@ -91,7 +90,6 @@ pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Stora
         headers: semantics::stored_fields(exchange.headers, &directives, set_cookie),
         vary,
         tags,
-        set_cookie,
     })
 }
 

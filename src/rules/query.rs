@@ -194,6 +194,8 @@ fn decoded(raw: &str) -> impl Iterator<Item = u8> + '_ {
 mod tests {
     use super::*;
     use crate::key::CacheKey;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     fn key(policy: &Query, query: Option<&str>) -> CacheKey {
         let mut builder = KeyBuilder::new();
@@ -304,5 +306,44 @@ mod tests {
             assert_eq!(error.to_string(), message);
         }
         assert_eq!(Query::deny(["utm_*", "*"]).check(), Ok(()));
+    }
+
+    /// The parameters by name, those of one name in their order.
+    fn by_name(pieces: &[&'static str], keep: fn(&str) -> bool) -> BTreeMap<String, Vec<String>> {
+        let mut names = BTreeMap::<String, Vec<String>>::new();
+        for piece in pieces {
+            let name = piece.split(['=', '[']).next().unwrap_or_default();
+            let name = name.replace("%61", "a").to_lowercase();
+            if keep(&name) {
+                names.entry(name).or_default().push((*piece).to_owned());
+            }
+        }
+        names
+    }
+
+    fn some_pieces() -> impl Strategy<Value = Vec<&'static str>> {
+        let pieces = vec![
+            "a=1", "a=2", "%61=1", "A=1", "a[]=1", "a", "a=", "b=1", "ab=1", "",
+        ];
+        prop::collection::vec(prop::sample::select(pieces), 1..4)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn safety_10_queries_share_a_key_only_if_all_that_counts_is_equal(
+            one in some_pieces(), other in some_pieces()
+        ) {
+            let (a, b) = (one.join("&"), other.join("&"));
+            type Keep = fn(&str) -> bool;
+            let only_a: Keep = |name| name == "a";
+            let rows: [(Query, Keep); 2] =
+                [(Query::sorted(), |_| true), (Query::allow(["a"]), only_a)];
+            for (policy, keep) in rows {
+                let equal = key(&policy, Some(&a)) == key(&policy, Some(&b));
+                prop_assert_eq!(equal, by_name(&one, keep) == by_name(&other, keep), "{} {}", a, b);
+            }
+        }
     }
 }

@@ -16,10 +16,16 @@ use super::statuses::Statuses;
 /// matched as it was sent, neither decoded nor cleaned. A request takes the most specific of the
 /// routes; one that none matches goes straight to the inner service.
 ///
-/// ```ignore
-/// Rule::new("auction_details", "/auctions/{address}")
-///     .ttl(Duration::from_secs(10))
-///     .tag("auction:{address:address}")
+/// ```
+/// use std::time::Duration;
+/// use tower_tagcache::{Query, Rule, Statuses};
+///
+/// let rule = Rule::new("price_history", "/auctions/{address}/price-history")
+///     .ttl(Duration::from_secs(60))
+///     .ttl_for(Statuses::code(404), Duration::from_secs(5))
+///     .query(Query::allow(["hours"]))
+///     .tag("history:{address:address}");
+/// # drop(rule);
 /// ```
 ///
 /// Nothing here is checked before the cache is built; then every mistake is reported with the

@@ -134,12 +134,6 @@ impl Lifetimes {
             })
     }
 
-    /// The longest of them.
-    pub(super) fn longest(&self) -> Duration {
-        let named = self.named.iter().map(|(_, ttl)| *ttl);
-        named.chain(self.default).max().unwrap_or_default()
-    }
-
     /// The rule's lifetime for `status`; `None` where it has no say.
     pub(super) fn of(&self, status: StatusCode) -> Option<Duration> {
         let default = self
@@ -239,7 +233,6 @@ mod tests {
             assert_eq!(rule.of(status), ttl, "{code}");
             assert_eq!(rule.permit(status), permitted, "{code}");
         }
-        assert_eq!(rule.longest(), TTL * 2);
     }
 
     #[test]

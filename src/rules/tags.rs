@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::options::Separator;
 use super::pattern::Captures;
 use super::query;
-use super::template::{Template, Values, fold_addresses, json_text};
+use super::template::{Template, Values, json_text};
 use crate::error::ConfigError;
 use crate::outcome::NotStored;
 use crate::tag::{MAX_TAGS, Tag, TagSet};
@@ -312,7 +312,7 @@ fn add_listed(line: &[u8], separator: Separator, tags: &mut TagSet) -> Result<()
         .map(str::trim)
         .filter(|tag| !tag.is_empty())
     {
-        let tag = Tag::new(&fold_addresses(tag.into())).map_err(|_| NotStored::TagLimit)?;
+        let tag = Tag::new(tag).map_err(|_| NotStored::TagLimit)?;
         tags.add(&tag).map_err(|_| NotStored::TagLimit)?;
     }
     Ok(())

@@ -16,7 +16,8 @@ use crate::tag::{MAX_TAGS, Tag};
 
 mod normaliser;
 
-pub(crate) use self::normaliser::{Normaliser, fold_addresses};
+pub(crate) use self::normaliser::Normaliser;
+pub(crate) use crate::tag::fold_addresses;
 
 /// The values found for one placeholder; none at all is a statement too (a list without members).
 pub(crate) type Values<'v> = SmallVec<[Cow<'v, str>; 1]>;
@@ -142,7 +143,7 @@ impl<S> Template<S> {
         &self,
         mut values: impl FnMut(&S) -> Option<Values<'v>>,
     ) -> Result<SmallVec<[Tag; 1]>, Unfilled> {
-        let mut texts: SmallVec<[String; 1]> = SmallVec::from_iter([String::new()]);
+        let mut texts: SmallVec<[String; 1]> = SmallVec::from_iter([String::with_capacity(64)]);
         for segment in &self.segments {
             match segment {
                 Segment::Literal(text) => texts.iter_mut().for_each(|tag| tag.push_str(text)),

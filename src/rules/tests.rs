@@ -1,3 +1,4 @@
+use super::options::{Overrides, Windows};
 use super::*;
 use http::{Request as HttpRequest, StatusCode};
 
@@ -168,7 +169,7 @@ fn a_bad_tag_template_is_quoted() {
         (
             vec![rule().tag("a:{address:adress}")],
             "rule `auction`, tag: unknown normaliser `adress` (known are `auto`, `address`, `int`, \
-             `lower`, `upper`, `text`) in \"a:{address:adress}\" at column 12",
+             `lower`, `upper`) in \"a:{address:adress}\" at column 12",
         ),
         (
             vec![rule().tag("a:{request.x y}")],
@@ -337,7 +338,6 @@ fn what_the_setters_say_is_what_the_compiled_rule_answers() {
         private: true,
     };
     assert_eq!(rule.overrides(), overrides);
-    assert_eq!(rule.reach(), SECOND * 40);
     assert_eq!(rule.windows().stale_if_error, Some(SECOND * 20));
     assert_eq!(rule.set_cookie(), SetCookie::Strip);
     assert_eq!(rule.authorization(), Authorization::Ignore);

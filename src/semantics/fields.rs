@@ -46,6 +46,7 @@ pub(crate) fn stored_fields(
 }
 
 /// Removes the fields of the connection (RFC 9110 §7.6.1), as before forwarding; order is kept.
+#[cfg_attr(not(test), expect(dead_code, reason = "for the proxy"))]
 pub(crate) fn drop_hop_by_hop(headers: &mut HeaderMap) {
     let per_connection = PerConnection::of(headers);
     if headers.keys().any(|name| per_connection.has(name)) {

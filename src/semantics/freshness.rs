@@ -27,6 +27,13 @@ pub(crate) enum Lifetime {
 }
 
 /// How a stored response may answer a request, as far as time and directives go.
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "for the proxy, whose implicit rule hears the client"
+    )
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reuse {
     /// As it is.
@@ -127,6 +134,13 @@ pub(crate) fn stale_forbidden(directives: &ResponseDirectives) -> bool {
 
 /// Whether a stored response of this `age` may answer a client that asks for `request` (RFC 9111
 /// §4, §5.2.1). Of a request whose wishes are not heard, pass the default.
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "for the proxy, whose implicit rule hears the client"
+    )
+)]
 pub(crate) fn reuse(
     request: &RequestDirectives,
     directives: &ResponseDirectives,

@@ -45,14 +45,10 @@ pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,
 };
 pub(crate) use self::date::value as date_value;
-pub(crate) use self::fields::{StoreSetCookie, drop_hop_by_hop, stored_fields};
-pub(crate) use self::freshness::{
-    Lifetime, Reuse, corrected_initial_age, lifetime, reuse, stale_forbidden,
-};
+pub(crate) use self::fields::{StoreSetCookie, stored_fields};
+pub(crate) use self::freshness::{Lifetime, corrected_initial_age, lifetime, stale_forbidden};
 pub(crate) use self::range::{Selected, part_fields, select, unsatisfiable_fields};
-pub(crate) use self::storable::{
-    Caution, allows_authorized, content_length, is_final_status, may_store, understood,
-};
+pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
 pub(crate) use self::update::{freshen, identifies, not_modified_fields};
-pub(crate) use self::validator::{ETag, is_strong_validator};
+pub(crate) use self::validator::is_strong_validator;
 pub(crate) use self::vary::{Vary, append_variant};

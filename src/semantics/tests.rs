@@ -111,7 +111,7 @@ proptest! {
         let wishes = RequestDirectives::parse(&request);
         let age = corrected_initial_age(&response, earlier, now);
         let _ = lifetime(status, &response, &told, now);
-        let _ = reuse(&wishes, &told, age, Duration::from_millis(length));
+        let _ = freshness::reuse(&wishes, &told, age, Duration::from_millis(length));
         let caution = Caution::default();
         let _ = may_store(get, &request, status, &response, &told, &wishes, caution);
         let mut stored = stored_fields(&response, &told, StoreSetCookie::Keep);

@@ -100,6 +100,7 @@ impl Memory {
     }
 
     /// How many marks and globs are remembered.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.marks.len() + self.bans.len()
     }

@@ -14,7 +14,7 @@ struct Row {
 }
 
 const WORDS: &[&str] = &[
-    "clock", "error", "key", "observe", "outcome", "position", "tag",
+    "backoff", "clock", "error", "key", "observe", "outcome", "position", "tag", "weaken",
 ];
 const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];
@@ -30,7 +30,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         modules: &["rules"],
-        may_import: &[WORDS, &["semantics"]],
+        may_import: &[WORDS, &["semantics", "entry"]],
     },
     Row {
         modules: &["coalesce", "log"],

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::tag::MAX_TAG_BYTES;
+use crate::tag::{MAX_TAG_BYTES, fold_addresses};
 
 /// Gives the spellings of one value one form, so that they are one tag (SAFETY 48).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -11,8 +11,6 @@ pub(crate) enum Normaliser {
     /// whether a URL has it checksummed (EIP-55) or an event in lower case.
     #[default]
     Auto,
-    /// The value exactly as it is.
-    Text,
     /// `0x` and 40 hexadecimal digits, to lower case; refuses everything else.
     Address,
     /// To lower case.
@@ -24,13 +22,12 @@ pub(crate) enum Normaliser {
 }
 
 impl Normaliser {
-    const NAMED: [(&'static str, Self); 6] = [
+    const NAMED: [(&'static str, Self); 5] = [
         ("auto", Self::Auto),
         ("address", Self::Address),
         ("int", Self::Int),
         ("lower", Self::Lower),
         ("upper", Self::Upper),
-        ("text", Self::Text),
     ];
 
     /// The normaliser called `name`.
@@ -47,7 +44,6 @@ impl Normaliser {
     /// The value in its one form, or `None` if it is not of the kind that this accepts.
     pub(crate) fn apply(self, value: Cow<'_, str>) -> Option<Cow<'_, str>> {
         match self {
-            Self::Text => Some(value),
             Self::Auto => Some(fold_addresses(value)),
             Self::Address => is_address(&value).then(|| fold_addresses(value)),
             Self::Lower => Some(value.to_lowercase().into()),
@@ -55,29 +51,6 @@ impl Normaliser {
             Self::Int => canonical_int(&value).map(Cow::Owned),
         }
     }
-}
-
-/// Lower-cases each address in `text`: `0x` and exactly 40 hexadecimal digits, standing alone.
-pub(crate) fn fold_addresses(mut text: Cow<'_, str>) -> Cow<'_, str> {
-    let mut from = 0;
-    while let Some(found) = text[from..].find(['x', 'X']) {
-        let digits = from + found + 1;
-        let run = text[digits..]
-            .bytes()
-            .take_while(u8::is_ascii_hexdigit)
-            .count();
-        from = digits + run;
-        let bytes = text.as_bytes();
-        let alone = digits >= 2
-            && bytes[digits - 2] == b'0'
-            && !(digits >= 3 && bytes[digits - 3].is_ascii_alphanumeric())
-            && !bytes.get(from).is_some_and(u8::is_ascii_alphanumeric);
-        let range = digits.saturating_sub(2)..from;
-        if run == 40 && alone && bytes[range.clone()].iter().any(u8::is_ascii_uppercase) {
-            text.to_mut()[range].make_ascii_lowercase();
-        }
-    }
-    text
 }
 
 fn is_address(text: &str) -> bool {

@@ -161,7 +161,6 @@ fn safety_48_spellings_of_one_value_are_one_tag() {
         ("address", &["0x12", "auction", "", &CHECKSUMMED[2..]], None),
         // Only addresses are folded: a word, or a hash, may mean another thing in another case.
         ("auto", &["Vault"], Some("Vault")),
-        ("text", &[CHECKSUMMED], Some(CHECKSUMMED)),
         ("lower", &["VaulT"], Some("vault")),
         ("upper", &["VaulT"], Some("VAULT")),
         (

@@ -1,0 +1,443 @@
+//! Assembles the parts: the only place that knows them all.
+
+mod cache;
+mod warnings;
+
+pub use self::cache::{Cache, Companion};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::cache::Shared;
+use crate::clock::{Clock, SystemClock};
+use crate::coalesce::Flights;
+use crate::embedded::{DEFAULT_BYTES, EmbeddedLog, EmbeddedStore};
+use crate::engine::{Engine, Limits, VariantMemory};
+use crate::error::ConfigError;
+use crate::invalidation::{Applier, EventIntake, EventStream, PurgeSink, Stream, compile};
+use crate::log::{Follower, Log, Purges, Retention, Views};
+use crate::observe::{Observer, SharedObserver};
+use crate::rules::{Consistency, Defaults, Rule, RuleSet};
+use crate::store::Store;
+use crate::validity::Bounds;
+
+/// The most records that the purge log keeps, whatever their age.
+const LOG_RECORDS: usize = 1_000_000;
+/// How long an acknowledged purge is repeated when an epoch opens (PROTOCOL 25): failover detection,
+/// `min-replicas-max-lag` and lease together.
+const REPEAT_PURGES_FOR: Duration = Duration::from_secs(60);
+
+/// Builds a [`Cache`] and its [`Companion`]. Made by [`Cache::builder`].
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tower_tagcache::{Cache, Rule};
+/// # fn main() -> Result<(), tower_tagcache::ConfigError> {
+/// let (cache, companion) = Cache::builder()
+///     .rule(Rule::new("auction", "/auctions/{id}").ttl(Duration::from_secs(10)).tag("auction:{id}"))
+///     .build()?;
+/// # let _ = (cache, companion);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct CacheBuilder {
+    rules: Vec<Rule>,
+    streams: Vec<Stream>,
+    clock: Arc<dyn Clock>,
+    observer: SharedObserver,
+    bounds: Bounds,
+    limits: Limits,
+    consistency: Consistency,
+    lease: Duration,
+    /// Settling times that are known beforehand, beside those of the streams.
+    settle: Duration,
+    store_bytes: u64,
+    budgets: Budgets,
+    namespace: String,
+    #[cfg(feature = "redis")]
+    group: Option<String>,
+    #[cfg(feature = "redis")]
+    consuming: crate::invalidation::Settings,
+    backend: Backend,
+}
+
+/// How long each kind of operation may take.
+#[derive(Debug, Clone, Copy)]
+struct Budgets {
+    connect: Duration,
+    read: Duration,
+    write: Duration,
+    purge: Duration,
+}
+
+#[derive(Debug)]
+enum Backend {
+    Embedded,
+    #[cfg(feature = "redis")]
+    Redis(String),
+    #[cfg(test)]
+    Given(Arc<dyn Log>, Arc<dyn Store>),
+}
+
+impl CacheBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            rules: Vec::new(),
+            streams: Vec::new(),
+            clock: Arc::new(SystemClock::new()),
+            observer: SharedObserver::new(()),
+            bounds: Bounds::default(),
+            limits: Limits::default(),
+            consistency: Consistency::Near,
+            lease: Duration::from_secs(1),
+            settle: Duration::ZERO,
+            store_bytes: DEFAULT_BYTES,
+            budgets: Budgets {
+                connect: Duration::from_secs(5),
+                read: Duration::from_millis(25),
+                write: Duration::from_millis(100),
+                purge: Duration::from_secs(2),
+            },
+            namespace: "tagcache".to_owned(),
+            #[cfg(feature = "redis")]
+            group: None,
+            #[cfg(feature = "redis")]
+            consuming: crate::invalidation::Settings::default(),
+            backend: Backend::Embedded,
+        }
+    }
+
+    /// Adds a rule. Default: none; a request that no rule matches goes straight through.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Adds a stream of events, and what they purge. With [`redis`](Self::redis) the companion reads
+    /// it from there; without, events are handed in through [`Cache::events`]. Default: none.
+    pub fn stream(mut self, stream: Stream) -> Self {
+        self.streams.push(stream);
+        self
+    }
+
+    /// Keeps responses and the purge log on the Redis server at `url`, shared by all nodes that name
+    /// the same server and [`namespace`](Self::namespace). Nothing connects before it is needed,
+    /// and a server that is away is picked up when it comes. Default: in this process.
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, url: impl Into<String>) -> Self {
+        self.backend = Backend::Redis(url.into());
+        self
+    }
+
+    /// What all keys in Redis begin with. Default: `tagcache`.
+    pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
+        self.namespace = namespace.into();
+        self
+    }
+
+    /// The consumer group that reads the event streams. All nodes of one cache share it. Default:
+    /// the namespace.
+    #[cfg(feature = "redis")]
+    pub fn consumer_group(mut self, name: impl Into<String>) -> Self {
+        self.group = Some(name.into());
+        self
+    }
+
+    /// After which time without an acknowledgement a consumer counts as dead and its events are
+    /// claimed, for tests in which one dies. Default: 30 s.
+    #[cfg(all(feature = "redis", any(test, feature = "test-util")))]
+    pub fn claim_events_after(mut self, idle: Duration) -> Self {
+        self.consuming.min_idle = idle;
+        // Claiming has its turn when waiting for new entries ends.
+        self.consuming.wait = self.consuming.wait.min(idle);
+        self
+    }
+
+    /// How long making and verifying a connection to Redis may take. No request waits for it longer
+    /// than its own budget. Default: 5 s.
+    pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.budgets.connect = timeout;
+        self
+    }
+
+    /// How long a lookup in Redis may take before the request goes to the inner service as if there
+    /// were no cache. Default: 25 ms.
+    pub const fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.budgets.read = timeout;
+        self
+    }
+
+    /// How long storing a response in Redis may take; no request waits for it. Default: 100 ms.
+    pub const fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.budgets.write = timeout;
+        self
+    }
+
+    /// How long a purge waits to be acknowledged before it is pending. Default: 2 s.
+    pub const fn purge_timeout(mut self, timeout: Duration) -> Self {
+        self.budgets.purge = timeout;
+        self
+    }
+
+    /// For how long what was heard from Redis counts as still true, where it cannot be asked: the
+    /// bound on staleness of *near* rules, and of all rules where Redis has replicas. Default: 1 s.
+    pub const fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Makes every rule strict that does not say otherwise. Default: near.
+    pub const fn strict(mut self) -> Self {
+        self.consistency = Consistency::Strict;
+        self
+    }
+
+    /// The longest freshness lifetime, whatever upstream or rule say: the last net under an event that
+    /// never came. Default: 24 h.
+    pub const fn lifetime_ceiling(mut self, ceiling: Duration) -> Self {
+        self.limits.lifetime = ceiling;
+        self
+    }
+
+    /// How much the store in this process may hold, in bytes. Default: 64 MiB.
+    pub const fn store_bytes(mut self, bytes: u64) -> Self {
+        self.store_bytes = bytes;
+        self
+    }
+
+    /// How long a request waits for an identical one under way before it forwards by itself.
+    /// Default: 10 s.
+    pub const fn coalesce_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.follow = timeout;
+        self
+    }
+
+    /// Where the time comes from. Default: the operating system.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Who is told what happens: a closure over [`Notice`](crate::Notice), for metrics or a log.
+    /// Default: nobody.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = SharedObserver::new(observer);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) fn backend(mut self, log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
+        self.backend = Backend::Given(log, store);
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn expect_settle(mut self, settle: Duration) -> Self {
+        self.settle = settle;
+        self
+    }
+
+    /// Checks everything and builds the cache, and the companion task for the caller to spawn.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, with the input quoted and the place marked. What works
+    /// but is probably not meant is in [`Cache::warnings`], and logged.
+    pub fn build(self) -> Result<(Cache, Companion), ConfigError> {
+        check_lease(self.lease)?;
+        let defaults = Defaults {
+            lifetime_ceiling: self.limits.lifetime,
+            consistency: self.consistency,
+            ..Defaults::default()
+        };
+        let (rules, mut warnings) = RuleSet::compile(self.rules, &defaults)?;
+        let streams = compile(self.streams)?;
+        warnings.extend(warnings::of(&rules, &streams));
+        for warning in &warnings {
+            tracing::warn!("{warning}");
+        }
+        let parts = self.backend.open(
+            &self.namespace,
+            self.budgets,
+            &self.clock,
+            &self.observer,
+            self.store_bytes,
+        )?;
+        let views = Arc::new(Views::new(self.bounds, self.lease, Arc::clone(&self.clock)));
+        let settle = streams.iter().map(|stream| stream.settle).max();
+        views.expect_settle(self.settle.max(settle.unwrap_or_default()));
+        let purges = Arc::new(Purges::new(
+            Arc::clone(&parts.log),
+            Arc::clone(&views),
+            Arc::clone(&self.clock),
+            self.observer.clone(),
+            self.budgets.purge,
+            REPEAT_PURGES_FOR,
+        ));
+        let follower = Arc::new(Follower::new(
+            Arc::clone(&purges),
+            parts.log,
+            Arc::clone(&views),
+            Arc::clone(&self.clock),
+            self.observer.clone(),
+            self.budgets.read,
+            // The longest lifetime, and the longest window after it.
+            Retention {
+                age: self.limits.lifetime * 2,
+                records: LOG_RECORDS,
+            },
+        ));
+        let sink: Arc<dyn PurgeSink> = Arc::clone(&purges) as Arc<dyn PurgeSink>;
+        let applier = Applier::new(sink, self.observer.clone());
+        let engine = Arc::new(Engine {
+            rules,
+            store: parts.store,
+            views,
+            follower: Arc::clone(&follower),
+            flights: Flights::new(self.limits.flights),
+            clock: self.clock,
+            observer: self.observer,
+            limits: self.limits,
+            variants: VariantMemory::new(),
+        });
+        let shared = Arc::new(Shared {
+            engine,
+            purges,
+            follower,
+            intake: EventIntake::new(&streams, applier.clone()),
+            warnings,
+        });
+        #[cfg(feature = "redis")]
+        let consumers = parts.events.map_or_else(Vec::new, |events| {
+            events.consumers(self.group.as_deref(), &streams, &applier, &self.consuming)
+        });
+        let companion = Companion {
+            shared: Arc::clone(&shared),
+            #[cfg(feature = "redis")]
+            consumers,
+        };
+        Ok((Cache::new(shared), companion))
+    }
+}
+
+/// What a backend consists of.
+struct Parts {
+    log: Arc<dyn Log>,
+    store: Arc<dyn Store>,
+    #[cfg(feature = "redis")]
+    events: Option<Events>,
+}
+
+/// The server that event streams are read from.
+#[cfg(feature = "redis")]
+struct Events {
+    server: crate::redis::Server,
+    namespace: String,
+}
+
+#[cfg(feature = "redis")]
+impl Events {
+    fn consumers(
+        self,
+        group: Option<&str>,
+        streams: &[Arc<EventStream>],
+        applier: &Applier,
+        settings: &crate::invalidation::Settings,
+    ) -> Vec<crate::invalidation::Consumer> {
+        use crate::invalidation::{Consumer, unique_name};
+        let name = unique_name();
+        let group = group.unwrap_or(&self.namespace);
+        let consumer = |stream: &Arc<EventStream>| {
+            let source = crate::redis::Group::new(
+                self.server.clone(),
+                &self.namespace,
+                group,
+                &stream.name,
+                &name,
+            );
+            Consumer::new(
+                Arc::clone(stream),
+                source,
+                applier.clone(),
+                settings.clone(),
+            )
+        };
+        streams.iter().map(consumer).collect()
+    }
+}
+
+impl Backend {
+    fn open(
+        self,
+        namespace: &str,
+        budgets: Budgets,
+        clock: &Arc<dyn Clock>,
+        observer: &SharedObserver,
+        store_bytes: u64,
+    ) -> Result<Parts, ConfigError> {
+        match self {
+            Self::Embedded => {
+                let log = EmbeddedLog::new(Arc::clone(clock));
+                let store = EmbeddedStore::new(log.clone(), Arc::clone(clock), store_bytes);
+                Ok(Parts {
+                    log: Arc::new(log),
+                    store: Arc::new(store),
+                    #[cfg(feature = "redis")]
+                    events: None,
+                })
+            }
+            #[cfg(feature = "redis")]
+            Self::Redis(url) => {
+                let Budgets {
+                    connect,
+                    read,
+                    write,
+                    purge,
+                } = budgets;
+                let budgets = crate::redis::Budgets {
+                    connect,
+                    read,
+                    write,
+                    purge,
+                };
+                let clock = Arc::clone(clock);
+                let observer = observer.clone();
+                let parts =
+                    crate::redis::RedisParts::open(&url, namespace, budgets, clock, observer)?;
+                let namespace = namespace.to_owned();
+                Ok(Parts {
+                    log: parts.log,
+                    store: parts.store,
+                    events: Some(Events {
+                        server: parts.server,
+                        namespace,
+                    }),
+                })
+            }
+            #[cfg(test)]
+            Self::Given(log, store) => Ok(Parts {
+                log,
+                store,
+                #[cfg(feature = "redis")]
+                events: None,
+            }),
+        }
+    }
+}
+
+fn check_lease(lease: Duration) -> Result<(), ConfigError> {
+    let problem = if lease < Duration::from_millis(30) {
+        "shorter than 30 ms, which no heartbeat can keep"
+    } else if lease > Duration::from_secs(60) {
+        "longer than a minute"
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::new("lease", problem, format!("{lease:?}")))
+}

@@ -1,0 +1,44 @@
+//! Settings that each work and together probably do not do what was meant.
+
+use std::sync::Arc;
+
+use crate::error::Warning;
+use crate::invalidation::EventStream;
+use crate::rules::RuleSet;
+use crate::tag::Target;
+
+/// Tags that no event can purge, where events are configured at all.
+pub(super) fn of(rules: &RuleSet, streams: &[Arc<EventStream>]) -> Vec<Warning> {
+    if streams.is_empty() {
+        return Vec::new();
+    }
+    let scopes = streams.iter().map(|stream| stream.scope());
+    let purgeable: Vec<Target> = scopes
+        .flat_map(|scope| [scope.hard, scope.soft])
+        .flatten()
+        .collect();
+    let mut warnings = Vec::new();
+    for rule in rules.iter() {
+        for (template, family) in rule.tag_templates() {
+            if !purgeable
+                .iter()
+                .any(|target| covers(target, template, family))
+            {
+                let message =
+                    format!("no event purges the tag {template:?}; only its lifetime ends it");
+                warnings.push(Warning::new(format!("rule `{}`", rule.name()), message));
+            }
+        }
+    }
+    warnings
+}
+
+/// Whether a purge of `target` can name a tag made from the template.
+fn covers(target: &Target, template: &str, family: Option<&str>) -> bool {
+    match target {
+        Target::All => true,
+        Target::Family(name) => family.is_none_or(|family| family == &**name),
+        Target::Tag(tag) => tag.as_str() == template,
+        Target::Rule(_) | Target::Path(_) | Target::Glob(_) => false,
+    }
+}

@@ -1,0 +1,104 @@
+//! A place for purges that remembers them, and refuses them when told to.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+
+use crate::error::{Error, ErrorKind};
+use crate::invalidation::intake::{Applier, PurgeSink};
+use crate::log::{Durability, PurgeKind, Purged};
+use crate::observe::{Notice, SharedObserver};
+use crate::position::Position;
+use crate::tag::Target;
+
+#[derive(Debug, Default)]
+pub(super) struct FakeSink {
+    purges: Mutex<Vec<(PurgeKind, Vec<String>, Duration)>>,
+    refusing: AtomicBool,
+    /// How often a purge was asked for, refused ones included.
+    asked: Mutex<usize>,
+    notices: Arc<Mutex<Vec<String>>>,
+}
+
+impl FakeSink {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(super) fn applier(self: &Arc<Self>) -> Applier {
+        let notices = Arc::clone(&self.notices);
+        let observer = move |notice: &Notice<'_>| notices.lock().push(format!("{notice:?}"));
+        Applier::new(Arc::<Self>::clone(self), SharedObserver::new(observer))
+    }
+
+    pub(super) fn refuse(&self, refusing: bool) {
+        self.refusing.store(refusing, Ordering::SeqCst);
+    }
+
+    pub(super) fn asked(&self) -> usize {
+        *self.asked.lock()
+    }
+
+    pub(super) fn purges(&self) -> Vec<(PurgeKind, Vec<String>, Duration)> {
+        self.purges.lock().clone()
+    }
+
+    /// All targets that were purged, in order.
+    pub(super) fn targets(&self) -> Vec<String> {
+        self.purges()
+            .into_iter()
+            .flat_map(|(_, targets, _)| targets)
+            .collect()
+    }
+
+    pub(super) fn has(&self, target: &str) -> bool {
+        self.targets().iter().any(|purged| purged == target)
+    }
+
+    /// How many purges name `target`.
+    pub(super) fn count(&self, target: &str) -> usize {
+        self.targets()
+            .iter()
+            .filter(|purged| *purged == target)
+            .count()
+    }
+
+    /// How many notices contain `text`.
+    pub(super) fn told(&self, text: &str) -> usize {
+        self.notices
+            .lock()
+            .iter()
+            .filter(|notice| notice.contains(text))
+            .count()
+    }
+}
+
+impl PurgeSink for FakeSink {
+    fn purge(
+        &self,
+        kind: PurgeKind,
+        targets: Vec<Target>,
+        settle: Duration,
+    ) -> BoxFuture<'_, Result<Purged, Error>> {
+        Box::pin(async move {
+            *self.asked.lock() += 1;
+            if self.refusing.load(Ordering::SeqCst) {
+                return Err(Error::new(ErrorKind::Pending, "the log is away"));
+            }
+            let mut purges = self.purges.lock();
+            purges.push((
+                kind,
+                targets.iter().map(ToString::to_string).collect(),
+                settle,
+            ));
+            let ordinal = u64::try_from(purges.len()).unwrap();
+            Ok(Purged {
+                position: Position::new(1, ordinal),
+                durability: Durability::Acknowledged,
+            })
+        })
+    }
+}

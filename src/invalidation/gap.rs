@@ -1,0 +1,274 @@
+//! Where events may be missing, and what is done about it.
+//!
+//! Lost events cannot be named, so everything that the stream can touch is purged. The order is
+//! PROTOCOL 30's: a durable marker, the group, the purge, the marker's removal. Whoever finds a
+//! marker finishes the work, so that a worker which dies in between loses nothing.
+
+use crate::redis::{EntryId, GroupState};
+
+/// What the states of a group, seen one after the other, say about lost entries.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    /// The highest id that was ever seen.
+    highest: EntryId,
+    /// The loss that was reported last, so that it is reported once.
+    reported: Option<Loss>,
+}
+
+/// What identifies a loss: the same, seen again, is not a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Loss {
+    delivered: EntryId,
+    first: Option<EntryId>,
+    last: EntryId,
+    max_deleted: EntryId,
+}
+
+impl Watch {
+    /// Why events may be missing, judged by the group's state: `None` for a missing group or stream.
+    /// Each loss is told once, so the caller must see to it.
+    pub(crate) fn judge(&mut self, state: Option<&GroupState>) -> Option<&'static str> {
+        let Some(state) = state else {
+            // All that was known is about a stream that is gone.
+            *self = Self::default();
+            return Some("no group");
+        };
+        if state.last < self.highest {
+            *self = Self::default();
+            self.highest = state.last;
+            return Some("stream went back");
+        }
+        self.highest = state.last;
+        let reason = lost(state)?;
+        let loss = Loss {
+            delivered: state.delivered,
+            first: state.first,
+            // An emptied stream has no first entry to tell two losses apart.
+            last: state.first.map_or(state.last, |_| EntryId::default()),
+            max_deleted: state.max_deleted,
+        };
+        (self.reported.replace(loss) != Some(loss)).then_some(reason)
+    }
+}
+
+/// Whether entries behind the group's position are gone.
+fn lost(state: &GroupState) -> Option<&'static str> {
+    // `XDEL` is recorded. Trimming is not, but takes entries from the front only.
+    if state.max_deleted > state.delivered {
+        return Some("entries deleted unread");
+    }
+    let Some(first) = state.first else {
+        return (state.last > state.delivered).then_some("trimmed unread");
+    };
+    if first <= state.delivered {
+        return None;
+    }
+    // Everything up to our position is trimmed. Whether more is: if more entries are gone than the
+    // group has read. Without the counters (Redis before 7) nobody can tell.
+    let gone = state.added.map(|added| added.saturating_sub(state.length));
+    match (gone, state.read) {
+        (Some(gone), Some(read)) if gone <= read => None,
+        // Nothing was ever taken out.
+        (Some(0), _) => None,
+        _ => Some("trimmed unread"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn id(ms: u64) -> EntryId {
+        EntryId::new(ms, 0)
+    }
+
+    /// Entries 1..=10 were added, of which the group has read five.
+    fn state() -> GroupState {
+        GroupState {
+            last: id(10),
+            first: Some(id(1)),
+            length: 10,
+            added: Some(10),
+            max_deleted: id(0),
+            delivered: id(5),
+            read: Some(5),
+        }
+    }
+
+    #[test]
+    fn safety_45_loss_by_trimming_is_told_from_ordinary_trimming() {
+        let base = state();
+        let trimmed_to = |n: u64| GroupState {
+            first: Some(id(n)),
+            length: 11 - n,
+            ..base
+        };
+        for (name, state, expected) in [
+            ("nothing trimmed", base, None),
+            ("trimmed before our position", trimmed_to(3), None),
+            ("trimmed at our position", trimmed_to(5), None),
+            ("trimmed exactly what was read", trimmed_to(6), None),
+            ("one unread trimmed", trimmed_to(7), Some("trimmed unread")),
+            (
+                "trimmed to nothing, all read",
+                GroupState {
+                    first: None,
+                    length: 0,
+                    delivered: id(10),
+                    read: Some(10),
+                    ..base
+                },
+                None,
+            ),
+            (
+                "trimmed to nothing, some unread",
+                GroupState {
+                    first: None,
+                    length: 0,
+                    ..base
+                },
+                Some("trimmed unread"),
+            ),
+        ] {
+            assert_eq!(Watch::default().judge(Some(&state)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn safety_45_loss_is_told_by_deletions() {
+        let base = state();
+        for (name, state, expected) in [
+            (
+                "a read entry deleted",
+                GroupState {
+                    max_deleted: id(4),
+                    length: 9,
+                    ..base
+                },
+                None,
+            ),
+            (
+                "an unread entry deleted",
+                GroupState {
+                    max_deleted: id(7),
+                    length: 9,
+                    ..base
+                },
+                Some("entries deleted unread"),
+            ),
+        ] {
+            assert_eq!(Watch::default().judge(Some(&state)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn safety_45_loss_is_assumed_where_there_are_no_counters() {
+        let base = state();
+        let behind = GroupState {
+            first: Some(id(6)),
+            length: 5,
+            ..base
+        };
+        for (name, state, expected) in [
+            (
+                "no counter of reads, first entry behind our position",
+                GroupState {
+                    read: None,
+                    ..behind
+                },
+                Some("trimmed unread"),
+            ),
+            (
+                "a group at the start that has read nothing",
+                GroupState {
+                    delivered: id(0),
+                    read: None,
+                    ..base
+                },
+                None,
+            ),
+            (
+                "before Redis 7, behind our position",
+                GroupState {
+                    added: None,
+                    read: None,
+                    ..behind
+                },
+                Some("trimmed unread"),
+            ),
+            (
+                "before Redis 7, not trimmed that far",
+                GroupState {
+                    added: None,
+                    read: None,
+                    ..base
+                },
+                None,
+            ),
+        ] {
+            assert_eq!(Watch::default().judge(Some(&state)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_loss_is_told_once_and_a_further_one_again() {
+        let mut watch = Watch::default();
+        let mut lossy = GroupState {
+            first: Some(id(7)),
+            length: 4,
+            ..state()
+        };
+        assert_eq!(watch.judge(Some(&lossy)), Some("trimmed unread"));
+        assert_eq!(watch.judge(Some(&lossy)), None);
+        // One more entry came, and nothing more was lost.
+        lossy = GroupState {
+            last: id(11),
+            length: 5,
+            added: Some(11),
+            ..lossy
+        };
+        assert_eq!(watch.judge(Some(&lossy)), None);
+        lossy = GroupState {
+            first: Some(id(9)),
+            length: 3,
+            ..lossy
+        };
+        assert_eq!(watch.judge(Some(&lossy)), Some("trimmed unread"));
+        lossy = GroupState {
+            first: None,
+            length: 0,
+            ..lossy
+        };
+        assert_eq!(watch.judge(Some(&lossy)), Some("trimmed unread"));
+        lossy = GroupState {
+            last: id(12),
+            added: Some(12),
+            ..lossy
+        };
+        assert_eq!(watch.judge(Some(&lossy)), Some("trimmed unread"));
+        assert_eq!(watch.judge(Some(&lossy)), None);
+    }
+
+    #[test]
+    fn a_stream_that_lost_its_end_is_a_gap() {
+        let mut watch = Watch::default();
+        assert_eq!(watch.judge(Some(&state())), None);
+        let restored = GroupState {
+            last: id(8),
+            length: 8,
+            added: Some(8),
+            ..state()
+        };
+        assert_eq!(watch.judge(Some(&restored)), Some("stream went back"));
+        assert_eq!(watch.judge(Some(&restored)), None);
+        assert_eq!(watch.judge(None), Some("no group"));
+        // The new stream may have any ids.
+        let fresh = GroupState {
+            last: id(2),
+            first: None,
+            delivered: id(2),
+            ..GroupState::default()
+        };
+        assert_eq!(watch.judge(Some(&fresh)), None);
+    }
+}

@@ -1,0 +1,177 @@
+//! From an entry that was read to its purges, acknowledged; also the way in without a stream.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::{Error, ErrorKind};
+use crate::invalidation::event::{Fields, Unreadable};
+use crate::invalidation::mapping::{Plan, Reading, Verdict};
+use crate::invalidation::stream::EventStream;
+use crate::log::{PurgeKind, Purged};
+use crate::observe::{Notice, SharedObserver};
+use crate::tag::Target;
+
+/// Where the purges go.
+pub(crate) trait PurgeSink: Debug + Send + Sync + 'static {
+    /// Purges `targets`; `Ok` only once that is acknowledged (PROTOCOL 23).
+    fn purge(
+        &self,
+        kind: PurgeKind,
+        targets: Vec<Target>,
+        settle: Duration,
+    ) -> BoxFuture<'_, Result<Purged, Error>>;
+}
+
+/// What became of an event that was handed to an [`EventIntake`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventOutcome {
+    /// Events that purged something.
+    pub applied: usize,
+    /// Events for which nothing is configured, or that name nothing to purge; an entry without
+    /// events counts as one.
+    pub ignored: usize,
+    /// What was purged.
+    pub targets: Vec<Target>,
+    /// Why everything that the stream can touch was purged, if it was: the publisher said that
+    /// events were undone, there were too many, or the entry cannot be understood.
+    pub scope_purged: Option<String>,
+    /// The purge, if there was something to purge.
+    pub purged: Option<Purged>,
+}
+
+/// Takes events that did not come through a Redis stream, from a webhook for example, or from the
+/// program itself.
+#[derive(Debug, Clone)]
+pub struct EventIntake {
+    streams: Arc<HashMap<Box<str>, Arc<EventStream>>>,
+    applier: Applier,
+}
+
+impl EventIntake {
+    pub(crate) fn new(streams: &[Arc<EventStream>], applier: Applier) -> Self {
+        let named = |stream: &Arc<EventStream>| (stream.name.clone(), stream.clone());
+        Self {
+            streams: Arc::new(streams.iter().map(named).collect()),
+            applier,
+        }
+    }
+
+    /// Purges what an entry of `stream` names, as if it had arrived there. `id` is for the log lines.
+    ///
+    /// An entry that cannot be understood is no error: it purges everything that the stream can
+    /// touch, and the outcome says so.
+    ///
+    /// # Errors
+    /// No stream of this name is configured ([`ErrorKind::Protocol`]), or the purge could not be
+    /// appended to the log ([`ErrorKind::Pending`]; the event may be handed in again).
+    pub async fn apply(
+        &self,
+        stream: &str,
+        id: &str,
+        fields: Fields,
+    ) -> Result<EventOutcome, Error> {
+        let Some(stream) = self.streams.get(stream) else {
+            let message = format!("no stream {stream:?} is configured");
+            return Err(Error::new(ErrorKind::Protocol, message));
+        };
+        let mut reading = stream.read(&fields);
+        let plan = std::mem::take(&mut reading.plan);
+        let targets = plan.targets().cloned().collect();
+        let purged = self.applier.purge(plan, stream.settle).await?;
+        self.applier.report(&stream.name, id, &reading);
+        Ok(EventOutcome {
+            applied: reading.applied.len(),
+            ignored: reading.ignored.len(),
+            targets,
+            scope_purged: match &reading.verdict {
+                Verdict::Exact => None,
+                Verdict::Scope(reason) => Some((*reason).into()),
+                Verdict::Unreadable(unreadable) => Some(unreadable.to_string()),
+            },
+            purged,
+        })
+    }
+}
+
+/// Makes purges of what was read, and tells about it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Applier {
+    sink: Arc<dyn PurgeSink>,
+    observer: SharedObserver,
+}
+
+impl Applier {
+    pub(crate) const fn new(sink: Arc<dyn PurgeSink>, observer: SharedObserver) -> Self {
+        Self { sink, observer }
+    }
+
+    /// Purges what `plan` names; the last purge, if there was one.
+    ///
+    /// # Errors
+    /// One of them is not acknowledged. All of them were tried, so that all are in force here.
+    pub(crate) async fn purge(
+        &self,
+        plan: Plan,
+        settle: Duration,
+    ) -> Result<Option<Purged>, Error> {
+        let mut last = Ok(None);
+        for (kind, targets) in plan.purges() {
+            let purged = self.sink.purge(kind, targets, settle).await;
+            last = match (last, purged) {
+                (Err(error), _) | (_, Err(error)) => Err(error),
+                (Ok(_), Ok(purged)) => Ok(Some(purged)),
+            };
+        }
+        last
+    }
+
+    /// Tells what an entry said, after its purges are in the log.
+    pub(crate) fn report(&self, stream: &str, id: &str, reading: &Reading) {
+        for (event, targets) in &reading.applied {
+            self.observer.notify(&Notice::EventApplied {
+                stream,
+                event,
+                targets: *targets,
+            });
+        }
+        for reason in &reading.ignored {
+            self.observer
+                .notify(&Notice::EventIgnored { stream, reason });
+        }
+        match &reading.verdict {
+            Verdict::Exact => {}
+            Verdict::Scope(reason) => self.report_gap(stream, reason),
+            Verdict::Unreadable(unreadable) => self.report_unreadable(stream, id, unreadable),
+        }
+    }
+
+    pub(crate) fn report_failure(&self, error: &Error) {
+        let operation = "events";
+        self.observer
+            .notify(&Notice::StoreFailed { operation, error });
+    }
+
+    pub(crate) fn report_gap(&self, stream: &str, reason: &'static str) {
+        tracing::warn!(
+            stream,
+            reason,
+            "events may be missing; purged all that they can touch"
+        );
+        self.observer.notify(&Notice::EventGap { stream, reason });
+    }
+
+    pub(crate) fn report_unreadable(&self, stream: &str, id: &str, unreadable: &Unreadable) {
+        tracing::warn!(stream, id, reason = %unreadable, "event not understood; put aside");
+        let reason = unreadable.reason;
+        self.observer
+            .notify(&Notice::EventQuarantined { stream, id, reason });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,300 @@
+//! From the events of an entry to what they purge. Pure.
+//!
+//! Where an event cannot be judged (a guard or a template finds no value), the whole entry counts as
+//! [unreadable](Unreadable), and its plan is the stream's whole scope: what the event meant to
+//! purge is in there, so the doubt costs misses and never a stale answer.
+
+use std::collections::HashSet;
+
+use crate::invalidation::condition::Condition;
+use crate::invalidation::event::{ChangeEvent, Decoded, Fields, Unreadable};
+use crate::invalidation::path::{Node, Path};
+use crate::invalidation::stream::EventStream;
+use crate::log::PurgeKind;
+use crate::rules::template::{Template, Unfilled};
+use crate::tag::Target;
+
+/// The most targets that one purge names; past it, the scope of the stream is purged instead.
+pub(crate) const MAX_TARGETS: usize = 1_000;
+
+/// An `On` that has been read.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    pub(super) event: Option<Box<str>>,
+    pub(super) network: Option<Box<str>>,
+    pub(super) when: Vec<Condition>,
+    pub(super) purge: Vec<Template<Path>>,
+    pub(super) soft: bool,
+}
+
+impl Mapping {
+    /// Whether some event of `network` may fit.
+    pub(super) fn may_fit(&self, network: Option<&str>) -> bool {
+        match (network, self.network.as_deref()) {
+            (Some(named), Some(wanted)) => named == wanted,
+            _ => true,
+        }
+    }
+
+    fn kind(&self) -> PurgeKind {
+        if self.soft {
+            PurgeKind::Soft
+        } else {
+            PurgeKind::Hard
+        }
+    }
+
+    fn fits(&self, event: &ChangeEvent<'_>, whole: &Node<'_>) -> Result<bool, Unreadable> {
+        if let Some(wanted) = &self.event
+            && event.name.as_deref() != Some(wanted)
+        {
+            return Ok(false);
+        }
+        if let Some(wanted) = &self.network {
+            let Some(network) = event.network.as_deref() else {
+                return Err(Unreadable::new("no-network", "the event names no network"));
+            };
+            if network != &**wanted {
+                return Ok(false);
+            }
+        }
+        for condition in &self.when {
+            let path = &condition.path;
+            let value = path.value(event.start(path, whole));
+            let Some(holds) = value.and_then(|value| condition.holds(&value)) else {
+                let detail = format!("no whole number at `{}`", path.text());
+                return Err(Unreadable::new("no-number", detail));
+            };
+            if !holds {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Adds what `event` purges and says how many tags that is; `None` if they are too many.
+    fn apply(
+        &self,
+        event: &ChangeEvent<'_>,
+        whole: &Node<'_>,
+        plan: &mut Plan,
+    ) -> Result<Option<usize>, Unreadable> {
+        let mut named = 0;
+        for template in &self.purge {
+            let tags = template.expand(|path| path.values(event.start(path, whole)));
+            let tags = match tags {
+                Ok(tags) => tags,
+                Err(Unfilled::TooMany) => return Ok(None),
+                Err(unfilled) => {
+                    let detail = format!("in `{}`: {unfilled}", template.text());
+                    return Err(Unreadable::new("no-tag", detail));
+                }
+            };
+            named += tags.len();
+            for tag in tags {
+                plan.add(self.kind(), Target::Tag(tag));
+            }
+        }
+        Ok(Some(named))
+    }
+}
+
+/// Everything that some mappings can purge.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Scope {
+    pub(crate) hard: Vec<Target>,
+    pub(crate) soft: Vec<Target>,
+}
+
+impl Scope {
+    pub(super) fn of<'m>(mappings: impl Iterator<Item = &'m Mapping>) -> Self {
+        let mut plan = Plan::default();
+        for mapping in mappings {
+            for template in &mapping.purge {
+                plan.add(mapping.kind(), target(template));
+            }
+        }
+        if plan.hard.contains(&Target::All) {
+            plan.hard.retain(|target| *target == Target::All);
+            plan.soft.clear();
+        }
+        Self {
+            hard: plan.hard,
+            soft: plan.soft,
+        }
+    }
+}
+
+/// What names every tag that `template` can give.
+fn target(template: &Template<Path>) -> Target {
+    if template.sources().next().is_none()
+        && let Ok(tags) = template.expand(|_| None)
+        && let [tag] = tags.as_slice()
+    {
+        return Target::Tag(tag.clone());
+    }
+    template
+        .family()
+        .map_or(Target::All, |family| Target::Family(family.into()))
+}
+
+/// What is to be purged: no target twice, and none soft that is hard already.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    hard: Vec<Target>,
+    soft: Vec<Target>,
+    seen: HashSet<(PurgeKind, Target)>,
+}
+
+impl Plan {
+    pub(crate) fn add(&mut self, kind: PurgeKind, target: Target) {
+        if self.seen.contains(&(PurgeKind::Hard, target.clone())) {
+            return;
+        }
+        if !self.seen.insert((kind, target.clone())) {
+            return;
+        }
+        if kind == PurgeKind::Soft {
+            self.soft.push(target);
+        } else {
+            self.soft.retain(|soft| *soft != target);
+            self.hard.push(target);
+        }
+    }
+
+    pub(crate) fn add_scope(&mut self, scope: Scope) {
+        for target in scope.hard {
+            self.add(PurgeKind::Hard, target);
+        }
+        for target in scope.soft {
+            self.add(PurgeKind::Soft, target);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.add_scope(Scope {
+            hard: other.hard,
+            soft: other.soft,
+        });
+    }
+
+    /// How many targets it names.
+    pub(crate) fn len(&self) -> usize {
+        self.hard.len() + self.soft.len()
+    }
+
+    /// The purges to make: hard before soft, each of at most [`MAX_TARGETS`].
+    pub(crate) fn purges(&self) -> impl Iterator<Item = (PurgeKind, Vec<Target>)> {
+        let hard = self
+            .hard
+            .chunks(MAX_TARGETS)
+            .map(|t| (PurgeKind::Hard, t.to_vec()));
+        let soft = self
+            .soft
+            .chunks(MAX_TARGETS)
+            .map(|t| (PurgeKind::Soft, t.to_vec()));
+        hard.chain(soft)
+    }
+
+    /// All of them, hard ones first.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Target> {
+        self.hard.iter().chain(&self.soft)
+    }
+}
+
+/// What became of one entry.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) plan: Plan,
+    /// Each event that purges something, by name, and how many tags it names.
+    pub(crate) applied: Vec<(Box<str>, usize)>,
+    /// Why events were ignored, once for each.
+    pub(crate) ignored: Vec<&'static str>,
+    pub(crate) verdict: Verdict,
+}
+
+/// Whether an entry's plan is what its events name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is.
+    Exact,
+    /// It is the scope of the stream, because events may be missing or are too many.
+    Scope(&'static str),
+    /// It is the scope of the stream, because the entry cannot be understood.
+    Unreadable(Unreadable),
+}
+
+impl EventStream {
+    /// Reads an entry: what it purges, and what is to be told about it.
+    pub(crate) fn read(&self, fields: &Fields) -> Reading {
+        let decoded = self.decoder.decode(fields, self.max_bytes);
+        let mapped = decoded.and_then(|decoded| match decoded {
+            Decoded::Control { reason, network } => {
+                Ok(self.whole(Verdict::Scope(reason), network.as_deref()))
+            }
+            Decoded::Nothing => Ok(Reading::ignored("tombstone")),
+            Decoded::Events(events, _) if events.is_empty() => Ok(Reading::ignored("no events")),
+            Decoded::Events(events, whole) => self.map(&events, &whole),
+        });
+        mapped.unwrap_or_else(|unreadable| self.whole(Verdict::Unreadable(unreadable), None))
+    }
+
+    fn map(&self, events: &[ChangeEvent<'_>], whole: &Node<'_>) -> Result<Reading, Unreadable> {
+        let mut reading = Reading::exact();
+        for event in events {
+            let mut named = None;
+            for mapping in &self.mappings {
+                if !mapping.fits(event, whole)? {
+                    continue;
+                }
+                match mapping.apply(event, whole, &mut reading.plan)? {
+                    Some(tags) if reading.plan.len() <= MAX_TARGETS => {
+                        named = Some(named.unwrap_or(0) + tags);
+                    }
+                    _ => return Ok(self.whole(Verdict::Scope("too many targets"), None)),
+                }
+            }
+            match named {
+                None => reading.ignored.push("no mapping fits"),
+                Some(0) => reading.ignored.push("names nothing to purge"),
+                Some(tags) => {
+                    let name = event.name.as_deref().unwrap_or_default();
+                    reading.applied.push((name.into(), tags));
+                }
+            }
+        }
+        Ok(reading)
+    }
+
+    /// The same for an entry that must not be read.
+    pub(crate) fn give_up(&self, unreadable: Unreadable) -> Reading {
+        self.whole(Verdict::Unreadable(unreadable), None)
+    }
+
+    fn whole(&self, verdict: Verdict, network: Option<&str>) -> Reading {
+        let mut reading = Reading::exact();
+        reading.plan.add_scope(self.scope_on(network));
+        reading.verdict = verdict;
+        reading
+    }
+}
+
+impl Reading {
+    fn exact() -> Self {
+        Self {
+            plan: Plan::default(),
+            applied: Vec::new(),
+            ignored: Vec::new(),
+            verdict: Verdict::Exact,
+        }
+    }
+
+    fn ignored(reason: &'static str) -> Self {
+        let mut reading = Self::exact();
+        reading.ignored.push(reason);
+        reading
+    }
+}
+
+#[cfg(test)]
+mod tests;

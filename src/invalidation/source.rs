@@ -1,0 +1,127 @@
+//! Where a consumer's events come from.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::error::Error;
+use crate::invalidation::event::Fields;
+use crate::redis::{Claimed, EntryId, Group, Look, Pending, Read};
+
+/// One consumer of a stream's consumer group; each method is one step of the consumer's life. After
+/// an error the consumer [disconnects](Self::disconnect) and starts over, so a method that was half
+/// done must be harmless when it is done again.
+pub(crate) trait EventSource: Debug + Send + Sync + 'static {
+    /// The state of the group, the gaps that are open, and whether the server was heard from lately.
+    fn look(&self) -> BoxFuture<'_, Result<Look, Error>>;
+
+    /// Takes up to `count` new entries, without waiting, together with the state just before; says
+    /// for the time `heard_for` that the server was heard from.
+    fn read(&self, count: usize, heard_for: Duration) -> BoxFuture<'_, Result<Read, Error>>;
+
+    /// What this consumer took before and did not acknowledge, behind `after`.
+    fn pending(&self, after: EntryId, count: usize) -> BoxFuture<'_, Result<Pending, Error>>;
+
+    /// Takes over what any consumer took and left for `idle`, from `from` on.
+    fn claim(
+        &self,
+        idle: Duration,
+        from: EntryId,
+        count: usize,
+    ) -> BoxFuture<'_, Result<Claimed, Error>>;
+
+    /// Acknowledges entries: nobody will see them again.
+    fn acknowledge<'a>(&'a self, ids: &'a [EntryId]) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Adds a record to the quarantine.
+    fn quarantine<'a>(&'a self, record: &'a Fields) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Writes down durably that there is the gap `gap`.
+    fn mark_gap<'a>(
+        &'a self,
+        gap: &'a str,
+        reason: &'static str,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Forgets gaps that were closed.
+    fn clear_gaps<'a>(&'a self, gaps: &'a [String]) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Makes the group if it is missing, at the stream's end or its beginning.
+    fn create(&self, at_beginning: bool) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Waits until there is an entry behind `after`, or for `at_most`.
+    fn wait(&self, after: EntryId, at_most: Duration) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Removes consumers that are long dead; `true` if entries were lost with one.
+    fn forget_idle(&self, idle: Duration) -> BoxFuture<'_, Result<bool, Error>>;
+
+    /// Ends this consumer, if it leaves nothing behind.
+    fn leave(&self) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Drops what may be broken.
+    fn disconnect(&self);
+}
+
+impl EventSource for Group {
+    fn look(&self) -> BoxFuture<'_, Result<Look, Error>> {
+        Box::pin(self.look())
+    }
+
+    fn read(&self, count: usize, heard_for: Duration) -> BoxFuture<'_, Result<Read, Error>> {
+        Box::pin(self.read(count, heard_for))
+    }
+
+    fn pending(&self, after: EntryId, count: usize) -> BoxFuture<'_, Result<Pending, Error>> {
+        Box::pin(self.pending(after, count))
+    }
+
+    fn claim(
+        &self,
+        idle: Duration,
+        from: EntryId,
+        count: usize,
+    ) -> BoxFuture<'_, Result<Claimed, Error>> {
+        Box::pin(self.claim(idle, from, count))
+    }
+
+    fn acknowledge<'a>(&'a self, ids: &'a [EntryId]) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.acknowledge(ids))
+    }
+
+    fn quarantine<'a>(&'a self, record: &'a Fields) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.quarantine(record))
+    }
+
+    fn mark_gap<'a>(
+        &'a self,
+        gap: &'a str,
+        reason: &'static str,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.mark_gap(gap, reason))
+    }
+
+    fn clear_gaps<'a>(&'a self, gaps: &'a [String]) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.clear_gaps(gaps))
+    }
+
+    fn create(&self, at_beginning: bool) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.create(at_beginning))
+    }
+
+    fn wait(&self, after: EntryId, at_most: Duration) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.wait(after, at_most))
+    }
+
+    fn forget_idle(&self, idle: Duration) -> BoxFuture<'_, Result<bool, Error>> {
+        Box::pin(self.forget_idle(idle))
+    }
+
+    fn leave(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.leave())
+    }
+
+    fn disconnect(&self) {
+        self.disconnect();
+    }
+}

@@ -1,0 +1,81 @@
+//! What the cache does, as metrics of the [`metrics`](https://docs.rs/metrics) facade.
+//!
+//! | name | labels | counts |
+//! |---|---|---|
+//! | `tagcache_requests_total` | `rule`, `served` (hit, stale, forwarded), `reason` | requests that a rule matched |
+//! | `tagcache_not_stored_total` | `rule`, `reason` | forwarded responses that were not stored |
+//! | `tagcache_entries_rejected_total` | `reason` | stored entries that could not be read |
+//! | `tagcache_store_failures_total` | `operation`, `kind` | failures of the store |
+//! | `tagcache_breaker_open` | | gauge: 1 while the breaker is open |
+//! | `tagcache_purges_total` | | purges appended to the log by this process |
+//! | `tagcache_purges_pending` | | gauge: purges that waited when one was added |
+//! | `tagcache_epochs_joined_total` | | epochs of the purge log joined: each begins cold |
+//! | `tagcache_log_gaps_total` | | times that records were missed |
+//! | `tagcache_events_total` | `stream`, `outcome` (applied, ignored, quarantined, gap) | events |
+
+use metrics::{counter, gauge};
+
+use crate::observe::{Notice, Observer};
+use crate::outcome::{Outcome, Served, Storing};
+
+/// Hands every [`Notice`] to the `metrics` facade; the exporter belongs to the program.
+///
+/// ```
+/// # fn main() -> Result<(), tower_tagcache::ConfigError> {
+/// use tower_tagcache::{Cache, Metrics, Notice};
+///
+/// let log = |notice: &Notice<'_>| println!("{notice:?}");
+/// let (cache, companion) = Cache::builder().observer((Metrics, log)).build()?;
+/// # let _ = (cache, companion);
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Metrics;
+
+impl Observer for Metrics {
+    fn observe(&self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Request { rule, outcome } => request(rule, outcome),
+            Notice::EntryRejected { reason } => {
+                counter!("tagcache_entries_rejected_total", "reason" => *reason).increment(1);
+            }
+            Notice::StoreFailed { operation, error } => {
+                let kind = format!("{:?}", error.kind());
+                counter!("tagcache_store_failures_total", "operation" => *operation, "kind" => kind)
+                    .increment(1);
+            }
+            Notice::BreakerOpened => gauge!("tagcache_breaker_open").set(1.0),
+            Notice::BreakerClosed => gauge!("tagcache_breaker_open").set(0.0),
+            Notice::Purged { .. } => counter!("tagcache_purges_total").increment(1),
+            Notice::PurgePending { waiting } => {
+                let waiting = u32::try_from(*waiting).unwrap_or(u32::MAX);
+                gauge!("tagcache_purges_pending").set(waiting);
+            }
+            Notice::EpochJoined { .. } => counter!("tagcache_epochs_joined_total").increment(1),
+            Notice::LogGap { .. } => counter!("tagcache_log_gaps_total").increment(1),
+            Notice::EventApplied { stream, .. } => event(stream, "applied"),
+            Notice::EventIgnored { stream, .. } => event(stream, "ignored"),
+            Notice::EventQuarantined { stream, .. } => event(stream, "quarantined"),
+            Notice::EventGap { stream, .. } => event(stream, "gap"),
+        }
+    }
+}
+
+fn request(rule: &str, outcome: &Outcome) {
+    let (served, reason) = match outcome.served {
+        Served::Hit => ("hit", "hit"),
+        Served::Stale => ("stale", "stale"),
+        Served::Forwarded(reason) => ("forwarded", reason.as_str()),
+    };
+    let name = "tagcache_requests_total";
+    counter!(name, "rule" => rule.to_owned(), "served" => served, "reason" => reason).increment(1);
+    if let Some(Storing::NotStored(reason)) = outcome.storing {
+        let name = "tagcache_not_stored_total";
+        counter!(name, "rule" => rule.to_owned(), "reason" => reason.as_str()).increment(1);
+    }
+}
+
+fn event(stream: &str, outcome: &'static str) {
+    counter!("tagcache_events_total", "stream" => stream.to_owned(), "outcome" => outcome)
+        .increment(1);
+}

@@ -1,0 +1,139 @@
+//! The connections of one consumer, and what an answer means.
+
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Cmd, RedisError, RedisResult, Value};
+use parking_lot::Mutex;
+
+use crate::error::{Error, ErrorKind};
+use crate::redis::conn::Server;
+
+/// The connections to the server of one stream.
+#[derive(Debug)]
+pub(super) struct Wire {
+    server: Server,
+    /// For messages.
+    stream: Box<str>,
+    // Connections are made when first used and dropped by `disconnect`. The locks are held only to
+    // clone or replace a handle.
+    commands: Slot,
+    waiting: Slot,
+}
+
+impl Wire {
+    pub(super) fn new(server: Server, stream: &str) -> Self {
+        Self {
+            server,
+            stream: stream.into(),
+            commands: Slot::default(),
+            waiting: Slot::default(),
+        }
+    }
+
+    /// The connection for commands that may block for as long as they like.
+    pub(super) async fn waiting(&self) -> Result<MultiplexedConnection, Error> {
+        self.waiting.connection(&self.server, None).await
+    }
+
+    /// Drops the connections; the next command makes new ones.
+    pub(super) fn disconnect(&self) {
+        self.commands.clear();
+        self.waiting.clear();
+    }
+
+    pub(super) fn silent(&self) -> Error {
+        let message = format!("no answer from {} while waiting", self.server);
+        Error::new(ErrorKind::Timeout, message)
+    }
+
+    pub(super) async fn commands(&self) -> Result<MultiplexedConnection, Error> {
+        let budget = self.server.budgets().purge;
+        self.commands.connection(&self.server, Some(budget)).await
+    }
+
+    pub(super) async fn query(&self, command: &mut Cmd) -> Result<RedisResult<Value>, Error> {
+        let mut connection = self.commands().await?;
+        Ok(command.query_async(&mut connection).await)
+    }
+
+    pub(super) async fn run(&self, command: &mut Cmd, operation: &str) -> Result<Value, Error> {
+        let reply = self.query(command).await?;
+        reply.map_err(|error| self.error(operation, error))
+    }
+
+    /// The reply, or `None` if the stream or the group does not exist.
+    pub(super) fn unless_gone(
+        &self,
+        operation: &str,
+        reply: RedisResult<Value>,
+    ) -> Result<Option<Value>, Error> {
+        match reply {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(self.error(operation, error)),
+        }
+    }
+
+    pub(super) fn replies<const N: usize>(
+        &self,
+        replies: Vec<RedisResult<Value>>,
+    ) -> Result<[RedisResult<Value>; N], Error> {
+        replies.try_into().map_err(|_| self.nonsense())
+    }
+
+    pub(super) fn understand<T>(&self, parsed: Option<T>) -> Result<T, Error> {
+        parsed.ok_or_else(|| self.nonsense())
+    }
+
+    fn nonsense(&self) -> Error {
+        let message = format!(
+            "{} answered a stream command in an unknown form",
+            self.server
+        );
+        Error::new(ErrorKind::Protocol, message)
+    }
+
+    pub(super) fn error(&self, operation: &str, error: RedisError) -> Error {
+        let operation = format!("stream `{}`: {operation}", self.stream);
+        self.server.error(&operation, error)
+    }
+}
+
+/// One connection, made when it is needed.
+#[derive(Default)]
+struct Slot(Mutex<Option<MultiplexedConnection>>);
+
+impl Slot {
+    async fn connection(
+        &self,
+        server: &Server,
+        response_timeout: Option<Duration>,
+    ) -> Result<MultiplexedConnection, Error> {
+        let known = self.0.lock().clone();
+        if let Some(connection) = known {
+            return Ok(connection);
+        }
+        let made = server.connect(response_timeout).await?;
+        Ok(self.0.lock().insert(made).clone())
+    }
+
+    fn clear(&self) {
+        *self.0.lock() = None;
+    }
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = if self.0.lock().is_some() {
+            "connected"
+        } else {
+            "not connected"
+        };
+        f.write_str(state)
+    }
+}
+
+fn is_gone(error: &RedisError) -> bool {
+    error.code() == Some("NOGROUP") || error.detail() == Some("no such key")
+}

@@ -1,0 +1,127 @@
+//! The names of keys in Redis. No other file spells one.
+
+use crate::error::ConfigError;
+use crate::key::Digest;
+
+/// The longest namespace, in bytes.
+const MAX_NAMESPACE: usize = 128;
+
+/// The keys of one cache. Two caches with different namespaces share nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyspace {
+    namespace: Box<str>,
+    log: Box<str>,
+    heartbeat: Box<str>,
+}
+
+impl Keyspace {
+    /// The keys under `namespace`.
+    ///
+    /// # Errors
+    /// The namespace is empty, longer than 128 bytes, or has a brace (which Redis Cluster takes for
+    /// a hash tag), a space or a control character.
+    pub(crate) fn new(namespace: &str) -> Result<Self, ConfigError> {
+        let refused = |message: &str, at| {
+            let error = ConfigError::new("redis namespace", message, namespace);
+            Err(if let Some(at) = at {
+                error.at(at)
+            } else {
+                error
+            })
+        };
+        if namespace.is_empty() {
+            return refused("must not be empty", None);
+        }
+        if namespace.len() > MAX_NAMESPACE {
+            return refused("is longer than 128 bytes", Some(MAX_NAMESPACE));
+        }
+        let bad = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '{' | '}');
+        if let Some(at) = namespace.find(bad) {
+            return refused(
+                "must not have a brace, a space or a control character",
+                Some(at),
+            );
+        }
+        let log = format!("{namespace}:purges");
+        Ok(Self {
+            namespace: namespace.into(),
+            // The log's whole name as hash tag: the slot of the log itself (PROTOCOL 22).
+            heartbeat: format!("{{{log}}}:hb").into(),
+            log: log.into(),
+        })
+    }
+
+    /// The namespace as it was given.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The purge log, a stream.
+    pub(crate) fn log(&self) -> &str {
+        &self.log
+    }
+
+    /// What the heartbeat writes where replicas exist; in Cluster in the log's slot.
+    pub(crate) fn heartbeat(&self) -> &str {
+        &self.heartbeat
+    }
+
+    /// The entry whose key has this digest. Entries spread over all slots.
+    pub(crate) fn entry(&self, digest: Digest) -> String {
+        format!("{}:e:{digest}", self.namespace)
+    }
+}
+
+/// The keys beside an event stream.
+#[derive(Debug)]
+pub(super) struct StreamKeys {
+    /// A stream of the entries that were put aside.
+    pub(super) quarantine: String,
+    /// A hash of the gaps that are not closed yet.
+    pub(super) gaps: String,
+    /// There as long as some consumer heard from the server lately.
+    pub(super) heard: String,
+}
+
+impl StreamKeys {
+    pub(super) fn new(namespace: &str, stream: &str) -> Self {
+        Self {
+            quarantine: format!("{namespace}:quarantine:{stream}"),
+            gaps: format!("{namespace}:gaps:{stream}"),
+            heard: format!("{namespace}:heard:{stream}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{KeyBuilder, Part};
+
+    #[test]
+    fn keys_stand_under_the_namespace() {
+        let keys = Keyspace::new("tagcache").unwrap();
+        let mut key = KeyBuilder::new();
+        key.part(Part::Path, b"/");
+        let entry = keys.entry(key.finish().digest());
+        assert_eq!(keys.log(), "tagcache:purges");
+        assert_eq!(keys.heartbeat(), "{tagcache:purges}:hb");
+        assert!(entry.starts_with("tagcache:e:"), "{entry}");
+        assert_eq!(entry.len(), "tagcache:e:".len() + 32);
+    }
+
+    #[test]
+    fn a_namespace_that_would_be_a_hash_tag_or_unreadable_is_refused() {
+        for (namespace, offset) in [
+            ("", None),
+            ("a{b}", Some(1)),
+            ("a b", Some(1)),
+            ("\n", Some(0)),
+        ] {
+            let error = Keyspace::new(namespace).unwrap_err();
+            assert_eq!(error.offset(), offset, "{namespace:?}");
+            assert_eq!(error.input(), namespace);
+        }
+        assert!(Keyspace::new(&"x".repeat(129)).is_err());
+    }
+}

@@ -1,0 +1,391 @@
+//! Links: verified connections to the server of the purge log.
+//!
+//! A link makes its connection when somebody needs it, in a task of its own, one at a time. Whoever
+//! needs it waits for that no longer than for what they want; what they do not live to see is
+//! there for the next one. A connection is used only while the trust in which it was verified lasts
+//! (PROTOCOL 6 and 8).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Pipeline, RedisError, Value};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::error::{Error, ErrorKind};
+use crate::redis::breaker::jittered;
+use crate::redis::fault::{self, Fault};
+use crate::redis::random;
+use crate::redis::trust::Trust;
+use crate::redis::verify::{Verified, Verifier};
+
+/// A connection that lived so long ends a burst of reconnects.
+const SETTLED: Duration = Duration::from_secs(1);
+/// So many connections in a burst are made without delay.
+const FREE: u32 = 3;
+const FIRST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(5);
+/// So many requests in a row without an answer, and the socket is taken for dead (half-open TCP).
+const UNANSWERED: u32 = 3;
+
+/// A verified connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Live {
+    pub(crate) conn: MultiplexedConnection,
+    pub(crate) verified: Arc<Verified>,
+    generation: u64,
+    made: Duration,
+    unanswered: Arc<AtomicU32>,
+}
+
+impl Live {
+    /// Ends the trust in all connections of its generation: the server is not what it was.
+    pub(crate) fn distrusted(&self, trust: &Trust) {
+        trust.lose(self.generation);
+    }
+
+    /// Whether the trust in which it was verified has ended.
+    pub(crate) fn is_over(&self, trust: &Trust) -> bool {
+        self.generation != trust.generation()
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.unanswered, &other.unanswered)
+    }
+}
+
+/// One shared connection to the server. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// What it is for, in messages.
+    name: &'static str,
+    verifier: Arc<Verifier>,
+    /// Held for moments only, by whoever needs the connection and by the task that makes it.
+    state: Mutex<State>,
+    /// Told when the task that makes a connection has ended.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    slot: Slot,
+    /// Connections made in the present burst.
+    burst: u32,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Empty,
+    Connecting,
+    Up(Live),
+    /// Works, but what it led to was not what it had been verified for: to be verified again.
+    Doubted(Live),
+    Down {
+        why: Why,
+        until: Duration,
+    },
+}
+
+/// Why there is no connection; kept to be told to many.
+#[derive(Debug, Clone)]
+struct Why {
+    kind: ErrorKind,
+    message: Box<str>,
+}
+
+impl Link {
+    pub(crate) fn new(name: &'static str, verifier: Arc<Verifier>) -> Self {
+        let state = State {
+            slot: Slot::Empty,
+            burst: 0,
+        };
+        Self {
+            inner: Arc::new(Inner {
+                name,
+                verifier,
+                state: Mutex::new(state),
+                changed: Notify::new(),
+            }),
+        }
+    }
+
+    /// The connection, made and verified first if need be.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] at `deadline`; at once why there is none, until the next attempt.
+    pub(crate) async fn verified(&self, deadline: Instant) -> Result<Live, Error> {
+        let ready = timeout_at(deadline, self.ready()).await;
+        ready.unwrap_or_else(|_| Err(self.late("no connection in time")))
+    }
+
+    /// Whether there is a trusted connection right now.
+    pub(crate) fn is_up(&self) -> bool {
+        let trusted = self.inner.verifier.trust.generation();
+        matches!(&self.inner.state.lock().slot, Slot::Up(live) if live.generation == trusted)
+    }
+
+    /// Sends `pipe` in one write and returns one answer to each of its commands; those may be errors
+    /// of the server, none that ends the trust.
+    ///
+    /// # Errors
+    /// No answer by `deadline`, or the trust in the connection ended before all was read.
+    pub(crate) async fn ask(
+        &self,
+        live: &Live,
+        deadline: Instant,
+        pipe: &Pipeline,
+    ) -> Result<Vec<Value>, Error> {
+        let mut conn = live.conn.clone();
+        let answer = conn.send_packed_commands(pipe, 0, pipe.len());
+        let Ok(answer) = timeout_at(deadline, answer).await else {
+            self.not_answered(live);
+            return Err(self.late("no answer in time"));
+        };
+        live.unanswered.store(0, Ordering::Relaxed);
+        let trust = &self.inner.verifier.trust;
+        believed(&self.inner.verifier, self.inner.name, live, answer).inspect_err(|_| {
+            if live.generation != trust.generation() {
+                self.drop_if(live, |_| Slot::Empty);
+            }
+        })
+    }
+
+    /// Has the connection verified again before its next use: the log was not the expected one.
+    pub(crate) fn doubt(&self, live: &Live) {
+        self.drop_if(live, Slot::Doubted);
+    }
+
+    async fn ready(&self) -> Result<Live, Error> {
+        loop {
+            // Before the look at the slot, so that a change in between is not missed.
+            let changed = self.inner.changed.notified();
+            if let Some(result) = self.look() {
+                return result;
+            }
+            changed.await;
+        }
+    }
+
+    /// The connection, or why there is none; `None`: it is being made.
+    fn look(&self) -> Option<Result<Live, Error>> {
+        let verifier = &self.inner.verifier;
+        let now = verifier.clock.monotonic();
+        let trusted = verifier.trust.generation();
+        let mut state = self.inner.state.lock();
+        let again = match &state.slot {
+            Slot::Up(live) if live.generation == trusted => return Some(Ok(live.clone())),
+            Slot::Down { why, until } if now < *until => return Some(Err(why.error())),
+            Slot::Connecting => return None,
+            Slot::Doubted(live) if live.generation == trusted => Some(live.clone()),
+            Slot::Up(live) | Slot::Doubted(live) => {
+                let lived = now.saturating_sub(live.made);
+                state.ended(lived);
+                None
+            }
+            Slot::Down { .. } | Slot::Empty => None,
+        };
+        if again.is_none() {
+            state.burst += 1;
+            if state.burst > FREE && !matches!(state.slot, Slot::Down { .. }) {
+                let why = Why::flapping();
+                let error = why.error();
+                state.slot = Slot::Down {
+                    why,
+                    until: now + pause(state.burst - FREE),
+                };
+                return Some(Err(error));
+            }
+        }
+        state.slot = Slot::Connecting;
+        drop(state);
+        self.start(again);
+        None
+    }
+
+    fn start(&self, again: Option<Live>) {
+        let task = Task {
+            link: self.clone(),
+            result: None,
+        };
+        tokio::spawn(async move {
+            let made = connect(&task.link.inner.verifier, again).await;
+            task.finish(made);
+        });
+    }
+
+    fn settle(&self, result: Option<Result<Live, Error>>) {
+        let now = self.inner.verifier.clock.monotonic();
+        let mut state = self.inner.state.lock();
+        state.slot = match result {
+            Some(Ok(live)) => Slot::Up(live),
+            Some(Err(error)) => {
+                let why = Why::of(&error);
+                let until = now + pause(state.burst);
+                Slot::Down { why, until }
+            }
+            None => Slot::Empty,
+        };
+        drop(state);
+        self.inner.changed.notify_waiters();
+    }
+
+    fn not_answered(&self, live: &Live) {
+        if live.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= UNANSWERED {
+            self.drop_if(live, |_| Slot::Empty);
+        }
+    }
+
+    /// Puts something else in the place of `live`, if it is still there.
+    fn drop_if(&self, live: &Live, instead: impl FnOnce(Live) -> Slot) {
+        let lived = self
+            .inner
+            .verifier
+            .clock
+            .monotonic()
+            .saturating_sub(live.made);
+        let mut state = self.inner.state.lock();
+        if matches!(&state.slot, Slot::Up(present) if present.is(live)) {
+            state.slot = instead(live.clone());
+            state.ended(lived);
+        }
+    }
+
+    fn late(&self, what: &str) -> Error {
+        let Inner { name, verifier, .. } = &*self.inner;
+        let message = format!("redis, {name} at {}: {what}", verifier.server);
+        Error::new(ErrorKind::Timeout, message)
+    }
+}
+
+impl State {
+    /// A connection ended after `lived`.
+    fn ended(&mut self, lived: Duration) {
+        if lived >= SETTLED {
+            self.burst = 0;
+        }
+    }
+}
+
+/// The task that makes a connection; tells its result also when the runtime ends it early.
+struct Task {
+    link: Link,
+    result: Option<Result<Live, Error>>,
+}
+
+impl Task {
+    fn finish(mut self, made: Result<Live, Error>) {
+        self.result = Some(made);
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.link.settle(self.result.take());
+    }
+}
+
+impl Why {
+    fn of(error: &Error) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string().into(),
+        }
+    }
+
+    fn flapping() -> Self {
+        Self {
+            kind: ErrorKind::Unavailable,
+            message: "redis: connections do not last; the next one is made after a pause".into(),
+        }
+    }
+
+    fn error(&self) -> Error {
+        Error::new(self.kind, self.message.clone())
+    }
+}
+
+/// The pause after the `n`th connection of a burst.
+fn pause(n: u32) -> Duration {
+    let doubled = FIRST * 2_u32.pow(n.saturating_sub(1).min(10));
+    jittered(doubled.min(LONGEST), random())
+}
+
+/// A connection, made and verified within the connect budget; `again` is one that is tried first.
+pub(crate) async fn connect(verifier: &Verifier, again: Option<Live>) -> Result<Live, Error> {
+    let made = timeout(verifier.server.budgets().connect, async {
+        if let Some(live) = again {
+            match verify(verifier, live.conn, live.made).await {
+                Ok(live) => return Ok(live),
+                Err(_) => verifier.trust.lose(live.generation),
+            }
+        }
+        let conn = verifier.server.connect(None).await?;
+        verify(verifier, conn, verifier.clock.monotonic()).await
+    });
+    let made = made.await.unwrap_or_else(|_| {
+        let message = format!(
+            "redis at {}: no verified connection in time",
+            verifier.server
+        );
+        Err(Error::new(ErrorKind::Timeout, message))
+    });
+    match &made {
+        Ok(_) => verifier.server.usable(),
+        Err(error) => verifier.server.failed(error),
+    }
+    made
+}
+
+async fn verify(
+    verifier: &Verifier,
+    mut conn: MultiplexedConnection,
+    made: Duration,
+) -> Result<Live, Error> {
+    // Taken before the look: trust lost meanwhile is lost for this connection as well.
+    let generation = verifier.trust.generation();
+    let verified = verifier.verify(&mut conn).await?;
+    Ok(Live {
+        conn,
+        verified: Arc::new(verified),
+        generation,
+        made,
+        unanswered: Arc::default(),
+    })
+}
+
+/// PROTOCOL 8: an answer counts only if neither it nor anything else has ended the trust in the
+/// connection by the time that it is read. [lose_trust]
+pub(crate) fn believed(
+    verifier: &Verifier,
+    name: &str,
+    live: &Live,
+    answer: Result<Vec<Value>, RedisError>,
+) -> Result<Vec<Value>, Error> {
+    let fails = |error: RedisError| {
+        if Fault::of(&error).loses_trust {
+            verifier.trust.lose(live.generation);
+        }
+        Err(verifier.server.error(name, error))
+    };
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error) => return fails(error),
+    };
+    let mut errors = answer.iter().filter_map(fault::error_in);
+    if let Some(error) = errors.find(|error| Fault::of(error).loses_trust) {
+        return fails(error);
+    }
+    if live.generation != verifier.trust.generation() {
+        let message = format!("redis, {name}: trust in the connection was lost meanwhile");
+        return Err(Error::new(ErrorKind::Unavailable, message));
+    }
+    Ok(answer)
+}

@@ -1,0 +1,244 @@
+//! The purge log as a Redis stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::Cmd;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind};
+use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
+use crate::position::Position;
+use crate::redis::exclusive::{Exclusive, is_replica, turned_replica};
+use crate::redis::fault;
+use crate::redis::link::{Link, Live};
+use crate::redis::reply::{self, Last, RawRecord};
+use crate::redis::trust::Sent;
+use crate::redis::verify::{Verifier, role_is_master};
+
+mod append;
+mod trim;
+
+/// The most records that one read returns.
+const BATCH: usize = 1_000;
+/// A blocked read is late by up to 100 ms (PROTOCOL 21); one that is later by so much hangs.
+const SLACK: Duration = Duration::from_secs(1);
+/// How long the heartbeat's key outlives the last heartbeat.
+const HEARTBEAT_KEPT_MS: u64 = 60_000;
+/// A log that was not the expected one is looked at so often in one call.
+const TRIES: usize = 3;
+
+/// The purge log of one namespace on one server.
+#[derive(Debug)]
+pub(crate) struct RedisLog {
+    verifier: Arc<Verifier>,
+    /// Shared with the store's lookups.
+    reads: Link,
+    /// Its own, because `WAIT` blocks what comes after it on the same connection.
+    appends: Link,
+    /// Each reader's own, because `XREAD BLOCK` does (SAFETY 65).
+    follower: Exclusive,
+}
+
+impl RedisLog {
+    pub(super) const fn new(
+        verifier: Arc<Verifier>,
+        reads: Link,
+        appends: Link,
+        follower: Exclusive,
+    ) -> Self {
+        Self {
+            verifier,
+            reads,
+            appends,
+            follower,
+        }
+    }
+
+    /// PROTOCOL 21 and 22.
+    async fn heartbeat(&self) -> Result<Head, Error> {
+        let deadline = Instant::now() + self.verifier.server.budgets().write;
+        for _ in 0..TRIES {
+            let live = self.reads.verified(deadline).await?;
+            if let Some(position) = self.beat(&live, deadline).await? {
+                let replicas = self.verifier.trust.replicas();
+                if replicas > 0 {
+                    self.write_heartbeat(&live, deadline).await?;
+                }
+                self.verifier.server.usable();
+                return Ok(Head { position, replicas });
+            }
+        }
+        Err(changes_too_fast())
+    }
+
+    /// Asks for role, identity and head; `None` if the log has to be verified again. [identity]
+    async fn beat(&self, live: &Live, deadline: Instant) -> Result<Option<Position>, Error> {
+        let trust = &self.verifier.trust;
+        let sent = trust.sent();
+        let answer = self
+            .reads
+            .ask(live, deadline, &self.verifier.question())
+            .await?;
+        let Some((identity, last)) = self.verifier.answer(answer)? else {
+            return Ok(None);
+        };
+        role_is_master(&identity).inspect_err(|_| live.distrusted(trust))?;
+        trust.set_replicas(identity.replicas);
+        let Ok(position) = trust.judge(sent, &identity, &last) else {
+            self.reads.doubt(live);
+            return Ok(None);
+        };
+        trust.read(sent, position);
+        Ok(Some(position))
+    }
+
+    /// PROTOCOL 22: where replicas exist, a master that is cut off from them refuses a write.
+    /// [hb_write]
+    async fn write_heartbeat(&self, live: &Live, deadline: Instant) -> Result<(), Error> {
+        let mut pipe = ::redis::pipe();
+        let set = pipe.cmd("SET").arg(self.verifier.keys.heartbeat());
+        let now = self.verifier.clock.now().as_millis();
+        set.arg(now).arg("PX").arg(HEARTBEAT_KEPT_MS);
+        let answer = self.reads.ask(live, deadline, &pipe).await?;
+        match answer.iter().find_map(fault::error_in) {
+            Some(error) => Err(self.verifier.server.error("heartbeat", error)),
+            None => Ok(()),
+        }
+    }
+
+    async fn read_tail(&self, limit: usize) -> Result<Tail, Error> {
+        let mut tail = ::redis::cmd("XREVRANGE");
+        tail.arg(self.verifier.keys.log()).arg("+").arg("-");
+        tail.arg("COUNT").arg(limit.max(1));
+        for _ in 0..TRIES {
+            let sent = self.verifier.trust.sent();
+            let within = self.verifier.server.budgets().purge;
+            let (live, answer) = self.follower.ask("tail", within, &tail).await?;
+            if fault::code(&answer) == Some("WRONGTYPE") {
+                continue;
+            }
+            let newest_first = reply::entries(answer)?;
+            let last = newest_first
+                .first()
+                .cloned()
+                .map_or(Last::Missing, Last::Record);
+            let judged = self
+                .verifier
+                .trust
+                .judge(sent, &live.verified.identity, &last);
+            // Dropping the connection has the log verified on the next one.
+            let Ok(position) = judged else { continue };
+            self.verifier.trust.read(sent, position);
+            self.follower.keep(live);
+            let replicas = self.verifier.trust.replicas();
+            return Ok(Tail {
+                head: Head { position, replicas },
+                records: contiguous(&newest_first, limit),
+            });
+        }
+        Err(changes_too_fast())
+    }
+
+    /// Records that are there already, on the connection of the lookups: a lookup that found the log
+    /// ahead must not wait for the follower's blocked connection, nor make one of its own.
+    async fn read_now(&self, after: Position) -> Result<Vec<Numbered>, Error> {
+        let deadline = Instant::now() + self.verifier.server.budgets().read;
+        let live = self.reads.verified(deadline).await?;
+        let sent = self.verifier.trust.sent();
+        let mut pipe = ::redis::pipe();
+        pipe.cmd("ROLE");
+        pipe.add_command(self.reading(after, Duration::ZERO));
+        let mut answer = self.reads.ask(&live, deadline, &pipe).await?;
+        if answer.first().is_some_and(is_replica) {
+            live.distrusted(&self.verifier.trust);
+            return Err(turned_replica());
+        }
+        let records = reply::read_entries(answer.pop().unwrap_or(::redis::Value::Nil))?;
+        Ok(self.took(sent, &records))
+    }
+
+    async fn read(&self, after: Position, wait: Duration) -> Result<Vec<Numbered>, Error> {
+        if wait.is_zero() {
+            return self.read_now(after).await;
+        }
+        let sent = self.verifier.trust.sent();
+        let reading = self.reading(after, wait);
+        let (live, answer) = self.follower.follow(wait + SLACK, &reading).await?;
+        let records = reply::read_entries(answer)?;
+        self.follower.keep(live);
+        Ok(self.took(sent, &records))
+    }
+
+    fn took(&self, sent: Sent, records: &[RawRecord]) -> Vec<Numbered> {
+        if let Some(last) = records.last() {
+            self.verifier.trust.read(sent, last.position);
+        }
+        records.iter().map(RawRecord::numbered).collect()
+    }
+
+    fn reading(&self, after: Position, wait: Duration) -> Cmd {
+        let mut read = ::redis::cmd("XREAD");
+        read.arg("COUNT").arg(BATCH);
+        if !wait.is_zero() {
+            // `BLOCK 0` would wait for ever.
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            read.arg("BLOCK").arg(millis.max(1));
+        }
+        read.arg("STREAMS").arg(self.verifier.keys.log());
+        read.arg(after.to_string());
+        read
+    }
+}
+
+impl Log for RedisLog {
+    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+        self.append_within(record).boxed()
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+        self.heartbeat().boxed()
+    }
+
+    fn tail(&self, limit: usize) -> BoxFuture<'_, Result<Tail, Error>> {
+        self.read_tail(limit).boxed()
+    }
+
+    fn read_after(
+        &self,
+        after: Position,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+        self.read(after, wait).boxed()
+    }
+
+    fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>> {
+        self.trim_to(older_than, most).boxed()
+    }
+}
+
+fn changes_too_fast() -> Error {
+    let message = "redis: the purge log changed each time that it was verified";
+    Error::new(ErrorKind::Unavailable, message)
+}
+
+/// The newest records without a hole between them, of one epoch, in ascending order.
+fn contiguous(newest_first: &[RawRecord], limit: usize) -> Vec<Numbered> {
+    let mut records: Vec<Numbered> = Vec::with_capacity(newest_first.len());
+    for record in newest_first.iter().take(limit) {
+        let next = record.position;
+        let follows = records.last().is_none_or(|newer| {
+            let newer = newer.position;
+            newer.epoch == next.epoch && newer.ordinal == next.ordinal + 1
+        });
+        if !follows {
+            break;
+        }
+        records.push(record.numbered());
+    }
+    records.reverse();
+    records
+}

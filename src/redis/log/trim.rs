@@ -1,0 +1,82 @@
+//! Trimming by age and by number, never to nothing (PROTOCOL 2).
+
+use ::redis::{Cmd, Value};
+use tokio::time::Instant;
+
+use super::RedisLog;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::position::Position;
+use crate::redis::fault;
+use crate::redis::reply;
+
+/// Records looked at together.
+const CHUNK: usize = 500;
+/// Chunks dropped in one call; the next call goes on.
+const CHUNKS: usize = 200;
+
+impl RedisLog {
+    /// Drops all but about the newest `most`, then those written before `older_than`.
+    pub(super) async fn trim_to(&self, older_than: Timestamp, most: usize) -> Result<(), Error> {
+        let most = most.max(1);
+        self.trim_command(|trim| trim.arg("MAXLEN").arg("~").arg(most))
+            .await?;
+        for _ in 0..CHUNKS {
+            let Some((keep_from, more)) = self.first_to_keep(older_than).await? else {
+                return Ok(());
+            };
+            // An id that was read: that record stays, whatever else goes.
+            self.trim_command(|trim| trim.arg("MINID").arg(keep_from.to_string()))
+                .await?;
+            if !more {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Among the oldest records the first that has to stay, and whether more may have to go. `None`:
+    /// nothing has to go.
+    async fn first_to_keep(
+        &self,
+        older_than: Timestamp,
+    ) -> Result<Option<(Position, bool)>, Error> {
+        let mut range = ::redis::cmd("XRANGE");
+        range
+            .arg(self.verifier.keys.log())
+            .arg("-")
+            .arg("+")
+            .arg("COUNT")
+            .arg(CHUNK);
+        let oldest = reply::entries(self.command(range).await?)?;
+        let young = |record: &reply::RawRecord| record.numbered().record.at >= older_than;
+        let keep = oldest.iter().position(young);
+        Ok(match keep {
+            Some(0) => None,
+            Some(place) => Some((oldest[place].position, false)),
+            None => oldest.last().filter(|_| oldest.len() > 1).map(|last| {
+                let more = oldest.len() == CHUNK;
+                (last.position, more)
+            }),
+        })
+    }
+
+    async fn trim_command(&self, how: impl Fn(&mut Cmd) -> &mut Cmd) -> Result<(), Error> {
+        let mut trim = ::redis::cmd("XTRIM");
+        how(trim.arg(self.verifier.keys.log()));
+        self.command(trim).await.map(drop)
+    }
+
+    async fn command(&self, command: Cmd) -> Result<Value, Error> {
+        let deadline = Instant::now() + self.verifier.server.budgets().purge;
+        let live = self.appends.verified(deadline).await?;
+        let mut pipe = ::redis::pipe();
+        pipe.add_command(command);
+        let answer = self.appends.ask(&live, deadline, &pipe).await?.pop();
+        let answer = answer.ok_or_else(|| reply::malformed("answer to trimming"))?;
+        match fault::error_in(&answer) {
+            Some(error) => Err(self.verifier.server.error("trim", error)),
+            None => Ok(answer),
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Entries as Redis strings, read together with the head of the purge log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::{Pipeline, Value};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::entry::{Entry, codec};
+use crate::error::{Error, ErrorKind};
+use crate::key::CacheKey;
+use crate::log::Head;
+use crate::observe::{Notice, SharedObserver};
+use crate::position::Position;
+use crate::redis::breaker::Breaker;
+use crate::redis::fault;
+use crate::redis::link::{Link, Live};
+use crate::redis::reply::{self, Last};
+use crate::redis::trust::Sent;
+use crate::redis::verify::{Verifier, ask_last};
+use crate::store::{Found, Store};
+
+/// A lookup that finds another log than the verified one is sent again so often, within its budget.
+const TRIES: usize = 2;
+
+/// The entries of one namespace on one server.
+#[derive(Debug)]
+pub(crate) struct RedisStore {
+    verifier: Arc<Verifier>,
+    reads: Link,
+    /// Its own, so that a lookup does not wait behind a body on its way out.
+    writes: Link,
+    breaker: Breaker,
+    observer: SharedObserver,
+}
+
+impl RedisStore {
+    pub(super) const fn new(
+        verifier: Arc<Verifier>,
+        reads: Link,
+        writes: Link,
+        breaker: Breaker,
+        observer: SharedObserver,
+    ) -> Self {
+        Self {
+            verifier,
+            reads,
+            writes,
+            breaker,
+            observer,
+        }
+    }
+
+    async fn lookup(&self, keys: &[CacheKey]) -> Result<Found, Error> {
+        let deadline = Instant::now() + self.verifier.server.budgets().read;
+        let pipe = self.question(keys);
+        for _ in 0..TRIES {
+            let live = self.reads.verified(deadline).await?;
+            let sent = self.verifier.trust.sent();
+            let mut answer = self.reads.ask(&live, deadline, &pipe).await?;
+            let last = answer.pop().ok_or_else(|| reply::malformed("lookup"))?;
+            if let Some(position) = self.head(&live, sent, last)? {
+                let replicas = self.verifier.trust.replicas();
+                let values = keys.iter().zip(answer);
+                return Ok(Found {
+                    entries: values.map(|(key, value)| self.entry(key, value)).collect(),
+                    head: Head { position, replicas },
+                });
+            }
+        }
+        let message = "redis: the purge log changed under the lookup";
+        Err(Error::new(ErrorKind::Unavailable, message))
+    }
+
+    /// Entries and head in one write, in any order (PROTOCOL 19).
+    fn question(&self, keys: &[CacheKey]) -> Pipeline {
+        let mut pipe = ::redis::Pipeline::with_capacity(keys.len() + 1);
+        for key in keys {
+            pipe.cmd("GET").arg(self.verifier.keys.entry(key.digest()));
+        }
+        ask_last(&mut pipe, &self.verifier.keys);
+        pipe
+    }
+
+    /// The head that a lookup read, or `None` if the log has to be verified again first. [head_epoch]
+    fn head(&self, live: &Live, sent: Sent, last: Value) -> Result<Option<Position>, Error> {
+        let trust = &self.verifier.trust;
+        let last = Last::parse(last)?;
+        let Ok(position) = trust.judge(sent, &live.verified.identity, &last) else {
+            self.reads.doubt(live);
+            return Ok(None);
+        };
+        trust.read(sent, position);
+        Ok(Some(position))
+    }
+
+    /// The entry in `value`; whatever else it is counts as nothing and is reported (SAFETY 63).
+    fn entry(&self, key: &CacheKey, value: Value) -> Option<Entry> {
+        let reason = match value {
+            Value::Nil => return None,
+            Value::BulkString(bytes) => match codec::decode(Bytes::from(bytes)) {
+                Ok(entry) if key_of(&entry) == key => return Some(entry),
+                Ok(_) => "another key's entry",
+                Err(reason) => reason,
+            },
+            error @ Value::ServerError(_) => match fault::code(&error) {
+                Some("WRONGTYPE") => "a foreign type",
+                _ => "refused by the server",
+            },
+            _ => "not a string",
+        };
+        self.observer.notify(&Notice::EntryRejected { reason });
+        None
+    }
+
+    async fn store(&self, key: &CacheKey, entry: &Entry, keep: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + self.verifier.server.budgets().write;
+        let millis = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+        // Redis refuses a lifetime past the end of its own time; a century is for ever.
+        let millis = millis.min(100 * 365 * 86_400_000);
+        let mut pipe = ::redis::pipe();
+        let set = pipe.cmd("SET").arg(self.verifier.keys.entry(key.digest()));
+        set.arg(&*codec::encode(entry)).arg("PX").arg(millis);
+        let live = self.writes.verified(deadline).await?;
+        let answer = self.writes.ask(&live, deadline, &pipe).await?;
+        match answer.iter().find_map(fault::error_in) {
+            Some(error) => Err(self.verifier.server.error("store", error)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Store for RedisStore {
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
+        let counts = |error: &Error| speaks_against(error, &self.reads);
+        self.breaker.run(counts, self.lookup(keys)).boxed()
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        entry: Entry,
+        keep: Duration,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            if keep.as_millis() == 0 {
+                return Ok(());
+            }
+            let counts = |error: &Error| speaks_against(error, &self.writes);
+            let storing = self.store(key, &entry, keep);
+            self.breaker.run(counts, storing).await
+        }
+        .boxed()
+    }
+}
+
+/// Whether an error is one that asking again soon would only repeat: the server is slow or away, or
+/// does not let us in. One that refuses a single command (no memory, a foreign type) is there.
+fn speaks_against(error: &Error, link: &Link) -> bool {
+    match error.kind() {
+        ErrorKind::Timeout | ErrorKind::Unavailable => true,
+        ErrorKind::Denied => !link.is_up(),
+        _ => false,
+    }
+}
+
+fn key_of(entry: &Entry) -> &CacheKey {
+    match entry {
+        Entry::Response(response) => &response.key,
+        Entry::Variants(index) => &index.key,
+    }
+}

@@ -1,0 +1,246 @@
+//! What this process knows about the purge log's identity: whether its connections are still
+//! trusted (PROTOCOL 8), where it has been (PROTOCOL 9), and the rules that a read of the log's end
+//! has to pass before it is believed (PROTOCOL 7 and 9).
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::position::{Epoch, Position};
+use crate::redis::info::Identity;
+use crate::redis::reply::{Last, RawRecord};
+
+/// Epochs left behind that are remembered, so that a log rolled back into one is noticed.
+const REMEMBERED: usize = 64;
+
+/// Shared by all log connections of one cache.
+#[derive(Debug, Default)]
+pub(crate) struct Trust {
+    /// Grows each time that trust is lost. A connection verified in another generation is not used.
+    generation: AtomicU64,
+    /// Replicas in step with the server, when it was last asked.
+    replicas: AtomicU32,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The highest position of the current epoch that was read or appended here.
+    highest: Option<Position>,
+    /// How often the current epoch changed.
+    changes: u64,
+    /// Epochs that were current here, and the change that ended each.
+    left: VecDeque<(Epoch, u64)>,
+}
+
+/// What was known when a read was sent: a reply is compared with that, because a head that is
+/// overtaken while its reply travels is normal (PROTOCOL 9).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    highest: Option<Position>,
+    changes: u64,
+}
+
+/// Why the end of the log is not believed: an epoch has to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Distrust {
+    Missing,
+    WrongType,
+    OtherServer,
+    Backwards,
+}
+
+impl fmt::Display for Distrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "the purge log is missing or empty",
+            Self::WrongType => "something else stands under the purge log's key",
+            Self::OtherServer => "the purge log was written on another server",
+            Self::Backwards => "the purge log ends before where this process has been",
+        })
+    }
+}
+
+impl Trust {
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Ends the trust in all connections, if the one that failed was of the present generation: a
+    /// later one was verified after whatever happened to an earlier one. [lose_trust]
+    pub(crate) fn lose(&self, generation: u64) {
+        let next = generation.wrapping_add(1);
+        let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
+        let lost = self
+            .generation
+            .compare_exchange(generation, next, set, fetch);
+        if lost.is_ok() {
+            tracing::debug!("trust lost: all connections to the purge log are verified anew");
+        }
+    }
+
+    pub(crate) fn replicas(&self) -> u32 {
+        self.replicas.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_replicas(&self, replicas: u32) {
+        self.replicas.store(replicas, Ordering::Relaxed);
+    }
+
+    /// To be called before a read or an append is sent.
+    pub(crate) fn sent(&self) -> Sent {
+        let known = self.known.lock();
+        Sent {
+            highest: known.highest,
+            changes: known.changes,
+        }
+    }
+
+    /// The position of `last`, if every rule believes it.
+    pub(crate) fn judge(
+        &self,
+        sent: Sent,
+        identity: &Identity,
+        last: &Last,
+    ) -> Result<Position, Distrust> {
+        let record = log_has_a_record(last)?;
+        log_is_of_this_server(identity, record)?;
+        let position = record.position;
+        log_is_not_shorter(sent, position).inspect_err(|_| self.condemn(position.epoch))?;
+        self.epoch_was_not_left(sent, position)?;
+        Ok(position)
+    }
+
+    /// Whether an append was acknowledged where it belongs: behind the record that opened the epoch
+    /// and behind all that was known when it was sent.
+    pub(crate) fn judge_appended(
+        &self,
+        sent: Sent,
+        epoch: Epoch,
+        position: Position,
+    ) -> Result<(), Distrust> {
+        let behind_known = match sent.highest {
+            Some(known) if known.epoch == epoch => position.ordinal > known.ordinal,
+            _ => position.ordinal > 0,
+        };
+        if position.epoch == epoch && behind_known {
+            return Ok(());
+        }
+        self.condemn(epoch);
+        Err(Distrust::Backwards)
+    }
+
+    /// Remembers a believed position that a read sent at `sent` returned. A reply that was overtaken
+    /// by a change of epoch changes nothing.
+    pub(crate) fn read(&self, sent: Sent, position: Position) {
+        let mut known = self.known.lock();
+        if known.reach(position) || known.changes != sent.changes {
+            return;
+        }
+        known.change_to(position);
+    }
+
+    /// Remembers a position that this process wrote, which is news unless its epoch has ended here.
+    pub(crate) fn wrote(&self, position: Position) {
+        let mut known = self.known.lock();
+        let has_ended = known.left.iter().any(|(epoch, _)| *epoch == position.epoch);
+        if !known.reach(position) && !has_ended {
+            known.change_to(position);
+        }
+    }
+
+    /// Ends an epoch in which the log went backwards: the next look must not believe it again, even
+    /// if appends (our own among them) have made the log as long as it was. [backwards]
+    fn condemn(&self, epoch: Epoch) {
+        let mut known = self.known.lock();
+        known.changes += 1;
+        known.highest = known.highest.filter(|highest| highest.epoch != epoch);
+        known.leave(epoch);
+    }
+
+    /// The current epoch, if one is known.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        self.known.lock().highest.map(|position| position.epoch)
+    }
+
+    /// PROTOCOL 9 over epochs: a log rolled back into an epoch that this process saw end is as short
+    /// as one rolled back within its epoch. [backwards]
+    fn epoch_was_not_left(&self, sent: Sent, position: Position) -> Result<(), Distrust> {
+        let known = self.known.lock();
+        let mut left = known.left.iter();
+        let was_left =
+            left.any(|(epoch, change)| *epoch == position.epoch && *change <= sent.changes);
+        if was_left {
+            return Err(Distrust::Backwards);
+        }
+        Ok(())
+    }
+}
+
+impl Known {
+    /// Raises the highest position; `false` if `position` is of another epoch.
+    fn reach(&mut self, position: Position) -> bool {
+        match &mut self.highest {
+            Some(highest) if highest.epoch == position.epoch => {
+                highest.ordinal = highest.ordinal.max(position.ordinal);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn change_to(&mut self, position: Position) {
+        self.changes += 1;
+        if let Some(old) = self.highest.replace(position) {
+            self.leave(old.epoch);
+        }
+    }
+
+    fn leave(&mut self, epoch: Epoch) {
+        if self.left.iter().all(|(left, _)| *left != epoch) {
+            self.left.push_back((epoch, self.changes));
+        }
+        if self.left.len() > REMEMBERED {
+            self.left.pop_front();
+        }
+    }
+}
+
+/// PROTOCOL 7: a log that is missing, without a record or of the wrong type is a new log. [identity]
+fn log_has_a_record(last: &Last) -> Result<&RawRecord, Distrust> {
+    match last {
+        Last::Missing => Err(Distrust::Missing),
+        Last::WrongType => Err(Distrust::WrongType),
+        Last::Record(record) => Ok(record),
+    }
+}
+
+/// PROTOCOL 7: the last record names the server that it was written on. Where the server hides its
+/// `master_replid`, its `run_id` has to do; where it hides both, the guarantee is lost. [verify_data]
+fn log_is_of_this_server(identity: &Identity, record: &RawRecord) -> Result<(), Distrust> {
+    let same = match (&identity.replid, &identity.run) {
+        (Some(replid), _) => record.text("replid") == Some(&**replid),
+        (None, Some(run)) => record.text("run") == Some(&**run),
+        (None, None) => true,
+    };
+    if same {
+        Ok(())
+    } else {
+        Err(Distrust::OtherServer)
+    }
+}
+
+/// PROTOCOL 9: compared with what was known when the read was sent. [backwards]
+fn log_is_not_shorter(sent: Sent, position: Position) -> Result<(), Distrust> {
+    match sent.highest {
+        Some(known) if known.epoch == position.epoch && position.ordinal < known.ordinal => {
+            Err(Distrust::Backwards)
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

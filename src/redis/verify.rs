@@ -1,0 +1,288 @@
+//! Verifying a connection before its first use, and opening epochs (PROTOCOL 6 and 7).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use ::redis::aio::MultiplexedConnection;
+use ::redis::{Pipeline, Value};
+
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind};
+use crate::log::PurgeRecord;
+use crate::position::{Epoch, Position};
+use crate::redis::conn::Server;
+use crate::redis::fault::{self, Fault};
+use crate::redis::info::{Identity, Lost};
+use crate::redis::keyspace::Keyspace;
+use crate::redis::random;
+use crate::redis::reply::{self, Last};
+use crate::redis::trust::{Distrust, Trust};
+
+/// How often the end of the log is looked at before giving up: each look but the first follows a
+/// change by somebody else.
+const LOOKS: usize = 5;
+
+/// What it takes to verify a connection; shared by all links of one cache.
+#[derive(Debug)]
+pub(crate) struct Verifier {
+    pub(crate) server: Server,
+    pub(crate) keys: Keyspace,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// How the server answers `INFO`: see [`Verifier::question`].
+    info: AtomicU8,
+    /// The lost guarantees that were told.
+    told: AtomicU8,
+}
+
+/// What a verified connection is known to lead to.
+#[derive(Debug, Clone)]
+pub(crate) struct Verified {
+    pub(crate) identity: Identity,
+    pub(crate) epoch: Epoch,
+}
+
+/// `INFO server replication` (Redis 7), plain `INFO`, none at all.
+const BY_SECTION: u8 = 0;
+const PLAIN: u8 = 1;
+const DENIED: u8 = 2;
+
+impl Verifier {
+    pub(crate) fn new(server: Server, keys: Keyspace, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            server,
+            keys,
+            trust: Arc::default(),
+            clock,
+            info: AtomicU8::new(BY_SECTION),
+            told: AtomicU8::new(0),
+        }
+    }
+
+    /// Verifies `conn`: role, identity, the log's last record; opens an epoch if it must. [verify]
+    ///
+    /// # Errors
+    /// The server cannot be used for the log, or does not answer.
+    pub(crate) async fn verify(&self, conn: &mut MultiplexedConnection) -> Result<Verified, Error> {
+        let mut why = None;
+        for look in 0..LOOKS {
+            let sent = self.trust.sent();
+            let (identity, last) = self.look(conn).await?;
+            role_is_master(&identity)?;
+            let position = match self.trust.judge(sent, &identity, &last) {
+                Ok(position) => {
+                    self.trust.read(sent, position);
+                    Some(position)
+                }
+                Err(distrust) => {
+                    why = Some(distrust);
+                    let clear = must_be_cleared(&last, look);
+                    self.open_epoch(conn, distrust, &identity, &last, clear)
+                        .await?
+                }
+            };
+            if let Some(position) = position {
+                self.trust.set_replicas(identity.replicas);
+                let epoch = position.epoch;
+                return Ok(Verified { identity, epoch });
+            }
+        }
+        let why = why.map(|distrust| distrust.to_string()).unwrap_or_default();
+        let message = format!("redis: no epoch could be opened, although {why}");
+        Err(Error::new(ErrorKind::Unavailable, message))
+    }
+
+    async fn look(&self, conn: &mut MultiplexedConnection) -> Result<(Identity, Last), Error> {
+        loop {
+            let pipe = self.question();
+            let answer = conn.send_packed_commands(&pipe, 0, pipe.len()).await;
+            let answer = answer.map_err(|error| self.server.error("verify", error))?;
+            if let Some(seen) = self.answer(answer)? {
+                return Ok(seen);
+            }
+        }
+    }
+
+    /// Asks who the server is and where the log ends, in one write.
+    pub(crate) fn question(&self) -> Pipeline {
+        let mut pipe = ::redis::pipe();
+        match self.info.load(Ordering::Relaxed) {
+            BY_SECTION => pipe.cmd("INFO").arg("server").arg("replication"),
+            PLAIN => pipe.cmd("INFO"),
+            _ => &mut pipe,
+        };
+        ask_last(&mut pipe, &self.keys);
+        pipe
+    }
+
+    /// Reads the answer to [`question`](Self::question). `None`: the server does not know this form
+    /// of `INFO`; ask again in the plainer one.
+    pub(crate) fn answer(&self, answer: Vec<Value>) -> Result<Option<(Identity, Last)>, Error> {
+        let mut answer = answer.into_iter();
+        let (info, last) = match (answer.next(), answer.next()) {
+            (Some(info), Some(last)) => (Some(info), last),
+            (Some(last), None) => (None, last),
+            _ => return Err(reply::malformed("answer to INFO")),
+        };
+        let identity = match info.as_ref() {
+            None => Identity::default(),
+            Some(info) => match self.identity(info)? {
+                Some(identity) => identity,
+                None => return Ok(None),
+            },
+        };
+        for lost in identity.hides() {
+            self.tell(lost);
+        }
+        Ok(Some((identity, Last::parse(last)?)))
+    }
+
+    fn identity(&self, info: &Value) -> Result<Option<Identity>, Error> {
+        if let Some(text) = reply::text(info) {
+            return Ok(Some(Identity::parse(text)));
+        }
+        let form = self.info.load(Ordering::Relaxed);
+        match fault::code(info) {
+            // Redis 6 takes one section only; some managed servers deny it altogether.
+            Some("ERR" | "NOPERM") => {
+                self.info.store((form + 1).min(DENIED), Ordering::Relaxed);
+                Ok(None)
+            }
+            _ => Err(reply::refused(info)),
+        }
+    }
+
+    /// Warns, once, of a guarantee that this server does not let us keep.
+    pub(crate) fn tell(&self, lost: Lost) {
+        if self.told.fetch_or(lost.bit(), Ordering::Relaxed) & lost.bit() == 0 {
+            tracing::warn!(server = %self.server, "{}", lost.warning());
+        }
+    }
+
+    /// Opens an epoch, so that all nodes agree on it. `None`: refused, because somebody else did.
+    async fn open_epoch(
+        &self,
+        conn: &mut MultiplexedConnection,
+        why: Distrust,
+        identity: &Identity,
+        last: &Last,
+        clear: bool,
+    ) -> Result<Option<Position>, Error> {
+        let now = self.clock.now().as_millis();
+        let seen = last.position().map(|position| position.epoch);
+        let after = seen
+            .into_iter()
+            .chain(self.trust.epoch())
+            .map(Epoch::get)
+            .max();
+        let epoch = next_epoch(after.filter(|_| !clear), now, random());
+        let record = PurgeRecord::open(self.clock.now());
+        let mut pipe = ::redis::pipe();
+        if clear {
+            pipe.cmd("UNLINK").arg(self.keys.log());
+        }
+        let add = pipe
+            .cmd("XADD")
+            .arg(self.keys.log())
+            .arg(format!("{epoch}-0"));
+        for (name, value) in fields(&record, identity) {
+            add.arg(name).arg(value);
+        }
+        let answer = conn.send_packed_commands(&pipe, 0, pipe.len()).await;
+        let answer = answer.map_err(|error| self.server.error("open an epoch", error))?;
+        let added = answer.last().ok_or_else(|| reply::malformed("record id"))?;
+        if is_refused(added)? {
+            return Ok(None);
+        }
+        let position = reply::position(added)?;
+        tracing::info!(server = %self.server, %position, reason = %why, "new epoch of the purge log");
+        self.trust.wrote(position);
+        Ok(Some(position))
+    }
+}
+
+/// Appends the question for the log's last record.
+pub(crate) fn ask_last(pipe: &mut Pipeline, keys: &Keyspace) {
+    let last = pipe.cmd("XREVRANGE").arg(keys.log()).arg("+").arg("-");
+    last.arg("COUNT").arg(1);
+}
+
+/// The fields of `record`, with the server that it is written on as it was verified (PROTOCOL 2).
+pub(crate) fn fields(record: &PurgeRecord, identity: &Identity) -> Vec<(&'static str, Vec<u8>)> {
+    let known = |name: &Option<Box<str>>| name.as_deref().unwrap_or_default().as_bytes().to_vec();
+    let mut fields = record.to_fields();
+    fields.push(("replid", known(&identity.replid)));
+    fields.push(("run", known(&identity.run)));
+    fields
+}
+
+/// PROTOCOL 7: a replica is not used. [role]
+pub(crate) fn role_is_master(identity: &Identity) -> Result<(), Error> {
+    if identity.is_master == Some(false) {
+        let message = "redis: the server is a replica, where the purge log may lag";
+        return Err(Error::new(ErrorKind::Unavailable, message));
+    }
+    Ok(())
+}
+
+/// Whether an `XADD` with an explicit epoch was refused because the log is not the one it was meant
+/// for (PROTOCOL 1): it is missing, in a later epoch, or of another type.
+pub(crate) fn is_refused(reply: &Value) -> Result<bool, Error> {
+    let Some(error) = fault::error_in(reply) else {
+        return Ok(matches!(reply, Value::Nil));
+    };
+    let equal_or_smaller = error
+        .detail()
+        .is_some_and(|why| why.contains("equal or smaller"));
+    if error.code() == Some("WRONGTYPE") || equal_or_smaller {
+        return Ok(true);
+    }
+    debug_assert!(Fault::of(&error).kind != ErrorKind::BreakerOpen);
+    Err(reply::refused(reply))
+}
+
+/// Whether what stands under the log's key has to go before an epoch can be opened: another type, a
+/// last epoch, or (at the second look) an empty stream whose last id lies ahead of our clock.
+/// Whoever had opened an epoch in the meantime loses it, which is a new epoch for all.
+fn must_be_cleared(last: &Last, look: usize) -> bool {
+    match last {
+        Last::WrongType => true,
+        Last::Missing => look > 0,
+        Last::Record(record) => record.position.epoch.get() == u64::MAX,
+    }
+}
+
+/// PROTOCOL 1: unique, and above the epochs known. The clock only makes it unique.
+fn next_epoch(after: Option<u64>, now_ms: u64, random: u64) -> u64 {
+    let by_clock = (now_ms << 20) | (random & 0xf_ffff);
+    after.map_or(by_clock, |after| by_clock.max(after.saturating_add(1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_01_an_epoch_is_above_the_last_and_differs_between_nodes() {
+        let now = 1_795_392_000_000;
+        assert_eq!(next_epoch(None, now, 0), now << 20);
+        assert_eq!(next_epoch(Some(5), now, 0xfff_ffff), (now << 20) | 0xf_ffff);
+        assert_eq!(next_epoch(Some(u64::MAX - 1), now, 7), u64::MAX);
+        assert_ne!(
+            next_epoch(None, now, random()),
+            next_epoch(None, now, random())
+        );
+    }
+
+    #[test]
+    fn rule_07_a_replica_is_refused_and_a_silent_server_is_not() {
+        let role = |is_master| Identity {
+            is_master,
+            ..Identity::default()
+        };
+        let refused = role_is_master(&role(Some(false))).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        assert!(role_is_master(&role(Some(true))).is_ok());
+        assert!(role_is_master(&role(None)).is_ok());
+    }
+}

@@ -1,0 +1,364 @@
+//! An auction house with its cache on a private Redis server, on as many nodes as a test wants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::future::Ready;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Empty, Full};
+use redis::Value;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use tower::{Layer, Service, ServiceExt};
+use tower_tagcache::{Cache, CacheBuilder, CacheService, Notice, On, Rule, Stream};
+
+use crate::captures::{AUCTIONS, Entry};
+use crate::redis_server::RedisServer;
+
+/// How long a test waits for what must happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// An auction that no capture names.
+pub(crate) const BYSTANDER: &str = "0x9999999999999999999999999999999999999999";
+
+/// The origin, and the server that the nodes share.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) server: RedisServer,
+    pub(crate) origin: Origin,
+}
+
+impl House {
+    pub(crate) fn open() -> Self {
+        Self {
+            server: RedisServer::start(),
+            origin: Origin::default(),
+        }
+    }
+
+    /// A node with the sample rules and `streams`, without its companion.
+    pub(crate) fn node(&self, streams: impl IntoIterator<Item = Stream>) -> Node {
+        self.node_with(streams, |builder| builder.redis(self.server.url()))
+    }
+
+    /// The same, set up further. Whoever sets it up says where Redis is.
+    pub(crate) fn node_with(
+        &self,
+        streams: impl IntoIterator<Item = Stream>,
+        set_up: impl FnOnce(CacheBuilder) -> CacheBuilder,
+    ) -> Node {
+        let told = watch::Sender::new(Vec::new());
+        let observer = told.clone();
+        let builder = streams.into_iter().fold(rules(), CacheBuilder::stream);
+        let patient = builder
+            .read_timeout(PATIENCE)
+            .write_timeout(PATIENCE)
+            .observer(move |notice: &Notice<'_>| {
+                if let Some(new) = Told::of(notice) {
+                    observer.send_modify(|told: &mut Vec<Told>| told.push(new));
+                }
+            });
+        let (cache, companion) = set_up(patient).build().unwrap();
+        Node {
+            service: cache.layer().layer(self.origin.clone()),
+            companion: Mutex::new(Some(companion)),
+            running: Mutex::new(None),
+            origin: self.origin.clone(),
+            cache,
+            told,
+        }
+    }
+
+    /// Adds `entry` to `stream`, under its own id if it has one.
+    pub(crate) async fn publish(&self, stream: &str, entry: &Entry) {
+        let mut command = vec!["XADD", stream, &entry.id];
+        command.extend(entry.fields.iter().map(String::as_str));
+        self.server.command(&command).await;
+    }
+
+    /// How many entries of `stream` were taken and are not acknowledged.
+    pub(crate) async fn unacknowledged(&self, stream: &str) -> i64 {
+        match self.server.command(&["XPENDING", stream, "tagcache"]).await {
+            Value::Array(summary) => match summary[0] {
+                Value::Int(count) => count,
+                ref other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// How many records the purge log has.
+    pub(crate) async fn purges(&self) -> i64 {
+        match self.server.run("XLEN tagcache:purges").await {
+            Value::Int(length) => length,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The texts of all targets in the purge log.
+    pub(crate) async fn purge_log(&self) -> String {
+        format!("{:?}", self.server.run("XRANGE tagcache:purges - +").await)
+    }
+}
+
+/// The rules of DESIGN's sample configuration, and one that no event touches. All are strict.
+fn rules() -> CacheBuilder {
+    let minute = Duration::from_secs(60);
+    let rule = |name, route| Rule::new(name, route).ttl(minute);
+    Cache::builder()
+        .strict()
+        .rule(rule("auction", "/auctions/{address}").tag("auction:{address:address}"))
+        .rule(rule("history", "/auctions/{address}/price-history").tag("history:{address:address}"))
+        .rule(rule("list", "/auctions").tag("auctions"))
+        .rule(rule("stats", "/stats").tag("stats"))
+        .rule(rule("row", "/rows/{table}/{id}").tag("{table}:{id}"))
+}
+
+/// What `sale`, a kick and a deployment purge, in DESIGN's sample configuration.
+pub(crate) fn sample(stream: &str, sale: &str) -> Stream {
+    let emitter = "{transaction_information.address}";
+    let kick = On::event("AuctionRoundKicked")
+        .purge(format!("auction:{emitter}"))
+        .purge("auctions");
+    let deployed = On::event("DeployedNewAuction")
+        .purge("auction:{auction}")
+        .purge("auctions");
+    let sale = On::event(sale)
+        .purge(format!("auction:{emitter}"))
+        .purge(format!("history:{emitter}"))
+        .purge("auctions");
+    Stream::rindexer(stream).on(sale).on(kick).on(deployed)
+}
+
+/// One response for each auction, each history, and the list; and the bystander's.
+pub(crate) fn touchable() -> BTreeSet<String> {
+    let each = |address: &str| {
+        let auction = format!("/auctions/{address}");
+        [format!("{auction}/price-history"), auction]
+    };
+    let addresses = AUCTIONS.into_iter().chain([BYSTANDER]);
+    let mut paths: BTreeSet<String> = addresses.flat_map(each).collect();
+    paths.insert("/auctions".into());
+    paths
+}
+
+/// The same, and a response that no event can touch.
+pub(crate) fn everything() -> BTreeSet<String> {
+    let mut paths = touchable();
+    paths.insert("/stats".into());
+    paths
+}
+
+/// The inner service: each path has a version, and each call is counted. A cheap clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origin(Arc<Mutex<BTreeMap<String, Page>>>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Page {
+    version: u64,
+    calls: u64,
+}
+
+impl Origin {
+    /// The data that `path` shows change.
+    pub(crate) fn change(&self, path: &str) {
+        self.0
+            .lock()
+            .unwrap()
+            .entry(path.into())
+            .or_default()
+            .version += 1;
+    }
+
+    fn page(&self, path: &str) -> Page {
+        self.0
+            .lock()
+            .unwrap()
+            .get(path)
+            .copied()
+            .unwrap_or_default()
+    }
+}
+
+impl Service<Request<Empty<Bytes>>> for Origin {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Empty<Bytes>>) -> Self::Future {
+        let path = request.uri().path();
+        let mut pages = self.0.lock().unwrap();
+        let page = pages.entry(path.into()).or_default();
+        page.calls += 1;
+        let body = format!("{path} {}", page.version);
+        std::future::ready(Ok(Response::new(Full::from(body))))
+    }
+}
+
+/// One node: a cache with connections of its own, and what it told.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) cache: Cache,
+    origin: Origin,
+    service: CacheService<Origin>,
+    companion: Mutex<Option<tower_tagcache::Companion>>,
+    running: Mutex<Option<(JoinHandle<()>, oneshot::Sender<()>)>>,
+    told: watch::Sender<Vec<Told>>,
+}
+
+impl Node {
+    /// Spawns the companion.
+    pub(crate) fn run(self) -> Self {
+        let companion = self.companion.lock().unwrap().take().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let shutdown = async { stopped.await.unwrap_or(()) };
+        let task = tokio::spawn(companion.run(shutdown));
+        *self.running.lock().unwrap() = Some((task, stop));
+        self
+    }
+
+    /// Spawns the companion, and waits until it made the group of `stream`, which purges what the
+    /// stream can touch, and reads: from here on each purge is an event's.
+    pub(crate) async fn join(self, house: &House, stream: &str) -> Self {
+        let node = self.run();
+        let made = Told::Gap(stream.into(), "no group");
+        node.until("the group is made", |told| told.contains(&made))
+            .await;
+        let reads = format!("EXISTS tagcache:heard:{stream}");
+        while house.server.run(&reads).await == Value::Int(0) {
+            tokio::task::yield_now().await;
+        }
+        node
+    }
+
+    /// Drops the companion wherever it is, as a crash would.
+    pub(crate) async fn kill(&self) {
+        let (task, _stop) = self.running.lock().unwrap().take().unwrap();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+
+    /// Tells the companion to stop, and waits until it has.
+    pub(crate) async fn stop(&self) {
+        let (task, stop) = self.running.lock().unwrap().take().unwrap();
+        stop.send(()).unwrap();
+        task.await.unwrap();
+    }
+
+    /// Asks for `path`, and says whether the inner service was called for it. The answer is always
+    /// the newest.
+    pub(crate) async fn misses(&self, path: &str) -> bool {
+        self.ask(path).await.1
+    }
+
+    /// The answer's `Cache-Status`, and whether the inner service was called for it.
+    pub(crate) async fn ask(&self, path: &str) -> (String, bool) {
+        let before = self.origin.page(path);
+        let request = Request::get(path).body(Empty::new()).unwrap();
+        let response = self.service.clone().oneshot(request).await.unwrap();
+        let status = response.headers()["cache-status"].to_str().unwrap().into();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let expected = format!("{path} {}", before.version);
+        assert_eq!(body, expected, "an old answer: {status}");
+        (status, self.origin.page(path).calls > before.calls)
+    }
+
+    /// Those of `paths` for which the inner service was called. All of them are stored afterwards.
+    pub(crate) async fn missing(&self, paths: &BTreeSet<String>) -> BTreeSet<String> {
+        let mut missing = BTreeSet::new();
+        for path in paths {
+            if self.misses(path).await {
+                missing.insert(path.clone());
+            }
+        }
+        missing
+    }
+
+    /// Stores `paths`.
+    pub(crate) async fn store(&self, paths: &BTreeSet<String>) {
+        self.missing(paths).await;
+        // A fill ends after its response has: the second request waits for that, or hits.
+        assert_eq!(self.missing(paths).await, BTreeSet::new(), "not stored");
+    }
+
+    /// What was told so far.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        self.told.borrow().clone()
+    }
+
+    /// Waits until what was told is `enough`.
+    pub(crate) async fn until(&self, what: &str, enough: impl Fn(&[Told]) -> bool) {
+        let mut told = self.told.subscribe();
+        let waiting = told.wait_for(|told| enough(told));
+        if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
+            panic!("not in time: {what}; told {:#?}", self.told());
+        }
+    }
+
+    /// Waits until this was told.
+    pub(crate) async fn tells(&self, expected: Told) {
+        let what = format!("{expected:?}");
+        self.until(&what, |told| told.contains(&expected)).await;
+    }
+}
+
+/// What a node told, as far as these tests ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Stream, event, tags.
+    Applied(String, String, usize),
+    /// Stream, reason.
+    Ignored(String, &'static str),
+    /// Stream, reason.
+    Gap(String, &'static str),
+    /// Stream, entry, reason.
+    Quarantined(String, String, String),
+    /// A purge waits for the log.
+    Waiting,
+}
+
+impl Told {
+    fn of(notice: &Notice<'_>) -> Option<Self> {
+        Some(match *notice {
+            Notice::EventApplied {
+                stream,
+                event,
+                targets,
+            } => Self::Applied(stream.into(), event.into(), targets),
+            Notice::EventIgnored { stream, reason } => Self::Ignored(stream.into(), reason),
+            Notice::EventGap { stream, reason } => Self::Gap(stream.into(), reason),
+            Notice::EventQuarantined { stream, id, reason } => {
+                Self::Quarantined(stream.into(), id.into(), reason.into())
+            }
+            Notice::PurgePending { .. } => Self::Waiting,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is what became of an event of `stream`.
+    pub(crate) fn is_of(&self, stream: &str) -> bool {
+        match self {
+            Self::Applied(of, ..)
+            | Self::Ignored(of, _)
+            | Self::Gap(of, _)
+            | Self::Quarantined(of, ..) => of == stream,
+            Self::Waiting => false,
+        }
+    }
+}
+
+/// The events that were applied, by name.
+pub(crate) fn applied(told: &[Told]) -> Vec<&str> {
+    let name = |told| match told {
+        &Told::Applied(_, ref event, _) => Some(event.as_str()),
+        _ => None,
+    };
+    told.iter().filter_map(name).collect()
+}

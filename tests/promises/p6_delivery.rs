@@ -1,0 +1,248 @@
+//! P6: every published event is applied at least once, whoever dies and whatever is cut.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::captures::{self, Entry};
+use crate::house::{House, Node, Told, applied, everything, sample};
+use crate::redis_server::Forwarder;
+
+const STREAM: &str = "auction_sales";
+/// After which time the tests' consumers count as dead.
+const DEAD_AFTER: Duration = Duration::from_millis(50);
+
+/// A node that reads as the server's user `mortal`, from whom a test can take away a command.
+fn mortal(house: &House) -> Node {
+    let url = format!("redis://mortal:secret@127.0.0.1:{}", house.server.port());
+    house.node_with([sample(STREAM, "AuctionSale")], |builder| {
+        builder.redis(url)
+    })
+}
+
+fn survivor(house: &House) -> Node {
+    let streams = [sample(STREAM, "AuctionSale")];
+    house.node_with(streams, |builder| {
+        builder
+            .redis(house.server.url())
+            .claim_events_after(DEAD_AFTER)
+    })
+}
+
+async fn allow(house: &House, rules: &str) {
+    let command = format!("ACL SETUSER mortal on >secret ~* &* {rules}");
+    house.server.run(&command).await;
+}
+
+/// Waits until `enough` of how many entries are taken and not acknowledged.
+async fn until_unacknowledged(house: &House, enough: i64) {
+    while house.unacknowledged(STREAM).await != enough {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn safety_47_event_that_a_dead_consumer_took_and_did_not_purge_is_claimed() {
+    let house = House::open();
+    allow(&house, "+@all").await;
+    let mortal = mortal(&house).join(&house, STREAM).await;
+    let sale = captures::first("AuctionSale");
+    let named = sale.named("AuctionSale");
+    mortal.store(&everything()).await;
+    // It can read, but not write to the purge log.
+    allow(&house, "-xadd").await;
+    named.iter().for_each(|path| house.origin.change(path));
+    house.publish(STREAM, &sale).await;
+    mortal.tells(Told::Waiting).await;
+    mortal.kill().await;
+    assert_eq!(house.unacknowledged(STREAM).await, 1);
+    assert!(applied(&mortal.told()).is_empty());
+
+    let survivor = survivor(&house).run();
+    survivor
+        .until("it is claimed", |told| applied(told) == ["AuctionSale"])
+        .await;
+    assert_eq!(house.unacknowledged(STREAM).await, 0);
+    assert_eq!(survivor.missing(&everything()).await, named);
+}
+
+#[tokio::test]
+async fn safety_47_event_that_a_dead_consumer_did_not_acknowledge_is_purged_again() {
+    let house = House::open();
+    allow(&house, "+@all").await;
+    let mortal = mortal(&house).join(&house, STREAM).await;
+    mortal.store(&everything()).await;
+    allow(&house, "-xack").await;
+    let sale = captures::first("AuctionSale");
+    let named = sale.named("AuctionSale");
+    named.iter().for_each(|path| house.origin.change(path));
+    let purges = house.purges().await;
+    house.publish(STREAM, &sale).await;
+    // Once it is purged it must be acknowledged, which fails.
+    while house.purges().await == purges {
+        tokio::task::yield_now().await;
+    }
+    mortal.kill().await;
+    assert_eq!(house.unacknowledged(STREAM).await, 1);
+
+    let survivor = survivor(&house);
+    assert_eq!(survivor.missing(&everything()).await, named, "purged once");
+    let survivor = survivor.run();
+    survivor
+        .until("it is claimed", |told| applied(told) == ["AuctionSale"])
+        .await;
+    assert_eq!(house.unacknowledged(STREAM).await, 0);
+    assert_eq!(survivor.missing(&everything()).await, named, "and again");
+}
+
+#[tokio::test]
+async fn event_is_acknowledged_only_after_its_purge_is_in_the_log() {
+    let house = House::open();
+    allow(&house, "+@all").await;
+    let node = mortal(&house).join(&house, STREAM).await;
+    allow(&house, "-xadd").await;
+    house.publish(STREAM, &captures::first("AuctionSale")).await;
+    node.tells(Told::Waiting).await;
+    assert_eq!(house.unacknowledged(STREAM).await, 1);
+    assert!(!house.purge_log().await.contains(captures::AUCTIONS[0]));
+
+    allow(&house, "+xadd").await;
+    node.until("it is applied", |told| applied(told) == ["AuctionSale"])
+        .await;
+    assert!(house.purge_log().await.contains(captures::AUCTIONS[0]));
+    assert_eq!(house.unacknowledged(STREAM).await, 0);
+}
+
+#[tokio::test]
+async fn safety_47_consumers_killed_at_any_moment_lose_no_event() {
+    let house = House::open();
+    survivor(&house).join(&house, STREAM).await.kill().await;
+    for victim in 0..40 {
+        let address = format!("0x{victim:040x}");
+        let entry = Entry::made("AuctionSale", &address);
+        house.publish(STREAM, &entry).await;
+        let node = survivor(&house).run();
+        // Each lives a little longer than the one before: from not connected yet to well after the
+        // acknowledgement.
+        for _ in 0..victim * 8 {
+            tokio::task::yield_now().await;
+        }
+        node.kill().await;
+    }
+    let survivor = survivor(&house).run();
+    let last = format!("0x{:040x}", 39);
+    house
+        .publish(STREAM, &Entry::made("AuctionSale", &last))
+        .await;
+    survivor
+        .until("the last is applied", |told| !applied(told).is_empty())
+        .await;
+    until_unacknowledged(&house, 0).await;
+    let log = house.purge_log().await;
+    for victim in 0..40 {
+        let tag = format!("auction:0x{victim:040x}");
+        assert!(log.contains(&tag), "{tag} was never purged");
+    }
+}
+
+#[tokio::test]
+async fn two_consumers_share_a_stream_and_lose_nothing() {
+    let house = House::open();
+    let one = house.node([shared()]).join(&house, STREAM).await;
+    let two = house.node([shared()]).run();
+    let mut published = 0;
+    while applied(&one.told()).is_empty() || applied(&two.told()).is_empty() || published < 200 {
+        assert!(published < 20_000, "only one of them ever gets an event");
+        house
+            .publish(STREAM, &Entry::made(&format!("E{published}"), "0x1"))
+            .await;
+        published += 1;
+    }
+    let all: BTreeSet<String> = (0..published).map(|n| format!("E{n}")).collect();
+    let names = || {
+        let (one, two) = (one.told(), two.told());
+        let both = applied(&one).into_iter().chain(applied(&two));
+        both.map(ToOwned::to_owned).collect::<BTreeSet<String>>()
+    };
+    until_unacknowledged(&house, 0).await;
+    while names() != all {
+        assert!(names().is_subset(&all));
+        tokio::task::yield_now().await;
+    }
+    // Both work for the group: neither found the stream to be its own.
+    let gaps = |node: &Node| -> Vec<Told> {
+        let told = node.told().into_iter();
+        told.filter(|told| matches!(told, Told::Gap(..))).collect()
+    };
+    let made = Told::Gap(STREAM.into(), "no group");
+    assert_eq!((gaps(&one), gaps(&two)), (vec![made], Vec::new()));
+}
+
+fn shared() -> tower_tagcache::Stream {
+    let on = tower_tagcache::On::any().purge("auction:{transaction_information.address}");
+    tower_tagcache::Stream::rindexer(STREAM).on(on)
+}
+
+#[tokio::test]
+async fn safety_46_events_published_while_the_connection_is_cut_are_applied() {
+    let house = House::open();
+    let wire = Forwarder::start(house.server.addr()).await;
+    let node = house
+        .node_with([sample(STREAM, "AuctionSale")], |builder| {
+            builder.redis(wire.url())
+        })
+        .join(&house, STREAM)
+        .await;
+    node.store(&everything()).await;
+    let (sale, kick) = (
+        captures::first("AuctionSale"),
+        captures::first("AuctionRoundKicked"),
+    );
+    wire.refuse();
+    let named: BTreeSet<String> = sale.named("AuctionSale");
+    named.iter().for_each(|path| house.origin.change(path));
+    house.publish(STREAM, &kick).await;
+    house.publish(STREAM, &sale).await;
+    wire.resume();
+    node.until("both are applied", |told| applied(told).len() == 2)
+        .await;
+    assert_eq!(applied(&node.told()), ["AuctionRoundKicked", "AuctionSale"]);
+    assert_eq!(node.missing(&everything()).await, named);
+    assert_eq!(house.unacknowledged(STREAM).await, 0);
+}
+
+#[tokio::test]
+async fn safety_46_events_published_between_two_lives_of_a_node_are_applied() {
+    let house = House::open();
+    let first = house
+        .node([sample(STREAM, "AuctionSale")])
+        .join(&house, STREAM)
+        .await;
+    first.store(&everything()).await;
+    first.kill().await;
+    let sale = captures::first("AuctionSale");
+    house.publish(STREAM, &sale).await;
+    let second = house.node([sample(STREAM, "AuctionSale")]).run();
+    second
+        .until("it is applied", |told| applied(told) == ["AuctionSale"])
+        .await;
+    assert_eq!(
+        second.missing(&everything()).await,
+        sale.named("AuctionSale")
+    );
+}
+
+#[tokio::test]
+async fn companion_that_is_told_to_stop_finishes_and_leaves_nothing_pending() {
+    let house = House::open();
+    let node = house
+        .node([sample(STREAM, "AuctionSale")])
+        .join(&house, STREAM)
+        .await;
+    for entry in captures::entries(captures::EVENTS) {
+        house.publish(STREAM, &entry).await;
+    }
+    node.until("some are applied", |told| !applied(told).is_empty())
+        .await;
+    node.stop().await;
+    assert_eq!(house.unacknowledged(STREAM).await, 0);
+}

@@ -1,0 +1,165 @@
+//! A TCP forwarder that can cut, stall and switch, and counts round trips.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// Forwards connections to a server. Ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Forwarder {
+    shared: Arc<Shared>,
+    addr: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    target: Mutex<SocketAddr>,
+    /// How bytes are treated, and how often connections were cut.
+    mode: watch::Sender<(Mode, u64)>,
+    accepted: AtomicU64,
+    round_trips: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Pass,
+    /// Connections are accepted and live, but nothing passes.
+    Stall,
+    /// Connections are accepted and closed at once.
+    Refuse,
+}
+
+impl Forwarder {
+    /// Forwards to `target` from a free loopback port.
+    pub(crate) async fn start(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let addr = listener.local_addr().expect("its address");
+        let shared = Arc::new(Shared {
+            target: Mutex::new(target),
+            mode: watch::Sender::new((Mode::Pass, 0)),
+            accepted: AtomicU64::new(0),
+            round_trips: AtomicU64::new(0),
+        });
+        let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
+        Self { shared, addr, task }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.addr)
+    }
+
+    /// Closes all connections; new ones are forwarded.
+    pub(crate) fn cut(&self) {
+        self.shared.mode.send_modify(|(_, cuts)| *cuts += 1);
+    }
+
+    /// Closes all connections, and new ones as they come, until [`resume`](Self::resume).
+    pub(crate) fn refuse(&self) {
+        self.shared
+            .mode
+            .send_modify(|mode| *mode = (Mode::Refuse, mode.1 + 1));
+    }
+
+    /// Lets nothing pass any more, in either direction; what was sent is delivered on resuming.
+    pub(crate) fn stall(&self) {
+        self.shared
+            .mode
+            .send_modify(|(mode, _)| *mode = Mode::Stall);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.shared.mode.send_modify(|(mode, _)| *mode = Mode::Pass);
+    }
+
+    /// Forwards new connections to `target`; the present ones stay where they are.
+    pub(crate) fn switch(&self, target: SocketAddr) {
+        *self.shared.target.lock().expect("no panic holds it") = target;
+    }
+
+    /// Connections accepted so far.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.shared.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How often, over all connections, the client began to send after the server had spoken: what
+    /// one pipelined write adds is one, however many segments it takes.
+    pub(crate) fn round_trips(&self) -> u64 {
+        self.shared.round_trips.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Forwarder {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // Dropped with this task, and the connections with it.
+    let mut connections = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
+        shared.accepted.fetch_add(1, Ordering::SeqCst);
+        connections.spawn(forward(client, Arc::clone(&shared)));
+    }
+}
+
+async fn forward(client: TcpStream, shared: Arc<Shared>) {
+    let mut mode = shared.mode.subscribe();
+    let (now, cuts) = *mode.borrow_and_update();
+    if now == Mode::Refuse {
+        return;
+    }
+    let target = *shared.target.lock().expect("no panic holds it");
+    let Ok(server) = TcpStream::connect(target).await else {
+        return;
+    };
+    let _ = (client.set_nodelay(true), server.set_nodelay(true));
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    let server_spoke = AtomicBool::new(true);
+    let up = pump(from_client, to_server, shared.mode.subscribe(), || {
+        if server_spoke.swap(false, Ordering::SeqCst) {
+            shared.round_trips.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let down = pump(from_server, to_client, shared.mode.subscribe(), || {
+        server_spoke.store(true, Ordering::SeqCst);
+    });
+    tokio::select! {
+        () = up => {}
+        () = down => {}
+        _ = mode.wait_for(|(_, present)| *present != cuts) => {}
+    }
+}
+
+/// Passes bytes on as long as nothing stalls them.
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut mode: watch::Receiver<(Mode, u64)>,
+    passed: impl Fn(),
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        if mode
+            .wait_for(|(mode, _)| *mode == Mode::Pass)
+            .await
+            .is_err()
+        {
+            return;
+        }
+        passed();
+        if to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}

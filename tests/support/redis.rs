@@ -1,0 +1,238 @@
+//! A private `redis-server` for tests, and a forwarder that misbehaves between it and its client.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+#[path = "forwarder.rs"]
+mod forwarder;
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use ::redis::Value;
+
+pub(crate) use self::forwarder::Forwarder;
+
+const PORTS_TRIED: usize = 20;
+
+/// A server of our own on a free loopback port, without persistence, killed when dropped.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    child: Child,
+    port: u16,
+    dir: PathBuf,
+    args: Vec<String>,
+}
+
+impl RedisServer {
+    /// Starts a server.
+    ///
+    /// # Panics
+    /// No `redis-server` is installed: the message says how to get one.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts a server with further arguments, such as `["--requirepass", "secret"]`.
+    pub(crate) fn start_with(args: &[&str]) -> Self {
+        let args: Vec<String> = args.iter().map(|&arg| arg.into()).collect();
+        let dir = fresh_dir();
+        for _ in 0..PORTS_TRIED {
+            let port = free_port();
+            if let Some(child) = spawn(port, &dir, &args) {
+                return Self {
+                    child,
+                    port,
+                    dir,
+                    args,
+                };
+            }
+        }
+        panic!("redis-server did not start on any of {PORTS_TRIED} ports with {args:?}");
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn addr(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Kills the server, as a crash would.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Kills the server and starts it again on the same port with the same data.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        for _ in 0..PORTS_TRIED {
+            if let Some(child) = spawn(self.port, &self.dir, &self.args) {
+                self.child = child;
+                return;
+            }
+        }
+        panic!("redis-server did not start again on port {}", self.port);
+    }
+
+    /// Stops the process without ending it: connections live, nothing is answered.
+    pub(crate) fn suspend(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a suspended process go on.
+    pub(crate) fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        let kill = Command::new("kill").args([signal, &pid]).status();
+        assert!(kill.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
+    /// Sends one command, such as `"SET a 1"`, on a connection of its own.
+    ///
+    /// # Panics
+    /// The server cannot be reached or answers with an error.
+    pub(crate) async fn run(&self, command: &str) -> Value {
+        let parts: Vec<&str> = command.split_whitespace().collect();
+        self.command(&parts).await
+    }
+
+    /// Sends one command whose arguments may have spaces.
+    pub(crate) async fn command(&self, parts: &[&str]) -> Value {
+        self.try_command(parts)
+            .await
+            .unwrap_or_else(|error| panic!("{parts:?}: {error}"))
+    }
+
+    /// As [`run`](Self::run), with a password.
+    pub(crate) async fn admin(&self, password: &str, command: &str) -> Value {
+        let parts: Vec<&str> = command.split_whitespace().collect();
+        let url = format!("redis://:{password}@127.0.0.1:{}", self.port);
+        let answer = send(&url, &parts).await;
+        answer.unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    pub(crate) async fn try_command(&self, parts: &[&str]) -> ::redis::RedisResult<Value> {
+        send(&self.url(), parts).await
+    }
+
+    /// Makes this server a replica of `master`, and returns when it is in step.
+    pub(crate) async fn replica_of(&self, master: &Self) {
+        self.run(&format!("REPLICAOF 127.0.0.1 {}", master.port))
+            .await;
+        // Counts as one more replica only once it has acknowledged what was written before.
+        let mark = format!("in-step-{}", self.port);
+        loop {
+            master.command(&["SET", &mark, "1"]).await;
+            if let Ok(Value::BulkString(_)) = self.try_command(&["GET", &mark]).await {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        master.command(&["DEL", &mark]).await;
+        while master.run("WAIT 1 1000").await == Value::Int(0) {}
+    }
+
+    /// How often `command` (in lower case) was called, by the server's own count.
+    pub(crate) async fn calls(&self, command: &str) -> u64 {
+        let stats = self.info("commandstats").await;
+        let line = stats.lines().find_map(|line| {
+            let (name, rest) = line.split_once(':')?;
+            (name == format!("cmdstat_{command}")).then_some(rest)
+        });
+        let calls = line.and_then(|rest| rest.strip_prefix("calls=")?.split(',').next());
+        calls.map_or(0, |calls| calls.parse().expect("a count"))
+    }
+
+    pub(crate) async fn info(&self, section: &str) -> String {
+        match self.command(&["INFO", section]).await {
+            Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Value::VerbatimString { text, .. } => text,
+            other => panic!("INFO answered {other:?}"),
+        }
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+async fn send(url: &str, parts: &[&str]) -> ::redis::RedisResult<Value> {
+    let client = ::redis::Client::open(url)?;
+    let config = ::redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    let connecting = client.get_multiplexed_async_connection_with_config(&config);
+    let mut conn = connecting.await?;
+    let mut command = ::redis::cmd(parts[0]);
+    command.arg(&parts[1..]);
+    command.query_async(&mut conn).await
+}
+
+/// Starts a server and waits until it says that it is ready; `None` if it ended instead, because
+/// the port was taken.
+fn spawn(port: u16, dir: &Path, args: &[String]) -> Option<Child> {
+    let mut child = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+        .args([
+            "--repl-diskless-sync-delay",
+            "0",
+            "--repl-ping-replica-period",
+            "1",
+        ])
+        .arg("--dir")
+        .arg(dir)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}", how_to_install(&error)));
+    let stdout = child.stdout.take().expect("it is piped");
+    let mut output = BufReader::new(stdout).lines();
+    let ready = output.any(|line| line.is_ok_and(|line| line.contains("Ready to accept")));
+    if !ready {
+        let _ = child.wait();
+        return None;
+    }
+    // Read on, so that the server never waits for a full pipe. Ends with the server.
+    std::thread::spawn(move || output.for_each(drop));
+    Some(child)
+}
+
+fn how_to_install(error: &std::io::Error) -> String {
+    format!(
+        "these tests need `redis-server` 7.0 or newer, which could not be started ({error}).\n\
+         Debian, Ubuntu: sudo apt-get install redis-server\n\
+         macOS: brew install redis\n\
+         or run `make test`, which installs it"
+    )
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+fn fresh_dir() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("tagcache-redis-{}-{next}", std::process::id());
+    let dir = std::env::temp_dir().join(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).expect("a temporary directory");
+    dir
+}
