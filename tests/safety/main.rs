@@ -2,8 +2,10 @@
 
 mod exact;
 mod exchange;
+mod faults;
 mod keys;
 mod leaks;
+mod load;
 mod purges;
 mod ranges;
 mod revalidation;
