@@ -30,7 +30,7 @@ pub(super) struct Budgets {
     pub(super) purge: Duration,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Backend {
     Embedded,
     #[cfg(feature = "redis")]

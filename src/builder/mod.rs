@@ -17,9 +17,7 @@ use crate::embedded::DEFAULT_BYTES;
 use crate::engine::{Engine, Limits, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
-#[cfg(test)]
-use crate::log::Log;
-use crate::log::{Follower, Purges, Retention, Views};
+use crate::log::{Follower, Log, Purges, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
 use crate::rules::{Consistency, Defaults, Rule, RuleSet};
 #[cfg(test)]
@@ -250,37 +248,17 @@ impl CacheBuilder {
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        let parts = self.backend.open(&Surroundings {
+        let surroundings = Surroundings {
             namespace: &self.namespace,
             budgets: self.budgets,
             clock: &self.clock,
             observer: &self.observer,
             store_bytes: self.store_bytes,
-        })?;
-        let views = Arc::new(Views::new(self.bounds, self.lease, Arc::clone(&self.clock)));
+        };
+        let parts = self.backend.clone().open(&surroundings)?;
+        let (views, purges, follower) = self.log_parts(&parts.log);
         let settle = streams.iter().map(|stream| stream.settle).max();
         views.expect_settle(self.settle.max(settle.unwrap_or_default()));
-        let purges = Arc::new(Purges::new(
-            Arc::clone(&parts.log),
-            Arc::clone(&views),
-            Arc::clone(&self.clock),
-            self.observer.clone(),
-            self.budgets.purge,
-            REPEAT_PURGES_FOR,
-        ));
-        let follower = Arc::new(Follower::new(
-            Arc::clone(&purges),
-            parts.log,
-            Arc::clone(&views),
-            Arc::clone(&self.clock),
-            self.observer.clone(),
-            self.budgets.read,
-            // The longest lifetime, and the longest window after it.
-            Retention {
-                age: self.limits.lifetime * 2,
-                records: LOG_RECORDS,
-            },
-        ));
         let sink: Arc<dyn PurgeSink> = Arc::clone(&purges) as Arc<dyn PurgeSink>;
         let applier = Applier::new(sink, self.observer.clone());
         let engine = Arc::new(Engine {
@@ -311,6 +289,33 @@ impl CacheBuilder {
             consumers,
         };
         Ok((Cache::new(shared), companion))
+    }
+
+    /// What this process knows of the log, what it appends, and what it reads.
+    fn log_parts(&self, log: &Arc<dyn Log>) -> (Arc<Views>, Arc<Purges>, Arc<Follower>) {
+        let views = Arc::new(Views::new(self.bounds, self.lease, Arc::clone(&self.clock)));
+        let purges = Arc::new(Purges::new(
+            Arc::clone(log),
+            Arc::clone(&views),
+            Arc::clone(&self.clock),
+            self.observer.clone(),
+            self.budgets.purge,
+            REPEAT_PURGES_FOR,
+        ));
+        let follower = Arc::new(Follower::new(
+            Arc::clone(&purges),
+            Arc::clone(log),
+            Arc::clone(&views),
+            Arc::clone(&self.clock),
+            self.observer.clone(),
+            self.budgets.read,
+            // The longest lifetime, and the longest window after it.
+            Retention {
+                age: self.limits.lifetime * 2,
+                records: LOG_RECORDS,
+            },
+        ));
+        (views, purges, follower)
     }
 }
 

@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use super::{DEFAULT_BYTES, EmbeddedLog, EmbeddedStore};
 use crate::clock::{Clock, ManualClock};
-use crate::entry::Entry;
 use crate::log::Log;
 use crate::store::Store;
 use crate::store::contract::{LONG, get_one, key, response};
