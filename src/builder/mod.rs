@@ -235,15 +235,15 @@ impl CacheBuilder {
     /// # Errors
     /// The first setting that cannot be used, with the input quoted and the place marked. What works
     /// but is probably not meant is in [`Cache::warnings`], and logged.
-    pub fn build(self) -> Result<(Cache, Companion), ConfigError> {
+    pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
         check_lease(self.lease)?;
         let defaults = Defaults {
             lifetime_ceiling: self.limits.lifetime,
             consistency: self.consistency,
             ..Defaults::default()
         };
-        let (rules, mut warnings) = RuleSet::compile(self.rules, &defaults)?;
-        let streams = compile(self.streams)?;
+        let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
+        let streams = compile(std::mem::take(&mut self.streams))?;
         warnings.extend(warnings::of(&rules, &streams));
         for warning in &warnings {
             tracing::warn!("{warning}");
