@@ -35,5 +35,8 @@ pub use self::rules::{
     Authorization, ClientPolicy, Cookies, Host, Query, Rule, SetCookie, Statuses, TagHeader,
 };
 
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod bench;
 #[cfg(test)]
 mod model;
