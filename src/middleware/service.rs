@@ -52,7 +52,12 @@ where
         let engine = self.cache.engine();
         let (parts, body) = request.into_parts();
         let matched = engine.matching(&parts);
-        let planned = matched.map(|matched| (Arc::clone(matched.rule()), matched.plan(&parts)));
+        let planned = matched.map(|matched| {
+            (
+                Arc::clone(matched.rule()),
+                matched.plan(&parts.uri, &parts.headers),
+            )
+        });
         let has_body = !body.is_end_stream();
         let request = Request::from_parts(parts, body);
         let Some((rule, plan)) = planned else {
@@ -75,7 +80,7 @@ where
                 };
                 ResponseFuture::engine(engine.bypass(rule, why, request, inner))
             }
-            Plan::Lookup(planned) => ResponseFuture::engine(engine.serve(planned, request, inner)),
+            Plan::Lookup(wanted) => ResponseFuture::engine(engine.serve(wanted, request, inner)),
         }
     }
 }

@@ -2,9 +2,8 @@
 //! bypasses the cache (P5).
 
 use http::header::{AUTHORIZATION, COOKIE, HOST, UPGRADE};
-use http::request::Parts;
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 use smallvec::SmallVec;
 
 use super::automatic::Fields;
@@ -68,8 +67,11 @@ impl Keying {
     }
 
     /// The key of a `GET` or `HEAD` request, or why it bypasses the cache.
-    pub(super) fn key(&self, parts: &Parts) -> Result<Keyed, (ForwardReason, Detail)> {
-        let headers = &parts.headers;
+    pub(super) fn key(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Keyed, (ForwardReason, Detail)> {
         let seen = Seen::new(headers);
         let automatic = seen.automatic.and(self.automatic);
         if seen.upgrade {
@@ -85,7 +87,7 @@ impl Keying {
         key.part(Part::Rule, &self.fingerprint);
         // HEAD is answered from a stored GET.
         key.part(Part::Method, b"GET");
-        self.write_target(parts, &mut key);
+        self.write_target(uri, headers, &mut key);
         self.write_fields(headers, &seen, &mut key);
         automatic.write(headers, &mut key);
         let key = key.finish();
@@ -100,13 +102,12 @@ impl Keying {
 
     /// Scheme, host, path and query. The path as it was sent: the route was matched on the same
     /// bytes (SAFETY 15).
-    fn write_target(&self, parts: &Parts, key: &mut KeyBuilder) {
-        let uri = &parts.uri;
+    fn write_target(&self, uri: &Uri, headers: &HeaderMap, key: &mut KeyBuilder) {
         if let Some(scheme) = uri.scheme_str() {
             key.part(Part::Scheme, scheme.as_bytes());
         }
         if self.host == Host::Key {
-            write_host(uri.authority(), uri.scheme(), &parts.headers, key);
+            write_host(uri.authority(), uri.scheme(), headers, key);
         }
         key.part(Part::Path, uri.path().as_bytes());
         self.query.write(uri.query(), key);
