@@ -125,15 +125,7 @@ impl Fields {
 
     /// Adds the field `name` (in lower case) if it is an automatic one.
     pub(super) fn note(&mut self, name: &str) {
-        // Few names of ordinary requests begin so; the rest need no search.
-        if matches!(
-            name.as_bytes(),
-            [
-                b'x' | b'f' | b'n' | b'r' | b's' | b'p' | b'h' | b't' | b'a' | b'c',
-                ..
-            ]
-        ) && let Some(place) = place(name)
-        {
+        if let Some(place) = place(name) {
             self.0 |= 1 << place;
         }
     }
@@ -177,11 +169,42 @@ impl Fields {
     }
 }
 
+/// The place of `name` among the fields. Every field of every request is looked for, so this compares
+/// with the few of the same length and first letter alone, mostly none.
 fn place(name: &str) -> Option<usize> {
-    FIELDS
-        .binary_search_by(|(field, _)| (*field).cmp(name))
-        .ok()
+    let letter = name.as_bytes().first()?.checked_sub(b'a')?;
+    let mut similar = OF_LENGTH.get(name.len())? & OF_LETTER.get(usize::from(letter))?;
+    while similar != 0 {
+        let place = usize::try_from(similar.trailing_zeros()).ok()?;
+        if FIELDS.get(place)?.0 == name {
+            return Some(place);
+        }
+        similar &= similar - 1;
+    }
+    None
 }
+
+/// The fields of each length, as sets of places.
+static OF_LENGTH: [u128; 40] = {
+    let mut sets = [0; 40];
+    let mut place = 0;
+    while place < FIELDS.len() {
+        sets[FIELDS[place].0.len()] |= 1 << place;
+        place += 1;
+    }
+    sets
+};
+
+/// The fields with each first letter, as sets of places.
+static OF_LETTER: [u128; 26] = {
+    let mut sets = [0; 26];
+    let mut place = 0;
+    while place < FIELDS.len() {
+        sets[(FIELDS[place].0.as_bytes()[0] - b'a') as usize] |= 1 << place;
+        place += 1;
+    }
+    sets
+};
 
 /// Adds the `host` and `proto` parameters of each element, the elements kept apart, because readers
 /// differ in which one they take. `for` and `by` differ for each client and do not count. A field
