@@ -84,6 +84,9 @@ pub mod middleware;
 
 mod builder;
 
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod bench;
 #[cfg(test)]
 mod model;
 #[cfg(all(test, feature = "redis"))]
