@@ -41,9 +41,9 @@ impl Rules {
         match self
             .0
             .find(&request.method, request.uri.path())?
-            .plan(request)
+            .plan(&request.uri, &request.headers)
         {
-            Plan::Lookup(planned) => Some(planned.key.as_bytes().clone()),
+            Plan::Lookup(wanted) => Some(wanted.key.as_bytes().clone()),
             Plan::Bypass(..) => None,
         }
     }

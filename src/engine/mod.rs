@@ -26,8 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::request::Parts;
-use http::{Request, Response};
+use http::{Extensions, Method, Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
@@ -40,7 +39,7 @@ use crate::error::BoxError;
 use crate::log::{Follower, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
-use crate::rules::{Match, Planned, RuleSet};
+use crate::rules::{Match, RuleSet, Wanted};
 use crate::store::Store;
 
 /// Bounds on what requests may cost.
@@ -114,10 +113,15 @@ impl Why {
 }
 
 impl Engine {
-    /// The rule for `request`, unless this cache has forwarded it already.
-    pub(crate) fn matching<'a>(&'a self, request: &'a Parts) -> Option<Match<'a>> {
-        let matched = self.rules.find(&request.method, request.uri.path())?;
-        let forwarded = request.extensions.get::<Forwarded>();
+    /// The rule for a request for `uri`, unless this cache has forwarded it already.
+    pub(crate) fn matching<'a>(
+        &'a self,
+        method: &Method,
+        uri: &'a Uri,
+        extensions: &Extensions,
+    ) -> Option<Match<'a>> {
+        let matched = self.rules.find(method, uri.path())?;
+        let forwarded = extensions.get::<Forwarded>();
         (forwarded != Some(&self.mark())).then_some(matched)
     }
 
@@ -129,7 +133,7 @@ impl Engine {
     /// Answers a request that a rule matched.
     pub(crate) async fn serve<S, A, B>(
         self: Arc<Self>,
-        planned: Planned,
+        wanted: Wanted,
         request: Request<A>,
         inner: S,
     ) -> Result<Response<CacheBody<B>>, S::Error>
@@ -141,21 +145,25 @@ impl Engine {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let lookup = self.lookup(&planned, request.headers()).await;
+        let lookup = self.lookup(&wanted, request.headers()).await;
         match &lookup.usable {
             Usable::Fresh(stored) => {
                 let outcome = self.hit(stored);
-                Ok(self.respond_stored(&planned, &request, stored, outcome))
+                Ok(self.respond_stored(&wanted.rule, &request, stored, outcome))
             }
             Usable::Stale(stale) if self.may_serve_while_revalidating(stale) => {
                 let mut outcome = self.hit(&stale.stored);
                 outcome.served = Served::Stale;
                 outcome.detail = Some(Detail::StaleWhileRevalidate);
-                let response = self.respond_stored(&planned, &request, &stale.stored, outcome);
+                let response = self.respond_stored(&wanted.rule, &request, &stale.stored, outcome);
+                let planned = self.rules.plan(wanted, request.uri(), request.headers());
                 self.refresh(planned, lookup, request, inner);
                 Ok(response)
             }
-            _ => self.forward(planned, lookup, request, inner).await,
+            _ => {
+                let planned = self.rules.plan(wanted, request.uri(), request.headers());
+                self.forward(planned, lookup, request, inner).await
+            }
         }
     }
 

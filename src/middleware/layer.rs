@@ -3,8 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::request::Parts;
-use http::{Extensions, Uri};
+use http::{Extensions, Request, Uri};
 use tower_layer::Layer;
 
 use crate::builder::Cache;
@@ -59,28 +58,29 @@ pub(super) struct OriginalUri(Option<Arc<Read>>);
 
 impl OriginalUri {
     /// The rule for a request and what is done with it, by the URI that the client asked for.
-    pub(super) fn plan(
+    pub(super) fn plan<A>(
         &self,
         engine: &Engine,
-        parts: &mut Parts,
+        request: &Request<A>,
     ) -> Option<(Arc<CompiledRule>, Plan)> {
-        let original = self.0.as_ref().and_then(|read| read(&parts.extensions));
-        let Some(original) = original.filter(|uri| **uri != parts.uri).cloned() else {
-            return plan(engine, parts);
+        let own = request.uri();
+        let original = self.0.as_ref().and_then(|read| read(request.extensions()));
+        let Some(original) = original.filter(|original| *original != own) else {
+            return plan(engine, own, request);
         };
-        let own = std::mem::replace(&mut parts.uri, original);
-        let mut planned = plan(engine, parts);
-        let original = std::mem::replace(&mut parts.uri, own);
-        if let Some((_, Plan::Lookup(planned))) = &mut planned {
-            planned.key = rewritten(&planned.key, &parts.uri, &original);
+        let mut planned = plan(engine, original, request);
+        if let Some((_, Plan::Lookup(wanted))) = &mut planned {
+            wanted.key = rewritten(&wanted.key, own, original);
+            wanted.original = Some(original.clone());
         }
         planned
     }
 }
 
-fn plan(engine: &Engine, parts: &Parts) -> Option<(Arc<CompiledRule>, Plan)> {
-    let matched = engine.matching(parts)?;
-    Some((Arc::clone(matched.rule()), matched.plan(parts)))
+fn plan<A>(engine: &Engine, uri: &Uri, request: &Request<A>) -> Option<(Arc<CompiledRule>, Plan)> {
+    let matched = engine.matching(request.method(), uri, request.extensions())?;
+    let plan = matched.plan(uri, request.headers());
+    Some((Arc::clone(matched.rule()), plan))
 }
 
 /// The inner service reads `own`, in which a layer in front may have put more than it took away, so it

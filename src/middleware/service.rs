@@ -56,17 +56,13 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let engine = self.cache.engine();
-        let (mut parts, body) = request.into_parts();
-        let planned = self.original.plan(engine, &mut parts);
-        let has_body = !body.is_end_stream();
-        let request = Request::from_parts(parts, body);
-        let Some((rule, plan)) = planned else {
+        let Some((rule, plan)) = self.original.plan(engine, &request) else {
             return ResponseFuture::forward(self.inner.clone().oneshot(request));
         };
         let (engine, inner) = (Arc::clone(engine), self.inner.clone());
         match plan {
             // What a body asks for is in no key.
-            _ if has_body => {
+            _ if !request.body().is_end_stream() => {
                 let why = Why {
                     reason: ForwardReason::Bypass,
                     detail: Some(Detail::Body),
@@ -80,7 +76,7 @@ where
                 };
                 ResponseFuture::engine(engine.bypass(rule, why, request, inner))
             }
-            Plan::Lookup(planned) => ResponseFuture::engine(engine.serve(planned, request, inner)),
+            Plan::Lookup(wanted) => ResponseFuture::engine(engine.serve(wanted, request, inner)),
         }
     }
 }
