@@ -148,8 +148,7 @@ impl<'h> Present<'h> {
 
     /// Adds a line of the field `name` (in lower case) if it is an automatic one.
     pub(super) fn note(&mut self, name: &str, line: &'h HeaderValue) {
-        if may_be_automatic(name.as_bytes())
-            && let Some(place) = place(name)
+        if let Some(place) = place(name)
             && self.fields.contains(place)
         {
             self.lines.push((place, line));
@@ -188,29 +187,34 @@ impl<'h> Present<'h> {
     }
 }
 
-/// Few names of ordinary requests begin so; the rest need no search.
-fn may_be_automatic(name: &[u8]) -> bool {
-    matches!(
-        name,
-        [b'x', b'-', ..]
-            | [b'a', b'p', ..]
-            | [b'c', b'f', ..]
-            | [b'f', b'o' | b'r', ..]
-            | [b'h', b'x', ..]
-            | [b'n', b'e', ..]
-            | [b'p', b'u', ..]
-            | [b'r', b's', ..]
-            | [b'r', b'e', b'm', ..]
-            | [b's', b'e', b'c', b'-', b'p', ..]
-            | [b't', b'u', ..]
-    )
+/// The place of `name` among the fields: compares with the few that are alike, mostly none.
+fn place(name: &str) -> Option<usize> {
+    let mut alike = ALIKE[likeness(name.as_bytes())];
+    while alike != 0 {
+        let place = usize::try_from(alike.trailing_zeros()).ok()?;
+        if FIELDS.get(place)?.0 == name {
+            return Some(place);
+        }
+        alike &= alike - 1;
+    }
+    None
 }
 
-fn place(name: &str) -> Option<usize> {
-    FIELDS
-        .binary_search_by(|(field, _)| (*field).cmp(name))
-        .ok()
+/// A number below 128 that names of different length, beginning or end seldom share.
+const fn likeness(name: &[u8]) -> usize {
+    let [first, .., last] = name else { return 0 };
+    (name.len() + *first as usize + 7 * *last as usize) % 128
 }
+
+/// The fields of each likeness, as sets of places.
+static ALIKE: [u128; 128] = {
+    let (mut sets, mut place) = ([0; 128], 0);
+    while place < FIELDS.len() {
+        sets[likeness(FIELDS[place].0.as_bytes())] |= 1 << place;
+        place += 1;
+    }
+    sets
+};
 
 fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
     for (_, line) in lines {
