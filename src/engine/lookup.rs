@@ -11,6 +11,7 @@ use crate::entry::{Entry, StoredResponse};
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
 use crate::log::{Head, View};
+use crate::observe::Notice;
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::Wanted;
 use crate::semantics;
@@ -240,6 +241,10 @@ impl Engine {
     }
 
     fn failed(&self, error: &Error) -> Detail {
+        self.observer.notify(&Notice::StoreFailed {
+            operation: "get",
+            error,
+        });
         match error.kind() {
             ErrorKind::Timeout => Detail::StoreTimeout,
             ErrorKind::BreakerOpen => Detail::BreakerOpen,
