@@ -8,9 +8,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::bodies::{fed, is_silent, next_data};
 use crate::support::{
-    Answer, Body, Failure, Origin, Reply, Site, empty, fed, get, is_silent, next_data, response,
-    rule, secs, settle,
+    Answer, Body, Failure, Origin, Reply, Site, empty, get, response, rule, secs, settle,
 };
 
 /// How a server on a socket breaks its promise.
@@ -21,14 +21,38 @@ struct Broken {
 }
 
 const BROKEN: [Broken; 8] = [
-    Broken { bytes: "content-length: 20\r\n\r\na page", reset: false },
-    Broken { bytes: "content-length: 20\r\n\r\na page", reset: true },
-    Broken { bytes: "content-length: 20\r\n\r\n", reset: false },
-    Broken { bytes: "transfer-encoding: chunked\r\n\r\n6\r\na page\r\n", reset: false },
-    Broken { bytes: "transfer-encoding: chunked\r\n\r\n6\r\na page\r\n", reset: true },
-    Broken { bytes: "transfer-encoding: chunked\r\n\r\n9\r\na page", reset: false },
-    Broken { bytes: "transfer-encoding: chunked\r\n\r\n6\r\na page\r\nx\r\n", reset: false },
-    Broken { bytes: "transfer-encoding: chunked\r\n\r\n6\r\na page\r\n0\r\n", reset: false },
+    Broken {
+        bytes: "content-length: 20\r\n\r\na page",
+        reset: false,
+    },
+    Broken {
+        bytes: "content-length: 20\r\n\r\na page",
+        reset: true,
+    },
+    Broken {
+        bytes: "content-length: 20\r\n\r\n",
+        reset: false,
+    },
+    Broken {
+        bytes: "transfer-encoding: chunked\r\n\r\n6\r\na page\r\n",
+        reset: false,
+    },
+    Broken {
+        bytes: "transfer-encoding: chunked\r\n\r\n6\r\na page\r\n",
+        reset: true,
+    },
+    Broken {
+        bytes: "transfer-encoding: chunked\r\n\r\n9\r\na page",
+        reset: false,
+    },
+    Broken {
+        bytes: "transfer-encoding: chunked\r\n\r\n6\r\na page\r\nx\r\n",
+        reset: false,
+    },
+    Broken {
+        bytes: "transfer-encoding: chunked\r\n\r\n6\r\na page\r\n0\r\n",
+        reset: false,
+    },
 ];
 
 /// A server that breaks off the first answer and gives a whole one to the next.
@@ -40,7 +64,11 @@ async fn fault_server(broken: Broken) -> SocketAddr {
         while let Ok((mut stream, _)) = listener.accept().await {
             let mut asked = [0; 1024];
             let _ = stream.read(&mut asked).await;
-            let rest = if first { broken.bytes } else { "content-length: 5\r\n\r\nwhole" };
+            let rest = if first {
+                broken.bytes
+            } else {
+                "content-length: 5\r\n\r\nwhole"
+            };
             let head = format!("HTTP/1.1 200 OK\r\n{rest}");
             let _ = stream.write_all(head.as_bytes()).await;
             if first && broken.reset {
@@ -55,13 +83,18 @@ async fn fault_server(broken: Broken) -> SocketAddr {
 /// Forwards to `address`, one connection for each request.
 fn proxy(address: SocketAddr) -> Origin {
     Origin::with(move |asked, _| async move {
-        let stream = TcpStream::connect(address).await.map_err(|_| Failure("connect"))?;
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(|_| Failure("connect"))?;
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = shaken.map_err(|_| Failure("handshake"))?;
         tokio::spawn(connection);
         let mut request = Request::new(empty());
         *request.uri_mut() = asked.parts.uri;
-        let answer = sender.send_request(request).await.map_err(|_| Failure("no answer"))?;
+        let answer = sender
+            .send_request(request)
+            .await
+            .map_err(|_| Failure("no answer"))?;
         let answer = answer.map(|body| body.map_err(|_| Failure("broke off")).boxed_unsync());
         Answer::Ok(answer)
     })
@@ -72,7 +105,10 @@ async fn safety_25_a_body_that_breaks_off_on_the_wire_is_not_stored() {
     for broken in BROKEN {
         let site = Site::new(rule(), &proxy(fault_server(broken).await));
         let first = site.fetch(get("/a", &[])).await;
-        assert!(first.is_err(), "{broken:?}: the client must see that it broke off: {first:?}");
+        assert!(
+            first.is_err(),
+            "{broken:?}: the client must see that it broke off: {first:?}"
+        );
         settle().await;
         let next = site.get("/a").await;
         assert_eq!(next.text(), "whole", "{broken:?}");
@@ -81,7 +117,10 @@ async fn safety_25_a_body_that_breaks_off_on_the_wire_is_not_stored() {
 }
 
 /// Feeds `pieces` to the first request, and a whole body to the next.
-fn failing(fields: &'static [(&'static str, &'static str)], pieces: &'static [&'static str]) -> Origin {
+fn failing(
+    fields: &'static [(&'static str, &'static str)],
+    pieces: &'static [&'static str],
+) -> Origin {
     Origin::new(move |asked| {
         let (feed, body) = fed();
         if asked.number > 1 {
@@ -100,7 +139,11 @@ fn failing(fields: &'static [(&'static str, &'static str)], pieces: &'static [&'
 
 #[tokio::test]
 async fn safety_25_a_body_of_another_length_than_declared_is_not_stored() {
-    let rows: [(&[(&str, &str)], &[&str]); 6] = [
+    type Row = (
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+    );
+    let rows: [Row; 6] = [
         (&[("content-length", "20")], &["a page"]),
         (&[("content-length", "3")], &["a page"]),
         (&[("content-length", "20")], &[]),
@@ -112,14 +155,21 @@ async fn safety_25_a_body_of_another_length_than_declared_is_not_stored() {
         let site = Site::new(rule(), &failing(fields, pieces));
         let _ = site.fetch(get("/a", &[])).await;
         settle().await;
-        assert_eq!(site.get("/a").await.text(), "whole", "{fields:?} {pieces:?}");
+        assert_eq!(
+            site.get("/a").await.text(),
+            "whole",
+            "{fields:?} {pieces:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn safety_25_a_contradictory_length_is_not_stored() {
     for lengths in [&["6", "7"][..], &["x"], &["-1"], &["6, 7"], &[""], &["+6"]] {
-        let fields: Vec<_> = lengths.iter().map(|length| ("content-length", *length)).collect();
+        let fields: Vec<_> = lengths
+            .iter()
+            .map(|length| ("content-length", *length))
+            .collect();
         let fields: &'static [_] = fields.leak();
         let site = Site::new(rule(), &failing(fields, &["a page"]));
         let first = site.get("/a").await;
@@ -137,7 +187,10 @@ async fn safety_25_a_client_that_leaves_breaks_off_nothing() {
     let site = Site::new(rule(), &origin);
     let mut first = site.start(get("/a", &[])).await.expect("an answer");
     feed.data("a ");
-    next_data(first.body_mut()).await.expect("data").expect("whole");
+    next_data(first.body_mut())
+        .await
+        .expect("data")
+        .expect("whole");
     drop(first);
     settle().await;
     assert!(feed.data("page"), "the fill reads on");
@@ -157,12 +210,25 @@ async fn safety_26_who_joins_a_slow_fill_reads_all_of_it_and_no_end_before_it_en
     let mut readers = Vec::new();
     for piece in ["a ", "slow ", "page"] {
         feed.data(piece);
-        assert_eq!(next_data(first.body_mut()).await.expect("data").expect("whole"), piece);
+        assert_eq!(
+            next_data(first.body_mut())
+                .await
+                .expect("data")
+                .expect("whole"),
+            piece
+        );
         let joined = site.start(get("/a", &[])).await.expect("an answer");
-        assert!(joined.headers()["cache-status"].to_str().expect("text").contains("collapsed"));
+        assert!(
+            joined.headers()["cache-status"]
+                .to_str()
+                .expect("text")
+                .contains("collapsed")
+        );
         readers.push(joined);
         for reader in &mut readers {
-            while let Some(piece) = futures_util::FutureExt::now_or_never(next_data(reader.body_mut())) {
+            while let Some(piece) =
+                futures_util::FutureExt::now_or_never(next_data(reader.body_mut()))
+            {
                 piece.expect("not the end").expect("whole");
             }
             assert!(is_silent(reader.body_mut()).await, "it has not ended");
@@ -170,7 +236,10 @@ async fn safety_26_who_joins_a_slow_fill_reads_all_of_it_and_no_end_before_it_en
     }
     let last = site.start(get("/a", &[])).await.expect("an answer");
     drop(feed);
-    assert_eq!(Reply::read(last).await.expect("a whole body").text(), "a slow page");
+    assert_eq!(
+        Reply::read(last).await.expect("a whole body").text(),
+        "a slow page"
+    );
     for reader in readers {
         assert_eq!(Reply::read(reader).await.expect("the rest").text(), "");
     }
@@ -208,7 +277,11 @@ async fn safety_26_a_stale_response_stays_whole_while_its_refresh_is_half_writte
     let stale = [("cache-control", "max-age=10, stale-while-revalidate=50")];
     let origin = Origin::new(move |asked| match asked.number {
         1 => crate::support::ok(&stale, "old page"),
-        _ => response(200, &stale, body.lock().take().unwrap_or_else(Body::default)),
+        _ => response(
+            200,
+            &stale,
+            body.lock().take().unwrap_or_else(Body::default),
+        ),
     });
     let site = Site::new(rule(), &origin);
     site.get("/a").await;

@@ -3,18 +3,20 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::Response;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tower_tagcache::CacheBody;
 
-use crate::support::{
-    Body, Counted, Failure, Origin, Reply, Site, fed, get, is_silent, next_data, ok, response,
-    rule, secs, settle,
-};
+use crate::bodies::{Counted, fed, is_silent, next_data};
+use crate::support::{Body, Failure, Origin, Reply, Site, get, ok, response, rule, secs, settle};
 
 const MIB: usize = 1 << 20;
 /// The default body limit.
@@ -23,8 +25,10 @@ const LIMIT: usize = 2 * MIB;
 /// slowest reader, and a piece in each hand. Far below the bodies used here.
 const BOUND: usize = LIMIT + 6 * MIB;
 
-/// A body of `left` pieces of 1 MiB, made when they are asked for, that counts what is in memory.
+/// A body of `left` pieces of 1 MiB, made when they are asked for once the gate lets it, that counts
+/// what is in memory.
 struct Pieces {
+    gate: Option<BoxFuture<'static, ()>>,
     left: u64,
     declared: bool,
     alive: Arc<AtomicUsize>,
@@ -46,8 +50,12 @@ impl http_body::Body for Pieces {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        if let Some(gate) = &mut self.gate {
+            ready!(gate.poll_unpin(cx));
+            self.gate = None;
+        }
         Poll::Ready(self.next().map(|piece| Ok(Frame::data(piece))))
     }
 
@@ -60,35 +68,47 @@ impl http_body::Body for Pieces {
     }
 }
 
-/// Answers every request with `pieces` MiB.
+/// Answers every request with so many MiB.
 struct Huge {
     site: Site,
+    gate: Arc<Semaphore>,
     alive: Arc<AtomicUsize>,
     made: Arc<AtomicUsize>,
 }
 
 impl Huge {
     fn new(pieces: u64, declared: bool) -> Self {
-        let (alive, made) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        Self::opened(pieces, declared, Semaphore::MAX_PERMITS)
+    }
+
+    fn gated(pieces: u64) -> Self {
+        Self::opened(pieces, false, 0)
+    }
+
+    fn opened(left: u64, declared: bool, calls: usize) -> Self {
+        let gate = Arc::new(Semaphore::new(calls));
+        let counts = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (alive, made) = counts.clone();
         let page: &'static [u8] = vec![7; MIB].leak();
-        let origin = {
-            let (alive, made) = (Arc::clone(&alive), Arc::clone(&made));
-            Origin::new(move |_| {
-                let (alive, made) = (Arc::clone(&alive), Arc::clone(&made));
-                let pieces = Pieces {
-                    left: pieces,
-                    declared,
-                    alive,
-                    made,
-                    page,
-                };
-                response(200, &[], pieces.boxed_unsync())
-            })
-        };
+        let opens = Arc::clone(&gate);
+        let origin = Origin::new(move |_| {
+            let opens = Arc::clone(&opens);
+            let opened = async move { opens.acquire().await.expect("open").forget() };
+            let pieces = Pieces {
+                gate: Some(opened.boxed()),
+                left,
+                declared,
+                alive: Arc::clone(&alive),
+                made: Arc::clone(&made),
+                page,
+            };
+            response(200, &[], pieces.boxed_unsync())
+        });
         Self {
             site: Site::new(rule(), &origin),
-            alive,
-            made,
+            gate,
+            alive: counts.0,
+            made: counts.1,
         }
     }
 
@@ -185,12 +205,22 @@ async fn safety_56_a_reader_that_stands_still_keeps_a_bounded_part_in_memory() {
     assert_eq!(read, 1024 * MIB);
 }
 
+/// Two clients that share a call of 64 MiB: neither has read any of it.
+async fn two_readers(huge: &Huge) -> [Response<CacheBody<Body>>; 2] {
+    let ask = || async {
+        let answer = huge.site.start(get("/a", &[])).await;
+        answer.expect("an answer")
+    };
+    let readers = [ask().await, ask().await];
+    huge.gate.add_permits(1);
+    assert_eq!(huge.site.origin.calls(), 1, "they share a call");
+    readers
+}
+
 #[tokio::test(start_paused = true)]
 async fn safety_56_a_reader_that_stands_still_does_not_hold_up_others_for_ever() {
-    let huge = Huge::new(64, false);
-    let stuck = huge.site.start(get("/a", &[])).await.expect("an answer");
-    let moving = huge.site.start(get("/a", &[])).await.expect("an answer");
-    assert_eq!(huge.site.origin.calls(), 1, "they share a call");
+    let huge = Huge::gated(64);
+    let [stuck, moving] = two_readers(&huge).await;
     let began = Instant::now();
     let whole = Reply::read(moving).await.expect("a whole body");
     assert_eq!(whole.body.len(), 64 * MIB);
@@ -199,6 +229,19 @@ async fn safety_56_a_reader_that_stands_still_does_not_hold_up_others_for_ever()
         Reply::read(stuck).await.is_err(),
         "it is told, not given half as a whole"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn safety_56_readers_that_both_pause_are_not_cut_off() {
+    let huge = Huge::gated(64);
+    let readers = two_readers(&huge).await;
+    settle().await;
+    tokio::time::advance(secs(3600)).await;
+    settle().await;
+    let [one, other] = readers.map(Reply::read);
+    let (one, other) = tokio::join!(one, other);
+    assert_eq!(one.expect("a whole body").body.len(), 64 * MIB);
+    assert_eq!(other.expect("a whole body").body.len(), 64 * MIB);
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,6 +277,8 @@ async fn safety_56_a_fill_that_nobody_reads_ends_within_its_limit() {
     drop(site.start(get("/a", &[])).await.expect("an answer"));
     let feed = feeds.lock()[0].clone();
     assert!(feed.data("it may still become whole"));
+    settle().await;
+    assert!(!feed.is_unread());
     tokio::time::advance(secs(130)).await;
     settle().await;
     assert!(feed.is_unread(), "the inner service is not asked for more");
@@ -244,7 +289,7 @@ async fn safety_56_a_fill_that_nobody_reads_ends_within_its_limit() {
 
 fn streaming(
     content_type: &'static str,
-) -> (Site, Arc<parking_lot::Mutex<Vec<crate::support::Feed>>>) {
+) -> (Site, Arc<parking_lot::Mutex<Vec<crate::bodies::Feed>>>) {
     let feeds = Arc::<parking_lot::Mutex<Vec<_>>>::default();
     let made = Arc::clone(&feeds);
     let origin = Origin::new(move |_| {
