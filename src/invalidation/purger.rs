@@ -8,7 +8,6 @@ use futures_util::future::BoxFuture;
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::PurgeSink;
 use crate::log::{Purged, Purges};
-use crate::rules::template::fold_addresses;
 use crate::tag::{PurgeKind, Tag, Target};
 use crate::validity::Glob;
 
@@ -86,18 +85,11 @@ impl Purger {
         &self,
         tags: impl IntoIterator<Item = T>,
     ) -> Result<Purged, Error> {
-        let mut targets = Vec::new();
-        for tag in tags {
-            let tag = tag.as_ref();
-            targets.push(Target::Tag(Tag::new(tag)?));
-            // Most responses carry an address in lower case; one of a rule that takes values as they
-            // are (`text`) carries it as it was sent. Both are meant (SAFETY 48).
-            let folded = fold_addresses(tag.into());
-            if folded != tag {
-                targets.push(Target::Tag(Tag::new(&folded)?));
-            }
-        }
-        self.targets(targets).await
+        let targets: Result<Vec<Target>, Error> = tags
+            .into_iter()
+            .map(|tag| Tag::new(tag.as_ref()).map(Target::Tag))
+            .collect();
+        self.targets(targets?).await
     }
 
     /// Purges the responses with any tag of `family`: what stands before a tag's first colon.

@@ -8,9 +8,9 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::bodies::{fed, is_silent, next_data};
 use crate::support::{
-    Answer, Body, Failure, Origin, Reply, Site, empty, fed, get, is_silent, next_data, response,
-    rule, secs, settle,
+    Answer, Body, Failure, Origin, Reply, Site, empty, get, response, rule, secs, settle,
 };
 
 /// How a server on a socket breaks its promise.
@@ -139,7 +139,11 @@ fn failing(
 
 #[tokio::test]
 async fn safety_25_a_body_of_another_length_than_declared_is_not_stored() {
-    let rows: [(&[(&str, &str)], &[&str]); 6] = [
+    type Row = (
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+    );
+    let rows: [Row; 6] = [
         (&[("content-length", "20")], &["a page"]),
         (&[("content-length", "3")], &["a page"]),
         (&[("content-length", "20")], &[]),

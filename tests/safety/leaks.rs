@@ -196,6 +196,32 @@ async fn safety_03_authorised_answers_are_shared_only_where_the_response_permits
 }
 
 #[tokio::test]
+async fn safety_03_authorised_requests_at_once_do_not_share() {
+    let gate = Arc::new(Notify::new());
+    let waiting = Arc::clone(&gate);
+    let origin = Origin::with(move |asked, _| {
+        let gate = Arc::clone(&waiting);
+        async move {
+            gate.notified().await;
+            let who = asked.field("authorization").unwrap_or("nobody").to_owned();
+            Answer::Ok(ok(&[("cache-control", "max-age=60")], who))
+        }
+    });
+    let site = Site::new(rule(), &origin);
+    let clients = ["alice", "bob", "alice"];
+    let asking = clients.map(|who| {
+        let site = site.clone();
+        tokio::spawn(async move { site.get_with("/a", &[("authorization", who)]).await })
+    });
+    settle().await;
+    assert_eq!(origin.calls(), 3, "each has a call of its own");
+    gate.notify_waiters();
+    for (who, asked) in clients.into_iter().zip(asking) {
+        assert_eq!(asked.await.expect("a reply").text(), who);
+    }
+}
+
+#[tokio::test]
 async fn safety_03_a_rule_can_key_or_ignore_authorization() {
     let origin = Origin::new(|asked| {
         ok(

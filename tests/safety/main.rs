@@ -1,5 +1,40 @@
-//! The bugs of `SAFETY.md` at the level of HTTP, on the embedded store.
+//! The bugs of `SAFETY.md` that a layer could have, on the embedded store, through the public API:
+//! `oneshot` around inner services written by hand, and real sockets where the row is about bytes on
+//! the wire. Time stands still (`ManualClock`), or is Tokio's and paused; nothing sleeps.
+//!
+//! | row | tests |
+//! |---|---|
+//! | 1–8 | `leaks` |
+//! | 9–15 | `keys` |
+//! | 16, 19, 20 | `exchange` |
+//! | 17 | left to the proxy: the layer never parses HTTP |
+//! | 18 | `exchange` (never answered from the store), `wire` (pipelined); draining is the server's, hence the rest is left to the proxy |
+//! | 21 | `keys` (no request purges); the admin endpoint is left to the proxy |
+//! | 22 | `wrong_response`, `wire` |
+//! | 23, 27, 29, 30, 33, 35 | `wrong_response`; 30 between nodes with Redis in `promises` |
+//! | 24 | `ranges`, with what clients ask under conditions |
+//! | 25, 26 | `faults` |
+//! | 28, 36 (P4) | `exact` |
+//! | 31 | `stale` |
+//! | 32, and PROTOCOL 17 | `revalidation` |
+//! | 34 | `exact`, `wire` |
+//! | 37, 40, 41 | `purges`; every fill path and several nodes in `promises` (P1) and in the model test |
+//! | 38, 39, 42–46 | left to `promises`: they need nodes or Redis |
+//! | 47 | `promises` (P6) |
+//! | 48 | `tags`, with where tags come from |
+//! | 49, 50 | `src/validity`, where the bounds are |
+//! | 51, 52, 53, 60 | `load` |
+//! | 54 | `streams`, `wire` |
+//! | 55, 56 | `streams` |
+//! | 57–59, 61, 62 | left to the fault laboratory and the near copy |
+//! | 63 | `src/entry/codec` |
+//! | 64 | left to live updates |
+//! | 65 | left to the tests of the Redis client's use |
+//!
+//! Without a number: `Cache-Status` reasons, settling, negative caching and nested layers in `purges`;
+//! what browsers are told in `exact`.
 
+mod bodies;
 mod exact;
 mod exchange;
 mod faults;
@@ -9,7 +44,11 @@ mod load;
 mod purges;
 mod ranges;
 mod revalidation;
+mod samples;
 mod sockets;
+mod stale;
+mod streams;
 mod support;
+mod tags;
 mod wire;
 mod wrong_response;

@@ -32,7 +32,8 @@ fn summary(reply: &Reply) -> (u16, &str, Option<&str>) {
 async fn safety_24_a_range_of_a_stored_response() {
     let whole = (200, "0123456789", None);
     let none = (416, "", Some("bytes */10"));
-    let rows: &[(&str, (u16, &str, Option<&str>))] = &[
+    type Expected = (u16, &'static str, Option<&'static str>);
+    let rows: &[(&str, Expected)] = &[
         ("bytes=0-3", (206, "0123", Some("bytes 0-3/10"))),
         ("bytes=7-", (206, "789", Some("bytes 7-9/10"))),
         ("bytes=-2", (206, "89", Some("bytes 8-9/10"))),

@@ -10,14 +10,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::{Body as _, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Full};
 use parking_lot::Mutex;
 use tower::{Layer, Service, ServiceExt};
-use tower_tagcache::{
-    BoxError, Cache, CacheBody, CacheBuilder, CacheService, ManualClock, Notice, Rule,
-};
+use tower_tagcache::{Cache, CacheBody, CacheBuilder, CacheService, ManualClock, Notice, Rule};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, Failure>;
 
@@ -292,7 +289,7 @@ pub(crate) fn get(target: &str, fields: &[(&str, &str)]) -> Request<Body> {
     request("GET", target, fields)
 }
 
-fn append(headers: &mut HeaderMap, fields: &[(&str, &str)]) {
+pub(crate) fn append(headers: &mut HeaderMap, fields: &[(&str, &str)]) {
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
         headers.append(
@@ -322,54 +319,4 @@ pub(crate) fn response(status: u16, fields: &[(&str, &str)], body: Body) -> Resp
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
     append(response.headers_mut(), fields);
     response
-}
-
-/// A body that comes frame by frame, as it is fed.
-pub(crate) fn fed() -> (Feed, Body) {
-    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
-    let frames = futures_util::stream::poll_fn(move |cx| receiver.poll_recv(cx));
-    (Feed(sender), StreamBody::new(frames).boxed_unsync())
-}
-
-/// Feeds a body; dropped, it ends it.
-#[derive(Debug, Clone)]
-pub(crate) struct Feed(tokio::sync::mpsc::UnboundedSender<Result<Frame<Bytes>, Failure>>);
-
-impl Feed {
-    pub(crate) fn data(&self, bytes: impl Into<Bytes>) -> bool {
-        self.0.send(Ok(Frame::data(bytes.into()))).is_ok()
-    }
-
-    pub(crate) fn trailers(&self, fields: &[(&str, &str)]) {
-        let mut trailers = HeaderMap::new();
-        append(&mut trailers, fields);
-        let _ = self.0.send(Ok(Frame::trailers(trailers)));
-    }
-
-    pub(crate) fn fail(&self, error: &'static str) {
-        let _ = self.0.send(Err(Failure(error)));
-    }
-
-    /// Whether the reader is gone.
-    pub(crate) fn is_unread(&self) -> bool {
-        self.0.is_closed()
-    }
-}
-
-/// The next piece of data of a body.
-pub(crate) async fn next_data<B>(body: &mut B) -> Option<Result<Bytes, BoxError>>
-where
-    B: http_body::Body<Data = Bytes, Error = BoxError> + Unpin,
-{
-    let frame = body.frame().await?;
-    Some(frame.map(|frame| frame.into_data().unwrap_or_default()))
-}
-
-/// Whether nothing has come yet, though every task had its turn.
-pub(crate) async fn is_silent<B>(body: &mut B) -> bool
-where
-    B: http_body::Body<Data = Bytes, Error = BoxError> + Unpin,
-{
-    settle().await;
-    body.frame().now_or_never().is_none() && !body.is_end_stream()
 }

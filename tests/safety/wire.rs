@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::{Method, Request, Version};
 use http_body_util::{BodyExt, Empty};
 
+use crate::bodies::fed;
 use crate::sockets::{self, Heard, serve};
-use crate::support::{Body, Origin, Reply, Site, body, empty, fed, ok, response, rule, settle};
+use crate::support::{Body, Origin, Reply, Site, body, empty, ok, response, rule, settle};
 
 /// Asks `path` twice over a fresh connection each and returns the miss and the hit.
 async fn twice(origin: &Origin, method: &str, version: Version) -> (Reply, Reply) {
