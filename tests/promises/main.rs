@@ -10,14 +10,16 @@
     reason = "a test that cannot go on should say where"
 )]
 
-#[path = "../support/redis.rs"]
-mod redis_server;
 #[path = "../support/mod.rs"]
 mod support;
 
+use self::support::redis as redis_server;
+
 mod captures;
 mod house;
+mod p1_coalescing;
 mod p1_fills;
+mod p1_kinds;
 mod p6_captures;
 mod p6_delivery;
 mod p6_formats;

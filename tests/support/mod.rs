@@ -11,7 +11,7 @@ mod fleet;
 mod node;
 mod notices;
 mod origin;
-mod redis;
+pub(crate) mod redis;
 
 pub(crate) use self::fleet::{Fleet, item_rule};
 pub(crate) use self::node::{Answer, Node, path};
