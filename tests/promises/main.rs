@@ -20,6 +20,8 @@ mod house;
 mod p1_coalescing;
 mod p1_fills;
 mod p1_kinds;
+mod p1_positions;
+mod p1_soft;
 mod p6_captures;
 mod p6_delivery;
 mod p6_formats;

@@ -1,13 +1,15 @@
 //! What a node's observer was told.
 
 use tokio::sync::watch;
-use tower_tagcache::{ErrorKind, Notice, Observer, Position};
+use tower_tagcache::{Detail, ErrorKind, Notice, Observer, Position};
 
 use super::ends;
 
 /// A notice, kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Said {
+    /// A request was answered; with the detail of its outcome.
+    Answered(Option<Detail>),
     EntryRejected(&'static str),
     StoreFailed(&'static str, ErrorKind),
     BreakerOpened,
@@ -18,7 +20,7 @@ pub(crate) enum Said {
     LogGap(Position),
 }
 
-/// The notices of one node, in order; requests and events left out. Clones share them.
+/// The notices of one node, in order; events left out. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Notices(watch::Sender<Vec<Said>>);
 
@@ -46,6 +48,7 @@ impl Notices {
 impl Observer for Notices {
     fn observe(&self, notice: &Notice<'_>) {
         let said = match notice {
+            Notice::Request { outcome, .. } => Said::Answered(outcome.detail),
             Notice::EntryRejected { reason } => Said::EntryRejected(reason),
             Notice::StoreFailed { operation, error } => Said::StoreFailed(operation, error.kind()),
             Notice::BreakerOpened => Said::BreakerOpened,
