@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::log::{Appended, Log, PurgeRecord, Views};
 use crate::observe::{Notice, SharedObserver};
-use crate::position::Position;
+use crate::position::{Epoch, Position};
 use crate::tag::{PurgeKind, Target};
 use crate::weaken::{Rule, weakened};
 
@@ -55,7 +55,8 @@ pub(crate) struct Purges {
 
 #[derive(Debug, Default)]
 struct Recent {
-    records: VecDeque<(Duration, PurgeRecord)>,
+    /// When, and in which epoch, each was acknowledged.
+    records: VecDeque<(Duration, Epoch, PurgeRecord)>,
     /// Until when forgotten ones would have had to be repeated.
     forgotten_until: Duration,
 }
@@ -136,8 +137,10 @@ impl Purges {
         });
         let now = self.clock.monotonic();
         let mut recent = self.recent.lock();
-        recent.records.push_back((now, record));
-        while let Some((at, _)) = recent.records.front() {
+        recent
+            .records
+            .push_back((now, appended.position.epoch, record));
+        while let Some((at, ..)) = recent.records.front() {
             let until = *at + self.repeat_for;
             if until > now && recent.records.len() <= RECENT_LIMIT {
                 break;
@@ -172,21 +175,22 @@ impl Purges {
         Ok(())
     }
 
-    /// A new epoch was joined: what was acknowledged shortly before may be unknown to it, because a
-    /// cut-off server can acknowledge after another was promoted (PROTOCOL 25). Puts those purges in
-    /// force again; [`append_waiting`](Self::append_waiting) appends them.
-    pub(crate) fn repeat_recent(&self) {
+    /// `epoch` was joined: what was acknowledged in another one shortly before may be unknown to it,
+    /// because a cut-off server can acknowledge after another was promoted (PROTOCOL 25). Puts those
+    /// purges in force again; [`append_waiting`](Self::append_waiting) appends them.
+    pub(crate) fn repeat_recent(&self, epoch: Epoch) {
         if weakened(Rule::Ack) {
             return;
         }
         let now = self.clock.monotonic();
         let mut recent = self.recent.lock();
         let forgotten = recent.forgotten_until > now;
-        for (at, record) in recent.records.drain(..) {
-            if at + self.repeat_for > now {
-                drop(self.views.pending.begin(&record));
+        recent.records.retain(|(at, of, record)| {
+            if *of != epoch && *at + self.repeat_for > now {
+                drop(self.views.pending.begin(record));
             }
-        }
+            *of == epoch
+        });
         if forgotten {
             drop(
                 self.views
