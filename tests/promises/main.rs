@@ -10,14 +10,14 @@
     reason = "a test that cannot go on should say where"
 )]
 
-#[path = "../support/redis.rs"]
-mod redis_server;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod captures;
 mod house;
 mod p1_fills;
+mod p4_bytes;
+mod p5_private;
 mod p6_captures;
 mod p6_delivery;
 mod p6_formats;
