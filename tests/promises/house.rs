@@ -17,7 +17,7 @@ use tower::{Layer, Service, ServiceExt};
 use tower_tagcache::{Cache, CacheBuilder, CacheService, Notice, On, Rule, Stream};
 
 use crate::captures::{AUCTIONS, Entry};
-use crate::redis_server::RedisServer;
+use crate::support::{RedisServer, until};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -232,9 +232,10 @@ impl Node {
         node.until("the group is made", |told| told.contains(&made))
             .await;
         let reads = format!("EXISTS tagcache:heard:{stream}");
-        while house.server.run(&reads).await == Value::Int(0) {
-            tokio::task::yield_now().await;
-        }
+        until("it reads", async || {
+            house.server.run(&reads).await == Value::Int(1)
+        })
+        .await;
         node
     }
 

@@ -22,6 +22,8 @@ mod p1_fills;
 mod p1_kinds;
 mod p1_positions;
 mod p1_soft;
+mod p4_bytes;
+mod p5_private;
 mod p6_captures;
 mod p6_delivery;
 mod p6_formats;
