@@ -357,9 +357,9 @@ impl Told {
 
 /// The events that were applied, by name.
 pub(crate) fn applied(told: &[Told]) -> Vec<&str> {
-    let name = |told| match told {
-        &Told::Applied(_, ref event, _) => Some(event.as_str()),
+    let applied = told.iter().filter_map(|told| match told {
+        Told::Applied(_, event, _) => Some(event.as_str()),
         _ => None,
-    };
-    told.iter().filter_map(name).collect()
+    });
+    applied.collect()
 }
