@@ -16,16 +16,8 @@ use crate::invalidation::{Applier, Consumer, EventStream, Settings, unique_name}
 /// How long each kind of operation may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budgets {
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "connects to Redis only")
-    )]
     pub(super) connect: Duration,
     pub(super) read: Duration,
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "writes to Redis only")
-    )]
     pub(super) write: Duration,
     pub(super) purge: Duration,
 }
@@ -41,15 +33,7 @@ pub(super) enum Backend {
 
 /// What every backend is given.
 pub(super) struct Surroundings<'a> {
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "names keys in Redis")
-    )]
     pub(super) namespace: &'a str,
-    #[cfg_attr(
-        not(feature = "redis"),
-        expect(dead_code, reason = "bounds what Redis does")
-    )]
     pub(super) budgets: Budgets,
     pub(super) clock: &'a Arc<dyn Clock>,
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "hears of Redis"))]
