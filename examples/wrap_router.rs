@@ -4,7 +4,7 @@
 //! cargo run --example wrap_router
 //! curl -i http://127.0.0.1:3000/auctions/7     # twice: fwd=uri-miss; stored, then hit
 //! curl -X POST http://127.0.0.1:3000/auctions/7/sell
-//! curl -i http://127.0.0.1:3000/auctions/7     # fwd=stale; detail=purged
+//! curl -i http://127.0.0.1:3000/auctions/7     # fwd=stale; stored; detail=purged
 //! ```
 
 use std::time::Duration;
@@ -16,7 +16,6 @@ use tower_tagcache::{BoxError, Cache, Purger, Rule};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    // The ten lines.
     let (cache, companion) = Cache::builder()
         .rule(
             Rule::new("auction", "/auctions/{id}")

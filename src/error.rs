@@ -9,6 +9,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// A request never sees one: to the engine every such failure is a miss. They reach the callers of
 /// the purger and the log.
+#[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
     message: Box<str>,
@@ -31,8 +32,25 @@ pub enum ErrorKind {
     Protocol,
     /// The purge is in force in this process and waits to be appended; other nodes do not know it yet.
     Pending,
-    /// A limit of this crate was exceeded (tag length, number of tags, glob length).
-    Limit,
+    /// The argument cannot be used: a tag, glob or URL that is malformed or too long, too many tags, a
+    /// stream that is not configured.
+    Invalid,
+}
+
+impl ErrorKind {
+    /// The word used in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::Timeout => "timeout",
+            Self::BreakerOpen => "breaker-open",
+            Self::Denied => "denied",
+            Self::Protocol => "protocol",
+            Self::Pending => "pending",
+            Self::Invalid => "invalid",
+        }
+    }
 }
 
 impl Error {
@@ -62,16 +80,6 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("kind", &self.kind)
-            .field("message", &self.message)
-            .field("source", &self.source)
-            .finish()
     }
 }
 

@@ -52,7 +52,7 @@
 //! # Features
 //!
 //! - `redis` (default): responses, purge log and event streams on Redis.
-//! - `test-util`: `ManualClock`, for tests that move time.
+//! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
 
 #![cfg_attr(
     not(feature = "redis"),

@@ -1,24 +1,25 @@
-//! What the cache does, as metrics of the [`metrics`](https://docs.rs/metrics) facade.
-//!
-//! | name | labels | counts |
-//! |---|---|---|
-//! | `tagcache_requests_total` | `rule`, `served` (hit, stale, forwarded), `reason` | requests that a rule matched |
-//! | `tagcache_not_stored_total` | `rule`, `reason` | forwarded responses that were not stored |
-//! | `tagcache_entries_rejected_total` | `reason` | stored entries that could not be read |
-//! | `tagcache_store_failures_total` | `operation`, `kind` | failures of the store |
-//! | `tagcache_breaker_open` | | gauge: 1 while the breaker is open |
-//! | `tagcache_purges_total` | | purges appended to the log by this process |
-//! | `tagcache_purges_pending` | | gauge: purges that waited when one was added |
-//! | `tagcache_epochs_joined_total` | | epochs of the purge log joined: each begins cold |
-//! | `tagcache_log_gaps_total` | | times that records were missed |
-//! | `tagcache_events_total` | `stream`, `outcome` (applied, ignored, quarantined, gap) | events |
+//! What the cache does, as metrics of the `metrics` facade.
 
 use metrics::{counter, gauge};
 
 use crate::observe::{Notice, Observer};
 use crate::outcome::{Outcome, Served, Storing};
 
-/// Hands every [`Notice`] to the `metrics` facade; the exporter belongs to the program.
+/// Hands every [`Notice`] to the [`metrics`](https://docs.rs/metrics) facade; the exporter belongs to
+/// the program.
+///
+/// | name | labels | counts |
+/// |---|---|---|
+/// | `tagcache_requests_total` | `rule`, `served` (hit, stale, forwarded), `reason` | requests that a rule matched |
+/// | `tagcache_not_stored_total` | `rule`, `reason` | forwarded responses that were not stored |
+/// | `tagcache_entries_rejected_total` | `reason` | stored entries that could not be read |
+/// | `tagcache_store_failures_total` | `operation`, `kind` | failures of the store |
+/// | `tagcache_breaker_open` | | gauge: 1 while the breaker is open |
+/// | `tagcache_purges_total` | | purges appended to the log by this process |
+/// | `tagcache_purges_delayed_total` | | purges that could not be appended at once |
+/// | `tagcache_epochs_joined_total` | | epochs of the purge log joined: each begins cold |
+/// | `tagcache_log_gaps_total` | | times that records were missed |
+/// | `tagcache_events_total` | `stream`, `outcome` (applied, ignored, quarantined, gap) | events |
 ///
 /// ```
 /// # fn main() -> Result<(), tower_tagcache::ConfigError> {
@@ -40,16 +41,15 @@ impl Observer for Metrics {
                 counter!("tagcache_entries_rejected_total", "reason" => *reason).increment(1);
             }
             Notice::StoreFailed { operation, error } => {
-                let kind = format!("{:?}", error.kind());
+                let kind = error.kind().as_str();
                 counter!("tagcache_store_failures_total", "operation" => *operation, "kind" => kind)
                     .increment(1);
             }
             Notice::BreakerOpened => gauge!("tagcache_breaker_open").set(1.0),
             Notice::BreakerClosed => gauge!("tagcache_breaker_open").set(0.0),
             Notice::Purged { .. } => counter!("tagcache_purges_total").increment(1),
-            Notice::PurgePending { waiting } => {
-                let waiting = u32::try_from(*waiting).unwrap_or(u32::MAX);
-                gauge!("tagcache_purges_pending").set(waiting);
+            Notice::PurgePending { .. } => {
+                counter!("tagcache_purges_delayed_total").increment(1);
             }
             Notice::EpochJoined { .. } => counter!("tagcache_epochs_joined_total").increment(1),
             Notice::LogGap { .. } => counter!("tagcache_log_gaps_total").increment(1),

@@ -55,7 +55,7 @@ pub enum Notice<'a> {
         /// The new floor.
         position: Position,
     },
-    /// An event was read from a stream and its purges are in the log.
+    /// An event was read from a stream or handed in, and its purges are in the log.
     EventApplied {
         /// The stream.
         stream: &'a str,
@@ -64,7 +64,7 @@ pub enum Notice<'a> {
         /// How many targets it purged.
         targets: usize,
     },
-    /// An event could not be understood and was put aside.
+    /// An event could not be understood. One from a stream is put aside in its quarantine.
     EventQuarantined {
         /// The stream.
         stream: &'a str,

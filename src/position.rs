@@ -71,7 +71,7 @@ impl std::error::Error for ParsePositionError {}
 impl FromStr for Position {
     type Err = ParsePositionError;
 
-    /// Strict, because the text may come from a client: digits only, no sign, no leading zero.
+    /// Strict: digits only, no sign, no leading zero.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (epoch, ordinal) = text.split_once('-').ok_or(ParsePositionError)?;
         Ok(Self::new(decimal(epoch)?, decimal(ordinal)?))

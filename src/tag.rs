@@ -26,7 +26,7 @@ impl Tag {
     /// standing alone): one address is one tag, however it is written.
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`] if it is empty, longer than 256 bytes, or has a control character
+    /// [`ErrorKind::Invalid`] if it is empty, longer than 256 bytes, or has a control character
     /// or a space at either end.
     pub fn new(text: &str) -> Result<Self, Error> {
         let problem = if text.is_empty() {
@@ -42,7 +42,7 @@ impl Tag {
         };
         let shown: String = text.chars().take(64).collect();
         Err(Error::new(
-            ErrorKind::Limit,
+            ErrorKind::Invalid,
             format!("tag {shown:?} {problem}"),
         ))
     }
@@ -98,45 +98,45 @@ pub(crate) fn fold_addresses(mut text: Cow<'_, str>) -> Cow<'_, str> {
 /// The stable 64-bit hash of a [`Target`]. The same on every node and in every version of this
 /// crate that reads the same entry format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TagId(u64);
+pub(crate) struct TagId(u64);
 
 impl TagId {
     /// The id that each stored response carries, named by a purge of everything.
-    pub const ALL: Self = Self(0);
+    pub(crate) const ALL: Self = Self(0);
 
     /// The id with the number `raw`, as an entry holds it.
     #[must_use]
-    pub const fn from_raw(raw: u64) -> Self {
+    pub(crate) const fn from_raw(raw: u64) -> Self {
         Self(raw)
     }
 
     /// The number, as an entry holds it.
     #[must_use]
-    pub const fn as_raw(self) -> u64 {
+    pub(crate) const fn as_raw(self) -> u64 {
         self.0
     }
 
     /// The id of the tag `text`.
     #[must_use]
-    pub fn tag(text: &str) -> Self {
+    pub(crate) fn tag(text: &str) -> Self {
         Self::hash(b't', text)
     }
 
     /// The id of the family `name`.
     #[must_use]
-    pub fn family(name: &str) -> Self {
+    pub(crate) fn family(name: &str) -> Self {
         Self::hash(b'f', name)
     }
 
     /// The id of the rule `name`.
     #[must_use]
-    pub fn rule(name: &str) -> Self {
+    pub(crate) fn rule(name: &str) -> Self {
         Self::hash(b'r', name)
     }
 
     /// The id of the exact URL path `path`.
     #[must_use]
-    pub fn path(path: &str) -> Self {
+    pub(crate) fn path(path: &str) -> Self {
         Self::hash(b'p', path)
     }
 
@@ -150,6 +150,7 @@ impl TagId {
 
 /// What a purge names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Target {
     /// Every stored response.
     All,
@@ -168,7 +169,7 @@ pub enum Target {
 impl Target {
     /// Its id; none for a glob, which is matched against paths.
     #[must_use]
-    pub fn id(&self) -> Option<TagId> {
+    pub(crate) fn id(&self) -> Option<TagId> {
         match self {
             Self::All => Some(TagId::ALL),
             Self::Tag(tag) => Some(TagId::tag(tag.as_str())),
@@ -262,7 +263,7 @@ impl TagSet {
     /// Adds an explicit tag and its family.
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`] past [`MAX_TAGS`] distinct tags. The response is then not stored: with a
+    /// [`ErrorKind::Invalid`] past [`MAX_TAGS`] distinct tags. The response is then not stored: with a
     /// tag missing it could not be purged.
     pub(crate) fn add(&mut self, tag: &Tag) -> Result<(), Error> {
         let id = TagId::tag(tag.as_str());
@@ -270,7 +271,7 @@ impl TagSet {
             return Ok(());
         }
         if self.explicit == MAX_TAGS {
-            return Err(Error::new(ErrorKind::Limit, "more than 64 tags"));
+            return Err(Error::new(ErrorKind::Invalid, "more than 64 tags"));
         }
         self.explicit += 1;
         self.insert(id);
@@ -377,7 +378,7 @@ mod tests {
             set.add(&Tag::new(&format!("t:{n}"))?)?;
         }
         let refused = set.add(&Tag::new("t:one-more")?);
-        assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::Limit));
+        assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::Invalid));
         Ok(())
     }
 }

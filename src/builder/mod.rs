@@ -147,8 +147,9 @@ impl CacheBuilder {
         self
     }
 
-    /// How long a lookup in Redis may take before the request goes to the inner service as if there
-    /// were no cache. Default: 25 ms.
+    /// How long each step of a lookup in Redis may take (entry and head; catching up with the log; a
+    /// variant not known yet) before the request goes to the inner service as if there were no
+    /// cache. Default: 25 ms.
     pub const fn read_timeout(mut self, timeout: Duration) -> Self {
         self.budgets.read = timeout;
         self
@@ -166,21 +167,23 @@ impl CacheBuilder {
         self
     }
 
-    /// For how long what was heard from Redis counts as still true, where it cannot be asked: the
-    /// bound on staleness of *near* rules, and of all rules where Redis has replicas. Default: 1 s.
+    /// For how long what was heard from Redis counts as still true where Redis has replicas, so that
+    /// this process may be cut off together with an old master (PROTOCOL 22). From 30 ms to 60 s.
+    /// Default: 1 s.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Makes every rule strict that does not say otherwise. Default: near.
+    /// Makes every rule strict that does not say otherwise. At present near rules look up as strict
+    /// ones do. Default: near.
     pub const fn strict(mut self) -> Self {
         self.consistency = Consistency::Strict;
         self
     }
 
-    /// The longest freshness lifetime, whatever upstream or rule say: the last net under an event that
-    /// never came. Default: 24 h.
+    /// The longest freshness lifetime: the last net under an event that never came. Longer ones of
+    /// upstream are cut; a rule's longer one is refused by [`build`](Self::build). Default: 24 h.
     pub const fn lifetime_ceiling(mut self, ceiling: Duration) -> Self {
         self.limits.lifetime = ceiling;
         self

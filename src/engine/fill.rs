@@ -335,7 +335,7 @@ impl Fill {
     }
 }
 
-fn answer<B, E>(recipient: &mut Recipient<B, E>, answer: Answer<B, E>) {
+pub(super) fn answer<B, E>(recipient: &mut Recipient<B, E>, answer: Answer<B, E>) {
     if let Some(recipient) = recipient.take() {
         // The client may be gone; the fill goes on.
         let _ = recipient.send(answer);

@@ -15,7 +15,7 @@ use tracing::Instrument;
 use crate::coalesce::Join;
 use crate::engine::Engine;
 use crate::engine::admit::OWN_ETAG;
-use crate::engine::fill::{Answer, Fill, Recipient};
+use crate::engine::fill::{Answer, Fill, Recipient, answer};
 use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::respond::Client;
 use crate::entry::{Entry, StoredResponse};
@@ -132,9 +132,7 @@ impl Fill {
         recipient: &mut Recipient<B, E>,
     ) {
         let (Some(stale), Some(stamp)) = (self.stale.clone(), self.stamp) else {
-            if let Some(recipient) = recipient.take() {
-                let _ = recipient.send(Answer::Unusable);
-            }
+            answer(recipient, Answer::Unusable);
             return self.lead.fail("a 304 for a response that is not stored");
         };
         let received_at = self.engine.clock.now();
@@ -198,9 +196,7 @@ impl Fill {
             rule = &**self.planned.rule.name(),
             "a 304 names another response than was asked about"
         );
-        if let Some(recipient) = recipient.take() {
-            let _ = recipient.send(Answer::Unusable);
-        }
+        answer(recipient, Answer::Unusable);
         let key = stored.key.clone();
         let gone = Entry::Response(Arc::new(stored));
         let _ = self

@@ -67,7 +67,7 @@ impl EventIntake {
     /// touch, and the outcome says so.
     ///
     /// # Errors
-    /// No stream of this name is configured ([`ErrorKind::Protocol`]), or the purge could not be
+    /// No stream of this name is configured ([`ErrorKind::Invalid`]), or the purge could not be
     /// appended to the log ([`ErrorKind::Pending`]; the event may be handed in again).
     pub async fn apply(
         &self,
@@ -77,7 +77,7 @@ impl EventIntake {
     ) -> Result<EventOutcome, Error> {
         let Some(stream) = self.streams.get(stream) else {
             let message = format!("no stream {stream:?} is configured");
-            return Err(Error::new(ErrorKind::Protocol, message));
+            return Err(Error::new(ErrorKind::Invalid, message));
         };
         let mut reading = stream.read(&fields);
         let plan = std::mem::take(&mut reading.plan);

@@ -31,7 +31,7 @@ const MAX_TARGETS: usize = 1_000;
 ///
 /// Every method fails with [`ErrorKind::Pending`] while the purge log cannot be reached: the purge is
 /// then in force in this process at once, on others when it has been appended, which the
-/// [`Companion`](crate::Companion) does as soon as it can. With [`ErrorKind::Limit`] nothing was
+/// [`Companion`](crate::Companion) does as soon as it can. With [`ErrorKind::Invalid`] nothing was
 /// purged: the tag or glob is malformed.
 ///
 /// # Cancel safety
@@ -80,7 +80,7 @@ impl Purger {
     /// the position returned is the last one's).
     ///
     /// # Errors
-    /// See [`Purger`]. An empty list is [`ErrorKind::Limit`].
+    /// See [`Purger`]. An empty list is [`ErrorKind::Invalid`].
     pub async fn tags<T: AsRef<str>>(
         &self,
         tags: impl IntoIterator<Item = T>,
@@ -109,7 +109,8 @@ impl Purger {
     pub async fn url(&self, url: impl AsRef<str>) -> Result<Purged, Error> {
         let text = url.as_ref();
         let uri: http::Uri = text.parse().map_err(|cause: http::uri::InvalidUri| {
-            Error::new(ErrorKind::Limit, format!("not a URL or path: {text:?}")).with_source(cause)
+            Error::new(ErrorKind::Invalid, format!("not a URL or path: {text:?}"))
+                .with_source(cause)
         })?;
         self.targets(vec![Target::Path(uri.path().into())]).await
     }
@@ -144,7 +145,7 @@ impl Purger {
 
     async fn targets(&self, targets: Vec<Target>) -> Result<Purged, Error> {
         let mut purged = Err(Error::new(
-            ErrorKind::Limit,
+            ErrorKind::Invalid,
             "nothing to purge: the list is empty",
         ));
         for chunk in targets.chunks(MAX_TARGETS) {
@@ -162,7 +163,7 @@ fn plain(what: &str, name: &str) -> Result<Arc<str>, Error> {
     if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
         let shown: String = name.chars().take(64).collect();
         return Err(Error::new(
-            ErrorKind::Limit,
+            ErrorKind::Invalid,
             format!("not the name of a {what}: {shown:?}"),
         ));
     }

@@ -189,7 +189,7 @@ impl On {
         self
     }
 
-    /// Purges softly: what is stored may be served once more, as stale, while it is refreshed.
+    /// Purges softly: what is stored stays usable as stale, where its rule allows that.
     /// Default: hard.
     #[must_use]
     pub const fn soft(mut self) -> Self {

@@ -122,12 +122,23 @@ impl Follower {
     /// Reads what stands behind `view`, without waiting, as far as `head` at least.
     async fn read_once(&self, view: &View, head: Position) -> Result<(), Error> {
         let records = self.log.read_after(view.position(), Duration::ZERO).await?;
-        let other_epoch = self.views.apply(view, &records) == Applied::OtherEpoch;
-        if records.is_empty() || other_epoch {
+        let applied = self.views.apply(view, &records);
+        if let Applied::Gap(_) = applied {
+            self.tell_gap(view);
+        }
+        if (records.is_empty() || applied == Applied::OtherEpoch) && !view.position().reaches(head)
+        {
             // A head that reading cannot reach (PROTOCOL 11 [gap]).
             self.views.skip_to(view, head.ordinal);
+            self.tell_gap(view);
         }
         Ok(())
+    }
+
+    fn tell_gap(&self, view: &View) {
+        let position = view.position();
+        tracing::warn!(%position, "purges were trimmed before they were read: all older responses are dropped");
+        self.observer.notify(&Notice::LogGap { position });
     }
 
     /// Joins the log's epoch, if this process is not in it already.
@@ -192,14 +203,7 @@ impl Follower {
         let records = self.log.read_after(view.position(), BLOCK).await?;
         match self.views.apply(&view, &records) {
             Applied::All => {}
-            Applied::Gap(ordinal) => {
-                let position = Position {
-                    ordinal,
-                    ..view.position()
-                };
-                tracing::warn!(%position, "purges were trimmed before they were read: all older responses are dropped");
-                self.observer.notify(&Notice::LogGap { position });
-            }
+            Applied::Gap(_) => self.tell_gap(&view),
             Applied::OtherEpoch => {
                 self.join(self.views.tail_limit()).await?;
             }

@@ -49,7 +49,7 @@ impl State {
     }
 }
 
-/// One purge in force. Dropped without [`settle`](Ticket::appended), it waits to be appended: a caller
+/// One purge in force. Dropped without [`appended`](Ticket::appended), it waits to be appended: a caller
 /// that stops waiting for its purge does not undo it.
 #[derive(Debug)]
 pub(crate) struct Ticket<'a> {

@@ -158,7 +158,7 @@ impl View {
         now.as_millis() < u128::from(self.lease_until.load(Ordering::Acquire))
     }
 
-    /// The floor, for tests and metrics.
+    /// The floor, for the log line and tests.
     pub(crate) fn floor(&self) -> u64 {
         self.memory.read().floor()
     }

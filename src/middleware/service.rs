@@ -63,15 +63,13 @@ where
             return ResponseFuture::forward(self.inner.clone().oneshot(request));
         };
         let (engine, inner) = (Arc::clone(engine), self.inner.clone());
+        // What a body asks for is in no key.
+        let plan = if has_body {
+            Plan::Bypass(ForwardReason::Bypass, Detail::Body)
+        } else {
+            plan
+        };
         match plan {
-            // What a body asks for is in no key.
-            _ if has_body => {
-                let why = Why {
-                    reason: ForwardReason::Bypass,
-                    detail: Some(Detail::Body),
-                };
-                ResponseFuture::engine(engine.bypass(rule, why, request, inner))
-            }
             Plan::Bypass(reason, detail) => {
                 let why = Why {
                     reason,

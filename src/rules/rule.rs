@@ -135,8 +135,9 @@ impl Rule {
         self
     }
 
-    /// How long past its lifetime a response may be served while it is refreshed behind
-    /// (RFC 5861 §3).
+    /// How long past its lifetime a response that does not say so itself may be served while it is
+    /// refreshed behind (RFC 5861 §3). With [`override_upstream`](Self::override_upstream), also one
+    /// that does.
     ///
     /// Default: what the response says.
     #[must_use]
@@ -145,8 +146,9 @@ impl Rule {
         self
     }
 
-    /// How long past its lifetime a response may be served when the inner service fails
-    /// (RFC 5861 §4).
+    /// How long past its lifetime a response that does not say so itself may be served when the inner
+    /// service fails (RFC 5861 §4). With [`override_upstream`](Self::override_upstream), also one that
+    /// does.
     ///
     /// Default: what the response says.
     #[must_use]
@@ -282,7 +284,7 @@ impl Rule {
 
     /// The largest body that is stored, in bytes.
     ///
-    /// Default: 2 MiB, unless the cache is built with another.
+    /// Default: 2 MiB.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
@@ -300,7 +302,7 @@ impl Rule {
     }
 
     /// Answers from this process while it hears from the purge log: a purge takes about a round
-    /// trip to arrive, and at most the lease.
+    /// trip to arrive, and at most the lease. At present such rules look up as strict ones do.
     ///
     /// Default: this, unless the cache is built with strict rules.
     #[must_use]

@@ -23,7 +23,7 @@ impl Glob {
     /// Checks a pattern that a caller gave.
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`] if it is too long, has control characters, or does not begin with `/`
+    /// [`ErrorKind::Invalid`] if it is too long, has control characters, or does not begin with `/`
     /// or `*`, as no path would match.
     pub(crate) fn parse(pattern: &str) -> Result<Self, Error> {
         let problem = if pattern.len() > MAX_GLOB_BYTES {
@@ -37,7 +37,7 @@ impl Glob {
         };
         let shown: String = pattern.chars().take(64).collect();
         Err(Error::new(
-            ErrorKind::Limit,
+            ErrorKind::Invalid,
             format!("glob {shown:?} {problem}"),
         ))
     }
