@@ -59,10 +59,16 @@ where
         let Some((rule, plan)) = self.original.plan(engine, &request) else {
             return ResponseFuture::forward(self.inner.clone().oneshot(request));
         };
+        let has_body = !request.body().is_end_stream();
+        if let (false, Plan::Lookup(wanted)) = (has_body, &plan)
+            && let Some(response) = engine.answer(wanted, &request)
+        {
+            return ResponseFuture::ready(response);
+        }
         let (engine, inner) = (Arc::clone(engine), self.inner.clone());
         match plan {
             // What a body asks for is in no key.
-            _ if !request.body().is_end_stream() => {
+            _ if has_body => {
                 let why = Why {
                     reason: ForwardReason::Bypass,
                     detail: Some(Detail::Body),
