@@ -13,6 +13,7 @@ use crate::embedded::EmbeddedLog;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::key::CacheKey;
+use crate::log::Head;
 use crate::store::{Found, Store};
 
 /// Bytes kept unless told otherwise.
@@ -100,6 +101,11 @@ impl Store for EmbeddedStore {
             })
         }
         .boxed()
+    }
+
+    fn get_now(&self, key: &CacheKey) -> Option<(Option<Entry>, Head)> {
+        let entry = self.entry(key, self.clock.monotonic());
+        Some((entry, self.log.current()))
     }
 
     fn put<'a>(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
+use crate::clock::Timestamp;
 use crate::engine::{Engine, Why};
 use crate::entry::{Entry, StoredResponse};
 use crate::error::{Error, ErrorKind};
@@ -52,6 +53,38 @@ pub(crate) struct Stale {
     /// How long since it stopped being fresh.
     pub(crate) since: Duration,
     pub(crate) soft_purged: bool,
+}
+
+/// What a stored response may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fitness {
+    Fresh,
+    /// Only as stale. `since` is as in [`Stale`].
+    Stale {
+        since: Duration,
+        soft_purged: bool,
+    },
+    Purged(Detail),
+    /// The request has `Authorization`, and nothing permits to answer it with this (RFC 9111 §3.5).
+    Unauthorized,
+    /// Its clock is too far ahead of ours.
+    OfTheFuture,
+}
+
+impl Fitness {
+    /// Why the request is forwarded because of it.
+    const fn objection(self) -> Option<Why> {
+        let (reason, detail) = match self {
+            Self::Fresh | Self::OfTheFuture => return None,
+            Self::Stale {
+                soft_purged: true, ..
+            } => (ForwardReason::Stale, Some(Detail::SoftPurged)),
+            Self::Stale { .. } => (ForwardReason::Stale, None),
+            Self::Purged(detail) => (ForwardReason::Stale, Some(detail)),
+            Self::Unauthorized => (ForwardReason::Bypass, Some(Detail::Authorization)),
+        };
+        Some(Why { reason, detail })
+    }
 }
 
 /// Which fields select among the variants of a URI, as this process has seen.
@@ -189,55 +222,61 @@ impl Engine {
         view: &View,
         stored: Arc<StoredResponse>,
     ) {
-        let for_this = stored.key == wanted.key || stored.key == lookup.key;
-        let now = self.clock.now();
-        if !for_this || stored.received_at > now.plus(CLOCK_SKEW) {
+        if stored.key != wanted.key && stored.key != lookup.key {
             return;
         }
-        if wanted.has_authorization && !stored.freshness.authorized {
-            lookup.why = Why {
-                reason: ForwardReason::Bypass,
-                detail: Some(Detail::Authorization),
-            };
-            return;
-        }
-        let soft_purged = match self.views.judge(view, subject(&stored)) {
-            Verdict::Valid => false,
-            Verdict::Soft(_) => true,
-            Verdict::Purged(detail) => {
-                lookup.why = Why {
-                    reason: ForwardReason::Stale,
-                    detail: Some(detail),
-                };
-                return;
-            }
-        };
+        let fitness = self.fitness(wanted, view, &stored, self.clock.now());
         let newer = match &lookup.usable {
             Usable::Nothing => true,
             Usable::Fresh(old) | Usable::Stale(Stale { stored: old, .. }) => {
                 stored.received_at > old.received_at
             }
         };
-        if !newer {
+        if matches!(fitness, Fitness::Fresh | Fitness::Stale { .. }) && !newer {
             return;
         }
-        let remaining = stored.remaining_millis(now);
-        let stale = soft_purged || remaining <= 0 || stored.freshness.always_validate;
-        lookup.usable = if stale {
-            let detail = soft_purged.then_some(Detail::SoftPurged);
-            lookup.why = Why {
-                reason: ForwardReason::Stale,
-                detail,
-            };
-            let since = u64::try_from(-remaining).unwrap_or(0);
-            Usable::Stale(Stale {
+        if let Some(why) = fitness.objection() {
+            lookup.why = why;
+        }
+        lookup.usable = match fitness {
+            Fitness::Fresh => Usable::Fresh(stored),
+            Fitness::Stale { since, soft_purged } => Usable::Stale(Stale {
                 stored,
-                since: Duration::from_millis(since),
+                since,
                 soft_purged,
-            })
-        } else {
-            Usable::Fresh(stored)
+            }),
+            Fitness::Purged(_) | Fitness::Unauthorized | Fitness::OfTheFuture => return,
         };
+    }
+
+    /// What a stored response under a key of this request may be used for.
+    pub(super) fn fitness(
+        &self,
+        wanted: &Wanted,
+        view: &View,
+        stored: &StoredResponse,
+        now: Timestamp,
+    ) -> Fitness {
+        if stored.received_at > now.plus(CLOCK_SKEW) {
+            return Fitness::OfTheFuture;
+        }
+        if wanted.has_authorization && !stored.freshness.authorized {
+            return Fitness::Unauthorized;
+        }
+        let soft_purged = match self.views.judge(view, subject(stored)) {
+            Verdict::Valid => false,
+            Verdict::Soft(_) => true,
+            Verdict::Purged(detail) => return Fitness::Purged(detail),
+        };
+        let remaining = stored.remaining_millis(now);
+        if remaining > 0 && !soft_purged && !stored.freshness.always_validate {
+            return Fitness::Fresh;
+        }
+        let since = u64::try_from(-remaining).unwrap_or(0);
+        Fitness::Stale {
+            since: Duration::from_millis(since),
+            soft_purged,
+        }
     }
 
     fn failed(&self, error: &Error) -> Detail {

@@ -1,6 +1,7 @@
 //! One request, from start to end.
 //!
 //! ```text
+//! answer ── fresh, at hand ─────────────────────► respond
 //! lookup ── fresh ──────────────────────────────► respond
 //!   │    └─ stale, allowed ── refresh behind ───► respond
 //!   └─ miss, purged, stale ── join a flight ─┬─ lead:   fill ─► respond while it fills
@@ -19,6 +20,7 @@ mod bypass;
 mod fill;
 mod follow;
 mod forward;
+mod hit;
 mod lookup;
 mod respond;
 mod revalidate;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
+use crate::clock::Timestamp;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served, Storing};
@@ -28,14 +29,6 @@ impl Client {
 }
 
 impl Engine {
-    /// The outcome of a hit on `stored`.
-    pub(super) fn hit(&self, stored: &StoredResponse) -> Outcome {
-        let mut outcome = Outcome::new(Served::Hit);
-        let remaining = stored.remaining_millis(self.clock.now()).div_euclid(1000);
-        outcome.ttl = i64::try_from(remaining).ok();
-        outcome
-    }
-
     pub(super) fn respond_stored<A, B>(
         &self,
         rule: &CompiledRule,
@@ -56,37 +49,44 @@ impl Engine {
         stored: &StoredResponse,
         outcome: Outcome,
     ) -> Response<CacheBody<B>> {
-        let mut status = stored.status;
-        let mut headers = stored.headers.clone();
-        let mut body = CacheBody::stored(stored.body.clone(), stored.trailers.clone());
-        match semantics::evaluate_conditions(method, request, status, &headers, stored.received_at)
+        self.respond_at(rule, method, request, stored, outcome, self.clock.now())
+    }
+
+    /// The same, where the time is known.
+    pub(super) fn respond_at<B>(
+        &self,
+        rule: &CompiledRule,
+        method: &Method,
+        request: &HeaderMap,
+        stored: &StoredResponse,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Response<CacheBody<B>> {
+        let (mut status, fields, received_at) =
+            (stored.status, &stored.headers, stored.received_at);
+        let length = stored.body.len() as u64;
+        let (mut headers, mut body);
+        if semantics::evaluate_conditions(method, request, status, fields, received_at)
+            == Precondition::NotModified
         {
-            Precondition::NotModified => {
-                status = StatusCode::NOT_MODIFIED;
-                headers = semantics::not_modified_fields(&headers);
-                body = CacheBody::empty();
-            }
-            Precondition::Proceed => {
-                let length = stored.body.len() as u64;
-                match semantics::select(
-                    method,
-                    request,
-                    status,
-                    &headers,
-                    length,
-                    stored.received_at,
-                ) {
-                    Selected::Whole => {}
-                    Selected::Part(range) => {
-                        status = StatusCode::PARTIAL_CONTENT;
-                        semantics::part_fields(&mut headers, &range, length);
-                        body = CacheBody::stored(slice(stored, &range), None);
-                    }
-                    Selected::Unsatisfiable => {
-                        status = StatusCode::RANGE_NOT_SATISFIABLE;
-                        semantics::unsatisfiable_fields(&mut headers, length);
-                        body = CacheBody::empty();
-                    }
+            status = StatusCode::NOT_MODIFIED;
+            headers = semantics::not_modified_fields(fields);
+            body = CacheBody::empty();
+        } else {
+            headers = fields.clone();
+            match semantics::select(method, request, status, fields, length, received_at) {
+                Selected::Whole => {
+                    body = CacheBody::stored(stored.body.clone(), stored.trailers.clone());
+                }
+                Selected::Part(range) => {
+                    status = StatusCode::PARTIAL_CONTENT;
+                    semantics::part_fields(&mut headers, &range, length);
+                    body = CacheBody::stored(slice(stored, &range), None);
+                }
+                Selected::Unsatisfiable => {
+                    status = StatusCode::RANGE_NOT_SATISFIABLE;
+                    semantics::unsatisfiable_fields(&mut headers, length);
+                    body = CacheBody::empty();
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Engine {
         }
         // A response made for this very request is as old as its own `Age` field says.
         if !matches!(outcome.served, Served::Forwarded(_)) || outcome.collapsed {
-            semantics::set_age(&mut headers, stored.age(self.clock.now()));
+            semantics::set_age(&mut headers, stored.age(now));
         }
         self.finish(rule, status, headers, body, &outcome)
     }

@@ -86,7 +86,8 @@ impl Follower {
         }
     }
 
-    fn reached(&self, head: Position) -> Option<Arc<View>> {
+    /// The same, if it need not be waited for.
+    pub(crate) fn reached(&self, head: Position) -> Option<Arc<View>> {
         let view = self.views.current()?;
         let epoch_agrees = view.position().epoch == head.epoch || weakened(Rule::HeadEpoch);
         let caught_up = view.position().ordinal >= head.ordinal || weakened(Rule::WaitHead);

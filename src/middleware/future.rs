@@ -34,6 +34,8 @@ where
 {
     /// No rule matched: straight to the inner service.
     Forward(#[pin] Oneshot<S, Request<A>>),
+    /// The answer was at hand; taken when the future completes.
+    Ready(Option<Response<CacheBody<B>>>),
     Engine(BoxFuture<'static, Result<Response<CacheBody<B>>, S::Error>>),
 }
 
@@ -44,6 +46,12 @@ where
     pub(crate) const fn forward(call: Oneshot<S, Request<A>>) -> Self {
         Self {
             kind: Kind::Forward(call),
+        }
+    }
+
+    pub(crate) const fn ready(response: Response<CacheBody<B>>) -> Self {
+        Self {
+            kind: Kind::Ready(Some(response)),
         }
     }
 
@@ -67,6 +75,10 @@ where
             KindProj::Forward(call) => {
                 let response = ready!(call.poll(cx))?;
                 Poll::Ready(Ok(response.map(CacheBody::forwarded)))
+            }
+            KindProj::Ready(response) => {
+                let response = response.take();
+                Poll::Ready(Ok(response.expect("not polled after it was ready")))
             }
             KindProj::Engine(serve) => serve.as_mut().poll(cx),
         }

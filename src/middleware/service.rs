@@ -62,22 +62,23 @@ where
         let Some((rule, plan)) = planned else {
             return ResponseFuture::forward(self.inner.clone().oneshot(request));
         };
-        let (engine, inner) = (Arc::clone(engine), self.inner.clone());
-        // What a body asks for is in no key.
-        let plan = if has_body {
-            Plan::Bypass(ForwardReason::Bypass, Detail::Body)
-        } else {
-            plan
-        };
-        match plan {
-            Plan::Bypass(reason, detail) => {
-                let why = Why {
-                    reason,
-                    detail: Some(detail),
-                };
-                ResponseFuture::engine(engine.bypass(rule, why, request, inner))
+        let (reason, detail) = match plan {
+            // What a body asks for is in no key.
+            _ if has_body => (ForwardReason::Bypass, Detail::Body),
+            Plan::Bypass(reason, detail) => (reason, detail),
+            Plan::Lookup(wanted) => {
+                if let Some(response) = engine.answer(&wanted, &request) {
+                    return ResponseFuture::ready(response);
+                }
+                let (engine, inner) = (Arc::clone(engine), self.inner.clone());
+                return ResponseFuture::engine(engine.serve(wanted, request, inner));
             }
-            Plan::Lookup(wanted) => ResponseFuture::engine(engine.serve(wanted, request, inner)),
-        }
+        };
+        let why = Why {
+            reason,
+            detail: Some(detail),
+        };
+        let (engine, inner) = (Arc::clone(engine), self.inner.clone());
+        ResponseFuture::engine(engine.bypass(rule, why, request, inner))
     }
 }

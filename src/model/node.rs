@@ -130,6 +130,11 @@ impl Store for FaultyStore {
         .boxed()
     }
 
+    fn get_now(&self, key: &CacheKey) -> Option<(Option<Entry>, Head)> {
+        self.faults.check().ok()?;
+        self.store.get_now(key)
+    }
+
     fn put<'a>(
         &'a self,
         key: &'a CacheKey,

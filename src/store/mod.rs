@@ -36,6 +36,12 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     /// Any failure to read the log's head. The engine takes it for a miss.
     fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>>;
 
+    /// Reads the entry of `key` and the head of the purge log, as [`get`](Self::get) does, if neither
+    /// has to be waited for: a hit then needs no future. Default: they have to be.
+    fn get_now(&self, _: &CacheKey) -> Option<(Option<Entry>, Head)> {
+        None
+    }
+
     /// Stores `entry` under `key` for `keep` at the longest.
     fn put<'a>(
         &'a self,
