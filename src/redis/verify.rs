@@ -254,10 +254,15 @@ fn must_be_cleared(last: &Last, look: usize) -> bool {
     }
 }
 
-/// PROTOCOL 1: unique, and above the epochs known. The clock only makes it unique.
+/// PROTOCOL 1: unique, and above the epochs known. The clock only makes it unique; where it is behind
+/// the epochs known, chance has to do it: two nodes that know the same one must not open the same
+/// one next, each after another loss of the log.
 fn next_epoch(after: Option<u64>, now_ms: u64, random: u64) -> u64 {
-    let by_clock = (now_ms << 20) | (random & 0xf_ffff);
-    after.map_or(by_clock, |after| by_clock.max(after.saturating_add(1)))
+    let random = random & 0xf_ffff;
+    let by_clock = (now_ms << 20) | random;
+    after.map_or(by_clock, |after| {
+        by_clock.max(after.saturating_add(1 + random))
+    })
 }
 
 #[cfg(test)]
@@ -270,6 +275,8 @@ mod tests {
         assert_eq!(next_epoch(None, now, 0), now << 20);
         assert_eq!(next_epoch(Some(5), now, 0xfff_ffff), (now << 20) | 0xf_ffff);
         assert_eq!(next_epoch(Some(u64::MAX - 1), now, 7), u64::MAX);
+        let ahead = (now + 60_000) << 20;
+        assert_eq!(next_epoch(Some(ahead), now, 7), ahead + 8);
         assert_ne!(
             next_epoch(None, now, random()),
             next_epoch(None, now, random())

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Fleet, Node, item_rule, path};
+use crate::support::{Fleet, Node, item_rule, path, until};
 
 /// The flight of `a` has read v1 when the purge returns; `a` is asked again, and must not join it.
 async fn a_late_comer_starts_its_own(companions: bool, purge: impl AsyncFn(&Node, &Node)) {
@@ -126,14 +126,19 @@ async fn rule_20_later_comers_join_the_flight_that_replaced_the_purged_one() {
 
 #[tokio::test]
 async fn rule_20_a_request_without_a_purge_in_between_joins() {
-    let fleet = Fleet::new();
+    let fleet = Fleet::private();
     let a = fleet.node();
     let mut held = fleet.origin.hold();
     let first = a.begin(path("/item/7"));
     held.arrived().await;
     // A purge of something else does not keep anybody from sharing.
     a.purger().tag("item:8").await.expect("redis is there");
+    let lookups = fleet.server.calls("get").await;
     let second = a.begin(path("/item/7"));
+    until("it has looked for a stored response", async || {
+        fleet.server.calls("get").await > lookups
+    })
+    .await;
     held.release();
     first.await.expect("it is answered");
     assert_eq!(second.await.expect("it is answered").body, "v1");

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use ::redis::Value;
-use tower_tagcache::Position;
+use tower_tagcache::{Position, Timestamp};
 
 use crate::support::{Fleet, Forwarder, Node, Said, path, until};
 
@@ -312,4 +312,24 @@ async fn rule_15_late_head_is_no_stamp() {
         let answer = node.get("/item/7").await;
         assert_eq!(answer.body, "v2", "{}", answer.how);
     }
+}
+
+/// > clock steps back · log lost, A opens E+1, fills v1 stamped (E+1)-0, purges · log lost, B, who
+/// > knows E only, opens E+1 · v1 hit.
+#[tokio::test]
+async fn rule_01_no_epoch_is_opened_twice_by_clocks_that_stepped_back() {
+    let fleet = Fleet::new();
+    let (a, b) = (fleet.node(), fleet.node());
+    a.warm("/item/8").await;
+    b.warm("/item/8").await;
+    fleet.clock.set_wall(Timestamp::from_millis(1));
+    fleet.run("DEL LOG").await;
+    fleet.forget_entries().await;
+    a.warm("/item/7").await;
+    fleet.keep_entries().await;
+    fleet.origin.set("v2");
+    purged(&a, "item:7").await;
+    fleet.run("DEL LOG").await;
+    fleet.put_back_entries().await;
+    misses(&b, "/item/7", &["other-epoch"]).await;
 }
