@@ -89,9 +89,10 @@ impl Database {
                 .collect();
             return Ok(Self::Memory(Arc::new(Mutex::new(rows))));
         };
-        let mut connection = redis::Client::open(url)?
-            .get_multiplexed_async_connection()
-            .await?;
+        let away = |error| format!("cannot use Redis: {error} (without it, leave out --redis)");
+        let client = redis::Client::open(url).map_err(away)?;
+        let connection = client.get_multiplexed_async_connection().await;
+        let mut connection = connection.map_err(away)?;
         for row in rows {
             let text = serde_json::to_string(&row)?;
             let _: bool = connection.hset_nx(TABLE, &row.address, text).await?;

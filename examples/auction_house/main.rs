@@ -4,44 +4,51 @@
 //! cargo run --release --example auction_house
 //! ```
 //!
-//! needs nothing but Rust. It prints what to `curl` and what will be seen. With
+//! needs nothing but Rust. It prints what to `curl`, and then what happens, as it happens. With
 //! `REDIS_CONNECTION_URI` set (or `--redis redis://127.0.0.1:6379`) the same program keeps responses,
 //! the purge log and the event streams in Redis, and a second copy on another port stays coherent:
 //!
 //! ```text
-//! cargo run --release --example auction_house -- --redis redis://127.0.0.1:6379 --listen 127.0.0.1:3001 --events none
+//! cargo run --release --example auction_house -- --redis redis://127.0.0.1:6379
+//! cargo run --release --example auction_house -- --redis redis://127.0.0.1:6379 --listen 127.0.0.1:3001
 //! ```
+//!
+//! Where to look: [`rules`] and [`events`] below are the whole configuration of the cache; `api.rs` is
+//! the API as it was without one; `replay.rs` plays the chain and its indexer.
 
 mod api;
 mod database;
 mod replay;
+mod screen;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tower_tagcache::{
-    BoxError, Cache, CacheBuilder, Notice, On, Outcome, Query, Rule, Served, Stream,
-};
+use tower_tagcache::{BoxError, Cache, CacheBuilder, On, Query, Rule, Statuses, Stream};
 
 use crate::database::Database;
+use crate::replay::Replay;
+use crate::screen::Screen;
 
-/// An auction house behind tower-tagcache, with the events of a real chain.
+/// An auction API behind tower-tagcache, with the events of a real chain.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where to answer.
-    #[arg(long, default_value = "127.0.0.1:3000")]
+    /// Where to answer; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
-    /// Redis for responses, purge log, event streams and the auctions themselves.
-    #[arg(long, env = "REDIS_CONNECTION_URI")]
+    /// Keep responses, purge log, event streams and the auctions themselves in this Redis, for
+    /// several copies to share. Without it, everything is in this process.
+    #[arg(long, value_name = "URL", env = "REDIS_CONNECTION_URI")]
     redis: Option<String>,
-    /// A capture to replay (an XRANGE reply as JSON), or `none`. Default: the one built in.
-    #[arg(long)]
-    events: Option<String>,
-    /// Events a second.
-    #[arg(long, default_value_t = 0.5)]
-    rate: f64,
+    /// The chain events to replay, again and again: `recorded` (built in), `none`, or a file with
+    /// the JSON of an XRANGE reply.
+    #[arg(long, value_name = "WHICH", default_value = "recorded")]
+    events: String,
+    /// How many stream entries are replayed a second.
+    #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = replay::pause)]
+    rate: Duration,
 }
 
 /// The streams of the requirement document, and the one that the events were captured from.
@@ -51,6 +58,8 @@ const STREAMS: [&str; 3] = ["auction_sales", "auction_kicks", "auction:events"];
 fn rules(cache: CacheBuilder) -> CacheBuilder {
     let auction = Rule::new("auction_details", "/auctions/{address}")
         .ttl(Duration::from_secs(10))
+        // That there is no such auction is remembered too, until one is deployed there.
+        .ttl_for(Statuses::code(404), Duration::from_secs(10))
         .tag("auction:{address:address}");
     let history = Rule::new("price_history", "/auctions/{address}/price-history")
         .ttl(Duration::from_secs(60))
@@ -88,31 +97,43 @@ fn events(cache: CacheBuilder) -> CacheBuilder {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), BoxError> {
-    let arguments = Arguments::parse();
-    let mut builder = events(rules(Cache::builder())).observer(tell);
+async fn main() -> ExitCode {
+    let mut arguments = Arguments::parse();
+    // As `REDIS_CONNECTION_URI=` has it, where there is none.
+    arguments.redis = arguments.redis.filter(|url| !url.is_empty());
+    match run(arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("auction_house: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), BoxError> {
+    let replay = Replay::load(&arguments.events, arguments.rate)?;
+    let screen = Screen::new();
+    let mut builder = events(rules(Cache::builder())).observer(screen);
     if let Some(url) = &arguments.redis {
         builder = builder.redis(url);
     }
     let (cache, companion) = builder.build()?;
     let database = Database::open(arguments.redis.as_deref()).await?;
-    let listener = tokio::net::TcpListener::bind(arguments.listen).await?;
-    let app = api::router(database.clone()).layer(cache.layer());
+    let listener = listen(arguments.listen).await?;
+    screen.introduce(listener.local_addr()?, &arguments);
 
+    // The API, the cache around it, and around both what prints the requests.
+    let app = api::router(database.clone())
+        .layer(cache.layer())
+        .layer(axum::middleware::from_fn(move |request, next| {
+            screen.request(request, next)
+        }));
     let shutdown = || async {
         let _ = tokio::signal::ctrl_c().await;
     };
     let companion = tokio::spawn(companion.run(shutdown()));
-    introduce(&arguments, listener.local_addr()?);
-    let replay = match arguments.events.as_deref() {
-        Some("none") => None,
-        file => Some(replay::Replay::load(
-            file.map(PathBuf::from),
-            arguments.rate,
-        )?),
-    };
     if let Some(replay) = replay {
-        tokio::spawn(replay.run(cache, database));
+        tokio::spawn(replay.run(cache, database, screen));
     }
     axum::serve(listener, app)
         .with_graceful_shutdown(shutdown())
@@ -121,63 +142,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Prints what the cache does, one line each.
-fn tell(notice: &Notice<'_>) {
-    match notice {
-        Notice::EventApplied {
-            stream,
-            event,
-            targets,
-        } => {
-            println!("  event    {event:<20} on {stream:<15} purged {targets} tags");
-        }
-        Notice::EventQuarantined { stream, id, reason } => {
-            println!("  aside    {id} of {stream}: {reason}");
-        }
-        Notice::EventGap { stream, reason } => {
-            println!("  gap      {stream}: {reason}; everything it can touch is purged");
-        }
-        Notice::Request { rule, outcome } => {
-            println!("  request  {rule:<20} {}", summary(outcome));
-        }
-        _ => {}
-    }
-}
-
-fn summary(outcome: &Outcome) -> String {
-    let served = match outcome.served {
-        Served::Hit => "hit",
-        Served::Stale => "stale",
-        Served::Forwarded(reason) => reason.as_str(),
-        _ => "other",
-    };
-    let detail = outcome
-        .detail
-        .map(|detail| format!(" ({})", detail.as_str()));
-    format!("{served}{}", detail.unwrap_or_default())
-}
-
-fn introduce(arguments: &Arguments, at: SocketAddr) {
-    let place = arguments
-        .redis
-        .as_ref()
-        .map_or("in this process", |_| "in Redis");
-    let auction = database::AUCTIONS[0];
-    println!(
-        "The auction house is open at http://{at}, its cache {place}.
-
-Every answer costs its origin 40 ms; a hit costs next to nothing. Try, in another terminal:
-
-  curl -i http://{at}/auctions/{auction}     # cache-status: … fwd=uri-miss; stored
-  curl -i http://{at}/auctions/{auction}     # cache-status: … hit, and `age`
-
-Events of a real chain are replayed here. Each one changes an auction and purges exactly what
-showed it: the next answer is new, however young the stored one was. Watch the sales go up:
-
-  watch -n 0.2 curl -s http://{at}/auctions/{auction}
-
-Also: /auctions?status=active&page=1&limit=2   /auctions/{auction}/price-history?hours=24
-What happens, as it happens (Ctrl-C ends it):
-"
-    );
+async fn listen(at: SocketAddr) -> Result<tokio::net::TcpListener, BoxError> {
+    let bound = tokio::net::TcpListener::bind(at).await;
+    bound.map_err(|error| format!("cannot answer at {at}: {error} (try --listen)").into())
 }

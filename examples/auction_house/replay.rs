@@ -1,18 +1,22 @@
 //! Replays captured stream entries: the data change first, then the event says so, as an indexer does.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use tower_tagcache::{BoxError, Cache};
 
-use crate::database::{Database, Price};
+use crate::database::{Auction, Database, Price};
+use crate::screen::{Screen, short};
 
 const BUILT_IN: &str = include_str!("data/auction-events.json");
 /// The stream that the capture came from.
 const STREAM: &str = "auction:events";
 /// Copies that replay at the same time would count everything twice: the first one that asks does.
 const REPLAYER: &str = "auction_house:replayer";
+/// After which time another copy takes over.
+const TAKE_OVER_SECONDS: u64 = 10;
 
 /// An entry as `XRANGE` prints it: its id, then names and values in turn.
 type Entry = (String, Vec<String>);
@@ -22,114 +26,131 @@ type Entry = (String, Vec<String>);
 pub(crate) struct Replay {
     entries: Vec<Entry>,
     pause: Duration,
+    /// Tells this copy from others.
+    me: u64,
+}
+
+/// The time between two entries, from how many there are a second.
+pub(crate) fn pause(rate: &str) -> Result<Duration, String> {
+    let rate: f64 = rate.parse().map_err(|_| "not a number".to_owned())?;
+    let pause = Duration::try_from_secs_f64(1.0 / rate).ok();
+    let sensible = |pause: &Duration| !pause.is_zero();
+    pause
+        .filter(sensible)
+        .ok_or_else(|| "not a number of entries a second".to_owned())
 }
 
 impl Replay {
-    /// Reads the capture in `file`, or the one that is built in.
-    pub(crate) fn load(file: Option<PathBuf>, rate: f64) -> Result<Self, BoxError> {
-        let text = match file {
-            Some(path) => std::fs::read_to_string(&path)
-                .map_err(|error| format!("{}: {error}", path.display()))?,
-            None => BUILT_IN.to_owned(),
+    /// Reads the capture in the file `which`, or the one that is built in; or none.
+    pub(crate) fn load(which: &str, pause: Duration) -> Result<Option<Self>, BoxError> {
+        let text = match which {
+            "none" => return Ok(None),
+            "recorded" => BUILT_IN.to_owned(),
+            path => std::fs::read_to_string(path)
+                .map_err(|error| format!("cannot read the events in {path}: {error}"))?,
         };
-        let pause = Duration::try_from_secs_f64(1.0 / rate)
-            .map_err(|_| format!("--rate {rate}: not a number of events a second"))?;
-        Ok(Self {
-            entries: serde_json::from_str(&text)?,
-            pause,
-        })
+        let entries = serde_json::from_str(&text)
+            .map_err(|error| format!("{which} is not the JSON of an XRANGE reply: {error}"))?;
+        let me = u64::from(std::process::id()) << 32 | u64::from(fastrand::u32(..));
+        Ok(Some(Self { entries, pause, me }))
     }
 
     /// Replays for ever.
-    pub(crate) async fn run(self, cache: Cache, database: Database) {
+    pub(crate) async fn run(self, cache: Cache, database: Database, screen: Screen) {
         for (id, fields) in self.entries.iter().cycle() {
             tokio::time::sleep(self.pause).await;
-            if let Err(error) = replay(&cache, &database, id, fields).await {
-                println!("  replay   {error}");
+            if let Err(error) = self.replay(&cache, &database, screen, id, fields).await {
+                screen.trouble(format_args!("the replay: {error}"));
             }
         }
     }
-}
 
-async fn replay(
-    cache: &Cache,
-    database: &Database,
-    id: &str,
-    fields: &[String],
-) -> Result<(), BoxError> {
-    if let Database::Redis(connection) = database {
-        let mut lock = redis::cmd("SET");
-        lock.arg(REPLAYER)
-            .arg(std::process::id())
-            .arg("NX")
-            .arg("EX")
-            .arg(10)
-            .arg("GET");
-        let holder: Option<u32> = lock.query_async(&mut connection.clone()).await?;
-        if holder.is_some_and(|holder| holder != std::process::id()) {
+    async fn replay(
+        &self,
+        cache: &Cache,
+        database: &Database,
+        screen: Screen,
+        id: &str,
+        fields: &[String],
+    ) -> Result<(), BoxError> {
+        if let Database::Redis(connection) = database
+            && !self.has_the_turn(connection.clone()).await?
+        {
             return Ok(());
         }
-    }
-    change(database, fields).await?;
-    let pairs = fields
-        .chunks_exact(2)
-        .map(|pair| (pair[0].as_str(), pair[1].as_str()));
-    match database {
-        // As rindexer does. The companion reads it from there.
-        Database::Redis(connection) => {
-            let mut add = redis::cmd("XADD");
-            add.arg(STREAM).arg("MAXLEN").arg("~").arg(1000).arg("*");
-            for (name, value) in pairs {
-                add.arg(name).arg(value);
+        screen.chain(change(database, fields).await?);
+        let pairs = fields
+            .chunks_exact(2)
+            .map(|pair| (pair[0].as_str(), pair[1].as_str()));
+        match database {
+            // As rindexer does. The companion of some copy reads it from there.
+            Database::Redis(connection) => {
+                let mut add = redis::cmd("XADD");
+                add.arg(STREAM).arg("MAXLEN").arg("~").arg(1000).arg("*");
+                for (name, value) in pairs {
+                    add.arg(name).arg(value);
+                }
+                let _: String = add.query_async(&mut connection.clone()).await?;
             }
-            let _: String = add.query_async(&mut connection.clone()).await?;
+            // Without Redis there is no stream: the event is handed in.
+            Database::Memory(_) => {
+                let fields = pairs
+                    .map(|(name, value)| (name.into(), value.into()))
+                    .collect();
+                cache.events().apply(STREAM, id, fields).await?;
+            }
         }
-        // Without Redis there is no stream: the event is handed in.
-        Database::Memory(_) => {
-            let fields = pairs
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect();
-            cache.events().apply(STREAM, id, fields).await?;
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// Whether it is this copy that replays.
+    async fn has_the_turn(&self, mut redis: MultiplexedConnection) -> Result<bool, BoxError> {
+        let mut take = redis::cmd("SET");
+        take.arg(REPLAYER).arg(self.me).arg("NX").arg("GET");
+        take.arg("EX").arg(TAKE_OVER_SECONDS);
+        let holder: Option<u64> = take.query_async(&mut redis).await?;
+        let mine = holder.is_none_or(|holder| holder == self.me);
+        if mine {
+            let mut keep = redis::cmd("EXPIRE");
+            keep.arg(REPLAYER).arg(TAKE_OVER_SECONDS);
+            let _: bool = keep.query_async(&mut redis).await?;
+        }
+        Ok(mine)
+    }
 }
 
-/// What the indexer's database does with the events of one entry.
-async fn change(database: &Database, fields: &[String]) -> Result<(), BoxError> {
-    let Some(payload) = fields.get(1) else {
-        return Ok(());
-    };
+/// Does to the database what the indexer does with the events of one entry, and says what that was.
+async fn change(database: &Database, fields: &[String]) -> Result<String, BoxError> {
+    let payload = fields.get(1).ok_or("an entry without a payload")?;
     let payload: Value = serde_json::from_str(payload)?;
-    let events = payload["event_data"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    for event in events {
+    let name = payload["event_name"].as_str().unwrap_or("an event");
+    if name == "__rindexer_reorg" {
+        return Ok("a reorg: the indexer undid something, and does not say what".to_owned());
+    }
+    let mut changed = BTreeMap::<&str, u64>::new();
+    for event in payload["event_data"].as_array().into_iter().flatten() {
         let source = &event["transaction_information"];
         let Some(address) = source["address"].as_str() else {
             continue;
         };
+        *changed.entry(address).or_default() += 1;
         let block = source["block_number"].as_u64().unwrap_or_default();
-        match payload["event_name"].as_str() {
-            Some("AuctionRoundKicked") => {
-                database
-                    .change(address, |auction| auction.record_kick(block))
-                    .await?;
-            }
-            Some("AuctionSale") => {
-                let number = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-                let price = Price {
-                    block,
-                    price: number("price"),
-                    timestamp: number("timestamp").parse().unwrap_or_default(),
-                };
-                database
-                    .change(address, |auction| auction.record_sale(price))
-                    .await?;
-            }
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        let change = |auction: &mut Auction| match name {
+            "AuctionRoundKicked" => auction.record_kick(block),
+            "AuctionSale" => auction.record_sale(Price {
+                block,
+                price: text("price"),
+                timestamp: text("timestamp").parse().unwrap_or_default(),
+            }),
             _ => {}
-        }
+        };
+        database.change(address, change).await?;
     }
-    Ok(())
+    let auctions = changed.iter().map(|(address, times)| match times {
+        1 => short(address),
+        more => format!("{} ({more} times)", short(address)),
+    });
+    let auctions: Vec<String> = auctions.collect();
+    Ok(format!("{name:<19} {}", auctions.join(", ")))
 }

@@ -343,6 +343,13 @@ impl Told {
         })
     }
 
+    fn applied(&self) -> Option<&str> {
+        match self {
+            Self::Applied(_, event, _) => Some(event),
+            _ => None,
+        }
+    }
+
     /// Whether it is what became of an event of `stream`.
     pub(crate) fn is_of(&self, stream: &str) -> bool {
         match self {
@@ -357,9 +364,5 @@ impl Told {
 
 /// The events that were applied, by name.
 pub(crate) fn applied(told: &[Told]) -> Vec<&str> {
-    let applied = told.iter().filter_map(|told| match told {
-        Told::Applied(_, event, _) => Some(event.as_str()),
-        _ => None,
-    });
-    applied.collect()
+    told.iter().filter_map(Told::applied).collect()
 }

@@ -1,0 +1,168 @@
+//! What the example prints: one line for each request, each change of the data, each purge.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use tower_tagcache::{Notice, Observer};
+
+use crate::Arguments;
+use crate::database::AUCTIONS;
+
+const GREEN: u8 = 32;
+const YELLOW: u8 = 33;
+const BLUE: u8 = 34;
+const MAGENTA: u8 = 35;
+const RED: u8 = 31;
+
+/// Standard output, in colour if somebody looks at it. Cheap to copy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    start: Instant,
+    colour: bool,
+}
+
+impl Screen {
+    pub(crate) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        }
+    }
+
+    /// What there is to see, and how.
+    pub(crate) fn introduce(self, at: SocketAddr, arguments: &Arguments) {
+        let auction = AUCTIONS[0];
+        self.write(format_args!(
+            "The auction house is open at http://{at}
+
+Its origin takes 40 ms for an answer, a hit next to nothing. Try, in another terminal, twice:
+
+  curl -i http://{at}/auctions/{auction}
+
+and look at `cache-status`: first `fwd=uri-miss; stored`, then `hit`. Each chain event changes an
+auction and purges exactly what showed it, however fresh. So the sales in
+
+  while sleep 0.2; do curl -s http://{at}/auctions/{auction}; echo; done
+
+never lag behind, though nearly all of these answers are hits. Other pages:
+
+  http://{at}/auctions?status=active&page=1&limit=2
+  http://{at}/auctions/{auction}/price-history?hours=24
+"
+        ));
+        match &arguments.redis {
+            Some(_) => self.write(format_args!(
+                "Responses, purges and events are in Redis. Start a second copy with `--listen 127.0.0.1:3001`:
+what one stores the other serves, and a purge reaches both.
+"
+            )),
+            None => self.write(format_args!(
+                "Everything is in this process. With `--redis redis://127.0.0.1:6379` several copies share it.
+"
+            )),
+        }
+        self.write(format_args!(
+            "From here on, what happens (Ctrl-C ends it):\n"
+        ));
+    }
+
+    /// Answers a request, and prints how long that took and what the cache did.
+    pub(crate) async fn request(self, request: Request, next: Next) -> Response {
+        let what = format!("{} {}", request.method(), short(&request.uri().to_string()));
+        let start = Instant::now();
+        let response = next.run(request).await;
+        let took = start.elapsed().as_secs_f64() * 1000.0;
+        let status = response.headers().get("cache-status");
+        let status = status.and_then(|value| value.to_str().ok());
+        let status = status.unwrap_or("no rule for it");
+        let status = status.trim_start_matches("tagcache; ");
+        let colour = if status.starts_with("hit") {
+            GREEN
+        } else {
+            YELLOW
+        };
+        self.line(
+            colour,
+            "request",
+            format_args!("{what:<44} {took:>5.1} ms  {status}"),
+        );
+        response
+    }
+
+    /// The data changed.
+    pub(crate) fn chain(self, what: impl Display) {
+        self.line(BLUE, "chain", what);
+    }
+
+    pub(crate) fn trouble(self, what: impl Display) {
+        self.line(RED, "trouble", what);
+    }
+
+    fn line(self, colour: u8, kind: &str, text: impl Display) {
+        let seconds = self.start.elapsed().as_secs_f64();
+        if self.colour {
+            self.write(format_args!(
+                "{seconds:>7.2}  \x1b[{colour}m{kind:<8}\x1b[0m {text}"
+            ));
+        } else {
+            self.write(format_args!("{seconds:>7.2}  {kind:<8} {text}"));
+        }
+    }
+
+    fn write(self, text: std::fmt::Arguments<'_>) {
+        // Nobody may be reading any more; the API goes on.
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+}
+
+impl Observer for Screen {
+    fn observe(&self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Purged { targets, .. } => {
+                let s = if *targets == 1 { "" } else { "s" };
+                let text = format_args!("{targets} tag{s}");
+                self.line(MAGENTA, "purge", text);
+            }
+            Notice::EventGap { stream, reason } => {
+                let text = format_args!("{stream}: {reason}, so all that it can touch was purged");
+                self.line(MAGENTA, "gap", text);
+            }
+            Notice::EventQuarantined { stream, id, reason } => {
+                self.trouble(format_args!(
+                    "entry {id} of {stream} was put aside: {reason}"
+                ));
+            }
+            Notice::StoreFailed { operation, error } => {
+                self.trouble(format_args!("{operation}: {error}"));
+            }
+            Notice::BreakerOpened => {
+                self.trouble("Redis does not answer; requests go to the origin");
+            }
+            Notice::BreakerClosed => self.line(GREEN, "redis", "answers again"),
+            _ => {}
+        }
+    }
+}
+
+/// `text` with its addresses as `0xa16e…d2be`.
+pub(crate) fn short(text: &str) -> String {
+    let mut parts = text.split("0x");
+    let mut short = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.chars().take_while(char::is_ascii_hexdigit).count();
+        short.push_str("0x");
+        if digits == 40 {
+            short.push_str(&part[..4]);
+            short.push('…');
+            short.push_str(&part[36..]);
+        } else {
+            short.push_str(part);
+        }
+    }
+    short
+}
