@@ -32,6 +32,22 @@ impl Engine {
         !freshness.always_validate && stale.since < freshness.stale_while_revalidate
     }
 
+    /// `stale` as it may be used now: purges may have come since it was looked up.
+    pub(super) fn still_usable(&self, stale: &Stale) -> Option<Stale> {
+        use crate::validity::Verdict;
+        let view = self.views.current()?;
+        let subject = crate::engine::lookup::subject(&stale.stored);
+        let soft_purged = match self.views.judge(&view, subject) {
+            Verdict::Valid => stale.soft_purged,
+            Verdict::Soft(_) => true,
+            Verdict::Purged(_) => return None,
+        };
+        Some(Stale {
+            soft_purged,
+            ..stale.clone()
+        })
+    }
+
     /// Begins a fill that nobody waits for, unless one is under way.
     pub(super) fn refresh<S, A, B>(
         self: Arc<Self>,

@@ -143,15 +143,26 @@ impl Purger {
     }
 
     async fn targets(&self, targets: Vec<Target>) -> Result<Purged, Error> {
-        let mut purged = Err(Error::new(
+        let mut purged: Result<Purged, Error> = Err(Error::new(
             ErrorKind::Limit,
             "nothing to purge: the list is empty",
         ));
-        for chunk in targets.chunks(MAX_TARGETS) {
-            purged = Ok(self
-                .purges
-                .purge(self.kind, chunk.to_vec(), self.settle)
-                .await?);
+        let purges: Vec<_> = targets
+            .chunks(MAX_TARGETS)
+            .map(|chunk| self.purges.purge(self.kind, chunk.to_vec(), self.settle))
+            .collect();
+        // All at once: each is in force from its first poll, whatever becomes of the others.
+        for one in futures_util::future::join_all(purges).await {
+            purged = match (purged, one) {
+                (Err(error), _) if error.kind() == ErrorKind::Pending => Err(error),
+                (Ok(last), Ok(one))
+                    if last.position.epoch == one.position.epoch
+                        && last.position.ordinal > one.position.ordinal =>
+                {
+                    Ok(last)
+                }
+                (_, one) => one,
+            };
         }
         purged
     }

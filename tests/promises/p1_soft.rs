@@ -173,3 +173,86 @@ async fn rule_17_strong_validators_freshen_what_was_soft_purged() {
         assert!(!asked.contains_key(IF_MODIFIED_SINCE), "{name}");
     }
 }
+
+#[tokio::test]
+async fn brk_1_a_follower_that_takes_over_uses_a_hard_purged_base() {
+    for soft in [false, true] {
+        let value = "Mon, 23 Nov 2026 00:00:00 GMT";
+        let fleet = Fleet::new().origin(unchanging(&LAST_MODIFIED, value));
+        let (a, b) = (fleet.node(), fleet.node());
+        a.warm("/item/7").await;
+        fleet.clock.advance(Duration::from_secs(4000));
+        let mut held = fleet.origin.hold();
+        let first = a.begin(crate::support::path("/item/7"));
+        held.arrived().await;
+        let second = a.begin(crate::support::path("/item/7"));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        fleet.origin.set("v2");
+        purge(&b, soft).await;
+        a.get("/item/other").await; // moves a's position past the purge
+        held.release();
+        first.await.unwrap();
+        let second = second.await.unwrap();
+        let asked = fleet.origin.last_request();
+        println!(
+            "soft={soft} second: {} {} asked IMS={}",
+            second.body,
+            second.how,
+            asked.contains_key(IF_MODIFIED_SINCE)
+        );
+        for n in 0..3 {
+            let later = b.get("/item/7").await;
+            println!("soft={soft} later {n}: {} {}", later.body, later.how);
+            assert_eq!(later.body, "v2", "soft={soft} {}", later.how);
+        }
+    }
+}
+
+#[tokio::test]
+async fn brk_2_a_long_list_purged_while_redis_is_away_is_cut_short() {
+    let fleet = Fleet::private();
+    let a = fleet.companied_by(fleet.builder().purge_timeout(Duration::from_millis(200)));
+    a.warm("/item/7").await;
+    fleet.origin.set("v2");
+    fleet.server.suspend();
+    let tags: Vec<String> = (0..1000)
+        .map(|n| format!("other:{n}"))
+        .chain(["item:7".into()])
+        .collect();
+    let purged = a.purger().tags(&tags).await;
+    println!("{purged:?}");
+    fleet.server.resume();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let later = a.get("/item/7").await;
+    println!("{} {}", later.body, later.how);
+    assert_eq!(later.body, "v2");
+}
+
+#[tokio::test]
+async fn brk_3_a_cut_off_master_that_dropped_its_replica_needs_no_lease() {
+    let fleet = Fleet::private();
+    let mut replica = crate::support::RedisServer::start();
+    replica.replica_of(&fleet.server).await;
+    fleet.run("CONFIG SET min-replicas-to-write 1").await;
+    let a = fleet.companied();
+    a.warm("/item/7").await;
+    replica.stop();
+    while !fleet
+        .server
+        .info("replication")
+        .await
+        .contains("connected_slaves:0")
+    {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for n in 0..8 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fleet.clock.advance(Duration::from_millis(1500));
+        let later = a.get("/item/7").await;
+        println!("{n}: {} {}", later.body, later.how);
+    }
+    let set = fleet.server.try_command(&["SET", "x", "1"]).await;
+    println!("write: {set:?}");
+    let later = a.get("/item/7").await;
+    assert!(!later.is_hit(), "served without a lease: {}", later.how);
+}
