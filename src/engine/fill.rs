@@ -94,7 +94,8 @@ impl Fill {
             stamp,
             began: engine.clock.monotonic(),
             requested_at: engine.clock.now(),
-            stale: lookup.stale().cloned(),
+            // After the stamp: a purge that it is past must be seen here (PROTOCOL 5, 17).
+            stale: lookup.stale().and_then(|stale| engine.still_usable(stale)),
             key: lookup.key.clone(),
             unwanted_since: None,
             engine,

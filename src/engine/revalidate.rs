@@ -16,13 +16,14 @@ use crate::coalesce::Join;
 use crate::engine::Engine;
 use crate::engine::admit::OWN_ETAG;
 use crate::engine::fill::{Answer, Fill, Recipient, answer};
-use crate::engine::lookup::{Lookup, Stale};
+use crate::engine::lookup::{Lookup, Stale, subject};
 use crate::engine::respond::Client;
 use crate::entry::{Entry, StoredResponse};
 use crate::error::BoxError;
 use crate::outcome::{Detail, NotStored, Outcome, Served, Storing};
 use crate::rules::{Exchange, Planned, decide};
 use crate::semantics::{self, StoreSetCookie};
+use crate::validity::Verdict;
 use crate::weaken::{Rule, weakened};
 
 impl Engine {
@@ -30,6 +31,21 @@ impl Engine {
     pub(super) fn may_serve_while_revalidating(&self, stale: &Stale) -> bool {
         let freshness = &stale.stored.freshness;
         !freshness.always_validate && stale.since < freshness.stale_while_revalidate
+    }
+
+    /// `stale` as it may be used now: purges may have come since it was looked up.
+    pub(super) fn still_usable(&self, stale: &Stale) -> Option<Stale> {
+        let view = self.views.current()?;
+        let subject = subject(&stale.stored);
+        let soft_purged = match self.views.judge(&view, subject) {
+            Verdict::Valid => stale.soft_purged,
+            Verdict::Soft(_) => true,
+            Verdict::Purged(_) => return None,
+        };
+        Some(Stale {
+            soft_purged,
+            ..stale.clone()
+        })
     }
 
     /// Begins a fill that nobody waits for, unless one is under way.
@@ -85,13 +101,8 @@ impl Engine {
     pub(super) fn spare(&self, stale: &Stale) -> Option<(Arc<StoredResponse>, Outcome)> {
         let freshness = &stale.stored.freshness;
         // A purge may have come while the inner service was asked.
-        let view = self.views.current()?;
-        let subject = crate::engine::lookup::subject(&stale.stored);
-        let purged = matches!(
-            self.views.judge(&view, subject),
-            crate::validity::Verdict::Purged(_)
-        );
-        if purged || freshness.always_validate || stale.since >= freshness.stale_if_error {
+        self.still_usable(stale)?;
+        if freshness.always_validate || stale.since >= freshness.stale_if_error {
             return None;
         }
         let mut outcome = self.hit(&stale.stored);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::PurgeSink;
@@ -143,18 +143,17 @@ impl Purger {
         self.targets(vec![Target::All]).await
     }
 
+    /// All records at once: each is in force from its first poll, whatever becomes of the others.
     async fn targets(&self, targets: Vec<Target>) -> Result<Purged, Error> {
-        let mut purged = Err(Error::new(
-            ErrorKind::Invalid,
-            "nothing to purge: the list is empty",
-        ));
-        for chunk in targets.chunks(MAX_TARGETS) {
-            purged = Ok(self
-                .purges
-                .purge(self.kind, chunk.to_vec(), self.settle)
-                .await?);
-        }
+        let records = targets.chunks(MAX_TARGETS);
+        let purge = |record: &[Target]| self.purges.purge(self.kind, record.to_vec(), self.settle);
+        let purged = join_all(records.map(purge)).await;
+        let purged: Vec<Purged> = purged.into_iter().collect::<Result<_, _>>()?;
+        let later = |a: Purged, b: Purged| if a.position.reaches(b.position) { a } else { b };
         purged
+            .into_iter()
+            .reduce(later)
+            .ok_or_else(|| Error::new(ErrorKind::Invalid, "nothing to purge: the list is empty"))
     }
 }
 

@@ -64,7 +64,7 @@ impl RedisLog {
         for _ in 0..TRIES {
             let live = self.reads.verified(deadline).await?;
             if let Some(position) = self.beat(&live, deadline).await? {
-                let replicas = self.verifier.trust.replicas();
+                let replicas = self.verifier.trust.replicas_seen();
                 if replicas > 0 {
                     self.write_heartbeat(&live, deadline).await?;
                 }
@@ -134,7 +134,7 @@ impl RedisLog {
             let Ok(position) = judged else { continue };
             self.verifier.trust.read(sent, position);
             self.follower.keep(live);
-            let replicas = self.verifier.trust.replicas();
+            let replicas = self.verifier.trust.replicas_seen();
             return Ok(Tail {
                 head: Head { position, replicas },
                 records: contiguous(&newest_first, limit),

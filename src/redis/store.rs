@@ -63,7 +63,7 @@ impl RedisStore {
             let mut answer = self.reads.ask(&live, deadline, &pipe).await?;
             let last = answer.pop().ok_or_else(|| reply::malformed("lookup"))?;
             if let Some(position) = self.head(&live, sent, last)? {
-                let replicas = self.verifier.trust.replicas();
+                let replicas = self.verifier.trust.replicas_seen();
                 let values = keys.iter().zip(answer);
                 return Ok(Found {
                     entries: values.map(|(key, value)| self.entry(key, value)).collect(),

@@ -22,6 +22,8 @@ pub(crate) struct Trust {
     generation: AtomicU64,
     /// Replicas in step with the server, when it was last asked.
     replicas: AtomicU32,
+    /// Whether it ever had one: a master that is cut off forgets its replicas after `repl-timeout`.
+    replicated: std::sync::atomic::AtomicBool,
     known: Mutex<Known>,
 }
 
@@ -85,8 +87,17 @@ impl Trust {
         self.replicas.load(Ordering::Relaxed)
     }
 
+    /// The replicas, and at least one if there ever was one (PROTOCOL 22). [hb_write, strict_lease]
+    pub(crate) fn replicas_seen(&self) -> u32 {
+        self.replicas()
+            .max(u32::from(self.replicated.load(Ordering::Relaxed)))
+    }
+
     pub(crate) fn set_replicas(&self, replicas: u32) {
         self.replicas.store(replicas, Ordering::Relaxed);
+        if replicas > 0 {
+            self.replicated.store(true, Ordering::Relaxed);
+        }
     }
 
     /// To be called before a read or an append is sent.

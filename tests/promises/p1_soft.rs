@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::request::Parts;
 use http::{HeaderName, Response, StatusCode};
+use tower_tagcache::ErrorKind;
 
 use crate::support::{Fleet, Node, Origin, item_rule, until};
 
@@ -171,5 +172,59 @@ async fn rule_17_strong_validators_freshen_what_was_soft_purged() {
         let asked = fleet.origin.last_request();
         assert!(!asked.contains_key(IF_NONE_MATCH), "no base for conditions");
         assert!(!asked.contains_key(IF_MODIFIED_SINCE), "{name}");
+    }
+}
+
+/// first asks conditionally · second follows it · purge @1 · first fails · second asks, stamp 1, by the
+/// validator of the response that @1 purged · 304 · v1 stamped new, fresh again.
+#[tokio::test]
+async fn rule_17_a_follower_that_takes_over_does_not_ask_by_a_purged_response() {
+    for soft in [false, true] {
+        let value = "Mon, 23 Nov 2026 00:00:00 GMT";
+        let fleet = Fleet::new().origin(unchanging(&LAST_MODIFIED, value));
+        let (a, b) = (fleet.node(), fleet.node());
+        a.warm("/item/7").await;
+        fleet.clock.advance(Duration::from_secs(4000));
+        let mut held = fleet.origin.hold();
+        let first = a.begin(crate::support::path("/item/7"));
+        held.arrived().await;
+        let second = a.begin(crate::support::path("/item/7"));
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        fleet.origin.set("v2");
+        purge(&b, soft).await;
+        // Moves the position of node a past the purge.
+        a.get("/item/other").await;
+        held.release();
+        first.await.unwrap();
+        second.await.unwrap();
+        for _ in 0..3 {
+            let later = b.get("/item/7").await;
+            assert_eq!(later.body, "v2", "soft={soft} {}", later.how);
+        }
+    }
+}
+
+/// A long list becomes several records: those behind the first that cannot be appended are in force
+/// all the same (PROTOCOL 24).
+#[tokio::test]
+async fn rule_24_every_record_of_a_long_list_is_in_force_while_redis_is_away() {
+    let fleet = Fleet::private();
+    let a = fleet.companied_by(fleet.builder().purge_timeout(Duration::from_millis(200)));
+    a.warm("/item/7").await;
+    fleet.origin.set("v2");
+    fleet.server.suspend();
+    let others = (0..1000).map(|n| format!("other:{n}"));
+    let tags: Vec<String> = others.chain(["item:7".into()]).collect();
+    let purged = a.purger().tags(&tags).await;
+    assert_eq!(
+        purged.map_err(|error| error.kind()),
+        Err(ErrorKind::Pending)
+    );
+    fleet.server.resume();
+    for _ in 0..3 {
+        let later = a.get("/item/7").await;
+        assert_eq!(later.body, "v2", "{}", later.how);
     }
 }
