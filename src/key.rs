@@ -98,15 +98,16 @@ pub(crate) struct KeyBuilder(Vec<u8>);
 
 impl KeyBuilder {
     pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(128))
+        Self(Vec::with_capacity(256))
     }
 
     pub(crate) fn part(&mut self, kind: Part, bytes: &[u8]) {
         // A request's head is limited to far less than 4 GiB; a longer part would be cut here and
         // then differ in its bytes, so the encoding stays injective for all that can occur.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        self.0.push(kind as u8);
-        self.0.extend_from_slice(&length.to_le_bytes());
+        let [a, b, c, d] = length.to_le_bytes();
+        self.0.reserve(5 + bytes.len());
+        self.0.extend_from_slice(&[kind as u8, a, b, c, d]);
         self.0.extend_from_slice(bytes);
     }
 

@@ -51,7 +51,7 @@ const FIELDS: [(&str, &str); 8] = [
     ("content-length", "1024"),
     ("x-frame-options", "DENY"),
     ("etag", "\"6f1c2f0e6f3a4b57\""),
-    ("cache-control", "public, max-age=3600"),
+    ("cache-control", "public, max-age=60"),
     ("x-content-type-options", "nosniff"),
     ("access-control-allow-origin", "*"),
     ("server", "auction-house"),
@@ -83,7 +83,7 @@ pub fn cases() -> Vec<Case> {
 
 fn layered(inner: Inner) -> Result<CacheService<Inner>, Failure> {
     let rule = Rule::new("auction_details", "/auctions/{address}")
-        .ttl(Duration::from_secs(3600))
+        .ttl(Duration::from_secs(60))
         .query(Query::allow(["page"]))
         .tag("auction:{address:address}");
     let (cache, _companion) = Cache::builder().rule(rule).build()?;

@@ -116,7 +116,7 @@ fn write_pieces(query: &str, keep: impl Fn(&str) -> bool, key: &mut KeyBuilder) 
     let pieces = query.split('&').filter(|piece| keep(piece));
     let mut pieces: SmallVec<[&str; 16]> = pieces.collect();
     // Where `;` may separate parameters, their order cannot be known: it stays as it was sent.
-    if !pieces.iter().any(|piece| piece.contains(';')) {
+    if pieces.len() > 1 && !pieces.iter().any(|piece| piece.contains(';')) {
         // Stable, so that repeats of a name keep their order: which one counts is not ours to say.
         pieces.sort_by(|a, b| compare_names(a, b));
     }
