@@ -204,10 +204,8 @@ impl Engine {
     /// answers: strict lookups need the lease too (PROTOCOL 22 [strict_lease]). Checked after the last
     /// await.
     fn check_lease(&self, lookup: &mut Lookup, head: Head, view: &View) -> Result<(), Detail> {
-        if head.replicas > 0
-            && !self.views.leased(view)
-            && !matches!(lookup.usable, Usable::Nothing)
-        {
+        // Also where nothing was found: a flight is judged by the same view.
+        if head.replicas > 0 && !self.views.leased(view) {
             lookup.view = None;
             return Err(Detail::NoLease);
         }

@@ -265,7 +265,15 @@ impl Consumer {
         let (idle, count) = (self.settings.min_idle, self.settings.count);
         let mut from = EntryId::default();
         for _ in 0..MAX_PAGES {
-            let claimed = self.source.claim(idle, from, count).await?;
+            let claimed = match self.source.claim(idle, from, count).await {
+                Ok(claimed) => claimed,
+                Err(error) => {
+                    // Redis names an entry that was trimmed before its purge once, and that answer
+                    // may be the one that was lost.
+                    self.note_gap(Some("a claim was not answered"));
+                    return Err(error);
+                }
+            };
             let too_often = |(_, times): &(&EntryId, &u64)| **times > self.settings.max_deliveries;
             let hopeless = claimed.deliveries.iter().filter(too_often);
             self.hopeless = hopeless.map(|(id, _)| *id).collect();

@@ -11,7 +11,7 @@ use crate::outcome::Detail;
 use crate::tag::{PurgeKind, TagId, Target};
 use crate::validity::{Glob, Subject, Verdict};
 
-/// The most purges that wait; one more turns all of them into a purge of everything.
+/// The most targets that waiting purges may name; more turn all of them into a purge of everything.
 const LIMIT: usize = 10_000;
 
 /// Each counts as a mark above every stamp until it is appended.
@@ -32,6 +32,13 @@ struct State {
 }
 
 impl State {
+    /// How many targets wait, those of purge `number` included.
+    fn targets_with(&self, number: u64) -> usize {
+        let all = self.waiting.iter().chain([&number]);
+        let records = all.filter_map(|number| self.records.get(number));
+        records.map(|record| record.targets.len()).sum()
+    }
+
     /// Whether an equal purge waits, which will be appended later than now.
     fn waits_already(&self, number: u64) -> bool {
         let Some(record) = self.records.get(&number) else {
@@ -153,7 +160,7 @@ impl Drop for Ticket<'_> {
                 .store(state.records.len(), Ordering::Release);
             return;
         }
-        if state.waiting.len() < LIMIT {
+        if state.targets_with(self.number) <= LIMIT {
             state.waiting.push_back(self.number);
             return;
         }

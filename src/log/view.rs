@@ -110,6 +110,17 @@ impl View {
         outcome
     }
 
+    /// Whether purges stand between the position and `records`, or between those, that were not read.
+    /// What settles is not known then, as after joining (PROTOCOL 10, 32).
+    fn would_gap(&self, records: &[Numbered]) -> bool {
+        let mut here = self.position.load(Ordering::Acquire);
+        records.iter().map(|read| read.position).any(|position| {
+            let gap = position.epoch == self.epoch && position.ordinal > here + 1;
+            here = here.max(position.ordinal);
+            gap
+        })
+    }
+
     /// The records up to `head` cannot be read: everything stamped below it is invalid from now on.
     pub(crate) fn skip_to(&self, head: u64) {
         let mut memory = self.memory.write();
@@ -241,6 +252,9 @@ impl Views {
         for Numbered { record, .. } in records {
             self.settling.begin(self.clock.monotonic(), record);
         }
+        if view.would_gap(records) {
+            self.settling.joined(self.clock.monotonic(), Duration::ZERO);
+        }
         let applied = view.apply(records);
         self.moved.send_replace(());
         applied
@@ -248,6 +262,7 @@ impl Views {
 
     /// Gives up reading what stands before `head`.
     pub(crate) fn skip_to(&self, view: &View, head: u64) {
+        self.settling.joined(self.clock.monotonic(), Duration::ZERO);
         view.skip_to(head);
         self.moved.send_replace(());
     }
@@ -285,7 +300,9 @@ impl Views {
 
     /// Judges a stored or in-flight response (PROTOCOL 5).
     pub(crate) fn judge(&self, view: &View, subject: Subject<'_>) -> Verdict {
-        match (view.judge(subject), self.pending.judge(subject)) {
+        // In this order: a purge leaves the pending ones only after its marks are in the view.
+        let pending = self.pending.judge(subject);
+        match (view.judge(subject), pending) {
             (purged @ Verdict::Purged(_), _) | (_, purged @ Verdict::Purged(_)) => purged,
             (Verdict::Valid, pending) => pending,
             (soft, _) => soft,

@@ -12,7 +12,7 @@ use crate::error::ConfigError;
 use crate::key::{KeyBuilder, Part};
 
 /// The fields, sorted by name. A set of them is a bit mask of their places.
-const FIELDS: [(&str, Kind); 74] = [
+const FIELDS: [(&str, Kind); 82] = [
     ("api-key", Kind::Secret),
     ("cf-access-authenticated-user-email", Kind::Secret),
     ("cf-access-jwt-assertion", Kind::Secret),
@@ -31,6 +31,7 @@ const FIELDS: [(&str, Kind); 74] = [
     ("remote-user", Kind::Secret),
     ("rsc", Kind::Plain),
     ("sec-purpose", Kind::Plain),
+    ("tailscale-user-login", Kind::Secret),
     ("turbo-frame", Kind::Plain),
     ("x-access-token", Kind::Secret),
     ("x-amzn-oidc-accesstoken", Kind::Secret),
@@ -42,7 +43,9 @@ const FIELDS: [(&str, Kind); 74] = [
     ("x-auth-request-preferred-username", Kind::Secret),
     ("x-auth-request-user", Kind::Secret),
     ("x-auth-token", Kind::Secret),
+    ("x-authentik-username", Kind::Secret),
     ("x-forwarded-access-token", Kind::Secret),
+    ("x-forwarded-client-cert", Kind::Secret),
     ("x-forwarded-email", Kind::Secret),
     ("x-forwarded-host", Kind::Plain),
     ("x-forwarded-path", Kind::Plain),
@@ -76,17 +79,22 @@ const FIELDS: [(&str, Kind); 74] = [
     ("x-middleware-prefetch", Kind::Plain),
     ("x-middleware-rewrite", Kind::Plain),
     ("x-middleware-subrequest", Kind::Plain),
+    ("x-ms-client-principal", Kind::Secret),
+    ("x-ms-client-principal-id", Kind::Secret),
+    ("x-ms-client-principal-name", Kind::Secret),
     ("x-nextjs-data", Kind::Plain),
     ("x-now-route-matches", Kind::Plain),
     ("x-original-host", Kind::Plain),
     ("x-original-url", Kind::Plain),
     ("x-pjax", Kind::Plain),
     ("x-pjax-container", Kind::Plain),
+    ("x-pomerium-jwt-assertion", Kind::Secret),
     ("x-remote-user", Kind::Secret),
     ("x-requested-with", Kind::Plain),
     ("x-rewrite-url", Kind::Plain),
     ("x-scheme", Kind::Plain),
     ("x-url-scheme", Kind::Plain),
+    ("x-webauth-user", Kind::Secret),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
