@@ -19,6 +19,7 @@ mod bypass;
 mod fill;
 mod follow;
 mod forward;
+mod kept;
 mod lookup;
 mod respond;
 mod revalidate;
