@@ -7,11 +7,13 @@ use http::header::{DATE, ETAG};
 use http::{HeaderMap, HeaderValue};
 
 use crate::coalesce::FlightHead;
-use crate::engine::fill::{Fill, Kept};
+use crate::engine::fill::Fill;
+use crate::engine::kept::Kept;
 use crate::engine::lookup::subject;
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::observe::Notice;
 use crate::semantics;
+use crate::validity::Verdict;
 use crate::weaken::{Rule, weakened};
 
 /// How long a stale response is kept for freshening, beyond what its windows ask for.
@@ -47,6 +49,9 @@ impl Fill {
     pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);
+        if self.is_purged(&stored) {
+            return;
+        }
         let keep = keep_for(&stored);
         let (engine, uri) = (&self.engine, &self.planned.key);
         let key = stored.key.clone();
@@ -70,6 +75,16 @@ impl Fill {
         }
         // Only now is the flight over: a request that misses the store until here joins it.
         drop(self.lead);
+    }
+
+    /// Whether it was purged on its way. It would answer nobody, and take the place of one that was
+    /// stored since.
+    fn is_purged(&self, stored: &StoredResponse) -> bool {
+        let view = self.engine.views.current();
+        view.is_some_and(|view| {
+            let verdict = self.engine.views.judge(&view, subject(stored));
+            matches!(verdict, Verdict::Purged(_))
+        })
     }
 
     /// Whether one of its tags was settling when the fill began (PROTOCOL 32).

@@ -5,13 +5,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body::{Body, Frame};
+use http::{Request, Response, StatusCode};
+use http_body::Body;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout};
 use tower::ServiceExt;
@@ -19,6 +18,7 @@ use tower_service::Service;
 
 use crate::clock::Timestamp;
 use crate::coalesce::{Expected, FlightHead, FlightReader, Lead, Room};
+use crate::engine::kept::{Kept, next_frame};
 use crate::engine::lookup::{Lookup, Stale, variant_key};
 use crate::engine::respond::Client;
 use crate::engine::{Engine, Forwarded};
@@ -30,10 +30,6 @@ use crate::position::Stamp;
 use crate::rules::{Exchange, Planned, Storable, decide};
 use crate::semantics;
 use crate::weaken::{Rule, weakened};
-
-/// Chunks that a body may come in and still be stored: each costs far more than the few bytes that it
-/// may hold.
-const MAX_CHUNKS: usize = 64 * 1024;
 
 /// What the one whose request began the fill gets.
 pub(super) enum Answer<B, E> {
@@ -186,7 +182,9 @@ impl Fill {
                 }
                 flight.until_unwanted().await;
                 let since = *unwanted_since.get_or_insert_with(Instant::now);
-                sleep_until(since + patience).await;
+                if !patience.is_zero() {
+                    sleep_until(since + patience).await;
+                }
                 if flight.unwanted() {
                     return;
                 }
@@ -283,7 +281,7 @@ impl Fill {
                 Some(Some(Err(error))) => return self.lead.fail(&error),
                 Some(Some(Ok(frame))) => kept.take(frame, &self.lead),
             }
-            if kept.length > limit || kept.chunks.len() > MAX_CHUNKS {
+            if kept.exceeds(limit) {
                 return self.pass_on(body).await;
             }
         }
@@ -328,9 +326,17 @@ impl Fill {
         self.lead.landed_unstored(trailers);
     }
 
+    /// Unless the reason is the moment or this one request: then it says nothing about the next.
     fn remember_uncacheable(&self, reason: NotStored) {
-        let passing = [NotStored::NoStamp, NotStored::Settling, NotStored::Busy];
-        if !passing.contains(&reason) {
+        let of_the_moment = matches!(
+            reason,
+            NotStored::NoStamp | NotStored::Settling | NotStored::Busy
+        );
+        let of_the_request = matches!(
+            reason,
+            NotStored::Authorization | NotStored::RequestNoStore | NotStored::Cookie
+        );
+        if !of_the_moment && !of_the_request {
             let now = self.engine.clock.monotonic();
             self.engine.flights.mark_uncacheable(&self.key, now);
         }
@@ -341,59 +347,5 @@ pub(super) fn answer<B, E>(recipient: &mut Recipient<B, E>, answer: Answer<B, E>
     if let Some(recipient) = recipient.take() {
         // The client may be gone; the fill goes on.
         let _ = recipient.send(answer);
-    }
-}
-
-/// The next frame, or why the body broke off.
-async fn next_frame<B>(mut body: Pin<&mut B>) -> Option<Result<Frame<Bytes>, Box<str>>>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    std::future::poll_fn(|cx| {
-        let frame = std::task::ready!(body.as_mut().poll_frame(cx));
-        let reason = |error: B::Error| error.into().to_string().into();
-        Poll::Ready(frame.map(|frame| frame.map_err(reason)))
-    })
-    .await
-}
-
-/// What was read of the body so far.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    pub(super) chunks: Vec<Bytes>,
-    pub(super) length: u64,
-    pub(super) trailers: Option<HeaderMap>,
-}
-
-impl Kept {
-    fn take(&mut self, frame: Frame<Bytes>, lead: &Lead) {
-        match frame.into_data() {
-            Ok(chunk) => {
-                self.length += chunk.len() as u64;
-                self.chunks.push(chunk.clone());
-                lead.push(chunk);
-            }
-            Err(frame) => self.trailers = frame.into_trailers().ok(),
-        }
-    }
-
-    /// A body that is shorter or longer than declared is not stored (SAFETY 25).
-    fn check(&self, headers: &HeaderMap, size: &http_body::SizeHint) -> Result<(), &'static str> {
-        let declared = semantics::content_length(headers).ok().flatten();
-        let wrong = |expected: Option<u64>| expected.is_some_and(|length| length != self.length);
-        if wrong(declared) || wrong(size.exact()) {
-            return Err("the body is not as long as was declared");
-        }
-        Ok(())
-    }
-
-    /// The whole body in one piece: no copy if it came in one.
-    pub(super) fn into_bytes(self) -> (Bytes, Option<HeaderMap>) {
-        let body = match <[Bytes; 1]>::try_from(self.chunks) {
-            Ok([chunk]) => chunk,
-            Err(chunks) => chunks.concat().into(),
-        };
-        (body, self.trailers)
     }
 }

@@ -21,6 +21,7 @@ mod fill;
 mod follow;
 mod forward;
 mod hit;
+mod kept;
 mod lookup;
 mod respond;
 mod revalidate;

@@ -108,8 +108,7 @@
 //! # Clone
 //!
 //! [`Cache`](crate::Cache), [`CacheLayer`] and [`CacheService`] are cheap clones that share everything.
-//! The inner service is cloned once for each request that reaches it, never before, and is never
-//! called without having been ready.
+//! The inner service is cloned once for each request, and never called without having been ready.
 //!
 //! # Cancel safety
 //!

@@ -1,0 +1,76 @@
+//! The body of a fill, frame by frame.
+
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::coalesce::Lead;
+use crate::error::BoxError;
+use crate::semantics;
+
+/// Chunks that a body may come in and still be stored: each costs far more than the few bytes that it
+/// may hold.
+const MAX_CHUNKS: usize = 64 * 1024;
+
+/// The next frame, or why the body broke off.
+pub(super) async fn next_frame<B>(mut body: Pin<&mut B>) -> Option<Result<Frame<Bytes>, Box<str>>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    std::future::poll_fn(|cx| {
+        let frame = std::task::ready!(body.as_mut().poll_frame(cx));
+        let reason = |error: B::Error| error.into().to_string().into();
+        Poll::Ready(frame.map(|frame| frame.map_err(reason)))
+    })
+    .await
+}
+
+/// What was read of the body so far.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    chunks: Vec<Bytes>,
+    length: u64,
+    trailers: Option<HeaderMap>,
+}
+
+impl Kept {
+    /// Keeps a frame, and hands it on.
+    pub(super) fn take(&mut self, frame: Frame<Bytes>, lead: &Lead) {
+        match frame.into_data() {
+            Ok(chunk) => {
+                self.length += chunk.len() as u64;
+                self.chunks.push(chunk.clone());
+                lead.push(chunk);
+            }
+            Err(frame) => self.trailers = frame.into_trailers().ok(),
+        }
+    }
+
+    /// Whether it is more than what may be stored.
+    pub(super) fn exceeds(&self, limit: u64) -> bool {
+        self.length > limit || self.chunks.len() > MAX_CHUNKS
+    }
+
+    /// A body that is shorter or longer than declared is not stored (SAFETY 25).
+    pub(super) fn check(&self, headers: &HeaderMap, size: &SizeHint) -> Result<(), &'static str> {
+        let declared = semantics::content_length(headers).ok().flatten();
+        let wrong = |expected: Option<u64>| expected.is_some_and(|length| length != self.length);
+        if wrong(declared) || wrong(size.exact()) {
+            return Err("the body is not as long as was declared");
+        }
+        Ok(())
+    }
+
+    /// The whole body in one piece: no copy if it came in one.
+    pub(super) fn into_bytes(self) -> (Bytes, Option<HeaderMap>) {
+        let body = match <[Bytes; 1]>::try_from(self.chunks) {
+            Ok([chunk]) => chunk,
+            Err(chunks) => chunks.concat().into(),
+        };
+        (body, self.trailers)
+    }
+}
