@@ -36,8 +36,9 @@ docs: ## build the documentation without warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features --document-private-items
 
-bench: redis-server ## run the benchmarks
-	cargo bench $(CARGO_FLAGS) --all-features
+bench: ## measure each case of benches/ by the clock, then in instructions (needs valgrind)
+	cargo bench $(CARGO_FLAGS) --bench micro
+	benches/instructions.sh
 
 verify: lint docs test model msrv deny ## the long form: model test at length, minimum Rust version, licences
 

@@ -54,6 +54,14 @@
 //! - `redis` (default): responses, purge log and event streams on Redis.
 //! - `test-util`: `ManualClock`, for tests that move time.
 
+#![cfg_attr(
+    not(feature = "redis"),
+    allow(
+        dead_code,
+        reason = "what only a shared store needs: codec, digests, record fields"
+    )
+)]
+
 mod backoff;
 mod clock;
 mod error;
@@ -84,6 +92,9 @@ pub mod middleware;
 
 mod builder;
 
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod bench;
 #[cfg(test)]
 mod model;
 #[cfg(all(test, feature = "redis"))]

@@ -91,18 +91,18 @@ fn decimal(text: &str) -> Result<u64, ParsePositionError> {
 /// The position known *before* a response's generation began. An older one than the true one is
 /// always safe: it can only make a good response look purged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Stamp(Position);
+pub(crate) struct Stamp(Position);
 
 impl Stamp {
     /// The stamp taken at `position`.
     #[must_use]
-    pub const fn at(position: Position) -> Self {
+    pub(crate) const fn at(position: Position) -> Self {
         Self(position)
     }
 
     /// The position it was taken at.
     #[must_use]
-    pub const fn position(self) -> Position {
+    pub(crate) const fn position(self) -> Position {
         self.0
     }
 }

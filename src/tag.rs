@@ -13,9 +13,9 @@ use std::sync::Arc;
 use crate::error::{Error, ErrorKind};
 
 /// The longest tag, in bytes.
-pub const MAX_TAG_BYTES: usize = 256;
+pub(crate) const MAX_TAG_BYTES: usize = 256;
 /// The most tags that one stored response may carry, the implicit ones not counted.
-pub const MAX_TAGS: usize = 64;
+pub(crate) const MAX_TAGS: usize = 64;
 
 /// A label to purge by, such as `auction:0xabc…`. What stands before the first colon is its family.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -224,7 +224,7 @@ pub(crate) enum PurgeKind {
 
 /// The ids that a stored response carries, implicit ones included; sorted, without repeats.
 #[derive(Debug, Clone, Default)]
-pub struct TagSet {
+pub(crate) struct TagSet {
     ids: smallvec::SmallVec<[TagId; 8]>,
     /// How many were added by [`add`](Self::add), for its limit; a set read back counts anew.
     explicit: usize,
@@ -242,7 +242,7 @@ impl Eq for TagSet {}
 impl TagSet {
     /// The implicit tags of a response of `rule` at `path`: everything, the rule, the path.
     #[must_use]
-    pub fn implicit(rule: &str, path: &str) -> Self {
+    pub(crate) fn implicit(rule: &str, path: &str) -> Self {
         let mut set = Self::default();
         set.insert(TagId::ALL);
         set.insert(TagId::rule(rule));
@@ -251,7 +251,7 @@ impl TagSet {
     }
 
     /// The set with exactly `ids`, as an entry holds them.
-    pub fn from_ids(ids: impl IntoIterator<Item = TagId>) -> Self {
+    pub(crate) fn from_ids(ids: impl IntoIterator<Item = TagId>) -> Self {
         let mut set = Self::default();
         for id in ids {
             set.insert(id);
@@ -264,7 +264,7 @@ impl TagSet {
     /// # Errors
     /// [`ErrorKind::Limit`] past [`MAX_TAGS`] distinct tags. The response is then not stored: with a
     /// tag missing it could not be purged.
-    pub fn add(&mut self, tag: &Tag) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, tag: &Tag) -> Result<(), Error> {
         let id = TagId::tag(tag.as_str());
         if self.contains(id) {
             return Ok(());
@@ -282,12 +282,12 @@ impl TagSet {
 
     /// Adds the family `name`, for a response that has no tag of it and yet must go with it: a list
     /// without members.
-    pub fn add_family(&mut self, name: &str) {
+    pub(crate) fn add_family(&mut self, name: &str) {
         self.insert(TagId::family(name));
     }
 
     /// Adds every id of `other`.
-    pub fn union(&mut self, other: &Self) {
+    pub(crate) fn union(&mut self, other: &Self) {
         for id in other.iter() {
             self.insert(id);
         }
@@ -295,12 +295,12 @@ impl TagSet {
 
     /// Whether `id` is in the set.
     #[must_use]
-    pub fn contains(&self, id: TagId) -> bool {
+    pub(crate) fn contains(&self, id: TagId) -> bool {
         self.ids.binary_search(&id).is_ok()
     }
 
     /// The ids, in ascending order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = TagId> + '_ {
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = TagId> + '_ {
         self.ids.iter().copied()
     }
 

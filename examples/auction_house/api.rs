@@ -11,7 +11,7 @@ use tower_tagcache::BoxError;
 
 use crate::database::{Auction, Database};
 
-pub fn router(database: Database) -> Router {
+pub(crate) fn router(database: Database) -> Router {
     Router::new()
         .route("/auctions", get(list))
         .route("/auctions/{address}", get(details))

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tower_tagcache::BoxError;
 
 /// The auctions of the capture.
-pub const AUCTIONS: [&str; 4] = [
+pub(crate) const AUCTIONS: [&str; 4] = [
     "0xa16e02e87b7454126e5e10d957a927a7f5b5d2be",
     "0xb7a5bd0345ef1cc5e66bf61bdec17d2461fbd968",
     "0xeebe00ac0756308ac4aabfd76c05c4f3088b8883",
@@ -25,38 +25,38 @@ const TABLE: &str = "auction_house:auctions";
 
 /// One row.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub struct Auction {
-    pub address: String,
-    pub chain_id: u64,
-    pub rounds: u64,
-    pub sales: u64,
+pub(crate) struct Auction {
+    pub(crate) address: String,
+    pub(crate) chain_id: u64,
+    pub(crate) rounds: u64,
+    pub(crate) sales: u64,
     /// Wei, as a decimal string: too large for a JSON number.
-    pub last_price: Option<String>,
-    pub last_block: u64,
+    pub(crate) last_price: Option<String>,
+    pub(crate) last_block: u64,
     #[serde(default)]
-    pub prices: Vec<Price>,
+    pub(crate) prices: Vec<Price>,
 }
 
 /// One sale.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Price {
-    pub block: u64,
-    pub price: String,
-    pub timestamp: u64,
+pub(crate) struct Price {
+    pub(crate) block: u64,
+    pub(crate) price: String,
+    pub(crate) timestamp: u64,
 }
 
 impl Auction {
     /// Whether a round has begun.
-    pub fn is_active(&self) -> bool {
+    pub(crate) fn is_active(&self) -> bool {
         self.rounds > 0
     }
 
-    pub fn record_kick(&mut self, block: u64) {
+    pub(crate) fn record_kick(&mut self, block: u64) {
         self.rounds += 1;
         self.last_block = block;
     }
 
-    pub fn record_sale(&mut self, price: Price) {
+    pub(crate) fn record_sale(&mut self, price: Price) {
         self.sales += 1;
         self.last_block = price.block;
         self.last_price = Some(price.price.clone());
@@ -68,14 +68,14 @@ impl Auction {
 
 /// The table of auctions. A cheap clone.
 #[derive(Debug, Clone)]
-pub enum Database {
+pub(crate) enum Database {
     Memory(Arc<Mutex<BTreeMap<String, Auction>>>),
     Redis(redis::aio::MultiplexedConnection),
 }
 
 impl Database {
     /// The table with the captured auctions in it, each with one round begun and nothing sold.
-    pub async fn open(redis: Option<&str>) -> Result<Self, BoxError> {
+    pub(crate) async fn open(redis: Option<&str>) -> Result<Self, BoxError> {
         let rows = AUCTIONS.map(|address| Auction {
             address: address.to_owned(),
             chain_id: 31337,
@@ -100,13 +100,13 @@ impl Database {
     }
 
     /// One auction, in whatever case its address is written.
-    pub async fn find(&self, address: &str) -> Result<Option<Auction>, BoxError> {
+    pub(crate) async fn find(&self, address: &str) -> Result<Option<Auction>, BoxError> {
         tokio::time::sleep(QUERY).await;
         self.row(&address.to_ascii_lowercase()).await
     }
 
     /// All auctions, by address.
-    pub async fn all(&self) -> Result<Vec<Auction>, BoxError> {
+    pub(crate) async fn all(&self) -> Result<Vec<Auction>, BoxError> {
         tokio::time::sleep(QUERY).await;
         match self {
             Self::Memory(rows) => {
@@ -123,7 +123,7 @@ impl Database {
     }
 
     /// Changes one auction, which it adds if it is new.
-    pub async fn change(
+    pub(crate) async fn change(
         &self,
         address: &str,
         change: impl FnOnce(&mut Auction),

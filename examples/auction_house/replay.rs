@@ -19,14 +19,14 @@ type Entry = (String, Vec<String>);
 
 /// A capture on its way back into the world, again and again.
 #[derive(Debug)]
-pub struct Replay {
+pub(crate) struct Replay {
     entries: Vec<Entry>,
     pause: Duration,
 }
 
 impl Replay {
     /// Reads the capture in `file`, or the one that is built in.
-    pub fn load(file: Option<PathBuf>, rate: f64) -> Result<Self, BoxError> {
+    pub(crate) fn load(file: Option<PathBuf>, rate: f64) -> Result<Self, BoxError> {
         let text = match file {
             Some(path) => std::fs::read_to_string(&path)
                 .map_err(|error| format!("{}: {error}", path.display()))?,
@@ -41,7 +41,7 @@ impl Replay {
     }
 
     /// Replays for ever.
-    pub async fn run(self, cache: Cache, database: Database) {
+    pub(crate) async fn run(self, cache: Cache, database: Database) {
         for (id, fields) in self.entries.iter().cycle() {
             tokio::time::sleep(self.pause).await;
             if let Err(error) = replay(&cache, &database, id, fields).await {

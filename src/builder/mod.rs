@@ -1,5 +1,6 @@
 //! Assembles the parts: the only place that knows them all.
 
+mod backend;
 mod cache;
 mod warnings;
 
@@ -8,21 +9,24 @@ pub use self::cache::{Cache, Companion};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::backend::{Backend, Budgets, Surroundings};
 use self::cache::Shared;
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::Flights;
-use crate::embedded::{DEFAULT_BYTES, EmbeddedLog, EmbeddedStore};
+use crate::embedded::DEFAULT_BYTES;
 use crate::engine::{Engine, Limits, VariantMemory};
 use crate::error::ConfigError;
-use crate::invalidation::{Applier, EventIntake, EventStream, PurgeSink, Stream, compile};
+use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
 use crate::log::{Follower, Log, Purges, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
 use crate::rules::{Consistency, Defaults, Rule, RuleSet};
+#[cfg(test)]
 use crate::store::Store;
 use crate::validity::Bounds;
 
-/// The most records that the purge log keeps, whatever their age.
-const LOG_RECORDS: usize = 1_000_000;
+/// The most records that the purge log keeps, whatever their age: as many as a node that joins can
+/// remember. About 20 MB in Redis.
+const LOG_RECORDS: usize = 100_000;
 /// How long an acknowledged purge is repeated when an epoch opens (PROTOCOL 25): failover detection,
 /// `min-replicas-max-lag` and lease together.
 const REPEAT_PURGES_FOR: Duration = Duration::from_secs(60);
@@ -60,24 +64,6 @@ pub struct CacheBuilder {
     #[cfg(feature = "redis")]
     consuming: crate::invalidation::Settings,
     backend: Backend,
-}
-
-/// How long each kind of operation may take.
-#[derive(Debug, Clone, Copy)]
-struct Budgets {
-    connect: Duration,
-    read: Duration,
-    write: Duration,
-    purge: Duration,
-}
-
-#[derive(Debug)]
-enum Backend {
-    Embedded,
-    #[cfg(feature = "redis")]
-    Redis(String),
-    #[cfg(test)]
-    Given(Arc<dyn Log>, Arc<dyn Store>),
 }
 
 impl CacheBuilder {
@@ -249,50 +235,30 @@ impl CacheBuilder {
     /// # Errors
     /// The first setting that cannot be used, with the input quoted and the place marked. What works
     /// but is probably not meant is in [`Cache::warnings`], and logged.
-    pub fn build(self) -> Result<(Cache, Companion), ConfigError> {
+    pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
         check_lease(self.lease)?;
         let defaults = Defaults {
             lifetime_ceiling: self.limits.lifetime,
             consistency: self.consistency,
             ..Defaults::default()
         };
-        let (rules, mut warnings) = RuleSet::compile(self.rules, &defaults)?;
-        let streams = compile(self.streams)?;
+        let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
+        let streams = compile(std::mem::take(&mut self.streams))?;
         warnings.extend(warnings::of(&rules, &streams));
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
-        let parts = self.backend.open(
-            &self.namespace,
-            self.budgets,
-            &self.clock,
-            &self.observer,
-            self.store_bytes,
-        )?;
-        let views = Arc::new(Views::new(self.bounds, self.lease, Arc::clone(&self.clock)));
+        let surroundings = Surroundings {
+            namespace: &self.namespace,
+            budgets: self.budgets,
+            clock: &self.clock,
+            observer: &self.observer,
+            store_bytes: self.store_bytes,
+        };
+        let parts = self.backend.clone().open(&surroundings)?;
+        let (views, purges, follower) = self.log_parts(&parts.log);
         let settle = streams.iter().map(|stream| stream.settle).max();
         views.expect_settle(self.settle.max(settle.unwrap_or_default()));
-        let purges = Arc::new(Purges::new(
-            Arc::clone(&parts.log),
-            Arc::clone(&views),
-            Arc::clone(&self.clock),
-            self.observer.clone(),
-            self.budgets.purge,
-            REPEAT_PURGES_FOR,
-        ));
-        let follower = Arc::new(Follower::new(
-            Arc::clone(&purges),
-            parts.log,
-            Arc::clone(&views),
-            Arc::clone(&self.clock),
-            self.observer.clone(),
-            self.budgets.read,
-            // The longest lifetime, and the longest window after it.
-            Retention {
-                age: self.limits.lifetime * 2,
-                records: LOG_RECORDS,
-            },
-        ));
         let sink: Arc<dyn PurgeSink> = Arc::clone(&purges) as Arc<dyn PurgeSink>;
         let applier = Applier::new(sink, self.observer.clone());
         let engine = Arc::new(Engine {
@@ -324,110 +290,32 @@ impl CacheBuilder {
         };
         Ok((Cache::new(shared), companion))
     }
-}
 
-/// What a backend consists of.
-struct Parts {
-    log: Arc<dyn Log>,
-    store: Arc<dyn Store>,
-    #[cfg(feature = "redis")]
-    events: Option<Events>,
-}
-
-/// The server that event streams are read from.
-#[cfg(feature = "redis")]
-struct Events {
-    server: crate::redis::Server,
-    namespace: String,
-}
-
-#[cfg(feature = "redis")]
-impl Events {
-    fn consumers(
-        self,
-        group: Option<&str>,
-        streams: &[Arc<EventStream>],
-        applier: &Applier,
-        settings: &crate::invalidation::Settings,
-    ) -> Vec<crate::invalidation::Consumer> {
-        use crate::invalidation::{Consumer, unique_name};
-        let name = unique_name();
-        let group = group.unwrap_or(&self.namespace);
-        let consumer = |stream: &Arc<EventStream>| {
-            let source = crate::redis::Group::new(
-                self.server.clone(),
-                &self.namespace,
-                group,
-                &stream.name,
-                &name,
-            );
-            Consumer::new(
-                Arc::clone(stream),
-                source,
-                applier.clone(),
-                settings.clone(),
-            )
-        };
-        streams.iter().map(consumer).collect()
-    }
-}
-
-impl Backend {
-    fn open(
-        self,
-        namespace: &str,
-        budgets: Budgets,
-        clock: &Arc<dyn Clock>,
-        observer: &SharedObserver,
-        store_bytes: u64,
-    ) -> Result<Parts, ConfigError> {
-        match self {
-            Self::Embedded => {
-                let log = EmbeddedLog::new(Arc::clone(clock));
-                let store = EmbeddedStore::new(log.clone(), Arc::clone(clock), store_bytes);
-                Ok(Parts {
-                    log: Arc::new(log),
-                    store: Arc::new(store),
-                    #[cfg(feature = "redis")]
-                    events: None,
-                })
-            }
-            #[cfg(feature = "redis")]
-            Self::Redis(url) => {
-                let Budgets {
-                    connect,
-                    read,
-                    write,
-                    purge,
-                } = budgets;
-                let budgets = crate::redis::Budgets {
-                    connect,
-                    read,
-                    write,
-                    purge,
-                };
-                let clock = Arc::clone(clock);
-                let observer = observer.clone();
-                let parts =
-                    crate::redis::RedisParts::open(&url, namespace, budgets, clock, observer)?;
-                let namespace = namespace.to_owned();
-                Ok(Parts {
-                    log: parts.log,
-                    store: parts.store,
-                    events: Some(Events {
-                        server: parts.server,
-                        namespace,
-                    }),
-                })
-            }
-            #[cfg(test)]
-            Self::Given(log, store) => Ok(Parts {
-                log,
-                store,
-                #[cfg(feature = "redis")]
-                events: None,
-            }),
-        }
+    /// What this process knows of the log, what it appends, and what it reads.
+    fn log_parts(&self, log: &Arc<dyn Log>) -> (Arc<Views>, Arc<Purges>, Arc<Follower>) {
+        let views = Arc::new(Views::new(self.bounds, self.lease, Arc::clone(&self.clock)));
+        let purges = Arc::new(Purges::new(
+            Arc::clone(log),
+            Arc::clone(&views),
+            Arc::clone(&self.clock),
+            self.observer.clone(),
+            self.budgets.purge,
+            REPEAT_PURGES_FOR,
+        ));
+        let follower = Arc::new(Follower::new(
+            Arc::clone(&purges),
+            Arc::clone(log),
+            Arc::clone(&views),
+            Arc::clone(&self.clock),
+            self.observer.clone(),
+            self.budgets.read,
+            // The longest lifetime, and the longest window after it.
+            Retention {
+                age: self.limits.lifetime * 2,
+                records: LOG_RECORDS,
+            },
+        ));
+        (views, purges, follower)
     }
 }
 

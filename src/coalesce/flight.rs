@@ -1,6 +1,6 @@
 //! One call of the inner service that several requests wait for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
@@ -12,6 +12,8 @@ use crate::coalesce::buffer::{Buffer, FlightReader, Room};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::outcome::NotStored;
+use crate::position::Stamp;
+use crate::tag::TagSet;
 
 /// The head of the response that a flight brings, known before its body.
 #[derive(Debug)]
@@ -25,6 +27,15 @@ pub(crate) struct FlightHead {
     pub(crate) size: SizeHint,
     /// Why it is shared but not stored, if that is known already.
     pub(crate) not_stored: Option<NotStored>,
+}
+
+/// What a flight will bring, as far as it is known when it begins: enough to see that a purge has
+/// made it useless to whoever comes now. Tags may be added later, none goes.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    pub(crate) stamp: Stamp,
+    pub(crate) tags: TagSet,
+    pub(crate) path: Box<str>,
 }
 
 /// How far a flight has come.
@@ -46,6 +57,8 @@ pub(crate) enum Landing {
 #[derive(Debug)]
 pub(crate) struct Flight {
     landing: watch::Sender<Landing>,
+    /// Set by the lead as it begins.
+    expected: OnceLock<Expected>,
     /// The body, and who wants it.
     buffer: Arc<Buffer>,
 }
@@ -54,6 +67,7 @@ impl Flight {
     pub(super) fn new() -> Self {
         Self {
             landing: watch::Sender::new(Landing::Flying),
+            expected: OnceLock::new(),
             buffer: Arc::new(Buffer::new()),
         }
     }
@@ -68,6 +82,11 @@ impl Flight {
         let seen = landing.wait_for(enough).await.map(|seen| seen.clone());
         // The sender lives in `self`, so the channel cannot close.
         seen.unwrap_or(Landing::Failed)
+    }
+
+    /// What it will bring; `None` if that is not known yet.
+    pub(crate) fn expected(&self) -> Option<&Expected> {
+        self.expected.get()
     }
 
     /// How far it has come.
@@ -149,6 +168,11 @@ impl Lead {
 
     pub(crate) const fn flight(&self) -> &Arc<Flight> {
         &self.flight
+    }
+
+    /// Says what the flight will bring.
+    pub(crate) fn expect(&self, expected: Expected) {
+        self.flight.expected.get_or_init(|| expected);
     }
 
     /// The response ends with its head. Said before [`head`](Self::head), so that readers know it at

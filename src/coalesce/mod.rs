@@ -12,7 +12,7 @@ mod buffer;
 mod flight;
 
 pub(crate) use self::buffer::{FlightReader, Room};
-pub(crate) use self::flight::{Flight, FlightHead, Landing, Lead};
+pub(crate) use self::flight::{Expected, Flight, FlightHead, Landing, Lead};
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -28,7 +28,6 @@ pub(crate) struct EmbeddedLog {
 
 #[derive(Debug)]
 struct Shared {
-    clock: Arc<dyn Clock>,
     /// Held for moments only, by appenders and readers.
     records: Mutex<Records>,
     /// Told after each append.
@@ -44,11 +43,10 @@ struct Records {
 
 impl EmbeddedLog {
     /// A log with nothing in it but the record that opens its epoch.
-    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(clock: &dyn Clock) -> Self {
         let records = Records::open(0, clock.now());
         Self {
             shared: Arc::new(Shared {
-                clock,
                 records: Mutex::new(records),
                 grown: Notify::new(),
             }),
@@ -61,17 +59,16 @@ impl EmbeddedLog {
     }
 
     /// Loses the log: a new epoch, as after a `FLUSHALL` of Redis.
-    #[cfg(any(test, feature = "test-util"))]
+    #[cfg(test)]
     pub(crate) fn lose(&self) {
-        let now = self.shared.clock.now();
         let mut records = self.shared.records.lock();
-        *records = Records::open(records.last.epoch.get(), now);
+        *records = Records::open(records.last.epoch.get(), Timestamp::default());
         drop(records);
         self.shared.grown.notify_waiters();
     }
 
     /// Drops all but the newest `most` records, and never the last.
-    #[cfg(any(test, feature = "test-util"))]
+    #[cfg(test)]
     pub(crate) fn trim_to(&self, most: usize) {
         self.shared.records.lock().keep_newest(most);
     }

@@ -74,6 +74,7 @@ impl EmbeddedStore {
     }
 
     /// The bytes that it holds now, about.
+    #[cfg(test)]
     pub(crate) fn weight(&self) -> u64 {
         self.entries.weight()
     }

@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use super::{DEFAULT_BYTES, EmbeddedLog, EmbeddedStore};
 use crate::clock::{Clock, ManualClock};
-use crate::entry::Entry;
 use crate::log::Log;
 use crate::store::Store;
 use crate::store::contract::{LONG, get_one, key, response};
@@ -21,7 +20,7 @@ fn fixture() -> Fixture {
 fn of_bytes(bytes: u64) -> Fixture {
     let clock = ManualClock::default();
     let shared: Arc<dyn Clock> = Arc::new(clock.clone());
-    let log = EmbeddedLog::new(Arc::clone(&shared));
+    let log = EmbeddedLog::new(&*shared);
     let store = EmbeddedStore::new(log.clone(), shared, bytes);
     Fixture { clock, log, store }
 }

@@ -18,7 +18,7 @@ use tower::ServiceExt;
 use tower_service::Service;
 
 use crate::clock::Timestamp;
-use crate::coalesce::{FlightHead, FlightReader, Lead, Room};
+use crate::coalesce::{Expected, FlightHead, FlightReader, Lead, Room};
 use crate::engine::lookup::{Lookup, Stale, variant_key};
 use crate::engine::respond::Client;
 use crate::engine::{Engine, Forwarded};
@@ -82,8 +82,16 @@ impl Fill {
         lookup: &Lookup,
         client: Client,
     ) -> Self {
+        let stamp = lookup.stamp();
+        if let (Some(stamp), Ok(tags)) = (stamp, &planned.tags) {
+            lead.expect(Expected {
+                stamp,
+                tags: tags.clone(),
+                path: planned.path.clone(),
+            });
+        }
         Self {
-            stamp: lookup.stamp(),
+            stamp,
             began: engine.clock.monotonic(),
             requested_at: engine.clock.now(),
             stale: lookup.stale().cloned(),

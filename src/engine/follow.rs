@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::Response;
 use tokio::time::{Instant, timeout_at};
 
-use crate::coalesce::{Flight, FlightHead, Landing};
+use crate::coalesce::{Expected, Flight, FlightHead, Landing};
 use crate::engine::CacheBody;
 use crate::engine::Engine;
 use crate::engine::lookup::{Lookup, may_join, subject, variant_key};
@@ -14,6 +14,7 @@ use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::rules::Planned;
 use crate::semantics::{self, Vary};
+use crate::validity::Subject;
 
 /// What following a flight came to.
 #[expect(
@@ -42,6 +43,10 @@ impl Engine {
         client: &Client,
         deadline: Instant,
     ) -> Followed<B> {
+        // Not only when it has answered: until then nobody would wait for what can be used.
+        if flight.expected().is_some_and(|flight| self.is_over(flight)) {
+            return Followed::Purged;
+        }
         let headed = |landing: &Landing| match landing {
             Landing::Flying => false,
             // Without its last tags it is not known whether a purge has named it (PROTOCOL 20).
@@ -143,11 +148,24 @@ impl Engine {
                 || !freshness.stale_while_revalidate.is_zero())
     }
 
+    /// Whether a purge that this request knows of names a flight that has not answered yet.
+    fn is_over(&self, flight: &Expected) -> bool {
+        let subject = Subject {
+            stamp: flight.stamp,
+            tags: &flight.tags,
+            path: &flight.path,
+        };
+        self.is_valid(subject).is_some_and(|valid| !valid)
+    }
+
     /// PROTOCOL 20: valid in the current view, which is at or past the head that this request's lookup
     /// saw. Usable only as stale is not enough here.
     fn valid_now(&self, stored: &StoredResponse) -> bool {
-        self.views
-            .current()
-            .is_some_and(|view| may_join(self.views.judge(&view, subject(stored))))
+        self.is_valid(subject(stored)).unwrap_or(false)
+    }
+
+    fn is_valid(&self, subject: Subject<'_>) -> Option<bool> {
+        let view = self.views.current()?;
+        Some(may_join(self.views.judge(&view, subject)))
     }
 }

@@ -11,8 +11,9 @@ use crate::entry::{Entry, StoredResponse};
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
 use crate::log::{Head, View};
+use crate::observe::Notice;
 use crate::outcome::{Detail, ForwardReason};
-use crate::rules::Planned;
+use crate::rules::Wanted;
 use crate::semantics;
 use crate::store::Found;
 use crate::validity::{Subject, Verdict};
@@ -82,8 +83,8 @@ pub(crate) fn variant_key(uri: &CacheKey, fields: &[HeaderName], request: &Heade
 }
 
 impl Engine {
-    pub(super) async fn lookup(&self, planned: &Planned, request: &HeaderMap) -> Lookup {
-        let uri = &planned.key;
+    pub(super) async fn lookup(&self, wanted: &Wanted, request: &HeaderMap) -> Lookup {
+        let uri = &wanted.key;
         let known = self.variants.get(uri);
         let key = known
             .as_ref()
@@ -101,7 +102,7 @@ impl Engine {
                 detail: None,
             },
         };
-        match self.look(&mut lookup, planned, request, &keys).await {
+        match self.look(&mut lookup, wanted, request, &keys).await {
             Ok(()) => {}
             Err(detail) => {
                 lookup.usable = Usable::Nothing;
@@ -117,7 +118,7 @@ impl Engine {
     async fn look(
         &self,
         lookup: &mut Lookup,
-        planned: &Planned,
+        wanted: &Wanted,
         request: &HeaderMap,
         keys: &[CacheKey],
     ) -> Result<(), Detail> {
@@ -130,15 +131,15 @@ impl Engine {
         lookup.view = Some(Arc::clone(&view));
         for entry in entries.into_iter().flatten() {
             match entry {
-                Entry::Response(stored) => self.consider(lookup, planned, &view, stored),
-                Entry::Variants(index) if index.key == planned.key => {
-                    let key = variant_key(&planned.key, &index.fields, request);
-                    self.variants.learn(&planned.key, &index.fields);
+                Entry::Response(stored) => self.consider(lookup, wanted, &view, stored),
+                Entry::Variants(index) if index.key == wanted.key => {
+                    let key = variant_key(&wanted.key, &index.fields, request);
+                    self.variants.learn(&wanted.key, &index.fields);
                     let asked = keys.contains(&key);
                     lookup.key = key;
                     lookup.why.reason = ForwardReason::VaryMiss;
                     if !asked {
-                        self.look_for_variant(lookup, planned, &view).await?;
+                        self.look_for_variant(lookup, wanted, &view).await?;
                     }
                 }
                 Entry::Variants(_) => {}
@@ -151,7 +152,7 @@ impl Engine {
     async fn look_for_variant(
         &self,
         lookup: &mut Lookup,
-        planned: &Planned,
+        wanted: &Wanted,
         view: &View,
     ) -> Result<(), Detail> {
         let keys = [lookup.key.clone()];
@@ -161,7 +162,7 @@ impl Engine {
             .await
             .map_err(|error| self.failed(&error))?;
         if let Some(Some(Entry::Response(stored))) = found.entries.into_iter().next() {
-            self.consider(lookup, planned, view, stored);
+            self.consider(lookup, wanted, view, stored);
         }
         Ok(())
     }
@@ -184,16 +185,16 @@ impl Engine {
     fn consider(
         &self,
         lookup: &mut Lookup,
-        planned: &Planned,
+        wanted: &Wanted,
         view: &View,
         stored: Arc<StoredResponse>,
     ) {
-        let for_this = stored.key == planned.key || stored.key == lookup.key;
+        let for_this = stored.key == wanted.key || stored.key == lookup.key;
         let now = self.clock.now();
         if !for_this || stored.received_at > now.plus(CLOCK_SKEW) {
             return;
         }
-        if planned.has_authorization && !stored.freshness.authorized {
+        if wanted.has_authorization && !stored.freshness.authorized {
             lookup.why = Why {
                 reason: ForwardReason::Bypass,
                 detail: Some(Detail::Authorization),
@@ -240,6 +241,10 @@ impl Engine {
     }
 
     fn failed(&self, error: &Error) -> Detail {
+        self.observer.notify(&Notice::StoreFailed {
+            operation: "get",
+            error,
+        });
         match error.kind() {
             ErrorKind::Timeout => Detail::StoreTimeout,
             ErrorKind::BreakerOpen => Detail::BreakerOpen,

@@ -41,7 +41,7 @@ use crate::error::BoxError;
 use crate::log::{Follower, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
-use crate::rules::{Match, Planned, RuleSet};
+use crate::rules::{Match, RuleSet, Wanted};
 use crate::store::Store;
 
 /// Bounds on what requests may cost.
@@ -130,7 +130,7 @@ impl Engine {
     /// Answers a request that a rule matched.
     pub(crate) async fn serve<S, A, B>(
         self: Arc<Self>,
-        planned: Planned,
+        wanted: Wanted,
         request: Request<A>,
         inner: S,
     ) -> Result<Response<CacheBody<B>>, S::Error>
@@ -142,21 +142,25 @@ impl Engine {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let lookup = self.lookup(&planned, request.headers()).await;
+        let lookup = self.lookup(&wanted, request.headers()).await;
         match &lookup.usable {
             Usable::Fresh(stored) => {
                 let outcome = self.hit(stored);
-                Ok(self.respond_stored(&planned, &request, stored, outcome))
+                Ok(self.respond_stored(&wanted.rule, &request, stored, outcome))
             }
             Usable::Stale(stale) if self.may_serve_while_revalidating(stale) => {
                 let mut outcome = self.hit(&stale.stored);
                 outcome.served = Served::Stale;
                 outcome.detail = Some(Detail::StaleWhileRevalidate);
-                let response = self.respond_stored(&planned, &request, &stale.stored, outcome);
+                let response = self.respond_stored(&wanted.rule, &request, &stale.stored, outcome);
+                let planned = self.rules.plan(wanted, request.uri(), request.headers());
                 self.refresh(planned, lookup, request, inner);
                 Ok(response)
             }
-            _ => self.forward(planned, lookup, request, inner).await,
+            _ => {
+                let planned = self.rules.plan(wanted, request.uri(), request.headers());
+                self.forward(planned, lookup, request, inner).await
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served, Storing};
-use crate::rules::{CompiledRule, Planned, Sent, client_fields};
+use crate::rules::{CompiledRule, Sent, client_fields};
 use crate::semantics::{self, Precondition, Selected};
 
 /// What of a request decides how it is answered, kept when the request itself is forwarded.
@@ -38,13 +38,13 @@ impl Engine {
 
     pub(super) fn respond_stored<A, B>(
         &self,
-        planned: &Planned,
+        rule: &CompiledRule,
         request: &Request<A>,
         stored: &Arc<StoredResponse>,
         outcome: Outcome,
     ) -> Response<CacheBody<B>> {
         let headers = request.headers();
-        self.respond_whole(&planned.rule, request.method(), headers, stored, outcome)
+        self.respond_whole(rule, request.method(), headers, stored, outcome)
     }
 
     /// Answers from a whole stored response.

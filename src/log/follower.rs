@@ -139,7 +139,7 @@ impl Follower {
             self.observer.notify(&Notice::EpochJoined {
                 position: view.position(),
             });
-            self.purges.repeat_recent();
+            self.purges.repeat_recent(view.position().epoch);
         }
         Ok(view)
     }

@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::log::{Appended, Log, PurgeRecord, Views};
 use crate::observe::{Notice, SharedObserver};
-use crate::position::Position;
+use crate::position::{Epoch, Position};
 use crate::tag::{PurgeKind, Target};
 use crate::weaken::{Rule, weakened};
 
@@ -55,9 +55,17 @@ pub(crate) struct Purges {
 
 #[derive(Debug, Default)]
 struct Recent {
-    records: VecDeque<(Duration, PurgeRecord)>,
+    records: VecDeque<Acknowledged>,
     /// Until when forgotten ones would have had to be repeated.
     forgotten_until: Duration,
+}
+
+/// A purge that the log took.
+#[derive(Debug)]
+struct Acknowledged {
+    at: Duration,
+    epoch: Epoch,
+    record: PurgeRecord,
 }
 
 impl Purges {
@@ -136,9 +144,13 @@ impl Purges {
         });
         let now = self.clock.monotonic();
         let mut recent = self.recent.lock();
-        recent.records.push_back((now, record));
-        while let Some((at, _)) = recent.records.front() {
-            let until = *at + self.repeat_for;
+        recent.records.push_back(Acknowledged {
+            at: now,
+            epoch: appended.position.epoch,
+            record,
+        });
+        while let Some(oldest) = recent.records.front() {
+            let until = oldest.at + self.repeat_for;
             if until > now && recent.records.len() <= RECENT_LIMIT {
                 break;
             }
@@ -172,21 +184,22 @@ impl Purges {
         Ok(())
     }
 
-    /// A new epoch was joined: what was acknowledged shortly before may be unknown to it, because a
-    /// cut-off server can acknowledge after another was promoted (PROTOCOL 25). Puts those purges in
-    /// force again; [`append_waiting`](Self::append_waiting) appends them.
-    pub(crate) fn repeat_recent(&self) {
+    /// `epoch` was joined: what was acknowledged shortly before in another one may be unknown to it,
+    /// because a cut-off server can acknowledge after another was promoted (PROTOCOL 25). Puts those
+    /// purges in force again; [`append_waiting`](Self::append_waiting) appends them.
+    pub(crate) fn repeat_recent(&self, epoch: Epoch) {
         if weakened(Rule::Ack) {
             return;
         }
         let now = self.clock.monotonic();
         let mut recent = self.recent.lock();
         let forgotten = recent.forgotten_until > now;
-        for (at, record) in recent.records.drain(..) {
-            if at + self.repeat_for > now {
-                drop(self.views.pending.begin(&record));
+        recent.records.retain(|old| {
+            if old.epoch != epoch && old.at + self.repeat_for > now {
+                drop(self.views.pending.begin(&old.record));
             }
-        }
+            old.epoch == epoch
+        });
         if forgotten {
             drop(
                 self.views

@@ -70,8 +70,9 @@ impl OriginalUri {
         let own = std::mem::replace(&mut parts.uri, original);
         let mut planned = plan(engine, parts);
         let original = std::mem::replace(&mut parts.uri, own);
-        if let Some((_, Plan::Lookup(planned))) = &mut planned {
-            planned.key = rewritten(&planned.key, &parts.uri, &original);
+        if let Some((_, Plan::Lookup(wanted))) = &mut planned {
+            wanted.key = rewritten(&wanted.key, &parts.uri, &original);
+            wanted.original = Some(original);
         }
         planned
     }
@@ -79,7 +80,10 @@ impl OriginalUri {
 
 fn plan(engine: &Engine, parts: &Parts) -> Option<(Arc<CompiledRule>, Plan)> {
     let matched = engine.matching(parts)?;
-    Some((Arc::clone(matched.rule()), matched.plan(parts)))
+    Some((
+        Arc::clone(matched.rule()),
+        matched.plan(&parts.uri, &parts.headers),
+    ))
 }
 
 /// The inner service reads `own`, in which a layer in front may have put more than it took away, so it

@@ -79,7 +79,7 @@ where
                 };
                 ResponseFuture::engine(engine.bypass(rule, why, request, inner))
             }
-            Plan::Lookup(planned) => ResponseFuture::engine(engine.serve(planned, request, inner)),
+            Plan::Lookup(wanted) => ResponseFuture::engine(engine.serve(wanted, request, inner)),
         }
     }
 }

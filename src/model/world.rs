@@ -31,7 +31,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64) -> Self {
         let clock = ManualClock::default();
-        let log = EmbeddedLog::new(Arc::new(clock.clone()));
+        let log = EmbeddedLog::new(&clock);
         let store = EmbeddedStore::new(log.clone(), Arc::new(clock.clone()), 1 << 20);
         let reference = Arc::new(Mutex::new(Reference::default()));
         let origin = OriginService {

@@ -51,11 +51,6 @@ impl Keyspace {
         })
     }
 
-    /// The namespace as it was given.
-    pub(crate) fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
     /// The purge log, a stream.
     pub(crate) fn log(&self) -> &str {
         &self.log

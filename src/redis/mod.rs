@@ -46,6 +46,7 @@ pub(crate) struct RedisParts {
     pub(crate) log: Arc<RedisLog>,
     pub(crate) store: Arc<RedisStore>,
     pub(crate) server: Server,
+    #[cfg(test)]
     pub(crate) keys: Keyspace,
 }
 
@@ -74,6 +75,7 @@ impl RedisParts {
             log: Arc::new(log),
             store: Arc::new(store),
             server,
+            #[cfg(test)]
             keys,
         })
     }

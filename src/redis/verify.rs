@@ -68,7 +68,9 @@ impl Verifier {
         for look in 0..LOOKS {
             let sent = self.trust.sent();
             let (identity, last) = self.look(conn).await?;
-            role_is_master(&identity)?;
+            // What is a replica now was not one when the others were verified.
+            let generation = self.trust.generation();
+            role_is_master(&identity).inspect_err(|_| self.trust.lose(generation))?;
             let position = match self.trust.judge(sent, &identity, &last) {
                 Ok(position) => {
                     self.trust.read(sent, position);

@@ -148,8 +148,7 @@ impl<'h> Present<'h> {
 
     /// Adds a line of the field `name` (in lower case) if it is an automatic one.
     pub(super) fn note(&mut self, name: &str, line: &'h HeaderValue) {
-        if may_be_automatic(name.as_bytes())
-            && let Some(place) = place(name)
+        if let Some(place) = place(name)
             && self.fields.contains(place)
         {
             self.lines.push((place, line));
@@ -188,28 +187,19 @@ impl<'h> Present<'h> {
     }
 }
 
-/// Few names of ordinary requests begin so; the rest need no search.
-fn may_be_automatic(name: &[u8]) -> bool {
-    matches!(
-        name,
-        [b'x', b'-', ..]
-            | [b'a', b'p', ..]
-            | [b'c', b'f', ..]
-            | [b'f', b'o' | b'r', ..]
-            | [b'h', b'x', ..]
-            | [b'n', b'e', ..]
-            | [b'p', b'u', ..]
-            | [b'r', b's', ..]
-            | [b'r', b'e', b'm', ..]
-            | [b's', b'e', b'c', b'-', b'p', ..]
-            | [b't', b'u', ..]
-    )
-}
-
+/// The place of `name` among the fields. Every field of every request is looked for, so this compares
+/// with the few of the same length and first letter alone, mostly none.
 fn place(name: &str) -> Option<usize> {
-    FIELDS
-        .binary_search_by(|(field, _)| (*field).cmp(name))
-        .ok()
+    let letter = name.as_bytes().first()?.checked_sub(b'a')?;
+    let mut similar = OF_LENGTH.get(name.len())? & OF_LETTER.get(usize::from(letter))?;
+    while similar != 0 {
+        let place = usize::try_from(similar.trailing_zeros()).ok()?;
+        if FIELDS.get(place)?.0 == name {
+            return Some(place);
+        }
+        similar &= similar - 1;
+    }
+    None
 }
 
 fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
@@ -217,6 +207,28 @@ fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
         key.part(Part::Line, line.as_bytes());
     }
 }
+
+/// The fields of each length, as sets of places.
+static OF_LENGTH: [u128; 40] = {
+    let mut sets = [0; 40];
+    let mut place = 0;
+    while place < FIELDS.len() {
+        sets[FIELDS[place].0.len()] |= 1 << place;
+        place += 1;
+    }
+    sets
+};
+
+/// The fields with each first letter, as sets of places.
+static OF_LETTER: [u128; 26] = {
+    let mut sets = [0; 26];
+    let mut place = 0;
+    while place < FIELDS.len() {
+        sets[(FIELDS[place].0.as_bytes()[0] - b'a') as usize] |= 1 << place;
+        place += 1;
+    }
+    sets
+};
 
 /// Adds the `host` and `proto` parameters of each element, the elements kept apart, because readers
 /// differ in which one they take. `for` and `by` differ for each client and do not count. A field

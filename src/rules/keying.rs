@@ -2,9 +2,8 @@
 //! bypasses the cache (P5).
 
 use http::header::{AUTHORIZATION, HOST};
-use http::request::Parts;
-use http::uri::Scheme;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use smallvec::SmallVec;
 
 use super::automatic::{Fields, Present};
@@ -71,8 +70,11 @@ impl Keying {
     }
 
     /// The key of a `GET` or `HEAD` request, or why it bypasses the cache.
-    pub(super) fn key(&self, parts: &Parts) -> Result<Keyed, (ForwardReason, Detail)> {
-        let headers = &parts.headers;
+    pub(super) fn key(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Keyed, (ForwardReason, Detail)> {
         let seen = Seen::new(headers, self.automatic);
         if seen.upgrade {
             return Err((ForwardReason::Bypass, Detail::Upgrade));
@@ -87,7 +89,7 @@ impl Keying {
         key.part(Part::Rule, &self.fingerprint);
         // HEAD is answered from a stored GET.
         key.part(Part::Method, b"GET");
-        self.write_target(parts, &seen, &mut key);
+        self.write_target(uri, headers, &seen, &mut key);
         self.write_fields(headers, &seen, &mut key);
         seen.automatic.write(&mut key);
         let key = key.finish();
@@ -102,13 +104,12 @@ impl Keying {
 
     /// Scheme, host, path and query. The path as it was sent: the route was matched on the same
     /// bytes (SAFETY 15).
-    fn write_target(&self, parts: &Parts, seen: &Seen<'_>, key: &mut KeyBuilder) {
-        let uri = &parts.uri;
+    fn write_target(&self, uri: &Uri, headers: &HeaderMap, seen: &Seen<'_>, key: &mut KeyBuilder) {
         if let Some(scheme) = uri.scheme_str() {
             key.part(Part::Scheme, scheme.as_bytes());
         }
         if self.host == Host::Key {
-            write_host(parts, seen, key);
+            write_host(uri.authority(), uri.scheme(), headers, seen, key);
         }
         key.part(Part::Path, uri.path().as_bytes());
         self.query.write(uri.query(), key);
@@ -172,12 +173,14 @@ pub(super) fn secret(value: &[u8]) -> [u8; 32] {
 
 /// Adds the host: that of the URI if it has one, else that of `Host`. Where both are there and differ,
 /// or `Host` is there twice, the inner service may read the other, so all of them count (SAFETY 9).
-fn write_host(parts: &Parts, seen: &Seen<'_>, key: &mut KeyBuilder) {
-    let scheme = parts.uri.scheme();
-    let authority = parts
-        .uri
-        .authority()
-        .map(|authority| authority.as_str().as_bytes());
+fn write_host(
+    authority: Option<&Authority>,
+    scheme: Option<&Scheme>,
+    headers: &HeaderMap,
+    seen: &Seen<'_>,
+    key: &mut KeyBuilder,
+) {
+    let authority = authority.map(|authority| authority.as_str().as_bytes());
     let of_uri = authority.map(|host| normal_host(host, scheme));
     let of_field = seen.host.map(|line| normal_host(line.as_bytes(), scheme));
     let differ = of_uri.is_some() && of_field.is_some() && of_uri != of_field;
@@ -185,7 +188,7 @@ fn write_host(parts: &Parts, seen: &Seen<'_>, key: &mut KeyBuilder) {
         key.part(Part::Host, &host);
     }
     if differ || seen.hosts {
-        write_field(HOST.as_str(), &parts.headers, key);
+        write_field(HOST.as_str(), headers, key);
     }
 }
 

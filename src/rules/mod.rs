@@ -1,9 +1,9 @@
 //! What the operator says: rules, compiled once and asked for each request.
 //!
 //! [`RuleSet::find`] answers whether a rule takes a request at all, without allocating when none
-//! does. [`Match::plan`] then says under which key the request is looked up and which tags it
-//! gives, or why it bypasses the cache. What a rule says about a response is asked of its
-//! [`CompiledRule`].
+//! does. [`Match::plan`] then says under which key the request is looked up, or why it bypasses the
+//! cache; [`RuleSet::plan`], if it has to be forwarded, which tags it gives. What a rule says about a
+//! response is asked of its [`CompiledRule`].
 //!
 //! The path is never decoded or cleaned: the route is matched, and the key made, on the bytes that
 //! the inner service's router matches too (SAFETY 14, 15).
@@ -12,8 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
-use http::request::Parts;
+use http::{HeaderMap, Method, Uri};
 
 use self::pattern::{Captures, Conflict, Pattern, Routes};
 use self::tags::{Kept, Request};
@@ -118,6 +117,31 @@ impl RuleSet {
         rule.enabled.then_some(Match { rule, captures })
     }
 
+    /// What a request that was not answered from the cache says about the response to store: its tags,
+    /// which a hit has no use for.
+    pub(crate) fn plan(&self, wanted: Wanted, uri: &Uri, headers: &HeaderMap) -> Planned {
+        let Wanted {
+            rule,
+            key,
+            has_authorization,
+            original,
+        } = wanted;
+        let uri = original.as_ref().unwrap_or(uri);
+        let (tags, kept) = self.find(&Method::GET, uri.path()).map_or_else(
+            // The rule was found by this path, so it is found again.
+            || (Err(NotStored::TagMissing), Kept::default()),
+            |matched| matched.tags(uri, headers),
+        );
+        Planned {
+            rule,
+            key,
+            has_authorization,
+            path: uri.path().into(),
+            tags,
+            kept,
+        }
+    }
+
     /// The rules, in the order in which they were given.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<CompiledRule>> {
         self.rules.iter()
@@ -151,20 +175,31 @@ pub(crate) struct Match<'a> {
 pub(crate) enum Plan {
     /// It goes to the inner service as if there were no cache.
     Bypass(ForwardReason, Detail),
-    Lookup(Planned),
+    Lookup(Wanted),
 }
 
 /// A request that is looked up.
 #[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) rule: Arc<CompiledRule>,
+    pub(crate) key: CacheKey,
+    /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
+    pub(crate) has_authorization: bool,
+    /// The URI that the rule was found by, if it is not the request's.
+    pub(crate) original: Option<Uri>,
+}
+
+/// A request whose response may be stored.
+#[derive(Debug)]
 pub(crate) struct Planned {
     pub(crate) rule: Arc<CompiledRule>,
     pub(crate) key: CacheKey,
+    /// See [`Wanted::has_authorization`].
+    pub(crate) has_authorization: bool,
     /// The path as it was sent, for glob purges.
     pub(crate) path: Box<str>,
     /// The implicit tags and those that the request gives, or why the response is not stored.
     pub(crate) tags: Result<TagSet, NotStored>,
-    /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
-    pub(crate) has_authorization: bool,
     /// What the templates that wait for the response read from the request.
     kept: Kept,
 }
@@ -176,27 +211,28 @@ impl Match<'_> {
     }
 
     /// What is done with the request, whose path is the one that was matched.
-    pub(crate) fn plan(&self, parts: &Parts) -> Plan {
+    pub(crate) fn plan(&self, uri: &Uri, headers: &HeaderMap) -> Plan {
+        match self.rule.keying.key(uri, headers) {
+            Ok(keyed) => Plan::Lookup(Wanted {
+                rule: Arc::clone(self.rule),
+                key: keyed.key,
+                has_authorization: keyed.has_authorization,
+                original: None,
+            }),
+            Err((reason, detail)) => Plan::Bypass(reason, detail),
+        }
+    }
+
+    fn tags(&self, uri: &Uri, headers: &HeaderMap) -> (Result<TagSet, NotStored>, Kept) {
         let rule = self.rule;
-        let keyed = match rule.keying.key(parts) {
-            Ok(keyed) => keyed,
-            Err((reason, detail)) => return Plan::Bypass(reason, detail),
-        };
         let request = Request {
-            parts,
+            uri,
+            headers,
             captures: &self.captures,
         };
-        let path = parts.uri.path();
-        let mut tags = TagSet::implicit(rule.name(), path);
+        let mut tags = TagSet::implicit(rule.name(), uri.path());
         let filled = rule.tags.of_request(&request, &mut tags);
-        Plan::Lookup(Planned {
-            rule: Arc::clone(rule),
-            key: keyed.key,
-            path: path.into(),
-            tags: filled.map(|()| tags),
-            has_authorization: keyed.has_authorization,
-            kept: rule.tags.keep(&request),
-        })
+        (filled.map(|()| tags), rule.tags.keep(&request))
     }
 }
 

@@ -141,6 +141,11 @@ fn compare_names(a: &str, b: &str) -> Ordering {
 /// Left out only what surely has another name: a part of `piece` that reads as an allowed name in
 /// any usual way is kept (SAFETY 10, parameter cloaking).
 fn may_be_allowed(names: &Names, piece: &str) -> bool {
+    let name = piece.split_once('=').map_or(piece, |(name, _)| name);
+    // The usual spelling, which all readers agree on.
+    if names.contain(name.as_bytes()) {
+        return true;
+    }
     piece.split(';').any(|part| {
         names.any(|known, prefix| {
             let mut name = base_name(part);

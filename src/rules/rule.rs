@@ -235,7 +235,7 @@ impl Rule {
     ///
     /// Several values give several tags. A response for which a value is missing is not stored,
     /// because it could not be purged. Normalisers: `auto` (the default: addresses to lower case),
-    /// `address`, `int`, `lower`, `upper`, `text` (none).
+    /// `address`, `int`, `lower`, `upper`.
     ///
     /// Default: none.
     #[must_use]

@@ -4,8 +4,7 @@
 use std::borrow::Cow;
 
 use http::header::CONTENT_ENCODING;
-use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 use serde_json::Value;
 
 use super::options::Separator;
@@ -242,7 +241,8 @@ impl TagRules {
 /// The request as templates see it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
-    pub(super) parts: &'a Parts,
+    pub(super) uri: &'a Uri,
+    pub(super) headers: &'a HeaderMap,
     pub(super) captures: &'a Captures<'a, 'a>,
 }
 
@@ -250,8 +250,8 @@ impl<'a> Request<'a> {
     fn values(&self, source: &Source) -> Option<Values<'a>> {
         match source {
             Source::Capture(place) => self.captures.get(*place).map(|value| [value].into()),
-            Source::Query(name) => query::values(self.parts.uri.query()?, name),
-            Source::RequestHeader(name) => lines(&self.parts.headers, name),
+            Source::Query(name) => query::values(self.uri.query()?, name),
+            Source::RequestHeader(name) => lines(self.headers, name),
             Source::ResponseHeader(_) | Source::Body(_) => None,
         }
     }

@@ -362,19 +362,25 @@ fn a_plan_has_the_key_the_path_and_the_tags() {
         }
         let (parts, ()) = request.body(()).expect("a good request").into_parts();
         let found = set.find(&parts.method, parts.uri.path()).expect("a match");
-        found.plan(&parts)
+        let plan = found.plan(&parts.uri, &parts.headers);
+        (plan, parts)
     };
-    let Plan::Lookup(planned) = plan("/auctions/%31?x", &[("authorization", "a")]) else {
+    let (Plan::Lookup(wanted), parts) = plan("/auctions/%31?x", &[("authorization", "a")]) else {
         panic!("no lookup");
     };
+    assert_eq!(&**wanted.rule.name(), "auction");
+    let (key, rule) = (wanted.key.clone(), Arc::clone(&wanted.rule));
+    assert!(wanted.has_authorization);
+    let planned = set.plan(wanted, &parts.uri, &parts.headers);
     assert_eq!(&*planned.path, "/auctions/%31");
-    assert_eq!(&**planned.rule.name(), "auction");
+    assert_eq!(planned.key, key);
+    assert!(Arc::ptr_eq(&planned.rule, &rule));
     assert!(planned.has_authorization);
     let mut tags = TagSet::implicit("auction", "/auctions/%31");
     tags.add(&crate::tag::Tag::new("auction:1").expect("a tag"))
         .expect("few");
     assert_eq!(planned.tags, Ok(tags));
-    let bypassed = plan("/auctions/1", &[("cookie", "a=b")]);
+    let (bypassed, _) = plan("/auctions/1", &[("cookie", "a=b")]);
     assert!(matches!(
         bypassed,
         Plan::Bypass(ForwardReason::Bypass, Detail::Cookie)

@@ -27,13 +27,6 @@ pub(crate) enum Lifetime {
 }
 
 /// How a stored response may answer a request, as far as time and directives go.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for the proxy, whose implicit rule hears the client"
-    )
-)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reuse {
     /// As it is.

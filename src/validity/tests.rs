@@ -53,7 +53,7 @@ fn each_kind_of_target_purges_what_it_names_and_says_so() {
         (Target::All, Some(Detail::PurgedAll)),
     ] {
         let mut memory = memory(10, 10);
-        memory.apply(5, PurgeKind::Hard, &[target.clone()]);
+        memory.apply(5, PurgeKind::Hard, std::slice::from_ref(&target));
         let expected = detail.map_or(Verdict::Valid, Verdict::Purged);
         assert_eq!(stored.verdict(&memory, 4), expected, "{target} before");
         assert_eq!(stored.verdict(&memory, 5), Verdict::Valid, "{target} after");

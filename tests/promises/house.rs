@@ -17,7 +17,7 @@ use tower::{Layer, Service, ServiceExt};
 use tower_tagcache::{Cache, CacheBuilder, CacheService, Notice, On, Rule, Stream};
 
 use crate::captures::{AUCTIONS, Entry};
-use crate::redis_server::RedisServer;
+use crate::support::{RedisServer, until};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -232,9 +232,10 @@ impl Node {
         node.until("the group is made", |told| told.contains(&made))
             .await;
         let reads = format!("EXISTS tagcache:heard:{stream}");
-        while house.server.run(&reads).await == Value::Int(0) {
-            tokio::task::yield_now().await;
-        }
+        until("it reads", async || {
+            house.server.run(&reads).await == Value::Int(1)
+        })
+        .await;
         node
     }
 
@@ -356,9 +357,9 @@ impl Told {
 
 /// The events that were applied, by name.
 pub(crate) fn applied(told: &[Told]) -> Vec<&str> {
-    let name = |told| match told {
-        &Told::Applied(_, ref event, _) => Some(event.as_str()),
+    let applied = told.iter().filter_map(|told| match told {
+        Told::Applied(_, event, _) => Some(event.as_str()),
         _ => None,
-    };
-    told.iter().filter_map(name).collect()
+    });
+    applied.collect()
 }

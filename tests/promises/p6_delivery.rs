@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::captures::{self, Entry};
 use crate::house::{House, Node, Told, applied, everything, sample};
-use crate::redis_server::Forwarder;
+use crate::support::{Forwarder, until};
 
 const STREAM: &str = "auction_sales";
 /// After which time the tests' consumers count as dead.
@@ -31,13 +31,6 @@ fn survivor(house: &House) -> Node {
 async fn allow(house: &House, rules: &str) {
     let command = format!("ACL SETUSER mortal on >secret ~* &* {rules}");
     house.server.run(&command).await;
-}
-
-/// Waits until `enough` of how many entries are taken and not acknowledged.
-async fn until_unacknowledged(house: &House, enough: i64) {
-    while house.unacknowledged(STREAM).await != enough {
-        tokio::task::yield_now().await;
-    }
 }
 
 #[tokio::test]
@@ -78,9 +71,7 @@ async fn safety_47_event_that_a_dead_consumer_did_not_acknowledge_is_purged_agai
     let purges = house.purges().await;
     house.publish(STREAM, &sale).await;
     // Once it is purged it must be acknowledged, which fails.
-    while house.purges().await == purges {
-        tokio::task::yield_now().await;
-    }
+    until("it is purged", async || house.purges().await > purges).await;
     mortal.kill().await;
     assert_eq!(house.unacknowledged(STREAM).await, 1);
 
@@ -136,7 +127,10 @@ async fn safety_47_consumers_killed_at_any_moment_lose_no_event() {
     survivor
         .until("the last is applied", |told| !applied(told).is_empty())
         .await;
-    until_unacknowledged(&house, 0).await;
+    until("all are acknowledged", async || {
+        house.unacknowledged(STREAM).await == 0
+    })
+    .await;
     let log = house.purge_log().await;
     for victim in 0..40 {
         let tag = format!("auction:0x{victim:040x}");
@@ -163,11 +157,11 @@ async fn two_consumers_share_a_stream_and_lose_nothing() {
         let both = applied(&one).into_iter().chain(applied(&two));
         both.map(ToOwned::to_owned).collect::<BTreeSet<String>>()
     };
-    until_unacknowledged(&house, 0).await;
-    while names() != all {
-        assert!(names().is_subset(&all));
-        tokio::task::yield_now().await;
-    }
+    until("all are acknowledged", async || {
+        house.unacknowledged(STREAM).await == 0
+    })
+    .await;
+    until("each is applied", async || names() == all).await;
     // Both work for the group: neither found the stream to be its own.
     let gaps = |node: &Node| -> Vec<Told> {
         let told = node.told().into_iter();

@@ -25,6 +25,7 @@ fn debezium(payload: Payload) -> Stream {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 async fn each_publishers_entry_purges_the_row_that_it_names() {
     let auction = format!("/auctions/{}", captures::AUCTIONS[0]);
     let flat = |name: &str| Format::text(Payload::AllFields).event_name(name);

@@ -190,11 +190,7 @@ async fn events_before_the_first_consumer_are_a_gap_or_are_read() {
         let house = House::open();
         let all = everything();
         let stream = sample(STREAM, "AuctionSale");
-        let stream = if from_start {
-            stream.from_start()
-        } else {
-            stream
-        };
+        let stream = if from_start { stream.replay() } else { stream };
         let node = house.node([stream]);
         node.store(&all).await;
         house.publish(STREAM, &sale).await;

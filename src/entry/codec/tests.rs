@@ -282,6 +282,7 @@ fn safety_63_foreign_bytes_are_no_entry() {
 
 /// Content that the checksum vouches for, and that still makes no entry.
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn safety_63_lying_lengths_and_impossible_values_are_errors() {
     const HUGE: &[u8] = b"\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\x01";
     let head = |tags: &[u8]| [&[RESPONSE, 0], &[0; 14][..], &[200, 0], tags].concat();

@@ -117,7 +117,11 @@ impl RedisLog {
     }
 }
 
+/// `WAIT` is late by up to 100 ms, as everything that blocks in Redis.
+const LATE: Duration = Duration::from_millis(150);
+
 /// Time for `WAIT`, so that its answer still arrives before `deadline`.
 fn within(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now()) * 3 / 4
+    let left = deadline.saturating_duration_since(Instant::now());
+    left.saturating_sub(LATE.max(left / 4))
 }

@@ -200,6 +200,9 @@ async fn a_change_of_state_is_logged_once_and_without_the_secret() {
         .with_writer(move || writer.clone())
         .with_ansi(false)
         .finish();
+    // With a single logger alive, `tracing` asks only the thread that first passes an event whether
+    // it is wanted, which may be another test's.
+    let _other = tracing::Dispatch::new(tracing_subscriber::fmt().finish());
     let _guard = tracing::subscriber::set_default(logger);
 
     let url = format!("redis://:wrong-secret@127.0.0.1:{}", server.port());

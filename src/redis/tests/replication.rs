@@ -11,6 +11,12 @@ use crate::redis_server::{Forwarder, RedisServer};
 
 const LOG: &str = "test:purges";
 
+/// Does not wait for a replica for long.
+const HASTY: Budgets = Budgets {
+    purge: Duration::from_millis(500),
+    ..PATIENT
+};
+
 /// A master with one replica that is in step.
 async fn pair() -> (RedisServer, RedisServer) {
     let (master, replica) = (RedisServer::start(), RedisServer::start());
@@ -35,12 +41,13 @@ async fn rule_07_a_replica_is_never_used() {
 /// The history of rule 6: the promoted replica lacks a purge that was acknowledged.
 #[tokio::test]
 async fn rule_06_a_promoted_replica_is_another_epoch() {
+    let first = purge("a", 1);
     for access in ["lookup", "heartbeat", "append"] {
         let (mut master, replica) = pair().await;
         let forwarder = Forwarder::start(master.addr()).await;
-        let node = Node::new(&forwarder.url());
-        let old = node.append("a").await.epoch;
-        while replica.command(&["XLEN", LOG]).await != Value::Int(2) {}
+        let node = Node::with(&forwarder.url(), HASTY);
+        let opened = eventually(|| node.log().append(&first)).await;
+        let old = opened.position.epoch;
         replica.run("REPLICAOF NO ONE").await;
         // Acknowledged by the old master alone.
         let lost = node.log().append(&purge("b", 1)).await;
@@ -144,11 +151,7 @@ async fn rule_23_where_replicas_exist_a_purge_waits_for_one() {
 #[tokio::test]
 async fn rule_23_a_purge_that_no_replica_has_is_not_acknowledged() {
     let (master, replica) = pair().await;
-    let budgets = Budgets {
-        purge: Duration::from_millis(200),
-        ..PATIENT
-    };
-    let node = Node::with(&master.url(), budgets);
+    let node = Node::with(&master.url(), HASTY);
     eventually(|| node.head()).await;
     // Alive, but it acknowledges nothing.
     replica.suspend();

@@ -284,6 +284,7 @@ async fn rule_23_a_purge_is_acknowledged_only_when_it_is_in_the_log() {
     node.append("a").await;
     // A log that refuses the epoch, because another node has opened a later one.
     let later = Node::new(&server.url());
+    later.clock.advance(Duration::from_secs(1));
     server.command(&["DEL", LOG]).await;
     // An epoch is later only if it is opened in a later millisecond (else it is merely another).
     tokio::time::sleep(Duration::from_millis(2)).await;
@@ -300,4 +301,39 @@ async fn rule_23_a_purge_is_acknowledged_only_when_it_is_in_the_log() {
         ids(&server).await,
         [opened.to_string(), position.to_string()]
     );
+}
+
+/// Only opening an epoch creates the log: a purge that finds none must not be its first record.
+#[tokio::test]
+async fn rule_07_an_append_never_creates_the_log() {
+    let server = RedisServer::start();
+    let node = Node::new(&server.url());
+    node.append("a").await;
+    server.command(&["DEL", LOG]).await;
+    let position = node.append("b").await;
+    let opened = Position {
+        ordinal: 0,
+        ..position
+    };
+    assert_eq!(
+        ids(&server).await,
+        [opened, position].map(|id| id.to_string())
+    );
+}
+
+/// A node that never knew the old epoch, and whose clock is behind, opens a lower one: an append in
+/// the old epoch then lands where a record opens an epoch, is noticed, and repeated in a third.
+#[tokio::test]
+async fn rule_01_an_append_above_a_lower_epoch_is_not_acknowledged_there() {
+    let server = RedisServer::start();
+    let (node, behind) = (Node::new(&server.url()), Node::new(&server.url()));
+    node.clock.advance(Duration::from_secs(1));
+    let old = node.append("a").await;
+    server.command(&["DEL", LOG]).await;
+    let lower = behind.head().await.unwrap();
+    assert!(lower.epoch.get() < old.epoch.get());
+    let position = node.append("b").await;
+    assert_eq!(position.ordinal, 1);
+    assert!(![old.epoch, lower.epoch].contains(&position.epoch));
+    assert_eq!(behind.lookup().await.unwrap(), position);
 }

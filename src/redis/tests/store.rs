@@ -1,7 +1,5 @@
 //! The store on Redis: what is counted, what is foreign, what is refused.
 
-use std::sync::Arc;
-
 use ::redis::Value;
 
 use super::{Node, kind};

@@ -110,6 +110,10 @@ fn an_append_must_land_behind_the_opening_record_and_all_that_is_known() {
         let judged = trust.judge_appended(trust.sent(), Epoch::new(3), position);
         assert_eq!(judged.is_ok(), good, "{position}");
     }
+    // Nothing known of this epoch: its opening record is still not a place for a purge.
+    let trust = Trust::default();
+    let judged = trust.judge_appended(trust.sent(), Epoch::new(3), Position::new(3, 0));
+    assert_eq!(judged, Err(Distrust::Backwards));
 }
 
 /// An append on a log that was rolled back by one record restores its length, not its records.

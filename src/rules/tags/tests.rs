@@ -18,8 +18,8 @@ fn planned(rule: Rule, uri: &str, fields: &[(&str, &str)]) -> Planned {
     }
     let (parts, ()) = request.body(()).expect("a good request").into_parts();
     let found = set.find(&parts.method, parts.uri.path()).expect("a match");
-    match found.plan(&parts) {
-        Plan::Lookup(planned) => planned,
+    match found.plan(&parts.uri, &parts.headers) {
+        Plan::Lookup(wanted) => set.plan(wanted, &parts.uri, &parts.headers),
         Plan::Bypass(reason, detail) => panic!("bypass: {reason:?} {detail:?}"),
     }
 }

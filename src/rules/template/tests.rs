@@ -127,8 +127,7 @@ fn a_bad_template_is_quoted_with_its_place() {
         ),
         (
             "a:{b:adress}",
-            "unknown normaliser `adress` (known are `auto`, `address`, `int`, `lower`, `upper`, \
-             `text`) in \"a:{b:adress}\" at column 6",
+            "unknown normaliser `adress` (known are `auto`, `address`, `int`, `lower`, `upper`) in \"a:{b:adress}\" at column 6",
         ),
         ("{a} ", "tag \"x \" has a space at one end in \"{a} \""),
     ];

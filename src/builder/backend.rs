@@ -1,0 +1,163 @@
+//! Where responses and the purge log are kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::embedded::{EmbeddedLog, EmbeddedStore};
+use crate::error::ConfigError;
+use crate::log::Log;
+use crate::observe::SharedObserver;
+use crate::store::Store;
+
+#[cfg(feature = "redis")]
+use crate::invalidation::{Applier, Consumer, EventStream, Settings, unique_name};
+
+/// How long each kind of operation may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budgets {
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "connects to Redis only")
+    )]
+    pub(super) connect: Duration,
+    pub(super) read: Duration,
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "writes to Redis only")
+    )]
+    pub(super) write: Duration,
+    pub(super) purge: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Backend {
+    Embedded,
+    #[cfg(feature = "redis")]
+    Redis(String),
+    #[cfg(test)]
+    Given(Arc<dyn Log>, Arc<dyn Store>),
+}
+
+/// What every backend is given.
+pub(super) struct Surroundings<'a> {
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "names keys in Redis")
+    )]
+    pub(super) namespace: &'a str,
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "bounds what Redis does")
+    )]
+    pub(super) budgets: Budgets,
+    pub(super) clock: &'a Arc<dyn Clock>,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "hears of Redis"))]
+    pub(super) observer: &'a SharedObserver,
+    pub(super) store_bytes: u64,
+}
+
+/// What a backend consists of.
+pub(super) struct Parts {
+    pub(super) log: Arc<dyn Log>,
+    pub(super) store: Arc<dyn Store>,
+    #[cfg(feature = "redis")]
+    pub(super) events: Option<Events>,
+}
+
+impl Parts {
+    fn without_events(log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
+        Self {
+            log,
+            store,
+            #[cfg(feature = "redis")]
+            events: None,
+        }
+    }
+}
+
+impl Backend {
+    pub(super) fn open(self, with: &Surroundings<'_>) -> Result<Parts, ConfigError> {
+        match self {
+            Self::Embedded => {
+                let log = EmbeddedLog::new(&**with.clock);
+                let store =
+                    EmbeddedStore::new(log.clone(), Arc::clone(with.clock), with.store_bytes);
+                Ok(Parts::without_events(Arc::new(log), Arc::new(store)))
+            }
+            #[cfg(feature = "redis")]
+            Self::Redis(url) => open_redis(&url, with),
+            #[cfg(test)]
+            Self::Given(log, store) => Ok(Parts::without_events(log, store)),
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> {
+    let Budgets {
+        connect,
+        read,
+        write,
+        purge,
+    } = with.budgets;
+    let parts = crate::redis::RedisParts::open(
+        url,
+        with.namespace,
+        crate::redis::Budgets {
+            connect,
+            read,
+            write,
+            purge,
+        },
+        Arc::clone(with.clock),
+        with.observer.clone(),
+    )?;
+    let namespace = with.namespace.to_owned();
+    Ok(Parts {
+        log: parts.log,
+        store: parts.store,
+        events: Some(Events {
+            server: parts.server,
+            namespace,
+        }),
+    })
+}
+
+/// The server that event streams are read from.
+#[cfg(feature = "redis")]
+pub(super) struct Events {
+    server: crate::redis::Server,
+    namespace: String,
+}
+
+#[cfg(feature = "redis")]
+impl Events {
+    /// One consumer for each stream, all of one name.
+    pub(super) fn consumers(
+        self,
+        group: Option<&str>,
+        streams: &[Arc<EventStream>],
+        applier: &Applier,
+        settings: &Settings,
+    ) -> Vec<Consumer> {
+        let name = unique_name();
+        let group = group.unwrap_or(&self.namespace);
+        let consumer = |stream: &Arc<EventStream>| {
+            let source = crate::redis::Group::new(
+                self.server.clone(),
+                &self.namespace,
+                group,
+                &stream.name,
+                &name,
+            );
+            Consumer::new(
+                Arc::clone(stream),
+                source,
+                applier.clone(),
+                settings.clone(),
+            )
+        };
+        streams.iter().map(consumer).collect()
+    }
+}

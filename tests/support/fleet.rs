@@ -1,0 +1,180 @@
+//! Several nodes on one Redis and one namespace, over one origin.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ::redis::Value;
+use tower_tagcache::{Cache, CacheBuilder, ManualClock, Rule};
+
+use super::{GENEROUS, Node, Notices, Origin, RedisServer, shared_server, until};
+
+/// What a test's nodes have in common: server, namespace, origin, rules and a clock that the test
+/// moves.
+pub(crate) struct Fleet {
+    pub(crate) server: Arc<RedisServer>,
+    pub(crate) namespace: String,
+    pub(crate) origin: Origin,
+    pub(crate) clock: ManualClock,
+    rules: Vec<Rule>,
+}
+
+/// The rule that most tests need: `/item/{id}` for a minute, tagged `item:{id}` and `items`.
+pub(crate) fn item_rule() -> Rule {
+    Rule::new("item", "/item/{id}")
+        .ttl(Duration::from_secs(60))
+        .tags(["item:{id}", "items"])
+        .strict()
+}
+
+impl Fleet {
+    /// A fleet on the shared server.
+    pub(crate) fn new() -> Self {
+        Self::on(shared_server())
+    }
+
+    /// A fleet on a server that the test may break.
+    pub(crate) fn private() -> Self {
+        Self::on(Arc::new(RedisServer::start()))
+    }
+
+    pub(crate) fn on(server: Arc<RedisServer>) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            server,
+            namespace: format!("test-{number}"),
+            origin: Origin::new(),
+            clock: ManualClock::default(),
+            rules: vec![item_rule()],
+        }
+    }
+
+    pub(crate) fn origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// Puts `rule` in the place of the usual one.
+    pub(crate) fn rule(mut self, rule: Rule) -> Self {
+        self.rules = vec![rule];
+        self
+    }
+
+    /// A node without its companion.
+    pub(crate) fn node(&self) -> Node {
+        self.node_by(self.builder())
+    }
+
+    /// A node whose companion runs.
+    pub(crate) fn companied(&self) -> Node {
+        self.companied_by(self.builder())
+    }
+
+    pub(crate) fn node_if(&self, companion: bool) -> Node {
+        if companion {
+            self.companied()
+        } else {
+            self.node()
+        }
+    }
+
+    /// The builder of one more node, for a test to change.
+    pub(crate) fn builder(&self) -> CacheBuilder {
+        self.builder_at(self.server.url())
+    }
+
+    pub(crate) fn builder_at(&self, url: impl Into<String>) -> CacheBuilder {
+        let rules = self.rules.iter().cloned();
+        rules
+            .fold(Cache::builder(), CacheBuilder::rule)
+            .redis(url)
+            .namespace(&self.namespace)
+            .clock(self.clock.clone())
+            .connect_timeout(GENEROUS)
+            .read_timeout(GENEROUS)
+            .write_timeout(GENEROUS)
+            .purge_timeout(GENEROUS)
+    }
+
+    pub(crate) fn node_by(&self, builder: CacheBuilder) -> Node {
+        let notices = Notices::new();
+        let (cache, _) = builder
+            .observer(notices.clone())
+            .build()
+            .expect("the rules of a test are good");
+        Node::new(cache, notices, self.origin.clone())
+    }
+
+    pub(crate) fn companied_by(&self, builder: CacheBuilder) -> Node {
+        let notices = Notices::new();
+        let (cache, companion) = builder
+            .observer(notices.clone())
+            .build()
+            .expect("the rules of a test are good");
+        Node::new(cache, notices, self.origin.clone()).accompany(companion)
+    }
+
+    pub(crate) fn log_key(&self) -> String {
+        format!("{}:purges", self.namespace)
+    }
+
+    /// Sends `command` to the server with `LOG` in it replaced by the log's key.
+    pub(crate) async fn run(&self, command: &str) -> Value {
+        let command = command.replace("LOG", &self.log_key());
+        self.server.run(&command).await
+    }
+
+    /// The keys of the entries that Redis holds.
+    pub(crate) async fn entries(&self) -> Vec<String> {
+        let pattern = format!("{}:e:*", self.namespace);
+        let keys = self.server.command(&["KEYS", &pattern]).await;
+        ::redis::from_redis_value(keys).expect("a list of keys")
+    }
+
+    /// Deletes the entries, so that [`stored`](Self::stored) can tell a new one.
+    pub(crate) async fn forget_entries(&self) {
+        for key in self.entries().await {
+            self.server.command(&["DEL", &key]).await;
+        }
+    }
+
+    /// Waits until `count` entries are stored.
+    pub(crate) async fn stored(&self, count: usize) {
+        until("the entries are stored", async || {
+            self.entries().await.len() >= count
+        })
+        .await;
+    }
+
+    /// Copies the entries under names that no node knows.
+    pub(crate) async fn keep_entries(&self) {
+        let entries = self.entries().await;
+        assert!(!entries.is_empty(), "something is stored");
+        for key in entries {
+            let copy = format!("kept-{key}");
+            let copied = self.server.command(&["COPY", &key, &copy, "REPLACE"]).await;
+            assert_eq!(copied, Value::Int(1));
+        }
+    }
+
+    /// Puts the copies back, as a write that was on its way for long would.
+    pub(crate) async fn put_back_entries(&self) {
+        let pattern = format!("kept-{}:e:*", self.namespace);
+        let keys = self.server.command(&["KEYS", &pattern]).await;
+        let keys: Vec<String> = ::redis::from_redis_value(keys).expect("a list of keys");
+        assert!(!keys.is_empty(), "the copies are still there");
+        for copy in keys {
+            let key = copy.trim_start_matches("kept-");
+            self.server.command(&["COPY", &copy, key, "REPLACE"]).await;
+        }
+    }
+
+    /// How many records the log has.
+    pub(crate) async fn log_length(&self) -> i64 {
+        match self.run("XLEN LOG").await {
+            Value::Int(length) => length,
+            other => panic!("XLEN answered {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! One node: a cache of its own with its own connections, over the origin that all share.
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use tokio::task::JoinHandle;
+use tower::{Layer, ServiceExt};
+use tower_tagcache::{Cache, CacheService, Companion, Purger};
+
+use super::{Notices, Origin, ends, until};
+
+/// A node. Its companion, if it runs, ends with it.
+pub(crate) struct Node {
+    pub(crate) cache: Cache,
+    pub(crate) notices: Notices,
+    service: CacheService<Origin>,
+    companion: Option<JoinHandle<()>>,
+}
+
+/// What a client got.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+    /// `Cache-Status` without our name.
+    pub(crate) how: String,
+}
+
+impl Answer {
+    pub(crate) fn is_hit(&self) -> bool {
+        self.how.starts_with("hit")
+    }
+
+    /// The parameter `name` of `Cache-Status`.
+    pub(crate) fn param(&self, name: &str) -> Option<&str> {
+        let mut parts = self.how.split("; ");
+        parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    pub(crate) fn detail(&self) -> &str {
+        self.param("detail").unwrap_or("none")
+    }
+}
+
+/// A `GET` of `path`.
+pub(crate) fn path(path: &str) -> Request<Empty<Bytes>> {
+    Request::get(path)
+        .body(Empty::new())
+        .expect("a path of the test")
+}
+
+impl Node {
+    pub(crate) fn new(cache: Cache, notices: Notices, origin: Origin) -> Self {
+        Self {
+            service: cache.layer().layer(origin),
+            cache,
+            notices,
+            companion: None,
+        }
+    }
+
+    /// Runs `companion` until the node is dropped.
+    pub(crate) fn accompany(mut self, companion: Companion) -> Self {
+        self.companion = Some(tokio::spawn(companion.run(std::future::pending())));
+        self
+    }
+
+    pub(crate) fn purger(&self) -> Purger {
+        self.cache.purger()
+    }
+
+    pub(crate) async fn get(&self, uri: &str) -> Answer {
+        self.send(path(uri)).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Empty<Bytes>>) -> Answer {
+        ends("a request", answer(self.service.clone(), request)).await
+    }
+
+    /// Begins a request that somebody else has to end.
+    pub(crate) fn begin(&self, request: Request<Empty<Bytes>>) -> JoinHandle<Answer> {
+        tokio::spawn(answer(self.service.clone(), request))
+    }
+
+    /// Asks until the answer comes from the cache, and returns that.
+    pub(crate) async fn warm(&self, uri: &str) -> Answer {
+        self.warm_by(|| path(uri)).await
+    }
+
+    pub(crate) async fn warm_by(&self, request: impl Fn() -> Request<Empty<Bytes>>) -> Answer {
+        let mut last = None;
+        until("the response is stored", async || {
+            let answer = self.send(request()).await;
+            last.insert(answer).is_hit()
+        })
+        .await;
+        last.expect("it was asked at least once")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(companion) = self.companion.take() {
+            companion.abort();
+        }
+    }
+}
+
+async fn answer(service: CacheService<Origin>, request: Request<Empty<Bytes>>) -> Answer {
+    let response = service.oneshot(request).await;
+    let (parts, body) = response.expect("the origin does not fail").into_parts();
+    let body = body.collect().await.expect("the body is whole").to_bytes();
+    let how = parts.headers.get("cache-status");
+    let how = how.map_or("", |how| how.to_str().expect("a readable field"));
+    Answer {
+        status: parts.status,
+        body: String::from_utf8_lossy(&body).into_owned(),
+        how: how.strip_prefix("tagcache; ").unwrap_or(how).into(),
+        headers: parts.headers,
+    }
+}
