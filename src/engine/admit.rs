@@ -49,7 +49,8 @@ impl Fill {
     pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);
-        if self.is_purged(&stored) {
+        // A saving, not a safeguard: it must not hide that a stamp is wrong.
+        if self.is_purged(&stored) && !weakened(Rule::StampPair) {
             return;
         }
         let keep = keep_for(&stored);
@@ -77,14 +78,14 @@ impl Fill {
         drop(self.lead);
     }
 
-    /// Whether it was purged on its way. It would answer nobody, and take the place of one that was
-    /// stored since.
+    /// Whether a purge that came after the fill began has named it. Stored, it would only take the place
+    /// of what a later fill may have stored meanwhile. (That it is not *served* is the lookup's to see:
+    /// the purge may come at any time.)
     fn is_purged(&self, stored: &StoredResponse) -> bool {
-        let view = self.engine.views.current();
-        view.is_some_and(|view| {
-            let verdict = self.engine.views.judge(&view, subject(stored));
-            matches!(verdict, Verdict::Purged(_))
-        })
+        let views = &self.engine.views;
+        views
+            .current()
+            .is_some_and(|view| matches!(views.judge(&view, subject(stored)), Verdict::Purged(_)))
     }
 
     /// Whether one of its tags was settling when the fill began (PROTOCOL 32).

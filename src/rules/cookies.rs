@@ -95,7 +95,7 @@ impl Cookies {
             return true;
         };
         pieces(headers).all(|piece| {
-            let (name, _) = split(piece);
+            let name = name(piece);
             // A quoted text that spans pieces: readers do not agree on where cookies end.
             let quoted = piece.iter().filter(|byte| **byte == b'"').count() % 2 == 1;
             let named = self.keyed.contain(name)
@@ -110,24 +110,21 @@ impl Cookies {
         let parts = piece.split(|byte| *byte == b',').skip(1);
         parts
             .filter(|part| part.contains(&b'='))
-            .any(|part| !ignored.contain(split(part).0))
+            .any(|part| !ignored.contain(name(part)))
     }
 
-    /// Adds the keyed cookies that the request has.
+    /// Adds the keyed cookies that the request has, each as it was sent: readers do not agree on spaces
+    /// around name and value (PHP's keeps them).
     pub(super) fn write(&self, headers: &HeaderMap, key: &mut KeyBuilder) {
         for name in self.keyed.iter() {
             let mut found = pieces(headers)
-                .map(split)
-                .filter(|(other, _)| *other == name.as_bytes())
+                .filter(|piece| self::name(piece) == name.as_bytes())
                 .peekable();
             if found.peek().is_some() {
                 key.part(Part::Cookie, name.as_bytes());
             }
-            for (_, value) in found {
-                match value {
-                    Some(value) => key.part(Part::Line, &secret(value)),
-                    None => key.part(Part::Absent, b""),
-                }
+            for piece in found {
+                key.part(Part::Line, &secret(piece));
             }
         }
     }
@@ -138,15 +135,13 @@ fn pieces(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(COOKIE).into_iter();
     lines
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-        .map(<[u8]>::trim_ascii)
+        .map(<[u8]>::trim_ascii_start)
         .filter(|piece| !piece.is_empty())
 }
 
-fn split(piece: &[u8]) -> (&[u8], Option<&[u8]>) {
-    match piece.iter().position(|byte| *byte == b'=') {
-        Some(at) => (piece[..at].trim_ascii(), Some(&piece[at + 1..])),
-        None => (piece.trim_ascii(), None),
-    }
+fn name(piece: &[u8]) -> &[u8] {
+    let end = piece.iter().position(|byte| *byte == b'=');
+    piece[..end.unwrap_or(piece.len())].trim_ascii()
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ fn copy(request: &Request<Body>) -> Request<Body> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn safety_10_two_requests_that_differ_never_share_a_response(
