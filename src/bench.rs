@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::clock::Timestamp;
-use crate::entry::{Entry, Freshness, StoredResponse, codec};
+use crate::entry::{Entry, Freshness, Ready, StoredResponse, codec};
 use crate::error::{ConfigError, Error};
 use crate::key::{KeyBuilder, Part};
 use crate::position::{Position, Stamp};
@@ -82,6 +82,7 @@ impl Stored {
             headers: headers.flatten().collect::<HeaderMap>(),
             body: Bytes::from(vec![b'x'; length]),
             trailers: None,
+            ready: Ready::default(),
         }))))
     }
 

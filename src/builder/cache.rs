@@ -62,6 +62,11 @@ impl Cache {
     }
 
     #[cfg(test)]
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    #[cfg(test)]
     pub(crate) fn follower(&self) -> &Arc<Follower> {
         &self.shared.follower
     }

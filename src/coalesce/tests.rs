@@ -7,7 +7,7 @@ use http_body::SizeHint;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::entry::{Freshness, StoredResponse};
+use crate::entry::{Freshness, Ready, StoredResponse};
 use crate::key::{KeyBuilder, Part};
 use crate::position::{Position, Stamp};
 use crate::tag::TagSet;
@@ -36,6 +36,7 @@ fn stored() -> StoredResponse {
         headers: HeaderMap::new(),
         body: Bytes::new(),
         trailers: None,
+        ready: Ready::default(),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::coalesce::{Expected, FlightHead, FlightReader, Lead, Room};
 use crate::engine::lookup::{Lookup, Stale, variant_key};
 use crate::engine::respond::Client;
 use crate::engine::{Engine, Forwarded};
-use crate::entry::StoredResponse;
+use crate::entry::{Ready, StoredResponse};
 use crate::error::BoxError;
 use crate::key::CacheKey;
 use crate::outcome::{NotStored, Outcome, Storing};
@@ -237,6 +237,7 @@ impl Fill {
             headers,
             body: Bytes::new(),
             trailers: None,
+            ready: Ready::default(),
         };
         Ok(Arc::new(FlightHead {
             not_stored: self.settles(&stored).then_some(NotStored::Settling),

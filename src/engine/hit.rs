@@ -2,15 +2,18 @@
 //! of the request.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use http::{HeaderMap, Request, Response};
+use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
+use http::{HeaderMap, Method, Request, Response};
 
 use crate::clock::Timestamp;
 use crate::engine::lookup::{Fitness, variant_key};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::{Entry, StoredResponse};
 use crate::outcome::{Outcome, Served};
-use crate::rules::Wanted;
+use crate::rules::{CompiledRule, Sent, Wanted, client_fields};
+use crate::semantics;
 
 impl Engine {
     /// Answers at once if the store does and has a fresh response. Whatever else there is,
@@ -22,9 +25,38 @@ impl Engine {
     ) -> Option<Response<CacheBody<B>>> {
         let now = self.clock.now();
         let stored = self.at_hand(wanted, request.headers(), now)?;
-        let (method, headers) = (request.method(), request.headers());
+        let (rule, method, headers) = (&wanted.rule, request.method(), request.headers());
         let outcome = hit_at(&stored, now);
-        Some(self.respond_at(&wanted.rule, method, headers, &stored, outcome, now))
+        let ready = (!asks_for_less(headers)).then(|| ready(rule, &stored));
+        Some(match ready.flatten() {
+            Some(fields) => self.respond_ready(rule, method, fields, &stored, &outcome, now),
+            None => self.respond_at(rule, method, headers, &stored, outcome, now),
+        })
+    }
+
+    /// What [`respond_at`](Self::respond_at) answers where nothing is asked but the whole, from fields
+    /// in which only the age and what this cache did are left to fill in.
+    fn respond_ready<B>(
+        &self,
+        rule: &CompiledRule,
+        method: &Method,
+        fields: &HeaderMap,
+        stored: &StoredResponse,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Response<CacheBody<B>> {
+        let mut headers = fields.clone();
+        semantics::set_age(&mut headers, stored.age(now));
+        semantics::replace_cache_status(&mut headers, outcome);
+        let mut response = Response::new(if method == Method::HEAD {
+            CacheBody::empty()
+        } else {
+            CacheBody::stored(stored.body.clone(), stored.trailers.clone())
+        });
+        *response.status_mut() = stored.status;
+        *response.headers_mut() = headers;
+        self.report(rule.name(), outcome);
+        response
     }
 
     /// The stored response that answers, by the same rules as in a lookup.
@@ -58,9 +90,134 @@ impl Engine {
     }
 }
 
+/// Whether a request may be answered by less than the whole response: a 304, or a range.
+fn asks_for_less(request: &HeaderMap) -> bool {
+    [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE]
+        .iter()
+        .any(|name| request.contains_key(name))
+}
+
+/// The fields of `stored` as `rule` has them sent, with places for age and `Cache-Status`. None where
+/// other caches stand in the latter: there is no place for ours, which comes last.
+fn ready<'s>(rule: &CompiledRule, stored: &'s StoredResponse) -> Option<&'s HeaderMap> {
+    stored.ready.fields(rule.number(), || {
+        let mut fields = stored.headers.clone();
+        semantics::set_age(&mut fields, Duration::ZERO);
+        client_fields(rule, Sent::Stored, &mut fields);
+        let outcome = Outcome::new(Served::Hit);
+        (!semantics::has_cache_status(&fields)).then(|| {
+            semantics::append_cache_status(&mut fields, &outcome);
+            fields
+        })
+    })
+}
+
 fn hit_at(stored: &StoredResponse, now: Timestamp) -> Outcome {
     let mut outcome = Outcome::new(Served::Hit);
     let remaining = stored.remaining_millis(now).div_euclid(1000);
     outcome.ttl = i64::try_from(remaining).ok();
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::Cache;
+    use crate::clock::{Clock, ManualClock};
+    use crate::entry::{Freshness, Ready};
+    use crate::key::CacheKey;
+    use crate::position::{Position, Stamp};
+    use crate::rules::{ClientPolicy, Rule};
+    use crate::tag::TagSet;
+    use bytes::Bytes;
+    use http::header::HeaderName;
+    use http::{HeaderValue, StatusCode};
+    use http_body_util::Full;
+
+    fn stored(fields: &[(&'static str, &'static str)], received_at: Timestamp) -> StoredResponse {
+        let lines = fields.iter().map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        let mut headers = HeaderMap::new();
+        lines.for_each(|(name, value)| drop(headers.append(name, value)));
+        StoredResponse {
+            stamp: Stamp::at(Position::new(1, 1)),
+            key: CacheKey::from_bytes(Bytes::new()),
+            path: "/".into(),
+            tags: TagSet::implicit("r", "/"),
+            received_at,
+            initial_age: Duration::from_secs(3),
+            freshness: Freshness {
+                lifetime: Duration::from_secs(300),
+                ..Freshness::default()
+            },
+            status: StatusCode::NON_AUTHORITATIVE_INFORMATION,
+            headers,
+            body: Bytes::from_static(b"body"),
+            trailers: None,
+            ready: Ready::default(),
+        }
+    }
+
+    const RESPONSES: [&[(&str, &str)]; 6] = [
+        &[],
+        &[("x-b", "1"), ("x-a", "2"), ("x-b", "3"), ("age", "2")],
+        &[("cache-control", "max-age=9"), ("expires", "0"), ("x", "1")],
+        &[("surrogate-key", "a b"), ("x", "1"), ("etag", "\"1\"")],
+        &[("cache-control", "private, no-transform"), ("pragma", "x")],
+        &[("surrogate-control", "max-age=9"), ("set-cookie", "a=b")],
+    ];
+
+    #[test]
+    fn ready_fields_are_those_made_for_each_response_in_their_order() {
+        let set = ClientPolicy::Set("max-age=5".into());
+        let policies = [ClientPolicy::Auto, ClientPolicy::Pass, set];
+        for (fields, policy) in RESPONSES
+            .iter()
+            .flat_map(|fields| policies.iter().map(move |policy| (fields, policy)))
+        {
+            let rule = Rule::new("r", "/").client(policy.clone());
+            for rule in [rule.clone(), rule.clone().tag("x"), rule.keep_tag_headers()] {
+                let clock = ManualClock::default();
+                let stored = stored(fields, clock.now());
+                let built = Cache::builder().rule(rule).clock(clock.clone()).build();
+                let (cache, _companion) = built.expect("a good rule");
+                let engine = cache.engine();
+                let rule = engine.rules.iter().next().expect("one rule");
+                for seconds in [0, 7, 200] {
+                    clock.advance(Duration::from_secs(seconds));
+                    let (now, outcome) = (clock.now(), engine.hit(&stored));
+                    let ready = ready(rule, &stored).expect("no other cache");
+                    let (get, none) = (&Method::GET, HeaderMap::new());
+                    let one: Response<CacheBody<Full<Bytes>>> =
+                        engine.respond_ready(rule, get, ready, &stored, &outcome, now);
+                    let other: Response<CacheBody<Full<Bytes>>> =
+                        engine.respond_at(rule, get, &none, &stored, outcome, now);
+                    assert_eq!(one.status(), other.status());
+                    let lines = |response: &Response<_>| format!("{:?}", response.headers());
+                    assert_eq!(lines(&one), lines(&other), "{fields:?} {policy:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_ready_for_one_rule_only_and_not_behind_another_cache() {
+        let rules = [Rule::new("a", "/a"), Rule::new("b", "/b")];
+        let built = rules
+            .into_iter()
+            .fold(Cache::builder(), |b, rule| b.rule(rule));
+        let (cache, _companion) = built.build().expect("good rules");
+        let rules: Vec<_> = cache.engine().rules.iter().collect();
+        let response = stored(&[], Timestamp::default());
+        assert!(ready(rules[0], &response).is_some());
+        assert!(ready(rules[1], &response).is_none());
+        assert!(ready(rules[0], &response).is_some());
+        assert!(ready(rules[1], &response.clone()).is_some());
+        let behind = stored(&[("cache-status", "outer; hit")], Timestamp::default());
+        assert!(ready(rules[0], &behind).is_none());
+    }
 }

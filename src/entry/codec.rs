@@ -25,7 +25,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
-use crate::entry::{Entry, Freshness, StoredResponse, VariantIndex};
+use crate::entry::{Entry, Freshness, Ready, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
 use crate::position::{Position, Stamp};
 use crate::tag::{TagId, TagSet};
@@ -220,6 +220,7 @@ fn read_response(mut reader: Reader) -> Result<StoredResponse, &'static str> {
             .then(|| read_fields(&mut reader))
             .transpose()?,
         body: reader.rest(),
+        ready: Ready::default(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What a store holds under a key.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,6 +49,38 @@ pub(crate) struct StoredResponse {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) trailers: Option<HeaderMap>,
+    pub(crate) ready: Ready,
+}
+
+/// The fields of a stored response as they are sent, made at its first hit so that later ones only
+/// copy them. No part of what is stored: a copy of the response begins without, and it is equal to
+/// any other.
+#[derive(Debug, Default)]
+pub(crate) struct Ready(OnceLock<(u64, Option<HeaderMap>)>);
+
+impl Ready {
+    /// The fields that `make` gives, if any, for whoever has the number `maker`; `None` if somebody
+    /// else has made them, in another way.
+    pub(crate) fn fields(
+        &self,
+        maker: u64,
+        make: impl FnOnce() -> Option<HeaderMap>,
+    ) -> Option<&HeaderMap> {
+        let (made_by, fields) = self.0.get_or_init(|| (maker, make()));
+        fields.as_ref().filter(|_| *made_by == maker)
+    }
+}
+
+impl Clone for Ready {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Ready {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// How long a stored response may be used, decided when it was stored.
@@ -83,9 +115,11 @@ impl StoredResponse {
 
     /// Bytes that it takes, for weighing.
     pub(crate) fn weight(&self) -> usize {
+        /// What a map takes for a line; twice, as there is [`Ready`], which shares names and values.
+        const LINE: usize = 2 * 104;
         let fields = |map: &HeaderMap| -> usize {
             map.iter()
-                .map(|(name, value)| name.as_str().len() + value.len() + 48)
+                .map(|(name, value)| name.as_str().len() + value.len() + LINE)
                 .sum()
         };
         size_of::<Self>()

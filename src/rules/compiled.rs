@@ -1,6 +1,7 @@
 //! [`CompiledRule`]: a rule that was checked, in the form that requests use.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, COOKIE};
@@ -22,9 +23,13 @@ use crate::tag::TagSet;
 const MAX_BODY_LIMIT: usize = 512 * 1024 * 1024;
 const MAX_NAME_BYTES: usize = 128;
 
+/// How many rules this process has had.
+static RULES: AtomicU64 = AtomicU64::new(0);
+
 /// A rule that was checked.
 #[derive(Debug)]
 pub(crate) struct CompiledRule {
+    number: u64,
     name: Arc<str>,
     pub(super) enabled: bool,
     lifetimes: Lifetimes,
@@ -89,6 +94,7 @@ impl CompiledRule {
         }
         let tags = tag_rules(&rule, pattern, warn)?;
         Ok(Self {
+            number: RULES.fetch_add(1, Ordering::Relaxed),
             name: rule.name.as_str().into(),
             enabled: rule.enabled,
             lifetimes,
@@ -102,6 +108,11 @@ impl CompiledRule {
             body_limit: body_limit(rule.body_limit.unwrap_or(defaults.body_limit))?,
             consistency: rule.consistency.unwrap_or(defaults.consistency),
         })
+    }
+
+    /// Tells it from every other rule that this process ever had.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Its name.

@@ -33,6 +33,18 @@ pub(crate) fn append(headers: &mut HeaderMap, outcome: &Outcome) {
     }
 }
 
+/// Puts what this cache did in the place of an earlier member, the only one.
+pub(crate) fn replace(headers: &mut HeaderMap, outcome: &Outcome) {
+    if let Some(value) = preformatted(outcome).or_else(|| formatted(outcome)) {
+        headers.insert(CACHE_STATUS, value);
+    }
+}
+
+/// Whether caches nearer to the origin have said what they did.
+pub(crate) fn is_present(headers: &HeaderMap) -> bool {
+    headers.contains_key(CACHE_STATUS)
+}
+
 /// Sets `Age`, in whole seconds, in place of the one that was received (RFC 9111 §5.1).
 pub(crate) fn set_age(headers: &mut HeaderMap, age: Duration) {
     // RFC 9111 §1.2.2.
@@ -73,7 +85,7 @@ const fn hits() -> [[u8; HIT_TTL.len() + 2]; 100] {
     lines
 }
 
-/// A hit without detail and with less than 100 s left.
+/// A hit without detail and with less than 100 s left needs neither formatting nor memory.
 fn preformatted(outcome: &Outcome) -> Option<HeaderValue> {
     if outcome.served != Served::Hit || outcome.detail.is_some() {
         return None;

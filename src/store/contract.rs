@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::clock::Timestamp;
-use crate::entry::{Entry, Freshness, StoredResponse, VariantIndex};
+use crate::entry::{Entry, Freshness, Ready, StoredResponse, VariantIndex};
 use crate::key::{CacheKey, KeyBuilder, Part};
 use crate::log::Log;
 use crate::log::contract::append;
@@ -72,6 +72,7 @@ pub(crate) fn response(key: &CacheKey, body: &str) -> Entry {
         headers,
         body: Bytes::copy_from_slice(body.as_bytes()),
         trailers: None,
+        ready: Ready::default(),
     }))
 }
 

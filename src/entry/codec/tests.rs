@@ -32,6 +32,7 @@ fn sample() -> StoredResponse {
         headers,
         body: Bytes::from_static(b"body"),
         trailers: Some(trailers),
+        ready: Ready::default(),
     }
 }
 
@@ -126,6 +127,7 @@ prop_compose! {
             headers,
             body: body.into(),
             trailers,
+            ready: Ready::default(),
         }
     }
 }
