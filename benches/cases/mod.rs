@@ -14,16 +14,20 @@ use tokio::runtime::Runtime;
 pub type Body = http_body_util::Empty<bytes::Bytes>;
 pub type Failure = Box<dyn Error + Send + Sync>;
 
+/// Makes a case ready to run; may use the runtime.
+pub type Prepare = Box<dyn FnOnce(&Runtime) -> Result<Run, Failure>>;
+
 /// One thing that is measured.
 pub struct Case {
     pub name: &'static str,
     /// The case whose cost is part of this one's and is none of the cache's.
+    #[allow(dead_code, reason = "only the instruction counter subtracts")]
     pub without: Option<&'static str>,
-    /// Prepares it; may use the runtime.
-    pub prepare: Box<dyn FnOnce(&Runtime) -> Result<Run, Failure>>,
+    pub prepare: Prepare,
 }
 
 /// One iteration.
+#[allow(clippy::large_enum_variant, reason = "a handful of them exist")]
 pub enum Run {
     Plain(Box<dyn FnMut()>),
     /// It uses up a request: a copy of this one, whose making is measured as the case `request`.

@@ -142,7 +142,7 @@ mod tests {
             )
         });
         let mut headers = HeaderMap::new();
-        lines.for_each(|(name, value)| drop(headers.append(name, value)));
+        headers.extend(lines);
         StoredResponse {
             stamp: Stamp::at(Position::new(1, 1)),
             key: CacheKey::from_bytes(Bytes::new()),

@@ -24,7 +24,7 @@ where
 }
 
 #[pin_project(project = KindProj)]
-#[expect(
+#[allow(
     clippy::large_enum_variant,
     reason = "a box would cost each forward an allocation"
 )]

@@ -64,7 +64,7 @@ const TABLE: &[Row] = &[
 ];
 
 /// Know everything.
-const ASSEMBLY: &[&str] = &["builder", "lib"];
+const ASSEMBLY: &[&str] = &["bench", "builder", "lib"];
 
 const MAX_LINES: usize = 400;
 

@@ -13,8 +13,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-use self::support::redis as redis_server;
-
 mod captures;
 mod house;
 mod p1_coalescing;

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::redis::Value;
 
+#[allow(unused_imports, reason = "not every test that includes this file forwards")]
 pub(crate) use self::forwarder::Forwarder;
 
 const PORTS_TRIED: usize = 20;
