@@ -24,10 +24,6 @@ where
 }
 
 #[pin_project(project = KindProj)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would cost each forward an allocation"
-)]
 enum Kind<S, A, B>
 where
     S: Service<Request<A>>,
