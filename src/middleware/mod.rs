@@ -108,7 +108,8 @@
 //! # Clone
 //!
 //! [`Cache`](crate::Cache), [`CacheLayer`] and [`CacheService`] are cheap clones that share everything.
-//! The inner service is cloned once for each request, and never called without having been ready.
+//! The inner service is cloned at most once for each request, not at all for one that is answered at
+//! once, and never called without having been ready.
 //!
 //! # Cancel safety
 //!
