@@ -13,7 +13,6 @@ use crate::engine::lookup::subject;
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::observe::Notice;
 use crate::semantics;
-use crate::validity::Verdict;
 use crate::weaken::{Rule, weakened};
 
 /// How long a stale response is kept for freshening, beyond what its windows ask for.
@@ -49,10 +48,6 @@ impl Fill {
     pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);
-        // A saving, not a safeguard: it must not hide that a stamp is wrong.
-        if self.is_purged(&stored) && !weakened(Rule::StampPair) {
-            return;
-        }
         let keep = keep_for(&stored);
         let (engine, uri) = (&self.engine, &self.planned.key);
         let key = stored.key.clone();
@@ -76,16 +71,6 @@ impl Fill {
         }
         // Only now is the flight over: a request that misses the store until here joins it.
         drop(self.lead);
-    }
-
-    /// Whether a purge that came after the fill began has named it. Stored, it would only take the place
-    /// of what a later fill may have stored meanwhile. (That it is not *served* is the lookup's to see:
-    /// the purge may come at any time.)
-    fn is_purged(&self, stored: &StoredResponse) -> bool {
-        let views = &self.engine.views;
-        views
-            .current()
-            .is_some_and(|view| matches!(views.judge(&view, subject(stored)), Verdict::Purged(_)))
     }
 
     /// Whether one of its tags was settling when the fill began (PROTOCOL 32).

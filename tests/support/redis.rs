@@ -13,7 +13,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use ::redis::Value;
 
-#[allow(unused_imports, reason = "not every test that includes this file forwards")]
+#[allow(
+    unused_imports,
+    reason = "not every test that includes this file forwards"
+)]
 pub(crate) use self::forwarder::Forwarder;
 
 const PORTS_TRIED: usize = 20;
