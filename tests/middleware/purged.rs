@@ -78,35 +78,6 @@ async fn safety_37_and_38_who_comes_after_the_purge_never_gets_the_old_response(
 }
 
 #[tokio::test]
-async fn safety_37_the_old_response_does_not_take_the_place_of_the_new_one() {
-    let (origin, mut calls) = origin();
-    let cache = cache(rule());
-    let service = cache.layer().layer(origin);
-    let ask = || tokio::spawn(service.clone().oneshot(get("/a")));
-    let old = ask();
-    let old_stream = calls.next().await.stream();
-    settle().await;
-    cache.purger().tag("page:a").await.expect("the log is here");
-    let new = ask();
-    calls.next().await.answer("new");
-    assert_eq!(
-        text(new.await.expect("no panic").expect("it answers")).await,
-        "new"
-    );
-    // The old one is whole only now.
-    old_stream.send("old");
-    drop(old_stream);
-    assert_eq!(
-        text(old.await.expect("no panic").expect("it answers")).await,
-        "old"
-    );
-    settle().await;
-    let hit = service.oneshot(get("/a")).await.expect("it answers");
-    assert!(is_hit(&hit), "{}", status(&hit));
-    assert_eq!(text(hit).await, "new");
-}
-
-#[tokio::test]
 async fn purges_that_come_one_upon_the_other_do_not_keep_a_request_for_ever() {
     let (origin, mut calls) = origin();
     let cache = cache(rule());
