@@ -34,7 +34,6 @@ features: ## check the library with no feature, and with each alone
 
 docs: ## build the documentation without warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features --document-private-items
 
 bench: ## measure each case of benches/ by the clock, then in instructions (needs valgrind)
 	cargo bench $(CARGO_FLAGS) --bench micro
