@@ -100,7 +100,7 @@ async fn events_handed_in_say_what_became_of_them() {
         .apply("auction_kicks", "3-0", Fields::new())
         .await
         .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Protocol);
+    assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("\"auction_kicks\""), "{error}");
 }
 
