@@ -51,6 +51,7 @@ impl Fill {
         let keep = keep_for(&stored);
         let (engine, uri) = (&self.engine, &self.planned.key);
         let key = stored.key.clone();
+        engine.copy_near(&self.planned.rule, uri, vary, &stored);
         let mut result = engine.store.put(&key, Entry::Response(stored), keep).await;
         if result.is_ok() && !vary.is_empty() {
             engine.variants.learn(uri, vary);

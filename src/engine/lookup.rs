@@ -136,7 +136,12 @@ impl Engine {
             },
         };
         match self.look(&mut lookup, wanted, request, &keys).await {
-            Ok(()) => {}
+            Ok(()) => {
+                if let Usable::Fresh(stored) = &lookup.usable {
+                    let fields = self.variants.get(uri).unwrap_or_default();
+                    self.copy_near(&wanted.rule, uri, &fields, stored);
+                }
+            }
             Err(detail) => {
                 lookup.usable = Usable::Nothing;
                 lookup.why = Why {

@@ -23,6 +23,7 @@ mod forward;
 mod hit;
 mod kept;
 mod lookup;
+mod near;
 mod respond;
 mod revalidate;
 
@@ -45,7 +46,7 @@ use crate::log::{Follower, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
 use crate::rules::{Match, RuleSet, Wanted};
-use crate::store::Store;
+use crate::store::{NearCache, Store};
 
 /// Bounds on what requests may cost.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +80,8 @@ impl Default for Limits {
 pub(crate) struct Engine {
     pub(crate) rules: RuleSet,
     pub(crate) store: Arc<dyn Store>,
+    /// Copies of what near rules found in `store`; none where that is in this process itself.
+    pub(crate) near: Option<NearCache>,
     pub(crate) views: Arc<Views>,
     pub(crate) follower: Arc<Follower>,
     pub(crate) flights: Arc<Flights>,

@@ -153,14 +153,8 @@ impl CompiledRule {
         self.body_limit
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "near rules look up strictly until there is a near copy"
-        )
-    )]
-    pub(crate) fn consistency(&self) -> Consistency {
+    /// Whether hits are checked against the purge log each time.
+    pub(crate) const fn consistency(&self) -> Consistency {
         self.consistency
     }
 

@@ -301,8 +301,9 @@ impl Rule {
         self
     }
 
-    /// Answers from this process while it hears from the purge log: a purge takes about a round
-    /// trip to arrive, and at most the lease. At present such rules look up as strict ones do.
+    /// Answers from a copy in this process while it hears from the purge log: a purge takes about a
+    /// round trip to arrive, and at most the lease while Redis cannot be reached. What is not at hand
+    /// is looked up as by a strict rule.
     ///
     /// Default: this, unless the cache is built with strict rules.
     #[must_use]
