@@ -18,7 +18,7 @@ use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
 use crate::log::{Follower, Log, Purges, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
-use crate::rules::{CompiledRule, Consistency, Defaults, Rule, RuleSet};
+use crate::rules::{CompiledRule, Consistency, Defaults, Profile, Rule, RuleSet};
 #[cfg(test)]
 use crate::store::Store;
 use crate::store::{DEFAULT_BYTES, LEAST_BYTES};
@@ -53,6 +53,8 @@ pub struct CacheBuilder {
     bounds: Bounds,
     limits: Limits,
     consistency: Consistency,
+    profile: Profile,
+    upstream: bool,
     lease: Duration,
     /// Settling times that are known beforehand, beside those of the streams.
     settle: Duration,
@@ -77,6 +79,8 @@ impl CacheBuilder {
             bounds: Bounds::default(),
             limits: Limits::default(),
             consistency: Consistency::Near,
+            profile: Profile::Careful,
+            upstream: false,
             lease: Duration::from_secs(1),
             settle: Duration::ZERO,
             store_bytes: DEFAULT_BYTES,
@@ -99,6 +103,22 @@ impl CacheBuilder {
     /// Adds a rule. Default: none; a request that no rule matches goes straight through.
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
+        self
+    }
+
+    /// Adds the implicit rule `upstream`: it takes each `GET` and `HEAD` that no other rule takes,
+    /// whatever path and host. The responses decide about their lifetime, by a guess where they do
+    /// not say (RFC 9111 §4.2.2), and [request directives are
+    /// honoured](Rule::honor_request_directives): an RFC 9111 shared cache for all the rest. A rule
+    /// that is disabled still keeps its route from it. Default: no such rule.
+    pub const fn upstream_rule(mut self) -> Self {
+        self.upstream = true;
+        self
+    }
+
+    /// How careful the rules are that do not say themselves. Default: [`Profile::Careful`].
+    pub const fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
         self
     }
 
@@ -256,6 +276,8 @@ impl CacheBuilder {
         let defaults = Defaults {
             lifetime_ceiling: self.limits.lifetime,
             consistency: self.consistency,
+            profile: self.profile,
+            upstream: self.upstream,
             ..Defaults::default()
         };
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;

@@ -37,8 +37,8 @@ use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::CacheBody;
-use self::lookup::Usable;
 pub(crate) use self::lookup::VariantMemory;
+use self::lookup::{Usable, Wish};
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
@@ -154,6 +154,12 @@ impl Engine {
                 let outcome = self.hit(stored);
                 Ok(self.respond_stored(&wanted.rule, &request, stored, outcome))
             }
+            Usable::Stale(stale) if stale.wish == Wish::Accept => {
+                let mut outcome = self.hit(&stale.stored);
+                outcome.served = Served::Stale;
+                outcome.detail = Some(Detail::MaxStale);
+                Ok(self.respond_stored(&wanted.rule, &request, &stale.stored, outcome))
+            }
             Usable::Stale(stale) if self.may_serve_while_revalidating(stale) => {
                 let mut outcome = self.hit(&stale.stored);
                 outcome.served = Served::Stale;
@@ -163,6 +169,7 @@ impl Engine {
                 self.refresh(planned, lookup, request, inner);
                 Ok(response)
             }
+            _ if wanted.wishes.only_if_cached => Ok(self.not_cached(&wanted.rule, &lookup)),
             _ => {
                 let planned = self.rules.plan(wanted, request.uri(), request.headers());
                 self.forward(planned, lookup, request, inner).await
