@@ -2,9 +2,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::proxy::Network;
+use crate::{Clock, SystemClock};
 
 /// How the proxy listens, whom it asks, and by which bounds.
 ///
@@ -21,8 +23,7 @@ pub struct ProxySettings {
     /// The peers whose `Forwarded` and `X-Forwarded-*` are believed. Default: nobody; what a client
     /// sends of these is replaced.
     pub trusted_peers: Vec<Network>,
-    /// The name in `Via` (RFC 9110 §7.6.3) and in the proxy's own `Cache-Status`.
-    /// Default: `tagcache`.
+    /// The name in `Via` (RFC 9110 §7.6.3). Default: `tagcache`.
     pub name: String,
     /// Bounds on sizes and numbers.
     pub limits: ProxyLimits,
@@ -30,6 +31,8 @@ pub struct ProxySettings {
     pub timeouts: Timeouts,
     /// How upstreams are found to be down, and up again.
     pub health: HealthSettings,
+    /// What time it is, for `Date` where upstream sent none. Default: the system's clock.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl ProxySettings {
@@ -44,6 +47,7 @@ impl ProxySettings {
             limits: ProxyLimits::default(),
             timeouts: Timeouts::default(),
             health: HealthSettings::default(),
+            clock: Arc::new(SystemClock::new()),
         }
     }
 }
