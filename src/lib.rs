@@ -52,6 +52,7 @@
 //! # Features
 //!
 //! - `redis` (default): responses, purge log and event streams on Redis.
+//! - `proxy`: the program `tagcache`, and the reverse proxy that it runs.
 //! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
 
 #![cfg_attr(
@@ -91,6 +92,9 @@ mod metrics;
 pub mod middleware;
 
 mod builder;
+
+#[cfg(feature = "proxy")]
+pub mod proxy;
 
 #[cfg(feature = "test-util")]
 #[doc(hidden)]
