@@ -51,6 +51,7 @@
 //!
 //! # Features
 //!
+//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`].
 //! - `redis` (default): responses, purge log and event streams on Redis.
 //! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
 
@@ -91,6 +92,9 @@ mod metrics;
 pub mod middleware;
 
 mod builder;
+
+#[cfg(feature = "config")]
+pub mod config;
 
 #[cfg(feature = "test-util")]
 #[doc(hidden)]
