@@ -9,6 +9,7 @@ use crate::error::{ConfigError, Warning};
 use crate::invalidation::{EventIntake, EventStream, Purger};
 use crate::log::{Follower, Purges};
 use crate::middleware::CacheLayer;
+use crate::position::Position;
 use crate::rules::{Defaults, Rule, RuleSet};
 
 /// A cache: rules, stored responses, and the handles to purge them. A cheap clone; clones are the same
@@ -57,6 +58,13 @@ impl Cache {
     #[must_use]
     pub fn events(&self) -> &EventIntake {
         &self.shared.intake
+    }
+
+    /// How far this process has read the purge log: none before it was first reached.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let view = self.shared.engine.views.current()?;
+        Some(view.position())
     }
 
     /// Settings that work but are probably not what was meant.

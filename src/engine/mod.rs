@@ -23,6 +23,7 @@ mod forward;
 mod hit;
 mod kept;
 mod lookup;
+mod near;
 mod respond;
 mod revalidate;
 
@@ -37,8 +38,8 @@ use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::CacheBody;
-use self::lookup::Usable;
 pub(crate) use self::lookup::VariantMemory;
+use self::lookup::{Usable, Wish};
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
@@ -46,7 +47,7 @@ use crate::log::{Follower, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
 use crate::rules::{CompiledRule, Plan, Planned, RuleSet, Wanted};
-use crate::store::Store;
+use crate::store::{NearCache, Store};
 
 /// Bounds on what requests may cost.
 #[derive(Debug, Clone, Copy)]
@@ -81,6 +82,8 @@ pub(crate) struct Engine {
     /// Replaced as a whole, while requests go on.
     pub(crate) rules: ArcSwap<RuleSet>,
     pub(crate) store: Arc<dyn Store>,
+    /// Copies of what near rules found in `store`; none where that is in this process itself.
+    pub(crate) near: Option<NearCache>,
     pub(crate) views: Arc<Views>,
     pub(crate) follower: Arc<Follower>,
     pub(crate) flights: Arc<Flights>,
@@ -165,6 +168,12 @@ impl Engine {
                 let outcome = self.hit(stored);
                 Ok(self.respond_stored(&wanted.rule, &request, stored, outcome))
             }
+            Usable::Stale(stale) if stale.wish == Wish::Accept => {
+                let mut outcome = self.hit(&stale.stored);
+                outcome.served = Served::Stale;
+                outcome.detail = Some(Detail::MaxStale);
+                Ok(self.respond_stored(&wanted.rule, &request, &stale.stored, outcome))
+            }
             Usable::Stale(stale) if self.may_serve_while_revalidating(stale) => {
                 let mut outcome = self.hit(&stale.stored);
                 outcome.served = Served::Stale;
@@ -174,6 +183,7 @@ impl Engine {
                 self.refresh(planned, lookup, request, inner);
                 Ok(response)
             }
+            _ if wanted.wishes.only_if_cached => Ok(self.not_cached(&wanted.rule, &lookup)),
             _ => {
                 let planned = self.planned(wanted, &request);
                 self.forward(planned, lookup, request, inner).await

@@ -281,7 +281,7 @@ impl Views {
     /// The lease runs from `sent`, when the heartbeat that saw `head` was sent, and only for a view
     /// that has reached that head (PROTOCOL 21 [lease_send], [caught_up]).
     pub(crate) fn extend_lease(&self, view: &View, sent: Duration, head: Position) {
-        if view.position().reaches(head) {
+        if view.position().reaches(head) || weakened(Rule::CaughtUp) {
             view.extend_lease(sent + self.lease);
         }
     }

@@ -49,7 +49,9 @@ pub(crate) use self::conditions::{
 };
 pub(crate) use self::date::value as date_value;
 pub(crate) use self::fields::{StoreSetCookie, stored_fields};
-pub(crate) use self::freshness::{Lifetime, corrected_initial_age, lifetime, stale_forbidden};
+pub(crate) use self::freshness::{
+    Lifetime, Reuse, Terms, corrected_initial_age, lifetime, reuse, stale_forbidden,
+};
 pub(crate) use self::range::{Selected, part_fields, select, unsatisfiable_fields};
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
 pub(crate) use self::update::{freshen, identifies, not_modified_fields};

@@ -18,6 +18,7 @@ mod house;
 mod p1_coalescing;
 mod p1_fills;
 mod p1_kinds;
+mod p1_near;
 mod p1_pending;
 mod p1_positions;
 mod p1_round_trips;
