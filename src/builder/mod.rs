@@ -9,6 +9,8 @@ pub use self::cache::{Cache, Companion};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use self::backend::{Backend, Budgets, Surroundings};
 use self::cache::Shared;
 use crate::clock::{Clock, SystemClock};
@@ -302,7 +304,7 @@ impl CacheBuilder {
         let sink: Arc<dyn PurgeSink> = Arc::clone(&purges) as Arc<dyn PurgeSink>;
         let applier = Applier::new(sink, self.observer.clone());
         let engine = Arc::new(Engine {
-            rules,
+            rules: ArcSwap::from_pointee(rules),
             store: parts.store,
             near: parts.near,
             views,
@@ -319,6 +321,8 @@ impl CacheBuilder {
             follower,
             intake: EventIntake::new(&streams, applier.clone()),
             warnings,
+            defaults,
+            streams: streams.clone(),
         });
         #[cfg(feature = "redis")]
         let consumers = parts.events.map_or_else(Vec::new, |events| {

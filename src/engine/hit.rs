@@ -196,7 +196,8 @@ mod tests {
                 let built = Cache::builder().rule(rule).clock(clock.clone()).build();
                 let (cache, _companion) = built.expect("a good rule");
                 let engine = cache.engine();
-                let rule = engine.rules.iter().next().expect("one rule");
+                let rules = engine.rules.load();
+                let rule = rules.iter().next().expect("one rule");
                 for seconds in [0, 7, 200] {
                     clock.advance(Duration::from_secs(seconds));
                     let (now, outcome) = (clock.now(), engine.hit(&stored));
@@ -221,7 +222,8 @@ mod tests {
             .into_iter()
             .fold(Cache::builder(), |b, rule| b.rule(rule));
         let (cache, _companion) = built.build().expect("good rules");
-        let rules: Vec<_> = cache.engine().rules.iter().collect();
+        let rules = cache.engine().rules.load();
+        let rules: Vec<_> = rules.iter().collect();
         let response = stored(&[], Timestamp::default());
         assert!(ready(rules[0], &response).is_some());
         assert!(ready(rules[1], &response).is_none());

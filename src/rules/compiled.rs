@@ -34,6 +34,8 @@ static RULES: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub(crate) struct CompiledRule {
     number: u64,
+    /// What it was compiled from.
+    written: Rule,
     name: Arc<str>,
     pub(super) enabled: bool,
     lifetimes: Lifetimes,
@@ -101,6 +103,7 @@ impl CompiledRule {
         let tags = tag_rules(&rule, pattern, warn)?;
         Ok(Self {
             number: RULES.fetch_add(1, Ordering::Relaxed),
+            written: rule.clone(),
             name: rule.name.as_str().into(),
             enabled: rule.enabled,
             lifetimes,
@@ -121,6 +124,11 @@ impl CompiledRule {
     /// Tells it from every other rule that this process ever had.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether it says the same as `other`, of the same cache.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.written == other.written
     }
 
     /// Its name.
@@ -395,7 +403,7 @@ fn keying(rule: &Rule, tags: &TagRules, profile: Profile) -> Result<Keying, Conf
         host: rule.host,
         fingerprint: [0; 8],
     };
-    keying.fingerprint = keying.fingerprint();
+    keying.fingerprint = keying.fingerprint(&format!("{}{profile:?}", rule.stored_as()));
     Ok(keying)
 }
 
