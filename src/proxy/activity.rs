@@ -26,6 +26,12 @@ pub(super) struct Activity {
     since: AtomicU64,
     /// When writing came to a halt, plus one; 0 if it has not.
     stalled: AtomicU64,
+    /// Of the requests in hand those that wait for upstream, which has limits of its own. The client
+    /// is to take the others' answers.
+    waiting: AtomicUsize,
+    /// When a part of any answer was last taken. HTTP/2 has a window for each stream: a client that
+    /// opens none of them stalls no write.
+    taken: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +68,8 @@ impl Activity {
             in_head: AtomicBool::new(true),
             since: AtomicU64::new(0),
             stalled: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
+            taken: AtomicU64::new(0),
         }
     }
 
@@ -95,6 +103,22 @@ impl Activity {
         }
     }
 
+    /// An answer, or more of it, is waited for.
+    pub(super) fn wait(&self) {
+        self.waiting.fetch_add(1, Relaxed);
+    }
+
+    /// It is there, or nobody waits any more.
+    pub(super) fn waited(&self) {
+        self.taken.store(self.now(), Relaxed);
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    /// A part of an answer was taken.
+    pub(super) fn took(&self) {
+        self.taken.store(self.now(), Relaxed);
+    }
+
     /// A request's head is complete.
     pub(super) fn begin(&self) {
         self.in_head.store(false, Relaxed);
@@ -115,7 +139,11 @@ impl Activity {
         if stalled != 0 && late(stalled - 1, limits.write) {
             return Verdict::TooSlow;
         }
-        if self.in_hand.load(Relaxed) > 0 {
+        let in_hand = self.in_hand.load(Relaxed);
+        if in_hand > self.waiting.load(Relaxed) && late(self.taken.load(Relaxed), limits.write) {
+            return Verdict::TooSlow;
+        }
+        if in_hand > 0 {
             return self.until(now.saturating_add(limits.write.min(limit)));
         }
         match late(since, limit) {
@@ -170,8 +198,10 @@ mod tests {
     async fn a_connection_is_idle_some_time_after_the_last_response() {
         let activity = Activity::new(&Timeouts::default());
         activity.begin();
+        activity.wait();
         after(1_000).await;
         assert!(until(&activity), "a request in hand");
+        activity.waited();
         activity.end();
         after(74).await;
         assert!(until(&activity));
@@ -187,6 +217,7 @@ mod tests {
     async fn safety_56_a_client_that_takes_nothing_is_too_slow() {
         let activity = Activity::new(&Timeouts::default());
         activity.begin();
+        activity.wait();
         activity.wrote(false);
         after(59).await;
         activity.wrote(false);
@@ -196,6 +227,21 @@ mod tests {
         assert!(until(&activity), "something was taken");
         activity.wrote(false);
         after(60).await;
+        assert_eq!(activity.verdict(), Verdict::TooSlow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn safety_56_an_answer_that_nobody_takes_is_not_kept_for_ever() {
+        let activity = Activity::new(&Timeouts::default());
+        activity.begin();
+        activity.wait();
+        after(600).await;
+        activity.waited();
+        after(59).await;
+        activity.took();
+        after(59).await;
+        assert!(until(&activity));
+        after(1).await;
         assert_eq!(activity.verdict(), Verdict::TooSlow);
     }
 

@@ -18,7 +18,7 @@ use crate::{BoxError, CacheBody};
 pub(super) struct ClientBody {
     #[pin]
     kind: Kind,
-    _in_hand: InHand,
+    in_hand: InHand,
 }
 
 #[pin_project(project = KindProj)]
@@ -29,34 +29,52 @@ enum Kind {
 
 /// A request that is not answered to the end.
 #[derive(Debug)]
-pub(super) struct InHand(Arc<Activity>);
+pub(super) struct InHand {
+    activity: Arc<Activity>,
+    /// Upstream is waited for, not the client.
+    waiting: bool,
+}
 
 impl InHand {
     pub(super) fn new(activity: &Arc<Activity>) -> Self {
         activity.begin();
-        Self(Arc::clone(activity))
+        activity.wait();
+        Self {
+            activity: Arc::clone(activity),
+            waiting: true,
+        }
+    }
+
+    fn is_ready(&mut self, ready: bool) {
+        match (self.waiting, ready) {
+            (true, true) => self.activity.waited(),
+            (false, false) => self.activity.wait(),
+            (false, true) => self.activity.took(),
+            (true, false) => {}
+        }
+        self.waiting = !ready;
     }
 }
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        self.0.end();
+        self.is_ready(true);
+        self.activity.end();
     }
 }
 
 impl ClientBody {
-    pub(super) const fn plain(text: Bytes, in_hand: InHand) -> Self {
-        Self {
-            kind: Kind::Plain(text),
-            _in_hand: in_hand,
-        }
+    pub(super) fn plain(text: Bytes, in_hand: InHand) -> Self {
+        Self::new(Kind::Plain(text), in_hand)
     }
 
-    pub(super) const fn cache(body: CacheBody<UpstreamBody>, in_hand: InHand) -> Self {
-        Self {
-            kind: Kind::Cache(body),
-            _in_hand: in_hand,
-        }
+    pub(super) fn cache(body: CacheBody<UpstreamBody>, in_hand: InHand) -> Self {
+        Self::new(Kind::Cache(body), in_hand)
+    }
+
+    fn new(kind: Kind, mut in_hand: InHand) -> Self {
+        in_hand.is_ready(true);
+        Self { kind, in_hand }
     }
 }
 
@@ -68,11 +86,14 @@ impl Body for ClientBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.project().kind.project() {
+        let own = self.project();
+        let frame = match own.kind.project() {
             KindProj::Plain(text) if text.is_empty() => Poll::Ready(None),
             KindProj::Plain(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
             KindProj::Cache(body) => body.poll_frame(cx),
-        }
+        };
+        own.in_hand.is_ready(frame.is_ready());
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

@@ -102,9 +102,7 @@ impl<T: Write + Unpin, W: Watch, H: Unpin> Write for Watched<T, W, H> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        if flushed.is_pending() {
-            self.watch.wrote(false);
-        }
+        self.watch.wrote(flushed.is_ready());
         flushed
     }
 

@@ -4,9 +4,11 @@ use bytes::Bytes;
 use http::{Method, Version};
 use http_body_util::Full;
 
-use crate::client::{Raw, VERSIONS, get, request, send};
+use tower_tagcache::Cache;
+
+use crate::client::{Raw, VERSIONS, get, get_with, request, send};
 use crate::origin::{Origin, ok, reply};
-use crate::site::Site;
+use crate::site::{Site, settings};
 
 #[tokio::test]
 async fn a_miss_is_forwarded_and_a_hit_is_not() {
@@ -96,4 +98,32 @@ async fn http_1_0_is_understood() {
     assert_eq!(origin.last().field("host"), Some(&origin.url()[7..]));
     assert!(origin.last().line().ends_with("HTTP/1.1"));
     assert_eq!(get(site.address, Version::HTTP_11, "/b").await.status, 200);
+}
+
+#[tokio::test]
+async fn without_configuration_upstream_decides() {
+    for version in VERSIONS {
+        let origin = Origin::start(|heard| match heard.path() {
+            "/kept" => ok("cache-control: max-age=60", "a page"),
+            "/private" => ok("cache-control: private, max-age=60", "a page"),
+            _ => ok("", "a page"),
+        })
+        .await;
+        let rules = Cache::builder().upstream_rule();
+        let site = Site::start(settings(origin.url()), rules).await;
+        for (path, kept) in [
+            ("/kept", true),
+            ("/private", false),
+            ("/", false),
+            ("/silent", false),
+        ] {
+            for time in 0..2 {
+                let answer = get(site.address, version, path).await;
+                assert_eq!(answer.is_hit(), kept && time == 1, "{version:?} {path}");
+            }
+        }
+        let fields = [("cache-control", "no-cache")];
+        let answer = get_with(site.address, version, "/kept", &fields).await;
+        assert!(!answer.is_hit(), "request directives are honoured");
+    }
 }

@@ -95,6 +95,19 @@ async fn safety_56_a_client_that_takes_nothing_does_not_hold_its_place_for_ever(
         200
     );
     assert!(stuck.rest().await.len() < 40_000_000);
+    drop(next);
+    // HTTP/2 stops by the stream's window, which this client does not open further.
+    let asked = request(site.address, Method::GET, "/big", &[]);
+    let asked = asked.body(Empty::<Bytes>::new()).unwrap();
+    let stuck = start(site.address, Version::HTTP_2, asked).await.unwrap();
+    let mut next = Raw::connect(site.address).await;
+    assert_eq!(
+        next.ask("GET /a HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .status(),
+        200
+    );
+    assert!(Whole::read(stuck).await.is_err());
 }
 
 #[tokio::test]
