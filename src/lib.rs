@@ -116,7 +116,8 @@ pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
-    Authorization, ClientPolicy, Cookies, Host, Profile, Query, Rule, SetCookie, Statuses, TagHeader,
+    Authorization, ClientPolicy, Cookies, Host, Profile, Query, Rule, SetCookie, Statuses,
+    TagHeader,
 };
 pub use self::tag::{Tag, Target};
 

@@ -291,6 +291,7 @@ impl CacheBuilder {
             store: parts.store,
             views,
             follower: Arc::clone(&follower),
+            purges: Arc::clone(&purges),
             flights: Flights::new(self.limits.flights),
             clock: self.clock,
             observer: self.observer,

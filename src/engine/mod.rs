@@ -20,7 +20,9 @@ mod bypass;
 mod fill;
 mod follow;
 mod forward;
+mod head;
 mod hit;
+mod invalidate;
 mod kept;
 mod lookup;
 mod respond;
@@ -36,12 +38,12 @@ use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::CacheBody;
-use self::lookup::{Usable, Wish};
 pub(crate) use self::lookup::VariantMemory;
+use self::lookup::{Usable, Wish};
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
-use crate::log::{Follower, Views};
+use crate::log::{Follower, Purges, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
 use crate::rules::{Match, RuleSet, Wanted};
@@ -81,6 +83,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) views: Arc<Views>,
     pub(crate) follower: Arc<Follower>,
+    pub(crate) purges: Arc<Purges>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: SharedObserver,
@@ -121,8 +124,12 @@ impl Engine {
     /// The rule for `request`, unless this cache has forwarded it already.
     pub(crate) fn matching<'a>(&'a self, request: &'a Parts) -> Option<Match<'a>> {
         let matched = self.rules.find(&request.method, request.uri.path())?;
-        let forwarded = request.extensions.get::<Forwarded>();
-        (forwarded != Some(&self.mark())).then_some(matched)
+        (!self.has_forwarded(request)).then_some(matched)
+    }
+
+    /// Whether this cache has forwarded the request already.
+    fn has_forwarded(&self, request: &Parts) -> bool {
+        request.extensions.get::<Forwarded>() == Some(&self.mark())
     }
 
     /// Tells this engine from others in one process.

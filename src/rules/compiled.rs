@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 
 use super::automatic::Fields;
-use super::keying::Keying;
 use super::cookies::Cookies;
+use super::keying::Keying;
 use super::options::{
     Authorization, ClientPolicy, Consistency, Overrides, Profile, SetCookie, Windows,
 };
@@ -20,8 +20,8 @@ use super::tags::{Source, Stage, TagRules};
 use super::{Defaults, Planned};
 use crate::error::{ConfigError, Warning};
 use crate::outcome::NotStored;
-use crate::semantics::{RequestDirectives, StoreSetCookie};
-use crate::tag::TagSet;
+use crate::semantics::{RequestDirectives, StoreSetCookie, groups, invalidated_groups};
+use crate::tag::{Tag, TagSet};
 
 /// Redis refuses longer values.
 const MAX_BODY_LIMIT: usize = 512 * 1024 * 1024;
@@ -206,7 +206,24 @@ impl CompiledRule {
         headers: &HeaderMap,
         tags: &mut TagSet,
     ) -> Result<(), NotStored> {
-        self.tags.of_head(&planned.kept, headers, tags)
+        self.tags.of_head(&planned.kept, headers, tags)?;
+        for group in groups(headers) {
+            let tag = group_tag(&planned.scope, &group).ok_or(NotStored::TagLimit)?;
+            tags.add(&tag).map_err(|_| NotStored::TagLimit)?;
+        }
+        Ok(())
+    }
+
+    /// The tag of each cache group that the response to an unsafe request invalidates.
+    pub(crate) fn invalidated_groups<'a>(
+        &self,
+        uri: &Uri,
+        request: &HeaderMap,
+        response: &'a HeaderMap,
+    ) -> impl Iterator<Item = Tag> + 'a {
+        let scope = self.keying.scope(uri, request);
+        let groups = invalidated_groups(response).into_iter();
+        groups.filter_map(move |group| group_tag(&scope, &group))
     }
 
     /// Adds the tags that the complete body of the response with `headers` gives.
@@ -241,6 +258,12 @@ impl CompiledRule {
     pub(super) fn keeps_tag_headers(&self) -> bool {
         self.keep_tag_headers
     }
+}
+
+/// The tag `cache-group:{host}:{name}` of a cache group (RFC 9875), by which it can be purged by hand
+/// too.
+fn group_tag(scope: &str, group: &str) -> Option<Tag> {
+    Tag::new(&format!("cache-group:{scope}:{group}")).ok()
 }
 
 fn check_name(name: &str) -> Result<(), ConfigError> {

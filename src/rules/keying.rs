@@ -134,6 +134,22 @@ impl Keying {
     }
 }
 
+impl Keying {
+    /// The origin that a request goes to, as far as the key tells origins apart: its host. Cache groups
+    /// are an origin's own (RFC 9875 §2).
+    pub(super) fn scope(&self, uri: &Uri, headers: &HeaderMap) -> Box<str> {
+        if self.host == Host::Ignore {
+            return "".into();
+        }
+        let field = || headers.get(HOST).map(HeaderValue::as_bytes);
+        let authority = uri
+            .authority()
+            .map(|authority| authority.as_str().as_bytes());
+        let host = authority.or_else(field).unwrap_or_default();
+        String::from_utf8_lossy(&normal_host(host, uri.scheme())).into()
+    }
+}
+
 impl<'h> Seen<'h> {
     fn new(headers: &'h HeaderMap, automatic: Fields) -> Self {
         let mut seen = Self {

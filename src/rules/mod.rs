@@ -139,7 +139,7 @@ impl RuleSet {
         rule.enabled.then_some(Match { rule, captures })
     }
 
-    fn route<'a>(&'a self, path: &'a str) -> Option<(&'a Arc<CompiledRule>, Captures<'a, 'a>)> {
+    fn route<'r, 'p>(&'r self, path: &'p str) -> Option<(&'r Arc<CompiledRule>, Captures<'r, 'p>)> {
         match self.routes.find(path) {
             Some((number, captures)) => {
                 let rule = self.rules.get(usize::try_from(number).ok()?)?;
@@ -160,6 +160,7 @@ impl RuleSet {
             original,
         } = wanted;
         let uri = original.as_ref().unwrap_or(uri);
+        let scope = rule.keying.scope(uri, headers);
         let (tags, kept) = self.find(&Method::GET, uri.path()).map_or_else(
             // The rule was found by this path, so it is found again.
             || (Err(NotStored::TagMissing), Kept::default()),
@@ -171,12 +172,20 @@ impl RuleSet {
             has_authorization,
             wishes,
             path: uri.path().into(),
+            scope,
             tags,
             kept,
         }
     }
 
-    /// The rules, in the order in which they were given.
+    /// The rule that answers `GET`s of `path`, if one does: what a request with another method changes
+    /// is looked for there.
+    pub(crate) fn stored_under(&self, path: &str) -> Option<&Arc<CompiledRule>> {
+        let (rule, _) = self.route(path)?;
+        rule.enabled.then_some(rule)
+    }
+
+    /// The rules, in the order in which they were given, and the implicit one.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<CompiledRule>> {
         self.rules.iter()
     }
@@ -250,6 +259,8 @@ pub(crate) struct Planned {
     pub(crate) wishes: RequestDirectives,
     /// The path as it was sent, for glob purges.
     pub(crate) path: Box<str>,
+    /// Whose cache groups the response's are: see [`group_tag`].
+    pub(crate) scope: Box<str>,
     /// The implicit tags and those that the request gives, or why the response is not stored.
     pub(crate) tags: Result<TagSet, NotStored>,
     /// What the templates that wait for the response read from the request.

@@ -8,9 +8,7 @@ use crate::clock::Timestamp;
 use crate::entry::Freshness;
 use crate::outcome::NotStored;
 use crate::rules::{Authorization, CompiledRule, Planned};
-use crate::semantics::{
-    self, Caution, Lifetime, ResponseDirectives, Vary, allows_authorized,
-};
+use crate::semantics::{self, Caution, Lifetime, ResponseDirectives, Vary, allows_authorized};
 use crate::tag::TagSet;
 
 /// The most request fields that `Vary` may nominate.
@@ -45,7 +43,7 @@ pub(crate) struct Storable {
 /// Why it is not stored.
 pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Storable, NotStored> {
     let rule = &*planned.rule;
-    let mut directives = ResponseDirectives::parse(exchange.headers);
+    let mut directives = ResponseDirectives::effective(exchange.headers);
     let overrides = rule.overrides();
     directives.no_store &= !overrides.no_store;
     if overrides.private {
