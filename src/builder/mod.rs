@@ -14,7 +14,7 @@ use self::cache::Shared;
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::Flights;
 use crate::embedded::DEFAULT_BYTES;
-use crate::engine::{Engine, Limits, VariantMemory};
+use crate::engine::{Engine, Limits, SearchMemory, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
 use crate::log::{Follower, Log, Purges, Retention, Views};
@@ -297,6 +297,7 @@ impl CacheBuilder {
             observer: self.observer,
             limits: self.limits,
             variants: VariantMemory::new(),
+            searches: SearchMemory::new(),
         });
         let shared = Arc::new(Shared {
             engine,

@@ -13,6 +13,7 @@ use crate::engine::kept::Kept;
 use crate::engine::lookup::subject;
 use crate::engine::revalidate::{is_own, window_if_disconnected};
 use crate::entry::{Entry, StoredResponse, VariantIndex};
+use crate::key::CacheKey;
 use crate::observe::Notice;
 use crate::rules::{CompiledRule, Planned};
 use crate::semantics;
@@ -74,7 +75,19 @@ impl Engine {
         vary: &[http::HeaderName],
     ) {
         let keep = keep_for(&planned.rule, &stored, self.limits.lifetime);
-        let uri = &planned.key;
+        if let Some((key, stored)) = self.by_search(planned, &stored, vary) {
+            self.put_under(&key, stored, vary, keep).await;
+        }
+        self.put_under(&planned.key, stored, vary, keep).await;
+    }
+
+    async fn put_under(
+        &self,
+        uri: &CacheKey,
+        stored: Arc<StoredResponse>,
+        vary: &[http::HeaderName],
+        keep: Duration,
+    ) {
         let key = stored.key.clone();
         let mut result = self.store.put(&key, Entry::Response(stored), keep).await;
         if result.is_ok() && !vary.is_empty() {

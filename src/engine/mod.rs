@@ -27,6 +27,7 @@ mod kept;
 mod lookup;
 mod respond;
 mod revalidate;
+mod search;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,7 @@ use tower_service::Service;
 pub use self::body::CacheBody;
 pub(crate) use self::lookup::VariantMemory;
 use self::lookup::{Usable, Wish};
+pub(crate) use self::search::SearchMemory;
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
@@ -89,6 +91,7 @@ pub(crate) struct Engine {
     pub(crate) observer: SharedObserver,
     pub(crate) limits: Limits,
     pub(crate) variants: VariantMemory,
+    pub(crate) searches: SearchMemory,
 }
 
 /// Put into forwarded requests: the same cache further inside lets them pass, instead of waiting for a
@@ -153,6 +156,8 @@ impl Engine {
         B::Error: Into<BoxError>,
     {
         let lookup = self.lookup(&wanted, request.headers()).await;
+        let search = self.search(&wanted, request.uri(), request.headers(), lookup);
+        let lookup = search.await;
         match &lookup.usable {
             Usable::Fresh(stored) => {
                 let outcome = self.hit(stored);

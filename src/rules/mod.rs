@@ -23,6 +23,7 @@ use crate::semantics::RequestDirectives;
 use crate::tag::TagSet;
 
 mod automatic;
+mod check;
 mod client;
 mod compiled;
 mod cookies;
@@ -161,6 +162,9 @@ impl RuleSet {
         } = wanted;
         let uri = original.as_ref().unwrap_or(uri);
         let scope = rule.keying.scope(uri, headers);
+        // A path that something in front has rewritten is keyed by more than the URI.
+        let hears = rule.no_vary_search() && original.is_none();
+        let search = hears.then(|| Box::new((uri.clone(), headers.clone())));
         let (tags, kept) = self.find(&Method::GET, uri.path()).map_or_else(
             // The rule was found by this path, so it is found again.
             || (Err(NotStored::TagMissing), Kept::default()),
@@ -173,6 +177,7 @@ impl RuleSet {
             wishes,
             path: uri.path().into(),
             scope,
+            search,
             tags,
             kept,
         }
@@ -229,6 +234,10 @@ pub(crate) struct Match<'a> {
 
 /// What is done with a request that a rule takes.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once and taken apart at once"
+)]
 pub(crate) enum Plan {
     /// It goes to the inner service as if there were no cache.
     Bypass(ForwardReason, Detail),
@@ -263,6 +272,8 @@ pub(crate) struct Planned {
     pub(crate) scope: Box<str>,
     /// The implicit tags and those that the request gives, or why the response is not stored.
     pub(crate) tags: Result<TagSet, NotStored>,
+    /// The request, where the response may say that its query matters less than it seems.
+    pub(crate) search: Option<Box<(Uri, HeaderMap)>>,
     /// What the templates that wait for the response read from the request.
     kept: Kept,
 }

@@ -23,6 +23,7 @@
 //! | RFC 9111 §4.4 | invalidation by unsafe methods | [`is_unsafe`], [`named_paths`] |
 //! | RFC 9211 | `Cache-Status` | [`append_cache_status`] |
 //! | RFC 9213 | targeted fields | [`ResponseDirectives::effective`] |
+//! | No-Vary-Search (draft) | queries that make no difference | [`NoVarySearch`] |
 //! | RFC 9875 | cache groups | [`groups`], [`invalidated_groups`] |
 
 mod cache_control;
@@ -34,6 +35,7 @@ mod fields;
 mod freshness;
 mod groups;
 mod invalidation;
+mod no_vary_search;
 mod range;
 mod storable;
 mod syntax;
@@ -60,6 +62,7 @@ pub(crate) use self::freshness::{
 };
 pub(crate) use self::groups::{groups, invalidated_groups};
 pub(crate) use self::invalidation::{is_non_error, is_unsafe, named_paths};
+pub(crate) use self::no_vary_search::NoVarySearch;
 pub(crate) use self::range::{Selected, multipart, part_fields, select, unsatisfiable_fields};
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
 pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};

@@ -202,11 +202,9 @@ pub(crate) fn multipart(
         headers.remove(name);
     }
     let content_type = format!("multipart/byteranges; boundary={boundary}");
-    headers.extend(
-        HeaderValue::try_from(content_type)
-            .ok()
-            .map(|value| (CONTENT_TYPE, value)),
-    );
+    if let Ok(content_type) = HeaderValue::try_from(content_type) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
     headers.insert(CONTENT_LENGTH, whole.len().into());
     whole
 }

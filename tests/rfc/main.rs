@@ -11,6 +11,7 @@ mod freshness;
 mod groups;
 mod head;
 mod invalidation;
+mod no_vary_search;
 mod oracle;
 mod partial;
 mod profile;
@@ -26,7 +27,7 @@ mod update_304;
 mod vary;
 
 use script::{Row, ask, get, row, wait};
-use subject::{Layer, NOW, Subject};
+use subject::{Layer, Subject};
 
 /// The time at which each row begins, as an HTTP date.
 const DATE_NOW: &str = "Mon, 23 Nov 2026 00:00:00 GMT";

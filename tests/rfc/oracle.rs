@@ -179,7 +179,7 @@ proptest! {
 
     #[test]
     fn what_is_reused_is_what_the_oracle_reuses(case in case()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         let ours = runtime.block_on(layer_reuses(&case));
         if fault(&case).is_none() {
             prop_assert_eq!(ours, oracle_reuses(&case));
@@ -224,6 +224,7 @@ fn the_oracle_has_the_faults_that_are_held_against_it() {
         },
     ];
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .expect("a runtime");
     assert!(fault(&plain).is_none() && oracle_reuses(&plain));

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer as _, ServiceExt, service_fn};
-use tower_tagcache::{BoxError, Cache, CacheBuilder, ManualClock, Profile, Timestamp};
+use tower_tagcache::{BoxError, Cache, CacheBuilder, ManualClock, Profile, Purger, Timestamp};
 
 /// 2026-11-23 00:00:00 UTC.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_392_000_000);
@@ -136,6 +136,10 @@ impl Layer {
             clock,
             origin: Origin::default(),
         }
+    }
+
+    pub(crate) fn purger(&self) -> Purger {
+        self.cache.purger()
     }
 
     /// The implicit rule, and RFC 9111 as it is written.

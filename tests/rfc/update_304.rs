@@ -50,6 +50,6 @@ fn a_304_of_another_response_updates_nothing() {
         "another strong tag", "RFC 9111 §4.3.4":
             get("/").reply(200, OLD, "1"), wait(6),
             get("/").reply(304, &[("etag", "\"b\""), ("cache-control", "max-age=60")], "").status(502),
-            get("/").reply(200, OLD, "2").not_sent("if-none-match");
+            wait(1), get("/").reply(200, OLD, "2").not_sent("if-none-match");
     ]);
 }
