@@ -51,6 +51,8 @@
 //!
 //! # Features
 //!
+//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`].
+//! - `proxy`: the program `tagcache`, and the reverse proxy that it runs.
 //! - `redis` (default): responses, purge log and event streams on Redis.
 //! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
 
@@ -91,6 +93,11 @@ mod metrics;
 pub mod middleware;
 
 mod builder;
+
+#[cfg(feature = "config")]
+pub mod config;
+#[cfg(feature = "proxy")]
+pub mod proxy;
 
 #[cfg(feature = "test-util")]
 #[doc(hidden)]

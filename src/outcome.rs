@@ -165,6 +165,8 @@ reasons! {
         Encoding = "encoding",
         /// The request had an unkeyed field that the rule does not allow.
         Unkeyed = "unkeyed",
+        /// The rules were replaced while the request was under way.
+        RuleReplaced = "rule-replaced",
         /// Too many fills are under way.
         Busy = "busy",
         /// `Date`, `Age` or a directive is malformed in a way that forbids reuse.

@@ -61,15 +61,16 @@ impl Engine {
 
     /// What a successful unsafe request invalidates.
     fn changed(&self, change: &Change, response: &HeaderMap) -> Vec<Target> {
+        let rules = self.rules.load();
         let path = change.target.path();
         let mut targets = vec![Target::Path(path.into())];
         let host = change.host.get(HOST).and_then(|host| host.to_str().ok());
         for named in semantics::named_paths(response, &change.target, host) {
-            if named != path && self.rules.stored_under(&named).is_some() {
+            if named != path && rules.stored_under(&named).is_some() {
                 targets.push(Target::Path(named.into()));
             }
         }
-        if let Some(rule) = self.rules.stored_under(path) {
+        if let Some(rule) = rules.stored_under(path) {
             let groups = rule.invalidated_groups(&change.target, &change.host, response);
             targets.extend(groups.map(Target::Tag));
         }

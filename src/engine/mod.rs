@@ -25,6 +25,7 @@ mod hit;
 mod invalidate;
 mod kept;
 mod lookup;
+mod near;
 mod respond;
 mod revalidate;
 mod search;
@@ -32,6 +33,7 @@ mod search;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
@@ -48,8 +50,8 @@ use crate::error::BoxError;
 use crate::log::{Follower, Purges, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
-use crate::rules::{Match, RuleSet, Wanted};
-use crate::store::Store;
+use crate::rules::{CompiledRule, Plan, Planned, RuleSet, Wanted};
+use crate::store::{NearCache, Store};
 
 /// Bounds on what requests may cost.
 #[derive(Debug, Clone, Copy)]
@@ -81,8 +83,11 @@ impl Default for Limits {
 /// Everything that answering a request needs. One per cache, shared by its services.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    pub(crate) rules: RuleSet,
+    /// Replaced as a whole, while requests go on.
+    pub(crate) rules: ArcSwap<RuleSet>,
     pub(crate) store: Arc<dyn Store>,
+    /// Copies of what near rules found in `store`; none where that is in this process itself.
+    pub(crate) near: Option<NearCache>,
     pub(crate) views: Arc<Views>,
     pub(crate) follower: Arc<Follower>,
     pub(crate) purges: Arc<Purges>,
@@ -124,15 +129,27 @@ impl Why {
 }
 
 impl Engine {
-    /// The rule for `request`, unless this cache has forwarded it already.
-    pub(crate) fn matching<'a>(&'a self, request: &'a Parts) -> Option<Match<'a>> {
-        let matched = self.rules.find(&request.method, request.uri.path())?;
-        (!self.has_forwarded(request)).then_some(matched)
+    /// The rule for `request` and what is done with it, unless this cache has forwarded it already.
+    pub(crate) fn plan(&self, request: &Parts) -> Option<(Arc<CompiledRule>, Plan)> {
+        let rules = self.rules.load();
+        let matched = rules.find(&request.method, request.uri.path())?;
+        if self.has_forwarded(request) {
+            return None;
+        }
+        let plan = matched.plan(&request.uri, &request.headers);
+        Some((Arc::clone(matched.rule()), plan))
     }
 
     /// Whether this cache has forwarded the request already.
     fn has_forwarded(&self, request: &Parts) -> bool {
         request.extensions.get::<Forwarded>() == Some(&self.mark())
+    }
+
+    /// See [`RuleSet::plan`].
+    fn planned<A>(&self, wanted: Wanted, request: &Request<A>) -> Planned {
+        self.rules
+            .load()
+            .plan(wanted, request.uri(), request.headers())
     }
 
     /// Tells this engine from others in one process.
@@ -174,13 +191,13 @@ impl Engine {
                 outcome.served = Served::Stale;
                 outcome.detail = Some(Detail::StaleWhileRevalidate);
                 let response = self.respond_stored(&wanted.rule, &request, &stale.stored, outcome);
-                let planned = self.rules.plan(wanted, request.uri(), request.headers());
+                let planned = self.planned(wanted, &request);
                 self.refresh(planned, lookup, request, inner);
                 Ok(response)
             }
             _ if wanted.wishes.only_if_cached => Ok(self.not_cached(&wanted.rule, &lookup)),
             _ => {
-                let planned = self.rules.plan(wanted, request.uri(), request.headers());
+                let planned = self.planned(wanted, &request);
                 self.forward(planned, lookup, request, inner).await
             }
         }

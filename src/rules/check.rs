@@ -183,7 +183,7 @@ pub(super) fn keying(
         host: rule.host,
         fingerprint: [0; 8],
     };
-    keying.fingerprint = keying.fingerprint();
+    keying.fingerprint = keying.fingerprint(&format!("{}{profile:?}", rule.stored_as()));
     Ok(keying)
 }
 

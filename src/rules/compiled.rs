@@ -31,6 +31,8 @@ static RULES: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub(crate) struct CompiledRule {
     number: u64,
+    /// What it was compiled from.
+    written: Rule,
     name: Arc<str>,
     pub(super) enabled: bool,
     lifetimes: Lifetimes,
@@ -99,6 +101,7 @@ impl CompiledRule {
         let tags = tag_rules(&rule, pattern, warn)?;
         Ok(Self {
             number: RULES.fetch_add(1, Ordering::Relaxed),
+            written: rule.clone(),
             name: rule.name.as_str().into(),
             enabled: rule.enabled,
             lifetimes,
@@ -120,6 +123,11 @@ impl CompiledRule {
     /// Tells it from every other rule that this process ever had.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether it says the same as `other`, of the same cache.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.written == other.written
     }
 
     /// Its name.
@@ -193,14 +201,8 @@ impl CompiledRule {
         self.body_limit
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "near rules look up strictly until there is a near copy"
-        )
-    )]
-    pub(crate) fn consistency(&self) -> Consistency {
+    /// Whether hits are checked against the purge log each time.
+    pub(crate) const fn consistency(&self) -> Consistency {
         self.consistency
     }
 

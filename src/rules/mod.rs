@@ -130,6 +130,19 @@ impl RuleSet {
         Ok((set, warnings))
     }
 
+    /// The same rules, with those that `earlier` has too as they are there: what was made ready for
+    /// them stays so, and requests under way do not notice.
+    pub(crate) fn keeping(mut self, earlier: &Self) -> Self {
+        for rule in &mut self.rules {
+            if let Some(same) = earlier.rules.iter().find(|earlier| earlier.is(rule)) {
+                *rule = Arc::clone(same);
+            }
+        }
+        // It stands last among them too.
+        self.fallback = self.fallback.and_then(|_| self.rules.last().cloned());
+        self
+    }
+
     /// The rule for a request, if one takes it. Only `GET` and `HEAD` ever match: to all other methods
     /// the cache is not there.
     pub(crate) fn find<'a>(&'a self, method: &Method, path: &'a str) -> Option<Match<'a>> {
@@ -165,11 +178,14 @@ impl RuleSet {
         // A path that something in front has rewritten is keyed by more than the URI.
         let hears = rule.no_vary_search() && original.is_none();
         let search = hears.then(|| Box::new((uri.clone(), headers.clone())));
-        let (tags, kept) = self.find(&Method::GET, uri.path()).map_or_else(
-            // The rule was found by this path, so it is found again.
-            || (Err(NotStored::TagMissing), Kept::default()),
-            |matched| matched.tags(uri, headers),
-        );
+        let (tags, kept) = self
+            .find(&Method::GET, uri.path())
+            // The rule was found by this path, so it is found again, unless it was replaced since.
+            .filter(|matched| Arc::ptr_eq(matched.rule, &rule))
+            .map_or_else(
+                || (Err(NotStored::RuleReplaced), Kept::default()),
+                |matched| matched.tags(uri, headers),
+            );
         Planned {
             rule,
             key,

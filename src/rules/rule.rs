@@ -30,7 +30,7 @@ use super::statuses::Statuses;
 ///
 /// Nothing here is checked before the cache is built; then every mistake is reported with the
 /// rule's name and the input quoted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     pub(super) name: String,
     pub(super) route: String,
@@ -307,8 +307,9 @@ impl Rule {
         self
     }
 
-    /// Answers from this process while it hears from the purge log: a purge takes about a round
-    /// trip to arrive, and at most the lease. At present such rules look up as strict ones do.
+    /// Answers from a copy in this process while it hears from the purge log: a purge takes about a
+    /// round trip to arrive, and at most the lease while Redis cannot be reached. What is not at hand
+    /// is looked up as by a strict rule.
     ///
     /// Default: this, unless the cache is built with strict rules.
     #[must_use]
@@ -357,5 +358,22 @@ impl Rule {
     pub fn method(mut self, method: impl Into<String>) -> Self {
         self.methods.push(method.into());
         self
+    }
+
+    /// What else than the key decides what is stored, and how a purge finds it. A response that was
+    /// stored when the rule had another tag, or permitted what it now forbids, must answer nobody.
+    pub(super) fn stored_as(&self) -> String {
+        let Self {
+            name,
+            route,
+            tags,
+            tag_headers,
+            set_cookie,
+            overrides: Overrides {
+                no_store, private, ..
+            },
+            ..
+        } = self;
+        format!("{name:?}{route:?}{tags:?}{tag_headers:?}{no_store}{private}{set_cookie:?}")
     }
 }

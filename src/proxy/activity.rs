@@ -1,0 +1,224 @@
+//! What a client's connection is doing, and how long it may.
+//!
+//! One timer for each connection, and no work on it for each request: what happens notes the time, and
+//! the timer, when it is due, looks whether it still is.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::proxy::Timeouts;
+
+/// Shared by a connection, its stream and its bodies. All of it is advice to the timer, which looks
+/// again: no order between the fields is relied upon.
+#[derive(Debug)]
+pub(super) struct Activity {
+    start: Instant,
+    limits: Limits,
+    /// HTTP/2 reads more than requests, so that reading begins none.
+    streams: AtomicBool,
+    /// Requests that are not answered to the end.
+    in_hand: AtomicUsize,
+    /// A part of a request's head has been read.
+    in_head: AtomicBool,
+    /// When the head or the idle time began, in milliseconds after `start`.
+    since: AtomicU64,
+    /// When writing came to a halt, plus one; 0 if it has not.
+    stalled: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    head: u64,
+    idle: u64,
+    write: u64,
+}
+
+/// What the timer finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing is due before then.
+    Until(Instant),
+    /// No request has come for long enough.
+    Idle,
+    /// The client is too slow to ask, or to take the answer.
+    TooSlow,
+}
+
+impl Activity {
+    pub(super) fn new(timeouts: &Timeouts) -> Self {
+        let limits = Limits {
+            head: millis(timeouts.client_head),
+            idle: millis(timeouts.client_idle),
+            write: millis(timeouts.client_write),
+        };
+        Self {
+            start: Instant::now(),
+            limits,
+            streams: AtomicBool::new(false),
+            in_hand: AtomicUsize::new(0),
+            // Whoever connects means to ask.
+            in_head: AtomicBool::new(true),
+            since: AtomicU64::new(0),
+            stalled: AtomicU64::new(0),
+        }
+    }
+
+    /// The connection is one of HTTP/2.
+    pub(super) fn has_streams(&self) {
+        self.streams.store(true, Relaxed);
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.start.elapsed())
+    }
+
+    /// Bytes have been read.
+    pub(super) fn heard(&self) {
+        if self.in_hand.load(Relaxed) == 0
+            && !self.in_head.load(Relaxed)
+            && !self.streams.load(Relaxed)
+        {
+            self.since.store(self.now(), Relaxed);
+            self.in_head.store(true, Relaxed);
+        }
+    }
+
+    /// Whether what was to be written was taken.
+    pub(super) fn wrote(&self, taken: bool) {
+        let stalled = self.stalled.load(Relaxed);
+        if taken && stalled != 0 {
+            self.stalled.store(0, Relaxed);
+        } else if !taken && stalled == 0 {
+            self.stalled.store(self.now() + 1, Relaxed);
+        }
+    }
+
+    /// A request's head is complete.
+    pub(super) fn begin(&self) {
+        self.in_head.store(false, Relaxed);
+        self.in_hand.fetch_add(1, Relaxed);
+    }
+
+    /// A response is complete, or given up.
+    pub(super) fn end(&self) {
+        self.since.store(self.now(), Relaxed);
+        self.in_hand.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        let (now, limits) = (self.now(), self.limits);
+        let stalled = self.stalled.load(Relaxed);
+        let late = |since: u64, limit: u64| since.saturating_add(limit) <= now;
+        let (since, limit) = (self.since.load(Relaxed), self.limit());
+        if stalled != 0 && late(stalled - 1, limits.write) {
+            return Verdict::TooSlow;
+        }
+        if self.in_hand.load(Relaxed) > 0 {
+            return self.until(now.saturating_add(limits.write.min(limit)));
+        }
+        match late(since, limit) {
+            true if self.in_head.load(Relaxed) => Verdict::TooSlow,
+            true => Verdict::Idle,
+            false => self.until(since.saturating_add(limit).min(now + limits.write)),
+        }
+    }
+
+    fn limit(&self) -> u64 {
+        match self.in_head.load(Relaxed) {
+            true => self.limits.head,
+            // A head may begin meanwhile, and its time may be the shorter one.
+            false => self.limits.idle,
+        }
+    }
+
+    fn until(&self, at: u64) -> Verdict {
+        let soonest = self.now() + 1;
+        let at = Duration::from_millis(at.max(soonest).min(self.now() + self.limits.head.max(1)));
+        Verdict::Until(self.start + at)
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn after(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    fn until(activity: &Activity) -> bool {
+        matches!(activity.verdict(), Verdict::Until(_))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_is_not_complete_in_time_is_too_slow() {
+        let activity = Activity::new(&Timeouts::default());
+        after(14).await;
+        activity.heard();
+        assert!(until(&activity));
+        after(1).await;
+        assert_eq!(activity.verdict(), Verdict::TooSlow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_idle_some_time_after_the_last_response() {
+        let activity = Activity::new(&Timeouts::default());
+        activity.begin();
+        after(1_000).await;
+        assert!(until(&activity), "a request in hand");
+        activity.end();
+        after(74).await;
+        assert!(until(&activity));
+        after(1).await;
+        assert_eq!(activity.verdict(), Verdict::Idle);
+        activity.heard();
+        assert!(until(&activity), "a request has begun");
+        after(15).await;
+        assert_eq!(activity.verdict(), Verdict::TooSlow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn safety_56_a_client_that_takes_nothing_is_too_slow() {
+        let activity = Activity::new(&Timeouts::default());
+        activity.begin();
+        activity.wrote(false);
+        after(59).await;
+        activity.wrote(false);
+        assert!(until(&activity));
+        activity.wrote(true);
+        after(59).await;
+        assert!(until(&activity), "something was taken");
+        activity.wrote(false);
+        after(60).await;
+        assert_eq!(activity.verdict(), Verdict::TooSlow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_timer_looks_again_before_the_shortest_limit() {
+        let activity = Activity::new(&Timeouts::default());
+        activity.begin();
+        activity.end();
+        let Verdict::Until(at) = activity.verdict() else {
+            panic!("nothing is due")
+        };
+        assert!(at <= Instant::now() + Duration::from_secs(15));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_http2_reads_begins_no_head() {
+        let activity = Activity::new(&Timeouts::default());
+        activity.has_streams();
+        activity.begin();
+        activity.end();
+        after(70).await;
+        activity.heard();
+        after(5).await;
+        assert_eq!(activity.verdict(), Verdict::Idle);
+    }
+}

@@ -1,0 +1,227 @@
+//! One client's connection as seen by its requests: from a request as it was parsed to the cache, and
+//! from its answer to a response.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{
+    CONNECTION, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Method, Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
+use tower_service::Service;
+
+use crate::proxy::ProxySettings;
+use crate::proxy::activity::Activity;
+use crate::proxy::client_body::{ClientBody, InHand};
+use crate::proxy::drain::Stage;
+use crate::proxy::fields::{Removed, is_hop_by_hop, remove_hop_by_hop, settle_length};
+use crate::proxy::forwarded::{self, Inbound, Peer, Upgrade};
+use crate::proxy::refusal::{Refusal, plain};
+use crate::proxy::request_body::RequestBody;
+use crate::proxy::target::{self, LastHost};
+use crate::proxy::upstream::{UpstreamFailure, Upstreams};
+use crate::{CacheService, ResponseFuture};
+
+/// What all connections share.
+pub(super) struct Site {
+    pub(super) settings: ProxySettings,
+    pub(super) service: CacheService<Upstreams>,
+    /// The host of HTTP/1.0 requests without one.
+    pub(super) fallback: Authority,
+}
+
+/// One connection.
+pub(super) struct Client {
+    site: Arc<Site>,
+    peer: Arc<Peer>,
+    activity: Arc<Activity>,
+    stage: Stage,
+    /// Locked for the beginning of each request, which one connection has one after the other.
+    own: Mutex<Own>,
+}
+
+struct Own {
+    service: CacheService<Upstreams>,
+    last: LastHost,
+}
+
+type Answer = ResponseFuture<Upstreams, RequestBody, crate::proxy::upstream::UpstreamBody>;
+
+impl Client {
+    pub(super) fn new(site: Arc<Site>, peer: Peer, activity: Arc<Activity>, stage: Stage) -> Self {
+        let own = Own {
+            service: site.service.clone(),
+            last: LastHost::default(),
+        };
+        Self {
+            peer: Arc::new(peer),
+            own: Mutex::new(own),
+            site,
+            activity,
+            stage,
+        }
+    }
+
+    /// Answers one request.
+    pub(super) fn serve(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<ClientBody>, Infallible>> + Send + use<> {
+        let in_hand = InHand::new(&self.activity);
+        let http1 = request.version() <= Version::HTTP_11;
+        let safe = request.method().is_safe();
+        let begun = self.begin(request);
+        async move {
+            let answer = match begun {
+                Ok(answer) => answer.await,
+                Err(refusal) => return Ok(own_answer(refusal.response(http1), in_hand)),
+            };
+            Ok(match answer {
+                Ok(response) => response.map(|body| ClientBody::cache(body, in_hand)),
+                Err(failure) => own_answer(unanswered(&failure, safe, http1), in_hand),
+            })
+        }
+    }
+
+    /// Makes of the request what the cache and upstream may see, and asks the cache.
+    fn begin(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+        let (mut parts, body) = request.into_parts();
+        let survey = Survey::of(&parts.headers);
+        let mut own = self.own.lock();
+        let scheme = self.peer.scheme(&parts.headers);
+        target::settle(&mut parts, &scheme, &mut own.last, &self.site.fallback)?;
+        let upgrade = self.settle_fields(&mut parts, &survey)?;
+        count_down(&mut parts)?;
+        self.peer.introduce(&mut parts.headers, survey.claims);
+        let inbound = Inbound {
+            peer: Arc::clone(&self.peer),
+            scheme,
+            version: parts.version,
+            upgrade,
+        };
+        let body = RequestBody::new(body, self.site.settings.timeouts.client_body, inbound);
+        Ok(own.service.call(Request::from_parts(parts, body)))
+    }
+
+    fn settle_fields(
+        &self,
+        parts: &mut Parts,
+        survey: &Survey,
+    ) -> Result<Option<Box<Upgrade>>, Refusal> {
+        settle_length(&mut parts.headers);
+        if !survey.hop_by_hop {
+            return Ok(None);
+        }
+        if !understood(&parts.headers) {
+            return Err(Refusal::Coding);
+        }
+        let Removed { upgrade, trailers } = remove_hop_by_hop(&mut parts.headers);
+        if trailers {
+            let trailers = HeaderValue::from_static("trailers");
+            parts.headers.insert(TE, trailers);
+        }
+        // HTTP/2 is spoken from the start or not at all: a tunnel with it would carry requests past
+        // the cache and all that is checked here.
+        let upgrade = upgrade.filter(|protocol| !is_http2(protocol));
+        let client = parts.extensions.remove::<OnUpgrade>();
+        let (Some(protocol), Some(client)) = (upgrade, client) else {
+            return Ok(None);
+        };
+        // It tells the cache to stay out of it.
+        parts.headers.insert(UPGRADE, protocol.clone());
+        Ok(Some(Box::new(Upgrade {
+            protocol,
+            client,
+            stage: self.stage.clone(),
+        })))
+    }
+}
+
+/// What one look at all fields finds, so that most requests need no other.
+#[derive(Debug, Default)]
+struct Survey {
+    hop_by_hop: bool,
+    claims: bool,
+}
+
+impl Survey {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut survey = Self::default();
+        for name in headers.keys() {
+            survey.hop_by_hop |= is_hop_by_hop(name);
+            survey.claims |= forwarded::is_claim(name);
+        }
+        survey
+    }
+}
+
+/// Whether the body is coded in a way that is undone here: one `chunked` and nothing else.
+fn understood(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
+fn is_http2(protocol: &HeaderValue) -> bool {
+    let mut offered = protocol.as_bytes().split(|byte| *byte == b',');
+    offered.any(|offered| {
+        let offered = offered.trim_ascii();
+        offered.eq_ignore_ascii_case(b"h2c") || offered.eq_ignore_ascii_case(b"h2")
+    })
+}
+
+/// `Max-Forwards` (RFC 9110 §7.6.2).
+fn count_down(parts: &mut Parts) -> Result<(), Refusal> {
+    let used_up = match parts.method {
+        Method::TRACE => Refusal::Trace,
+        Method::OPTIONS => Refusal::Options,
+        _ => return Ok(()),
+    };
+    let Some(left) = parts.headers.get(MAX_FORWARDS) else {
+        return Ok(());
+    };
+    let left = left.to_str().ok().and_then(|left| left.parse::<u64>().ok());
+    match left {
+        Some(0) => Err(used_up),
+        Some(left) => {
+            parts
+                .headers
+                .insert(MAX_FORWARDS, HeaderValue::from(left - 1));
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+fn own_answer(response: Response<Bytes>, in_hand: InHand) -> Response<ClientBody> {
+    response.map(|text| ClientBody::plain(text, in_hand))
+}
+
+/// The answer where upstream gave none and nothing is stored that may stand in for one.
+fn unanswered(failure: &UpstreamFailure, safe: bool, http1: bool) -> Response<Bytes> {
+    let kind = failure.kind;
+    tracing::debug!(error = failure as &dyn std::error::Error, "no answer");
+    let mut response = plain::<Bytes>(kind.status(), kind.text());
+    let why = if safe { "miss" } else { "method" };
+    let status = format!("tagcache; fwd={why}; detail={}", kind.as_str());
+    if let Ok(status) = HeaderValue::from_str(&status) {
+        let name = HeaderName::from_static("cache-status");
+        response.headers_mut().insert(name, status);
+    }
+    // What is left of the body is not worth reading.
+    if kind.status().is_client_error() && http1 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
+}

@@ -1,0 +1,222 @@
+//! One client's connection: TLS, HTTP/1.1 or HTTP/2, its time limits, and its end.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
+
+use crate::proxy::ProxySettings;
+use crate::proxy::activity::{Activity, Verdict};
+use crate::proxy::client::{Client, Site};
+use crate::proxy::drain::Stage;
+use crate::proxy::forwarded::Peer;
+use crate::proxy::stream::{Transport, Watched, begins_with_http2};
+
+/// For a goodbye: HTTP/2 has one to say, and the last bytes are still to be taken.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How connections are served; the same for all.
+#[derive(Clone)]
+pub(super) struct Protocols {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl Protocols {
+    pub(super) fn new(settings: &ProxySettings) -> Self {
+        let limits = &settings.limits;
+        let mut http1 = http1::Builder::new();
+        http1
+            .timer(TokioTimer::new())
+            // The connection's own timer does that, without one for each request.
+            .header_read_timeout(None)
+            .max_buf_size(limits.head_bytes.max(8 * 1024));
+        // Setting the default would cost an allocation for each request.
+        if limits.head_fields != 100 {
+            http1.max_headers(limits.head_fields);
+        }
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_secs(20))
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .max_send_buf_size(64 * 1024);
+        Self { http1, http2 }
+    }
+}
+
+/// A connection that was accepted.
+pub(super) struct Accepted {
+    pub(super) site: Arc<Site>,
+    pub(super) protocols: Arc<Protocols>,
+    pub(super) tcp: TcpStream,
+    pub(super) address: SocketAddr,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) stage: Stage,
+    /// Its place among the connections that there may be.
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+impl Accepted {
+    /// Serves it to its end.
+    pub(super) async fn serve(self) {
+        let timeouts = &self.site.settings.timeouts;
+        // Without it small responses would wait for acknowledgements; with it failing, they do.
+        let _ = self.tcp.set_nodelay(true);
+        let peer = self.peer();
+        let connection = Connection {
+            activity: Arc::new(Activity::new(timeouts)),
+            site: self.site,
+            protocols: self.protocols,
+            peer,
+            stage: self.stage,
+            permit: self.permit,
+        };
+        let Some(tls) = self.tls else {
+            return connection.find_out(self.tcp).await;
+        };
+        let limit = connection.site.settings.timeouts.client_handshake;
+        let mut stage = connection.stage.clone();
+        let shaken = tokio::select! {
+            shaken = timeout(limit, tls.accept(self.tcp)) => shaken,
+            () = stage.draining() => return,
+        };
+        if let Ok(Ok(stream)) = shaken {
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            connection.speak(stream, Bytes::new(), http2).await;
+        }
+    }
+
+    fn peer(&self) -> Peer {
+        let address = self.address.ip();
+        let trusted = &self.site.settings.trusted_peers;
+        let trusted = trusted.iter().any(|network| network.contains(address));
+        let scheme = match self.tls {
+            Some(_) => http::uri::Scheme::HTTPS,
+            None => http::uri::Scheme::HTTP,
+        };
+        Peer::new(self.address, trusted, scheme)
+    }
+}
+
+struct Connection {
+    site: Arc<Site>,
+    protocols: Arc<Protocols>,
+    peer: Peer,
+    activity: Arc<Activity>,
+    stage: Stage,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Without TLS the first bytes tell the protocol.
+    async fn find_out(self, mut tcp: TcpStream) {
+        let limit = self.site.settings.timeouts.client_head;
+        let mut stage = self.stage.clone();
+        let found = tokio::select! {
+            found = timeout(limit, begins_with_http2(&mut tcp)) => found,
+            () = stage.draining() => return,
+        };
+        if let Ok(Ok((http2, before))) = found
+            && !before.is_empty()
+        {
+            self.speak(tcp, before, http2).await;
+        }
+    }
+
+    async fn speak<T: Transport>(self, io: T, before: Bytes, http2: bool) {
+        let activity = self.activity;
+        let stage = self.stage;
+        let client = Client::new(self.site, self.peer, Arc::clone(&activity), stage.clone());
+        let service = service_fn(move |request| client.serve(request));
+        let io = Watched::new(TokioIo::new(io), before, Arc::clone(&activity), self.permit);
+        if http2 {
+            activity.has_streams();
+            let served = self.protocols.http2.serve_connection(io, service);
+            attend(served, &activity, stage).await;
+        } else {
+            let served = self.protocols.http1.serve_connection(io, service);
+            attend(served.with_upgrades(), &activity, stage).await;
+        }
+    }
+}
+
+/// A connection that can be asked to come to its end.
+trait Served: Future<Output = hyper::Result<()>> {
+    /// Takes no more requests, and ends when those that it has are answered.
+    fn finish(self: Pin<&mut Self>);
+}
+
+/// Polls a connection to its end; ends it when it is idle or too slow, or the proxy is at its end.
+async fn attend<C: Served>(served: C, activity: &Activity, mut stage: Stage) {
+    let mut served = pin!(served);
+    let mut timer = pin!(sleep_until(Instant::now()));
+    let mut end = stage.clone();
+    let (mut draining, mut goodbye) = (pin!(stage.draining()), false);
+    let mut cut_off = pin!(end.cut_off());
+    let mut told = false;
+    loop {
+        tokio::select! {
+            biased;
+            ended = served.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(error = &error as &dyn std::error::Error, "a client's connection");
+                }
+                return;
+            }
+            () = timer.as_mut() => match activity.verdict() {
+                Verdict::Until(at) => timer.as_mut().reset(at),
+                Verdict::Idle if !goodbye => {
+                    goodbye = true;
+                    served.as_mut().finish();
+                    timer.as_mut().reset(Instant::now() + GOODBYE);
+                }
+                Verdict::Idle | Verdict::TooSlow => return,
+            },
+            () = draining.as_mut(), if !told => {
+                told = true;
+                served.as_mut().finish();
+            }
+            () = cut_off.as_mut() => return,
+        }
+    }
+}
+
+impl<I, B, S> Served for http1::UpgradeableConnection<I, S>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<crate::BoxError>,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    B: http_body::Body + 'static,
+    B::Error: Into<crate::BoxError>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, B, S> Served for http2::Connection<I, S, TokioExecutor>
+where
+    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S::Error: Into<crate::BoxError>,
+    S::Future: Send + 'static,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin,
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<crate::BoxError>,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}

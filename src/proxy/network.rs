@@ -1,0 +1,130 @@
+//! [`Network`]: a block of addresses, such as `10.0.0.0/8`.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// A block of IP addresses in CIDR notation (RFC 4632 §3.1); a plain address is a block of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// Whether `address` is in the block. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) is the
+    /// IPv4 address.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let (own, other) = (bits(self.address), bits(address.to_canonical()));
+        let differing = own.0 ^ other.0;
+        own.1 == other.1
+            && differing
+                .checked_shr(u32::from(own.1 - self.prefix))
+                .unwrap_or(0)
+                == 0
+    }
+}
+
+/// The address as a number, and how many bits it has.
+fn bits(address: IpAddr) -> (u128, u8) {
+    match address {
+        IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    }
+}
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        let prefix = bits(address).1;
+        Self { address, prefix }
+    }
+}
+
+impl FromStr for Network {
+    type Err = ParseNetworkError;
+
+    /// # Errors
+    /// If the text is neither an address nor a block whose address ends where its prefix does:
+    /// `10.0.0.1/8` is probably not what was meant.
+    fn from_str(text: &str) -> Result<Self, ParseNetworkError> {
+        let error = || ParseNetworkError(text.to_owned());
+        let Some((address, prefix)) = text.split_once('/') else {
+            return Ok(Self::from(text.parse::<IpAddr>().map_err(|_| error())?));
+        };
+        let address: IpAddr = address.parse().map_err(|_| error())?;
+        let digits = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
+        let prefix = prefix.parse().ok().filter(|_| digits).ok_or_else(error)?;
+        let (number, width) = bits(address);
+        let host = width.checked_sub(prefix).ok_or_else(error)?;
+        if number & !u128::MAX.checked_shl(u32::from(host)).unwrap_or(0) != 0 {
+            return Err(error());
+        }
+        Ok(Self { address, prefix })
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+/// The text is no block of addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseNetworkError(String);
+
+impl fmt::Display for ParseNetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "not a network such as 10.0.0.0/8 or an address: {:?}",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for ParseNetworkError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_in_a_network_with_the_same_prefix() {
+        for (network, address, expected) in [
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("0.0.0.0/0", "255.1.2.3", true),
+            ("0.0.0.0/0", "::1", false),
+            ("127.0.0.1", "127.0.0.1", true),
+            ("127.0.0.1", "127.0.0.2", false),
+            ("::/0", "fe80::1", true),
+            ("fe80::/10", "febf::1", true),
+            ("fe80::/10", "fec0::1", false),
+            ("::1", "::1", true),
+            ("::1", "127.0.0.1", false),
+        ] {
+            let parsed: Network = network.parse().unwrap();
+            let found = parsed.contains(address.parse().unwrap());
+            assert_eq!(found, expected, "{address} in {network}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "10.0.0.1/8",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "a/8",
+            "::/129",
+        ] {
+            assert!(text.parse::<Network>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! [`Proxy`]: from settings to open listeners to the last connection.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tower_layer::Layer;
+
+use crate::Cache;
+use crate::proxy::client::Site;
+use crate::proxy::connection::{Accepted, Protocols};
+use crate::proxy::drain::{Drain, Stage};
+use crate::proxy::upstream::{Upstreams, maintain};
+use crate::proxy::{ProxyError, ProxySettings, UpstreamStatuses, tls};
+
+/// After an accept that failed, usually for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// For connections to notice that they are cut off.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// A proxy that does not listen yet. See the [module docs](crate::proxy).
+pub struct Proxy {
+    site: Arc<Site>,
+    upstreams: Upstreams,
+    tls: Vec<Option<TlsAcceptor>>,
+}
+
+impl Proxy {
+    /// A proxy with `cache` between clients and upstreams.
+    ///
+    /// # Errors
+    /// If a setting cannot be used: an upstream's URL, a certificate that cannot be read.
+    pub fn new(settings: ProxySettings, cache: Cache) -> Result<Self, ProxyError> {
+        let name = &settings.name;
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(token) {
+            let message = format!("the name {name:?} is not made of letters, digits and -._~");
+            return Err(ProxyError::new(message));
+        }
+        let acceptor = |listen: &crate::proxy::Listen| match &listen.tls {
+            Some(files) => Ok(Some(TlsAcceptor::from(tls::server(files)?))),
+            None => Ok(None),
+        };
+        let tls = settings.listen.iter().map(acceptor);
+        let tls = tls.collect::<Result<_, ProxyError>>()?;
+        let upstreams = Upstreams::new(&settings)?;
+        let site = Site {
+            service: cache.layer().layer(upstreams.clone()),
+            fallback: upstreams.first_authority(),
+            settings,
+        };
+        Ok(Self {
+            site: Arc::new(site),
+            upstreams,
+            tls,
+        })
+    }
+
+    /// How the upstreams are.
+    pub fn upstreams(&self) -> UpstreamStatuses {
+        self.upstreams.statuses()
+    }
+
+    /// Opens the listeners.
+    ///
+    /// # Errors
+    /// If an address is in use or is none of this machine.
+    pub async fn bind(self) -> Result<Bound, ProxyError> {
+        let mut listeners = Vec::new();
+        for listen in &self.site.settings.listen {
+            let address = listen.address;
+            let bound = TcpListener::bind(address).await;
+            let error = |error| ProxyError::because(format!("cannot listen on {address}"), error);
+            listeners.push(bound.map_err(error)?);
+        }
+        Ok(Bound {
+            proxy: self,
+            listeners,
+        })
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Proxy");
+        debug.field("settings", &self.site.settings);
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// A proxy that listens. Connections wait until it [runs](Bound::run).
+#[derive(Debug)]
+pub struct Bound {
+    proxy: Proxy,
+    listeners: Vec<TcpListener>,
+}
+
+impl Bound {
+    /// The addresses that clients can connect to, in the order of the settings.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        let addresses = self.listeners.iter().map(TcpListener::local_addr);
+        addresses.filter_map(Result::ok).collect()
+    }
+
+    /// How the upstreams are.
+    pub fn upstreams(&self) -> UpstreamStatuses {
+        self.proxy.upstreams()
+    }
+
+    /// Serves until `shutdown` resolves; then accepts no more, finishes what is under way, and cuts
+    /// off what is not finished after [`Timeouts::drain`](crate::proxy::Timeouts::drain).
+    ///
+    /// # Cancel safety
+    /// Dropping the future cuts off everything at once.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Drained {
+        let Self { proxy, listeners } = self;
+        let settings = &proxy.site.settings;
+        let drain = Drain::new();
+        let door = Door {
+            site: Arc::clone(&proxy.site),
+            protocols: Arc::new(Protocols::new(settings)),
+            places: Arc::new(Semaphore::new(settings.limits.connections.max(1))),
+        };
+        let open = listeners.into_iter().zip(&proxy.tls);
+        let open = join_all(open.map(|(listener, tls)| {
+            let stage = drain.stage();
+            door.stand_open(listener, tls.as_ref(), stage)
+        }));
+        let mut open = pin!(open);
+        let mut upkeep = pin!(maintain(proxy.upstreams.clone()));
+        tokio::select! {
+            () = shutdown => {}
+            _ = open.as_mut() => {}
+            () = upkeep.as_mut() => {}
+        }
+        drain.begin();
+        open.await;
+        if timeout(settings.timeouts.drain, drain.empty())
+            .await
+            .is_ok()
+        {
+            return Drained { cut_off: 0 };
+        }
+        let cut_off = drain.cut_off();
+        // Those that do not go now hang in a destructor; they are not worth waiting for.
+        let _ = timeout(LAST_MOMENT, drain.empty()).await;
+        Drained { cut_off }
+    }
+}
+
+/// Where connections come in.
+struct Door {
+    site: Arc<Site>,
+    protocols: Arc<Protocols>,
+    /// One for each connection that there may be.
+    places: Arc<Semaphore>,
+}
+
+impl Door {
+    /// Accepts connections until the proxy drains. One that finds no place waits, unaccepted.
+    async fn stand_open(&self, listener: TcpListener, tls: Option<&TlsAcceptor>, stage: Stage) {
+        let mut until = stage.clone();
+        let mut draining = pin!(until.draining());
+        loop {
+            let accept = async {
+                let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+                Some((place, listener.accept().await))
+            };
+            let accepted = tokio::select! {
+                accepted = accept => accepted,
+                () = draining.as_mut() => return,
+            };
+            let Some((permit, accepted)) = accepted else {
+                return;
+            };
+            match accepted {
+                Ok((tcp, address)) => {
+                    let accepted = Accepted {
+                        site: Arc::clone(&self.site),
+                        protocols: Arc::clone(&self.protocols),
+                        tls: tls.cloned(),
+                        stage: stage.clone(),
+                        tcp,
+                        address,
+                        permit,
+                    };
+                    tokio::spawn(accepted.serve());
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// How a proxy ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Connections and tunnels that were cut off because they were not finished in time.
+    pub cut_off: usize,
+}

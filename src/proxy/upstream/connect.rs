@@ -1,0 +1,147 @@
+//! A new connection to an upstream: TCP, TLS, and which HTTP is spoken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Uri;
+use http::uri::{Authority, Scheme};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+
+use crate::proxy::request_body::RequestBody;
+use crate::proxy::stream::{Ears, Transport, Watched};
+use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
+use crate::proxy::{
+    ProxyError, ProxyLimits, ProxySettings, UpstreamProtocol, UpstreamSettings, tls,
+};
+
+/// Where an upstream is and how it is spoken to.
+pub(super) struct Address {
+    pub(super) authority: Authority,
+    host: String,
+    port: u16,
+    tls: Option<Tls>,
+    protocol: UpstreamProtocol,
+    connect: Duration,
+    handshake: Duration,
+    limits: ProxyLimits,
+}
+
+struct Tls {
+    config: Arc<ClientConfig>,
+    name: ServerName<'static>,
+}
+
+/// What requests are sent through.
+pub(super) enum Sender {
+    Http1(http1::SendRequest<RequestBody>, Ears),
+    Http2(http2::SendRequest<RequestBody>),
+}
+
+impl Address {
+    pub(super) fn new(
+        upstream: &UpstreamSettings,
+        settings: &ProxySettings,
+    ) -> Result<Self, ProxyError> {
+        let url = &upstream.url;
+        let bad = |what: &str| ProxyError::new(format!("upstream {url:?}: {what}"));
+        let uri: Uri = url.parse().map_err(|_| bad("not a URL"))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(bad("not a URL such as http://127.0.0.1:9000"));
+        };
+        if authority.as_str().contains('@') || uri.path() != "/" || uri.query().is_some() {
+            return Err(bad("a URL of scheme, host and port only is expected"));
+        }
+        let host = authority.host();
+        let host = host
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .to_owned();
+        let (tls, port) = match scheme {
+            "http" => (None, 80),
+            "https" => {
+                let config = tls::client(upstream.authorities.as_deref(), upstream.protocol)?;
+                let name = ServerName::try_from(host.clone());
+                let name = name.map_err(|_| bad("the host cannot be in a certificate"))?;
+                (Some(Tls { config, name }), 443)
+            }
+            _ => return Err(bad("the scheme is neither http nor https")),
+        };
+        Ok(Self {
+            port: authority.port_u16().unwrap_or(port),
+            authority: authority.clone(),
+            host,
+            tls,
+            protocol: upstream.protocol,
+            connect: settings.timeouts.connect,
+            handshake: settings.timeouts.handshake,
+            limits: settings.limits.clone(),
+        })
+    }
+
+    pub(super) const fn scheme(&self) -> Scheme {
+        match self.tls {
+            Some(_) => Scheme::HTTPS,
+            None => Scheme::HTTP,
+        }
+    }
+
+    /// A new connection. Its task ends when it is closed by either side.
+    pub(super) async fn connect(&self) -> Result<Sender, UpstreamFailure> {
+        let tcp = TcpStream::connect((self.host.as_str(), self.port));
+        let tcp = match timeout(self.connect, tcp).await {
+            Ok(Ok(tcp)) => tcp,
+            Ok(Err(error)) => return Err(UpstreamFailure::because(FailureKind::Connect, error)),
+            Err(_) => return Err(FailureKind::ConnectTimeout.into()),
+        };
+        // Without it small requests would wait for acknowledgements; with it failing, they do.
+        let _ = tcp.set_nodelay(true);
+        let shaken = timeout(self.handshake, self.shake_hands(tcp)).await;
+        shaken.unwrap_or_else(|_| Err(FailureKind::ConnectTimeout.into()))
+    }
+
+    async fn shake_hands(&self, tcp: TcpStream) -> Result<Sender, UpstreamFailure> {
+        let Some(tls) = &self.tls else {
+            return self
+                .speak(tcp, self.protocol == UpstreamProtocol::Http2)
+                .await;
+        };
+        let connector = TlsConnector::from(Arc::clone(&tls.config));
+        let stream = connector.connect(tls.name.clone(), tcp).await;
+        let stream =
+            stream.map_err(|error| UpstreamFailure::because(FailureKind::Handshake, error))?;
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        self.speak(stream, http2).await
+    }
+
+    async fn speak<T: Transport>(&self, io: T, http2: bool) -> Result<Sender, UpstreamFailure> {
+        let failed = |error| UpstreamFailure::because(FailureKind::Handshake, error);
+        let ears = Ears::default();
+        let io = Watched::new(TokioIo::new(io), Bytes::new(), ears.clone(), ());
+        if http2 {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            let bytes = u32::try_from(self.limits.head_bytes).unwrap_or(u32::MAX);
+            builder
+                .timer(TokioTimer::new())
+                .keep_alive_interval(Duration::from_secs(20))
+                .max_header_list_size(bytes);
+            let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
+            tokio::spawn(connection);
+            return Ok(Sender::Http2(sender));
+        }
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(self.limits.head_bytes.max(8 * 1024));
+        if self.limits.head_fields != 100 {
+            builder.max_headers(self.limits.head_fields);
+        }
+        let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
+        tokio::spawn(connection.with_upgrades());
+        Ok(Sender::Http1(sender, ears))
+    }
+}

@@ -1,0 +1,177 @@
+//! The connections of one upstream: kept while idle, shared where HTTP/2 allows it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::Scheme;
+use hyper::client::conn::{http1, http2};
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
+
+use crate::proxy::request_body::RequestBody;
+use crate::proxy::stream::Ears;
+use crate::proxy::upstream::connect::{Address, Sender};
+use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
+use crate::proxy::{ProxyError, ProxySettings, UpstreamSettings};
+
+/// How long a connection whose response was read may take to be ready for the next request. It needs
+/// one turn of its task; one that does not get it is not worth waiting for.
+const READY: Duration = Duration::from_millis(50);
+
+/// One upstream's connections.
+pub(super) struct Pool {
+    pub(super) address: Address,
+    /// The latest last. Locked for moments only.
+    idle: Mutex<Vec<Idle>>,
+    shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
+    /// One for each request in hand.
+    permits: Arc<Semaphore>,
+    max_idle: usize,
+    max_age: Duration,
+}
+
+struct Idle {
+    sender: http1::SendRequest<RequestBody>,
+    ears: Ears,
+    since: Instant,
+}
+
+/// A connection for one request.
+pub(super) struct Lease {
+    pub(super) sender: Sender,
+    /// It has served other requests before: upstream may be closing it at this moment.
+    pub(super) reused: bool,
+    pool: Arc<Pool>,
+    permit: OwnedSemaphorePermit,
+}
+
+/// Which connection will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Any,
+    /// HTTP/1.1: what is asked for is an upgrade.
+    Http1,
+    /// One that nothing was sent on before.
+    Fresh,
+}
+
+impl Pool {
+    pub(super) fn new(
+        upstream: &UpstreamSettings,
+        settings: &ProxySettings,
+    ) -> Result<Self, ProxyError> {
+        let limits = &settings.limits;
+        Ok(Self {
+            address: Address::new(upstream, settings)?,
+            idle: Mutex::new(Vec::new()),
+            shared: Mutex::new(None),
+            permits: Arc::new(Semaphore::new(limits.upstream_requests.max(1))),
+            max_idle: limits.upstream_idle,
+            max_age: settings.timeouts.upstream_idle,
+        })
+    }
+
+    /// A connection that is ready for a request; waits at most `patience` for one to be allowed.
+    pub(super) async fn lease(
+        self: &Arc<Self>,
+        wanted: Wanted,
+        patience: Duration,
+    ) -> Result<Lease, UpstreamFailure> {
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let permit = timeout(patience, Arc::clone(&self.permits).acquire_owned()).await;
+                let permit = permit.ok().and_then(Result::ok);
+                permit.ok_or(UpstreamFailure::from(FailureKind::Busy))?
+            }
+        };
+        let kept = match wanted {
+            Wanted::Fresh => None,
+            Wanted::Any | Wanted::Http1 => self.kept(wanted).await,
+        };
+        let reused = kept.is_some();
+        let sender = match kept {
+            Some(sender) => sender,
+            None => self.connect().await?,
+        };
+        Ok(Lease {
+            sender,
+            reused,
+            pool: Arc::clone(self),
+            permit,
+        })
+    }
+
+    async fn kept(&self, wanted: Wanted) -> Option<Sender> {
+        if wanted == Wanted::Any {
+            let mut shared = self.shared.lock();
+            if let Some(sender) = shared.as_ref().filter(|sender| !sender.is_closed()) {
+                return Some(Sender::Http2(sender.clone()));
+            }
+            *shared = None;
+        }
+        loop {
+            let Idle {
+                mut sender,
+                ears,
+                since,
+            } = self.idle.lock().pop()?;
+            if since.elapsed() < self.max_age
+                && !sender.is_closed()
+                && (sender.is_ready() || matches!(timeout(READY, sender.ready()).await, Ok(Ok(()))))
+            {
+                return Some(Sender::Http1(sender, ears));
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Sender, UpstreamFailure> {
+        let mut sender = self.address.connect().await?;
+        let ready = match &mut sender {
+            Sender::Http1(sender, _) => sender.ready().await,
+            Sender::Http2(sender) => {
+                *self.shared.lock() = Some(sender.clone());
+                sender.ready().await
+            }
+        };
+        match ready {
+            Ok(()) => Ok(sender),
+            Err(error) => Err(UpstreamFailure::because(FailureKind::Closed, error)),
+        }
+    }
+
+    /// Closes what has been idle for too long.
+    pub(super) fn sweep(&self) {
+        let mut idle = self.idle.lock();
+        idle.retain(|idle| idle.since.elapsed() < self.max_age && !idle.sender.is_closed());
+    }
+
+    fn keep(&self, sender: http1::SendRequest<RequestBody>, ears: Ears) {
+        let mut idle = self.idle.lock();
+        if idle.len() < self.max_idle && !sender.is_closed() {
+            let since = Instant::now();
+            idle.push(Idle {
+                sender,
+                ears,
+                since,
+            });
+        }
+    }
+}
+
+impl Lease {
+    /// That of the connection.
+    pub(super) fn scheme(&self) -> Scheme {
+        self.pool.address.scheme()
+    }
+
+    /// The response was read to its end: the connection may serve the next request. A lease that is
+    /// dropped instead closes an HTTP/1.1 connection.
+    pub(super) fn give_back(self) {
+        if let Sender::Http1(sender, ears) = self.sender {
+            self.pool.keep(sender, ears);
+        }
+        drop(self.permit);
+    }
+}

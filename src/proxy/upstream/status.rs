@@ -1,0 +1,38 @@
+//! What is known of the upstreams, for who wants to show it.
+
+use std::sync::Arc;
+
+use crate::proxy::upstream::service::Shared;
+
+/// A handle to see how the upstreams are. A cheap clone.
+#[derive(Debug, Clone)]
+pub struct UpstreamStatuses(pub(super) Arc<Shared>);
+
+/// How one upstream is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpstreamStatus {
+    /// The URL of the settings.
+    pub url: String,
+    /// Whether requests are sent to it. (Where all are down they are sent all the same.)
+    pub up: bool,
+}
+
+impl UpstreamStatuses {
+    /// All upstreams, in the order of the settings.
+    pub fn all(&self) -> Vec<UpstreamStatus> {
+        let status = |upstream: &super::service::Upstream| UpstreamStatus {
+            url: upstream.url.clone(),
+            up: upstream.health.is_up(),
+        };
+        self.0.upstreams.iter().map(status).collect()
+    }
+
+    /// Whether there is one that requests are sent to.
+    pub fn any_up(&self) -> bool {
+        self.0
+            .upstreams
+            .iter()
+            .any(|upstream| upstream.health.is_up())
+    }
+}
