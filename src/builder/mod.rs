@@ -275,13 +275,7 @@ impl CacheBuilder {
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
         check_lease(self.lease)?;
-        let defaults = Defaults {
-            lifetime_ceiling: self.limits.lifetime,
-            consistency: self.consistency,
-            profile: self.profile,
-            upstream: self.upstream,
-            ..Defaults::default()
-        };
+        let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
         let streams = compile(std::mem::take(&mut self.streams))?;
@@ -336,6 +330,16 @@ impl CacheBuilder {
             consumers,
         };
         Ok((Cache::new(shared), companion))
+    }
+
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            lifetime_ceiling: self.limits.lifetime,
+            consistency: self.consistency,
+            profile: self.profile,
+            upstream: self.upstream,
+            ..Defaults::default()
+        }
     }
 
     /// Whether there is room for an entry, where entries are held in this process.

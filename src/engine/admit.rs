@@ -78,7 +78,8 @@ impl Engine {
         if let Some((key, stored)) = self.by_search(planned, &stored, vary) {
             self.put_under(planned, &key, stored, vary, keep).await;
         }
-        self.put_under(planned, &planned.key, stored, vary, keep).await;
+        self.put_under(planned, &planned.key, stored, vary, keep)
+            .await;
     }
 
     async fn put_under(

@@ -148,7 +148,8 @@ fn freshness(
         immutable: directives.immutable,
         authorized: shares_authorized(rule) || allows_authorized(directives),
     };
-    if !reusable(&freshness) && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none()
+    if !reusable(&freshness)
+        && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none()
     {
         let unknown = matches!(upstream, Lifetime::None | Lifetime::Heuristic(_));
         return Err(if unknown {

@@ -86,6 +86,12 @@ impl Case {
             .any(|other| other.starts_with(directive))
     }
 
+    fn has_lifetime(&self) -> bool {
+        let explicit = ["max-age=4", "max-age=3", "max-age=\"", "s-maxage"];
+        let expires = self.expires.unwrap_or(0) > self.date.unwrap_or(0);
+        explicit.iter().any(|text| self.has(text)) || !self.has("max-age") && expires
+    }
+
     fn response(&self) -> Response<()> {
         let mut response = Response::builder().status(self.status);
         if !self.directives.is_empty() {
@@ -137,6 +143,8 @@ fn fault(case: &Case) -> Option<&'static str> {
         "it takes proxy-revalidate for a lifetime of zero (§5.2.2.8)"
     } else if case.wish.starts_with("max-stale") && case.has("s-maxage") {
         "its max-stale unlocks s-maxage (§4.2.4; SAFETY 4)"
+    } else if case.wish.starts_with("max-stale") && !case.has_lifetime() && case.modified.is_none() {
+        "it keeps what has neither lifetime nor validator, for clients that take anything (§4.2.4)"
     } else if case.has("immutable") {
         "it makes immutable a lifetime of a day, and reloads it (RFC 8246 §2)"
     } else if case.has("must-understand") && case.has("no-store") {
