@@ -15,7 +15,7 @@ use self::backend::{Backend, Budgets, Surroundings};
 use self::cache::Shared;
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::Flights;
-use crate::engine::{Engine, Limits, VariantMemory};
+use crate::engine::{Engine, Limits, SearchMemory, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
 use crate::log::{Follower, Log, Purges, Retention, Views};
@@ -275,13 +275,7 @@ impl CacheBuilder {
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
         check_lease(self.lease)?;
-        let defaults = Defaults {
-            lifetime_ceiling: self.limits.lifetime,
-            consistency: self.consistency,
-            profile: self.profile,
-            upstream: self.upstream,
-            ..Defaults::default()
-        };
+        let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
         let streams = compile(std::mem::take(&mut self.streams))?;
@@ -309,11 +303,13 @@ impl CacheBuilder {
             near: parts.near,
             views,
             follower: Arc::clone(&follower),
+            purges: Arc::clone(&purges),
             flights: Flights::new(self.limits.flights),
             clock: self.clock,
             observer: self.observer,
             limits: self.limits,
             variants: VariantMemory::new(),
+            searches: SearchMemory::new(),
         });
         let shared = Arc::new(Shared {
             engine,
@@ -334,6 +330,16 @@ impl CacheBuilder {
             consumers,
         };
         Ok((Cache::new(shared), companion))
+    }
+
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            lifetime_ceiling: self.limits.lifetime,
+            consistency: self.consistency,
+            profile: self.profile,
+            upstream: self.upstream,
+            ..Defaults::default()
+        }
     }
 
     /// Whether there is room for an entry, where entries are held in this process.
