@@ -47,8 +47,11 @@ mod choices;
 mod environment;
 mod error;
 mod locate;
+mod proxy;
 mod rules;
 mod scalar;
+#[cfg(feature = "proxy")]
+mod settings;
 mod streams;
 
 use std::path::{Path, PathBuf};
@@ -59,12 +62,17 @@ use serde::{Deserialize, Serialize};
 pub use self::cache::{CacheSection, LogFormat, LogSection, RedisSection};
 pub use self::choices::{
     AuthorizationChoice, ClientChoice, ConsistencyChoice, CookieChoice, CookieNames, CookieWord,
-    HostChoice, QueryChoice, SeparatedHeader, SeparatorChoice, SetCookieChoice, TagHeaderChoice,
+    HostChoice, ProfileChoice, QueryChoice, SeparatedHeader, SeparatorChoice, SetCookieChoice,
+    TagHeaderChoice,
 };
 pub use self::error::ConfigFileError;
 use self::locate::Located;
+pub use self::proxy::{
+    AdminSection, HealthSection, LimitsSection, ListenChoice, ProtocolChoice, ProxySection,
+    TimeoutsSection, TlsListen, UpstreamChoice, UpstreamHostChoice, UpstreamSection,
+};
 pub use self::rules::RuleSection;
-pub use self::scalar::{Bytes, Period, Secret, Status, Ttl};
+pub use self::scalar::{Address, Bytes, Period, Secret, Status, Ttl};
 pub use self::streams::{
     FormatChoice, FormatKind, FormatSection, OnSection, PayloadChoice, Publisher, StreamSection,
 };
@@ -89,6 +97,12 @@ pub struct Config {
     /// The events that purge.
     #[serde(default)]
     pub streams: Vec<StreamSection>,
+    /// The reverse proxy `tagcache proxy`.
+    #[serde(default)]
+    pub proxy: ProxySection,
+    /// The admin listener of `tagcache proxy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<AdminSection>,
     /// What the program writes about itself.
     #[serde(default)]
     pub log: LogSection,
