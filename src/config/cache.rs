@@ -155,6 +155,9 @@ impl RedisSection {
         if let Some(namespace) = &self.namespace {
             to = to.namespace(namespace);
         }
+        if let Some(connections) = self.max_connections {
+            to = to.max_connections(connections);
+        }
         if let Some(group) = &self.consumer_group {
             to = to.consumer_group(group);
         }

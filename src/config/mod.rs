@@ -42,12 +42,14 @@
 //! In mode `mock` there is no Redis unless `MOCK_REDIS_CONNECTION_URI` names one: the cache is in
 //! this process, and events are handed in by [`Cache::events`](crate::Cache::events).
 
+mod advice;
 mod cache;
 mod choices;
 mod environment;
 mod error;
 mod locate;
 mod proxy;
+mod reload;
 mod rules;
 mod scalar;
 #[cfg(feature = "proxy")]
@@ -71,6 +73,7 @@ pub use self::proxy::{
     AdminSection, HealthSection, LimitsSection, ListenChoice, ProtocolChoice, ProxySection,
     TimeoutsSection, TlsListen, UpstreamChoice, UpstreamHostChoice, UpstreamSection,
 };
+pub use self::reload::{Reload, Reloaded};
 pub use self::rules::RuleSection;
 pub use self::scalar::{Address, Bytes, Period, Secret, Status, Ttl};
 pub use self::streams::{
@@ -166,6 +169,12 @@ impl Config {
         Ok(Loaded { config, path, text })
     }
 
+    /// Whether the proxy caches what no rule takes: if the file says so, or has no rules and does not say.
+    #[must_use]
+    pub fn has_implicit_rule(&self) -> bool {
+        self.cache.upstream_rule.unwrap_or(self.rules.is_empty())
+    }
+
     /// The mode, after the environment.
     #[must_use]
     pub fn mode(&self) -> Mode {
@@ -230,6 +239,12 @@ impl Loaded {
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
+}
+
+/// The JSON Schema of the file (draft 2020-12), for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
 }
 
 impl Cache {
