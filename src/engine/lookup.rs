@@ -223,7 +223,7 @@ impl Engine {
     }
 
     /// Where Redis has replicas, this process may be cut off together with an old master that still
-    /// answers: strict lookups need the lease too (PROTOCOL 22 [strict_lease]). Checked after the last
+    /// answers: strict lookups need the lease too (PROTOCOL 22 `[strict_lease]`). Checked after the last
     /// await.
     fn check_lease(&self, lookup: &mut Lookup, head: Head, view: &View) -> Result<(), Detail> {
         // Also where nothing was found: a flight is judged by the same view.

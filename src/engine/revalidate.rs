@@ -84,7 +84,7 @@ impl Engine {
 
     /// The fields that ask the inner service whether the stored response is still good; none if it has
     /// to be asked unconditionally. Only a strong validator may freshen a soft-purged response
-    /// (PROTOCOL 17 [strong]): `If-Modified-Since` of the same second would make the old one fresh
+    /// (PROTOCOL 17 `[strong]`): `If-Modified-Since` of the same second would make the old one fresh
     /// again.
     pub(super) fn conditions(&self, stale: &Stale) -> Option<Vec<(HeaderName, HeaderValue)>> {
         let mut theirs = Cow::Borrowed(&stale.stored.headers);

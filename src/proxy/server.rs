@@ -196,8 +196,7 @@ impl Door {
                     tokio::spawn(accepted.serve());
                 }
                 Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(error, "a connection could not be accepted");
+                    tracing::warn!(%error, "a connection could not be accepted");
                     sleep(ACCEPT_PAUSE).await;
                 }
             }

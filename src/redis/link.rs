@@ -358,7 +358,7 @@ async fn verify(verifier: &Verifier, mut conn: Connection, made: Duration) -> Re
 }
 
 /// PROTOCOL 8: an answer counts only if neither it nor anything else has ended the trust in the
-/// connection by the time that it is read. [lose_trust]
+/// connection by the time that it is read. `[lose_trust]`
 pub(crate) fn believed(
     verifier: &Verifier,
     name: &str,
