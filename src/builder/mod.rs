@@ -64,6 +64,7 @@ pub struct CacheBuilder {
     near_after: u32,
     budgets: Budgets,
     namespace: String,
+    connections: Option<usize>,
     #[cfg(feature = "redis")]
     group: Option<String>,
     #[cfg(feature = "redis")]
@@ -94,6 +95,7 @@ impl CacheBuilder {
                 purge: Duration::from_secs(2),
             },
             namespace: "tagcache".to_owned(),
+            connections: None,
             #[cfg(feature = "redis")]
             group: None,
             #[cfg(feature = "redis")]
@@ -161,6 +163,15 @@ impl CacheBuilder {
         self.consuming.min_idle = idle;
         // Claiming has its turn when waiting for new entries ends.
         self.consuming.wait = self.consuming.wait.min(idle);
+        self
+    }
+
+    /// The most connections to Redis that are open at a time. Needed are four, and two for each stream;
+    /// [`build`](Self::build) refuses less. One that is being closed while another takes its place
+    /// may be seen by the server for a moment longer. Default: no limit, which comes to that number.
+    #[cfg(feature = "redis")]
+    pub const fn max_connections(mut self, connections: usize) -> Self {
+        self.connections = Some(connections);
         self
     }
 
@@ -289,6 +300,8 @@ impl CacheBuilder {
             clock: &self.clock,
             observer: &self.observer,
             store_bytes: self.store_bytes,
+            connections: self.connections,
+            streams: streams.len(),
             near_after: self.near_after,
         };
         let parts = self.backend.clone().open(&surroundings)?;
