@@ -7,7 +7,7 @@ use crate::builder::CacheBuilder;
 use crate::engine::Engine;
 use crate::error::Warning;
 use crate::invalidation::{EventIntake, Purger};
-use crate::log::{Follower, Purges};
+use crate::log::{Follower, Health, Purges};
 use crate::middleware::CacheLayer;
 
 /// A cache: rules, stored responses, and the handles to purge them. A cheap clone; clones are the same
@@ -53,6 +53,12 @@ impl Cache {
     #[must_use]
     pub fn events(&self) -> &EventIntake {
         &self.shared.intake
+    }
+
+    /// How well this process knows the purge log.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.engine.views.health()
     }
 
     /// Settings that work but are probably not what was meant.
