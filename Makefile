@@ -32,7 +32,8 @@ features: ## check the library with no feature, and with each alone
 		cargo clippy $(CARGO_FLAGS) --no-default-features --features $$feature -- -D warnings; \
 	done
 
-docs: ## build the documentation without warnings
+docs: ## build the documentation, private and public, without warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features --document-private-items
 	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features
 
 bench: ## measure each case of benches/ by the clock, then in instructions (needs valgrind)

@@ -133,6 +133,18 @@ impl ConfigError {
         self
     }
 
+    /// The setting, such as ``rule `auction`, route``.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What is wrong with it.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The text that could not be used.
     #[must_use]
     pub fn input(&self) -> &str {
@@ -178,6 +190,18 @@ impl Warning {
             place: place.into(),
             message: message.into(),
         }
+    }
+
+    /// The setting, such as ``rule `auction` ``.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// What is probably not meant.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
     }
 }
 

@@ -51,8 +51,9 @@
 //!
 //! # Features
 //!
-//! - `redis` (default): responses, purge log and event streams on Redis.
+//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`].
 //! - `proxy`: the program `tagcache`, and the reverse proxy that it runs.
+//! - `redis` (default): responses, purge log and event streams on Redis.
 //! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
 
 #![cfg_attr(
@@ -93,6 +94,8 @@ pub mod middleware;
 
 mod builder;
 
+#[cfg(feature = "config")]
+pub mod config;
 #[cfg(feature = "proxy")]
 pub mod proxy;
 
@@ -120,7 +123,8 @@ pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
-    Authorization, ClientPolicy, Cookies, Host, Query, Rule, SetCookie, Statuses, TagHeader,
+    Authorization, ClientPolicy, Cookies, Host, Profile, Query, Rule, SetCookie, Statuses,
+    TagHeader,
 };
 pub use self::tag::{Tag, Target};
 

@@ -165,6 +165,8 @@ reasons! {
         Encoding = "encoding",
         /// The request had an unkeyed field that the rule does not allow.
         Unkeyed = "unkeyed",
+        /// The rules were replaced while the request was under way.
+        RuleReplaced = "rule-replaced",
         /// Too many fills are under way.
         Busy = "busy",
         /// `Date`, `Age` or a directive is malformed in a way that forbids reuse.
@@ -227,6 +229,10 @@ reasons! {
         Uncacheable = "uncacheable",
         /// Served because the inner service failed (RFC 5861 §4).
         StaleIfError = "stale-if-error",
+        /// Served stale because the client's `max-stale` permits it (RFC 9111 §5.2.1.2).
+        MaxStale = "max-stale",
+        /// Not forwarded, as the client wants a stored response or none (RFC 9111 §5.2.1.7).
+        OnlyIfCached = "only-if-cached",
         /// Served while a refresh runs behind (RFC 5861 §3).
         StaleWhileRevalidate = "stale-while-revalidate",
     }

@@ -18,6 +18,10 @@ pub(crate) enum Rule {
     Ack,
     SettleStart,
     Strong,
+    Lease,
+    LeaseSend,
+    CaughtUp,
+    NearStamp,
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::ConfigError;
 use crate::log::Log;
 use crate::observe::SharedObserver;
-use crate::store::Store;
+use crate::store::{NearCache, Store};
 
 #[cfg(feature = "redis")]
 use crate::invalidation::{Applier, Consumer, EventStream, Settings, unique_name};
@@ -39,12 +39,23 @@ pub(super) struct Surroundings<'a> {
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "hears of Redis"))]
     pub(super) observer: &'a SharedObserver,
     pub(super) store_bytes: u64,
+    pub(super) near_after: u32,
+}
+
+impl Surroundings<'_> {
+    /// The copies in this process of what a shared store holds, if there are to be any.
+    fn near_copy(&self) -> Option<NearCache> {
+        let clock = Arc::clone(self.clock);
+        (self.store_bytes > 0)
+            .then(|| NearCache::admitting(clock, self.store_bytes, self.near_after))
+    }
 }
 
 /// What a backend consists of.
 pub(super) struct Parts {
     pub(super) log: Arc<dyn Log>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) near: Option<NearCache>,
     #[cfg(feature = "redis")]
     pub(super) events: Option<Events>,
 }
@@ -54,6 +65,7 @@ impl Parts {
         Self {
             log,
             store,
+            near: None,
             #[cfg(feature = "redis")]
             events: None,
         }
@@ -72,7 +84,11 @@ impl Backend {
             #[cfg(feature = "redis")]
             Self::Redis(url) => open_redis(&url, with),
             #[cfg(test)]
-            Self::Given(log, store) => Ok(Parts::without_events(log, store)),
+            Self::Given(log, store) => {
+                let mut parts = Parts::without_events(log, store);
+                parts.near = with.near_copy();
+                Ok(parts)
+            }
         }
     }
 }
@@ -101,6 +117,7 @@ fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> 
     Ok(Parts {
         log: parts.log,
         store: parts.store,
+        near: with.near_copy(),
         events: Some(Events {
             server: parts.server,
             namespace,

@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::builder::CacheBuilder;
+use crate::builder::{CacheBuilder, warnings};
 use crate::engine::Engine;
-use crate::error::Warning;
-use crate::invalidation::{EventIntake, Purger};
+use crate::error::{ConfigError, Warning};
+use crate::invalidation::{EventIntake, EventStream, Purger};
 use crate::log::{Follower, Health, Purges};
 use crate::middleware::CacheLayer;
+use crate::position::Position;
+use crate::rules::{Defaults, Rule, RuleSet};
 
 /// A cache: rules, stored responses, and the handles to purge them. A cheap clone; clones are the same
 /// cache.
@@ -25,6 +27,9 @@ pub(super) struct Shared {
     pub(super) follower: Arc<Follower>,
     pub(super) intake: EventIntake,
     pub(super) warnings: Vec<Warning>,
+    /// What rules do not say themselves, also those that come later.
+    pub(super) defaults: Defaults,
+    pub(super) streams: Vec<Arc<EventStream>>,
 }
 
 impl Cache {
@@ -61,10 +66,41 @@ impl Cache {
         self.shared.engine.views.health()
     }
 
+    /// How far this process has read the purge log: none before it was first reached.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let view = self.shared.engine.views.current()?;
+        Some(view.position())
+    }
+
     /// Settings that work but are probably not what was meant.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.shared.warnings
+    }
+
+    /// Replaces all rules, for requests that come from now on; those under way end by the old ones.
+    /// Returns what works but is probably not meant.
+    ///
+    /// Stored responses stay, with the lifetime that they have. Those of a rule that has changed in
+    /// its name, route, key, tags, or in what it permits to store are not found any more; purge a
+    /// rule whose TTL was shortened if that is to count at once. No lock is taken on the way of a
+    /// request, and rules that did not change keep what was made ready for them.
+    ///
+    /// # Errors
+    /// The first rule that cannot be used; the old ones then stay.
+    pub fn replace_rules(&self, rules: Vec<Rule>) -> Result<Vec<Warning>, ConfigError> {
+        let Shared {
+            engine,
+            defaults,
+            streams,
+            ..
+        } = &*self.shared;
+        let (rules, mut warnings) = RuleSet::compile(rules, defaults)?;
+        warnings.extend(warnings::of(&rules, streams));
+        let rules = rules.keeping(&engine.rules.load());
+        engine.rules.store(Arc::new(rules));
+        Ok(warnings)
     }
 
     #[cfg(test)]

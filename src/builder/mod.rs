@@ -9,19 +9,21 @@ pub use self::cache::{Cache, Companion};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use self::backend::{Backend, Budgets, Surroundings};
 use self::cache::Shared;
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::Flights;
-use crate::embedded::DEFAULT_BYTES;
 use crate::engine::{Engine, Limits, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
 use crate::log::{Follower, Log, Purges, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
-use crate::rules::{Consistency, Defaults, Rule, RuleSet};
+use crate::rules::{CompiledRule, Consistency, Defaults, Profile, Rule, RuleSet};
 #[cfg(test)]
 use crate::store::Store;
+use crate::store::{DEFAULT_BYTES, LEAST_BYTES};
 use crate::validity::Bounds;
 
 /// The most records that the purge log keeps, whatever their age: as many as a node that joins can
@@ -53,10 +55,13 @@ pub struct CacheBuilder {
     bounds: Bounds,
     limits: Limits,
     consistency: Consistency,
+    profile: Profile,
+    upstream: bool,
     lease: Duration,
     /// Settling times that are known beforehand, beside those of the streams.
     settle: Duration,
     store_bytes: u64,
+    near_after: u32,
     budgets: Budgets,
     namespace: String,
     #[cfg(feature = "redis")]
@@ -76,9 +81,12 @@ impl CacheBuilder {
             bounds: Bounds::default(),
             limits: Limits::default(),
             consistency: Consistency::Near,
+            profile: Profile::Careful,
+            upstream: false,
             lease: Duration::from_secs(1),
             settle: Duration::ZERO,
             store_bytes: DEFAULT_BYTES,
+            near_after: 1,
             budgets: Budgets {
                 connect: Duration::from_secs(5),
                 read: Duration::from_millis(25),
@@ -97,6 +105,22 @@ impl CacheBuilder {
     /// Adds a rule. Default: none; a request that no rule matches goes straight through.
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
+        self
+    }
+
+    /// Adds the implicit rule `upstream`: it takes each `GET` and `HEAD` that no other rule takes,
+    /// whatever path and host. The responses decide about their lifetime, by a guess where they do
+    /// not say (RFC 9111 §4.2.2), and [request directives are
+    /// honoured](Rule::honor_request_directives): an RFC 9111 shared cache for all the rest. A rule
+    /// that is disabled still keeps its route from it. Default: no such rule.
+    pub const fn upstream_rule(mut self) -> Self {
+        self.upstream = true;
+        self
+    }
+
+    /// How careful the rules are that do not say themselves. Default: [`Profile::Careful`].
+    pub const fn profile(mut self, profile: Profile) -> Self {
+        self.profile = profile;
         self
     }
 
@@ -167,16 +191,17 @@ impl CacheBuilder {
         self
     }
 
-    /// For how long what was heard from Redis counts as still true where Redis has replicas, so that
-    /// this process may be cut off together with an old master (PROTOCOL 22). From 30 ms to 60 s.
-    /// Default: 1 s.
+    /// For how long what was heard from Redis counts as still true: how far a near rule may lag behind
+    /// a purge while Redis cannot be reached. For strict rules it counts where Redis has replicas, so
+    /// that this process may be cut off together with an old master (PROTOCOL 22). From 30 ms to 60 s;
+    /// time in which the machine sleeps may not count, as the operating system's monotonic clock
+    /// has it. Default: 1 s.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// Makes every rule strict that does not say otherwise. At present near rules look up as strict
-    /// ones do. Default: near.
+    /// Makes every rule strict that does not say otherwise. Default: near.
     pub const fn strict(mut self) -> Self {
         self.consistency = Consistency::Strict;
         self
@@ -189,9 +214,19 @@ impl CacheBuilder {
         self
     }
 
-    /// How much the store in this process may hold, in bytes. Default: 64 MiB.
+    /// How much may be held in this process, in bytes, keys and fields included: the responses
+    /// themselves without Redis, with it the copies from which near rules answer. Zero, with Redis: no
+    /// copies, so that each hit asks Redis. A response of more than about an eighth is not held.
+    /// Default: 64 MiB.
     pub const fn store_bytes(mut self, bytes: u64) -> Self {
         self.store_bytes = bytes;
+        self
+    }
+
+    /// How often a response must have been found in Redis or fetched before this process keeps a copy
+    /// of it, for more responses than there is room for. Default: once.
+    pub const fn near_after(mut self, times: u32) -> Self {
+        self.near_after = times;
         self
     }
 
@@ -243,9 +278,12 @@ impl CacheBuilder {
         let defaults = Defaults {
             lifetime_ceiling: self.limits.lifetime,
             consistency: self.consistency,
+            profile: self.profile,
+            upstream: self.upstream,
             ..Defaults::default()
         };
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
+        self.check_bytes(&rules)?;
         let streams = compile(std::mem::take(&mut self.streams))?;
         warnings.extend(warnings::of(&rules, &streams));
         for warning in &warnings {
@@ -257,6 +295,7 @@ impl CacheBuilder {
             clock: &self.clock,
             observer: &self.observer,
             store_bytes: self.store_bytes,
+            near_after: self.near_after,
         };
         let parts = self.backend.clone().open(&surroundings)?;
         let (views, purges, follower) = self.log_parts(&parts.log);
@@ -265,8 +304,9 @@ impl CacheBuilder {
         let sink: Arc<dyn PurgeSink> = Arc::clone(&purges) as Arc<dyn PurgeSink>;
         let applier = Applier::new(sink, self.observer.clone());
         let engine = Arc::new(Engine {
-            rules,
+            rules: ArcSwap::from_pointee(rules),
             store: parts.store,
+            near: parts.near,
             views,
             follower: Arc::clone(&follower),
             flights: Flights::new(self.limits.flights),
@@ -281,6 +321,8 @@ impl CacheBuilder {
             follower,
             intake: EventIntake::new(&streams, applier.clone()),
             warnings,
+            defaults,
+            streams: streams.clone(),
         });
         #[cfg(feature = "redis")]
         let consumers = parts.events.map_or_else(Vec::new, |events| {
@@ -292,6 +334,22 @@ impl CacheBuilder {
             consumers,
         };
         Ok((Cache::new(shared), companion))
+    }
+
+    /// Whether there is room for an entry, where entries are held in this process.
+    fn check_bytes(&self, rules: &RuleSet) -> Result<(), ConfigError> {
+        let is_needed = matches!(self.backend, Backend::Embedded);
+        if self.store_bytes >= LEAST_BYTES || (self.store_bytes == 0 && !is_needed) {
+            return Ok(());
+        }
+        let holds =
+            |rule: &&Arc<CompiledRule>| is_needed || rule.consistency() == Consistency::Near;
+        let Some(rule) = rules.iter().find(holds) else {
+            return Ok(());
+        };
+        let problem = format!("fewer than {LEAST_BYTES} bytes hold no response");
+        let error = ConfigError::new("store bytes", problem, self.store_bytes.to_string());
+        Err(error.within(format_args!("rule `{}`", rule.name())))
     }
 
     /// What this process knows of the log, what it appends, and what it reads.

@@ -42,3 +42,34 @@ fn covers(target: &Target, template: &str, family: Option<&str>) -> bool {
         Target::Rule(_) | Target::Path(_) | Target::Glob(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::builder::Cache;
+    use crate::invalidation::{On, Stream};
+    use crate::rules::Rule;
+
+    fn warnings(tag: &str, purge: &str) -> Vec<String> {
+        let minute = std::time::Duration::from_secs(60);
+        let rule = Rule::new("auction", "/auctions/{address}").ttl(minute);
+        let stream = Stream::rindexer("sales").on(On::event("Sale").purge(purge));
+        let builder = Cache::builder().rule(rule.tag(tag)).stream(stream);
+        let (cache, _) = builder.build().unwrap();
+        cache.warnings().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_tag_that_no_event_can_purge_is_a_warning_that_names_the_rule() {
+        let told = warnings("auktion:{address}", "auction:{address}");
+        assert_eq!(told.len(), 1, "{told:?}");
+        for word in ["`auction`", "auktion:{address}", "no event purges"] {
+            assert!(told[0].contains(word), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_that_an_event_can_purge_is_none() {
+        assert!(warnings("auction:{address}", "auction:{id}").is_empty());
+        assert!(warnings("auctions", "auctions").is_empty());
+    }
+}

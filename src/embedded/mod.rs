@@ -6,7 +6,7 @@ mod log;
 mod store;
 
 pub(crate) use self::log::EmbeddedLog;
-pub(crate) use self::store::{DEFAULT_BYTES, EmbeddedStore};
+pub(crate) use self::store::EmbeddedStore;
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{DEFAULT_BYTES, EmbeddedLog, EmbeddedStore};
+use super::{EmbeddedLog, EmbeddedStore};
 use crate::clock::{Clock, ManualClock};
 use crate::log::Log;
-use crate::store::Store;
 use crate::store::contract::{LONG, get_one, key, response};
+use crate::store::{DEFAULT_BYTES, Store};
 
 struct Fixture {
     clock: ManualClock,

@@ -3,20 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{DATE, ETAG};
+use http::header::{DATE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 
 use crate::coalesce::FlightHead;
 use crate::engine::fill::Fill;
 use crate::engine::kept::Kept;
 use crate::engine::lookup::subject;
+use crate::engine::revalidate::{is_own, window_if_disconnected};
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::observe::Notice;
+use crate::rules::CompiledRule;
 use crate::semantics;
 use crate::weaken::{Rule, weakened};
 
-/// How long a stale response is kept for freshening, beyond what its windows ask for.
-const KEEP_FOR_VALIDATION: Duration = Duration::from_secs(60);
+/// How long a stale response is kept at least, beyond what its windows ask for: a soft purge may
+/// still serve it, and a flight that joined late freshens it.
+const KEEP: Duration = Duration::from_secs(60);
+/// How long one with a validator of the inner service is kept, so that a 304 can freshen it.
+const KEEP_FOR_VALIDATION: Duration = Duration::from_secs(60 * 60);
 
 impl Fill {
     /// The body is whole: stores it unless its last tags or a settling purge say no.
@@ -48,9 +53,10 @@ impl Fill {
     pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);
-        let keep = keep_for(&stored);
+        let keep = keep_for(&self.planned.rule, &stored, self.engine.limits.lifetime);
         let (engine, uri) = (&self.engine, &self.planned.key);
         let key = stored.key.clone();
+        engine.copy_near(&self.planned.rule, uri, vary, &stored);
         let mut result = engine.store.put(&key, Entry::Response(stored), keep).await;
         if result.is_ok() && !vary.is_empty() {
             engine.variants.learn(uri, vary);
@@ -98,11 +104,19 @@ fn complete(headers: &mut HeaderMap, body: &[u8], received_at: crate::clock::Tim
 /// How our own validators begin. The inner service does not know them, so it is never asked by one.
 pub(super) const OWN_ETAG: &str = "tc-";
 
-fn keep_for(stored: &StoredResponse) -> Duration {
+fn keep_for(rule: &CompiledRule, stored: &StoredResponse, ceiling: Duration) -> Duration {
     let freshness = &stored.freshness;
+    let theirs = stored.headers.get(ETAG).is_some_and(|tag| !is_own(tag));
+    let validation = if theirs || stored.headers.contains_key(LAST_MODIFIED) {
+        KEEP_FOR_VALIDATION
+    } else {
+        KEEP
+    };
     let windows = freshness
         .stale_while_revalidate
-        .max(freshness.stale_if_error);
+        .max(window_if_disconnected(rule, freshness))
+        .max(validation);
     let left = freshness.lifetime.saturating_sub(stored.initial_age);
-    left + windows.max(KEEP_FOR_VALIDATION)
+    // The purge log remembers the longest lifetime, and as much after it.
+    left + windows.min(ceiling.max(KEEP))
 }

@@ -128,7 +128,7 @@ impl Engine {
     }
 
     fn follow_failed<B>(&self, planned: &Planned, lookup: &Lookup, client: &Client) -> Followed<B> {
-        match self.stale_if_error(lookup) {
+        match self.stale_if_disconnected(&planned.rule, lookup) {
             Some((stored, outcome)) => Followed::Response(self.respond_whole(
                 &planned.rule,
                 &client.method,

@@ -44,7 +44,7 @@ impl Engine {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        if let Some((not_stored, detail)) = self.unshareable(&lookup, &request) {
+        if let Some((not_stored, detail)) = self.unshareable(&planned, &lookup, &request) {
             let mut outcome = lookup.why.outcome();
             outcome.detail = outcome.detail.or(detail);
             return self
@@ -53,8 +53,9 @@ impl Engine {
         }
         let client = Client::of(&request);
         let now = self.clock.monotonic();
-        let mut join = if planned.has_authorization || self.flights.is_uncacheable(&lookup.key, now)
-        {
+        // `no-cache` asks for an answer given after the request.
+        let alone = planned.has_authorization || planned.wishes.no_cache;
+        let mut join = if alone || self.flights.is_uncacheable(&lookup.key, now) {
             Join::Lead(Flights::alone())
         } else {
             self.flights.join(&lookup.key)
@@ -105,6 +106,7 @@ impl Engine {
     /// Requests whose responses are neither shared nor stored, and why.
     fn unshareable<A>(
         &self,
+        planned: &Planned,
         lookup: &Lookup,
         request: &Request<A>,
     ) -> Option<(NotStored, Option<Detail>)> {
@@ -113,6 +115,9 @@ impl Engine {
         }
         if request.headers().contains_key(http::header::RANGE) {
             return Some((NotStored::Partial, Some(Detail::Range)));
+        }
+        if planned.wishes.no_store {
+            return Some((NotStored::RequestNoStore, None));
         }
         if lookup.view.is_none() {
             return Some((NotStored::NoStamp, None));
@@ -195,7 +200,7 @@ impl Engine {
                 let (status, fields) = (StatusCode::BAD_GATEWAY, HeaderMap::new());
                 self.finish(rule, status, fields, CacheBody::empty(), &outcome)
             }
-            Answer::Failed(error) => match self.stale_if_error(lookup) {
+            Answer::Failed(error) => match self.stale_if_disconnected(rule, lookup) {
                 Some((stored, outcome)) => whole(&stored, outcome),
                 None => {
                     self.report(rule.name(), &outcome);

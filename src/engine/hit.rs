@@ -8,15 +8,16 @@ use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::clock::Timestamp;
-use crate::engine::lookup::{Fitness, variant_key};
+use crate::engine::lookup::Fitness;
+use crate::engine::near::selected;
 use crate::engine::{CacheBody, Engine};
-use crate::entry::{Entry, StoredResponse};
+use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served};
-use crate::rules::{CompiledRule, Sent, Wanted, client_fields};
+use crate::rules::{CompiledRule, Consistency, Sent, Wanted, client_fields};
 use crate::semantics;
 
 impl Engine {
-    /// Answers at once if the store does and has a fresh response. Whatever else there is,
+    /// Answers at once if the near copy or the store does and has a fresh response. Whatever else there is,
     /// [`serve`](Self::serve) finds out, from the beginning.
     pub(crate) fn answer<A, B>(
         &self,
@@ -66,21 +67,30 @@ impl Engine {
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
-        let (entry, head) = self.store.get_now(&wanted.key)?;
-        let (stored, head) = match entry? {
-            Entry::Response(stored) if stored.key == wanted.key => (stored, head),
-            Entry::Variants(index) if index.key == wanted.key => {
-                let key = variant_key(&wanted.key, &index.fields, request);
-                match self.store.get_now(&key)? {
-                    (Some(Entry::Response(stored)), head) if stored.key == key => (stored, head),
-                    _ => return None,
-                }
+        match &self.near {
+            Some(near) if wanted.rule.consistency() == Consistency::Near => {
+                self.in_near_copy(near, wanted, request, now)
             }
-            _ => return None,
-        };
+            _ => self.in_store_at_hand(wanted, request, now),
+        }
+    }
+
+    /// A strict lookup in a store that need not be waited for.
+    fn in_store_at_hand(
+        &self,
+        wanted: &Wanted,
+        request: &HeaderMap,
+        now: Timestamp,
+    ) -> Option<Arc<StoredResponse>> {
+        let mut head = None;
+        let stored = selected(wanted, request, |key| {
+            let (entry, seen) = self.store.get_now(key)?;
+            head = Some(seen);
+            entry
+        })?;
         // With replicas the lease counts too, which is not for here.
-        let here = (head.replicas == 0).then_some(head.position)?;
-        let view = self.follower.reached(here)?;
+        let head = head.filter(|head| head.replicas == 0)?;
+        let view = self.follower.reached(head.position)?;
         (self.fitness(wanted, &view, &stored, now) == Fitness::Fresh).then_some(stored)
     }
 
@@ -186,7 +196,8 @@ mod tests {
                 let built = Cache::builder().rule(rule).clock(clock.clone()).build();
                 let (cache, _companion) = built.expect("a good rule");
                 let engine = cache.engine();
-                let rule = engine.rules.iter().next().expect("one rule");
+                let rules = engine.rules.load();
+                let rule = rules.iter().next().expect("one rule");
                 for seconds in [0, 7, 200] {
                     clock.advance(Duration::from_secs(seconds));
                     let (now, outcome) = (clock.now(), engine.hit(&stored));
@@ -211,7 +222,8 @@ mod tests {
             .into_iter()
             .fold(Cache::builder(), |b, rule| b.rule(rule));
         let (cache, _companion) = built.build().expect("good rules");
-        let rules: Vec<_> = cache.engine().rules.iter().collect();
+        let rules = cache.engine().rules.load();
+        let rules: Vec<_> = rules.iter().collect();
         let response = stored(&[], Timestamp::default());
         assert!(ready(rules[0], &response).is_some());
         assert!(ready(rules[1], &response).is_none());

@@ -15,7 +15,7 @@ use crate::log::{Head, View};
 use crate::observe::Notice;
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::Wanted;
-use crate::semantics;
+use crate::semantics::{self, Reuse, Terms};
 use crate::store::Found;
 use crate::validity::{Subject, Verdict};
 use crate::weaken::{Rule, weakened};
@@ -53,6 +53,18 @@ pub(crate) struct Stale {
     /// How long since it stopped being fresh.
     pub(crate) since: Duration,
     pub(crate) soft_purged: bool,
+    pub(crate) wish: Wish,
+}
+
+/// What the client's own directives make of a stored response that is not simply fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// They say nothing about it.
+    Silent,
+    /// Fresh or not, it is to be validated.
+    Validate,
+    /// It will do, stale as it is (`max-stale`).
+    Accept,
 }
 
 /// What a stored response may be used for.
@@ -63,6 +75,7 @@ pub(super) enum Fitness {
     Stale {
         since: Duration,
         soft_purged: bool,
+        wish: Wish,
     },
     Purged(Detail),
     /// The request has `Authorization`, and nothing permits to answer it with this (RFC 9111 §3.5).
@@ -79,6 +92,10 @@ impl Fitness {
             Self::Stale {
                 soft_purged: true, ..
             } => (ForwardReason::Stale, Some(Detail::SoftPurged)),
+            Self::Stale {
+                wish: Wish::Validate,
+                ..
+            } => (ForwardReason::Request, None),
             Self::Stale { .. } => (ForwardReason::Stale, None),
             Self::Purged(detail) => (ForwardReason::Stale, Some(detail)),
             Self::Unauthorized => (ForwardReason::Bypass, Some(Detail::Authorization)),
@@ -136,7 +153,12 @@ impl Engine {
             },
         };
         match self.look(&mut lookup, wanted, request, &keys).await {
-            Ok(()) => {}
+            Ok(()) => {
+                if let Usable::Fresh(stored) = &lookup.usable {
+                    let fields = self.variants.get(uri).unwrap_or_default();
+                    self.copy_near(&wanted.rule, uri, &fields, stored);
+                }
+            }
             Err(detail) => {
                 lookup.usable = Usable::Nothing;
                 lookup.why = Why {
@@ -201,7 +223,7 @@ impl Engine {
     }
 
     /// Where Redis has replicas, this process may be cut off together with an old master that still
-    /// answers: strict lookups need the lease too (PROTOCOL 22 [strict_lease]). Checked after the last
+    /// answers: strict lookups need the lease too (PROTOCOL 22 `[strict_lease]`). Checked after the last
     /// await.
     fn check_lease(&self, lookup: &mut Lookup, head: Head, view: &View) -> Result<(), Detail> {
         // Also where nothing was found: a flight is judged by the same view.
@@ -238,10 +260,15 @@ impl Engine {
         }
         lookup.usable = match fitness {
             Fitness::Fresh => Usable::Fresh(stored),
-            Fitness::Stale { since, soft_purged } => Usable::Stale(Stale {
+            Fitness::Stale {
+                since,
+                soft_purged,
+                wish,
+            } => Usable::Stale(Stale {
                 stored,
                 since,
                 soft_purged,
+                wish,
             }),
             Fitness::Purged(_) | Fitness::Unauthorized | Fitness::OfTheFuture => return,
         };
@@ -267,13 +294,18 @@ impl Engine {
             Verdict::Purged(detail) => return Fitness::Purged(detail),
         };
         let remaining = stored.remaining_millis(now);
-        if remaining > 0 && !soft_purged && !stored.freshness.always_validate {
-            return Fitness::Fresh;
-        }
+        let fresh = remaining > 0 && !soft_purged && !stored.freshness.always_validate;
+        let wish = match semantics::reuse(&wanted.wishes, &terms(stored), stored.age(now)) {
+            Reuse::Fresh if fresh => return Fitness::Fresh,
+            Reuse::Validate if fresh || wanted.wishes.no_cache => Wish::Validate,
+            Reuse::Stale if !soft_purged => Wish::Accept,
+            _ => Wish::Silent,
+        };
         let since = u64::try_from(-remaining).unwrap_or(0);
         Fitness::Stale {
             since: Duration::from_millis(since),
             soft_purged,
+            wish,
         }
     }
 
@@ -287,6 +319,17 @@ impl Engine {
             ErrorKind::BreakerOpen => Detail::BreakerOpen,
             _ => Detail::StoreUnavailable,
         }
+    }
+}
+
+/// What `stored` says about its own reuse.
+const fn terms(stored: &StoredResponse) -> Terms {
+    let freshness = &stored.freshness;
+    Terms {
+        lifetime: freshness.lifetime,
+        always_validate: freshness.always_validate,
+        stale_forbidden: freshness.stale_forbidden,
+        immutable: freshness.immutable,
     }
 }
 

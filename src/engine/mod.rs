@@ -23,12 +23,14 @@ mod forward;
 mod hit;
 mod kept;
 mod lookup;
+mod near;
 mod respond;
 mod revalidate;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
@@ -36,16 +38,16 @@ use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::CacheBody;
-use self::lookup::Usable;
 pub(crate) use self::lookup::VariantMemory;
+use self::lookup::{Usable, Wish};
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
 use crate::log::{Follower, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
-use crate::rules::{Match, RuleSet, Wanted};
-use crate::store::Store;
+use crate::rules::{CompiledRule, Plan, Planned, RuleSet, Wanted};
+use crate::store::{NearCache, Store};
 
 /// Bounds on what requests may cost.
 #[derive(Debug, Clone, Copy)]
@@ -77,8 +79,11 @@ impl Default for Limits {
 /// Everything that answering a request needs. One per cache, shared by its services.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    pub(crate) rules: RuleSet,
+    /// Replaced as a whole, while requests go on.
+    pub(crate) rules: ArcSwap<RuleSet>,
     pub(crate) store: Arc<dyn Store>,
+    /// Copies of what near rules found in `store`; none where that is in this process itself.
+    pub(crate) near: Option<NearCache>,
     pub(crate) views: Arc<Views>,
     pub(crate) follower: Arc<Follower>,
     pub(crate) flights: Arc<Flights>,
@@ -118,11 +123,23 @@ impl Why {
 }
 
 impl Engine {
-    /// The rule for `request`, unless this cache has forwarded it already.
-    pub(crate) fn matching<'a>(&'a self, request: &'a Parts) -> Option<Match<'a>> {
-        let matched = self.rules.find(&request.method, request.uri.path())?;
+    /// The rule for `request` and what is done with it, unless this cache has forwarded it already.
+    pub(crate) fn plan(&self, request: &Parts) -> Option<(Arc<CompiledRule>, Plan)> {
+        let rules = self.rules.load();
+        let matched = rules.find(&request.method, request.uri.path())?;
         let forwarded = request.extensions.get::<Forwarded>();
-        (forwarded != Some(&self.mark())).then_some(matched)
+        if forwarded == Some(&self.mark()) {
+            return None;
+        }
+        let plan = matched.plan(&request.uri, &request.headers);
+        Some((Arc::clone(matched.rule()), plan))
+    }
+
+    /// See [`RuleSet::plan`].
+    fn planned<A>(&self, wanted: Wanted, request: &Request<A>) -> Planned {
+        self.rules
+            .load()
+            .plan(wanted, request.uri(), request.headers())
     }
 
     /// Tells this engine from others in one process.
@@ -151,17 +168,24 @@ impl Engine {
                 let outcome = self.hit(stored);
                 Ok(self.respond_stored(&wanted.rule, &request, stored, outcome))
             }
+            Usable::Stale(stale) if stale.wish == Wish::Accept => {
+                let mut outcome = self.hit(&stale.stored);
+                outcome.served = Served::Stale;
+                outcome.detail = Some(Detail::MaxStale);
+                Ok(self.respond_stored(&wanted.rule, &request, &stale.stored, outcome))
+            }
             Usable::Stale(stale) if self.may_serve_while_revalidating(stale) => {
                 let mut outcome = self.hit(&stale.stored);
                 outcome.served = Served::Stale;
                 outcome.detail = Some(Detail::StaleWhileRevalidate);
                 let response = self.respond_stored(&wanted.rule, &request, &stale.stored, outcome);
-                let planned = self.rules.plan(wanted, request.uri(), request.headers());
+                let planned = self.planned(wanted, &request);
                 self.refresh(planned, lookup, request, inner);
                 Ok(response)
             }
+            _ if wanted.wishes.only_if_cached => Ok(self.not_cached(&wanted.rule, &lookup)),
             _ => {
-                let planned = self.rules.plan(wanted, request.uri(), request.headers());
+                let planned = self.planned(wanted, &request);
                 self.forward(planned, lookup, request, inner).await
             }
         }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
 use crate::clock::Timestamp;
+use crate::engine::lookup::Lookup;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
-use crate::outcome::{Outcome, Served, Storing};
+use crate::outcome::{Detail, Outcome, Served, Storing};
 use crate::rules::{CompiledRule, Sent, client_fields};
 use crate::semantics::{self, Precondition, Selected};
 
@@ -98,6 +99,18 @@ impl Engine {
             semantics::set_age(&mut headers, stored.age(now));
         }
         self.finish(rule, status, headers, body, &outcome)
+    }
+
+    /// Nothing stored will do, and the client wants nothing else (RFC 9111 §5.2.1.7).
+    pub(super) fn not_cached<B>(
+        &self,
+        rule: &CompiledRule,
+        lookup: &Lookup,
+    ) -> Response<CacheBody<B>> {
+        let mut outcome = lookup.why.outcome();
+        outcome.detail = Some(Detail::OnlyIfCached);
+        let (status, fields) = (StatusCode::GATEWAY_TIMEOUT, HeaderMap::new());
+        self.finish(rule, status, fields, CacheBody::empty(), &outcome)
     }
 
     /// The last steps of every answer that a rule is responsible for.

@@ -16,21 +16,27 @@ use crate::coalesce::Join;
 use crate::engine::Engine;
 use crate::engine::admit::OWN_ETAG;
 use crate::engine::fill::{Answer, Fill, Recipient, answer};
-use crate::engine::lookup::{Lookup, Stale, subject};
+use crate::engine::lookup::{Lookup, Stale, Wish, subject};
 use crate::engine::respond::Client;
-use crate::entry::{Entry, StoredResponse};
+use crate::entry::{Entry, Freshness, StoredResponse};
 use crate::error::BoxError;
 use crate::outcome::{Detail, NotStored, Outcome, Served, Storing};
-use crate::rules::{Exchange, Planned, decide};
-use crate::semantics::{self, StoreSetCookie};
+use crate::rules::{CompiledRule, Exchange, Planned, Profile, decide};
+use crate::semantics;
 use crate::validity::Verdict;
 use crate::weaken::{Rule, weakened};
+
+/// How long past its lifetime a response is served under [`Profile::Rfc9111`] when the inner service
+/// fails without an answer.
+const STALE_IF_DISCONNECTED: Duration = Duration::from_secs(60 * 60);
 
 impl Engine {
     /// RFC 5861 §3. A soft-purged response that is still fresh counts as stale since now.
     pub(super) fn may_serve_while_revalidating(&self, stale: &Stale) -> bool {
         let freshness = &stale.stored.freshness;
-        !freshness.always_validate && stale.since < freshness.stale_while_revalidate
+        !freshness.always_validate
+            && stale.wish != Wish::Validate
+            && stale.since < freshness.stale_while_revalidate
     }
 
     /// `stale` as it may be used now: purges may have come since it was looked up.
@@ -78,7 +84,7 @@ impl Engine {
 
     /// The fields that ask the inner service whether the stored response is still good; none if it has
     /// to be asked unconditionally. Only a strong validator may freshen a soft-purged response
-    /// (PROTOCOL 17 [strong]): `If-Modified-Since` of the same second would make the old one fresh
+    /// (PROTOCOL 17 `[strong]`): `If-Modified-Since` of the same second would make the old one fresh
     /// again.
     pub(super) fn conditions(&self, stale: &Stale) -> Option<Vec<(HeaderName, HeaderValue)>> {
         let mut theirs = Cow::Borrowed(&stale.stored.headers);
@@ -94,15 +100,31 @@ impl Engine {
     }
 
     /// The stale response that may stand in for an error (RFC 5861 §4), and the outcome to report.
-    pub(super) fn stale_if_error(&self, lookup: &Lookup) -> Option<(Arc<StoredResponse>, Outcome)> {
-        self.spare(lookup.stale()?)
+    pub(super) fn spare(&self, stale: &Stale) -> Option<(Arc<StoredResponse>, Outcome)> {
+        self.spare_within(stale, stale.stored.freshness.stale_if_error)
     }
 
-    pub(super) fn spare(&self, stale: &Stale) -> Option<(Arc<StoredResponse>, Outcome)> {
-        let freshness = &stale.stored.freshness;
+    /// The stale response that may be served as the inner service did not answer at all: by RFC 9111
+    /// §4.2.4 a cache that is disconnected may, where nothing forbids it.
+    pub(super) fn stale_if_disconnected(
+        &self,
+        rule: &CompiledRule,
+        lookup: &Lookup,
+    ) -> Option<(Arc<StoredResponse>, Outcome)> {
+        let stale = lookup.stale()?;
+        let window = window_if_disconnected(rule, &stale.stored.freshness);
+        self.spare_within(stale, window)
+    }
+
+    fn spare_within(
+        &self,
+        stale: &Stale,
+        window: Duration,
+    ) -> Option<(Arc<StoredResponse>, Outcome)> {
         // A purge may have come while the inner service was asked.
         self.still_usable(stale)?;
-        if freshness.always_validate || stale.since >= freshness.stale_if_error {
+        let demanded = stale.stored.freshness.always_validate || stale.wish == Wish::Validate;
+        if demanded || stale.since >= window {
             return None;
         }
         let mut outcome = self.hit(&stale.stored);
@@ -112,8 +134,19 @@ impl Engine {
     }
 }
 
+/// How long past its lifetime a response may be served when the inner service fails without an
+/// answer.
+pub(super) fn window_if_disconnected(rule: &CompiledRule, freshness: &Freshness) -> Duration {
+    let forbidden = freshness.stale_forbidden || freshness.always_validate;
+    let by_profile = match rule.profile() {
+        Profile::Rfc9111 if !forbidden => STALE_IF_DISCONNECTED,
+        _ => Duration::ZERO,
+    };
+    freshness.stale_if_error.max(by_profile)
+}
+
 /// Whether we made this validator. The inner service does not know it.
-fn is_own(etag: &HeaderValue) -> bool {
+pub(super) fn is_own(etag: &HeaderValue) -> bool {
     etag.as_bytes()
         .strip_prefix(b"\"")
         .is_some_and(|tag| tag.starts_with(OWN_ETAG.as_bytes()))
@@ -155,7 +188,7 @@ impl Fill {
             &stored.headers,
             not_modified.headers(),
             received_at,
-            StoreSetCookie::Strip,
+            self.planned.rule.set_cookie(),
         );
         let exchange = Exchange {
             request: &self.client.headers,

@@ -47,7 +47,10 @@ const ALWAYS_VALIDATE: u8 = 1;
 const BY_RULE: u8 = 1 << 1;
 const AUTHORIZED: u8 = 1 << 2;
 const TRAILERS: u8 = 1 << 3;
-const KNOWN_FLAGS: u8 = ALWAYS_VALIDATE | BY_RULE | AUTHORIZED | TRAILERS;
+const STALE_FORBIDDEN: u8 = 1 << 4;
+const IMMUTABLE: u8 = 1 << 5;
+const KNOWN_FLAGS: u8 =
+    ALWAYS_VALIDATE | BY_RULE | AUTHORIZED | TRAILERS | STALE_FORBIDDEN | IMMUTABLE;
 
 /// Room reserved on the word of a count alone; past it, collections grow with what is really there.
 const TRUSTED_COUNT: usize = 64;
@@ -162,6 +165,8 @@ fn flags(response: &StoredResponse) -> u8 {
         (freshness.always_validate, ALWAYS_VALIDATE),
         (freshness.by_rule, BY_RULE),
         (freshness.authorized, AUTHORIZED),
+        (freshness.stale_forbidden, STALE_FORBIDDEN),
+        (freshness.immutable, IMMUTABLE),
         (response.trailers.is_some(), TRAILERS),
     ]
     .into_iter()
@@ -204,6 +209,8 @@ fn read_response(mut reader: Reader) -> Result<StoredResponse, &'static str> {
         always_validate: has(ALWAYS_VALIDATE),
         by_rule: has(BY_RULE),
         authorized: has(AUTHORIZED),
+        stale_forbidden: has(STALE_FORBIDDEN),
+        immutable: has(IMMUTABLE),
     };
     let status = u16::from_le_bytes(reader.array()?);
     Ok(StoredResponse {

@@ -96,6 +96,10 @@ pub(crate) struct Freshness {
     pub(crate) always_validate: bool,
     /// The lifetime is the rule's rather than upstream's.
     pub(crate) by_rule: bool,
+    /// Upstream forbids to serve it stale, whoever asks for it (RFC 9111 §4.2.4).
+    pub(crate) stale_forbidden: bool,
+    /// A reload is no reason to ask while it is fresh (RFC 8246).
+    pub(crate) immutable: bool,
     /// Upstream or rule permits it to answer requests with `Authorization` (RFC 9111 §3.5).
     pub(crate) authorized: bool,
 }

@@ -6,14 +6,26 @@
 //! consumer of the stream's group takes it, [decodes](event) it, [maps](mapping) its events to
 //! targets, purges them, and acknowledges the entry once the purges are acknowledged:
 //!
-//! ```ignore
-//! Stream::rindexer("auction_sales")
-//!     .on(On::event("AuctionSale")
-//!         .purge("auction:{transaction_information.address}")
-//!         .purge("auctions"))
+//! ```
+//! use tower_tagcache::{Cache, Fields, On, Stream, Tag, Target};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), tower_tagcache::BoxError> {
+//! let sales = Stream::rindexer("auction_sales").on(On::event("AuctionSale")
+//!     .purge("auction:{transaction_information.address}")
+//!     .purge("auctions"));
+//! let (cache, _companion) = Cache::builder().stream(sales).build()?;
+//!
+//! let payload = r#"{"event_name": "AuctionSale", "network": "ethereum", "event_data": [
+//!     {"transaction_information": {"address": "0xa16e02e87b7454126e5e10d957a927a7f5b5d2be"}}]}"#;
+//! let entry: Fields = vec![("payload".into(), payload.into())];
+//! let outcome = cache.events().apply("auction_sales", "1-0", entry).await?;
+//! assert_eq!((outcome.applied, outcome.targets.len()), (1, 2));
+//! assert!(outcome.targets.contains(&Target::Tag(Tag::new("auctions")?)));
+//! # Ok(()) }
 //! ```
 //!
-//! Without a stream, [`EventIntake`] takes the same entries from a webhook or the program.
+//! Without a stream, [`EventIntake`] takes the same entries from a webhook or the program, as here.
 //!
 //! # What is promised (P6)
 //!

@@ -17,10 +17,18 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// A stream of events, and what to purge when one arrives.
 ///
-/// ```ignore
-/// Stream::rindexer("auction_sales").on(On::event("AuctionSale")
+/// ```
+/// use tower_tagcache::{Cache, On, Rule, Stream};
+///
+/// # fn main() -> Result<(), tower_tagcache::ConfigError> {
+/// let sales = Stream::rindexer("auction_sales").on(On::event("AuctionSale")
 ///     .purge("auction:{transaction_information.address}")
-///     .purge("auctions"))
+///     .purge("auctions"));
+/// let rule = Rule::new("bids", "/bids/{id}").ttl(std::time::Duration::from_secs(10)).tag("bid:{id}");
+/// let (cache, _companion) = Cache::builder().rule(rule).stream(sales).build()?;
+/// // Nothing that this stream says purges a bid.
+/// assert_eq!(cache.warnings().len(), 1);
+/// # Ok(()) }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Stream {

@@ -18,6 +18,10 @@ use crate::weaken::{Rule, weakened};
 /// The most recent purges kept for repeating in a new epoch; past it, the oldest are covered by one
 /// purge of everything.
 const RECENT_LIMIT: usize = 10_000;
+/// How often a purge is appended that is acknowledged in an epoch which is over.
+const TRIES: usize = 3;
+/// The joined epochs that are remembered.
+const JOINED_LIMIT: usize = 64;
 
 /// A purge that is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,26 @@ struct Recent {
     records: VecDeque<Acknowledged>,
     /// Until when forgotten ones would have had to be repeated.
     forgotten_until: Duration,
+    /// The epochs that were joined, the present one last.
+    joined: VecDeque<Epoch>,
+    /// How often one was joined.
+    joins: u64,
+}
+
+impl Recent {
+    /// Whether `epoch` is over: it was left, or another one was joined since `joins` was read.
+    fn is_over(&self, epoch: Epoch, joins: u64) -> bool {
+        self.joined.back().is_some_and(|present| *present != epoch)
+            && (self.joins != joins || self.joined.contains(&epoch))
+    }
+
+    fn join(&mut self, epoch: Epoch) {
+        self.joins += 1;
+        self.joined.push_back(epoch);
+        if self.joined.len() > JOINED_LIMIT {
+            self.joined.pop_front();
+        }
+    }
 }
 
 /// A purge that the log took.
@@ -109,21 +133,37 @@ impl Purges {
             at: self.clock.now(),
         };
         let ticket = self.views.pending.begin(&record);
-        match timeout(self.budget, self.log.append(&record)).await {
-            Ok(Ok(appended)) => {
-                self.acknowledged(appended, record);
+        match self.append(&record).await {
+            Ok(appended) => {
                 ticket.appended();
                 Ok(Purged {
                     position: appended.position,
                     durability: durability(appended),
                 })
             }
-            Ok(Err(error)) => Err(self.pending(error)),
-            Err(_) => Err(self.pending(Error::new(
-                ErrorKind::Timeout,
-                "the purge log did not acknowledge in time",
-            ))),
+            Err(error) => Err(self.pending(error)),
         }
+    }
+
+    /// Appends `record` within the budget, until it is acknowledged in an epoch that is not over: the
+    /// epoch that was joined meanwhile may not know it (PROTOCOL 25).
+    async fn append(&self, record: &PurgeRecord) -> Result<Appended, Error> {
+        let appending = async {
+            for _ in 0..TRIES {
+                let joins = self.recent.lock().joins;
+                let appended = self.log.append(record).await?;
+                if self.acknowledged(appended, record, joins) {
+                    return Ok(appended);
+                }
+            }
+            let message = "the purge log acknowledges in an epoch that is over";
+            Err(Error::new(ErrorKind::Unavailable, message))
+        };
+        let late = |_| {
+            let message = "the purge log did not acknowledge in time";
+            Error::new(ErrorKind::Timeout, message)
+        };
+        timeout(self.budget, appending).await.map_err(late)?
     }
 
     fn pending(&self, cause: Error) -> Error {
@@ -136,19 +176,31 @@ impl Purges {
         .with_source(cause)
     }
 
-    fn acknowledged(&self, appended: Appended, record: PurgeRecord) {
-        self.views.apply_own(appended.position, &record);
+    /// `false` if it was acknowledged in an epoch that is over. Decided under the same lock as
+    /// [`repeat_recent`](Self::repeat_recent), so that an epoch joined later repeats it.
+    fn acknowledged(&self, appended: Appended, record: &PurgeRecord, joins: u64) -> bool {
+        let epoch = appended.position.epoch;
+        let now = self.clock.monotonic();
+        let mut recent = self.recent.lock();
+        if recent.is_over(epoch, joins) && !weakened(Rule::Ack) {
+            return false;
+        }
+        recent.records.push_back(Acknowledged {
+            at: now,
+            epoch,
+            record: record.clone(),
+        });
+        self.forget_old(&mut recent, now);
+        drop(recent);
+        self.views.apply_own(appended.position, record);
         self.observer.notify(&Notice::Purged {
             position: appended.position,
             targets: record.targets.len(),
         });
-        let now = self.clock.monotonic();
-        let mut recent = self.recent.lock();
-        recent.records.push_back(Acknowledged {
-            at: now,
-            epoch: appended.position.epoch,
-            record,
-        });
+        true
+    }
+
+    fn forget_old(&self, recent: &mut Recent, now: Duration) {
         while let Some(oldest) = recent.records.front() {
             let until = oldest.at + self.repeat_for;
             if until > now && recent.records.len() <= RECENT_LIMIT {
@@ -170,15 +222,7 @@ impl Purges {
     /// The log's, at the first that it does not take; the rest go on waiting.
     pub(crate) async fn append_waiting(&self) -> Result<(), Error> {
         while let Some((ticket, record)) = self.views.pending.first_waiting() {
-            let appended = timeout(self.budget, self.log.append(&record))
-                .await
-                .map_err(|_| {
-                    Error::new(
-                        ErrorKind::Timeout,
-                        "the purge log did not acknowledge in time",
-                    )
-                })??;
-            self.acknowledged(appended, record);
+            self.append(&record).await?;
             ticket.appended();
         }
         Ok(())
@@ -188,11 +232,12 @@ impl Purges {
     /// because a cut-off server can acknowledge after another was promoted (PROTOCOL 25). Puts those
     /// purges in force again; [`append_waiting`](Self::append_waiting) appends them.
     pub(crate) fn repeat_recent(&self, epoch: Epoch) {
+        let now = self.clock.monotonic();
+        let mut recent = self.recent.lock();
+        recent.join(epoch);
         if weakened(Rule::Ack) {
             return;
         }
-        let now = self.clock.monotonic();
-        let mut recent = self.recent.lock();
         let forgotten = recent.forgotten_until > now;
         recent.records.retain(|old| {
             if old.epoch != epoch && old.at + self.repeat_for > now {
@@ -216,3 +261,6 @@ const fn durability(appended: Appended) -> Durability {
         replicas => Durability::Replicated(replicas),
     }
 }
+
+#[cfg(test)]
+mod tests;

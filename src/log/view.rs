@@ -1,7 +1,7 @@
 //! What this process knows of the purge log.
 //!
 //! A [`View`] belongs to one epoch and is never reused for another: a decision takes the `Arc` once
-//! and so cannot mix two epochs (PROTOCOL 4 [one_view]). [`Views`] holds the current one, and what
+//! and so cannot mix two epochs (PROTOCOL 4 `[one_view]`). [`Views`] holds the current one, and what
 //! outlives epochs: purges that wait to be appended, and tags that settle.
 
 use std::sync::Arc;
@@ -133,7 +133,7 @@ impl View {
     }
 
     /// Applies the marks of a record of our own at once, without taking its id for a position reached
-    /// (PROTOCOL 13 [own_ack]): records of others may stand before it.
+    /// (PROTOCOL 13 `[own_ack]`): records of others may stand before it.
     fn apply_own(&self, ordinal: u64, record: &PurgeRecord) {
         let mut memory = self.memory.write();
         memory.apply(ordinal, record.kind, &record.targets);
@@ -285,9 +285,9 @@ impl Views {
     }
 
     /// The lease runs from `sent`, when the heartbeat that saw `head` was sent, and only for a view
-    /// that has reached that head (PROTOCOL 21 [lease_send], [caught_up]).
+    /// that has reached that head (PROTOCOL 21 `[lease_send]`, `[caught_up]`).
     pub(crate) fn extend_lease(&self, view: &View, sent: Duration, head: Position) {
-        if view.position().reaches(head) {
+        if view.position().reaches(head) || weakened(Rule::CaughtUp) {
             view.extend_lease(sent + self.lease);
         }
     }

@@ -65,10 +65,10 @@ impl OriginalUri {
     ) -> Option<(Arc<CompiledRule>, Plan)> {
         let original = self.0.as_ref().and_then(|read| read(&parts.extensions));
         let Some(original) = original.filter(|uri| **uri != parts.uri).cloned() else {
-            return plan(engine, parts);
+            return engine.plan(parts);
         };
         let own = std::mem::replace(&mut parts.uri, original);
-        let mut planned = plan(engine, parts);
+        let mut planned = engine.plan(parts);
         let original = std::mem::replace(&mut parts.uri, own);
         if let Some((_, Plan::Lookup(wanted))) = &mut planned {
             wanted.key = rewritten(&wanted.key, &parts.uri, &original);
@@ -76,14 +76,6 @@ impl OriginalUri {
         }
         planned
     }
-}
-
-fn plan(engine: &Engine, parts: &Parts) -> Option<(Arc<CompiledRule>, Plan)> {
-    let matched = engine.matching(parts)?;
-    Some((
-        Arc::clone(matched.rule()),
-        matched.plan(&parts.uri, &parts.headers),
-    ))
 }
 
 /// The inner service reads `own`, in which a layer in front may have put more than it took away, so it

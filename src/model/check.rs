@@ -18,7 +18,8 @@ struct Purge {
     /// The path that it touches; `None` for all.
     path: Option<String>,
     called: Moment,
-    returned: Option<Moment>,
+    /// When, and when on the clock.
+    returned: Option<(Moment, Duration)>,
     /// With a settling time: when (on the clock) it is over, and the version that the purge announced.
     settled: Option<(Duration, u64)>,
 }
@@ -28,8 +29,8 @@ struct Data {
     /// What is true, and what the origin's lagging database shows.
     written: u64,
     shown: u64,
-    /// When the origin will show what was written.
-    shown_at: Option<Duration>,
+    /// When the origin will show which versions. A later write does not put off an earlier one.
+    shown_at: Vec<(Duration, u64)>,
     /// The newest moment at which a 304 confirmed a version.
     confirmed: HashMap<u64, Moment>,
 }
@@ -47,9 +48,18 @@ pub(super) struct Reference {
     moment: Moment,
     data: HashMap<String, Data>,
     purges: Vec<Purge>,
+    /// For how long after its return a purge may not be known yet: nothing, or the lease.
+    lag: Duration,
 }
 
 impl Reference {
+    pub(super) fn lagging(lag: Duration) -> Self {
+        Self {
+            lag,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn tick(&mut self) -> Moment {
         self.moment += 1;
         self.moment
@@ -71,18 +81,17 @@ impl Reference {
     pub(super) fn write(&mut self, path: &str, shown_at: Option<Duration>) {
         let data = self.data.entry(path.to_owned()).or_default();
         data.written += 1;
-        data.shown_at = shown_at;
-        if shown_at.is_none() {
-            data.shown = data.written;
+        match shown_at {
+            Some(at) => data.shown_at.push((at, data.written)),
+            None => data.shown = data.written,
         }
     }
 
     /// The clock is at `now`: databases catch up.
     pub(super) fn catch_up(&mut self, now: Duration) {
         for data in self.data.values_mut() {
-            if data.shown_at.is_some_and(|at| at <= now) {
-                data.shown = data.written;
-                data.shown_at = None;
+            for (_, version) in data.shown_at.extract_if(.., |(at, _)| *at <= now) {
+                data.shown = version.max(data.shown);
             }
         }
     }
@@ -108,8 +117,8 @@ impl Reference {
         self.purges.len() - 1
     }
 
-    pub(super) fn purge_returned(&mut self, which: usize) {
-        self.purges[which].returned = Some(self.tick());
+    pub(super) fn purge_returned(&mut self, which: usize, now: Duration) {
+        self.purges[which].returned = Some((self.tick(), now));
     }
 
     /// A request that arrived at `arrived` (and `now` on the clock) was answered with `seen`.
@@ -128,7 +137,9 @@ impl Reference {
         let began = confirmed.map_or(seen.began, |at| seen.began.max(*at));
         for purge in &self.purges {
             let touches = purge.path.as_deref().is_none_or(|touched| touched == path);
-            let before = purge.returned.is_some_and(|returned| returned < arrived);
+            let before = purge.returned.is_some_and(|(returned, at)| {
+                returned < arrived && (self.lag.is_zero() || at + self.lag <= now)
+            });
             if !touches || !before {
                 continue;
             }

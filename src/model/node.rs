@@ -41,6 +41,8 @@ pub(super) struct Faults {
     pub(super) cut_off: AtomicBool,
     /// Appends happen, but are acknowledged only when this is false again.
     pub(super) ack_held: AtomicBool,
+    /// Heads are read, but their replies arrive only when this is false again.
+    pub(super) head_held: AtomicBool,
     pub(super) released: Notify,
 }
 
@@ -83,7 +85,9 @@ impl Log for FaultyLog {
     fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
         async move {
             self.faults.check()?;
-            self.log.head().await
+            let head = self.log.head().await;
+            self.faults.until_false(&self.faults.head_held).await;
+            head
         }
         .boxed()
     }
@@ -118,6 +122,8 @@ impl Log for FaultyLog {
 #[derive(Debug)]
 struct FaultyStore {
     store: EmbeddedStore,
+    /// It has to be waited for, as a shared one has.
+    remote: bool,
     faults: Arc<Faults>,
 }
 
@@ -131,7 +137,7 @@ impl Store for FaultyStore {
     }
 
     fn get_now(&self, key: &CacheKey) -> Option<(Option<Entry>, Head)> {
-        self.faults.check().ok()?;
+        self.faults.check().ok().filter(|()| !self.remote)?;
         self.store.get_now(key)
     }
 
@@ -149,6 +155,17 @@ impl Store for FaultyStore {
     }
 }
 
+/// How the rules of a history look up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lookups {
+    Strict,
+    /// From near copies, of a store that has to be waited for.
+    Near,
+}
+
+/// How far near rules may lag behind a purge.
+pub(super) const LEASE: Duration = Duration::from_secs(1);
+
 /// A process that can be restarted.
 #[derive(Debug)]
 pub(super) struct Node {
@@ -163,6 +180,7 @@ impl Node {
         store: &EmbeddedStore,
         clock: &ManualClock,
         origin: &OriginService,
+        lookups: Lookups,
     ) -> Self {
         let faults = Arc::new(Faults::default());
         let rule = Rule::new("page", "/{page}")
@@ -170,8 +188,13 @@ impl Node {
             .stale_while_revalidate(WINDOW)
             .stale_if_error(WINDOW)
             .tag("page:{page}");
+        let rule = match lookups {
+            Lookups::Strict => rule.strict(),
+            Lookups::Near => rule.near(),
+        };
         let (cache, _) = Cache::builder()
             .rule(rule)
+            .lease(LEASE)
             .clock(clock.clone())
             .bounds(Bounds { marks: 3, globs: 2 })
             .expect_settle(SETTLE)
@@ -182,6 +205,7 @@ impl Node {
                 }),
                 Arc::new(FaultyStore {
                     store: store.clone(),
+                    remote: lookups == Lookups::Near,
                     faults: Arc::clone(&faults),
                 }),
             )
@@ -211,12 +235,19 @@ impl Node {
         async move { follower.read_available().await }
     }
 
+    /// One heartbeat.
+    pub(super) fn beat(&self) -> impl Future<Output = ()> + use<> {
+        let follower = Arc::clone(self.cache.follower());
+        async move { follower.beat_once().await }
+    }
+
     /// Nothing is wrong any more.
     pub(super) fn mend(&self) {
         for switch in [
             &self.faults.lagging,
             &self.faults.cut_off,
             &self.faults.ack_held,
+            &self.faults.head_held,
         ] {
             switch.store(false, Ordering::SeqCst);
         }

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::task::{JoinSet, yield_now};
 
 use super::check::{Kind, Reference, Seen};
-use super::node::{Node, SETTLE};
+use super::node::{LEASE, Lookups, Node, SETTLE};
 use super::origin::{Ending, Origin, OriginService};
 use crate::clock::{Clock, ManualClock};
 use crate::embedded::{EmbeddedLog, EmbeddedStore};
@@ -17,6 +17,7 @@ const PATHS: [&str; 3] = ["/a", "/b", "/c"];
 const NODES: usize = 3;
 
 pub(super) struct World {
+    lookups: Lookups,
     random: fastrand::Rng,
     clock: ManualClock,
     log: EmbeddedLog,
@@ -29,19 +30,23 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, lookups: Lookups) -> Self {
         let clock = ManualClock::default();
         let log = EmbeddedLog::new(&clock);
         let store = EmbeddedStore::new(log.clone(), Arc::new(clock.clone()), 1 << 20);
-        let reference = Arc::new(Mutex::new(Reference::default()));
+        let reference = Arc::new(Mutex::new(Reference::lagging(match lookups {
+            Lookups::Strict => Duration::ZERO,
+            Lookups::Near => LEASE,
+        })));
         let origin = OriginService {
             origin: Arc::new(Origin::default()),
             reference: Arc::clone(&reference),
         };
         let nodes = (0..NODES)
-            .map(|_| Node::start(&log, &store, &clock, &origin))
+            .map(|_| Node::start(&log, &store, &clock, &origin, lookups))
             .collect();
         Self {
+            lookups,
             random: fastrand::Rng::with_seed(seed),
             clock,
             log,
@@ -67,6 +72,9 @@ impl World {
     async fn step(&mut self) {
         let node = self.random.usize(..NODES);
         let path = PATHS[self.random.usize(..PATHS.len())];
+        if self.lookups == Lookups::Near && self.random.u32(..3) == 0 {
+            return self.near_step(node);
+        }
         match self.random.u32(..100) {
             0..36 => self.request(node, path),
             36..56 => self.release(Ending::Answer),
@@ -96,8 +104,13 @@ impl World {
             93..95 => self.note(format!("node {node} restarts"), |world| {
                 // What the old process still has under way ends.
                 world.nodes[node].mend();
-                world.nodes[node] =
-                    Node::start(&world.log, &world.store, &world.clock, &world.origin);
+                world.nodes[node] = Node::start(
+                    &world.log,
+                    &world.store,
+                    &world.clock,
+                    &world.origin,
+                    world.lookups,
+                );
             }),
             95..98 => self.pass_time(),
             _ => {
@@ -109,6 +122,26 @@ impl World {
                 });
             }
         }
+    }
+
+    /// What only near copies care about: heartbeats, and moments shorter than a lease.
+    fn near_step(&mut self, node: usize) {
+        match self.random.u32(..10) {
+            0..3 => self.beat(node),
+            3..7 => self.pass(50..1_200),
+            _ => self.note(format!("node {node} holds heads or no longer"), |world| {
+                world.nodes[node].flip(|faults| &faults.head_held);
+            }),
+        }
+    }
+
+    fn beat(&mut self, node: usize) {
+        self.steps.push(format!("node {node} has a heartbeat"));
+        let beat = self.nodes[node].beat();
+        self.under_way.spawn(async move {
+            beat.await;
+            Ok(())
+        });
     }
 
     fn note(&mut self, step: String, act: impl FnOnce(&mut Self)) {
@@ -188,6 +221,7 @@ impl World {
             purger = purger.soft();
         }
         let reference = Arc::clone(&self.reference);
+        let clock = self.clock.clone();
         self.under_way.spawn(async move {
             let purged = match (path, how) {
                 (None, 0 | 1) => purger.all().await,
@@ -198,17 +232,26 @@ impl World {
                 (Some(path), _) => purger.tag(path.replace('/', "page:")).await,
             };
             if purged.is_ok() {
-                reference.lock().purge_returned(which);
+                reference.lock().purge_returned(which, clock.monotonic());
             }
             Ok(())
         });
     }
 
     fn pass_time(&mut self) {
-        let by = Duration::from_millis(self.random.u64(100..30_000));
+        self.pass(100..30_000);
+    }
+
+    fn pass(&mut self, millis: std::ops::Range<u64>) {
+        let by = Duration::from_millis(self.random.u64(millis));
         self.steps.push(format!("{by:?} pass"));
         self.clock.advance(by);
         self.reference.lock().catch_up(self.clock.monotonic());
+        if self.lookups == Lookups::Near {
+            // As the background task would, unless it is late.
+            let punctual: Vec<_> = (0..NODES).filter(|_| self.random.u32(..3) > 0).collect();
+            punctual.into_iter().for_each(|node| self.beat(node));
+        }
     }
 
     /// Lets everything run that can, a random number of times, so that steps fall between.

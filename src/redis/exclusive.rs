@@ -67,7 +67,7 @@ impl Exclusive {
 
     /// As [`ask`](Self::ask), for a command that blocks, with `ROLE` in front of it in the same
     /// write: a master demoted before the command blocks is seen there, one demoted while it blocks
-    /// answers `UNBLOCKED` (PROTOCOL 8). [role]
+    /// answers `UNBLOCKED` (PROTOCOL 8). `[role]`
     pub(crate) async fn follow(
         &self,
         within: Duration,

@@ -11,6 +11,9 @@ pub(crate) struct Identity {
     pub(crate) run: Option<Box<str>>,
     /// Replicas that are in step, not those that are still being filled.
     pub(crate) replicas: u32,
+    /// It refuses writes without replicas in step (`min-replicas-to-write`), so that it must have had
+    /// some, however many it knows now. Redis shows their count only where that is set.
+    pub(crate) demands_replicas: bool,
 }
 
 impl Identity {
@@ -27,6 +30,7 @@ impl Identity {
                 "role" => identity.is_master = Some(value == "master"),
                 "master_replid" => identity.replid = known(value),
                 "run_id" => identity.run = known(value),
+                "min_slaves_good_slaves" => identity.demands_replicas = true,
                 "connected_slaves" => connected = value.parse().ok(),
                 _ if is_replica_line(name) => {
                     let is_online = value.split(',').any(|part| part == "state=online");
@@ -108,9 +112,18 @@ mod tests {
             replid: Some("def".into()),
             run: Some("abc".into()),
             replicas: 2,
+            demands_replicas: false,
         };
         assert_eq!(identity, expected);
         assert_eq!(identity.hides().count(), 0);
+    }
+
+    #[test]
+    fn a_server_that_demands_replicas_says_so_after_it_lost_them() {
+        let info = "role:master\r\nconnected_slaves:0\r\nmin_slaves_good_slaves:0\r\n";
+        let identity = Identity::parse(info);
+        assert!(identity.demands_replicas);
+        assert_eq!(identity.replicas, 0);
     }
 
     #[test]

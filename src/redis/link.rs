@@ -362,7 +362,7 @@ async fn verify(
 }
 
 /// PROTOCOL 8: an answer counts only if neither it nor anything else has ended the trust in the
-/// connection by the time that it is read. [lose_trust]
+/// connection by the time that it is read. `[lose_trust]`
 pub(crate) fn believed(
     verifier: &Verifier,
     name: &str,

@@ -75,7 +75,7 @@ impl RedisLog {
         Err(changes_too_fast())
     }
 
-    /// Asks for role, identity and head; `None` if the log has to be verified again. [identity]
+    /// Asks for role, identity and head; `None` if the log has to be verified again. `[identity]`
     async fn beat(&self, live: &Live, deadline: Instant) -> Result<Option<Position>, Error> {
         let trust = &self.verifier.trust;
         let sent = trust.sent();
@@ -87,7 +87,7 @@ impl RedisLog {
             return Ok(None);
         };
         role_is_master(&identity).inspect_err(|_| live.distrusted(trust))?;
-        trust.set_replicas(identity.replicas);
+        trust.set_replicas(&identity);
         let Ok(position) = trust.judge(sent, &identity, &last) else {
             self.reads.doubt(live);
             return Ok(None);
@@ -97,7 +97,7 @@ impl RedisLog {
     }
 
     /// PROTOCOL 22: where replicas exist, a master that is cut off from them refuses a write.
-    /// [hb_write]
+    /// `[hb_write]`
     async fn write_heartbeat(&self, live: &Live, deadline: Instant) -> Result<(), Error> {
         let mut pipe = ::redis::pipe();
         let set = pipe.cmd("SET").arg(self.verifier.keys.heartbeat());

@@ -85,7 +85,7 @@ impl RedisStore {
         pipe
     }
 
-    /// The head that a lookup read, or `None` if the log has to be verified again first. [head_epoch]
+    /// The head that a lookup read, or `None` if the log has to be verified again first. `[head_epoch]`
     fn head(&self, live: &Live, sent: Sent, last: Value) -> Result<Option<Position>, Error> {
         let trust = &self.verifier.trust;
         let last = Last::parse(last)?;

@@ -22,7 +22,8 @@ pub(crate) struct Trust {
     generation: AtomicU64,
     /// Replicas in step with the server, when it was last asked.
     replicas: AtomicU32,
-    /// Whether it ever had one: a master that is cut off forgets its replicas after `repl-timeout`.
+    /// Whether it ever had one: a master that is cut off forgets its replicas after `repl-timeout`. A
+    /// process that starts later knows it by what the master demands.
     replicated: std::sync::atomic::AtomicBool,
     known: Mutex<Known>,
 }
@@ -71,7 +72,7 @@ impl Trust {
     }
 
     /// Ends the trust in all connections, if the one that failed was of the present generation: a
-    /// later one was verified after whatever happened to an earlier one. [lose_trust]
+    /// later one was verified after whatever happened to an earlier one. `[lose_trust]`
     pub(crate) fn lose(&self, generation: u64) {
         let next = generation.wrapping_add(1);
         let (set, fetch) = (Ordering::SeqCst, Ordering::SeqCst);
@@ -87,15 +88,15 @@ impl Trust {
         self.replicas.load(Ordering::Relaxed)
     }
 
-    /// The replicas, and at least one if there ever was one (PROTOCOL 22). [hb_write, strict_lease]
+    /// The replicas, and at least one if there ever was one or has to be (PROTOCOL 22). [hb_write, strict_lease]
     pub(crate) fn replicas_seen(&self) -> u32 {
         self.replicas()
             .max(u32::from(self.replicated.load(Ordering::Relaxed)))
     }
 
-    pub(crate) fn set_replicas(&self, replicas: u32) {
-        self.replicas.store(replicas, Ordering::Relaxed);
-        if replicas > 0 {
+    pub(crate) fn set_replicas(&self, identity: &Identity) {
+        self.replicas.store(identity.replicas, Ordering::Relaxed);
+        if identity.replicas > 0 || identity.demands_replicas {
             self.replicated.store(true, Ordering::Relaxed);
         }
     }
@@ -163,7 +164,7 @@ impl Trust {
     }
 
     /// Ends an epoch in which the log went backwards: the next look must not believe it again, even
-    /// if appends (our own among them) have made the log as long as it was. [backwards]
+    /// if appends (our own among them) have made the log as long as it was. `[backwards]`
     fn condemn(&self, epoch: Epoch) {
         let mut known = self.known.lock();
         known.changes += 1;
@@ -177,7 +178,7 @@ impl Trust {
     }
 
     /// PROTOCOL 9 over epochs: a log rolled back into an epoch that this process saw end is as short
-    /// as one rolled back within its epoch. [backwards]
+    /// as one rolled back within its epoch. `[backwards]`
     fn epoch_was_not_left(&self, sent: Sent, position: Position) -> Result<(), Distrust> {
         let known = self.known.lock();
         let mut left = known.left.iter();
@@ -219,7 +220,7 @@ impl Known {
     }
 }
 
-/// PROTOCOL 7: a log that is missing, without a record or of the wrong type is a new log. [identity]
+/// PROTOCOL 7: a log that is missing, without a record or of the wrong type is a new log. `[identity]`
 fn log_has_a_record(last: &Last) -> Result<&RawRecord, Distrust> {
     match last {
         Last::Missing => Err(Distrust::Missing),
@@ -229,7 +230,7 @@ fn log_has_a_record(last: &Last) -> Result<&RawRecord, Distrust> {
 }
 
 /// PROTOCOL 7: the last record names the server that it was written on. Where the server hides its
-/// `master_replid`, its `run_id` has to do; where it hides both, the guarantee is lost. [verify_data]
+/// `master_replid`, its `run_id` has to do; where it hides both, the guarantee is lost. `[verify_data]`
 fn log_is_of_this_server(identity: &Identity, record: &RawRecord) -> Result<(), Distrust> {
     let same = match (&identity.replid, &identity.run) {
         (Some(replid), _) => record.text("replid") == Some(&**replid),
@@ -243,7 +244,7 @@ fn log_is_of_this_server(identity: &Identity, record: &RawRecord) -> Result<(), 
     }
 }
 
-/// PROTOCOL 9: compared with what was known when the read was sent. [backwards]
+/// PROTOCOL 9: compared with what was known when the read was sent. `[backwards]`
 fn log_is_not_shorter(sent: Sent, position: Position) -> Result<(), Distrust> {
     match sent.highest {
         Some(known) if known.epoch == position.epoch && position.ordinal < known.ordinal => {

@@ -59,7 +59,7 @@ impl Verifier {
         }
     }
 
-    /// Verifies `conn`: role, identity, the log's last record; opens an epoch if it must. [verify]
+    /// Verifies `conn`: role, identity, the log's last record; opens an epoch if it must. `[verify]`
     ///
     /// # Errors
     /// The server cannot be used for the log, or does not answer.
@@ -84,7 +84,7 @@ impl Verifier {
                 }
             };
             if let Some(position) = position {
-                self.trust.set_replicas(identity.replicas);
+                self.trust.set_replicas(&identity);
                 let epoch = position.epoch;
                 return Ok(Verified { identity, epoch });
             }
@@ -218,7 +218,7 @@ pub(crate) fn fields(record: &PurgeRecord, identity: &Identity) -> Vec<(&'static
     fields
 }
 
-/// PROTOCOL 7: a replica is not used. [role]
+/// PROTOCOL 7: a replica is not used. `[role]`
 pub(crate) fn role_is_master(identity: &Identity) -> Result<(), Error> {
     if identity.is_master == Some(false) {
         let message = "redis: the server is a replica, where the purge log may lag";

@@ -8,8 +8,11 @@ use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::automatic::Fields;
+use super::cookies::Cookies;
 use super::keying::Keying;
-use super::options::{Authorization, ClientPolicy, Consistency, Overrides, SetCookie, Windows};
+use super::options::{
+    Authorization, ClientPolicy, Consistency, Overrides, Profile, SetCookie, Windows,
+};
 use super::pattern::Pattern;
 use super::rule::Rule;
 use super::statuses::Lifetimes;
@@ -17,6 +20,7 @@ use super::tags::{Source, Stage, TagRules};
 use super::{Defaults, Planned};
 use crate::error::{ConfigError, Warning};
 use crate::outcome::NotStored;
+use crate::semantics::{RequestDirectives, StoreSetCookie};
 use crate::tag::TagSet;
 
 /// Redis refuses longer values.
@@ -30,6 +34,8 @@ static RULES: AtomicU64 = AtomicU64::new(0);
 #[derive(Debug)]
 pub(crate) struct CompiledRule {
     number: u64,
+    /// What it was compiled from.
+    written: Rule,
     name: Arc<str>,
     pub(super) enabled: bool,
     lifetimes: Lifetimes,
@@ -37,11 +43,13 @@ pub(crate) struct CompiledRule {
     windows: Windows,
     pub(super) keying: Keying,
     pub(super) tags: TagRules,
-    set_cookie: SetCookie,
+    set_cookie: StoreSetCookie,
     client: Client,
     keep_tag_headers: bool,
     body_limit: usize,
     consistency: Consistency,
+    request_directives: bool,
+    profile: Profile,
 }
 
 /// [`ClientPolicy`], with its field checked.
@@ -95,24 +103,32 @@ impl CompiledRule {
         let tags = tag_rules(&rule, pattern, warn)?;
         Ok(Self {
             number: RULES.fetch_add(1, Ordering::Relaxed),
+            written: rule.clone(),
             name: rule.name.as_str().into(),
             enabled: rule.enabled,
             lifetimes,
             overrides: rule.overrides,
             windows: rule.windows,
-            keying: keying(&rule, &tags)?,
+            keying: keying(&rule, &tags, defaults.profile)?,
             tags,
-            set_cookie: rule.set_cookie,
+            set_cookie: set_cookie(&rule, defaults.profile),
             client: client(&rule.client)?,
             keep_tag_headers: rule.keep_tag_headers,
             body_limit: body_limit(rule.body_limit.unwrap_or(defaults.body_limit))?,
             consistency: rule.consistency.unwrap_or(defaults.consistency),
+            request_directives: rule.request_directives,
+            profile: defaults.profile,
         })
     }
 
     /// Tells it from every other rule that this process ever had.
     pub(crate) fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Whether it says the same as `other`, of the same cache.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.written == other.written
     }
 
     /// Its name.
@@ -129,7 +145,20 @@ impl CompiledRule {
     /// Whether a response with `status` may be stored at all, be it by a lifetime of its own
     /// (SAFETY 13).
     pub(crate) fn may_store(&self, status: StatusCode) -> bool {
-        self.lifetimes.permit(status)
+        self.lifetimes.permit(status, self.profile)
+    }
+
+    pub(crate) fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// What a request asks of the cache, as far as the rule hears it.
+    pub(crate) fn wishes(&self, headers: &HeaderMap) -> RequestDirectives {
+        if self.request_directives {
+            RequestDirectives::parse(headers)
+        } else {
+            RequestDirectives::default()
+        }
     }
 
     pub(crate) fn overrides(&self) -> Overrides {
@@ -144,7 +173,7 @@ impl CompiledRule {
         self.keying.authorization
     }
 
-    pub(crate) fn set_cookie(&self) -> SetCookie {
+    pub(crate) fn set_cookie(&self) -> StoreSetCookie {
         self.set_cookie
     }
 
@@ -153,14 +182,8 @@ impl CompiledRule {
         self.body_limit
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "near rules look up strictly until there is a near copy"
-        )
-    )]
-    pub(crate) fn consistency(&self) -> Consistency {
+    /// Whether hits are checked against the purge log each time.
+    pub(crate) const fn consistency(&self) -> Consistency {
         self.consistency
     }
 
@@ -323,9 +346,21 @@ fn tag_rules(
     Ok(tags)
 }
 
-fn keying(rule: &Rule, tags: &TagRules) -> Result<Keying, ConfigError> {
+fn set_cookie(rule: &Rule, profile: Profile) -> StoreSetCookie {
+    match (rule.set_cookie, profile) {
+        (Some(SetCookie::Strip), _) => StoreSetCookie::Strip,
+        (Some(SetCookie::Refuse), _) | (None, Profile::Careful) => StoreSetCookie::Refuse,
+        (None, Profile::Rfc9111) => StoreSetCookie::Keep,
+    }
+}
+
+fn keying(rule: &Rule, tags: &TagRules, profile: Profile) -> Result<Keying, ConfigError> {
     rule.query.check()?;
-    rule.cookies.check()?;
+    let cookies = rule.cookies.clone().unwrap_or_else(|| match profile {
+        Profile::Careful => Cookies::bypass(),
+        Profile::Rfc9111 => Cookies::ignore_all(),
+    });
+    cookies.check()?;
     let mut headers = Vec::new();
     for name in &rule.headers {
         headers.push(keyed_header("header", name)?);
@@ -363,12 +398,12 @@ fn keying(rule: &Rule, tags: &TagRules) -> Result<Keying, ConfigError> {
         query: rule.query.clone(),
         headers: headers.into(),
         automatic,
-        cookies: rule.cookies.clone(),
+        cookies,
         authorization: rule.authorization,
         host: rule.host,
         fingerprint: [0; 8],
     };
-    keying.fingerprint = keying.fingerprint();
+    keying.fingerprint = keying.fingerprint(&format!("{}{profile:?}", rule.stored_as()));
     Ok(keying)
 }
 

@@ -50,10 +50,10 @@ struct Seen<'h> {
 }
 
 impl Keying {
-    /// A number for everything that the operator says about the key. It is part of each key: after a
-    /// change of the rule, what nodes of the old configuration stored (without a parameter, say,
-    /// that now counts) answers nobody on nodes of the new one.
-    pub(super) fn fingerprint(&self) -> [u8; 8] {
+    /// A number for everything that the operator says about the key, and for `more`. It is part of each
+    /// key: after a change of the rule, what nodes of the old configuration stored (without a
+    /// parameter, say, that now counts) answers nobody on nodes of the new one.
+    pub(super) fn fingerprint(&self, more: &str) -> [u8; 8] {
         let Self {
             query,
             headers,
@@ -63,7 +63,8 @@ impl Keying {
             host,
             fingerprint: _,
         } = self;
-        let text = format!("{query:?}{headers:?}{automatic:?}{cookies:?}{authorization:?}{host:?}");
+        let text =
+            format!("{query:?}{headers:?}{automatic:?}{cookies:?}{authorization:?}{host:?}{more}");
         let mut short = [0; 8];
         short.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..8]);
         short

@@ -19,6 +19,7 @@ use self::tags::{Kept, Request};
 use crate::error::{ConfigError, Warning};
 use crate::key::CacheKey;
 use crate::outcome::{Detail, ForwardReason, NotStored};
+use crate::semantics::RequestDirectives;
 use crate::tag::TagSet;
 
 mod automatic;
@@ -40,7 +41,7 @@ pub(crate) use self::client::{Sent, client_fields};
 pub(crate) use self::compiled::CompiledRule;
 pub use self::cookies::Cookies;
 pub(crate) use self::options::Consistency;
-pub use self::options::{Authorization, ClientPolicy, Host, SetCookie, TagHeader};
+pub use self::options::{Authorization, ClientPolicy, Host, Profile, SetCookie, TagHeader};
 pub(crate) use self::policy::{Exchange, Storable, decide};
 pub use self::query::Query;
 pub use self::rule::Rule;
@@ -53,7 +54,13 @@ pub(crate) struct Defaults {
     pub(crate) lifetime_ceiling: Duration,
     pub(crate) body_limit: usize,
     pub(crate) consistency: Consistency,
+    pub(crate) profile: Profile,
+    /// The implicit rule [`UPSTREAM`] takes what no other rule takes.
+    pub(crate) upstream: bool,
 }
+
+/// The name of the implicit rule.
+const UPSTREAM: &str = "upstream";
 
 impl Default for Defaults {
     fn default() -> Self {
@@ -61,6 +68,8 @@ impl Default for Defaults {
             lifetime_ceiling: Duration::from_secs(24 * 60 * 60),
             body_limit: 2 * 1024 * 1024,
             consistency: Consistency::Near,
+            profile: Profile::Careful,
+            upstream: false,
         }
     }
 }
@@ -69,7 +78,10 @@ impl Default for Defaults {
 #[derive(Debug, Default)]
 pub(crate) struct RuleSet {
     routes: Routes,
+    /// In the order of their numbers; the implicit one last.
     rules: Box<[Arc<CompiledRule>]>,
+    /// The implicit rule, for requests that no route matches.
+    fallback: Option<Arc<CompiledRule>>,
 }
 
 impl RuleSet {
@@ -102,8 +114,32 @@ impl RuleSet {
             patterns.push(pattern);
             compiled.push(Arc::new(rule));
         }
-        let rules = compiled.into();
-        Ok((Self { routes, rules }, warnings))
+        let fallback = if defaults.upstream {
+            let rule = upstream(defaults, &places)?;
+            compiled.push(Arc::clone(&rule));
+            Some(rule)
+        } else {
+            None
+        };
+        let set = Self {
+            routes,
+            rules: compiled.into(),
+            fallback,
+        };
+        Ok((set, warnings))
+    }
+
+    /// The same rules, with those that `earlier` has too as they are there: what was made ready for
+    /// them stays so, and requests under way do not notice.
+    pub(crate) fn keeping(mut self, earlier: &Self) -> Self {
+        for rule in &mut self.rules {
+            if let Some(same) = earlier.rules.iter().find(|earlier| earlier.is(rule)) {
+                *rule = Arc::clone(same);
+            }
+        }
+        // It stands last among them too.
+        self.fallback = self.fallback.and_then(|_| self.rules.last().cloned());
+        self
     }
 
     /// The rule for a request, if one takes it. Only `GET` and `HEAD` ever match: to all other methods
@@ -112,9 +148,18 @@ impl RuleSet {
         if !(method == Method::GET || method == Method::HEAD) {
             return None;
         }
-        let (number, captures) = self.routes.find(path)?;
-        let rule = self.rules.get(usize::try_from(number).ok()?)?;
+        let (rule, captures) = self.route(path)?;
         rule.enabled.then_some(Match { rule, captures })
+    }
+
+    fn route<'a>(&'a self, path: &'a str) -> Option<(&'a Arc<CompiledRule>, Captures<'a, 'a>)> {
+        match self.routes.find(path) {
+            Some((number, captures)) => {
+                let rule = self.rules.get(usize::try_from(number).ok()?)?;
+                Some((rule, captures))
+            }
+            None => Some((self.fallback.as_ref()?, Captures::default())),
+        }
     }
 
     /// What a request that was not answered from the cache says about the response to store: its tags,
@@ -124,18 +169,23 @@ impl RuleSet {
             rule,
             key,
             has_authorization,
+            wishes,
             original,
         } = wanted;
         let uri = original.as_ref().unwrap_or(uri);
-        let (tags, kept) = self.find(&Method::GET, uri.path()).map_or_else(
-            // The rule was found by this path, so it is found again.
-            || (Err(NotStored::TagMissing), Kept::default()),
-            |matched| matched.tags(uri, headers),
-        );
+        let (tags, kept) = self
+            .find(&Method::GET, uri.path())
+            // The rule was found by this path, so it is found again, unless it was replaced since.
+            .filter(|matched| Arc::ptr_eq(matched.rule, &rule))
+            .map_or_else(
+                || (Err(NotStored::RuleReplaced), Kept::default()),
+                |matched| matched.tags(uri, headers),
+            );
         Planned {
             rule,
             key,
             has_authorization,
+            wishes,
             path: uri.path().into(),
             tags,
             kept,
@@ -146,6 +196,20 @@ impl RuleSet {
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<CompiledRule>> {
         self.rules.iter()
     }
+}
+
+/// The implicit rule: the response decides about its lifetime, and the client is heard.
+fn upstream(
+    defaults: &Defaults,
+    places: &HashMap<String, usize>,
+) -> Result<Arc<CompiledRule>, ConfigError> {
+    if places.contains_key(UPSTREAM) {
+        let message = "the name of the implicit rule for what no other rule takes";
+        return Err(ConfigError::new("rules", message, UPSTREAM));
+    }
+    let rule = Rule::new(UPSTREAM, "/{*path}").honor_request_directives();
+    let pattern = Pattern::parse(&rule.route)?;
+    CompiledRule::new(rule, &pattern, defaults, &mut Vec::new()).map(Arc::new)
 }
 
 fn conflict_error(
@@ -185,6 +249,8 @@ pub(crate) struct Wanted {
     pub(crate) key: CacheKey,
     /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
     pub(crate) has_authorization: bool,
+    /// What the request asks of the cache, if the rule hears it.
+    pub(crate) wishes: RequestDirectives,
     /// The URI that the rule was found by, if it is not the request's.
     pub(crate) original: Option<Uri>,
 }
@@ -196,6 +262,8 @@ pub(crate) struct Planned {
     pub(crate) key: CacheKey,
     /// See [`Wanted::has_authorization`].
     pub(crate) has_authorization: bool,
+    /// See [`Wanted::wishes`].
+    pub(crate) wishes: RequestDirectives,
     /// The path as it was sent, for glob purges.
     pub(crate) path: Box<str>,
     /// The implicit tags and those that the request gives, or why the response is not stored.
@@ -217,6 +285,7 @@ impl Match<'_> {
                 rule: Arc::clone(self.rule),
                 key: keyed.key,
                 has_authorization: keyed.has_authorization,
+                wishes: self.rule.wishes(headers),
                 original: None,
             }),
             Err((reason, detail)) => Plan::Bypass(reason, detail),

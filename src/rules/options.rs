@@ -2,6 +2,24 @@
 
 use std::time::Duration;
 
+/// How a cache reads HTTP where RFC 9111 permits more than this crate does by itself.
+///
+/// It sets what rules do that do not say otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Profile {
+    /// Private stays private: a request with a cookie that its rule does not name is not cached, nor
+    /// is a response that sets one, nor an error that blames the one request or the server, be it
+    /// with a lifetime of its own.
+    #[default]
+    Careful,
+    /// RFC 9111 as it is written. `Set-Cookie` is stored and sent like any other field, request
+    /// cookies count only where `Vary` names them, any final status with a lifetime of its own is
+    /// stored, and a stale response is served for up to an hour when the inner service fails
+    /// without an answer, where nothing forbids that (RFC 9111 §4.2.4).
+    Rfc9111,
+}
+
 /// Who may be answered when a request has `Authorization`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]

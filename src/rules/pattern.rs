@@ -180,7 +180,7 @@ impl Routes {
     /// The number of the most specific pattern that matches `path`, and what its captures took.
     pub(super) fn find<'r, 'p>(&'r self, path: &'p str) -> Option<(u32, Captures<'r, 'p>)> {
         let found = self.0.at(path).ok()?;
-        Some((*found.value, Captures(found.params)))
+        Some((*found.value, Captures(Some(found.params))))
     }
 }
 
@@ -198,14 +198,14 @@ fn conflict(a: &Pattern, b: &Pattern) -> bool {
 }
 
 /// What the captures of a route took of a path, in the order of the route.
-#[derive(Debug)]
-pub(super) struct Captures<'r, 'p>(Params<'r, 'p>);
+#[derive(Debug, Default)]
+pub(super) struct Captures<'r, 'p>(Option<Params<'r, 'p>>);
 
 impl<'p> Captures<'_, 'p> {
     /// The text of the capture at `place`, percent-decoded as axum's `Path` does; `None` if that is
     /// not UTF-8.
     pub(super) fn get(&self, place: usize) -> Option<Cow<'p, str>> {
-        let (_, raw) = self.0.iter().nth(place)?;
+        let (_, raw) = self.0.as_ref()?.iter().nth(place)?;
         percent_encoding::percent_decode_str(raw).decode_utf8().ok()
     }
 }

@@ -7,11 +7,8 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use crate::clock::Timestamp;
 use crate::entry::Freshness;
 use crate::outcome::NotStored;
-use crate::rules::{Authorization, CompiledRule, Planned, SetCookie};
-use crate::semantics::{
-    self, Caution, Lifetime, RequestDirectives, ResponseDirectives, StoreSetCookie, Vary,
-    allows_authorized,
-};
+use crate::rules::{Authorization, CompiledRule, Planned};
+use crate::semantics::{self, Caution, Lifetime, ResponseDirectives, Vary, allows_authorized};
 use crate::tag::TagSet;
 
 /// The most request fields that `Vary` may nominate.
@@ -52,16 +49,13 @@ pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Stora
     if overrides.private {
         directives.private = semantics::Qualified::No;
     }
-    let set_cookie = match rule.set_cookie() {
-        SetCookie::Refuse => StoreSetCookie::Refuse,
-        SetCookie::Strip => StoreSetCookie::Strip,
-    };
+    let set_cookie = rule.set_cookie();
     let caution = Caution {
         set_cookie,
         authorization: shares_authorized(rule),
         lifetime: rule.ttl(exchange.status).is_some(),
     };
-    let wishes = RequestDirectives::default();
+    let wishes = rule.wishes(exchange.request);
     semantics::may_store(
         &Method::GET,
         exchange.request,
@@ -150,6 +144,8 @@ fn freshness(
         stale_if_error: window(directives.stale_if_error, windows.stale_if_error),
         always_validate: !overridden && directives.no_cache.is_whole(),
         by_rule,
+        stale_forbidden,
+        immutable: directives.immutable,
         authorized: shares_authorized(rule) || allows_authorized(directives),
     };
     let reusable = !freshness.lifetime.is_zero() && !freshness.always_validate

@@ -30,7 +30,7 @@ use super::statuses::Statuses;
 ///
 /// Nothing here is checked before the cache is built; then every mistake is reported with the
 /// rule's name and the input quoted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     pub(super) name: String,
     pub(super) route: String,
@@ -43,16 +43,17 @@ pub struct Rule {
     pub(super) query: Query,
     pub(super) headers: Vec<String>,
     pub(super) ignored_headers: Vec<String>,
-    pub(super) cookies: Cookies,
+    pub(super) cookies: Option<Cookies>,
     pub(super) authorization: Authorization,
     pub(super) host: Host,
-    pub(super) set_cookie: SetCookie,
+    pub(super) set_cookie: Option<SetCookie>,
     pub(super) tags: Vec<String>,
     pub(super) tag_headers: Vec<TagHeader>,
     pub(super) keep_tag_headers: bool,
     pub(super) client: ClientPolicy,
     pub(super) body_limit: Option<usize>,
     pub(super) consistency: Option<Consistency>,
+    pub(super) request_directives: bool,
 }
 
 impl Rule {
@@ -70,16 +71,17 @@ impl Rule {
             query: Query::default(),
             headers: Vec::new(),
             ignored_headers: Vec::new(),
-            cookies: Cookies::default(),
+            cookies: None,
             authorization: Authorization::default(),
             host: Host::default(),
-            set_cookie: SetCookie::default(),
+            set_cookie: None,
             tags: Vec::new(),
             tag_headers: TagHeader::known(),
             keep_tag_headers: false,
             client: ClientPolicy::default(),
             body_limit: None,
             consistency: None,
+            request_directives: false,
         }
     }
 
@@ -190,19 +192,21 @@ impl Rule {
 
     /// What is done with requests that have cookies.
     ///
-    /// Default: [`Cookies::bypass`], so that a request with any cookie is not cached.
+    /// Default: [`Cookies::bypass`], so that a request with any cookie is not cached; under
+    /// [`Profile::Rfc9111`](super::Profile::Rfc9111), [`Cookies::ignore_all`].
     #[must_use]
     pub fn cookies(mut self, cookies: Cookies) -> Self {
-        self.cookies = cookies;
+        self.cookies = Some(cookies);
         self
     }
 
     /// What is done with responses that set a cookie.
     ///
-    /// Default: [`SetCookie::Refuse`], they are not stored.
+    /// Default: [`SetCookie::Refuse`], they are not stored; under
+    /// [`Profile::Rfc9111`](super::Profile::Rfc9111) they are, with the cookie.
     #[must_use]
     pub fn set_cookie(mut self, set_cookie: SetCookie) -> Self {
-        self.set_cookie = set_cookie;
+        self.set_cookie = Some(set_cookie);
         self
     }
 
@@ -301,13 +305,25 @@ impl Rule {
         self
     }
 
-    /// Answers from this process while it hears from the purge log: a purge takes about a round
-    /// trip to arrive, and at most the lease. At present such rules look up as strict ones do.
+    /// Answers from a copy in this process while it hears from the purge log: a purge takes about a
+    /// round trip to arrive, and at most the lease while Redis cannot be reached. What is not at hand
+    /// is looked up as by a strict rule.
     ///
     /// Default: this, unless the cache is built with strict rules.
     #[must_use]
     pub fn near(mut self) -> Self {
         self.consistency = Some(Consistency::Near);
+        self
+    }
+
+    /// Does what a request's `Cache-Control` asks of a cache (RFC 9111 §5.2.1): `no-cache`,
+    /// `no-store`, `max-age`, `min-fresh`, `max-stale`, `only-if-cached`; and `Pragma: no-cache`
+    /// where there is none. Any client can then make the inner service work.
+    ///
+    /// Default: they are not heard, which that section permits.
+    #[must_use]
+    pub fn honor_request_directives(mut self) -> Self {
+        self.request_directives = true;
         self
     }
 
@@ -329,5 +345,22 @@ impl Rule {
     pub fn method(mut self, method: impl Into<String>) -> Self {
         self.methods.push(method.into());
         self
+    }
+
+    /// What else than the key decides what is stored, and how a purge finds it. A response that was
+    /// stored when the rule had another tag, or permitted what it now forbids, must answer nobody.
+    pub(super) fn stored_as(&self) -> String {
+        let Self {
+            name,
+            route,
+            tags,
+            tag_headers,
+            set_cookie,
+            overrides: Overrides {
+                no_store, private, ..
+            },
+            ..
+        } = self;
+        format!("{name:?}{route:?}{tags:?}{tag_headers:?}{no_store}{private}{set_cookie:?}")
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::options::Profile;
 use crate::error::ConfigError;
 
 /// A status, or a class of them, that a lifetime is for: `404` or `4xx`.
@@ -31,6 +32,9 @@ const BLAME_CLIENT: [u16; 3] = [401, 403, 407];
 /// They answer the condition or range of one request and are no full response; the last four RFC
 /// 6585 forbids to store.
 const NEVER: [u16; 8] = [206, 304, 412, 416, 428, 429, 431, 511];
+
+/// RFC 6585 forbids to store them, whatever they say themselves.
+const FORBIDDEN: [u16; 4] = [428, 429, 431, 511];
 
 impl Statuses {
     /// 2xx.
@@ -143,13 +147,18 @@ impl Lifetimes {
     }
 
     /// Whether a response with `status` may be stored at all, be it by its own lifetime.
-    pub(super) fn permit(&self, status: StatusCode) -> bool {
+    pub(super) fn permit(&self, status: StatusCode, profile: Profile) -> bool {
         match self.named(status) {
             Some(ttl) => !ttl.is_zero(),
             None => {
                 let code = status.as_u16();
-                let apart = [&BLAME_REQUEST[..], &BLAME_CLIENT, &NEVER];
-                !apart.iter().any(|codes| codes.contains(&code)) && code < 500
+                match profile {
+                    Profile::Careful => {
+                        let apart = [&BLAME_REQUEST[..], &BLAME_CLIENT, &NEVER];
+                        !apart.iter().any(|codes| codes.contains(&code)) && code < 500
+                    }
+                    Profile::Rfc9111 => !FORBIDDEN.contains(&code),
+                }
             }
         }
     }
@@ -196,11 +205,11 @@ mod tests {
         let class = lifetimes(&[(Statuses::CLIENT_ERROR, SHORT)]);
         for code in BLAME_REQUEST {
             let status = StatusCode::from_u16(code).expect("a status");
-            assert!(!none.permit(status), "{code}");
-            assert!(!class.permit(status), "{code}");
+            assert!(!none.permit(status, Profile::Careful), "{code}");
+            assert!(!class.permit(status, Profile::Careful), "{code}");
             assert_eq!(class.of(status), None, "{code}");
             let named = lifetimes(&[(code.into(), SHORT)]);
-            assert!(named.permit(status), "{code}");
+            assert!(named.permit(status, Profile::Careful), "{code}");
             assert_eq!(named.risky().next(), Some(code));
         }
         assert!(!none.permit(StatusCode::BAD_GATEWAY));
@@ -231,7 +240,7 @@ mod tests {
         ] {
             let status = StatusCode::from_u16(code).expect("a status");
             assert_eq!(rule.of(status), ttl, "{code}");
-            assert_eq!(rule.permit(status), permitted, "{code}");
+            assert_eq!(rule.permit(status, Profile::Careful), permitted, "{code}");
         }
     }
 

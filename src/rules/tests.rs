@@ -305,7 +305,7 @@ fn a_rule_without_setters_is_the_safe_one() {
     assert_eq!(rule.overrides(), Overrides::default());
     assert_eq!(rule.windows(), Windows::default());
     assert_eq!(rule.authorization(), Authorization::Upstream);
-    assert_eq!(rule.set_cookie(), SetCookie::Refuse);
+    assert_eq!(rule.set_cookie(), StoreSetCookie::Refuse);
     assert_eq!(rule.body_limit(), 2 * 1024 * 1024);
     assert_eq!(rule.consistency(), Consistency::Near);
     assert!(!rule.has_body_tags());
@@ -339,7 +339,7 @@ fn what_the_setters_say_is_what_the_compiled_rule_answers() {
     };
     assert_eq!(rule.overrides(), overrides);
     assert_eq!(rule.windows().stale_if_error, Some(SECOND * 20));
-    assert_eq!(rule.set_cookie(), SetCookie::Strip);
+    assert_eq!(rule.set_cookie(), StoreSetCookie::Strip);
     assert_eq!(rule.authorization(), Authorization::Ignore);
     assert_eq!(rule.body_limit(), 7);
     assert_eq!(rule.consistency(), Consistency::Strict);

@@ -129,13 +129,6 @@ pub(crate) struct RequestDirectives {
     pub(crate) stale_if_error: Option<Duration>,
 }
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for the proxy, whose implicit rule hears the client"
-    )
-)]
 impl RequestDirectives {
     /// Reads every `Cache-Control` line, or `Pragma` if there is none (RFC 9111 §5.4).
     pub(crate) fn parse(headers: &HeaderMap) -> Self {

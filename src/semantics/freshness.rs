@@ -125,30 +125,31 @@ pub(crate) fn stale_forbidden(directives: &ResponseDirectives) -> bool {
         || directives.s_maxage.is_some()
 }
 
+/// What a stored response says about its own reuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Terms {
+    pub(crate) lifetime: Duration,
+    /// `no-cache`.
+    pub(crate) always_validate: bool,
+    /// See [`stale_forbidden`].
+    pub(crate) stale_forbidden: bool,
+    /// RFC 8246.
+    pub(crate) immutable: bool,
+}
+
 /// Whether a stored response of this `age` may answer a client that asks for `request` (RFC 9111
 /// §4, §5.2.1). Of a request whose wishes are not heard, pass the default.
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "for the proxy, whose implicit rule hears the client"
-    )
-)]
-pub(crate) fn reuse(
-    request: &RequestDirectives,
-    directives: &ResponseDirectives,
-    age: Duration,
-    lifetime: Duration,
-) -> Reuse {
-    if directives.no_cache.is_whole() || request.no_cache {
+pub(crate) fn reuse(request: &RequestDirectives, terms: &Terms, age: Duration) -> Reuse {
+    if terms.always_validate || request.no_cache {
         return Reuse::Validate;
     }
-    let Some(left) = lifetime.checked_sub(age).filter(|left| !left.is_zero()) else {
-        return reuse_stale(request, directives, age, lifetime);
+    let left = terms.lifetime.checked_sub(age);
+    let Some(left) = left.filter(|left| !left.is_zero()) else {
+        return reuse_stale(request, terms, age);
     };
     // RFC 8246 §2: while an immutable response is fresh, a reload (`max-age=0`) is no reason to ask;
     // `no-cache` is, above.
-    let too_old = !directives.immutable && request.max_age.is_some_and(|max| age > max);
+    let too_old = !terms.immutable && request.max_age.is_some_and(|max| age > max);
     // RFC 9111 §5.2.1.3: fresh for at least so long.
     let too_late = request.min_fresh.is_some_and(|wanted| left < wanted);
     if too_old || too_late {
@@ -158,17 +159,12 @@ pub(crate) fn reuse(
     }
 }
 
-fn reuse_stale(
-    request: &RequestDirectives,
-    directives: &ResponseDirectives,
-    age: Duration,
-    lifetime: Duration,
-) -> Reuse {
-    let over = age.saturating_sub(lifetime);
+fn reuse_stale(request: &RequestDirectives, terms: &Terms, age: Duration) -> Reuse {
+    let over = age.saturating_sub(terms.lifetime);
     let wanted = request.max_stale.is_some_and(|max| over <= max)
         && request.min_fresh.unwrap_or_default().is_zero()
         && request.max_age.is_none_or(|max| age <= max);
-    if wanted && !stale_forbidden(directives) {
+    if wanted && !terms.stale_forbidden {
         Reuse::Stale
     } else {
         Reuse::Validate

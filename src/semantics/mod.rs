@@ -6,18 +6,18 @@
 //! | Specification | Says | Function |
 //! |---|---|---|
 //! | RFC 9110 §5.6.7, RFC 9111 §4.2 | dates in three formats, compared without case | [`date`] |
-//! | RFC 9110 §8.8.3 | entity-tags, strong and weak comparison | [`ETag`] |
+//! | RFC 9110 §8.8.3 | entity-tags, strong and weak comparison | [`ETag`](validator::ETag) |
 //! | RFC 9110 §8.8.2.2 | when `Last-Modified` is a strong validator | [`is_strong_validator`] |
 //! | RFC 9110 §13.2.2, RFC 9111 §4.3.2 | conditions of a client | [`evaluate_conditions`] |
 //! | RFC 9110 §14.2, §13.1.5 | ranges, `If-Range` | [`select`], [`part_fields`], [`unsatisfiable_fields`] |
 //! | RFC 9110 §15.1, §15.4.5 | heuristic statuses; what a 304 carries | [`lifetime`], [`not_modified_fields`] |
-//! | RFC 9111 §3, §3.5, §5.2.2.3 | may it be stored | [`may_store`], [`understood`], [`allows_authorized`] |
-//! | RFC 9111 §3.1 | which fields are stored | [`stored_fields`], [`drop_hop_by_hop`] |
+//! | RFC 9111 §3, §3.5, §5.2.2.3 | may it be stored | [`may_store`], [`understood`](storable::understood), [`allows_authorized`] |
+//! | RFC 9111 §3.1 | which fields are stored | [`stored_fields`], [`drop_hop_by_hop`](fields::drop_hop_by_hop) |
 //! | RFC 9111 §3.2, §4.3.4 | update of a stored response by a 304 | [`identifies`], [`freshen`] |
 //! | RFC 9111 §4.1 | `Vary` | [`Vary`], [`append_variant`] |
 //! | RFC 9111 §4.2.1, §4.2.2 | freshness lifetime | [`lifetime`] |
 //! | RFC 9111 §4.2.3, §5.1 | age | [`corrected_initial_age`], [`set_age`] |
-//! | RFC 9111 §4.2.4, §5.2.1, RFC 8246 | stale, and what a client asks for | [`stale_forbidden`], [`reuse`] |
+//! | RFC 9111 §4.2.4, §5.2.1, RFC 8246 | stale, and what a client asks for | [`stale_forbidden`], [`reuse`](freshness::reuse) |
 //! | RFC 9111 §4.3.1 | asking upstream | [`conditional_fields`], [`strip_conditions`] |
 //! | RFC 9111 §5.2, §5.4, RFC 5861, RFC 8246 | directives | [`ResponseDirectives`], [`RequestDirectives`] |
 //! | RFC 9211 | `Cache-Status` | [`append_cache_status`] |
@@ -49,7 +49,9 @@ pub(crate) use self::conditions::{
 };
 pub(crate) use self::date::value as date_value;
 pub(crate) use self::fields::{StoreSetCookie, stored_fields};
-pub(crate) use self::freshness::{Lifetime, corrected_initial_age, lifetime, stale_forbidden};
+pub(crate) use self::freshness::{
+    Lifetime, Reuse, Terms, corrected_initial_age, lifetime, reuse, stale_forbidden,
+};
 pub(crate) use self::range::{Selected, part_fields, select, unsatisfiable_fields};
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
 pub(crate) use self::update::{freshen, identifies, not_modified_fields};

@@ -111,7 +111,13 @@ proptest! {
         let wishes = RequestDirectives::parse(&request);
         let age = corrected_initial_age(&response, earlier, now);
         let _ = lifetime(status, &response, &told, now);
-        let _ = freshness::reuse(&wishes, &told, age, Duration::from_millis(length));
+        let terms = Terms {
+            lifetime: Duration::from_millis(length),
+            always_validate: told.no_cache.is_whole(),
+            stale_forbidden: stale_forbidden(&told),
+            immutable: told.immutable,
+        };
+        let _ = freshness::reuse(&wishes, &terms, age);
         let caution = Caution::default();
         let _ = may_store(get, &request, status, &response, &told, &wishes, caution);
         let mut stored = stored_fields(&response, &told, StoreSetCookie::Keep);

@@ -17,6 +17,9 @@ use crate::log::Head;
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod near;
+
+pub(crate) use self::near::{DEFAULT_BYTES, LEAST_BYTES, NearCache};
 
 /// What a lookup saw.
 #[derive(Debug, Clone)]

@@ -127,7 +127,7 @@ async fn rule_24_everything_that_a_purge_can_name_can_be_pending() {
     }
 }
 
-/// PROTOCOL 23 [ack]: no answer is no acknowledgement, even if the record did arrive.
+/// PROTOCOL 23 `[ack]`: no answer is no acknowledgement, even if the record did arrive.
 #[tokio::test]
 async fn rule_23_ack_a_purge_without_an_answer_is_pending_and_repeated() {
     let fleet = Fleet::new();
@@ -184,7 +184,7 @@ async fn rule_24_a_purge_whose_caller_gives_up_is_in_force_and_appended() {
     }
 }
 
-/// PROTOCOL 23 [ack]: what returned `Ok` is in the log, at the position that was returned.
+/// PROTOCOL 23 `[ack]`: what returned `Ok` is in the log, at the position that was returned.
 #[tokio::test]
 async fn rule_23_ack_a_purge_that_returned_is_in_the_log() {
     let fleet = Fleet::new();

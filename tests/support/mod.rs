@@ -8,12 +8,14 @@
 )]
 
 mod fleet;
+mod logged;
 mod node;
 mod notices;
 mod origin;
 pub(crate) mod redis;
 
 pub(crate) use self::fleet::{Fleet, item_rule};
+pub(crate) use self::logged::Logged;
 pub(crate) use self::node::{Answer, Node, path};
 pub(crate) use self::notices::{Notices, Said};
 pub(crate) use self::origin::{Held, Origin};

@@ -27,6 +27,8 @@ fn sample() -> StoredResponse {
             always_validate: true,
             by_rule: false,
             authorized: true,
+            stale_forbidden: true,
+            immutable: true,
         },
         status: StatusCode::OK,
         headers,
@@ -92,7 +94,7 @@ fn arbitrary_fields() -> impl Strategy<Value = HeaderMap> {
 }
 
 fn arbitrary_freshness() -> impl Strategy<Value = Freshness> {
-    let flags = any::<(bool, bool, bool)>();
+    let flags = any::<(bool, bool, bool, bool, bool)>();
     (any::<(u64, u64, u64)>(), flags).prop_map(|((lifetime, swr, sie), flags)| Freshness {
         lifetime: Duration::from_millis(lifetime),
         stale_while_revalidate: Duration::from_millis(swr),
@@ -100,6 +102,8 @@ fn arbitrary_freshness() -> impl Strategy<Value = Freshness> {
         always_validate: flags.0,
         by_rule: flags.1,
         authorized: flags.2,
+        stale_forbidden: flags.3,
+        immutable: flags.4,
     })
 }
 

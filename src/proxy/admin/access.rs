@@ -42,11 +42,7 @@ pub(super) struct Asker<'a> {
 }
 
 /// Whether `asker` may make `call`.
-pub(super) fn admit(
-    settings: &AdminSettings,
-    call: Call,
-    asker: Asker<'_>,
-) -> Result<(), Denied> {
+pub(super) fn admit(settings: &AdminSettings, call: Call, asker: Asker<'_>) -> Result<(), Denied> {
     if call == Call::Look {
         return Ok(());
     }
@@ -116,7 +112,9 @@ impl Asker<'_> {
         };
         let name = authority.host().trim_matches(['[', ']']);
         name.eq_ignore_ascii_case("localhost")
-            || name.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
+            || name
+                .parse()
+                .is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
     }
 
     fn asks_for_itself(self) -> bool {
@@ -125,7 +123,10 @@ impl Asker<'_> {
     }
 
     fn is_listed(self, settings: &AdminSettings) -> bool {
-        let networks = settings.public_purge.iter().flat_map(|purge| &purge.networks);
+        let networks = settings
+            .public_purge
+            .iter()
+            .flat_map(|purge| &purge.networks);
         let mut containing = networks.filter(|network| network.contains(self.peer));
         containing.next().is_some() && self.asks_for_itself()
     }

@@ -150,7 +150,10 @@ mod tests {
             (None, Format::Json),
             (Some("*/*"), Format::Json),
             (Some("application/json"), Format::Json),
-            (Some("text/plain;version=0.0.4;q=0.5,*/*;q=0.1"), Format::Prometheus),
+            (
+                Some("text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
+                Format::Prometheus,
+            ),
             (
                 Some("application/openmetrics-text;version=1.0.0;q=0.5,*/*;q=0.1"),
                 Format::Prometheus,

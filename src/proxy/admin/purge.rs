@@ -82,7 +82,9 @@ impl Plan {
             return Err("nothing to purge: name a tag, family, url, rule or glob, or all".into());
         }
         let settle = body.settle.as_deref().map(humantime::parse_duration);
-        let settle = settle.transpose().map_err(|error| format!("settle: {error}"))?;
+        let settle = settle
+            .transpose()
+            .map_err(|error| format!("settle: {error}"))?;
         Ok(Self {
             targets,
             soft: body.soft,
@@ -132,7 +134,11 @@ fn told_of(purged: Result<Purged, Error>) -> (StatusCode, Value) {
                 Durability::Replicated(replicas) => replicas,
                 _ => 0,
             };
-            let durability = if replicas > 0 { "replicated" } else { "acknowledged" };
+            let durability = if replicas > 0 {
+                "replicated"
+            } else {
+                "acknowledged"
+            };
             let told = json!({
                 "status": "purged",
                 "position": purged.position.to_string(),
@@ -147,7 +153,10 @@ fn told_of(purged: Result<Purged, Error>) -> (StatusCode, Value) {
                 ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "refused"),
                 _ => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
             };
-            (status, json!({ "status": word, "reason": error.to_string() }))
+            (
+                status,
+                json!({ "status": word, "reason": error.to_string() }),
+            )
         }
     }
 }
@@ -157,8 +166,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Result<Vec<String>, String> {
-        Plan::read(body.as_bytes())
-            .map(|plan| plan.targets.iter().map(Target::to_string).collect())
+        Plan::read(body.as_bytes()).map(|plan| plan.targets.iter().map(Target::to_string).collect())
     }
 
     #[test]

@@ -20,16 +20,22 @@ pub(super) struct Signs<'a> {
 /// all of them, and each serves without it (P3).
 pub(super) fn answer(signs: &Signs<'_>) -> Answer {
     let health = signs.cache.health();
-    let upstreams = signs.upstreams.map(UpstreamStatuses::all).unwrap_or_default();
+    let upstreams = signs
+        .upstreams
+        .map(UpstreamStatuses::all)
+        .unwrap_or_default();
     let down = upstreams.iter().filter(|upstream| !upstream.up);
     let mut reasons = log_reasons(&health);
     if signs.breaker_open {
-        reasons.push("the breaker is open: redis fails too often, requests go on without it".into());
+        reasons
+            .push("the breaker is open: redis fails too often, requests go on without it".into());
     }
     reasons.extend(down.map(|upstream| format!("upstream {} is down", upstream.url)));
     let degraded = !reasons.is_empty();
     reasons.splice(..0, signs.unready.clone());
-    let upstreams = upstreams.iter().map(|one| json!({ "url": one.url, "up": one.up }));
+    let upstreams = upstreams
+        .iter()
+        .map(|one| json!({ "url": one.url, "up": one.up }));
     let told = json!({
         "ready": signs.unready.is_none(),
         "degraded": degraded,

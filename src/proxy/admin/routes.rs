@@ -83,7 +83,8 @@ impl Office {
     /// Answers what the head alone decides: above all who may not ask, before a body is read.
     pub(super) fn begin(&self, peer: IpAddr, head: &Parts) -> Begun {
         let topic = Topic::of(head.uri.path());
-        let known = topic.filter(|topic| *topic != Topic::InvalidateForTest || self.settings.test_calls);
+        let known =
+            topic.filter(|topic| *topic != Topic::InvalidateForTest || self.settings.test_calls);
         let Some(topic) = known else {
             let message = "no such page; there are /healthz, /readyz, /metrics, /config and /purge";
             return Begun::Answered(answer::error(StatusCode::NOT_FOUND, message));

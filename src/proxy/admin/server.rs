@@ -19,11 +19,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Duration, sleep, timeout};
 
+use crate::Cache;
 use crate::proxy::admin::answer::{self, Answer};
 use crate::proxy::admin::routes::{Begun, Office};
 use crate::proxy::admin::{AdminSettings, PublicDoor, Telemetry};
 use crate::proxy::{ProxyError, UpstreamStatuses};
-use crate::Cache;
 
 /// After an accept that failed, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -253,11 +253,13 @@ async fn respond(
 /// The whole body, if it is not too long.
 async fn read(body: Incoming, most: usize) -> Result<Bytes, Answer> {
     let collected = Limited::new(body, most).collect().await;
-    collected.map(|collected| collected.to_bytes()).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            let message = format!("the body is longer than {most} bytes");
-            return answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message);
-        }
-        answer::error(StatusCode::BAD_REQUEST, "the body ended early")
-    })
+    collected
+        .map(|collected| collected.to_bytes())
+        .map_err(|error| {
+            if error.is::<LengthLimitError>() {
+                let message = format!("the body is longer than {most} bytes");
+                return answer::error(StatusCode::PAYLOAD_TOO_LARGE, &message);
+            }
+            answer::error(StatusCode::BAD_REQUEST, "the body ended early")
+        })
 }

@@ -174,7 +174,11 @@ impl Requests {
         }
         let _adding = self.adding.lock();
         let known = self.rules.load_full();
-        let rule = if known.len() < MOST_RULES { rule } else { "others" };
+        let rule = if known.len() < MOST_RULES {
+            rule
+        } else {
+            "others"
+        };
         let counts = known.get(rule).map_or_else(
             || {
                 let (mut more, counts) = ((*known).clone(), Arc::new(Counts::default()));

@@ -106,7 +106,13 @@ mod tests {
 
     #[test]
     fn a_token_that_is_weak_or_cannot_be_sent_is_refused_without_being_shown() {
-        for text in ["", "short", "0123456789abcde", "with space 0123456789", "ümlaut-0123456789"] {
+        for text in [
+            "",
+            "short",
+            "0123456789abcde",
+            "with space 0123456789",
+            "ümlaut-0123456789",
+        ] {
             let error = AdminToken::new(text).unwrap_err().to_string();
             assert!(text.is_empty() || !error.contains(text), "{error}");
         }

@@ -96,7 +96,7 @@ impl RedisLog {
         pipe
     }
 
-    /// PROTOCOL 23: where replicas exist, a record that none of them has is not durable. [durable]
+    /// PROTOCOL 23: where replicas exist, a record that none of them has is not durable. `[durable]`
     fn is_replicated(&self, wait: &Value) -> Result<u32, Error> {
         if let Value::Int(count) = wait {
             let count = u32::try_from(*count).unwrap_or(0);

@@ -1,15 +1,16 @@
 //! Redis away, slow, hung, or not letting us in.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use self::logged::Logged;
 use super::{Budgets, Node, PATIENT, eventually, kind};
 use crate::error::ErrorKind;
 use crate::position::Position;
 use crate::redis_server::{Forwarder, RedisServer};
 use crate::store::contract::{LONG, key, response};
+
+#[path = "../../../tests/support/logged.rs"]
+mod logged;
 
 /// Budgets short enough to be waited for.
 const SHORT: Budgets = Budgets {
@@ -176,35 +177,10 @@ async fn a_wrong_password_is_denied_and_the_right_one_is_picked_up() {
     assert_eq!(node.lookup().await.unwrap().ordinal, 0);
 }
 
-/// What a logger would have written, for the present thread.
-#[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Written {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn a_change_of_state_is_logged_once_and_without_the_secret() {
     let server = RedisServer::start_with(&["--requirepass", "right-secret"]);
-    let written = Written::default();
-    let writer = written.clone();
-    let logger = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    // With a single logger alive, `tracing` asks only the thread that first passes an event whether
-    // it is wanted, which may be another test's.
-    let _other = tracing::Dispatch::new(tracing_subscriber::fmt().finish());
-    let _guard = tracing::subscriber::set_default(logger);
-
+    let logged = Logged::begin();
     let url = format!("redis://:wrong-secret@127.0.0.1:{}", server.port());
     let node = Node::new(&url);
     for _ in 0..3 {
@@ -217,12 +193,10 @@ async fn a_change_of_state_is_logged_once_and_without_the_secret() {
     for _ in 0..3 {
         node.head().await.unwrap();
     }
-    let text = String::from_utf8(written.0.lock().clone()).unwrap();
-    let count = |what: &str| text.lines().filter(|line| line.contains(what)).count();
-    assert_eq!(count("ERROR"), 1, "{text}");
-    assert_eq!(count("redis refuses us"), 1, "{text}");
-    assert_eq!(count("redis is in use"), 1, "{text}");
-    assert_eq!(count("secret"), 0, "{text}");
+    assert_eq!(logged.count("ERROR"), 1, "{}", logged.text());
+    assert_eq!(logged.count("redis refuses us"), 1, "{}", logged.text());
+    assert_eq!(logged.count("redis is in use"), 1, "{}", logged.text());
+    assert_eq!(logged.count("secret"), 0, "{}", logged.text());
 }
 
 #[tokio::test]

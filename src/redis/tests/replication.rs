@@ -195,6 +195,20 @@ async fn rule_22_a_master_cut_off_from_its_replicas_ends_heartbeats_and_purges()
     replica.stop();
 }
 
+/// PROTOCOL 22 `[hb_write]`, `[strict_lease]`: a master that has forgotten the replicas that it is cut
+/// off from still demands them, so that a process started only now does without heartbeats too.
+#[tokio::test]
+async fn rule_22_a_process_started_on_a_cut_off_master_knows_that_replicas_exist() {
+    let server = RedisServer::start();
+    Node::new(&server.url()).append("a").await;
+    server.run("CONFIG SET min-replicas-to-write 1").await;
+    let node = Node::new(&server.url());
+    let found = node.store().get(&[]).await.unwrap();
+    assert_eq!(found.head.replicas, 1, "lookups need the lease");
+    let error = node.log().head().await.unwrap_err();
+    assert!(error.to_string().contains("NOREPLICAS"), "{error}");
+}
+
 #[tokio::test]
 async fn rule_08_a_server_that_turns_read_only_under_us_is_left() {
     let (master, replica) = pair().await;

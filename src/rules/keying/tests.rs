@@ -14,7 +14,7 @@ fn keying() -> Keying {
         host: Host::Key,
         fingerprint: [0; 8],
     };
-    keying.fingerprint = keying.fingerprint();
+    keying.fingerprint = keying.fingerprint("");
     keying
 }
 
@@ -209,7 +209,7 @@ fn another_configuration_of_the_rule_has_other_keys() {
     let allow = |names: &[&str]| {
         let mut keying = keying();
         keying.query = Query::allow(names.iter().copied());
-        keying.fingerprint = keying.fingerprint();
+        keying.fingerprint = keying.fingerprint("");
         key(&keying, "/", &[])
     };
     assert_eq!(allow(&["a"]), allow(&["a"]));

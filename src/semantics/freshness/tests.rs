@@ -213,10 +213,19 @@ fn lifetime_is_guessed_for_the_statuses_of_rfc_9110_and_for_public() {
     }
 }
 
+fn terms(directives: &ResponseDirectives, lifetime: Duration) -> Terms {
+    Terms {
+        lifetime,
+        always_validate: directives.no_cache.is_whole(),
+        stale_forbidden: stale_forbidden(directives),
+        immutable: directives.immutable,
+    }
+}
+
 fn reused(request: &str, response: &str, age: u64) -> Reuse {
     let request = RequestDirectives::parse(&headers(&[("cache-control", request)]));
     let response = ResponseDirectives::parse(&headers(&[("cache-control", response)]));
-    reuse(&request, &response, secs(age), secs(60))
+    reuse(&request, &terms(&response, secs(60)), secs(age))
 }
 
 #[test]

@@ -68,11 +68,18 @@ fn safety_21_a_token_is_asked_of_everybody_once_it_is_set() {
     };
     let bearer = format!("Bearer {TOKEN}");
     for peer in [HERE, THERE] {
-        assert_eq!(admitted(&settings, peer, &[("authorization", &bearer)]), ALL);
+        assert_eq!(
+            admitted(&settings, peer, &[("authorization", &bearer)]),
+            ALL
+        );
         let wrong = [("authorization", "Bearer 0123456789abcdeF")];
         assert_eq!(admitted(&settings, peer, &wrong), [Call::Look]);
         let listed = [Call::Look, Call::PublicPurge];
-        assert_eq!(admitted(&settings, peer, &[]), listed, "the list of networks");
+        assert_eq!(
+            admitted(&settings, peer, &[]),
+            listed,
+            "the list of networks"
+        );
     }
     let elsewhere = IpAddr::from([192, 0, 2, 1]);
     assert_eq!(admitted(&settings, elsewhere, &[]), [Call::Look]);
@@ -92,11 +99,18 @@ fn safety_21_without_a_token_only_this_machine_may_and_only_for_itself() {
     let settings = generous();
     assert_eq!(admitted(&settings, HERE, &[]), ALL);
     assert_eq!(
-        admitted(&settings, IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1]), &[]),
+        admitted(
+            &settings,
+            IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1]),
+            &[]
+        ),
         ALL,
         "an IPv4 address in IPv6"
     );
-    assert_eq!(admitted(&settings, THERE, &[]), [Call::Look, Call::PublicPurge]);
+    assert_eq!(
+        admitted(&settings, THERE, &[]),
+        [Call::Look, Call::PublicPurge]
+    );
     for field in ["forwarded", "x-forwarded-for", "x-real-ip", "via"] {
         let admitted = admitted(&settings, HERE, &[(field, "192.0.2.1")]);
         assert_eq!(admitted, [Call::Look], "a proxy on this machine: {field}");

@@ -1,0 +1,161 @@
+//! `[redis]`, `[cache]` and `[log]`.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::choices::ConsistencyChoice;
+use super::scalar::{Bytes, Period, Secret, Ttl};
+use crate::CacheBuilder;
+
+/// The Redis server that holds responses, purge log and event streams. Without `url` (and without
+/// its variables in the environment) all that is kept in this process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RedisSection {
+    /// The server: `"redis://127.0.0.1:6379"`. In the environment: REDIS_CONNECTION_URI, with DEV_, PROD_ or
+    /// MOCK_ in front by mode, or REDIS_HOST and REDIS_PORT.
+    #[serde(default, skip_serializing)]
+    pub url: Option<Secret>,
+    /// What all keys in Redis begin with. Default: "tagcache".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// A cap on all connections of this process. Needed are four, and two for each stream. Default: none.
+    /// In the environment: REDIS_MAX_CONNECTIONS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connections: Option<usize>,
+    /// How long making a connection may take. Default: "5s". In the environment: REDIS_TIMEOUT, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_timeout: Option<Period>,
+    /// How long each step of a lookup may take before the request goes to the upstream. Default: "25ms".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_timeout: Option<Period>,
+    /// How long storing a response may take; no request waits for it. Default: "100ms".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write_timeout: Option<Period>,
+    /// How long a purge waits to be acknowledged before it is pending. Default: "2s".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_timeout: Option<Period>,
+    /// The consumer group that reads the streams. Default: the namespace. In the environment:
+    /// STREAM_CONSUMER_GROUP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer_group: Option<String>,
+    /// `false`: no stream is read. Default: true. In the environment: ENABLE_REDIS_STREAMS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams: Option<bool>,
+}
+
+/// What holds for all rules.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CacheSection {
+    /// What `ttl = "default"` means. Default: "30s". In the environment: CACHE_DEFAULT_TTL, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_ttl: Option<Period>,
+    /// What `ttl = "long"` means. Default: "5m". In the environment: CACHE_LONG_TTL, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub long_ttl: Option<Period>,
+    /// What `ttl = "short"` means. Default: "10s". In the environment: CACHE_SHORT_TTL, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_ttl: Option<Period>,
+    /// How a hit is checked where a rule does not say. Default: "near".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<ConsistencyChoice>,
+    /// For how long what was heard from Redis counts as still true. From "30ms" to "1m". Default: "1s".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Period>,
+    /// How much the store in this process may hold. Default: "64 MiB".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_bytes: Option<Bytes>,
+    /// The longest lifetime of a stored response. Default: "24h".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_ceiling: Option<Period>,
+    /// How long a request waits for an identical one under way. Default: "10s".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coalesce_timeout: Option<Period>,
+}
+
+/// What the program writes about itself, to standard error.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogSection {
+    /// "text" for people, "json" for a log collector. Default: "text".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<LogFormat>,
+    /// The level ("error", "warn", "info", "debug", "trace"), or directives such as
+    /// "info,tower_tagcache=debug". Default: "info". In the environment: RUST_LOG.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl CacheSection {
+    /// What the three named lifetimes are.
+    pub(super) fn ttl(&self, ttl: Ttl) -> Duration {
+        let or = |period: Option<Period>, seconds| {
+            period.map_or(Duration::from_secs(seconds), |Period(time)| time)
+        };
+        match ttl {
+            Ttl::Default => or(self.default_ttl, 30),
+            Ttl::Long => or(self.long_ttl, 300),
+            Ttl::Short => or(self.short_ttl, 10),
+            Ttl::Of(time) => time,
+        }
+    }
+
+    pub(super) fn apply(&self, mut to: CacheBuilder) -> CacheBuilder {
+        if self.consistency == Some(ConsistencyChoice::Strict) {
+            to = to.strict();
+        }
+        if let Some(Period(lease)) = self.lease {
+            to = to.lease(lease);
+        }
+        if let Some(Bytes(bytes)) = self.store_bytes {
+            to = to.store_bytes(bytes);
+        }
+        if let Some(Period(ceiling)) = self.lifetime_ceiling {
+            to = to.lifetime_ceiling(ceiling);
+        }
+        match self.coalesce_timeout {
+            Some(Period(timeout)) => to.coalesce_timeout(timeout),
+            None => to,
+        }
+    }
+}
+
+impl RedisSection {
+    pub(super) fn apply(&self, mut to: CacheBuilder) -> CacheBuilder {
+        if let Some(Secret(url)) = &self.url {
+            to = to.redis(url);
+        }
+        if let Some(namespace) = &self.namespace {
+            to = to.namespace(namespace);
+        }
+        if let Some(group) = &self.consumer_group {
+            to = to.consumer_group(group);
+        }
+        if let Some(Period(timeout)) = self.connect_timeout {
+            to = to.connect_timeout(timeout);
+        }
+        if let Some(Period(timeout)) = self.read_timeout {
+            to = to.read_timeout(timeout);
+        }
+        if let Some(Period(timeout)) = self.write_timeout {
+            to = to.write_timeout(timeout);
+        }
+        match self.purge_timeout {
+            Some(Period(timeout)) => to.purge_timeout(timeout),
+            None => to,
+        }
+    }
+}

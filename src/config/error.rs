@@ -1,0 +1,300 @@
+//! [`ConfigFileError`]: what is wrong with a configuration, and where.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+
+use crate::ConfigError;
+
+/// A configuration that cannot be used.
+///
+/// `{}` prints one line: file, line, column, what is wrong, and a suggestion. `{:#}` adds the line
+/// itself with the place marked under it. Secrets in it are masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigFileError(Box<Inner>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Inner {
+    /// The file, or the variable.
+    source: String,
+    place: Option<Place>,
+    message: String,
+    help: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    /// From 1.
+    line: usize,
+    /// From 1, in characters.
+    column: usize,
+    /// Characters to mark.
+    width: usize,
+    /// The whole line, secrets masked.
+    text: String,
+}
+
+impl ConfigFileError {
+    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::new(
+            path.display().to_string(),
+            None,
+            format!("cannot be read: {error}"),
+        )
+    }
+
+    pub(super) fn variable(name: &str, value: &str, expected: &str) -> Self {
+        let message = format!("{value:?} is not {expected}");
+        Self::new(format!("environment variable {name}"), None, message)
+    }
+
+    /// The text is no TOML, or not what the types expect.
+    pub(super) fn unread(path: Option<&Path>, text: &str, error: &toml::de::Error) -> Self {
+        let place = error.span().map(|span| Place::new(text, &span));
+        let (message, help) = reworded(error.message());
+        let mut made = Self::new(named(path), place, message);
+        made.0.help = help;
+        made
+    }
+
+    /// The cache refuses a setting; `span` is where it is.
+    pub(super) fn refused(
+        path: Option<&Path>,
+        text: &str,
+        span: Option<Range<usize>>,
+        error: &ConfigError,
+    ) -> Self {
+        let place = span.map(|span| Place::new(text, &span));
+        let message = match &place {
+            // Its own column is that of the input; here it would be taken for the file's.
+            Some(_) => {
+                let (at, what, input) = (error.place(), error.message(), error.input());
+                format!("{at}: {what} in {input:?}")
+            }
+            None => error.to_string(),
+        };
+        Self::new(named(path), place, message)
+    }
+
+    fn new(source: String, place: Option<Place>, message: String) -> Self {
+        Self(Box::new(Inner {
+            source,
+            place,
+            message,
+            help: None,
+        }))
+    }
+
+    /// The line to blame, counted from 1, if one is.
+    #[must_use]
+    pub fn line(&self) -> Option<usize> {
+        self.0.place.as_ref().map(|place| place.line)
+    }
+
+    /// Where in the line the trouble starts, in characters from 1.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        self.0.place.as_ref().map(|place| place.column)
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What was probably meant, or what is possible.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
+    /// The file, or the variable of the environment.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.0.source
+    }
+}
+
+impl fmt::Display for ConfigFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner {
+            source,
+            place,
+            message,
+            help,
+        } = &*self.0;
+        f.write_str(source)?;
+        if let Some(place) = place {
+            write!(f, ":{}:{}", place.line, place.column)?;
+        }
+        write!(f, ": {message}")?;
+        match (f.alternate(), place) {
+            (true, Some(place)) => place.quote(help.as_deref(), f),
+            _ => help.as_ref().map_or(Ok(()), |help| write!(f, "; {help}")),
+        }
+    }
+}
+
+impl std::error::Error for ConfigFileError {}
+
+impl Place {
+    fn new(text: &str, span: &Range<usize>) -> Self {
+        let (line, column) = position(text, span.start);
+        let whole = text.lines().nth(line - 1).unwrap_or_default();
+        let marked = text.get(span.clone()).unwrap_or_default();
+        let width = marked
+            .lines()
+            .next()
+            .map_or(0, |first| first.chars().count());
+        Self {
+            line,
+            column,
+            width: width.max(1),
+            text: masked(whole),
+        }
+    }
+
+    fn quote(&self, help: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = self.line.to_string();
+        let margin = " ".repeat(number.len());
+        let text = self.text.replace('\t', " ");
+        let before = " ".repeat(self.column - 1);
+        let marks = "^".repeat(self.width);
+        let help = help.unwrap_or_default();
+        write!(f, "\n{margin} |\n{number} | {text}\n{margin} | ")?;
+        f.write_str(format!("{before}{marks} {help}").trim_end())
+    }
+}
+
+fn named(path: Option<&Path>) -> String {
+    path.map_or_else(
+        || "configuration".to_owned(),
+        |path| path.display().to_string(),
+    )
+}
+
+/// Line and column of the byte `at`, both from 1.
+pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (line, before[start..].chars().count() + 1)
+}
+
+/// serde's message in the file's words, and a suggestion.
+fn reworded(message: &str) -> (String, Option<String>) {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let first = quoted.next().unwrap_or_default();
+    let expected: Vec<&str> = quoted.collect();
+    let help = || match nearest(first, &expected) {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None if expected.is_empty() => None,
+        None => Some(format!("known are `{}`", expected.join("`, `"))),
+    };
+    if message.starts_with("unknown field") {
+        (format!("unknown key `{first}`"), help())
+    } else if message.starts_with("unknown variant") {
+        (format!("unknown word `{first}`"), help())
+    } else if message.starts_with("missing field") {
+        (format!("the key `{first}` is missing"), None)
+    } else if message.contains("map, expected a sequence") {
+        let message = "a table where a list is expected".to_owned();
+        (
+            message,
+            Some("a list of tables is written `[[name]]`".to_owned()),
+        )
+    } else {
+        let message = message.replace("wanted string or table", "expected a word or a table");
+        (message.lines().collect::<Vec<_>>().join("; "), None)
+    }
+}
+
+/// The one of `known` that `word` was probably meant to be.
+fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let allowed = (word.chars().count() / 2).clamp(1, 3);
+    let near = known.iter().map(|known| (distance(word, known), *known));
+    let near = near.filter(|(distance, _)| *distance <= allowed).min();
+    near.map(|(_, known)| known)
+}
+
+/// How many characters have to be put in, left out or replaced to make `a` into `b` (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[row.len() - 1]
+}
+
+/// `line` with what may be secret masked, character by character: what stands between `://` and the
+/// last `@`, and the text of a token or password.
+fn masked(line: &str) -> String {
+    let key = line.split('=').next().unwrap_or_default().to_lowercase();
+    let secret = ["tok", "pass", "secret"]
+        .iter()
+        .any(|word| key.contains(word));
+    let range = if secret {
+        line.find('=').map(|equals| equals + 1..line.len())
+    } else {
+        let start = line.find("://").map(|scheme| scheme + 3);
+        start.and_then(|start| Some(start..start + line[start..].rfind('@')?))
+    };
+    let Some(range) = range else {
+        return line.to_owned();
+    };
+    let keep = |c: char| c.is_whitespace() || c == '"' || c == '\'';
+    let hidden = line[range.clone()]
+        .chars()
+        .map(|c| if keep(c) { c } else { '*' });
+    let hidden: String = hidden.collect();
+    format!("{}{hidden}{}", &line[..range.start], &line[range.end..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_word_is_found_if_it_is_near() {
+        for (word, near) in [
+            ("tll", Some("ttl")),
+            ("rout", Some("route")),
+            ("route", Some("route")),
+            ("stale_while_revalidat", Some("stale_while_revalidate")),
+            ("banana", None),
+        ] {
+            let known = ["ttl", "route", "stale_while_revalidate", "name"];
+            assert_eq!(nearest(word, &known), near, "{word}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked_and_columns_stay() {
+        for (line, shown) in [
+            ("ttl = \"5s\"", "ttl = \"5s\""),
+            ("url = \"redis://a:b@host\"", "url = \"redis://***@host\""),
+            (
+                "ur = \"redis://h@x:p@s@host\"",
+                "ur = \"redis://*******@host\"",
+            ),
+            ("token = \"abc\" # x", "token = \"***\" * *"),
+            ("tokn = 'abc'", "tokn = '***'"),
+        ] {
+            assert_eq!(masked(line), shown);
+            assert_eq!(masked(line).chars().count(), line.chars().count());
+        }
+    }
+
+    #[test]
+    fn positions_count_characters() {
+        assert_eq!(position("a\nbü c", 6), (2, 4));
+        assert_eq!(position("", 0), (1, 1));
+    }
+}

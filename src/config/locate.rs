@@ -1,0 +1,128 @@
+//! Where in the file a setting is.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::ConfigError;
+
+type Span = Range<usize>;
+
+/// The file as a tree that knows where each value stands.
+pub(super) struct Located<'t> {
+    text: &'t str,
+    root: Spanned<DeTable<'t>>,
+}
+
+/// A place in messages, and the key of the file; where they differ.
+const KEYS: [(&str, &str, &str); 7] = [
+    ("lease", "cache", "lease"),
+    ("redis url", "redis", "url"),
+    ("redis namespace", "redis", "namespace"),
+    ("max_connections", "redis", "max_connections"),
+    ("header", "", "headers"),
+    ("ignore_header", "", "ignore_headers"),
+    ("method", "", "methods"),
+];
+
+impl<'t> Located<'t> {
+    pub(super) fn new(text: &'t str) -> Option<Self> {
+        let root = DeTable::parse(text).ok()?;
+        Some(Self { text, root })
+    }
+
+    /// Where the rule or stream that `place` names stands: at its name.
+    pub(super) fn place(&self, place: &str) -> Option<Span> {
+        let section = self.section(place)?;
+        let name = section.get("name")?;
+        Some(name.span())
+    }
+
+    /// What is to blame for `error`: the text that it quotes, or else the value of the key that it names.
+    pub(super) fn blame(&self, error: &ConfigError) -> Option<Span> {
+        let place = error.place();
+        if place == "rules" {
+            return self.named("rules", error.input()).last().map(name_span);
+        }
+        let field = place.rsplit(", ").next().unwrap_or(place);
+        let Some(section) = self.section(place) else {
+            let (_, table, key) = KEYS.iter().find(|(known, ..)| *known == place)?;
+            let table = self.root.get_ref().get(*table)?.get_ref();
+            return table.get(*key).map(Spanned::span);
+        };
+        let key = KEYS.iter().find(|(known, ..)| *known == field);
+        let value = section.get(key.map_or(field, |(_, _, key)| key));
+        let quoted = value
+            .and_then(|value| self.quoted(value, error))
+            .or_else(|| self.quoted_in(section, error));
+        quoted
+            .or_else(|| value.map(Spanned::span))
+            .or_else(|| section.get("name").map(Spanned::span))
+    }
+
+    /// The rule or stream that `place` begins with.
+    fn section(&self, place: &str) -> Option<&DeTable<'t>> {
+        let (kind, rest) = place.split_once(" `")?;
+        let array = match kind {
+            "rule" => "rules",
+            "stream" => "streams",
+            _ => return None,
+        };
+        // A name may have a backtick in it, so the longest one that exists.
+        let names = rest.rmatch_indices('`').map(|(end, _)| &rest[..end]);
+        let mut found = names.filter_map(|name| self.named(array, name).next());
+        found.next()
+    }
+
+    /// The tables of `array` that are called `name`.
+    fn named<'s>(&'s self, array: &str, name: &str) -> impl Iterator<Item = &'s DeTable<'t>> {
+        let tables = self.root.get_ref().get(array);
+        let tables = tables.and_then(|tables| tables.get_ref().as_array());
+        let tables = tables.into_iter().flat_map(|tables| tables.iter());
+        let name = name.to_owned();
+        tables
+            .filter_map(|table| table.get_ref().as_table())
+            .filter(move |table| {
+                let own = table.get("name").and_then(|own| own.get_ref().as_str());
+                own == Some(name.as_str())
+            })
+    }
+
+    fn quoted_in(&self, table: &DeTable<'t>, error: &ConfigError) -> Option<Span> {
+        let mut found = table.iter().filter_map(|(key, value)| {
+            let of_key = key.get_ref() == error.input();
+            of_key
+                .then(|| key.span())
+                .or_else(|| self.quoted(value, error))
+        });
+        found.next()
+    }
+
+    /// Where below `value` the text stands that the error quotes, from the byte that it marks.
+    fn quoted(&self, value: &Spanned<DeValue<'t>>, error: &ConfigError) -> Option<Span> {
+        match value.get_ref() {
+            DeValue::String(text) if text == error.input() && !text.is_empty() => {
+                Some(self.marked(value.span(), error))
+            }
+            DeValue::Array(values) => values.iter().find_map(|value| self.quoted(value, error)),
+            DeValue::Table(table) => self.quoted_in(table, error),
+            _ => None,
+        }
+    }
+
+    fn marked(&self, span: Span, error: &ConfigError) -> Span {
+        let raw = self.text.get(span.clone()).unwrap_or_default();
+        // An escaped text is not found; it is marked as a whole.
+        let Some((at, offset)) = raw.find(error.input()).zip(error.offset()) else {
+            return span;
+        };
+        let start = span.start + at + offset.min(error.input().len());
+        let width = self.text[start..].chars().next().map_or(1, char::len_utf8);
+        start..start + width
+    }
+}
+
+fn name_span(table: &DeTable<'_>) -> Span {
+    table.get("name").map_or(0..0, Spanned::span)
+}

@@ -1,0 +1,230 @@
+//! Rules, streams and settings from one TOML file and the environment.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), tower_tagcache::BoxError> {
+//! let (cache, companion) = tower_tagcache::Cache::from_config("tagcache.toml")?;
+//! tokio::spawn(companion.run(std::future::pending()));
+//! # let _ = cache;
+//! # Ok(()) }
+//! ```
+//!
+//! ```toml
+//! mode = "dev"                       # dev | prod | mock; MODE in the environment wins
+//!
+//! [redis]
+//! url = "redis://127.0.0.1:6379"
+//!
+//! [[rules]]
+//! name  = "auction_details"
+//! route = "/auctions/{address}"
+//! ttl   = "10s"                      # or "short" | "default" | "long"
+//! tags  = ["auction:{address:address}"]
+//! ```
+//!
+//! An unknown key, a value of the wrong type and a setting that the cache refuses are errors that
+//! quote the line. `tagcache schema` prints a JSON Schema of the file, for editors.
+//!
+//! # The environment
+//!
+//! A variable beats the file; an empty one counts as not set.
+//!
+//! | variable | key |
+//! |---|---|
+//! | `MODE` | `mode`: `dev`, `prod` (the default) or `mock` |
+//! | `REDIS_CONNECTION_URI` | `redis.url`. With `DEV_`, `PROD_` or `MOCK_` in front it counts in that mode only, and first |
+//! | `REDIS_HOST`, `REDIS_PORT` | the same, where there is no URI; `localhost` and 6379 if only the other is set |
+//! | `REDIS_MAX_CONNECTIONS` | `redis.max_connections` |
+//! | `REDIS_TIMEOUT` | `redis.connect_timeout`, in seconds |
+//! | `CACHE_DEFAULT_TTL`, `CACHE_LONG_TTL`, `CACHE_SHORT_TTL` | `cache.default_ttl` …, in seconds |
+//! | `ENABLE_REDIS_STREAMS` | `redis.streams`: `true` or `false` |
+//! | `STREAM_CONSUMER_GROUP` | `redis.consumer_group` |
+//!
+//! In mode `mock` there is no Redis unless `MOCK_REDIS_CONNECTION_URI` names one: the cache is in
+//! this process, and events are handed in by [`Cache::events`](crate::Cache::events).
+
+mod cache;
+mod choices;
+mod environment;
+mod error;
+mod locate;
+mod rules;
+mod scalar;
+mod streams;
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::cache::{CacheSection, LogFormat, LogSection, RedisSection};
+pub use self::choices::{
+    AuthorizationChoice, ClientChoice, ConsistencyChoice, CookieChoice, CookieNames, CookieWord,
+    HostChoice, QueryChoice, SeparatedHeader, SeparatorChoice, SetCookieChoice, TagHeaderChoice,
+};
+pub use self::error::ConfigFileError;
+use self::locate::Located;
+pub use self::rules::RuleSection;
+pub use self::scalar::{Bytes, Period, Secret, Status, Ttl};
+pub use self::streams::{
+    FormatChoice, FormatKind, FormatSection, OnSection, PayloadChoice, Publisher, StreamSection,
+};
+use crate::{Cache, CacheBuilder, Companion, Rule, Warning};
+
+/// The file: what is cached, where, and how the program runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where this runs. Default: "prod". In the environment: MODE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// The Redis server.
+    #[serde(default)]
+    pub redis: RedisSection,
+    /// What holds for all rules.
+    #[serde(default)]
+    pub cache: CacheSection,
+    /// What is cached, a route each.
+    #[serde(default)]
+    pub rules: Vec<RuleSection>,
+    /// The events that purge.
+    #[serde(default)]
+    pub streams: Vec<StreamSection>,
+    /// What the program writes about itself.
+    #[serde(default)]
+    pub log: LogSection,
+}
+
+/// Where a service runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// On a developer's machine.
+    Dev,
+    /// In production.
+    #[default]
+    Prod,
+    /// In tests, without Redis.
+    Mock,
+}
+
+/// A configuration together with the text that it was read from, to which its errors point.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What was read, with the environment laid over it.
+    pub config: Config,
+    /// The file, if there is one.
+    path: Option<PathBuf>,
+    text: String,
+}
+
+impl Config {
+    /// Reads the file at `path`, or none, and lays the environment over it. `env` gives a variable's
+    /// value; the program hands in `|name| std::env::var(name).ok()`.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no TOML, has an unknown key or a value of the wrong type; or a
+    /// variable has such a value.
+    pub fn load(
+        path: Option<&Path>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Loaded, ConfigFileError> {
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| ConfigFileError::unreadable(path, &error))?,
+            None => String::new(),
+        };
+        Self::read(path, text, env)
+    }
+
+    /// The same for a file whose text is at hand; `path` is for messages.
+    ///
+    /// # Errors
+    /// As of [`load`](Self::load).
+    pub fn read(
+        path: Option<&Path>,
+        text: String,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Loaded, ConfigFileError> {
+        let mut config: Self =
+            toml::from_str(&text).map_err(|error| ConfigFileError::unread(path, &text, &error))?;
+        environment::lay_over(&mut config, env)?;
+        let path = path.map(Path::to_owned);
+        Ok(Loaded { config, path, text })
+    }
+
+    /// The mode, after the environment.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode.unwrap_or_default()
+    }
+
+    /// The rules, those that are switched off included.
+    #[must_use]
+    pub fn rules(&self) -> Vec<Rule> {
+        let rule = |rule: &RuleSection| rule.rule(|ttl| self.cache.ttl(ttl));
+        self.rules.iter().map(rule).collect()
+    }
+
+    /// A builder with everything that the file says about the cache. An observer or a clock may be
+    /// added.
+    pub fn cache_builder(&self) -> CacheBuilder {
+        let builder = self.redis.apply(self.cache.apply(Cache::builder()));
+        let builder = self.rules().into_iter().fold(builder, CacheBuilder::rule);
+        let streams = self
+            .streams
+            .iter()
+            .filter(|_| self.redis.streams != Some(false));
+        streams
+            .map(StreamSection::stream)
+            .fold(builder, CacheBuilder::stream)
+    }
+}
+
+impl Loaded {
+    /// Builds the cache.
+    ///
+    /// # Errors
+    /// A setting that the cache refuses, with its line.
+    pub fn build(&self) -> Result<(Cache, Companion), ConfigFileError> {
+        self.build_with(self.config.cache_builder())
+    }
+
+    /// The same with `builder`, made by [`Config::cache_builder`] and extended.
+    ///
+    /// # Errors
+    /// A setting that the cache refuses, with its line.
+    pub fn build_with(&self, builder: CacheBuilder) -> Result<(Cache, Companion), ConfigFileError> {
+        builder.build().map_err(|error| self.refused(&error))
+    }
+
+    /// `error`, of a cache that was built from this configuration, with the line to blame.
+    #[must_use]
+    pub fn refused(&self, error: &crate::ConfigError) -> ConfigFileError {
+        let located = Located::new(&self.text).and_then(|located| located.blame(error));
+        ConfigFileError::refused(self.path.as_deref(), &self.text, located, error)
+    }
+
+    /// The line that `warning` is about, counted from 1.
+    #[must_use]
+    pub fn line_of(&self, warning: &Warning) -> Option<usize> {
+        let span = Located::new(&self.text)?.place(warning.place())?;
+        Some(error::position(&self.text, span.start).0)
+    }
+
+    /// The file, if there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+}
+
+impl Cache {
+    /// The cache that the TOML file at `path` describes, with the environment laid over it, and its
+    /// companion. See [`config`](crate::config).
+    ///
+    /// # Errors
+    /// The file cannot be read, or says something that cannot be used; the error has the line.
+    pub fn from_config(path: impl AsRef<Path>) -> Result<(Self, Companion), ConfigFileError> {
+        Config::load(Some(path.as_ref()), &|name| std::env::var(name).ok())?.build()
+    }
+}

@@ -1,0 +1,95 @@
+//! The near copy: what near rules found in the shared store, answered from this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName};
+
+use crate::clock::Timestamp;
+use crate::engine::Engine;
+use crate::engine::lookup::{Fitness, variant_key};
+use crate::entry::{Entry, StoredResponse, VariantIndex};
+use crate::key::CacheKey;
+use crate::rules::{CompiledRule, Consistency, Wanted};
+use crate::store::NearCache;
+use crate::weaken::{Rule, weakened};
+
+impl Engine {
+    /// A near lookup: nothing is asked of anybody. Judged now, not when the copy was made (PROTOCOL 18
+    /// [near_judge]), by a view that has heard from the log within the lease (PROTOCOL 21).
+    pub(super) fn in_near_copy(
+        &self,
+        near: &NearCache,
+        wanted: &Wanted,
+        request: &HeaderMap,
+        now: Timestamp,
+    ) -> Option<Arc<StoredResponse>> {
+        let view = self.views.current()?;
+        let monotonic = self.clock.monotonic();
+        let stored = selected(wanted, request, |key| near.get(key, monotonic))?;
+        let fresh = self.fitness(wanted, &view, &stored, now) == Fitness::Fresh;
+        // Last, so that nothing is served on a lease that ended meanwhile.
+        (fresh && (self.views.leased(&view) || weakened(Rule::Lease))).then_some(stored)
+    }
+
+    /// Keeps a copy of what the shared store holds, with the stamp that it has there (PROTOCOL 18
+    /// [near_stamp]). `uri` is the key of its URI, and `vary` selects it among the variants.
+    pub(super) fn copy_near(
+        &self,
+        rule: &CompiledRule,
+        uri: &CacheKey,
+        vary: &[HeaderName],
+        stored: &Arc<StoredResponse>,
+    ) {
+        let Some(near) = (self.near.as_ref()).filter(|_| rule.consistency() == Consistency::Near)
+        else {
+            return;
+        };
+        let remaining = stored.remaining_millis(self.clock.now());
+        if remaining <= 0 || stored.freshness.always_validate {
+            return;
+        }
+        let keep = Duration::from_millis(u64::try_from(remaining).unwrap_or(u64::MAX));
+        if stored.key != *uri {
+            let index = VariantIndex {
+                key: uri.clone(),
+                fields: vary.to_vec(),
+            };
+            near.copy(uri, Entry::Variants(Arc::new(index)), keep);
+        }
+        let copied = if weakened(Rule::NearStamp) {
+            self.stamped_anew(stored)
+        } else {
+            Arc::clone(stored)
+        };
+        near.copy(&stored.key, Entry::Response(copied), keep);
+    }
+
+    /// What must not be done: a copy that is stamped when it is made.
+    fn stamped_anew(&self, stored: &Arc<StoredResponse>) -> Arc<StoredResponse> {
+        let mut copy = StoredResponse::clone(stored);
+        if let Some(view) = self.views.current() {
+            copy.stamp = view.stamp();
+        }
+        Arc::new(copy)
+    }
+}
+
+/// The response for a request, or its variant, of the entries that `get` gives.
+pub(super) fn selected(
+    wanted: &Wanted,
+    request: &HeaderMap,
+    mut get: impl FnMut(&CacheKey) -> Option<Entry>,
+) -> Option<Arc<StoredResponse>> {
+    match get(&wanted.key)? {
+        Entry::Response(stored) => (stored.key == wanted.key).then_some(stored),
+        Entry::Variants(index) if index.key == wanted.key => {
+            let key = variant_key(&wanted.key, &index.fields, request);
+            match get(&key)? {
+                Entry::Response(stored) => (stored.key == key).then_some(stored),
+                Entry::Variants(_) => None,
+            }
+        }
+        Entry::Variants(_) => None,
+    }
+}

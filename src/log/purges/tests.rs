@@ -1,0 +1,161 @@
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::*;
+use crate::clock::{ManualClock, Timestamp};
+use crate::log::{Head, Numbered, Tail};
+use crate::outcome::Detail;
+use crate::position::Stamp;
+use crate::tag::{Tag, TagSet};
+use crate::validity::{Bounds, Subject, Verdict};
+
+const OLD: u64 = 1;
+const NEW: u64 = 2;
+
+/// While a record is appended, this process joins the epoch `NEW`, once. Records are acknowledged in
+/// the epochs that `answers` lists, then in the last of them.
+#[derive(Debug)]
+struct Turning {
+    purges: OnceLock<Arc<Purges>>,
+    answers: Vec<u64>,
+    appended: Mutex<usize>,
+}
+
+impl Turning {
+    fn new(answers: &[u64]) -> (Arc<Self>, Arc<Purges>) {
+        let log = Arc::new(Self {
+            purges: OnceLock::new(),
+            answers: answers.to_vec(),
+            appended: Mutex::new(0),
+        });
+        let clock = ManualClock::default();
+        let bounds = Bounds {
+            marks: 10,
+            globs: 10,
+        };
+        let views = Views::new(bounds, Duration::from_secs(1), Arc::new(clock.clone()));
+        let purges = Arc::new(Purges::new(
+            Arc::clone(&log) as Arc<dyn Log>,
+            Arc::new(views),
+            Arc::new(clock),
+            SharedObserver::new(()),
+            Duration::from_secs(1),
+            Duration::from_secs(30),
+        ));
+        join(&purges, OLD);
+        log.purges.set(Arc::clone(&purges)).unwrap();
+        (log, purges)
+    }
+
+    fn appended(&self) -> usize {
+        *self.appended.lock()
+    }
+}
+
+fn join(purges: &Purges, epoch: u64) {
+    let head = Head {
+        position: Position::new(epoch, 0),
+        replicas: 0,
+    };
+    let records = Vec::new();
+    let (view, new) = purges.views.join(&Tail { head, records });
+    assert!(new);
+    purges.repeat_recent(view.position().epoch);
+}
+
+impl Log for Turning {
+    fn append<'a>(&'a self, _: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+        let mut appended = self.appended.lock();
+        if *appended == 0 {
+            join(self.purges.get().unwrap(), NEW);
+        }
+        let epoch = self.answers[(*appended).min(self.answers.len() - 1)];
+        *appended += 1;
+        let position = Position::new(epoch, *appended as u64);
+        let replicas = 0;
+        std::future::ready(Ok(Appended { position, replicas })).boxed()
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+        unreachable!("no follower runs")
+    }
+
+    fn tail(&self, _: usize) -> BoxFuture<'_, Result<Tail, Error>> {
+        unreachable!("no follower runs")
+    }
+
+    fn read_after(&self, _: Position, _: Duration) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+        unreachable!("no follower runs")
+    }
+
+    fn trim(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<(), Error>> {
+        unreachable!("no follower runs")
+    }
+}
+
+async fn purge(purges: &Purges) -> Result<Purged, Error> {
+    let target = Target::Tag(Tag::new("x").unwrap());
+    purges
+        .purge(PurgeKind::Hard, vec![target], Duration::ZERO)
+        .await
+}
+
+/// What a response of `NEW` that carries the tag, stamped where that epoch began, is worth.
+fn judge(purges: &Purges) -> Verdict {
+    let mut tags = TagSet::implicit("r", "/p");
+    tags.add(&Tag::new("x").unwrap()).unwrap();
+    let view = purges.views.current().unwrap();
+    purges.views.judge(
+        &view,
+        Subject {
+            stamp: Stamp::at(Position::new(NEW, 0)),
+            tags: &tags,
+            path: "/p",
+        },
+    )
+}
+
+/// PROTOCOL 23 and 25 `[durable]`:
+/// > append on its way · another epoch joined · acknowledged in the old one · v1 of the new one hit.
+#[tokio::test]
+async fn rule_25_an_append_acknowledged_in_an_epoch_that_was_left_is_repeated_before_it_counts() {
+    let (log, purges) = Turning::new(&[OLD, NEW]);
+    let purged = purge(&purges).await.unwrap();
+    assert_eq!(purged.position, Position::new(NEW, 2));
+    assert_eq!(log.appended(), 2);
+    assert_eq!(judge(&purges), Verdict::Purged(Detail::Purged));
+    assert!(!purges.any_waiting());
+}
+
+#[tokio::test]
+async fn rule_25_an_append_acknowledged_in_the_epoch_that_was_joined_is_not_repeated() {
+    let (log, purges) = Turning::new(&[NEW]);
+    purge(&purges).await.unwrap();
+    assert_eq!(log.appended(), 1);
+    assert!(!purges.any_waiting());
+}
+
+#[tokio::test]
+async fn rule_25_a_log_that_stays_in_an_epoch_that_was_left_leaves_the_purge_pending() {
+    let (log, purges) = Turning::new(&[OLD]);
+    let error = purge(&purges).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Pending);
+    assert_eq!(log.appended(), TRIES);
+    assert_eq!(judge(&purges), Verdict::Purged(Detail::PurgePending));
+    // The companion goes on, and is bounded as well.
+    assert!(purges.append_waiting().await.is_err());
+    assert!(purges.any_waiting());
+}
+
+/// What was acknowledged before the join is repeated by it.
+#[tokio::test]
+async fn rule_25_a_purge_acknowledged_shortly_before_another_epoch_is_repeated_there() {
+    let (log, purges) = Turning::new(&[NEW]);
+    purge(&purges).await.unwrap();
+    join(&purges, 3);
+    assert!(purges.any_waiting());
+    assert_eq!(log.appended(), 1);
+}

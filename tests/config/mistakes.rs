@@ -1,0 +1,182 @@
+//! Files that cannot be used, and the one line that says so.
+
+use tower_tagcache::config::Config;
+
+use super::{mistake, read};
+
+const RULE: &str = "[[rules]]\nname = \"a\"\nroute = \"/a/{id}\"\n";
+
+/// A file, `<rule>` in it standing for [`RULE`], and what is said about it.
+const MISTAKES: &[(&str, &str)] = &[
+    (
+        "mode = \"dev",
+        "t.toml:1:12: invalid basic string, expected `\"`",
+    ),
+    (
+        "moed = \"dev\"",
+        "t.toml:1:1: unknown key `moed`; did you mean `mode`?",
+    ),
+    (
+        "mode = \"development\"",
+        "t.toml:1:8: unknown word `development`; known are `dev`, `prod`, `mock`",
+    ),
+    ("mode = 5", "t.toml:1:8: expected a word or a table"),
+    (
+        "mode = \"dev\"\nmode = \"prod\"",
+        "t.toml:2:1: duplicate key",
+    ),
+    (
+        "[rules]\nname = \"a\"",
+        "t.toml:1:1: a table where a list is expected; a list of tables is written `[[name]]`",
+    ),
+    (
+        "[[rules]]\nroute = \"/\"",
+        "t.toml:1:1: the key `name` is missing",
+    ),
+    (
+        "[redis]\nurl = \"localhost\"",
+        "t.toml:2:7: redis url: redis url did not parse in \"localhost\"",
+    ),
+    (
+        "[redis]\nnamespace = \"a b\"\nurl = \"redis://h\"",
+        "t.toml:2:13: redis namespace: must not have a brace, a space or a control character in \"a b\"",
+    ),
+    (
+        "[cache]\nlease = \"5ms\"",
+        "t.toml:2:9: lease: shorter than 30 ms, which no heartbeat can keep in \"5ms\"",
+    ),
+    (
+        "<rule>tll = \"5s\"",
+        "t.toml:4:1: unknown key `tll`; did you mean `ttl`?",
+    ),
+    (
+        "<rule>ttl = \"5\"",
+        "t.toml:4:7: \"5\" is not \"default\", \"long\", \"short\", or a time with its unit such as \"10s\"",
+    ),
+    (
+        "<rule>ttl = 5",
+        "t.toml:4:7: 5 is not \"default\", \"long\", \"short\", or a time such as \"10s\"",
+    ),
+    (
+        "<rule>ttl = \"25h\"",
+        "t.toml:4:7: rule `a`, ttl: longer than the lifetime ceiling of 86400s in \"90000s\"",
+    ),
+    (
+        "<rule>ttl_for = { 99 = \"5s\" }",
+        "t.toml:4:13: \"99\" is not a status such as 404 or a class such as \"4xx\"",
+    ),
+    (
+        "<rule>ttl_for = { 304 = \"5s\" }",
+        "t.toml:4:13: rule `a`, ttl_for: a status that answers one request and is never stored in \"304\"",
+    ),
+    (
+        "<rule>query = \"some\"",
+        "t.toml:4:9: unknown word `some`; known are `all`, `sorted`, `ignore`, `allow`, `deny`",
+    ),
+    (
+        "<rule>query = { alow = [\"a\"] }",
+        "t.toml:4:11: unknown word `alow`; did you mean `allow`?",
+    ),
+    (
+        "<rule>query = { allow = [\"a*b\"] }",
+        "t.toml:4:22: rule `a`, query: `*` before the end in \"a*b\"",
+    ),
+    (
+        "<rule>cookies = \"yes\"",
+        "t.toml:4:11: \"yes\" is not \"bypass\", \"ignore\" or { ignore = [...], key = [...] }",
+    ),
+    (
+        "<rule>cookies = { ignor = [] }",
+        "t.toml:4:13: unknown key `ignor`; did you mean `ignore`?",
+    ),
+    (
+        "<rule>body_limit = \"5 XB\"",
+        "t.toml:4:14: \"5 XB\" is not a number of bytes, such as 65536 or \"64 KiB\"",
+    ),
+    (
+        "<rule>headers = [\"a\", \"no good\"]",
+        "t.toml:4:17: rule `a`, header: no header name in \"no good\"",
+    ),
+    (
+        "<rule>tags = [\"x\", \"auction:{address}\"]",
+        "t.toml:4:24: rule `a`, tag: unknown capture `address` (the route has `id`) in \"auction:{address}\"",
+    ),
+    (
+        "<rule>tags = [\"auction:{id\"]",
+        "t.toml:4:18: rule `a`, tag: unclosed `{` (a literal one is written `{{`) in \"auction:{id\"",
+    ),
+    (
+        "<rule>client = { set = \"\\u0001\" }",
+        "t.toml:4:18: rule `a`, client: no header value in \"\\u{1}\"",
+    ),
+    (
+        "<rule><rule>",
+        "t.toml:5:8: rules: rules 1 and 2 have the same name in \"a\"",
+    ),
+    (
+        "[[rules]]\nname = \"a\"\nroute = \"/a/{id\"\n",
+        "t.toml:3:13: rule `a`, route: unclosed `{` (a literal one is written `{{`) in \"/a/{id\"",
+    ),
+];
+
+#[test]
+fn each_mistake_is_told_with_its_line_and_column() {
+    for (text, expected) in MISTAKES {
+        let text = text.replace("<rule>", RULE);
+        let error = mistake(&text);
+        assert_eq!(error.to_string(), *expected, "\n{text}\n{error:#}");
+    }
+}
+
+#[test]
+fn the_line_is_quoted_and_the_place_marked() {
+    let error = mistake(&format!(
+        "# é\n{RULE}tags = [\"ü\", \"auction:{{address}}\"]\n"
+    ));
+    let expected = [
+        "t.toml:5:24: rule `a`, tag: unknown capture `address` (the route has `id`) in \"auction:{address}\"",
+        "  |",
+        "5 | tags = [\"ü\", \"auction:{address}\"]",
+        "  |                        ^",
+    ];
+    assert_eq!(format!("{error:#}"), expected.join("\n"));
+    assert_eq!((error.line(), error.column()), (Some(5), Some(24)));
+    let error = mistake(&format!("{RULE}tll = \"5s\"\n"));
+    assert_eq!(error.help(), Some("did you mean `ttl`?"));
+    assert!(format!("{error:#}").ends_with("4 | tll = \"5s\"\n  | ^^^ did you mean `ttl`?"));
+}
+
+#[test]
+fn a_password_or_token_is_never_shown() {
+    for text in [
+        "[redis]\nurl = \"redis://:hunter2@h:x\"",
+        "[redis]\nurl = \"http://user:hunter2@h\"",
+        "[redis]\nur = \"redis://:hunter2@h\"",
+        "[redis]\nurl = \"redis://:hunter2@h",
+        "[redis]\nurl = [\"redis://:hunter2@h\"]",
+        "[admin]\ntokn = \"hunter2\"",
+    ] {
+        let error = mistake(text);
+        let shown = format!("{error} {error:#} {error:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_secret_is_not_in_the_debug_form_either() {
+    let loaded = read("[redis]\nurl = \"redis://:hunter2@h\"").unwrap();
+    let shown = format!("{:?}", loaded.config);
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_in_one_line() {
+    let path = std::path::Path::new("/nowhere/t.toml");
+    let error = Config::load(Some(path), &|_| None).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.starts_with("/nowhere/t.toml: cannot be read: "),
+        "{message}"
+    );
+    assert_eq!(message.lines().count(), 1);
+}

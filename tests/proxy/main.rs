@@ -1,0 +1,18 @@
+//! The reverse proxy over real sockets, HTTP/1.1 and HTTP/2, with and without TLS.
+//!
+//! | SAFETY | where |
+//! |---|---|
+//! | 9 | `key` |
+//! | 16, 33 | `fields` |
+//! | 17, 18 | `smuggling`, `upgrades` |
+//! | 19 | `key` |
+//! | 25 | `faults` |
+//! | 34 | `exact` |
+//! | 54 | `upgrades`, `streams` |
+//! | 55, 56 | `streams`, `limits` |
+
+mod client;
+mod origin;
+mod site;
+
+mod basics;
