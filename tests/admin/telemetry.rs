@@ -41,8 +41,12 @@ async fn prometheus_gets_each_thing_that_is_counted() {
     }
     site.cache.purger().tag("auctions").await.unwrap();
     assert!(site.forwards("/auctions").await);
-    let fields = [("payload", &b"no JSON"[..])];
-    let _ = site.cache.events().apply("sales", fields).await;
+    let unreadable = vec![(b"payload".to_vec(), b"no JSON".to_vec())];
+    let outcome = site.cache.events().apply("sales", "1-0", unreadable).await;
+    let purged = outcome.unwrap().purged.unwrap();
+    while site.cache.health().position != Some(purged.position) {
+        tokio::task::yield_now().await;
+    }
     let accept = [("accept", "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")];
     let told = site.call("GET", "/metrics", &accept, "").await;
     assert!(
@@ -54,12 +58,12 @@ async fn prometheus_gets_each_thing_that_is_counted() {
         r#"tagcache_requests_total{rule="list",served="hit",reason="hit"} 3"#,
         r#"tagcache_requests_total{rule="list",served="forwarded",reason="uri-miss"} 1"#,
         r#"tagcache_requests_total{rule="list",served="forwarded",reason="stale"} 1"#,
-        "tagcache_purges_total 1",
+        "tagcache_purges_total 2",
         r#"tagcache_events_total{stream="sales",outcome="quarantined"} 1"#,
         "tagcache_epochs_joined_total 1",
         "tagcache_breaker_open 0",
         "tagcache_log_followed 1",
-        "tagcache_log_position 1",
+        "tagcache_log_position 2",
         "tagcache_log_silence_seconds ",
         "tagcache_purges_waiting 0",
     ] {

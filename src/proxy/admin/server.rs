@@ -173,8 +173,7 @@ impl BoundAdmin {
                         });
                     }
                     Err(error) => {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::warn!(error, "an admin connection could not be accepted");
+                        tracing::warn!(%error, "an admin connection could not be accepted");
                         sleep(ACCEPT_PAUSE).await;
                     }
                 }
