@@ -349,3 +349,6 @@ fn same(a: Option<&Arc<View>>, b: Option<&Arc<View>>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;
