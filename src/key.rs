@@ -37,6 +37,8 @@ pub(crate) enum Part {
     Rule = 13,
     /// What the response says about the query (`No-Vary-Search`), which is then normalised.
     NoVarySearch = 14,
+    /// Under this key stands a part of the response (RFC 9111 §3.3).
+    Partial = 15,
 }
 
 /// What each [`Part`] is called, by its number.

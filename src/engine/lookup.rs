@@ -170,6 +170,33 @@ impl Engine {
         lookup
     }
 
+    /// Looks under the key of a part alone.
+    pub(super) async fn lookup_part(
+        &self,
+        wanted: &Wanted,
+        request: &HeaderMap,
+        key: CacheKey,
+    ) -> Lookup {
+        let keys = [key.clone()];
+        let mut lookup = Lookup {
+            view: None,
+            key,
+            usable: Usable::Nothing,
+            why: Why {
+                reason: ForwardReason::Partial,
+                detail: None,
+            },
+        };
+        if self
+            .look(&mut lookup, wanted, request, &keys)
+            .await
+            .is_err()
+        {
+            lookup.usable = Usable::Nothing;
+        }
+        lookup
+    }
+
     async fn look(
         &self,
         lookup: &mut Lookup,

@@ -26,6 +26,7 @@ mod invalidate;
 mod kept;
 mod lookup;
 mod near;
+mod partial;
 mod respond;
 mod revalidate;
 mod search;
@@ -172,6 +173,11 @@ impl Engine {
         let lookup = self.lookup(&wanted, request.headers()).await;
         let search = self.search(&wanted, request.uri(), request.headers(), lookup);
         let lookup = search.await;
+        let (method, headers) = (request.method(), request.headers());
+        let part = self.answer_from_part(&wanted, &lookup, method, headers);
+        if let Some(response) = part.await {
+            return Ok(response);
+        }
         match &lookup.usable {
             Usable::Fresh(stored) => {
                 let outcome = self.hit(stored);
