@@ -2,6 +2,7 @@
 
 mod backend;
 mod cache;
+mod checks;
 mod warnings;
 
 pub use self::cache::{Cache, Companion};
@@ -285,7 +286,7 @@ impl CacheBuilder {
     /// The first setting that cannot be used, with the input quoted and the place marked. What works
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
-        check_lease(self.lease)?;
+        checks::lease(self.lease)?;
         let defaults = Defaults {
             lifetime_ceiling: self.limits.lifetime,
             consistency: self.consistency,
@@ -391,15 +392,4 @@ impl CacheBuilder {
         ));
         (views, purges, follower)
     }
-}
-
-fn check_lease(lease: Duration) -> Result<(), ConfigError> {
-    let problem = if lease < Duration::from_millis(30) {
-        "shorter than 30 ms, which no heartbeat can keep"
-    } else if lease > Duration::from_secs(60) {
-        "longer than a minute"
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::new("lease", problem, format!("{lease:?}")))
 }
