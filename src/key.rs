@@ -32,6 +32,8 @@ pub(crate) enum Part {
     Absent = 12,
     /// What the rule says about the key, so that another configuration has other keys.
     Rule = 13,
+    /// What the response says about the query (`No-Vary-Search`), which is then normalised.
+    NoVarySearch = 14,
 }
 
 /// What each [`Part`] is called, by its number.

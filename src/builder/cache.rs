@@ -7,7 +7,7 @@ use crate::builder::{CacheBuilder, warnings};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Warning};
 use crate::invalidation::{EventIntake, EventStream, Purger};
-use crate::log::{Follower, Purges};
+use crate::log::{Follower, Health, Purges};
 use crate::middleware::CacheLayer;
 use crate::position::Position;
 use crate::rules::{Defaults, Explanation, Rule, RuleSet};
@@ -58,6 +58,12 @@ impl Cache {
     #[must_use]
     pub fn events(&self) -> &EventIntake {
         &self.shared.intake
+    }
+
+    /// How well this process knows the purge log.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.engine.views.health()
     }
 
     /// How far this process has read the purge log: none before it was first reached.

@@ -103,7 +103,10 @@ fn explain_tells_why_not() {
             vec!["GET", "/auctions/1", "-H", "cookie: a=b"],
             "it has a cookie that the rule neither",
         ),
-        (vec!["GET", "/auctions/1"], "not stored tag-missing"),
+        (
+            vec!["GET", "/auctions/1"],
+            "not stored tag-missing: auction:{address:address}",
+        ),
     ] {
         let mut all = vec!["explain"];
         all.extend(args);

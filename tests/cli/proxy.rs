@@ -101,6 +101,27 @@ fn a_purge_through_redis_reaches_the_proxy() {
 }
 
 #[test]
+fn a_purge_through_the_admin_listener_reaches_the_proxy() {
+    let (directory, origin) = (Directory::new(), Origin::start());
+    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"0123456789abcdef\"\n";
+    directory.configure(&configured(&origin, &format!("{admin}{RULE}")));
+    let proxy = directory.proxy(&[]);
+    let line = proxy.log.wait("admin listener");
+    let address = line.split_once("address=").expect("an address").1.trim();
+    let url = format!("http://{address}");
+    assert!(proxy.get("/a/1").ends_with("call 1"));
+    let denied = directory.run(&["purge", "--tag", "item:1", "--admin", &url]);
+    assert_eq!(denied.status, 1, "{denied:?}");
+    assert!(proxy.get("/a/1").ends_with("call 1"));
+    let token = ["--token", "0123456789abcdef"];
+    let ran = directory.run(&[
+        "purge", "--tag", "item:1", "--admin", &url, token[0], token[1],
+    ]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(proxy.get("/a/1").ends_with("call 2"));
+}
+
+#[test]
 fn a_redis_that_is_away_is_told_in_one_line_and_stops_nothing() {
     let (directory, origin) = (Directory::new(), Origin::start());
     let away = TcpListener::bind("127.0.0.1:0").expect("a free port");
