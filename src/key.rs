@@ -32,7 +32,27 @@ pub(crate) enum Part {
     Absent = 12,
     /// What the rule says about the key, so that another configuration has other keys.
     Rule = 13,
+    /// What the response says about the query (`No-Vary-Search`), which is then normalised.
+    NoVarySearch = 14,
 }
+
+/// What each [`Part`] is called, by its number.
+const NAMES: [&str; 14] = [
+    "part",
+    "method",
+    "scheme",
+    "host",
+    "path",
+    "parameter",
+    "value",
+    "field",
+    "line",
+    "cookie",
+    "vary",
+    "query",
+    "absent",
+    "rule",
+];
 
 /// The key of a stored response, or of the list of its variants.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -57,6 +77,22 @@ impl CacheKey {
         let mut short = [0; 16];
         short.copy_from_slice(&hash.as_bytes()[..16]);
         Digest(short)
+    }
+
+    /// Its parts as text, each with what it is.
+    pub(crate) fn describe(&self) -> Vec<(&'static str, String)> {
+        let mut rest: &[u8] = &self.0;
+        let mut parts = Vec::new();
+        while let Some((kind, text, tail)) = next_part(rest) {
+            let name = NAMES.get(usize::from(kind)).copied().unwrap_or("part");
+            let shown = match std::str::from_utf8(text) {
+                Ok(text) if !text.chars().any(char::is_control) && name != "rule" => text.into(),
+                _ => text.iter().map(|byte| format!("{byte:02x}")).collect(),
+            };
+            parts.push((name, shown));
+            rest = tail;
+        }
+        parts
     }
 
     /// The same key with more parts, as a variant has.

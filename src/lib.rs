@@ -94,6 +94,9 @@ pub mod middleware;
 
 mod builder;
 
+#[cfg(feature = "proxy")]
+#[doc(hidden)]
+pub mod cli;
 #[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "proxy")]
@@ -123,8 +126,8 @@ pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
-    Authorization, ClientPolicy, Cookies, Host, Profile, Query, Rule, SetCookie, Statuses,
-    TagHeader,
+    Authorization, ClientPolicy, Cookies, Explanation, Host, Profile, Query, Rule, SetCookie,
+    Statuses, TagHeader,
 };
 pub use self::tag::{Tag, Target};
 

@@ -10,7 +10,7 @@ use crate::invalidation::{EventIntake, EventStream, Purger};
 use crate::log::{Follower, Health, Purges};
 use crate::middleware::CacheLayer;
 use crate::position::Position;
-use crate::rules::{Defaults, Rule, RuleSet};
+use crate::rules::{Defaults, Explanation, Rule, RuleSet};
 
 /// A cache: rules, stored responses, and the handles to purge them. A cheap clone; clones are the same
 /// cache.
@@ -101,6 +101,13 @@ impl Cache {
         let rules = rules.keeping(&engine.rules.load());
         engine.rules.store(Arc::new(rules));
         Ok(warnings)
+    }
+
+    /// What the rules make of a request: which rule takes it, its key, tags and lifetime, or why it is
+    /// not cached. Nothing is asked of a store or the inner service.
+    #[must_use]
+    pub fn explain(&self, request: &http::request::Parts) -> Explanation {
+        self.shared.engine.rules.load().explain(request)
     }
 
     #[cfg(test)]

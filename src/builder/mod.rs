@@ -15,7 +15,7 @@ use self::backend::{Backend, Budgets, Surroundings};
 use self::cache::Shared;
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::Flights;
-use crate::engine::{Engine, Limits, VariantMemory};
+use crate::engine::{Engine, Limits, SearchMemory, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
 use crate::log::{Follower, Log, Purges, Retention, Views};
@@ -64,6 +64,7 @@ pub struct CacheBuilder {
     near_after: u32,
     budgets: Budgets,
     namespace: String,
+    connections: Option<usize>,
     #[cfg(feature = "redis")]
     group: Option<String>,
     #[cfg(feature = "redis")]
@@ -94,6 +95,7 @@ impl CacheBuilder {
                 purge: Duration::from_secs(2),
             },
             namespace: "tagcache".to_owned(),
+            connections: None,
             #[cfg(feature = "redis")]
             group: None,
             #[cfg(feature = "redis")]
@@ -161,6 +163,15 @@ impl CacheBuilder {
         self.consuming.min_idle = idle;
         // Claiming has its turn when waiting for new entries ends.
         self.consuming.wait = self.consuming.wait.min(idle);
+        self
+    }
+
+    /// The most connections to Redis that are open at a time. Needed are four, and two for each stream;
+    /// [`build`](Self::build) refuses less. One that is being closed while another takes its place
+    /// may be seen by the server for a moment longer. Default: no limit, which comes to that number.
+    #[cfg(feature = "redis")]
+    pub const fn max_connections(mut self, connections: usize) -> Self {
+        self.connections = Some(connections);
         self
     }
 
@@ -275,13 +286,7 @@ impl CacheBuilder {
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
         check_lease(self.lease)?;
-        let defaults = Defaults {
-            lifetime_ceiling: self.limits.lifetime,
-            consistency: self.consistency,
-            profile: self.profile,
-            upstream: self.upstream,
-            ..Defaults::default()
-        };
+        let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
         let streams = compile(std::mem::take(&mut self.streams))?;
@@ -295,6 +300,8 @@ impl CacheBuilder {
             clock: &self.clock,
             observer: &self.observer,
             store_bytes: self.store_bytes,
+            connections: self.connections,
+            streams: streams.len(),
             near_after: self.near_after,
         };
         let parts = self.backend.clone().open(&surroundings)?;
@@ -309,11 +316,13 @@ impl CacheBuilder {
             near: parts.near,
             views,
             follower: Arc::clone(&follower),
+            purges: Arc::clone(&purges),
             flights: Flights::new(self.limits.flights),
             clock: self.clock,
             observer: self.observer,
             limits: self.limits,
             variants: VariantMemory::new(),
+            searches: SearchMemory::new(),
         });
         let shared = Arc::new(Shared {
             engine,
@@ -334,6 +343,16 @@ impl CacheBuilder {
             consumers,
         };
         Ok((Cache::new(shared), companion))
+    }
+
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            lifetime_ceiling: self.limits.lifetime,
+            consistency: self.consistency,
+            profile: self.profile,
+            upstream: self.upstream,
+            ..Defaults::default()
+        }
     }
 
     /// Whether there is room for an entry, where entries are held in this process.

@@ -44,6 +44,9 @@ impl Engine {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        if request.method() == Method::HEAD {
+            return self.forward_head(&planned, &lookup, request, inner).await;
+        }
         if let Some((not_stored, detail)) = self.unshareable(&planned, &lookup, &request) {
             let mut outcome = lookup.why.outcome();
             outcome.detail = outcome.detail.or(detail);
@@ -110,9 +113,6 @@ impl Engine {
         lookup: &Lookup,
         request: &Request<A>,
     ) -> Option<(NotStored, Option<Detail>)> {
-        if request.method() == Method::HEAD {
-            return Some((NotStored::Method, None));
-        }
         if request.headers().contains_key(http::header::RANGE) {
             return Some((NotStored::Partial, Some(Detail::Range)));
         }

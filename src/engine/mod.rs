@@ -20,12 +20,15 @@ mod bypass;
 mod fill;
 mod follow;
 mod forward;
+mod head;
 mod hit;
+mod invalidate;
 mod kept;
 mod lookup;
 mod near;
 mod respond;
 mod revalidate;
+mod search;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,10 +43,11 @@ use tower_service::Service;
 pub use self::body::CacheBody;
 pub(crate) use self::lookup::VariantMemory;
 use self::lookup::{Usable, Wish};
+pub(crate) use self::search::SearchMemory;
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
-use crate::log::{Follower, Views};
+use crate::log::{Follower, Purges, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
 use crate::rules::{CompiledRule, Plan, Planned, RuleSet, Wanted};
@@ -86,11 +90,13 @@ pub(crate) struct Engine {
     pub(crate) near: Option<NearCache>,
     pub(crate) views: Arc<Views>,
     pub(crate) follower: Arc<Follower>,
+    pub(crate) purges: Arc<Purges>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: SharedObserver,
     pub(crate) limits: Limits,
     pub(crate) variants: VariantMemory,
+    pub(crate) searches: SearchMemory,
 }
 
 /// Put into forwarded requests: the same cache further inside lets them pass, instead of waiting for a
@@ -127,12 +133,16 @@ impl Engine {
     pub(crate) fn plan(&self, request: &Parts) -> Option<(Arc<CompiledRule>, Plan)> {
         let rules = self.rules.load();
         let matched = rules.find(&request.method, request.uri.path())?;
-        let forwarded = request.extensions.get::<Forwarded>();
-        if forwarded == Some(&self.mark()) {
+        if self.has_forwarded(request) {
             return None;
         }
         let plan = matched.plan(&request.uri, &request.headers);
         Some((Arc::clone(matched.rule()), plan))
+    }
+
+    /// Whether this cache has forwarded the request already.
+    fn has_forwarded(&self, request: &Parts) -> bool {
+        request.extensions.get::<Forwarded>() == Some(&self.mark())
     }
 
     /// See [`RuleSet::plan`].
@@ -163,6 +173,8 @@ impl Engine {
         B::Error: Into<BoxError>,
     {
         let lookup = self.lookup(&wanted, request.headers()).await;
+        let search = self.search(&wanted, request.uri(), request.headers(), lookup);
+        let lookup = search.await;
         match &lookup.usable {
             Usable::Fresh(stored) => {
                 let outcome = self.hit(stored);

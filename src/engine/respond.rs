@@ -84,6 +84,12 @@ impl Engine {
                     semantics::part_fields(&mut headers, &range, length);
                     body = CacheBody::stored(slice(stored, &range), None);
                 }
+                Selected::Parts(parts) => {
+                    status = StatusCode::PARTIAL_CONTENT;
+                    let boundary = format!("{:032x}", fastrand::u128(..));
+                    let parts = semantics::multipart(&mut headers, &parts, &stored.body, &boundary);
+                    body = CacheBody::stored(parts.into(), None);
+                }
                 Selected::Unsatisfiable => {
                     status = StatusCode::RANGE_NOT_SATISFIABLE;
                     semantics::unsatisfiable_fields(&mut headers, length);

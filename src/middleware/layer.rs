@@ -57,6 +57,17 @@ type Read = dyn Fn(&Extensions) -> Option<&Uri> + Send + Sync;
 pub(super) struct OriginalUri(Option<Arc<Read>>);
 
 impl OriginalUri {
+    /// The URI that a request may change, if its stored responses are ours.
+    pub(super) fn changed(&self, engine: &Engine, parts: &Parts) -> Option<Uri> {
+        if !engine.may_change(parts) {
+            return None;
+        }
+        let original = self.0.as_ref().and_then(|read| read(&parts.extensions));
+        let uri = original.unwrap_or(&parts.uri);
+        engine.rules.load().stored_under(uri.path())?;
+        Some(uri.clone())
+    }
+
     /// The rule for a request and what is done with it, by the URI that the client asked for.
     pub(super) fn plan(
         &self,

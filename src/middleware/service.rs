@@ -56,6 +56,11 @@ where
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let engine = &self.engine;
         let (mut parts, body) = request.into_parts();
+        if let Some(target) = self.original.changed(engine, &parts) {
+            let request = Request::from_parts(parts, body);
+            let (engine, inner) = (Arc::clone(engine), self.inner.clone());
+            return ResponseFuture::engine(engine.change(target, request, inner));
+        }
         let planned = self.original.plan(engine, &mut parts);
         let has_body = !body.is_end_stream();
         let request = Request::from_parts(parts, body);

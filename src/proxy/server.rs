@@ -136,10 +136,11 @@ impl Bound {
         let Self { proxy, listeners } = self;
         let settings = &proxy.site.settings;
         let drain = Drain::new();
+        let places = settings.limits.connections.max(1);
         let door = Door {
             site: Arc::clone(&proxy.site),
             protocols: Arc::new(Protocols::new(settings)),
-            places: Arc::new(Semaphore::new(settings.limits.connections.max(1))),
+            places: Arc::new(Semaphore::new(places)),
         };
         let open = listeners.into_iter().zip(&proxy.tls);
         let open = join_all(open.map(|(listener, tls)| {
@@ -161,7 +162,8 @@ impl Bound {
         {
             return Drained { cut_off: 0 };
         }
-        let cut_off = drain.cut_off();
+        let cut_off = places - door.places.available_permits();
+        drain.cut_off();
         // Those that do not go now hang in a destructor; they are not worth waiting for.
         let _ = timeout(LAST_MOMENT, drain.empty()).await;
         Drained { cut_off }

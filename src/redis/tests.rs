@@ -46,7 +46,14 @@ impl Node {
         let observer = SharedObserver::new(move |notice: &Notice<'_>| {
             told.lock().push(format!("{notice:?}"));
         });
-        let parts = RedisParts::open(url, "test", budgets, Arc::new(clock.clone()), observer);
+        let parts = RedisParts::open(
+            url,
+            "test",
+            budgets,
+            Arc::new(clock.clone()),
+            observer,
+            None,
+        );
         let parts = parts.unwrap();
         Self {
             parts,

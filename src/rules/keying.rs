@@ -12,6 +12,7 @@ use super::options::{Authorization, Host};
 use super::query::Query;
 use crate::key::{CacheKey, KeyBuilder, Part};
 use crate::outcome::{Detail, ForwardReason};
+use crate::semantics::NoVarySearch;
 
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 16 * 1024;
@@ -132,6 +133,42 @@ impl Keying {
                 key.part(Part::Line, &secret(line.as_bytes()));
             }
         }
+    }
+}
+
+impl Keying {
+    /// The key of a request with its query as `search` normalises it; without `search`, with none.
+    pub(super) fn search_key(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        search: Option<&NoVarySearch>,
+    ) -> Option<CacheKey> {
+        let mut parts = uri.clone().into_parts();
+        let query = search.map(|search| search.normalise(uri.query().unwrap_or_default()));
+        let target = match &query {
+            Some(query) => format!("{}?{query}", uri.path()),
+            None => uri.path().to_owned(),
+        };
+        parts.path_and_query = Some(target.parse().ok()?);
+        let uri = Uri::from_parts(parts).ok()?;
+        let mut key = self.key(&uri, headers).ok()?.key.extend();
+        key.part(Part::NoVarySearch, format!("{search:?}").as_bytes());
+        Some(key.finish())
+    }
+
+    /// The origin that a request goes to, as far as the key tells origins apart: its host. Cache groups
+    /// are an origin's own (RFC 9875 §2).
+    pub(super) fn scope(&self, uri: &Uri, headers: &HeaderMap) -> Box<str> {
+        if self.host == Host::Ignore {
+            return "".into();
+        }
+        let field = || headers.get(HOST).map(HeaderValue::as_bytes);
+        let authority = uri
+            .authority()
+            .map(|authority| authority.as_str().as_bytes());
+        let host = authority.or_else(field).unwrap_or_default();
+        String::from_utf8_lossy(&normal_host(host, uri.scheme())).into()
     }
 }
 

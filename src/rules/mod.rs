@@ -23,9 +23,11 @@ use crate::semantics::RequestDirectives;
 use crate::tag::TagSet;
 
 mod automatic;
+mod check;
 mod client;
 mod compiled;
 mod cookies;
+mod explain;
 mod keying;
 mod names;
 mod options;
@@ -40,6 +42,7 @@ pub(crate) mod template;
 pub(crate) use self::client::{Sent, client_fields};
 pub(crate) use self::compiled::CompiledRule;
 pub use self::cookies::Cookies;
+pub use self::explain::Explanation;
 pub(crate) use self::options::Consistency;
 pub use self::options::{Authorization, ClientPolicy, Host, Profile, SetCookie, TagHeader};
 pub(crate) use self::policy::{Exchange, Storable, decide};
@@ -152,7 +155,7 @@ impl RuleSet {
         rule.enabled.then_some(Match { rule, captures })
     }
 
-    fn route<'a>(&'a self, path: &'a str) -> Option<(&'a Arc<CompiledRule>, Captures<'a, 'a>)> {
+    fn route<'r, 'p>(&'r self, path: &'p str) -> Option<(&'r Arc<CompiledRule>, Captures<'r, 'p>)> {
         match self.routes.find(path) {
             Some((number, captures)) => {
                 let rule = self.rules.get(usize::try_from(number).ok()?)?;
@@ -173,6 +176,10 @@ impl RuleSet {
             original,
         } = wanted;
         let uri = original.as_ref().unwrap_or(uri);
+        let scope = rule.keying.scope(uri, headers);
+        // A path that something in front has rewritten is keyed by more than the URI.
+        let hears = rule.no_vary_search() && original.is_none();
+        let search = hears.then(|| Box::new((uri.clone(), headers.clone())));
         let (tags, kept) = self
             .find(&Method::GET, uri.path())
             // The rule was found by this path, so it is found again, unless it was replaced since.
@@ -187,12 +194,21 @@ impl RuleSet {
             has_authorization,
             wishes,
             path: uri.path().into(),
+            scope,
+            search,
             tags,
             kept,
         }
     }
 
-    /// The rules, in the order in which they were given.
+    /// The rule that answers `GET`s of `path`, if one does: what a request with another method changes
+    /// is looked for there.
+    pub(crate) fn stored_under(&self, path: &str) -> Option<&Arc<CompiledRule>> {
+        let (rule, _) = self.route(path)?;
+        rule.enabled.then_some(rule)
+    }
+
+    /// The rules, in the order in which they were given, and the implicit one.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<CompiledRule>> {
         self.rules.iter()
     }
@@ -236,6 +252,10 @@ pub(crate) struct Match<'a> {
 
 /// What is done with a request that a rule takes.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once and taken apart at once"
+)]
 pub(crate) enum Plan {
     /// It goes to the inner service as if there were no cache.
     Bypass(ForwardReason, Detail),
@@ -266,8 +286,12 @@ pub(crate) struct Planned {
     pub(crate) wishes: RequestDirectives,
     /// The path as it was sent, for glob purges.
     pub(crate) path: Box<str>,
+    /// Whose cache groups the response's are: see [`group_tag`].
+    pub(crate) scope: Box<str>,
     /// The implicit tags and those that the request gives, or why the response is not stored.
     pub(crate) tags: Result<TagSet, NotStored>,
+    /// The request, where the response may say that its query matters less than it seems.
+    pub(crate) search: Option<Box<(Uri, HeaderMap)>>,
     /// What the templates that wait for the response read from the request.
     kept: Kept,
 }

@@ -43,7 +43,7 @@ pub(crate) struct Storable {
 /// Why it is not stored.
 pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Storable, NotStored> {
     let rule = &*planned.rule;
-    let mut directives = ResponseDirectives::parse(exchange.headers);
+    let mut directives = ResponseDirectives::effective(exchange.headers);
     let overrides = rule.overrides();
     directives.no_store &= !overrides.no_store;
     if overrides.private {
@@ -148,10 +148,8 @@ fn freshness(
         immutable: directives.immutable,
         authorized: shares_authorized(rule) || allows_authorized(directives),
     };
-    let reusable = !freshness.lifetime.is_zero() && !freshness.always_validate
-        || !freshness.stale_while_revalidate.is_zero()
-        || !freshness.stale_if_error.is_zero();
-    if !reusable && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none()
+    if !reusable(&freshness)
+        && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none()
     {
         let unknown = matches!(upstream, Lifetime::None | Lifetime::Heuristic(_));
         return Err(if unknown {
@@ -161,4 +159,11 @@ fn freshness(
         });
     }
     Ok(freshness)
+}
+
+/// Whether it can answer without being validated first.
+const fn reusable(freshness: &Freshness) -> bool {
+    !freshness.lifetime.is_zero() && !freshness.always_validate
+        || !freshness.stale_while_revalidate.is_zero()
+        || !freshness.stale_if_error.is_zero()
 }

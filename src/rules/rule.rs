@@ -54,6 +54,7 @@ pub struct Rule {
     pub(super) body_limit: Option<usize>,
     pub(super) consistency: Option<Consistency>,
     pub(super) request_directives: bool,
+    pub(super) no_vary_search: bool,
 }
 
 impl Rule {
@@ -82,6 +83,7 @@ impl Rule {
             body_limit: None,
             consistency: None,
             request_directives: false,
+            no_vary_search: false,
         }
     }
 
@@ -324,6 +326,17 @@ impl Rule {
     #[must_use]
     pub fn honor_request_directives(mut self) -> Self {
         self.request_directives = true;
+        self
+    }
+
+    /// Hears `No-Vary-Search` (draft-ietf-httpbis-no-vary-search): a response that says which
+    /// differences of the query make none also answers URLs that differ in those alone. It is looked
+    /// for after the exact URL, by what this process last saw under the path.
+    ///
+    /// Default: the field is passed on and not heard.
+    #[must_use]
+    pub fn no_vary_search(mut self) -> Self {
+        self.no_vary_search = true;
         self
     }
 

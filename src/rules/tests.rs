@@ -1,5 +1,6 @@
 use super::options::{Overrides, Windows};
 use super::*;
+use crate::semantics::StoreSetCookie;
 use http::{Request as HttpRequest, StatusCode};
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -20,7 +20,11 @@
 //! | RFC 9111 §4.2.4, §5.2.1, RFC 8246 | stale, and what a client asks for | [`stale_forbidden`], [`reuse`](freshness::reuse) |
 //! | RFC 9111 §4.3.1 | asking upstream | [`conditional_fields`], [`strip_conditions`] |
 //! | RFC 9111 §5.2, §5.4, RFC 5861, RFC 8246 | directives | [`ResponseDirectives`], [`RequestDirectives`] |
+//! | RFC 9111 §4.4 | invalidation by unsafe methods | [`is_unsafe`], [`named_paths`] |
 //! | RFC 9211 | `Cache-Status` | [`append_cache_status`] |
+//! | RFC 9213 | targeted fields | [`ResponseDirectives::effective`] |
+//! | No-Vary-Search (draft) | queries that make no difference | [`NoVarySearch`] |
+//! | RFC 9875 | cache groups | [`groups`], [`invalidated_groups`] |
 
 mod cache_control;
 mod cache_status;
@@ -29,9 +33,13 @@ mod date;
 mod directive;
 mod fields;
 mod freshness;
+mod groups;
+mod invalidation;
+mod no_vary_search;
 mod range;
 mod storable;
 mod syntax;
+mod targeted;
 mod update;
 mod validator;
 mod vary;
@@ -52,8 +60,12 @@ pub(crate) use self::fields::{StoreSetCookie, stored_fields};
 pub(crate) use self::freshness::{
     Lifetime, Reuse, Terms, corrected_initial_age, lifetime, reuse, stale_forbidden,
 };
-pub(crate) use self::range::{Selected, part_fields, select, unsatisfiable_fields};
+pub(crate) use self::groups::{groups, invalidated_groups};
+pub(crate) use self::invalidation::{is_non_error, is_unsafe, named_paths};
+pub(crate) use self::no_vary_search::NoVarySearch;
+pub(crate) use self::range::{Selected, multipart, part_fields, select, unsatisfiable_fields};
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
-pub(crate) use self::update::{freshen, identifies, not_modified_fields};
+pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
+pub(crate) use self::update::{HeadVerdict, freshen, identifies, judge_head, not_modified_fields};
 pub(crate) use self::validator::is_strong_validator;
 pub(crate) use self::vary::{Vary, append_variant};

@@ -1,7 +1,7 @@
 //! Parts of a stored 200 (RFC 9110 §14, `If-Range` §13.1.5).
 //!
-//! One range of bytes is served; a list of ranges is answered with the whole, as §14.2 allows and
-//! advises against lists that cost more than they save.
+//! Lists of ranges are served as `multipart/byteranges`, unless they overlap or are many: §14.2 warns
+//! of lists that cost more than they save, and lets them be answered with the whole.
 
 use std::ops::RangeInclusive;
 
@@ -11,9 +11,10 @@ use http::header::{
     LAST_MODIFIED, RANGE, TRAILER,
 };
 use http::{Method, StatusCode};
+use smallvec::SmallVec;
 
 use super::date;
-use super::syntax::{decimal, single};
+use super::syntax::{decimal, is_ows, single, split_members};
 use super::update::{CONTENT_DIGEST, CONTENT_MD5};
 use super::validator::{ETag, strong_last_modified};
 use crate::clock::Timestamp;
@@ -25,6 +26,8 @@ pub(crate) enum Selected {
     Whole,
     /// These bytes, with 206 and [`part_fields`].
     Part(RangeInclusive<u64>),
+    /// These parts, none of which overlaps another, with 206 and [`multipart`].
+    Parts(Vec<RangeInclusive<u64>>),
     /// Nothing, with 416 and [`unsatisfiable_fields`].
     Unsatisfiable,
 }
@@ -43,10 +46,62 @@ pub(crate) fn select(
     if method != Method::GET || status != StatusCode::OK {
         return Selected::Whole;
     }
-    match single(request, &RANGE).and_then(ByteRange::parse) {
-        Some(range) if if_range_holds(request, response, now) => range.of(length),
+    match single(request, &RANGE).and_then(parse) {
+        Some(ranges) if if_range_holds(request, response, now) => of_list(&ranges, length),
         _ => Selected::Whole,
     }
+}
+
+/// The most parts that one response is made of.
+const MAX_PARTS: usize = 16;
+
+/// The ranges of a `Range: bytes=…`; `None` for what RFC 9110 §14.2 lets a server ignore: other
+/// units, too many, anything malformed.
+fn parse(value: &[u8]) -> Option<SmallVec<[ByteRange; 1]>> {
+    let (unit, set) = value.split_first_chunk::<6>()?;
+    unit.eq_ignore_ascii_case(b"bytes=").then_some(())?;
+    // No space before the first range (RFC 9110 §14.1.1); around commas there may be.
+    set.first().filter(|byte| !is_ows(**byte))?;
+    let mut ranges = SmallVec::new();
+    for member in split_members(set) {
+        if ranges.len() == MAX_PARTS {
+            return None;
+        }
+        ranges.push(ByteRange::parse(member)?);
+    }
+    (!ranges.is_empty()).then_some(ranges)
+}
+
+/// RFC 9110 §14.1.2: what cannot be satisfied is left out of a list, unless that leaves nothing.
+fn of_list(ranges: &[ByteRange], length: u64) -> Selected {
+    if let [range] = ranges {
+        return range.of(length);
+    }
+    let mut parts: Vec<RangeInclusive<u64>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match range.of(length) {
+            Selected::Part(part) => {
+                if parts.iter().any(|other| overlap(other, &part)) {
+                    return Selected::Whole;
+                }
+                parts.push(part);
+            }
+            Selected::Unsatisfiable => {}
+            whole => return whole,
+        }
+    }
+    match (parts.pop(), parts.is_empty()) {
+        (None, _) => Selected::Unsatisfiable,
+        (Some(only), true) => Selected::Part(only),
+        (Some(last), false) => {
+            parts.push(last);
+            Selected::Parts(parts)
+        }
+    }
+}
+
+fn overlap(a: &RangeInclusive<u64>, b: &RangeInclusive<u64>) -> bool {
+    a.start() <= b.end() && b.start() <= a.end()
 }
 
 /// The one range of a `Range: bytes=…`.
@@ -59,10 +114,7 @@ enum ByteRange {
 }
 
 impl ByteRange {
-    /// `None` for what RFC 9110 §14.2 lets a server ignore: other units, lists, what is malformed.
-    fn parse(value: &[u8]) -> Option<Self> {
-        let (unit, set) = value.split_first_chunk::<6>()?;
-        unit.eq_ignore_ascii_case(b"bytes=").then_some(())?;
+    fn parse(set: &[u8]) -> Option<Self> {
         let dash = set.iter().position(|byte| *byte == b'-')?;
         match (&set[..dash], &set[dash + 1..]) {
             (b"", last) => Some(Self::Last(decimal(last)?)),
@@ -120,6 +172,41 @@ pub(crate) fn part_fields(headers: &mut HeaderMap, range: &RangeInclusive<u64>, 
     let content_range = HeaderValue::try_from(format!("bytes {first}-{last}/{length}"));
     headers.extend(content_range.ok().map(|value| (CONTENT_RANGE, value)));
     headers.insert(CONTENT_LENGTH, (last - first + 1).into());
+}
+
+/// Makes the fields of a stored 200 those of a 206 with several parts of `body`, and returns its body
+/// (RFC 9110 §15.3.7.2). `boundary` must not occur in `body`.
+pub(crate) fn multipart(
+    headers: &mut HeaderMap,
+    parts: &[RangeInclusive<u64>],
+    body: &[u8],
+    boundary: &str,
+) -> Vec<u8> {
+    let content_type = headers.get(CONTENT_TYPE).cloned();
+    let mut whole = Vec::new();
+    for part in parts {
+        let (first, last) = (*part.start(), *part.end());
+        whole.extend_from_slice(format!("\r\n--{boundary}\r\n").as_bytes());
+        if let Some(content_type) = &content_type {
+            whole.extend_from_slice(b"Content-Type: ");
+            whole.extend_from_slice(content_type.as_bytes());
+            whole.extend_from_slice(b"\r\n");
+        }
+        let range = format!("Content-Range: bytes {first}-{last}/{}\r\n\r\n", body.len());
+        whole.extend_from_slice(range.as_bytes());
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(body.len());
+        whole.extend_from_slice(&body[place(first)..place(last.saturating_add(1))]);
+    }
+    whole.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+    for name in [TRAILER, CONTENT_DIGEST, CONTENT_MD5] {
+        headers.remove(name);
+    }
+    let content_type = format!("multipart/byteranges; boundary={boundary}");
+    if let Ok(content_type) = HeaderValue::try_from(content_type) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    headers.insert(CONTENT_LENGTH, whole.len().into());
+    whole
 }
 
 /// Makes the fields of a stored 200 those of a 416: nothing that describes its content, and nothing

@@ -58,7 +58,7 @@ const TABLE: &[Row] = &[
     },
     // The program: the public API only, which is what `lib.rs` re-exports.
     Row {
-        modules: &["config", "proxy"],
+        modules: &["cli", "config", "proxy"],
         may_import: &[],
     },
 ];

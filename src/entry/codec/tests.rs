@@ -27,8 +27,8 @@ fn sample() -> StoredResponse {
             always_validate: true,
             by_rule: false,
             authorized: true,
-            stale_forbidden: true,
-            immutable: true,
+            stale_forbidden: false,
+            immutable: false,
         },
         status: StatusCode::OK,
         headers,
@@ -298,7 +298,7 @@ fn safety_63_lying_lengths_and_impossible_values_are_errors() {
     for (name, content, reason) in [
         ("no kind", vec![], "truncated"),
         ("kind 3", vec![3], "unknown kind"),
-        ("a flag to come", vec![RESPONSE, 1 << 4], "unknown flag"),
+        ("a flag to come", vec![RESPONSE, 1 << 6], "unknown flag"),
         (
             "an ordinal of 70 bits",
             [&[RESPONSE, 0], &[0; 8][..], &[0xFF; 10]].concat(),
