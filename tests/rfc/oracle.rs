@@ -143,7 +143,8 @@ fn fault(case: &Case) -> Option<&'static str> {
         "it takes proxy-revalidate for a lifetime of zero (§5.2.2.8)"
     } else if case.wish.starts_with("max-stale") && case.has("s-maxage") {
         "its max-stale unlocks s-maxage (§4.2.4; SAFETY 4)"
-    } else if case.wish.starts_with("max-stale") && !case.has_lifetime() && case.modified.is_none() {
+    } else if case.wish.starts_with("max-stale") && !case.has_lifetime() && case.modified.is_none()
+    {
         "it keeps what has neither lifetime nor validator, for clients that take anything (§4.2.4)"
     } else if case.has("immutable") {
         "it makes immutable a lifetime of a day, and reloads it (RFC 8246 §2)"
