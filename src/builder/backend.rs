@@ -39,6 +39,10 @@ pub(super) struct Surroundings<'a> {
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "hears of Redis"))]
     pub(super) observer: &'a SharedObserver,
     pub(super) store_bytes: u64,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "of Redis"))]
+    pub(super) connections: Option<usize>,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "need connections"))]
+    pub(super) streams: usize,
     pub(super) near_after: u32,
 }
 
@@ -95,6 +99,12 @@ impl Backend {
 
 #[cfg(feature = "redis")]
 fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> {
+    let needed = crate::redis::connections_needed(with.streams);
+    if let Some(allowed) = with.connections.filter(|allowed| *allowed < needed) {
+        let message = format!("fewer than the {needed} needed: four, and two for each stream");
+        let allowed = allowed.to_string();
+        return Err(ConfigError::new("max_connections", message, allowed));
+    }
     let Budgets {
         connect,
         read,
@@ -112,6 +122,7 @@ fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> 
         },
         Arc::clone(with.clock),
         with.observer.clone(),
+        with.connections,
     )?;
     let namespace = with.namespace.to_owned();
     Ok(Parts {

@@ -2,6 +2,7 @@
 
 mod backend;
 mod cache;
+mod checks;
 mod warnings;
 
 pub use self::cache::{Cache, Companion};
@@ -64,6 +65,7 @@ pub struct CacheBuilder {
     near_after: u32,
     budgets: Budgets,
     namespace: String,
+    connections: Option<usize>,
     #[cfg(feature = "redis")]
     group: Option<String>,
     #[cfg(feature = "redis")]
@@ -94,6 +96,7 @@ impl CacheBuilder {
                 purge: Duration::from_secs(2),
             },
             namespace: "tagcache".to_owned(),
+            connections: None,
             #[cfg(feature = "redis")]
             group: None,
             #[cfg(feature = "redis")]
@@ -161,6 +164,14 @@ impl CacheBuilder {
         self.consuming.min_idle = idle;
         // Claiming has its turn when waiting for new entries ends.
         self.consuming.wait = self.consuming.wait.min(idle);
+        self
+    }
+
+    /// The most connections to Redis at a time, at least four and two for each stream. One that is
+    /// being closed may be seen there for a moment longer. Default: no limit.
+    #[cfg(feature = "redis")]
+    pub const fn max_connections(mut self, connections: usize) -> Self {
+        self.connections = Some(connections);
         self
     }
 
@@ -274,7 +285,7 @@ impl CacheBuilder {
     /// The first setting that cannot be used, with the input quoted and the place marked. What works
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
-        check_lease(self.lease)?;
+        checks::lease(self.lease)?;
         let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
@@ -289,6 +300,8 @@ impl CacheBuilder {
             clock: &self.clock,
             observer: &self.observer,
             store_bytes: self.store_bytes,
+            connections: self.connections,
+            streams: streams.len(),
             near_after: self.near_after,
         };
         let parts = self.backend.clone().open(&surroundings)?;
@@ -384,15 +397,4 @@ impl CacheBuilder {
         ));
         (views, purges, follower)
     }
-}
-
-fn check_lease(lease: Duration) -> Result<(), ConfigError> {
-    let problem = if lease < Duration::from_millis(30) {
-        "shorter than 30 ms, which no heartbeat can keep"
-    } else if lease > Duration::from_secs(60) {
-        "longer than a minute"
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::new("lease", problem, format!("{lease:?}")))
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::choices::ConsistencyChoice;
+use super::choices::{ConsistencyChoice, ProfileChoice};
 use super::scalar::{Bytes, Period, Secret, Ttl};
-use crate::CacheBuilder;
+use crate::{CacheBuilder, Profile};
 
 /// The Redis server that holds responses, purge log and event streams. Without `url` (and without
 /// its variables in the environment) all that is kept in this process.
@@ -59,6 +59,14 @@ pub struct CacheSection {
     /// What `ttl = "short"` means. Default: "10s". In the environment: CACHE_SHORT_TTL, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_ttl: Option<Period>,
+    /// How careful the rules are that do not say themselves: "careful", or "rfc9111" for what the RFC permits
+    /// and no more caution. Default: "careful".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileChoice>,
+    /// `true` adds the implicit rule `upstream` for what no other rule takes: the responses decide about
+    /// their lifetime. Default: false; `tagcache proxy` has it where there are no rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_rule: Option<bool>,
     /// How a hit is checked where a rule does not say. Default: "near".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<ConsistencyChoice>,
@@ -117,6 +125,12 @@ impl CacheSection {
         if self.consistency == Some(ConsistencyChoice::Strict) {
             to = to.strict();
         }
+        if self.profile == Some(ProfileChoice::Rfc9111) {
+            to = to.profile(Profile::Rfc9111);
+        }
+        if self.upstream_rule == Some(true) {
+            to = to.upstream_rule();
+        }
         if let Some(Period(lease)) = self.lease {
             to = to.lease(lease);
         }
@@ -140,6 +154,9 @@ impl RedisSection {
         }
         if let Some(namespace) = &self.namespace {
             to = to.namespace(namespace);
+        }
+        if let Some(connections) = self.max_connections {
+            to = to.max_connections(connections);
         }
         if let Some(group) = &self.consumer_group {
             to = to.consumer_group(group);

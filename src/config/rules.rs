@@ -85,6 +85,9 @@ pub struct RuleSection {
     /// The largest body that is stored. Default: "2 MiB".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_limit: Option<Bytes>,
+    /// `true`: does what a request's Cache-Control asks of a cache (RFC 9111 §5.2.1). Default: false.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub honor_request_directives: bool,
     /// "strict" checks each hit against the purge log; "near" trusts this process within the lease. Default: as [cache] says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<ConsistencyChoice>,
@@ -134,6 +137,9 @@ impl RuleSection {
         }
         if self.keep_tag_headers {
             rule = rule.keep_tag_headers();
+        }
+        if self.honor_request_directives {
+            rule = rule.honor_request_directives();
         }
         match self.consistency {
             Some(ConsistencyChoice::Near) => rule.near(),

@@ -74,6 +74,10 @@ impl Fill {
     }
 
     /// Hands the response to everybody who waits, then to the store.
+    ///
+    /// A fill that lasted may put an older response in the place of a newer one. Its stamp is older
+    /// too, so that whatever purged it still does: that costs one miss, and never truth (P2). Writing only
+    /// over what is older would cost each fill a script or another round trip, and is not done.
     pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);

@@ -302,9 +302,9 @@ impl Engine {
     }
 
     /// What a stored response under a key of this request may be used for.
-    pub(super) fn fitness(
+    pub(super) fn fitness<K>(
         &self,
-        wanted: &Wanted,
+        wanted: &Wanted<K>,
         view: &View,
         stored: &StoredResponse,
         now: Timestamp,

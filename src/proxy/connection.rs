@@ -40,6 +40,7 @@ impl Protocols {
             .timer(TokioTimer::new())
             // The connection's own timer does that, without one for each request.
             .header_read_timeout(None)
+            .max_header_size(limits.head_bytes)
             .max_buf_size(limits.head_bytes.max(8 * 1024));
         // Setting the default would cost an allocation for each request.
         if limits.head_fields != 100 {

@@ -32,11 +32,9 @@ impl Drain {
         self.0.send_replace(Phase::Draining);
     }
 
-    /// Stop at once. How many had to.
-    pub(super) fn cut_off(&self) -> usize {
-        let remaining = self.0.receiver_count();
+    /// Stop at once.
+    pub(super) fn cut_off(&self) {
         self.0.send_replace(Phase::CutOff);
-        remaining
     }
 
     /// Until nobody is there.

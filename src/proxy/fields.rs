@@ -54,7 +54,7 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) -> Removed {
     if has_token(headers, &TE, "trailers") {
         removed.trailers = true;
     }
-    if named.iter().any(|name| *name == UPGRADE) {
+    if named.contains(&UPGRADE) {
         removed.upgrade = headers.get(UPGRADE).cloned();
     }
     for name in named.iter().chain(&ALWAYS) {

@@ -1,6 +1,7 @@
 //! The reverse proxy: HTTP/1.1 and HTTP/2 on both sides, with the cache between them.
 
 mod activity;
+pub mod admin;
 mod client;
 mod client_body;
 mod connection;

@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_layer::Layer;
 
 use crate::Cache;
+use crate::proxy::admin::PublicDoor;
 use crate::proxy::client::Site;
 use crate::proxy::connection::{Accepted, Protocols};
 use crate::proxy::drain::{Drain, Stage};
@@ -56,6 +57,7 @@ impl Proxy {
         let site = Site {
             service: cache.layer().layer(upstreams.clone()),
             fallback: upstreams.first_authority(),
+            door: None,
             settings,
         };
         Ok(Self {
@@ -63,6 +65,15 @@ impl Proxy {
             upstreams,
             tls,
         })
+    }
+
+    /// Answers what `door` takes, before the cache is asked. Default: nothing.
+    #[must_use]
+    pub fn door(mut self, door: Option<PublicDoor>) -> Self {
+        if let Some(site) = Arc::get_mut(&mut self.site) {
+            site.door = door;
+        }
+        self
     }
 
     /// How the upstreams are.
@@ -125,10 +136,11 @@ impl Bound {
         let Self { proxy, listeners } = self;
         let settings = &proxy.site.settings;
         let drain = Drain::new();
+        let places = settings.limits.connections.max(1);
         let door = Door {
             site: Arc::clone(&proxy.site),
             protocols: Arc::new(Protocols::new(settings)),
-            places: Arc::new(Semaphore::new(settings.limits.connections.max(1))),
+            places: Arc::new(Semaphore::new(places)),
         };
         let open = listeners.into_iter().zip(&proxy.tls);
         let open = join_all(open.map(|(listener, tls)| {
@@ -150,7 +162,8 @@ impl Bound {
         {
             return Drained { cut_off: 0 };
         }
-        let cut_off = drain.cut_off();
+        let cut_off = places - door.places.available_permits();
+        drain.cut_off();
         // Those that do not go now hang in a destructor; they are not worth waiting for.
         let _ = timeout(LAST_MOMENT, drain.empty()).await;
         Drained { cut_off }

@@ -1,6 +1,6 @@
 //! The shared store and purge log on one Redis server.
 //!
-//! Four connections per cache, so that nothing waits behind what blocks: lookups and heartbeats;
+//! Four connections per cache, and two for each event stream, so that nothing waits behind what blocks: lookups and heartbeats;
 //! entries being stored; appends, which may wait for a replica; and the follower's own, which
 //! waits for records. Nothing connects before it is needed, and what cannot be reached is an error
 //! within the operation's budget, which the engine takes for a miss (P3).
@@ -40,6 +40,12 @@ pub(crate) use self::log::RedisLog;
 pub(crate) use self::store::RedisStore;
 use self::verify::Verifier;
 
+/// Connections that a cache with so many event streams needs at a time: lookups, stores, appends, and
+/// the follower; for each stream one that waits and one for commands.
+pub(crate) const fn connections_needed(streams: usize) -> usize {
+    4 + 2 * streams
+}
+
 /// The parts of one cache that live on a Redis server.
 #[derive(Debug, Clone)]
 pub(crate) struct RedisParts {
@@ -61,8 +67,9 @@ impl RedisParts {
         budgets: Budgets,
         clock: Arc<dyn Clock>,
         observer: SharedObserver,
+        connections: Option<usize>,
     ) -> Result<Self, ConfigError> {
-        let server = Server::new(url, budgets)?;
+        let server = Server::limited(url, budgets, connections)?;
         let keys = Keyspace::new(namespace)?;
         let breaker = Breaker::new(Arc::clone(&clock), observer.clone());
         let verifier = Arc::new(Verifier::new(server.clone(), keys.clone(), clock));

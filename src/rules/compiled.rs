@@ -130,6 +130,11 @@ impl CompiledRule {
         self.written == other.written
     }
 
+    /// Its route, as it was written.
+    pub(super) fn route(&self) -> &str {
+        &self.written.route
+    }
+
     /// Its name.
     pub(crate) fn name(&self) -> &Arc<str> {
         &self.name

@@ -227,6 +227,27 @@ async fn safety_41_a_response_freshened_with_other_tags_obeys_both() {
     }
 }
 
+/// SAFETY 43: there is no list of a tag's responses that two nodes could write at once.
+#[tokio::test]
+async fn safety_43_responses_that_nodes_tag_at_once_are_purged_together() {
+    let fleet = Fleet::new();
+    let nodes = [fleet.node(), fleet.node(), fleet.companied()];
+    let uris: Vec<String> = (0..24).map(|n| format!("/item/{n}")).collect();
+    let asked = uris.iter().zip(nodes.iter().cycle());
+    let filling: Vec<_> = asked.map(|(uri, node)| node.begin(path(uri))).collect();
+    for filled in filling {
+        filled.await.expect("it is answered");
+    }
+    fleet.stored(uris.len()).await;
+    fleet.origin.set("v2");
+    let purged = nodes[0].purger().tag("items").await;
+    purged.expect("redis is there");
+    for (uri, node) in uris.iter().zip(nodes.iter().rev().cycle()) {
+        let answer = node.get(uri).await;
+        assert_eq!(answer.body, "v2", "{uri}: {}", answer.how);
+    }
+}
+
 #[tokio::test]
 async fn safety_48_an_address_is_one_tag_however_it_is_written() {
     const CHECKSUMMED: &str = "0xA16E02E87b7454126E5E10d957A927A7F5B5d2be";

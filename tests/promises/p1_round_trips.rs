@@ -71,6 +71,23 @@ async fn a_strict_hit_is_one_round_trip_for_entry_and_head() {
     }
 }
 
+/// PROTOCOL 19 `[head_fresh]`
+/// > lookup sent, head 0 · purge @1 returned · request arrives, takes that lookup's answer · v1 hit.
+///
+/// Requests that arrive at once could share a lookup only by waiting for each other: none does.
+#[tokio::test]
+async fn rule_19_head_fresh_each_request_has_a_lookup_of_its_own() {
+    let fleet = Fleet::private();
+    let (forwarder, node) = behind_a_forwarder(&fleet).await;
+    node.warm("/item/7").await;
+    let (called_, _) = cost(&fleet, &forwarder, async || {
+        let (one, two) = tokio::join!(node.get("/item/7"), node.get("/item/7"));
+        assert!(one.is_hit() && two.is_hit());
+    })
+    .await;
+    assert_eq!(called_, called(&[("get", 2), ("xrevrange", 2)]));
+}
+
 #[tokio::test]
 async fn a_miss_asks_once_and_stores_once() {
     let fleet = Fleet::private();

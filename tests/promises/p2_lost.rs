@@ -128,7 +128,8 @@ async fn a_lost_log_never_brings_back_what_was_purged() {
 async fn a_node_that_starts_after_the_log_was_lost_serves_nothing_older() {
     for loss in ["FLUSHALL", "DEL LOG", "DEBUG RELOAD NOSAVE"] {
         let fleet = with_debug();
-        let first = fleet.node();
+        // Its companion appends what it repeats in the new epoch (PROTOCOL 25).
+        let first = fleet.companied();
         let vault = purged(&fleet, &first).await;
         fleet.run(loss).await;
         // The one that knows what was lost is the first to look (PROTOCOL 9, *Limit*).

@@ -33,6 +33,8 @@ async fn allow(house: &House, rules: &str) {
     house.server.run(&command).await;
 }
 
+/// PROTOCOL 29 `[reclaim]`
+/// > event read · consumer dies · nobody takes what it left pending · v1 hit for ever.
 #[tokio::test]
 async fn safety_47_event_that_a_dead_consumer_took_and_did_not_purge_is_claimed() {
     let house = House::open();
@@ -85,6 +87,8 @@ async fn safety_47_event_that_a_dead_consumer_did_not_acknowledge_is_purged_agai
     assert_eq!(survivor.missing(&everything()).await, named, "and again");
 }
 
+/// PROTOCOL 29 `[ack_after]`
+/// > event read and acknowledged · consumer dies before the purge is in the log · v1 hit for ever.
 #[tokio::test]
 async fn event_is_acknowledged_only_after_its_purge_is_in_the_log() {
     let house = House::open();

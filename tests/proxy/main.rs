@@ -16,3 +16,13 @@ mod origin;
 mod site;
 
 mod basics;
+mod exact;
+mod failover;
+mod faults;
+mod fields;
+mod key;
+mod limits;
+mod smuggling;
+mod streams;
+mod tls;
+mod upgrades;

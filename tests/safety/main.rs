@@ -4,7 +4,7 @@
 //!
 //! | row | tests |
 //! |---|---|
-//! | 1–8 | `leaks` |
+//! | 1–8 | `leaks`; private responses among nodes in `promises` (P5) |
 //! | 9–15 | `keys` |
 //! | 16, 19, 20 | `exchange` |
 //! | 17 | left to the proxy: the layer never parses HTTP |
@@ -19,7 +19,7 @@
 //! | 32, and PROTOCOL 17 | `revalidation` |
 //! | 34 | `exact`, `wire` |
 //! | 37, 40, 41 | `purges`; every fill path and several nodes in `promises` (P1) and in the model test |
-//! | 38, 39, 42–46 | left to `promises`: they need nodes or Redis |
+//! | 38, 39, 42–46 | left to `promises`: they need nodes or Redis; near copies (38, 39) are left to the near copy |
 //! | 47 | `promises` (P6) |
 //! | 48 | `tags`, with where tags come from |
 //! | 49, 50 | `src/validity`, where the bounds are |

@@ -136,7 +136,9 @@ impl Address {
             return Ok(Sender::Http2(sender));
         }
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(self.limits.head_bytes.max(8 * 1024));
+        builder
+            .max_header_size(self.limits.head_bytes)
+            .max_buf_size(self.limits.head_bytes.max(8 * 1024));
         if self.limits.head_fields != 100 {
             builder.max_headers(self.limits.head_fields);
         }

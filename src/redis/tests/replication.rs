@@ -24,6 +24,8 @@ async fn pair() -> (RedisServer, RedisServer) {
     (master, replica)
 }
 
+/// `[role]`
+/// > purge @1 on the master · lookup on a replica that lags at 0 · head agrees · v1 hit.
 #[tokio::test]
 async fn rule_07_a_replica_is_never_used() {
     let (master, replica) = pair().await;

@@ -198,6 +198,9 @@ async fn server_that_nobody_heard_from_purges_the_scope() {
     worker.stop().await;
 }
 
+/// `[group_first]`, `[gap_durable]`
+/// > purge first, group second: an event published between them is behind the group's cursor and never
+/// > read.
 #[tokio::test]
 async fn protocol_30_gap_of_a_dead_worker_is_closed_by_another() {
     let (server, sink, late) = (RedisServer::start(), FakeSink::new(), FakeSink::new());

@@ -1,0 +1,14 @@
+//! The admin listener over real sockets, and `PURGE` on the one that clients use.
+//!
+//! | SAFETY | where |
+//! |---|---|
+//! | 21 | `refusals`, `public` |
+//! | 55 | `bounds` |
+
+mod site;
+
+mod bounds;
+mod calls;
+mod public;
+mod refusals;
+mod telemetry;
