@@ -60,72 +60,82 @@ fn json(telemetry: &Telemetry, health: &Health) -> Answer {
     answer::json(StatusCode::OK, &told)
 }
 
+const COUNTERS: [(&str, &str); 9] = [
+    ("tagcache_requests_total", "Requests that a rule matched."),
+    (
+        "tagcache_not_stored_total",
+        "Forwarded responses that were not stored, and why.",
+    ),
+    (
+        "tagcache_entries_rejected_total",
+        "Stored entries that could not be read.",
+    ),
+    (
+        "tagcache_store_failures_total",
+        "Failed operations of the store or the purge log.",
+    ),
+    (
+        "tagcache_purges_total",
+        "Purges appended to the log by this process.",
+    ),
+    (
+        "tagcache_purges_delayed_total",
+        "Purges that could not be appended at once.",
+    ),
+    (
+        "tagcache_epochs_joined_total",
+        "Epochs of the purge log joined: each begins with an empty cache.",
+    ),
+    (
+        "tagcache_log_gaps_total",
+        "Times that records of the purge log were missed.",
+    ),
+    (
+        "tagcache_events_total",
+        "Events from streams, by what became of them.",
+    ),
+];
+
+const GAUGES: [(&str, Unit, &str); 5] = [
+    (
+        "tagcache_breaker_open",
+        Unit::Count,
+        "1 while requests go on without Redis because it failed too often.",
+    ),
+    (
+        "tagcache_log_followed",
+        Unit::Count,
+        "1 while the purge log answers and all of it is known here.",
+    ),
+    (
+        "tagcache_log_silence_seconds",
+        Unit::Seconds,
+        "How long ago the purge log last answered with all of it known here.",
+    ),
+    (
+        "tagcache_log_position",
+        Unit::Count,
+        "The ordinal, in its epoch, of the last purge known here.",
+    ),
+    (
+        "tagcache_purges_waiting",
+        Unit::Count,
+        "Purges in force in this process that wait to be appended.",
+    ),
+];
+
 /// Tells the recorder what each name is, and begins those at zero that an alert may ask for.
 pub(super) fn describe() {
-    for (name, text) in [
-        ("tagcache_requests_total", "Requests that a rule matched."),
-        (
-            "tagcache_not_stored_total",
-            "Forwarded responses that were not stored, and why.",
-        ),
-        (
-            "tagcache_entries_rejected_total",
-            "Stored entries that could not be read.",
-        ),
-        (
-            "tagcache_store_failures_total",
-            "Failed operations of the store or the purge log.",
-        ),
-        (
-            "tagcache_purges_total",
-            "Purges appended to the log by this process.",
-        ),
-        (
-            "tagcache_purges_delayed_total",
-            "Purges that could not be appended at once.",
-        ),
-        (
-            "tagcache_epochs_joined_total",
-            "Epochs of the purge log joined: each begins with an empty cache.",
-        ),
-        (
-            "tagcache_log_gaps_total",
-            "Times that records of the purge log were missed.",
-        ),
-        (
-            "tagcache_events_total",
-            "Events from streams, by what became of them.",
-        ),
-    ] {
+    for (name, text) in COUNTERS {
         describe_counter!(name, Unit::Count, text);
+    }
+    for (name, unit, text) in GAUGES {
+        describe_gauge!(name, unit, text);
     }
     for name in ["tagcache_purges_total", "tagcache_purges_delayed_total"] {
         counter!(name).absolute(0);
     }
-    describe_gauge!(
-        "tagcache_breaker_open",
-        "1 while requests go on without Redis because it failed too often."
-    );
     gauge!("tagcache_breaker_open").set(0.0);
-    describe_gauge!(
-        "tagcache_log_followed",
-        "1 while the purge log answers and all of it is known here."
-    );
-    describe_gauge!(
-        "tagcache_log_silence_seconds",
-        Unit::Seconds,
-        "How long ago the purge log last answered with all of it known here."
-    );
-    describe_gauge!(
-        "tagcache_log_position",
-        Unit::Count,
-        "The ordinal, in its epoch, of the last purge known here."
-    );
-    describe_gauge!(
-        "tagcache_purges_waiting",
-        Unit::Count,
-        "Purges in force in this process that wait to be appended."
-    );
 }
 
 /// What is not counted but looked at.
