@@ -2,6 +2,7 @@
 
 mod backend;
 mod cache;
+mod checks;
 mod warnings;
 
 pub use self::cache::{Cache, Companion};
@@ -166,9 +167,8 @@ impl CacheBuilder {
         self
     }
 
-    /// The most connections to Redis that are open at a time. Needed are four, and two for each stream;
-    /// [`build`](Self::build) refuses less. One that is being closed while another takes its place
-    /// may be seen by the server for a moment longer. Default: no limit, which comes to that number.
+    /// The most connections to Redis at a time, at least four and two for each stream. One that is
+    /// being closed may be seen there for a moment longer. Default: no limit.
     #[cfg(feature = "redis")]
     pub const fn max_connections(mut self, connections: usize) -> Self {
         self.connections = Some(connections);
@@ -285,7 +285,7 @@ impl CacheBuilder {
     /// The first setting that cannot be used, with the input quoted and the place marked. What works
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
-        check_lease(self.lease)?;
+        checks::lease(self.lease)?;
         let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
@@ -397,15 +397,4 @@ impl CacheBuilder {
         ));
         (views, purges, follower)
     }
-}
-
-fn check_lease(lease: Duration) -> Result<(), ConfigError> {
-    let problem = if lease < Duration::from_millis(30) {
-        "shorter than 30 ms, which no heartbeat can keep"
-    } else if lease > Duration::from_secs(60) {
-        "longer than a minute"
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::new("lease", problem, format!("{lease:?}")))
 }

@@ -52,6 +52,7 @@ fn warnings(loaded: &Loaded) -> Result<Vec<Warning>, ConfigFileError> {
     let (cache, companion) = loaded.build()?;
     drop(companion);
     loaded.proxy_settings()?;
+    loaded.admin_settings(&super::variable)?;
     let mut warnings = cache.warnings().to_vec();
     warnings.extend(loaded.advice());
     Ok(warnings)

@@ -87,7 +87,8 @@ fn as_text(explained: &Explanation) -> String {
     line("key", &key.join(" "));
     line("digest", explained.digest.as_deref().unwrap_or("none"));
     if let Some(why) = explained.not_stored {
-        line("not stored", why.as_str());
+        let template = explained.unfilled.as_deref().unwrap_or_default();
+        line("not stored", &format!("{}: {template}", why.as_str()));
     }
     for tag in &explained.tags {
         line("tag", tag);
@@ -138,6 +139,7 @@ fn as_json(explained: &Explanation) -> Value {
         "digest": explained.digest,
         "tags": explained.tags,
         "tags_from_response": explained.later_tags,
+        "unfilled": explained.unfilled,
         "not_stored": explained.not_stored.map(crate::NotStored::as_str),
         "ttl": seconds(explained.ttl),
         "override": explained.overrides,

@@ -1,6 +1,8 @@
 //! `tagcache proxy`.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -12,9 +14,10 @@ use super::failure::wants_colour;
 use super::signals::{Stop, hangups};
 use super::{ConfigArgs, Failure};
 use crate::config::{
-    Address, ListenChoice, Loaded, LogFormat, ProfileChoice, Reload, Secret, UpstreamChoice,
+    Address, Config, ListenChoice, Loaded, LogFormat, ProfileChoice, Reload, Secret, UpstreamChoice,
 };
-use crate::proxy::{Bound, Proxy, ProxySettings};
+use crate::proxy::admin::{Admin, AdminHooks, AdminSettings, Telemetry};
+use crate::proxy::{Bound, Proxy, ProxyError, ProxySettings};
 use crate::{Cache, Companion};
 
 /// For the companion to finish the events that it has in hand.
@@ -92,12 +95,22 @@ pub(super) fn run(args: ProxyArgs) -> Result<(), Failure> {
                        configuration (`tagcache init` writes one)";
         return Err(Failure::usage(message));
     };
-    let (cache, companion) = loaded.build()?;
+    let admin = loaded.admin_settings(&super::variable)?;
+    let telemetry = Telemetry::new();
+    let builder = loaded.config.cache_builder().observer(telemetry.clone());
+    let (cache, companion) = loaded.build_with(builder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
-    let served = runtime.block_on(serve(read, settings, cache, companion));
+    let program = Program {
+        reload: Reload::new(read, cache.clone(), super::variable),
+        loaded,
+        cache,
+        companion,
+        telemetry,
+    };
+    let served = runtime.block_on(program.serve(settings, admin));
     // What still hangs is not worth waiting for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
@@ -121,44 +134,81 @@ fn start_log(loaded: &Loaded) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn serve(
-    read: Loaded,
-    settings: ProxySettings,
+/// What runs beside the proxy.
+struct Program {
+    reload: Reload,
+    loaded: Loaded,
     cache: Cache,
     companion: Companion,
-) -> Result<(), Failure> {
-    let failed = |error: io::Error| Failure::failed(format!("no signals: {error}"));
-    // Before anything listens, so that no signal is missed.
-    let (mut stop, asked) = (Stop::new().map_err(failed)?, hangups().map_err(failed)?);
-    let proxy = Proxy::new(settings, cache.clone()).map_err(usage)?;
-    let bound = proxy
-        .bind()
-        .await
-        .map_err(|error| Failure::failed(error.to_string()))?;
-    announce(&bound, &read);
-    let (ending, ended) = watch::channel(());
-    let until_ended = || {
-        let mut ended = ended.clone();
-        // An error means that the sender is gone: the end as well.
-        async move { drop(ended.changed().await) }
-    };
-    let companion = tokio::spawn(companion.run(until_ended()));
-    let reload = Reload::new(read, cache, super::variable).run(asked, until_ended());
-    let reload = tokio::spawn(reload);
-    let drained = bound
-        .run(async {
-            let signal = stop.wait().await;
-            tracing::info!(signal, "finishing what is under way");
-        })
-        .await;
-    drop(ending);
-    let _ = timeout(COMPANION_ENDS, companion).await;
-    reload.abort();
-    tracing::info!(cut_off = drained.cut_off, "ended");
-    Ok(())
+    telemetry: Telemetry,
 }
 
-fn usage(error: crate::proxy::ProxyError) -> Failure {
+impl Program {
+    async fn serve(
+        self,
+        settings: ProxySettings,
+        admin: Option<AdminSettings>,
+    ) -> Result<(), Failure> {
+        let failed = |error: io::Error| Failure::failed(format!("no signals: {error}"));
+        // Before anything listens, so that no signal is missed.
+        let (mut stop, asked) = (Stop::new().map_err(failed)?, hangups().map_err(failed)?);
+        let draining = Arc::new(AtomicBool::new(false));
+        let proxy = Proxy::new(settings, self.cache.clone()).map_err(usage)?;
+        let admin = admin.map(|admin| self.admin(admin, &proxy, &draining));
+        let door = admin.as_ref().and_then(Admin::door);
+        let bound = proxy.door(door).bind().await.map_err(not_bound)?;
+        announce(&bound, &self.loaded);
+        let (ending, ended) = watch::channel(());
+        let until_ended = || {
+            let mut ended = ended.clone();
+            // An error means that the sender is gone: the end as well.
+            async move { drop(ended.changed().await) }
+        };
+        if let Some(admin) = admin {
+            let admin = admin.bind().await.map_err(not_bound)?;
+            tracing::info!(address = %admin.local_address(), "admin listener");
+            tokio::spawn(admin.run(until_ended()));
+        }
+        let companion = tokio::spawn(self.companion.run(until_ended()));
+        tokio::spawn(self.reload.run(asked, until_ended()));
+        let signalled = async {
+            let signal = stop.wait().await;
+            tracing::info!(signal, "finishing what is under way");
+            draining.store(true, Ordering::Relaxed);
+        };
+        let drained = bound.run(signalled).await;
+        drop(ending);
+        let _ = timeout(COMPANION_ENDS, companion).await;
+        tracing::info!(cut_off = drained.cut_off, "ended");
+        Ok(())
+    }
+
+    fn admin(&self, settings: AdminSettings, proxy: &Proxy, draining: &Arc<AtomicBool>) -> Admin {
+        let (config, rules) = (self.loaded.config.clone(), self.reload.rules_in_effect());
+        let draining = Arc::clone(draining);
+        let hooks = AdminHooks::new(self.telemetry.clone())
+            .upstreams(proxy.upstreams())
+            .unready(move || {
+                let drains = draining.load(Ordering::Relaxed);
+                drains.then(|| "the program ends".to_owned())
+            })
+            .config(move || {
+                let rules = rules();
+                let config = Config {
+                    rules,
+                    ..config.clone()
+                };
+                toml::to_string(&config).unwrap_or_else(|error| format!("# {error}"))
+            });
+        Admin::new(settings, self.cache.clone(), hooks)
+    }
+}
+
+fn not_bound(error: ProxyError) -> Failure {
+    Failure::failed(error.to_string())
+}
+
+fn usage(error: ProxyError) -> Failure {
     Failure::usage(error.to_string())
 }
 

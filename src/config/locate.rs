@@ -16,12 +16,14 @@ pub(super) struct Located<'t> {
 }
 
 /// A place in messages, and the key of the file; where they differ.
-const KEYS: [(&str, &str, &str); 9] = [
+const KEYS: [(&str, &str, &str); 11] = [
     ("lease", "cache", "lease"),
     ("redis url", "redis", "url"),
     ("redis namespace", "redis", "namespace"),
     ("max_connections", "redis", "max_connections"),
     ("trusted_peers", "proxy", "trusted_peers"),
+    ("token", "admin", "token"),
+    ("token_file", "admin", "token_file"),
     ("public_purge", "admin", "public_purge"),
     ("header", "", "headers"),
     ("ignore_header", "", "ignore_headers"),

@@ -4,12 +4,14 @@ use std::fmt;
 use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Config, ConfigFileError, Loaded};
+use super::{Config, ConfigFileError, Loaded, RuleSection};
 use crate::{Cache, Warning};
 
 /// How often the file is looked at.
@@ -27,6 +29,8 @@ pub struct Reload {
     cache: Cache,
     env: Env,
     loaded: Loaded,
+    /// Read by whoever shows what is in effect.
+    rules: Arc<Mutex<Vec<RuleSection>>>,
     /// As the file was when it was read last.
     read: Stamp,
     /// As it was at the last look; it is read when two looks are alike.
@@ -67,11 +71,18 @@ impl Reload {
         Self {
             cache,
             env: Box::new(env),
+            rules: Arc::new(Mutex::new(loaded.config.rules.clone())),
             loaded,
             read,
             seen: read,
             wrong: None,
         }
+    }
+
+    /// What tells the rules that are in effect, from now on.
+    pub fn rules_in_effect(&self) -> impl Fn() -> Vec<RuleSection> + Send + Sync + 'static {
+        let rules = Arc::clone(&self.rules);
+        move || rules.lock().clone()
     }
 
     /// Looks at the file every two seconds, and whenever `asked` has something (SIGHUP), until
@@ -144,6 +155,7 @@ impl Reload {
         let replaced = self.cache.replace_rules(loaded.config.rules());
         let warnings = replaced.map_err(|error| loaded.refused(&error))?;
         let restart = changed(&self.loaded.config, &loaded.config);
+        self.rules.lock().clone_from(&loaded.config.rules);
         self.loaded = loaded;
         Ok(Some((warnings, restart)))
     }

@@ -1,11 +1,12 @@
-//! `[proxy]` as [`ProxySettings`].
+//! `[proxy]` as [`ProxySettings`], and `[admin]` as [`AdminSettings`].
 
 use super::error::ConfigFileError;
 use super::{
-    Address, Bytes, HealthSection, LimitsSection, ListenChoice, Loaded, Period, ProtocolChoice,
-    ProxySection, TimeoutsSection, UpstreamChoice, UpstreamHostChoice,
+    Address, AdminSection, Bytes, HealthSection, LimitsSection, ListenChoice, Loaded, Mode, Period,
+    ProtocolChoice, ProxySection, Secret, TimeoutsSection, UpstreamChoice, UpstreamHostChoice,
 };
 use crate::ConfigError;
+use crate::proxy::admin::{AdminSettings, AdminToken, PublicPurge};
 use crate::proxy::{
     HealthSettings, Listen, Network, ProxyLimits, ProxySettings, Timeouts, UpstreamHost,
     UpstreamProtocol, UpstreamSettings,
@@ -42,6 +43,56 @@ impl Loaded {
         settings.trusted_peers = self.networks("trusted_peers", &section.trusted_peers)?;
         section.apply(&mut settings);
         Ok(Some(settings))
+    }
+
+    /// What `[admin]` says; `None` without it. The token comes from `TAGCACHE_ADMIN_TOKEN`, the token file,
+    /// or the file itself, in this order; `env` is as for [`Config::load`](super::Config::load).
+    ///
+    /// # Errors
+    /// The token cannot be used, its file not be read, or a network is none.
+    pub fn admin_settings(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<AdminSettings>, ConfigFileError> {
+        let Some(section) = &self.config.admin else {
+            return Ok(None);
+        };
+        let mut settings = AdminSettings::default();
+        if let Some(Address(address)) = section.listen {
+            settings.listen = address;
+        }
+        settings.token = self.token(section, env)?;
+        settings.test_calls = matches!(self.config.mode(), Mode::Dev | Mode::Mock);
+        if let Some(networks) = &section.public_purge {
+            let networks = self.networks("public_purge", networks)?;
+            settings.public_purge = Some(PublicPurge { networks });
+        }
+        lay_over!(section => settings; purge_from_loopback, public_test_calls, connections,
+            body_bytes, timeout, connection_lifetime);
+        Ok(Some(settings))
+    }
+
+    fn token(
+        &self,
+        section: &AdminSection,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Option<AdminToken>, ConfigFileError> {
+        let wrong =
+            |key, why: String, input: &str| self.refused(&ConfigError::new(key, why, input));
+        let of_env = env("TAGCACHE_ADMIN_TOKEN").filter(|token| !token.is_empty());
+        let text = match (of_env, &section.token_file, &section.token) {
+            (Some(token), ..) => token,
+            (None, Some(path), _) => std::fs::read_to_string(path).map_err(|error| {
+                let shown = path.display().to_string();
+                wrong("token_file", format!("cannot be read: {error}"), &shown)
+            })?,
+            (None, None, Some(Secret(token))) => token.clone(),
+            (None, None, None) => return Ok(None),
+        };
+        let token = AdminToken::new(text.trim());
+        token
+            .map(Some)
+            .map_err(|error| wrong("token", error.to_string(), "***"))
     }
 
     /// The networks that the texts at `place` name.

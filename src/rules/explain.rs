@@ -31,6 +31,8 @@ pub struct Explanation {
     pub later_tags: Vec<String>,
     /// Why a response would not be stored, if the request alone says so.
     pub not_stored: Option<NotStored>,
+    /// The template that the request does not fill, if that is why.
+    pub unfilled: Option<String>,
     /// The rule's lifetime for a response with status 200.
     pub ttl: Option<Duration>,
     /// Whether that beats what the response says.
@@ -108,7 +110,10 @@ impl Match<'_> {
         let tags = &self.rule.tags;
         match tags.named_by(&source) {
             Ok(named) => explained.tags = named,
-            Err(why) => explained.not_stored = Some(why),
+            Err((why, template)) => {
+                explained.not_stored = Some(why);
+                explained.unfilled = Some(template);
+            }
         }
         explained.later_tags = tags.after(Stage::Request).map(str::to_owned).collect();
     }

@@ -140,10 +140,17 @@ impl TagRules {
     }
 
     /// The tags that the request gives, as text.
-    pub(super) fn named_by(&self, request: &Request<'_>) -> Result<Vec<String>, NotStored> {
+    ///
+    /// # Errors
+    /// Why not, and the template that is to blame.
+    pub(super) fn named_by(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Vec<String>, (NotStored, String)> {
         let mut named = Vec::new();
         for (_, template) in self.templates.iter().filter(|(s, _)| *s == Stage::Request) {
-            let tags = template.expand(|source| request.values(source))?;
+            let tags = template.expand(|source| request.values(source));
+            let tags = tags.map_err(|why| (why.into(), template.text().to_owned()))?;
             named.extend(tags.iter().map(|tag| tag.as_str().to_owned()));
         }
         Ok(named)

@@ -39,7 +39,19 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[redis]\nnamespace = \"a b\"\nurl = \"redis://h\"",
-        "t.toml:2:13: redis namespace: must not have a brace, a space or a control character in \"a b\"",
+        "t.toml:2:15: redis namespace: must not have a brace, a space or a control character in \"a b\"",
+    ),
+    (
+        "[redis]\nurl = \"redis://h\"\nmax_connections = 3",
+        "t.toml:3:19: max_connections: fewer than the 4 needed: four, and two for each stream in \"3\"",
+    ),
+    (
+        "[proxy]\nlisten = [\"8080\"]",
+        "t.toml:2:11: \"8080\" is not an IP address and a port, such as \"127.0.0.1:8080\"",
+    ),
+    (
+        "[proxy.limits]\nconections = 5",
+        "t.toml:2:1: unknown key `conections`; did you mean `connections`?",
     ),
     (
         "[cache]\nlease = \"5ms\"",
