@@ -130,6 +130,7 @@ scenario() {
 }
 
 start_api() {
+  rm -f "$work/port"
   python3 examples/deploy/origin.py --port 0 --delay 0.3 >"$work/port" &
   started+=($!)
   until_true "the API does not start" test -s "$work/port"
