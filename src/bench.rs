@@ -43,7 +43,7 @@ impl Rules {
             .find(&request.method, request.uri.path())?
             .plan(&request.uri, &request.headers)
         {
-            Plan::Lookup(wanted) => Some(wanted.key.as_bytes().clone()),
+            Plan::Lookup(asked) => Some(asked.into_wanted().key.as_bytes().clone()),
             Plan::Bypass(..) => None,
         }
     }

@@ -5,8 +5,11 @@
 //! spell another part (SAFETY 10). A stored response carries its whole key, and a lookup compares
 //! it: the digest that names it in a store may collide, the key may not.
 
-use bytes::Bytes;
+use std::borrow::Borrow;
 use std::fmt;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
 
 /// What a part of a key says. The numbers are part of the stored format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub(crate) enum Part {
     Rule = 13,
     /// What the response says about the query (`No-Vary-Search`), which is then normalised.
     NoVarySearch = 14,
+    /// Under this key stands a part of the response (RFC 9111 §3.3).
+    Partial = 15,
 }
 
 /// What each [`Part`] is called, by its number.
@@ -97,7 +102,14 @@ impl CacheKey {
 
     /// The same key with more parts, as a variant has.
     pub(crate) fn extend(&self) -> KeyBuilder {
-        KeyBuilder(self.0.to_vec())
+        KeyBuilder(SmallVec::from_slice(&self.0))
+    }
+}
+
+/// So that a key can be looked for by its bytes alone.
+impl Borrow<[u8]> for CacheKey {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -128,13 +140,14 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Builds a [`CacheKey`] part by part.
-#[derive(Debug)]
-pub(crate) struct KeyBuilder(Vec<u8>);
+/// Builds a [`CacheKey`] part by part. On the stack unless it is long: a hit needs no more of its key
+/// than this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyBuilder(SmallVec<[u8; 256]>);
 
 impl KeyBuilder {
     pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(256))
+        Self(SmallVec::new())
     }
 
     pub(crate) fn part(&mut self, kind: Part, bytes: &[u8]) {
@@ -147,8 +160,13 @@ impl KeyBuilder {
         self.0.extend_from_slice(bytes);
     }
 
+    /// The key's bytes so far.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     pub(crate) fn finish(self) -> CacheKey {
-        CacheKey(self.0.into())
+        CacheKey(Bytes::copy_from_slice(&self.0))
     }
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{DATE, ETAG, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::coalesce::FlightHead;
 use crate::engine::Engine;
 use crate::engine::fill::Fill;
 use crate::engine::kept::Kept;
-use crate::engine::lookup::subject;
+use crate::engine::lookup::{subject, variant_key};
+use crate::engine::partial::finished;
 use crate::engine::revalidate::{is_own, window_if_disconnected};
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
@@ -39,6 +40,10 @@ impl Fill {
         if tagged.is_err() || self.settles(&stored) {
             return self.lead.landed_unstored(trailers);
         }
+        if stored.status == StatusCode::PARTIAL_CONTENT {
+            stored.body = body;
+            return self.admit_part(stored, head, trailers).await;
+        }
         complete(&mut stored.headers, &body, stored.received_at);
         (stored.body, stored.trailers) = (body, trailers);
         if weakened(Rule::StampPair)
@@ -49,6 +54,23 @@ impl Fill {
             stored.stamp = crate::position::Stamp::at(crate::position::Position { epoch, ordinal });
         }
         self.keep(Arc::new(stored), &head.vary).await;
+    }
+
+    /// The same for a part, which nobody waits for but the one who asked for it.
+    async fn admit_part(
+        mut self,
+        stored: StoredResponse,
+        head: &FlightHead,
+        trailers: Option<HeaderMap>,
+    ) {
+        let whole = variant_key(&self.planned.key, &head.vary, &self.client.headers);
+        let limit = self.planned.rule.body_limit();
+        let stored = finished(&self.engine, stored, whole, limit).await;
+        let (engine, planned) = (Arc::clone(&self.engine), Arc::clone(&self.planned));
+        self.lead.landed_unstored(trailers);
+        if let Some(stored) = stored {
+            engine.put(&planned, stored, &head.vary).await;
+        }
     }
 
     /// Hands the response to everybody who waits, then to the store.

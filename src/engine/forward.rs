@@ -57,7 +57,12 @@ impl Engine {
         let client = Client::of(&request);
         let now = self.clock.monotonic();
         // `no-cache` asks for an answer given after the request.
-        let alone = planned.has_authorization || planned.wishes.no_cache;
+        // What answers a range is for the one who asked for it.
+        let ranged = request.headers().contains_key(http::header::RANGE);
+        if ranged {
+            lookup.why.detail = lookup.why.detail.or(Some(Detail::Range));
+        }
+        let alone = planned.has_authorization || planned.wishes.no_cache || ranged;
         let mut join = if alone || self.flights.is_uncacheable(&lookup.key, now) {
             Join::Lead(Flights::alone())
         } else {
@@ -113,7 +118,8 @@ impl Engine {
         lookup: &Lookup,
         request: &Request<A>,
     ) -> Option<(NotStored, Option<Detail>)> {
-        if request.headers().contains_key(http::header::RANGE) {
+        let one_range = semantics::asks_for_one_range(request.method(), request.headers());
+        if request.headers().contains_key(http::header::RANGE) && !one_range {
             return Some((NotStored::Partial, Some(Detail::Range)));
         }
         if planned.wishes.no_store {

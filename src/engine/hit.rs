@@ -13,7 +13,7 @@ use crate::engine::near::selected;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served};
-use crate::rules::{CompiledRule, Consistency, Sent, Wanted, client_fields};
+use crate::rules::{Asked, CompiledRule, Consistency, Sent, client_fields};
 use crate::semantics;
 
 impl Engine {
@@ -21,12 +21,12 @@ impl Engine {
     /// [`serve`](Self::serve) finds out, from the beginning.
     pub(crate) fn answer<A, B>(
         &self,
-        wanted: &Wanted,
+        asked: &Asked,
         request: &Request<A>,
     ) -> Option<Response<CacheBody<B>>> {
         let now = self.clock.now();
-        let stored = self.at_hand(wanted, request.headers(), now)?;
-        let (rule, method, headers) = (&wanted.rule, request.method(), request.headers());
+        let stored = self.at_hand(asked, request.headers(), now)?;
+        let (rule, method, headers) = (&asked.rule, request.method(), request.headers());
         let outcome = hit_at(&stored, now);
         let ready = (!asks_for_less(headers)).then(|| ready(rule, &stored));
         Some(match ready.flatten() {
@@ -63,27 +63,27 @@ impl Engine {
     /// The stored response that answers, by the same rules as in a lookup.
     fn at_hand(
         &self,
-        wanted: &Wanted,
+        asked: &Asked,
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         match &self.near {
-            Some(near) if wanted.rule.consistency() == Consistency::Near => {
-                self.in_near_copy(near, wanted, request, now)
+            Some(near) if asked.rule.consistency() == Consistency::Near => {
+                self.in_near_copy(near, asked, request, now)
             }
-            _ => self.in_store_at_hand(wanted, request, now),
+            _ => self.in_store_at_hand(asked, request, now),
         }
     }
 
     /// A strict lookup in a store that need not be waited for.
     fn in_store_at_hand(
         &self,
-        wanted: &Wanted,
+        asked: &Asked,
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         let mut head = None;
-        let stored = selected(wanted, request, |key| {
+        let stored = selected(asked, request, |key| {
             let (entry, seen) = self.store.get_now(key)?;
             head = Some(seen);
             entry
@@ -91,7 +91,7 @@ impl Engine {
         // With replicas the lease counts too, which is not for here.
         let head = head.filter(|head| head.replicas == 0)?;
         let view = self.follower.reached(head.position)?;
-        (self.fitness(wanted, &view, &stored, now) == Fitness::Fresh).then_some(stored)
+        (self.fitness(asked, &view, &stored, now) == Fitness::Fresh).then_some(stored)
     }
 
     /// The outcome of a hit on `stored`.

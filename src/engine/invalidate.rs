@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use tower::ServiceExt;
@@ -18,8 +17,8 @@ use crate::tag::{PurgeKind, Target};
 
 impl Engine {
     /// Whether a request may by its method change what is stored.
-    pub(crate) fn may_change(&self, parts: &Parts) -> bool {
-        semantics::is_unsafe(&parts.method) && !self.has_forwarded(parts)
+    pub(crate) fn may_change<A>(&self, request: &Request<A>) -> bool {
+        semantics::is_unsafe(request.method()) && !self.has_forwarded(request.extensions())
     }
 
     /// Forwards a request that may change `target`. If it did not fail, everything stored under that

@@ -26,6 +26,7 @@ mod invalidate;
 mod kept;
 mod lookup;
 mod near;
+mod partial;
 mod respond;
 mod revalidate;
 mod search;
@@ -35,8 +36,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::request::Parts;
-use http::{Request, Response};
+use http::{Extensions, Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
@@ -50,7 +50,7 @@ use crate::error::BoxError;
 use crate::log::{Follower, Purges, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
-use crate::rules::{CompiledRule, Plan, Planned, RuleSet, Wanted};
+use crate::rules::{Plan, Planned, RuleSet, Wanted};
 use crate::store::{NearCache, Store};
 
 /// Bounds on what requests may cost.
@@ -130,19 +130,17 @@ impl Why {
 
 impl Engine {
     /// The rule for `request` and what is done with it, unless this cache has forwarded it already.
-    pub(crate) fn plan(&self, request: &Parts) -> Option<(Arc<CompiledRule>, Plan)> {
+    /// Its path is that of `uri`.
+    pub(crate) fn plan<A>(&self, request: &Request<A>, uri: &Uri) -> Option<Plan> {
         let rules = self.rules.load();
-        let matched = rules.find(&request.method, request.uri.path())?;
-        if self.has_forwarded(request) {
-            return None;
-        }
-        let plan = matched.plan(&request.uri, &request.headers);
-        Some((Arc::clone(matched.rule()), plan))
+        let matched = rules.find(request.method(), uri.path())?;
+        let forwarded = self.has_forwarded(request.extensions());
+        (!forwarded).then(|| matched.plan(uri, request.headers()))
     }
 
-    /// Whether this cache has forwarded the request already.
-    fn has_forwarded(&self, request: &Parts) -> bool {
-        request.extensions.get::<Forwarded>() == Some(&self.mark())
+    /// Whether this cache has forwarded a request with these extensions already.
+    fn has_forwarded(&self, request: &Extensions) -> bool {
+        request.get::<Forwarded>() == Some(&self.mark())
     }
 
     /// See [`RuleSet::plan`].
@@ -175,6 +173,11 @@ impl Engine {
         let lookup = self.lookup(&wanted, request.headers()).await;
         let search = self.search(&wanted, request.uri(), request.headers(), lookup);
         let lookup = search.await;
+        let (method, headers) = (request.method(), request.headers());
+        let part = self.answer_from_part(&wanted, &lookup, method, headers);
+        if let Some(response) = part.await {
+            return Ok(response);
+        }
         match &lookup.usable {
             Usable::Fresh(stored) => {
                 let outcome = self.hit(stored);

@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::engine::lookup::{Fitness, variant_key};
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
-use crate::rules::{CompiledRule, Consistency, Wanted};
+use crate::rules::{Asked, CompiledRule, Consistency};
 use crate::store::NearCache;
 use crate::weaken::{Rule, weakened};
 
@@ -20,14 +20,14 @@ impl Engine {
     pub(super) fn in_near_copy(
         &self,
         near: &NearCache,
-        wanted: &Wanted,
+        asked: &Asked,
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         let view = self.views.current()?;
         let monotonic = self.clock.monotonic();
-        let stored = selected(wanted, request, |key| near.get(key, monotonic))?;
-        let fresh = self.fitness(wanted, &view, &stored, now) == Fitness::Fresh;
+        let stored = selected(asked, request, |key| near.get(key, monotonic))?;
+        let fresh = self.fitness(asked, &view, &stored, now) == Fitness::Fresh;
         // Last, so that nothing is served on a lease that ended meanwhile.
         (fresh && (self.views.leased(&view) || weakened(Rule::Lease))).then_some(stored)
     }
@@ -77,15 +77,16 @@ impl Engine {
 
 /// The response for a request, or its variant, of the entries that `get` gives.
 pub(super) fn selected(
-    wanted: &Wanted,
+    asked: &Asked,
     request: &HeaderMap,
-    mut get: impl FnMut(&CacheKey) -> Option<Entry>,
+    mut get: impl FnMut(&[u8]) -> Option<Entry>,
 ) -> Option<Arc<StoredResponse>> {
-    match get(&wanted.key)? {
-        Entry::Response(stored) => (stored.key == wanted.key).then_some(stored),
-        Entry::Variants(index) if index.key == wanted.key => {
-            let key = variant_key(&wanted.key, &index.fields, request);
-            match get(&key)? {
+    let uri = asked.key.as_bytes();
+    match get(uri)? {
+        Entry::Response(stored) => (*stored.key.as_bytes() == uri).then_some(stored),
+        Entry::Variants(index) if *index.key.as_bytes() == uri => {
+            let key = variant_key(&index.key, &index.fields, request);
+            match get(key.as_bytes())? {
                 Entry::Response(stored) => (stored.key == key).then_some(stored),
                 Entry::Variants(_) => None,
             }

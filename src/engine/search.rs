@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
 
 use crate::engine::Engine;
 use crate::engine::lookup::{Lookup, Usable, variant_key};
@@ -70,6 +70,9 @@ impl Engine {
         vary: &[HeaderName],
     ) -> Option<(CacheKey, Arc<StoredResponse>)> {
         let (uri, request) = planned.search.as_deref()?;
+        if stored.status == StatusCode::PARTIAL_CONTENT {
+            return None;
+        }
         let base = planned.rule.search_base(uri, request)?;
         let Some(said) = NoVarySearch::of(&stored.headers) else {
             self.searches.0.remove(&base);

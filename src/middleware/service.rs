@@ -14,7 +14,7 @@ use crate::error::BoxError;
 use crate::middleware::layer::OriginalUri;
 use crate::middleware::{CacheBody, ResponseFuture};
 use crate::outcome::{Detail, ForwardReason};
-use crate::rules::Plan;
+use crate::rules::{Asked, Plan};
 
 /// A service behind the cache. See the [module docs](crate::middleware).
 #[derive(Debug, Clone)]
@@ -55,28 +55,26 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let engine = &self.engine;
-        let (mut parts, body) = request.into_parts();
-        if let Some(target) = self.original.changed(engine, &parts) {
-            let request = Request::from_parts(parts, body);
+        if let Some(target) = self.original.changed(engine, &request) {
             let (engine, inner) = (Arc::clone(engine), self.inner.clone());
             return ResponseFuture::engine(engine.change(target, request, inner));
         }
-        let planned = self.original.plan(engine, &mut parts);
-        let has_body = !body.is_end_stream();
-        let request = Request::from_parts(parts, body);
-        let Some((rule, plan)) = planned else {
+        let Some(plan) = self.original.plan(engine, &request) else {
             return ResponseFuture::forward(self.inner.clone().oneshot(request));
         };
-        let (reason, detail) = match plan {
+        let has_body = !request.body().is_end_stream();
+        let (rule, reason, detail) = match plan {
             // What a body asks for is in no key.
-            _ if has_body => (ForwardReason::Bypass, Detail::Body),
-            Plan::Bypass(reason, detail) => (reason, detail),
-            Plan::Lookup(wanted) => {
-                if let Some(response) = engine.answer(&wanted, &request) {
+            Plan::Bypass(rule, ..) | Plan::Lookup(Asked { rule, .. }) if has_body => {
+                (rule, ForwardReason::Bypass, Detail::Body)
+            }
+            Plan::Bypass(rule, reason, detail) => (rule, reason, detail),
+            Plan::Lookup(asked) => {
+                if let Some(response) = engine.answer(&asked, &request) {
                     return ResponseFuture::ready(response);
                 }
                 let (engine, inner) = (Arc::clone(engine), self.inner.clone());
-                return ResponseFuture::engine(engine.serve(wanted, request, inner));
+                return ResponseFuture::engine(engine.serve(asked.into_wanted(), request, inner));
             }
         };
         let why = Why {

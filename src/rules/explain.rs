@@ -89,8 +89,9 @@ impl RuleSet {
         }
         let matched = Match { rule, captures };
         match matched.plan(&request.uri, &request.headers) {
-            Plan::Bypass(reason, detail) => explained.why_not = Some(bypass(reason, detail)),
-            Plan::Lookup(wanted) => {
+            Plan::Bypass(_, reason, detail) => explained.why_not = Some(bypass(reason, detail)),
+            Plan::Lookup(asked) => {
+                let wanted = asked.into_wanted();
                 explained.key = wanted.key.describe();
                 explained.digest = Some(wanted.key.digest().to_string());
             }

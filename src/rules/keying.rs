@@ -34,7 +34,7 @@ pub(super) struct Keying {
 /// A request's key.
 #[derive(Debug)]
 pub(super) struct Keyed {
-    pub(super) key: CacheKey,
+    pub(super) key: KeyBuilder,
     /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
     pub(super) has_authorization: bool,
 }
@@ -94,7 +94,6 @@ impl Keying {
         self.write_target(uri, headers, &seen, &mut key);
         self.write_fields(headers, &seen, &mut key);
         seen.automatic.write(&mut key);
-        let key = key.finish();
         if key.as_bytes().len() > MAX_KEY_BYTES {
             return Err((ForwardReason::Bypass, Detail::KeyLimit));
         }
@@ -152,7 +151,7 @@ impl Keying {
         };
         parts.path_and_query = Some(target.parse().ok()?);
         let uri = Uri::from_parts(parts).ok()?;
-        let mut key = self.key(&uri, headers).ok()?.key.extend();
+        let mut key = self.key(&uri, headers).ok()?.key;
         key.part(Part::NoVarySearch, format!("{search:?}").as_bytes());
         Some(key.finish())
     }

@@ -17,7 +17,7 @@ use http::{HeaderMap, Method, Uri};
 use self::pattern::{Captures, Conflict, Pattern, Routes};
 use self::tags::{Kept, Request};
 use crate::error::{ConfigError, Warning};
-use crate::key::CacheKey;
+use crate::key::{CacheKey, KeyBuilder};
 use crate::outcome::{Detail, ForwardReason, NotStored};
 use crate::semantics::RequestDirectives;
 use crate::tag::TagSet;
@@ -258,21 +258,37 @@ pub(crate) struct Match<'a> {
 )]
 pub(crate) enum Plan {
     /// It goes to the inner service as if there were no cache.
-    Bypass(ForwardReason, Detail),
-    Lookup(Wanted),
+    Bypass(Arc<CompiledRule>, ForwardReason, Detail),
+    Lookup(Asked),
 }
+
+/// A request that is looked up, with its key as far as a hit at hand needs it.
+pub(crate) type Asked = Wanted<KeyBuilder>;
 
 /// A request that is looked up.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<K = CacheKey> {
     pub(crate) rule: Arc<CompiledRule>,
-    pub(crate) key: CacheKey,
+    pub(crate) key: K,
     /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
     pub(crate) has_authorization: bool,
     /// What the request asks of the cache, if the rule hears it.
     pub(crate) wishes: RequestDirectives,
     /// The URI that the rule was found by, if it is not the request's.
     pub(crate) original: Option<Uri>,
+}
+
+impl Asked {
+    /// The same with a key that can be kept.
+    pub(crate) fn into_wanted(self) -> Wanted {
+        Wanted {
+            rule: self.rule,
+            key: self.key.finish(),
+            has_authorization: self.has_authorization,
+            wishes: self.wishes,
+            original: self.original,
+        }
+    }
 }
 
 /// A request whose response may be stored.
@@ -297,11 +313,6 @@ pub(crate) struct Planned {
 }
 
 impl Match<'_> {
-    /// The rule.
-    pub(crate) fn rule(&self) -> &Arc<CompiledRule> {
-        self.rule
-    }
-
     /// What is done with the request, whose path is the one that was matched.
     pub(crate) fn plan(&self, uri: &Uri, headers: &HeaderMap) -> Plan {
         match self.rule.keying.key(uri, headers) {
@@ -312,7 +323,7 @@ impl Match<'_> {
                 wishes: self.rule.wishes(headers),
                 original: None,
             }),
-            Err((reason, detail)) => Plan::Bypass(reason, detail),
+            Err((reason, detail)) => Plan::Bypass(Arc::clone(self.rule), reason, detail),
         }
     }
 

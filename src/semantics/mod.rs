@@ -9,6 +9,7 @@
 //! | RFC 9110 §8.8.3 | entity-tags, strong and weak comparison | [`ETag`](validator::ETag) |
 //! | RFC 9110 §8.8.2.2 | when `Last-Modified` is a strong validator | [`is_strong_validator`] |
 //! | RFC 9110 §13.2.2, RFC 9111 §4.3.2 | conditions of a client | [`evaluate_conditions`] |
+//! | RFC 9111 §3.3, §3.4 | parts, and combining them | [`Span`], [`select_of_part`] |
 //! | RFC 9110 §14.2, §13.1.5 | ranges, `If-Range` | [`select`], [`part_fields`], [`unsatisfiable_fields`] |
 //! | RFC 9110 §15.1, §15.4.5 | heuristic statuses; what a 304 carries | [`lifetime`], [`not_modified_fields`] |
 //! | RFC 9111 §3, §3.5, §5.2.2.3 | may it be stored | [`may_store`], [`understood`](storable::understood), [`allows_authorized`] |
@@ -63,9 +64,12 @@ pub(crate) use self::freshness::{
 pub(crate) use self::groups::{groups, invalidated_groups};
 pub(crate) use self::invalidation::{is_non_error, is_unsafe, named_paths};
 pub(crate) use self::no_vary_search::NoVarySearch;
-pub(crate) use self::range::{Selected, multipart, part_fields, select, unsatisfiable_fields};
+pub(crate) use self::range::{
+    Selected, Span, asks_for_one_range, multipart, part_fields, select, select_of_part,
+    unsatisfiable_fields,
+};
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
 pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
 pub(crate) use self::update::{HeadVerdict, freshen, identifies, judge_head, not_modified_fields};
-pub(crate) use self::validator::is_strong_validator;
+pub(crate) use self::validator::{has_strong_tag, is_strong_validator, same_strong_tag};
 pub(crate) use self::vary::{Vary, append_variant};

@@ -13,6 +13,7 @@ use http::header::{
 use http::{Method, StatusCode};
 use smallvec::SmallVec;
 
+use super::conditions::has_conditions;
 use super::date;
 use super::syntax::{decimal, is_ows, single, split_members};
 use super::update::{CONTENT_DIGEST, CONTENT_MD5};
@@ -162,6 +163,70 @@ fn if_range_holds(request: &HeaderMap, response: &HeaderMap, now: Timestamp) -> 
     asked.is_some() && asked == strong_last_modified(response, now)
 }
 
+/// Which bytes of the whole a 206 has, by its `Content-Range` (RFC 9110 §14.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// The length of the whole.
+    pub(crate) total: u64,
+}
+
+impl Span {
+    /// `None` where the field is missing, malformed, of another unit, or leaves the length open.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let value = single(headers, &CONTENT_RANGE)?;
+        let (unit, rest) = value.split_first_chunk::<6>()?;
+        unit.eq_ignore_ascii_case(b"bytes ").then_some(())?;
+        let slash = rest.iter().position(|byte| *byte == b'/')?;
+        let (range, total) = (&rest[..slash], decimal(&rest[slash + 1..])?);
+        let dash = range.iter().position(|byte| *byte == b'-')?;
+        let (first, last) = (decimal(&range[..dash])?, decimal(&range[dash + 1..])?);
+        (first <= last && last < total).then_some(Self { first, last, total })
+    }
+
+    pub(crate) const fn length(&self) -> u64 {
+        self.last - self.first + 1
+    }
+
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.length() == self.total
+    }
+
+    /// What is covered by this and `other` together, if that leaves no gap and they speak of the same
+    /// whole.
+    pub(crate) fn union(&self, other: &Self) -> Option<Self> {
+        let touch = self.first <= other.last.saturating_add(1)
+            && other.first <= self.last.saturating_add(1);
+        (touch && self.total == other.total).then(|| Self {
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+            total: self.total,
+        })
+    }
+}
+
+/// Whether a request asks for one range of bytes, under no condition: what a stored part could answer.
+pub(crate) fn asks_for_one_range(method: &Method, request: &HeaderMap) -> bool {
+    method == Method::GET
+        && !request.contains_key(IF_RANGE)
+        && !has_conditions(request)
+        && single(request, &RANGE)
+            .and_then(parse)
+            .is_some_and(|ranges| ranges.len() == 1)
+}
+
+/// The bytes of the whole that such a request asks for, if a part that spans `span` has them.
+pub(crate) fn select_of_part(request: &HeaderMap, span: &Span) -> Option<RangeInclusive<u64>> {
+    let ranges = parse(single(request, &RANGE)?)?;
+    match ranges.first()?.of(span.total) {
+        Selected::Part(range) if *range.start() >= span.first && *range.end() <= span.last => {
+            Some(range)
+        }
+        _ => None,
+    }
+}
+
 /// Makes the fields of a stored 200 those of a 206 with `range` of its `length` bytes. Its trailers
 /// are not those of the part.
 pub(crate) fn part_fields(headers: &mut HeaderMap, range: &RangeInclusive<u64>, length: u64) {
@@ -170,7 +235,9 @@ pub(crate) fn part_fields(headers: &mut HeaderMap, range: &RangeInclusive<u64>, 
         headers.remove(name);
     }
     let content_range = HeaderValue::try_from(format!("bytes {first}-{last}/{length}"));
-    headers.extend(content_range.ok().map(|value| (CONTENT_RANGE, value)));
+    if let Ok(content_range) = content_range {
+        headers.insert(CONTENT_RANGE, content_range);
+    }
     headers.insert(CONTENT_LENGTH, (last - first + 1).into());
 }
 

@@ -114,7 +114,7 @@ impl NearCache {
     }
 
     /// The entry of `key`, if it is kept at `now` (monotonic).
-    pub(crate) fn get(&self, key: &CacheKey, now: Duration) -> Option<Entry> {
+    pub(crate) fn get(&self, key: &[u8], now: Duration) -> Option<Entry> {
         let kept = self.entries.get(key)?;
         if kept.until > now {
             return Some(kept.entry);

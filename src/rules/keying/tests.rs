@@ -32,7 +32,7 @@ fn keyed(keying: &Keying, parts: &Parts) -> Result<Keyed, (ForwardReason, Detail
 
 fn key(keying: &Keying, uri: &str, fields: &[(&str, &str)]) -> CacheKey {
     let keyed = keyed(keying, &request(uri, fields)).expect("no bypass");
-    keyed.key
+    keyed.key.finish()
 }
 
 type Named = &'static [(&'static str, &'static str)];

@@ -19,8 +19,8 @@ fn planned(rule: Rule, uri: &str, fields: &[(&str, &str)]) -> Planned {
     let (parts, ()) = request.body(()).expect("a good request").into_parts();
     let found = set.find(&parts.method, parts.uri.path()).expect("a match");
     match found.plan(&parts.uri, &parts.headers) {
-        Plan::Lookup(wanted) => set.plan(wanted, &parts.uri, &parts.headers),
-        Plan::Bypass(reason, detail) => panic!("bypass: {reason:?} {detail:?}"),
+        Plan::Lookup(asked) => set.plan(asked.into_wanted(), &parts.uri, &parts.headers),
+        Plan::Bypass(_, reason, detail) => panic!("bypass: {reason:?} {detail:?}"),
     }
 }
 
