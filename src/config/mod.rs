@@ -38,6 +38,8 @@
 //! | `CACHE_DEFAULT_TTL`, `CACHE_LONG_TTL`, `CACHE_SHORT_TTL` | `cache.default_ttl` …, in seconds |
 //! | `ENABLE_REDIS_STREAMS` | `redis.streams`: `true` or `false` |
 //! | `STREAM_CONSUMER_GROUP` | `redis.consumer_group` |
+//! | `TAGCACHE_ADMIN_LISTEN` | `admin.listen` |
+//! | `TAGCACHE_ADMIN_TOKEN` | `admin.token` |
 //!
 //! In mode `mock` there is no Redis unless `MOCK_REDIS_CONNECTION_URI` names one: the cache is in
 //! this process, and events are handed in by [`Cache::events`](crate::Cache::events).

@@ -9,7 +9,7 @@
 //! | 16, 19, 20 | `exchange` |
 //! | 17 | left to the proxy: the layer never parses HTTP |
 //! | 18 | `exchange` (never answered from the store), `wire` (pipelined); draining is the server's, hence the rest is left to the proxy |
-//! | 21 | `keys` (no request purges); the admin endpoint is left to the proxy |
+//! | 21 | `keys` (no request purges); the admin listener and `PURGE`: `tests/admin` |
 //! | 22 | `wrong_response`, `wire` |
 //! | 23, 27, 29, 30, 33, 35 | `wrong_response`; 30 between nodes with Redis in `promises` |
 //! | 24 | `ranges`, with what clients ask under conditions |
