@@ -133,22 +133,15 @@ impl Reload {
         };
         self.read = stamp(path);
         self.seen = self.read;
-        match self.replace() {
-            Ok(None) => Reloaded::Unchanged,
-            Ok(Some((warnings, restart))) => {
-                self.wrong = None;
-                Reloaded::Replaced { warnings, restart }
-            }
-            Err(error) => Reloaded::Refused(error),
-        }
+        self.replace().unwrap_or_else(Reloaded::Refused)
     }
 
     /// Brings what the file says into the cache, if it is something else than before.
-    fn replace(&mut self) -> Result<Option<(Vec<Warning>, Vec<&'static str>)>, ConfigFileError> {
+    fn replace(&mut self) -> Result<Reloaded, ConfigFileError> {
         let loaded = Config::load(self.loaded.path(), &*self.env)?;
         if loaded.config == self.loaded.config && self.wrong.is_none() {
             self.loaded = loaded;
-            return Ok(None);
+            return Ok(Reloaded::Unchanged);
         }
         // Everything is checked, also what counts after a restart only.
         drop(loaded.build()?);
@@ -157,7 +150,8 @@ impl Reload {
         let restart = changed(&self.loaded.config, &loaded.config);
         self.rules.lock().clone_from(&loaded.config.rules);
         self.loaded = loaded;
-        Ok(Some((warnings, restart)))
+        self.wrong = None;
+        Ok(Reloaded::Replaced { warnings, restart })
     }
 
     fn tell(&mut self, outcome: Reloaded) {

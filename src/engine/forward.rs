@@ -55,19 +55,7 @@ impl Engine {
                 .await;
         }
         let client = Client::of(&request);
-        let now = self.clock.monotonic();
-        // `no-cache` asks for an answer given after the request.
-        // What answers a range is for the one who asked for it.
-        let ranged = request.headers().contains_key(http::header::RANGE);
-        if ranged {
-            lookup.why.detail = lookup.why.detail.or(Some(Detail::Range));
-        }
-        let alone = planned.has_authorization || planned.wishes.no_cache || ranged;
-        let mut join = if alone || self.flights.is_uncacheable(&lookup.key, now) {
-            Join::Lead(Flights::alone())
-        } else {
-            self.flights.join(&lookup.key)
-        };
+        let mut join = self.join(&planned, &mut lookup, &client);
         let deadline = Instant::now() + self.limits.follow;
         let mut useless = 0;
         loop {
@@ -108,6 +96,23 @@ impl Engine {
                     }
                 }
             };
+        }
+    }
+
+    /// Joins a flight or leads one; one that nobody joins where its answer may not be for others.
+    fn join(&self, planned: &Planned, lookup: &mut Lookup, client: &Client) -> Join {
+        // What answers a range is for the one who asked for it.
+        let ranged = client.headers.contains_key(http::header::RANGE);
+        if ranged {
+            lookup.why.detail = lookup.why.detail.or(Some(Detail::Range));
+        }
+        // `no-cache` asks for an answer given after the request.
+        let alone = planned.has_authorization || planned.wishes.no_cache || ranged;
+        let now = self.clock.monotonic();
+        if alone || self.flights.is_uncacheable(&lookup.key, now) {
+            Join::Lead(Flights::alone())
+        } else {
+            self.flights.join(&lookup.key)
         }
     }
 

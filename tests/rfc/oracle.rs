@@ -36,7 +36,7 @@ const WISHES: [&str; 7] = [
     "max-age=29",
     "min-fresh=13",
     "max-stale",
-    "max-stale=17",
+    "max-stale=19",
     "only-if-cached",
 ];
 
