@@ -1,5 +1,10 @@
 //! `examples/deploy/tagcache.toml`: it is understood, and purges what captured events of rindexer name.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;

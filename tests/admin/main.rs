@@ -5,6 +5,11 @@
 //! | 21 | `refusals`, `public` |
 //! | 55 | `bounds` |
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 mod site;
 
 mod bounds;
