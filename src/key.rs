@@ -9,7 +9,6 @@ use std::borrow::Borrow;
 use std::fmt;
 
 use bytes::Bytes;
-use smallvec::SmallVec;
 
 /// What a part of a key says. The numbers are part of the stored format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +101,13 @@ impl CacheKey {
 
     /// The same key with more parts, as a variant has.
     pub(crate) fn extend(&self) -> KeyBuilder {
-        KeyBuilder(SmallVec::from_slice(&self.0))
+        let mut builder = KeyBuilder::new();
+        builder.length = self.0.len();
+        match builder.inline.get_mut(..self.0.len()) {
+            Some(room) => room.copy_from_slice(&self.0),
+            None => builder.spilled.extend_from_slice(&self.0),
+        }
+        builder
     }
 }
 
@@ -140,14 +145,26 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Builds a [`CacheKey`] part by part. On the stack unless it is long: a hit needs no more of its key
-/// than this.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct KeyBuilder(SmallVec<[u8; 256]>);
+/// Bytes of a key that need no memory of their own: nearly all keys are shorter.
+const INLINE: usize = 256;
+
+/// Builds a [`CacheKey`] part by part. Where it stands unless it is long: a hit needs no more of its
+/// key than this.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyBuilder {
+    inline: [u8; INLINE],
+    length: usize,
+    /// The whole key, once it is too long.
+    spilled: Vec<u8>,
+}
 
 impl KeyBuilder {
-    pub(crate) fn new() -> Self {
-        Self(SmallVec::new())
+    pub(crate) const fn new() -> Self {
+        Self {
+            inline: [0; INLINE],
+            length: 0,
+            spilled: Vec::new(),
+        }
     }
 
     pub(crate) fn part(&mut self, kind: Part, bytes: &[u8]) {
@@ -155,20 +172,48 @@ impl KeyBuilder {
         // then differ in its bytes, so the encoding stays injective for all that can occur.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let [a, b, c, d] = length.to_le_bytes();
-        self.0.reserve(5 + bytes.len());
-        self.0.extend_from_slice(&[kind as u8, a, b, c, d]);
-        self.0.extend_from_slice(bytes);
+        let head = [kind as u8, a, b, c, d];
+        let end = self.length + head.len() + bytes.len();
+        if let Some(room) = self.inline.get_mut(self.length..end) {
+            let (first, rest) = room.split_at_mut(head.len());
+            first.copy_from_slice(&head);
+            rest.copy_from_slice(bytes);
+        } else {
+            self.spill(&head, bytes);
+        }
+        self.length = end;
+    }
+
+    #[cold]
+    fn spill(&mut self, head: &[u8], bytes: &[u8]) {
+        if self.spilled.is_empty() {
+            self.spilled.reserve(2 * (self.length + bytes.len()));
+            let so_far = &self.inline[..self.length.min(INLINE)];
+            self.spilled.extend_from_slice(so_far);
+        }
+        self.spilled.extend_from_slice(head);
+        self.spilled.extend_from_slice(bytes);
     }
 
     /// The key's bytes so far.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        // Once it has spilled, its length is past what is inline.
+        self.inline.get(..self.length).unwrap_or(&self.spilled)
     }
 
-    pub(crate) fn finish(self) -> CacheKey {
-        CacheKey(Bytes::copy_from_slice(&self.0))
+    /// The key.
+    pub(crate) fn finish(&self) -> CacheKey {
+        CacheKey(Bytes::copy_from_slice(self.as_bytes()))
     }
 }
+
+impl PartialEq for KeyBuilder {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for KeyBuilder {}
 
 #[cfg(test)]
 mod tests {
@@ -194,6 +239,29 @@ mod tests {
             a: Vec<(bool, Vec<u8>)>, b: Vec<(bool, Vec<u8>)>
         ) {
             prop_assert_eq!(key(&a) == key(&b), a == b);
+        }
+    }
+
+    #[test]
+    fn a_key_is_the_same_wherever_it_is_built() {
+        for length in [0, 5, 230, 240, 245, 246, 247, 256, 300, 5_000] {
+            let value = vec![b'v'; length];
+            let mut builder = KeyBuilder::new();
+            let mut expected = Vec::new();
+            for bytes in [b"first".as_slice(), &value, b"last"] {
+                builder.part(Part::Path, bytes);
+                expected.push(Part::Path as u8);
+                let length = u32::try_from(bytes.len()).expect("short");
+                expected.extend_from_slice(&length.to_le_bytes());
+                expected.extend_from_slice(bytes);
+                assert_eq!(builder.as_bytes(), expected, "{length}");
+                let extended = builder.finish().extend();
+                assert_eq!(extended.as_bytes(), expected, "{length}");
+            }
+            let mut extended = builder.finish().extend();
+            extended.part(Part::Line, b"more");
+            builder.part(Part::Line, b"more");
+            assert_eq!(extended, builder, "{length}");
         }
     }
 

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::clock::Timestamp;
@@ -22,13 +21,14 @@ impl Engine {
     pub(crate) fn answer<A, B>(
         &self,
         asked: &Asked,
+        key: &[u8],
         request: &Request<A>,
     ) -> Option<Response<CacheBody<B>>> {
         let now = self.clock.now();
-        let stored = self.at_hand(asked, request.headers(), now)?;
+        let stored = self.at_hand(asked, key, request.headers(), now)?;
         let (rule, method, headers) = (&asked.rule, request.method(), request.headers());
         let outcome = hit_at(&stored, now);
-        let ready = (!asks_for_less(headers)).then(|| ready(rule, &stored));
+        let ready = (!asked.asks_for_less).then(|| ready(rule, &stored));
         Some(match ready.flatten() {
             Some(fields) => self.respond_ready(rule, method, fields, &stored, &outcome, now),
             None => self.respond_at(rule, method, headers, &stored, outcome, now),
@@ -47,7 +47,7 @@ impl Engine {
         now: Timestamp,
     ) -> Response<CacheBody<B>> {
         let mut headers = fields.clone();
-        semantics::set_age(&mut headers, stored.age(now));
+        semantics::replace_age(&mut headers, stored.age(now));
         semantics::replace_cache_status(&mut headers, outcome);
         let mut response = Response::new(if method == Method::HEAD {
             CacheBody::empty()
@@ -64,14 +64,15 @@ impl Engine {
     fn at_hand(
         &self,
         asked: &Asked,
+        key: &[u8],
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         match &self.near {
             Some(near) if asked.rule.consistency() == Consistency::Near => {
-                self.in_near_copy(near, asked, request, now)
+                self.in_near_copy(near, asked, key, request, now)
             }
-            _ => self.in_store_at_hand(asked, request, now),
+            _ => self.in_store_at_hand(asked, key, request, now),
         }
     }
 
@@ -79,11 +80,12 @@ impl Engine {
     fn in_store_at_hand(
         &self,
         asked: &Asked,
+        key: &[u8],
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         let mut head = None;
-        let stored = selected(asked, request, |key| {
+        let stored = selected(key, request, |key| {
             let (entry, seen) = self.store.get_now(key)?;
             head = Some(seen);
             entry
@@ -98,13 +100,6 @@ impl Engine {
     pub(super) fn hit(&self, stored: &StoredResponse) -> Outcome {
         hit_at(stored, self.clock.now())
     }
-}
-
-/// Whether a request may be answered by less than the whole response: a 304, or a range.
-fn asks_for_less(request: &HeaderMap) -> bool {
-    [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE]
-        .iter()
-        .any(|name| request.contains_key(name))
 }
 
 /// The fields of `stored` as `rule` has them sent, with places for age and `Cache-Status`. None where

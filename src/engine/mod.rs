@@ -47,6 +47,7 @@ pub(crate) use self::search::SearchMemory;
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
+use crate::key::KeyBuilder;
 use crate::log::{Follower, Purges, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
@@ -130,12 +131,17 @@ impl Why {
 
 impl Engine {
     /// The rule for `request` and what is done with it, unless this cache has forwarded it already.
-    /// Its path is that of `uri`.
-    pub(crate) fn plan<A>(&self, request: &Request<A>, uri: &Uri) -> Option<Plan> {
+    /// Its path is that of `uri`; its key is written to `key`.
+    pub(crate) fn plan<A>(
+        &self,
+        request: &Request<A>,
+        uri: &Uri,
+        key: &mut KeyBuilder,
+    ) -> Option<Plan> {
         let rules = self.rules.load();
         let matched = rules.find(request.method(), uri.path())?;
         let forwarded = self.has_forwarded(request.extensions());
-        (!forwarded).then(|| matched.plan(uri, request.headers()))
+        (!forwarded).then(|| matched.plan(uri, request.headers(), key))
     }
 
     /// Whether this cache has forwarded a request with these extensions already.

@@ -21,12 +21,13 @@ impl Engine {
         &self,
         near: &NearCache,
         asked: &Asked,
+        key: &[u8],
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         let view = self.views.current()?;
         let monotonic = self.clock.monotonic();
-        let stored = selected(asked, request, |key| near.get(key, monotonic))?;
+        let stored = selected(key, request, |key| near.get(key, monotonic))?;
         let fresh = self.fitness(asked, &view, &stored, now) == Fitness::Fresh;
         // Last, so that nothing is served on a lease that ended meanwhile.
         (fresh && (self.views.leased(&view) || weakened(Rule::Lease))).then_some(stored)
@@ -75,13 +76,12 @@ impl Engine {
     }
 }
 
-/// The response for a request, or its variant, of the entries that `get` gives.
+/// The response for a request with the key `uri`, or its variant, of the entries that `get` gives.
 pub(super) fn selected(
-    asked: &Asked,
+    uri: &[u8],
     request: &HeaderMap,
     mut get: impl FnMut(&[u8]) -> Option<Entry>,
 ) -> Option<Arc<StoredResponse>> {
-    let uri = asked.key.as_bytes();
     match get(uri)? {
         Entry::Response(stored) => (*stored.key.as_bytes() == uri).then_some(stored),
         Entry::Variants(index) if *index.key.as_bytes() == uri => {

@@ -45,6 +45,7 @@ impl Engine {
             rule: Arc::clone(&wanted.rule),
             key,
             has_authorization: wanted.has_authorization,
+            asks_for_less: wanted.asks_for_less,
             wishes: wanted.wishes,
             original: None,
         };

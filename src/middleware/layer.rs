@@ -66,15 +66,21 @@ impl OriginalUri {
         Some(uri.clone())
     }
 
-    /// What is done with a request that a rule takes, by the URI that the client asked for.
-    pub(super) fn plan<A>(&self, engine: &Engine, request: &Request<A>) -> Option<Plan> {
+    /// What is done with a request that a rule takes, by the URI that the client asked for. Its key is
+    /// written to `key`.
+    pub(super) fn plan<A>(
+        &self,
+        engine: &Engine,
+        request: &Request<A>,
+        key: &mut KeyBuilder,
+    ) -> Option<Plan> {
         let own = request.uri();
         let Some(original) = self.read(request).filter(|uri| *uri != own) else {
-            return engine.plan(request, own);
+            return engine.plan(request, own, key);
         };
-        let mut plan = engine.plan(request, original);
+        let mut plan = engine.plan(request, original, key);
         if let Some(Plan::Lookup(asked)) = &mut plan {
-            rewritten(&mut asked.key, own, original);
+            rewritten(key, own, original);
             asked.original = Some(original.clone());
         }
         plan

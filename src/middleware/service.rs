@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::engine::{Engine, Why};
 use crate::error::BoxError;
+use crate::key::KeyBuilder;
 use crate::middleware::layer::OriginalUri;
 use crate::middleware::{CacheBody, ResponseFuture};
 use crate::outcome::{Detail, ForwardReason};
@@ -59,7 +60,8 @@ where
             let (engine, inner) = (Arc::clone(engine), self.inner.clone());
             return ResponseFuture::engine(engine.change(target, request, inner));
         }
-        let Some(plan) = self.original.plan(engine, &request) else {
+        let mut key = KeyBuilder::new();
+        let Some(plan) = self.original.plan(engine, &request, &mut key) else {
             return ResponseFuture::forward(self.inner.clone().oneshot(request));
         };
         let has_body = !request.body().is_end_stream();
@@ -70,11 +72,12 @@ where
             }
             Plan::Bypass(rule, reason, detail) => (rule, reason, detail),
             Plan::Lookup(asked) => {
-                if let Some(response) = engine.answer(&asked, &request) {
+                if let Some(response) = engine.answer(&asked, key.as_bytes(), &request) {
                     return ResponseFuture::ready(response);
                 }
                 let (engine, inner) = (Arc::clone(engine), self.inner.clone());
-                return ResponseFuture::engine(engine.serve(asked.into_wanted(), request, inner));
+                let wanted = asked.with_key(key.finish());
+                return ResponseFuture::engine(engine.serve(wanted, request, inner));
             }
         };
         let why = Why {

@@ -88,12 +88,13 @@ impl RuleSet {
             return explained;
         }
         let matched = Match { rule, captures };
-        match matched.plan(&request.uri, &request.headers) {
+        let mut key = crate::key::KeyBuilder::new();
+        match matched.plan(&request.uri, &request.headers, &mut key) {
             Plan::Bypass(_, reason, detail) => explained.why_not = Some(bypass(reason, detail)),
-            Plan::Lookup(asked) => {
-                let wanted = asked.into_wanted();
-                explained.key = wanted.key.describe();
-                explained.digest = Some(wanted.key.digest().to_string());
+            Plan::Lookup(_) => {
+                let key = key.finish();
+                explained.key = key.describe();
+                explained.digest = Some(key.digest().to_string());
             }
         }
         matched.explain_tags(request, &mut explained);

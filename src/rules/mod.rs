@@ -172,6 +172,7 @@ impl RuleSet {
             rule,
             key,
             has_authorization,
+            asks_for_less: _,
             wishes,
             original,
         } = wanted;
@@ -262,8 +263,8 @@ pub(crate) enum Plan {
     Lookup(Asked),
 }
 
-/// A request that is looked up, with its key as far as a hit at hand needs it.
-pub(crate) type Asked = Wanted<KeyBuilder>;
+/// A request that is looked up, whose key stands elsewhere as long as a hit may be at hand.
+pub(crate) type Asked = Wanted<()>;
 
 /// A request that is looked up.
 #[derive(Debug)]
@@ -272,6 +273,8 @@ pub(crate) struct Wanted<K = CacheKey> {
     pub(crate) key: K,
     /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
     pub(crate) has_authorization: bool,
+    /// The request may be answered by less than the whole response: a 304, or a part.
+    pub(crate) asks_for_less: bool,
     /// What the request asks of the cache, if the rule hears it.
     pub(crate) wishes: RequestDirectives,
     /// The URI that the rule was found by, if it is not the request's.
@@ -279,12 +282,13 @@ pub(crate) struct Wanted<K = CacheKey> {
 }
 
 impl Asked {
-    /// The same with a key that can be kept.
-    pub(crate) fn into_wanted(self) -> Wanted {
+    /// The same with its key.
+    pub(crate) fn with_key(self, key: CacheKey) -> Wanted {
         Wanted {
             rule: self.rule,
-            key: self.key.finish(),
+            key,
             has_authorization: self.has_authorization,
+            asks_for_less: self.asks_for_less,
             wishes: self.wishes,
             original: self.original,
         }
@@ -313,13 +317,15 @@ pub(crate) struct Planned {
 }
 
 impl Match<'_> {
-    /// What is done with the request, whose path is the one that was matched.
-    pub(crate) fn plan(&self, uri: &Uri, headers: &HeaderMap) -> Plan {
-        match self.rule.keying.key(uri, headers) {
+    /// What is done with the request, whose path is the one that was matched. Its key is written to
+    /// `key`.
+    pub(crate) fn plan(&self, uri: &Uri, headers: &HeaderMap, key: &mut KeyBuilder) -> Plan {
+        match self.rule.keying.key(uri, headers, key) {
             Ok(keyed) => Plan::Lookup(Wanted {
                 rule: Arc::clone(self.rule),
-                key: keyed.key,
+                key: (),
                 has_authorization: keyed.has_authorization,
+                asks_for_less: keyed.asks_for_less,
                 wishes: self.rule.wishes(headers),
                 original: None,
             }),

@@ -363,13 +363,15 @@ fn a_plan_has_the_key_the_path_and_the_tags() {
         }
         let (parts, ()) = request.body(()).expect("a good request").into_parts();
         let found = set.find(&parts.method, parts.uri.path()).expect("a match");
-        let plan = found.plan(&parts.uri, &parts.headers);
-        (plan, parts)
+        let mut key = crate::key::KeyBuilder::new();
+        let plan = found.plan(&parts.uri, &parts.headers, &mut key);
+        (plan, key.finish(), parts)
     };
-    let (Plan::Lookup(asked), parts) = plan("/auctions/%31?x", &[("authorization", "a")]) else {
+    let (Plan::Lookup(asked), key, parts) = plan("/auctions/%31?x", &[("authorization", "a")])
+    else {
         panic!("no lookup");
     };
-    let wanted = asked.into_wanted();
+    let wanted = asked.with_key(key);
     assert_eq!(&**wanted.rule.name(), "auction");
     let (key, rule) = (wanted.key.clone(), Arc::clone(&wanted.rule));
     assert!(wanted.has_authorization);
@@ -382,7 +384,7 @@ fn a_plan_has_the_key_the_path_and_the_tags() {
     tags.add(&crate::tag::Tag::new("auction:1").expect("a tag"))
         .expect("few");
     assert_eq!(planned.tags, Ok(tags));
-    let (bypassed, _) = plan("/auctions/1", &[("cookie", "a=b")]);
+    let (bypassed, ..) = plan("/auctions/1", &[("cookie", "a=b")]);
     assert!(matches!(
         bypassed,
         Plan::Bypass(_, ForwardReason::Bypass, Detail::Cookie)

@@ -51,7 +51,7 @@ mod tests;
 pub(crate) use self::cache_control::{Qualified, RequestDirectives, ResponseDirectives};
 pub(crate) use self::cache_status::{
     append as append_cache_status, is_present as has_cache_status, replace as replace_cache_status,
-    set_age,
+    replace_age, set_age,
 };
 pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,

@@ -18,8 +18,9 @@ fn planned(rule: Rule, uri: &str, fields: &[(&str, &str)]) -> Planned {
     }
     let (parts, ()) = request.body(()).expect("a good request").into_parts();
     let found = set.find(&parts.method, parts.uri.path()).expect("a match");
-    match found.plan(&parts.uri, &parts.headers) {
-        Plan::Lookup(asked) => set.plan(asked.into_wanted(), &parts.uri, &parts.headers),
+    let mut key = crate::key::KeyBuilder::new();
+    match found.plan(&parts.uri, &parts.headers, &mut key) {
+        Plan::Lookup(asked) => set.plan(asked.with_key(key.finish()), &parts.uri, &parts.headers),
         Plan::Bypass(_, reason, detail) => panic!("bypass: {reason:?} {detail:?}"),
     }
 }
