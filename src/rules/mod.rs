@@ -253,10 +253,6 @@ pub(crate) struct Match<'a> {
 
 /// What is done with a request that a rule takes.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once and taken apart at once"
-)]
 pub(crate) enum Plan {
     /// It goes to the inner service as if there were no cache.
     Bypass(Arc<CompiledRule>, ForwardReason, Detail),
