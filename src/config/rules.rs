@@ -13,7 +13,7 @@ use super::choices::{
 use super::scalar::{Bytes, Period, Status, Ttl};
 use crate::Rule;
 
-/// A rule: how the responses of one route are cached. See [`Rule`](crate::Rule) for what each key
+/// A rule: how the responses of one route are cached. See `Rule` for what each key
 /// means in full.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +88,7 @@ pub struct RuleSection {
     /// `true`: does what a request's Cache-Control asks of a cache (RFC 9111 §5.2.1). Default: false.
     #[serde(default, skip_serializing_if = "is_off")]
     pub honor_request_directives: bool,
-    /// "strict" checks each hit against the purge log; "near" trusts this process within the lease. Default: as [cache] says.
+    /// "strict" checks each hit against the purge log; "near" trusts this process within the lease. Default: as `[cache]` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<ConsistencyChoice>,
 }

@@ -16,7 +16,7 @@ use crate::weaken::{Rule, weakened};
 
 impl Engine {
     /// A near lookup: nothing is asked of anybody. Judged now, not when the copy was made (PROTOCOL 18
-    /// [near_judge]), by a view that has heard from the log within the lease (PROTOCOL 21).
+    /// `near_judge`), by a view that has heard from the log within the lease (PROTOCOL 21).
     pub(super) fn in_near_copy(
         &self,
         near: &NearCache,
@@ -34,7 +34,7 @@ impl Engine {
     }
 
     /// Keeps a copy of what the shared store holds, with the stamp that it has there (PROTOCOL 18
-    /// [near_stamp]). `uri` is the key of its URI, and `vary` selects it among the variants.
+    /// `near_stamp`). `uri` is the key of its URI, and `vary` selects it among the variants.
     pub(super) fn copy_near(
         &self,
         rule: &CompiledRule,

@@ -302,7 +302,7 @@ pub(crate) struct Planned {
     pub(crate) wishes: RequestDirectives,
     /// The path as it was sent, for glob purges.
     pub(crate) path: Box<str>,
-    /// Whose cache groups the response's are: see [`group_tag`].
+    /// Whose cache groups the response's are: see `group_tag`.
     pub(crate) scope: Box<str>,
     /// The implicit tags and those that the request gives, or why the response is not stored.
     pub(crate) tags: Result<TagSet, NotStored>,

@@ -2,7 +2,7 @@
 //!
 //! The embedded store is one, with the head of its log beside it. With a shared store the engine has
 //! one too, of what that store answered: the near copy. It decides nothing: each use is judged by
-//! the view and its lease (PROTOCOL 18 [near_judge]), so that a purge costs it nothing.
+//! the view and its lease (PROTOCOL 18 `near_judge`), so that a purge costs it nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
