@@ -65,6 +65,7 @@
 )]
 
 mod backoff;
+mod chance;
 mod clock;
 mod error;
 mod key;

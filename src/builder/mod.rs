@@ -3,6 +3,7 @@
 mod backend;
 mod cache;
 mod checks;
+mod refill;
 mod warnings;
 
 pub use self::cache::{Cache, Companion};
@@ -14,6 +15,7 @@ use arc_swap::ArcSwap;
 
 use self::backend::{Backend, Budgets, Surroundings};
 use self::cache::Shared;
+use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::Flights;
 use crate::engine::{Engine, Limits, SearchMemory, VariantMemory};
@@ -52,6 +54,7 @@ pub struct CacheBuilder {
     rules: Vec<Rule>,
     streams: Vec<Stream>,
     clock: Arc<dyn Clock>,
+    chance: Chance,
     observer: SharedObserver,
     bounds: Bounds,
     limits: Limits,
@@ -79,6 +82,7 @@ impl CacheBuilder {
             rules: Vec::new(),
             streams: Vec::new(),
             clock: Arc::new(SystemClock::new()),
+            chance: Chance::default(),
             observer: SharedObserver::new(()),
             bounds: Bounds::default(),
             limits: Limits::default(),
@@ -234,20 +238,6 @@ impl CacheBuilder {
         self
     }
 
-    /// How often a response must have been found in Redis or fetched before this process keeps a copy
-    /// of it, for more responses than there is room for. Default: once.
-    pub const fn near_after(mut self, times: u32) -> Self {
-        self.near_after = times;
-        self
-    }
-
-    /// How long a request waits for an identical one under way before it forwards by itself.
-    /// Default: 10 s.
-    pub const fn coalesce_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.follow = timeout;
-        self
-    }
-
     /// Where the time comes from. Default: the operating system.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -319,6 +309,7 @@ impl CacheBuilder {
             purges: Arc::clone(&purges),
             flights: Flights::new(self.limits.flights),
             clock: self.clock,
+            chance: self.chance,
             observer: self.observer,
             limits: self.limits,
             variants: VariantMemory::new(),

@@ -213,6 +213,7 @@ impl Fill {
             requested_at: self.requested_at,
             received_at,
             ceiling: self.engine.limits.lifetime,
+            chance: self.engine.chance.next(),
         };
         let storable = decide(&self.planned, &exchange)?;
         let size = response.body().size_hint();

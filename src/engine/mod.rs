@@ -44,6 +44,7 @@ pub use self::body::CacheBody;
 pub(crate) use self::lookup::VariantMemory;
 use self::lookup::{Usable, Wish};
 pub(crate) use self::search::SearchMemory;
+use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::coalesce::Flights;
 use crate::error::BoxError;
@@ -94,6 +95,7 @@ pub(crate) struct Engine {
     pub(crate) purges: Arc<Purges>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Chance,
     pub(crate) observer: SharedObserver,
     pub(crate) limits: Limits,
     pub(crate) variants: VariantMemory,

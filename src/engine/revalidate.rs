@@ -166,6 +166,7 @@ impl Engine {
             requested_at: update.requested_at,
             received_at,
             ceiling: self.limits.lifetime,
+            chance: self.chance.next(),
         };
         let decided = decide(planned, &exchange);
         if let Ok(storable) = &decided {

@@ -12,6 +12,7 @@ use super::check::{
 use super::keying::Keying;
 use super::options::{Authorization, Consistency, Overrides, Profile, Windows};
 use super::pattern::Pattern;
+use super::refill::Refill;
 use super::rule::Rule;
 use super::statuses::Lifetimes;
 use super::tags::{Stage, TagRules};
@@ -47,6 +48,7 @@ pub(crate) struct CompiledRule {
     consistency: Consistency,
     request_directives: bool,
     no_vary_search: bool,
+    refill: Refill,
     profile: Profile,
 }
 
@@ -116,6 +118,7 @@ impl CompiledRule {
             consistency: rule.consistency.unwrap_or(defaults.consistency),
             request_directives: rule.request_directives,
             no_vary_search: rule.no_vary_search,
+            refill: rule.refill.checked(defaults)?,
             profile: defaults.profile,
         })
     }
@@ -154,6 +157,11 @@ impl CompiledRule {
 
     pub(crate) fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// How its responses are fetched again.
+    pub(crate) fn refill(&self) -> Refill {
+        self.refill
     }
 
     /// Whether the rule hears `No-Vary-Search`.

@@ -34,6 +34,7 @@ mod options;
 mod pattern;
 mod policy;
 mod query;
+mod refill;
 mod rule;
 mod statuses;
 mod tags;

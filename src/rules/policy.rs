@@ -24,6 +24,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) received_at: Timestamp,
     /// The longest freshness lifetime.
     pub(crate) ceiling: Duration,
+    /// From 0 to 1: how much the lifetime is shortened of what the rule permits.
+    pub(crate) chance: f64,
 }
 
 /// What is stored of a response, but for its body and the tags found there.
@@ -71,16 +73,19 @@ pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Stora
         Vary::Fields(fields) if fields.len() > MAX_VARY => return Err(NotStored::VaryLimit),
         Vary::Fields(fields) => fields,
     };
-    let freshness = freshness(rule, exchange, &directives)?;
+    let mut freshness = freshness(rule, exchange, &directives)?;
+    let initial_age = semantics::corrected_initial_age(
+        exchange.headers,
+        exchange.requested_at,
+        exchange.received_at,
+    );
+    let left = freshness.lifetime.saturating_sub(initial_age);
+    freshness.lifetime -= left - rule.refill().shortened(left, exchange.chance);
     let mut tags = planned.tags.clone()?;
     rule.response_tags(planned, exchange.headers, &mut tags)?;
     Ok(Storable {
         freshness,
-        initial_age: semantics::corrected_initial_age(
-            exchange.headers,
-            exchange.requested_at,
-            exchange.received_at,
-        ),
+        initial_age,
         headers: semantics::stored_fields(exchange.headers, &directives, set_cookie),
         vary,
         tags,

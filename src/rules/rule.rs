@@ -7,6 +7,7 @@ use super::options::{
     Authorization, ClientPolicy, Consistency, Host, Overrides, SetCookie, TagHeader, Windows,
 };
 use super::query::Query;
+use super::refill::Refill;
 use super::statuses::Statuses;
 
 /// How the responses of one route are cached.
@@ -55,6 +56,7 @@ pub struct Rule {
     pub(super) consistency: Option<Consistency>,
     pub(super) request_directives: bool,
     pub(super) no_vary_search: bool,
+    pub(super) refill: Refill,
 }
 
 impl Rule {
@@ -84,6 +86,7 @@ impl Rule {
             consistency: None,
             request_directives: false,
             no_vary_search: false,
+            refill: Refill::default(),
         }
     }
 

@@ -14,7 +14,7 @@ struct Row {
 }
 
 const WORDS: &[&str] = &[
-    "backoff", "clock", "error", "key", "observe", "outcome", "position", "tag", "weaken",
+    "backoff", "chance", "clock", "error", "key", "observe", "outcome", "position", "tag", "weaken",
 ];
 const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];

@@ -26,7 +26,8 @@
 //! | 51, 52, 53, 60 | `load` |
 //! | 54 | `streams`, `wire` |
 //! | 55, 56 | `streams` |
-//! | 57–59, 61, 62 | left to the fault laboratory and the near copy |
+//! | 57–59, 62 | left to the fault laboratory; 62 to `tests/promises`: it needs nodes |
+//! | 61 | `refill` |
 //! | 63 | `src/entry/codec` |
 //! | 64 | left to live updates |
 //! | 65 | left to the tests of the Redis client's use |
@@ -43,6 +44,7 @@ mod leaks;
 mod load;
 mod purges;
 mod ranges;
+mod refill;
 mod revalidation;
 mod samples;
 mod sockets;

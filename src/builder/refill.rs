@@ -1,0 +1,31 @@
+//! Settings about who fetches a response, and how many of it are kept.
+
+use std::time::Duration;
+
+use super::CacheBuilder;
+#[cfg(any(test, feature = "test-util"))]
+use crate::chance::Chance;
+
+impl CacheBuilder {
+    /// How often a response must have been found in Redis or fetched before this process keeps a copy
+    /// of it, for more responses than there is room for. Default: once.
+    pub const fn near_after(mut self, times: u32) -> Self {
+        self.near_after = times;
+        self
+    }
+
+    /// How long a request waits for an identical one under way before it forwards by itself.
+    /// Default: 10 s.
+    pub const fn coalesce_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.follow = timeout;
+        self
+    }
+
+    /// Where the numbers come from, between 0 and 1, by which lifetimes are shortened and responses are
+    /// chosen to be refreshed early; for tests that leave nothing to chance. Default: random ones.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn chance(mut self, source: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        self.chance = Chance::new(source);
+        self
+    }
+}
