@@ -46,6 +46,7 @@ impl Fill {
         }
         complete(&mut stored.headers, &body, stored.received_at);
         (stored.body, stored.trailers) = (body, trailers);
+        self.note_eagerness(&mut stored);
         if weakened(Rule::StampPair)
             && let Some(view) = self.engine.views.current()
         {

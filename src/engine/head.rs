@@ -1,5 +1,7 @@
 //! A `HEAD` that is forwarded, and what its response says about the stored `GET` (RFC 9111 §4.3.5).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::Body;
@@ -66,7 +68,7 @@ impl Engine {
                 if let Ok(vary) = decided
                     && !self.views.settling(head.began, subject(&stored))
                 {
-                    self.put(planned, stored, &vary).await;
+                    self.put(planned, Arc::new(stored), &vary).await;
                 }
             }
             HeadVerdict::Changed if old.remaining_millis(received_at) > 0 => {

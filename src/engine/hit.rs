@@ -20,12 +20,16 @@ impl Engine {
     /// [`serve`](Self::serve) finds out, from the beginning.
     pub(crate) fn answer<A, B>(
         &self,
-        asked: &Asked,
+        asked: &mut Asked,
         key: &[u8],
         request: &Request<A>,
     ) -> Option<Response<CacheBody<B>>> {
         let now = self.clock.now();
         let stored = self.at_hand(asked, key, request.headers(), now)?;
+        if self.elects(&stored, now) {
+            asked.elected = true;
+            return None;
+        }
         let (rule, method, headers) = (&asked.rule, request.method(), request.headers());
         let outcome = hit_at(&stored, now);
         let ready = (!asked.asks_for_less).then(|| ready(rule, &stored));

@@ -17,6 +17,7 @@
 mod admit;
 mod body;
 mod bypass;
+mod early;
 mod fill;
 mod follow;
 mod forward;
@@ -188,8 +189,10 @@ impl Engine {
         }
         match &lookup.usable {
             Usable::Fresh(stored) => {
-                let outcome = self.hit(stored);
-                Ok(self.respond_stored(&wanted.rule, &request, stored, outcome))
+                let (stored, outcome) = (Arc::clone(stored), self.hit(stored));
+                let response = self.respond_stored(&wanted.rule, &request, &stored, outcome);
+                self.refresh_early(wanted, lookup, stored, request, inner);
+                Ok(response)
             }
             Usable::Stale(stale) if stale.wish == Wish::Accept => {
                 let mut outcome = self.hit(&stale.stored);

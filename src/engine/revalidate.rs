@@ -154,7 +154,7 @@ impl Engine {
         old: &StoredResponse,
         response: &HeaderMap,
         update: &Update<'_>,
-    ) -> (Arc<StoredResponse>, Result<Vec<HeaderName>, NotStored>) {
+    ) -> (StoredResponse, Result<Vec<HeaderName>, NotStored>) {
         let (planned, received_at) = (update.planned, update.received_at);
         let mut stored = old.clone();
         let set_cookie = planned.rule.set_cookie();
@@ -172,6 +172,7 @@ impl Engine {
         if let Ok(storable) = &decided {
             stored.tags.union(&storable.tags);
             stored.freshness = storable.freshness;
+            stored.freshness.eagerness = old.freshness.eagerness;
             stored.initial_age = storable.initial_age;
             stored.key = variant_key(&planned.key, &storable.vary, update.request);
             headers.clone_from(&storable.headers);
@@ -179,7 +180,7 @@ impl Engine {
         stored.headers = headers;
         stored.stamp = update.stamp;
         stored.received_at = received_at;
-        (Arc::new(stored), decided.map(|storable| storable.vary))
+        (stored, decided.map(|storable| storable.vary))
     }
 }
 
@@ -239,13 +240,15 @@ impl Fill {
             requested_at: self.requested_at,
             received_at,
         };
-        let (stored, decided) = self
-            .engine
-            .updated(&stale.stored, not_modified.headers(), &update);
+        let (mut stored, decided) =
+            self.engine
+                .updated(&stale.stored, not_modified.headers(), &update);
+        self.note_eagerness(&mut stored);
         let vary = match decided {
             Ok(_) if self.settles(&stored) => Err(NotStored::Settling),
             decided => decided,
         };
+        let stored = Arc::new(stored);
         if let Some(recipient) = recipient.take() {
             let storing = vary
                 .as_ref()

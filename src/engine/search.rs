@@ -46,6 +46,7 @@ impl Engine {
             key,
             has_authorization: wanted.has_authorization,
             asks_for_less: wanted.asks_for_less,
+            elected: wanted.elected,
             wishes: wanted.wishes,
             original: None,
         };

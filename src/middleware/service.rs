@@ -71,8 +71,8 @@ where
                 (rule, ForwardReason::Bypass, Detail::Body)
             }
             Plan::Bypass(rule, reason, detail) => (rule, reason, detail),
-            Plan::Lookup(asked) => {
-                if let Some(response) = engine.answer(&asked, key.as_bytes(), &request) {
+            Plan::Lookup(mut asked) => {
+                if let Some(response) = engine.answer(&mut asked, key.as_bytes(), &request) {
                     return ResponseFuture::ready(response);
                 }
                 let (engine, inner) = (Arc::clone(engine), self.inner.clone());

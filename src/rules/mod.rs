@@ -174,6 +174,7 @@ impl RuleSet {
             key,
             has_authorization,
             asks_for_less: _,
+            elected: _,
             wishes,
             original,
         } = wanted;
@@ -272,6 +273,8 @@ pub(crate) struct Wanted<K = CacheKey> {
     pub(crate) has_authorization: bool,
     /// The request may be answered by less than the whole response: a 304, or a part.
     pub(crate) asks_for_less: bool,
+    /// A copy at hand was a hit, and chose this request to refresh it.
+    pub(crate) elected: bool,
     /// What the request asks of the cache, if the rule hears it.
     pub(crate) wishes: RequestDirectives,
     /// The URI that the rule was found by, if it is not the request's.
@@ -286,6 +289,7 @@ impl Asked {
             key,
             has_authorization: self.has_authorization,
             asks_for_less: self.asks_for_less,
+            elected: self.elected,
             wishes: self.wishes,
             original: self.original,
         }
@@ -323,6 +327,7 @@ impl Match<'_> {
                 key: (),
                 has_authorization: keyed.has_authorization,
                 asks_for_less: keyed.asks_for_less,
+                elected: false,
                 wishes: self.rule.wishes(headers),
                 original: None,
             }),

@@ -152,6 +152,8 @@ fn freshness(
         stale_forbidden,
         immutable: directives.immutable,
         authorized: shares_authorized(rule) || allows_authorized(directives),
+        // Known only when the response is whole.
+        eagerness: Duration::ZERO,
     };
     if !reusable(&freshness)
         && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none()

@@ -2,17 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use tower_tagcache::{CacheBuilder, Rule};
+use tower_tagcache::{Cache, CacheBuilder, ManualClock, Rule};
 
-use crate::support::{Origin, Site, ok, rule, secs};
+use crate::support::{Origin, Site, empty, get, ok, response, rule, secs};
 
 /// How many of `pages`, stored at one moment for 100 s, are asked for anew in each of the last 20 s.
 async fn expiries(rule: Rule, pages: u32) -> Vec<usize> {
     let origin = Origin::new(|_| ok(&[("cache-control", "max-age=100")], "page"));
     let spread = Arc::new(AtomicU32::new(0));
     // 0, 1/pages, 2/pages …: evenly, as chance would in the long run.
-    let chance = move || f64::from(spread.fetch_add(1, Ordering::SeqCst) % pages) / f64::from(pages);
+    let chance =
+        move || f64::from(spread.fetch_add(1, Ordering::SeqCst) % pages) / f64::from(pages);
     let site = Site::built(|builder| builder.chance(chance).rule(rule), &origin);
     let fetch = async |site: &Site| {
         let before = origin.calls();
@@ -36,7 +38,11 @@ async fn safety_61_with_jitter_what_was_stored_together_expires_apart() {
     let together = expiries(rule(), 100).await;
     assert_eq!(together.iter().max(), Some(&100), "{together:?}");
     let apart = expiries(rule().lifetime_jitter(20), 100).await;
-    assert_eq!(apart.iter().sum::<usize>(), 100, "none lives longer: {apart:?}");
+    assert_eq!(
+        apart.iter().sum::<usize>(),
+        100,
+        "none lives longer: {apart:?}"
+    );
     assert!(apart.iter().all(|number| *number <= 6), "{apart:?}");
 }
 
@@ -57,9 +63,145 @@ async fn safety_61_jitter_shortens_what_is_left_and_never_lengthens() {
     }
 }
 
+/// A site whose origin takes `took` to answer, by its clock, with the number of the call; its hits draw
+/// `chance`.
+fn slow(rule: Rule, took: Duration, chance: f64) -> (Site, ManualClock) {
+    let clock = ManualClock::default();
+    let passes = clock.clone();
+    let origin = Origin::new(move |asked| {
+        passes.advance(took);
+        let number = asked.number.to_string();
+        match asked.field("if-none-match") {
+            Some("\"304\"") => response(304, &[("etag", "\"304\"")], empty()),
+            _ if asked.parts.uri.path() == "/304" => ok(&[("etag", "\"304\"")], number),
+            _ if asked.parts.uri.path() == "/fails" && asked.number > 1 => {
+                response(500, &[], empty())
+            }
+            _ => ok(&[], number),
+        }
+    });
+    let site = Site::built(
+        |builder| {
+            builder
+                .clock(clock.clone())
+                .chance(move || chance)
+                .rule(rule)
+        },
+        &origin,
+    );
+    (site, clock)
+}
+
+/// e^-2: two fetches before the end.
+const TWO: f64 = 0.135_335_283_236_612_7;
+
+#[tokio::test]
+async fn safety_61_a_hit_near_the_end_that_chance_chooses_fetches_behind() {
+    for (factor, left) in [(1.0, 2), (2.0, 4)] {
+        let (site, clock) = slow(rule().refresh_early(factor), secs(1), TWO);
+        assert_eq!(site.get("/a").await.text(), "1");
+        // It was a second old when it came.
+        clock.advance(secs(59 - left - 1));
+        assert_eq!(site.get("/a").await.text(), "1");
+        assert_eq!(site.origin.calls(), 1, "{} s left", left + 1);
+        clock.advance(secs(1));
+        let chosen = site.get("/a").await;
+        assert!(
+            chosen.is_hit() && chosen.text() == "1",
+            "nobody waits for it"
+        );
+        assert_eq!(site.origin.calls(), 2, "{left} s left");
+        let next = site.get("/a").await;
+        assert!(next.is_hit() && next.text() == "2", "{}", next.cache());
+        assert_eq!(site.origin.calls(), 2);
+    }
+}
+
+#[tokio::test]
+async fn safety_61_nothing_is_fetched_early_unless_the_rule_asks_and_chance_has_it() {
+    for (rule, chance) in [(rule(), 0.0), (rule().refresh_early(1.0), 1.0)] {
+        let (site, clock) = slow(rule, secs(1), chance);
+        site.get("/a").await;
+        for _ in 0..58 {
+            clock.advance(secs(1));
+            assert!(site.get("/a").await.is_hit());
+        }
+        assert_eq!(site.origin.calls(), 1);
+    }
+}
+
+#[tokio::test]
+async fn safety_61_an_early_refresh_asks_by_validator_and_freshens() {
+    let (site, clock) = slow(rule().refresh_early(1.0), secs(1), TWO);
+    site.get("/304").await;
+    clock.advance(secs(59));
+    site.get("/304").await;
+    assert_eq!(site.origin.last().field("if-none-match"), Some("\"304\""));
+    clock.advance(secs(30));
+    let freshened = site.get("/304").await;
+    assert!(
+        freshened.is_hit() && freshened.text() == "1",
+        "{}",
+        freshened.cache()
+    );
+    assert_eq!(site.origin.calls(), 2);
+}
+
+#[tokio::test]
+async fn safety_61_an_early_refresh_that_fails_is_not_repeated_before_the_end() {
+    let (site, clock) = slow(rule().refresh_early(1.0), Duration::from_millis(500), TWO);
+    site.get("/fails").await;
+    clock.advance(Duration::from_millis(58_500));
+    for _ in 0..10 {
+        assert!(site.get("/fails").await.is_hit());
+    }
+    assert_eq!(site.origin.calls(), 2);
+    assert!(site.get("/fails").await.is_hit(), "what there is stays");
+}
+
+#[tokio::test]
+async fn safety_61_what_takes_longer_than_it_lasts_is_not_fetched_without_end() {
+    let (site, clock) = slow(rule().refresh_early(100.0), secs(20), 0.0);
+    site.get("/a").await;
+    for _ in 0..20 {
+        assert!(site.get("/a").await.is_hit());
+        assert_eq!(site.origin.calls(), 1, "not in the first half");
+        clock.advance(secs(1));
+    }
+    clock.advance(secs(1));
+    assert!(site.get("/a").await.is_hit());
+    assert_eq!(site.origin.calls(), 2, "in the second");
+}
+
+#[tokio::test]
+async fn safety_61_of_many_hits_near_the_end_one_fetches() {
+    let (site, clock) = slow(rule().refresh_early(1.0), secs(1), 0.0);
+    site.get("/a").await;
+    clock.advance(secs(55));
+    let asking = (0..1000).map(|_| {
+        let site = site.clone();
+        tokio::spawn(async move { site.fetch(get("/a", &[])).await })
+    });
+    for asked in asking.collect::<Vec<_>>() {
+        let reply = asked.await.expect("a reply").expect("a body");
+        assert!(reply.is_hit(), "{}", reply.cache());
+    }
+    assert_eq!(site.origin.calls(), 2);
+}
+
 #[test]
-fn a_jitter_that_cannot_be_meant_is_refused_by_the_rules_name() {
-    let built = tower_tagcache::Cache::builder().rule(rule().lifetime_jitter(51));
-    let error = format!("{:#}", built.build().unwrap_err());
-    assert!(error.contains("rule `page`") && error.contains("51"), "{error}");
+fn what_cannot_be_meant_is_refused_by_the_rules_name() {
+    for (rule, quoted) in [
+        (rule().lifetime_jitter(51), "51"),
+        (rule().refresh_early(0.0), "\"0\""),
+        (rule().refresh_early(f64::NAN), "NaN"),
+        (rule().refresh_early(101.0), "101"),
+    ] {
+        let built = Cache::builder().rule(rule).build();
+        let error = format!("{:#}", built.unwrap_err());
+        assert!(
+            error.contains("rule `page`") && error.contains(quoted),
+            "{error}"
+        );
+    }
 }
