@@ -8,7 +8,7 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::ConfigError;
 use crate::log::Log;
 use crate::observe::SharedObserver;
-use crate::store::{NearCache, Store};
+use crate::store::{Claims, NearCache, Store};
 
 #[cfg(feature = "redis")]
 use crate::invalidation::{Applier, Consumer, EventStream, Settings, unique_name};
@@ -60,6 +60,8 @@ pub(super) struct Parts {
     pub(super) log: Arc<dyn Log>,
     pub(super) store: Arc<dyn Store>,
     pub(super) near: Option<NearCache>,
+    /// None where there are no other nodes.
+    pub(super) claims: Option<Arc<dyn Claims>>,
     #[cfg(feature = "redis")]
     pub(super) events: Option<Events>,
 }
@@ -70,6 +72,7 @@ impl Parts {
             log,
             store,
             near: None,
+            claims: None,
             #[cfg(feature = "redis")]
             events: None,
         }
@@ -129,6 +132,7 @@ fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> 
         log: parts.log,
         store: parts.store,
         near: with.near_copy(),
+        claims: Some(parts.claims),
         events: Some(Events {
             server: parts.server,
             namespace,

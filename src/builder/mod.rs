@@ -17,7 +17,7 @@ use self::backend::{Backend, Budgets, Surroundings};
 use self::cache::Shared;
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
-use crate::coalesce::Flights;
+use crate::coalesce::{Flights, Permits};
 use crate::engine::{Engine, Limits, SearchMemory, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
@@ -304,6 +304,8 @@ impl CacheBuilder {
             rules: ArcSwap::from_pointee(rules),
             store: parts.store,
             near: parts.near,
+            claims: parts.claims,
+            permits: Permits::default(),
             views,
             follower: Arc::clone(&follower),
             purges: Arc::clone(&purges),
@@ -339,6 +341,8 @@ impl CacheBuilder {
     fn defaults(&self) -> Defaults {
         Defaults {
             lifetime_ceiling: self.limits.lifetime,
+            claim: self.limits.claim,
+            coalesce: self.limits.follow,
             consistency: self.consistency,
             profile: self.profile,
             upstream: self.upstream,

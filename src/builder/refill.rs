@@ -21,6 +21,14 @@ impl CacheBuilder {
         self
     }
 
+    /// How long a node of the fleet that fetches a response is waited for at the most, before another
+    /// one takes its place: it may have died. Longer than any fetch should take. Counts for rules with
+    /// [`fleet_coalesce`](crate::Rule::fleet_coalesce). Default: 30 s.
+    pub const fn fleet_claim(mut self, time: Duration) -> Self {
+        self.limits.claim = time;
+        self
+    }
+
     /// Where the numbers come from, between 0 and 1, by which lifetimes are shortened and responses are
     /// chosen to be refreshed early; for tests that leave nothing to chance. Default: random ones.
     #[cfg(any(test, feature = "test-util"))]

@@ -41,6 +41,8 @@ pub(super) enum Answer<B, E> {
     Filling(Arc<FlightHead>, Parts, FlightReader),
     /// A 304 freshened the stored response; stored anew, unless there is a reason against it.
     Freshened(Arc<StoredResponse>, Storing),
+    /// Another node has stored it meanwhile.
+    Fetched(Arc<StoredResponse>),
     /// The inner service failed with a status that the stored response stands in for (RFC 5861 §4).
     Spared(Arc<StoredResponse>, Outcome),
     /// A 304 that does not speak of the response that it was asked about, so that there is nothing to
@@ -81,16 +83,8 @@ impl Fill {
         lookup: &Lookup,
         client: Client,
     ) -> Self {
-        let stamp = lookup.stamp();
-        if let (Some(stamp), Ok(tags)) = (stamp, &planned.tags) {
-            lead.expect(Expected {
-                stamp,
-                tags: tags.clone(),
-                path: planned.path.clone(),
-            });
-        }
-        Self {
-            stamp,
+        let fill = Self {
+            stamp: lookup.stamp(),
             began: engine.clock.monotonic(),
             requested_at: engine.clock.now(),
             // After the stamp: a purge that it is past must be seen here (PROTOCOL 5, 17).
@@ -102,10 +96,25 @@ impl Fill {
             lead,
             planned,
             client,
+        };
+        if !fill.needs_clearance() {
+            fill.expect();
+        }
+        fill
+    }
+
+    /// Says what the flight will bring, as it is about to begin.
+    pub(super) fn expect(&self) {
+        if let (Some(stamp), Ok(tags)) = (self.stamp, &self.planned.tags) {
+            self.lead.expect(Expected {
+                stamp,
+                tags: tags.clone(),
+                path: self.planned.path.clone(),
+            });
         }
     }
 
-    pub(super) async fn run<S, A, B>(
+    pub(super) async fn call<S, A, B>(
         mut self,
         mut request: Request<A>,
         inner: S,
@@ -165,7 +174,7 @@ impl Fill {
 
     /// Runs `work`, but no longer than [`Limits::fill`](crate::engine::Limits) after the last one who
     /// wanted the response has gone; not at all if nobody else can come to want it.
-    async fn unless_abandoned<T, B, E>(
+    pub(super) async fn unless_abandoned<T, B, E>(
         &mut self,
         work: impl Future<Output = T>,
         recipient: &mut Recipient<B, E>,

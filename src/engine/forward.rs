@@ -8,7 +8,6 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tower_service::Service;
 use tracing::Instrument;
 
@@ -56,7 +55,7 @@ impl Engine {
         }
         let client = Client::of(&request);
         let mut join = self.join(&planned, &mut lookup, &client);
-        let deadline = Instant::now() + self.limits.follow;
+        let deadline = client.since + self.limits.follow;
         let mut useless = 0;
         loop {
             let flight = match join {
@@ -207,6 +206,10 @@ impl Engine {
                 self.respond_forwarded(rule, client, parts, body, outcome)
             }
             Answer::Spared(stored, outcome) => whole(&stored, outcome),
+            Answer::Fetched(stored) => {
+                outcome.collapsed = true;
+                whole(&stored, outcome)
+            }
             Answer::Unusable => {
                 let (status, fields) = (StatusCode::BAD_GATEWAY, HeaderMap::new());
                 self.finish(rule, status, fields, CacheBody::empty(), &outcome)

@@ -17,6 +17,7 @@
 mod admit;
 mod body;
 mod bypass;
+mod clearance;
 mod early;
 mod fill;
 mod follow;
@@ -47,14 +48,14 @@ use self::lookup::{Usable, Wish};
 pub(crate) use self::search::SearchMemory;
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::coalesce::Flights;
+use crate::coalesce::{Flights, Permits};
 use crate::error::BoxError;
 use crate::key::KeyBuilder;
 use crate::log::{Follower, Purges, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
 use crate::rules::{Plan, Planned, RuleSet, Wanted};
-use crate::store::{NearCache, Store};
+use crate::store::{Claims, NearCache, Store};
 
 /// Bounds on what requests may cost.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +64,8 @@ pub(crate) struct Limits {
     pub(crate) flights: usize,
     /// How long a request waits for the flights of others before it forwards by itself.
     pub(crate) follow: Duration,
+    /// How long another node is believed to be fetching a response.
+    pub(crate) claim: Duration,
     /// How long a fill goes on when nobody waits for it.
     pub(crate) fill: Duration,
     /// How long one reader may hold up the others once a body is too large to store.
@@ -76,6 +79,7 @@ impl Default for Limits {
         Self {
             flights: 10_000,
             follow: Duration::from_secs(10),
+            claim: Duration::from_secs(30),
             fill: Duration::from_secs(60),
             stall: Duration::from_secs(30),
             lifetime: Duration::from_secs(24 * 60 * 60),
@@ -91,6 +95,9 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     /// Copies of what near rules found in `store`; none where that is in this process itself.
     pub(crate) near: Option<NearCache>,
+    /// Where nodes agree who of them fetches a response; none where there is one node.
+    pub(crate) claims: Option<Arc<dyn Claims>>,
+    pub(crate) permits: Permits,
     pub(crate) views: Arc<Views>,
     pub(crate) follower: Arc<Follower>,
     pub(crate) purges: Arc<Purges>,

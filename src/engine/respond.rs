@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::engine::lookup::Lookup;
@@ -18,6 +19,8 @@ use crate::semantics::{self, Precondition, Selected};
 pub(crate) struct Client {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
+    /// When it began to wait for others.
+    pub(crate) since: Instant,
 }
 
 impl Client {
@@ -25,6 +28,7 @@ impl Client {
         Self {
             method: request.method().clone(),
             headers: request.headers().clone(),
+            since: Instant::now(),
         }
     }
 }

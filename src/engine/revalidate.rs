@@ -118,7 +118,7 @@ impl Engine {
         self.spare_within(stale, window)
     }
 
-    fn spare_within(
+    pub(super) fn spare_within(
         &self,
         stale: &Stale,
         window: Duration,

@@ -8,12 +8,13 @@
 //! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
 //! - [`link`], [`exclusive`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`keyspace`]: the only file that spells a key
-//! - [`log`] and [`store`]: the two traits · [`group`]: a consumer of an event stream
+//! - [`log`] and [`store`]: the two traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
 
 mod breaker;
 mod conn;
 mod exclusive;
 mod fault;
+mod fleet;
 mod group;
 mod info;
 mod keyspace;
@@ -33,6 +34,7 @@ use crate::observe::SharedObserver;
 use self::breaker::Breaker;
 pub(crate) use self::conn::{Budgets, Server};
 use self::exclusive::Exclusive;
+use self::fleet::RedisClaims;
 pub(crate) use self::group::{Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Read};
 pub(crate) use self::keyspace::Keyspace;
 use self::link::Link;
@@ -51,6 +53,7 @@ pub(crate) const fn connections_needed(streams: usize) -> usize {
 pub(crate) struct RedisParts {
     pub(crate) log: Arc<RedisLog>,
     pub(crate) store: Arc<RedisStore>,
+    pub(crate) claims: Arc<RedisClaims>,
     pub(crate) server: Server,
     #[cfg(test)]
     pub(crate) keys: Keyspace,
@@ -77,10 +80,12 @@ impl RedisParts {
         let (reads, appends, writes) = (link("read"), link("append"), link("write"));
         let follower = Exclusive::new(Arc::clone(&verifier));
         let log = RedisLog::new(Arc::clone(&verifier), reads.clone(), appends, follower);
+        let claims = RedisClaims::new(Arc::clone(&verifier), reads.clone());
         let store = RedisStore::new(verifier, reads, writes, breaker, observer);
         Ok(Self {
             log: Arc::new(log),
             store: Arc::new(store),
+            claims: Arc::new(claims),
             server,
             #[cfg(test)]
             keys,

@@ -57,6 +57,10 @@ pub(crate) struct Defaults {
     /// No lifetime or window of a rule is longer.
     pub(crate) lifetime_ceiling: Duration,
     pub(crate) body_limit: usize,
+    /// How long a claim in the fleet holds.
+    pub(crate) claim: Duration,
+    /// How long a request waits for others.
+    pub(crate) coalesce: Duration,
     pub(crate) consistency: Consistency,
     pub(crate) profile: Profile,
     /// The implicit rule [`UPSTREAM`] takes what no other rule takes.
@@ -71,6 +75,8 @@ impl Default for Defaults {
         Self {
             lifetime_ceiling: Duration::from_secs(24 * 60 * 60),
             body_limit: 2 * 1024 * 1024,
+            claim: Duration::from_secs(30),
+            coalesce: Duration::from_secs(10),
             consistency: Consistency::Near,
             profile: Profile::Careful,
             upstream: false,
@@ -292,6 +298,21 @@ impl Asked {
             elected: self.elected,
             wishes: self.wishes,
             original: self.original,
+        }
+    }
+}
+
+impl Wanted {
+    /// What is looked up once more for a request that is about to be forwarded.
+    pub(crate) fn again(planned: &Planned) -> Self {
+        Self {
+            rule: Arc::clone(&planned.rule),
+            key: planned.key.clone(),
+            has_authorization: planned.has_authorization,
+            asks_for_less: false,
+            elected: false,
+            wishes: planned.wishes,
+            original: None,
         }
     }
 }

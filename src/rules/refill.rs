@@ -17,6 +17,9 @@ pub(crate) struct Refill {
     /// By how much a lifetime is shortened at the most, in percent.
     jitter: u8,
     early: Option<Factor>,
+    /// How long a request waits for another node.
+    fleet: Option<Duration>,
+    forwards: Option<usize>,
 }
 
 /// How much sooner than by XFetch's own reckoning, where it is 1.
@@ -55,6 +58,34 @@ impl Rule {
         self.refill.early = Some(Factor(factor));
         self
     }
+
+    /// Has one node of those that share a Redis fetch a response, and the others wait for it up to
+    /// `budget`; then they fetch it themselves. A stale response is refreshed by one node, and nobody
+    /// waits. A miss costs two round trips to Redis more. At most the time for which a
+    /// [claim holds](crate::CacheBuilder::fleet_claim), and for which
+    /// [requests wait](crate::CacheBuilder::coalesce_timeout). Needs Redis 7.0 or newer; without Redis, or
+    /// while it is away, each node fetches by itself.
+    ///
+    /// Default: each node fetches by itself.
+    #[must_use]
+    pub fn fleet_coalesce(mut self, budget: Duration) -> Self {
+        self.refill.fleet = Some(budget);
+        self
+    }
+
+    /// Lets at most `forwards` calls of the inner service to fill the cache be under way at a time in
+    /// this process, so that a large purge does not become as large a wave. A miss beyond them waits,
+    /// at most as long as for [identical ones](crate::CacheBuilder::coalesce_timeout); then it is
+    /// answered by a stale response, where one may stand in for an error, or else forwarded all the
+    /// same. `HEAD` and what bypasses the cache are not counted, nor is a body on its way that is not
+    /// stored.
+    ///
+    /// Default: no limit.
+    #[must_use]
+    pub fn forward_limit(mut self, forwards: usize) -> Self {
+        self.refill.forwards = Some(forwards);
+        self
+    }
 }
 
 impl Refill {
@@ -62,7 +93,7 @@ impl Refill {
     ///
     /// # Errors
     /// What contradicts something else, or cannot be meant.
-    pub(super) fn checked(self, _defaults: &Defaults) -> Result<Self, ConfigError> {
+    pub(super) fn checked(self, defaults: &Defaults) -> Result<Self, ConfigError> {
         if self.jitter > MAX_JITTER {
             let message = format!("takes away more than {MAX_JITTER} % of a lifetime");
             let input = self.jitter.to_string();
@@ -75,7 +106,24 @@ impl Refill {
             let input = factor.to_string();
             return Err(ConfigError::new("refresh_early", message, input));
         }
+        if let Some(budget) = self.fleet {
+            check_fleet(budget, defaults)?;
+        }
+        if self.forwards == Some(0) {
+            let message = "forwards nothing (disable the rule to forward without a cache)";
+            return Err(ConfigError::new("forward_limit", message, "0"));
+        }
         Ok(self)
+    }
+
+    /// How long a request waits for another node, if nodes fetch for each other.
+    pub(crate) fn fleet(self) -> Option<Duration> {
+        self.fleet
+    }
+
+    /// How many forwards may be under way at a time, if that is limited.
+    pub(crate) fn forwards(self) -> Option<usize> {
+        self.forwards
     }
 
     /// By what factor a response is refreshed early, if it is.
@@ -88,4 +136,29 @@ impl Refill {
         left.mul_f64(1.0 - f64::from(self.jitter) / 100.0 * chance)
             .min(left)
     }
+}
+
+fn check_fleet(budget: Duration, defaults: &Defaults) -> Result<(), ConfigError> {
+    let Defaults {
+        claim, coalesce, ..
+    } = *defaults;
+    if claim.is_zero() {
+        let message = "needs claims that hold for some time";
+        return Err(ConfigError::new(
+            "fleet_coalesce",
+            message,
+            "fleet claim 0s",
+        ));
+    }
+    let message = if budget.is_zero() {
+        "waits for no other node (leave it out for each to fetch by itself)".into()
+    } else if budget > claim {
+        format!("longer than the {claim:?} for which a claim holds")
+    } else if budget > coalesce {
+        format!("longer than the {coalesce:?} that a request waits for others")
+    } else {
+        return Ok(());
+    };
+    let input = format!("{budget:?}");
+    Err(ConfigError::new("fleet_coalesce", message, input))
 }

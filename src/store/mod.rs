@@ -15,10 +15,12 @@ use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::Head;
 
+mod claims;
 #[cfg(test)]
 pub(crate) mod contract;
 mod near;
 
+pub(crate) use self::claims::{Claimed, Claims, Ended, Holder};
 pub(crate) use self::near::{DEFAULT_BYTES, LEAST_BYTES, NearCache};
 
 /// What a lookup saw.
