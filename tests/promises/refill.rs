@@ -94,10 +94,12 @@ impl Together {
         Self { fleet, nodes }
     }
 
-    /// Waits until every node knows the purge log.
+    /// Waits until every node knows the purge log: what it has from before the log was lost does not
+    /// show that, so it is asked for something new each time.
     async fn know_the_log(&self) {
+        let asked = self.fleet.origin.calls();
         for (number, node) in self.nodes.iter().enumerate() {
-            node.warm(&format!("/item/warm{number}")).await;
+            node.warm(&format!("/item/warm{number}-{asked}")).await;
         }
     }
 

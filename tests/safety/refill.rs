@@ -1,12 +1,16 @@
-//! SAFETY 61: what was stored together does not expire together, and is fetched before it does.
+//! SAFETY 61: what was stored together does not expire together, and is fetched before it does; and
+//! how much is fetched at a time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tower_tagcache::{Cache, CacheBuilder, ManualClock, Rule};
 
-use crate::support::{Origin, Site, empty, get, ok, response, rule, secs};
+use crate::support::{Origin, Reply, Site, empty, get, ok, response, rule, secs, settle};
 
 /// How many of `pages`, stored at one moment for 100 s, are asked for anew in each of the last 20 s.
 async fn expiries(rule: Rule, pages: u32) -> Vec<usize> {
@@ -189,19 +193,160 @@ async fn safety_61_of_many_hits_near_the_end_one_fetches() {
     assert_eq!(site.origin.calls(), 2);
 }
 
+/// An origin whose calls wait until they are let go, and how many of them wait at a time.
+fn gated() -> (Origin, Arc<Semaphore>, Arc<AtomicUsize>) {
+    let (open, inside) = (Arc::new(Semaphore::new(0)), Arc::<AtomicUsize>::default());
+    let (gate, count) = (Arc::clone(&open), Arc::clone(&inside));
+    let origin = Origin::with(move |asked, _| {
+        let (gate, count) = (Arc::clone(&gate), Arc::clone(&count));
+        async move {
+            count.fetch_add(1, Ordering::SeqCst);
+            gate.acquire().await.expect("open").forget();
+            count.fetch_sub(1, Ordering::SeqCst);
+            Ok(ok(&[], asked.number.to_string()))
+        }
+    });
+    (origin, open, inside)
+}
+
+fn ask(site: &Site, path: impl Into<String>) -> JoinHandle<Result<Reply, String>> {
+    let (site, path) = (site.clone(), path.into());
+    tokio::spawn(async move { site.fetch(get(&path, &[])).await })
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_large_purge_no_more_forwards_than_the_rule_permits_are_under_way() {
+    let (origin, open, inside) = gated();
+    let site = Site::new(rule().forward_limit(3), &origin);
+    open.add_permits(20);
+    for page in 0..20 {
+        site.get(&format!("/{page}")).await;
+    }
+    site.cache.purger().all().await.expect("purged");
+    let began = Instant::now();
+    let asking: Vec<_> = (0..20)
+        .flat_map(|page| (0..5).map(move |_| page))
+        .map(|page| ask(&site, format!("/{page}")))
+        .collect();
+    for _ in 0..20 {
+        settle().await;
+        let now = inside.load(Ordering::SeqCst);
+        assert!(now <= 3, "{now} at a time");
+        open.add_permits(1);
+    }
+    for asked in asking {
+        assert!(asked.await.expect("a reply").is_ok());
+    }
+    assert_eq!(origin.calls(), 40, "each page once more");
+    assert_eq!(began.elapsed(), secs(0), "nobody waited for a time limit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_miss_that_gets_no_permit_in_time_is_forwarded_or_answered_stale() {
+    let (origin, open, inside) = gated();
+    let limited = rule().forward_limit(1).stale_if_error(secs(600));
+    let site = Site::built(
+        |builder| builder.rule(limited).coalesce_timeout(secs(4)),
+        &origin,
+    );
+    open.add_permits(1);
+    site.get("/known").await;
+    site.clock.advance(secs(100));
+    let hangs = ask(&site, "/hangs");
+    settle().await;
+    let began = Instant::now();
+    let (new, stale) = (ask(&site, "/new"), ask(&site, "/known"));
+    let stale = stale.await.expect("a reply").expect("a body");
+    assert_eq!(began.elapsed(), secs(4), "as long as for identical ones");
+    assert!(
+        stale.cache().ends_with("detail=stale-if-error"),
+        "{}",
+        stale.cache()
+    );
+    settle().await;
+    assert_eq!(
+        inside.load(Ordering::SeqCst),
+        2,
+        "it is not kept waiting for ever"
+    );
+    open.add_permits(2);
+    for asked in [hangs, new] {
+        assert!(asked.await.expect("a reply").is_ok());
+    }
+    assert_eq!(origin.calls(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_while_it_waits_for_a_permit_takes_none_with_it() {
+    let (origin, open, inside) = gated();
+    let site = Site::new(rule().forward_limit(1), &origin);
+    let first = ask(&site, "/first");
+    settle().await;
+    let leaves: Vec<_> = (0..10).map(|page| ask(&site, format!("/{page}"))).collect();
+    settle().await;
+    for leaving in leaves {
+        leaving.abort();
+    }
+    let last = ask(&site, "/last");
+    settle().await;
+    assert_eq!(inside.load(Ordering::SeqCst), 1);
+    open.add_permits(12);
+    for asked in [first, last] {
+        assert!(asked.await.expect("a reply").is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_while_a_miss_waits_for_a_permit_is_before_its_call() {
+    let (origin, open, _) = gated();
+    let site = Site::new(rule().forward_limit(1).tag("page"), &origin);
+    let first = ask(&site, "/first");
+    settle().await;
+    let waits = ask(&site, "/waits");
+    settle().await;
+    site.cache.purger().tag("page").await.expect("purged");
+    open.add_permits(10);
+    for asked in [first, waits] {
+        assert!(asked.await.expect("a reply").is_ok());
+    }
+    settle().await;
+    assert!(
+        !site.get("/first").await.is_hit(),
+        "called before the purge"
+    );
+    assert!(site.get("/waits").await.is_hit(), "called after it");
+}
+
 #[test]
 fn what_cannot_be_meant_is_refused_by_the_rules_name() {
-    for (rule, quoted) in [
-        (rule().lifetime_jitter(51), "51"),
-        (rule().refresh_early(0.0), "\"0\""),
-        (rule().refresh_early(f64::NAN), "NaN"),
-        (rule().refresh_early(101.0), "101"),
+    let fleet = |budget| rule().fleet_coalesce(budget);
+    for (rule, place, quoted) in [
+        (rule().lifetime_jitter(51), "lifetime_jitter", "51"),
+        (rule().refresh_early(0.0), "refresh_early", "\"0\""),
+        (rule().refresh_early(f64::NAN), "refresh_early", "NaN"),
+        (rule().refresh_early(101.0), "refresh_early", "101"),
+        (rule().forward_limit(0), "forward_limit", "\"0\""),
+        (fleet(secs(0)), "fleet_coalesce", "0ns"),
+        // Longer than a claim holds; than requests wait.
+        (fleet(secs(31)), "fleet_coalesce", "31s"),
+        (fleet(secs(11)), "fleet_coalesce", "11s"),
     ] {
         let built = Cache::builder().rule(rule).build();
         let error = format!("{:#}", built.unwrap_err());
-        assert!(
-            error.contains("rule `page`") && error.contains(quoted),
-            "{error}"
-        );
+        let told = [place, quoted, "rule `page`"];
+        assert!(told.iter().all(|part| error.contains(part)), "{error}");
     }
+    let claim = Cache::builder().fleet_claim(secs(0)).rule(fleet(secs(1)));
+    let error = format!("{:#}", claim.build().unwrap_err());
+    assert!(
+        error.contains("rule `page`") && error.contains("claim"),
+        "{error}"
+    );
+    drop(
+        Cache::builder()
+            .fleet_claim(secs(5))
+            .rule(fleet(secs(5)))
+            .build()
+            .unwrap(),
+    );
 }
