@@ -76,12 +76,19 @@ pub struct CacheSection {
     /// How much the store in this process may hold. Default: "64 MiB".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_bytes: Option<Bytes>,
+    /// How often a response must have been found in Redis or fetched before this process keeps a copy. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_after: Option<u32>,
     /// The longest lifetime of a stored response. Default: "24h".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime_ceiling: Option<Period>,
     /// How long a request waits for an identical one under way. Default: "10s".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coalesce_timeout: Option<Period>,
+    /// After what time another node takes the place of one that fetches for the fleet and may have died, for
+    /// rules with `fleet_coalesce`. Default: "30s".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet_claim: Option<Period>,
 }
 
 /// What the program writes about itself, to standard error.
@@ -136,6 +143,12 @@ impl CacheSection {
         }
         if let Some(Bytes(bytes)) = self.store_bytes {
             to = to.store_bytes(bytes);
+        }
+        if let Some(times) = self.near_after {
+            to = to.near_after(times);
+        }
+        if let Some(Period(time)) = self.fleet_claim {
+            to = to.fleet_claim(time);
         }
         if let Some(Period(ceiling)) = self.lifetime_ceiling {
             to = to.lifetime_ceiling(ceiling);

@@ -49,6 +49,18 @@ pub struct RuleSection {
     /// How long a stale response is served when the upstream fails (RFC 5861). Default: what the response says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_if_error: Option<Period>,
+    /// By how many percent of what is left of it, at the most, chance shortens a lifetime. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_jitter: Option<u8>,
+    /// Fetches a popular response again shortly before its end, behind a hit; more than 1 is earlier. Default: not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_early: Option<f64>,
+    /// One node fetches for all that share the Redis; how long the others wait for it. Default: each for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet_coalesce: Option<Period>,
+    /// How many fills from the upstream may be under way at a time. Default: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_limit: Option<usize>,
     /// How the query is part of the key. Default: "all", as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<QueryChoice>,
@@ -122,7 +134,23 @@ impl RuleSection {
         for (status, time) in &self.ttl_for {
             rule = rule.ttl_for(status.statuses(), ttl(*time));
         }
-        self.choices(self.switches(rule))
+        self.refill(self.choices(self.switches(rule)))
+    }
+
+    fn refill(&self, mut rule: Rule) -> Rule {
+        if let Some(percent) = self.lifetime_jitter {
+            rule = rule.lifetime_jitter(percent);
+        }
+        if let Some(factor) = self.refresh_early {
+            rule = rule.refresh_early(factor);
+        }
+        if let Some(Period(budget)) = self.fleet_coalesce {
+            rule = rule.fleet_coalesce(budget);
+        }
+        match self.forward_limit {
+            Some(forwards) => rule.forward_limit(forwards),
+            None => rule,
+        }
     }
 
     fn switches(&self, mut rule: Rule) -> Rule {

@@ -54,6 +54,22 @@ const MISTAKES: &[(&str, &str)] = &[
         "t.toml:2:1: unknown key `conections`; did you mean `connections`?",
     ),
     (
+        "<rule>lifetime_jitter = 60",
+        "t.toml:4:19: rule `a`, lifetime_jitter: takes away more than 50 % of a lifetime in \"60\"",
+    ),
+    (
+        "<rule>refresh_early = -1.0",
+        "t.toml:4:17: rule `a`, refresh_early: a factor above 0 is needed, and at most 100 in \"-1\"",
+    ),
+    (
+        "<rule>forward_limit = 0",
+        "t.toml:4:17: rule `a`, forward_limit: forwards nothing (disable the rule to forward without a cache) in \"0\"",
+    ),
+    (
+        "<rule>fleet_coalesce = \"1m\"",
+        "t.toml:4:18: rule `a`, fleet_coalesce: longer than the 30s for which a claim holds in \"60s\"",
+    ),
+    (
         "[cache]\nlease = \"5ms\"",
         "t.toml:2:9: lease: shorter than 30 ms, which no heartbeat can keep in \"5ms\"",
     ),
