@@ -281,9 +281,7 @@ impl CacheBuilder {
         self.check_bytes(&rules)?;
         let streams = compile(std::mem::take(&mut self.streams))?;
         warnings.extend(warnings::of(&rules, &streams));
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
+        warnings::log(&warnings);
         let surroundings = Surroundings {
             namespace: &self.namespace,
             budgets: self.budgets,
