@@ -28,7 +28,7 @@ pub(super) enum Backend {
     #[cfg(feature = "redis")]
     Redis(String),
     #[cfg(test)]
-    Given(Arc<dyn Log>, Arc<dyn Store>),
+    Given(Arc<dyn Log>, Arc<dyn Store>, Option<Arc<dyn Claims>>),
 }
 
 /// What every backend is given.
@@ -91,9 +91,10 @@ impl Backend {
             #[cfg(feature = "redis")]
             Self::Redis(url) => open_redis(&url, with),
             #[cfg(test)]
-            Self::Given(log, store) => {
+            Self::Given(log, store, claims) => {
                 let mut parts = Parts::without_events(log, store);
                 parts.near = with.near_copy();
+                parts.claims = claims;
                 Ok(parts)
             }
         }

@@ -253,7 +253,7 @@ impl CacheBuilder {
 
     #[cfg(test)]
     pub(crate) fn backend(mut self, log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
-        self.backend = Backend::Given(log, store);
+        self.backend = Backend::Given(log, store, None);
         self
     }
 

@@ -1,10 +1,16 @@
 //! Settings about who fetches a response, and how many of it are kept.
 
+#[cfg(test)]
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::CacheBuilder;
+#[cfg(test)]
+use super::backend::Backend;
 #[cfg(any(test, feature = "test-util"))]
 use crate::chance::Chance;
+#[cfg(test)]
+use crate::store::Claims;
 
 impl CacheBuilder {
     /// How often a response must have been found in Redis or fetched before this process keeps a copy
@@ -34,6 +40,14 @@ impl CacheBuilder {
     #[cfg(any(test, feature = "test-util"))]
     pub fn chance(mut self, source: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
         self.chance = Chance::new(source);
+        self
+    }
+    /// Claims keys there, on a [given](Self::backend) backend.
+    #[cfg(test)]
+    pub(crate) fn claims(mut self, claims: Arc<dyn Claims>) -> Self {
+        if let Backend::Given(_, _, to) = &mut self.backend {
+            *to = Some(claims);
+        }
         self
     }
 }

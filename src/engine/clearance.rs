@@ -324,3 +324,6 @@ impl Asking {
         !may_join(self.engine.views.judge(&view, subject))
     }
 }
+
+#[cfg(test)]
+mod tests;

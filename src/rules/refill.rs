@@ -62,7 +62,7 @@ impl Rule {
     /// Has one node of those that share a Redis fetch a response, and the others wait for it up to
     /// `budget`; then they fetch it themselves. A stale response is refreshed by one node, and nobody
     /// waits. A miss costs two round trips to Redis more. At most the time for which a
-    /// [claim holds](crate::CacheBuilder::fleet_claim), and for which
+    /// [claim holds](crate::CacheBuilder::fleet_claim), and half of that for which
     /// [requests wait](crate::CacheBuilder::coalesce_timeout). Needs Redis 7.0 or newer; without Redis, or
     /// while it is away, each node fetches by itself.
     ///
@@ -154,8 +154,9 @@ fn check_fleet(budget: Duration, defaults: &Defaults) -> Result<(), ConfigError>
         "waits for no other node (leave it out for each to fetch by itself)".into()
     } else if budget > claim {
         format!("longer than the {claim:?} for which a claim holds")
-    } else if budget > coalesce {
-        format!("longer than the {coalesce:?} that a request waits for others")
+    } else if budget > coalesce / 2 {
+        // Who waits for the one that waits must have time left for its fetch.
+        format!("longer than half of the {coalesce:?} that a request waits for others")
     } else {
         return Ok(());
     };

@@ -327,9 +327,9 @@ fn what_cannot_be_meant_is_refused_by_the_rules_name() {
         (rule().refresh_early(101.0), "refresh_early", "101"),
         (rule().forward_limit(0), "forward_limit", "\"0\""),
         (fleet(secs(0)), "fleet_coalesce", "0ns"),
-        // Longer than a claim holds; than requests wait.
+        // Longer than a claim holds; than leaves requests time.
         (fleet(secs(31)), "fleet_coalesce", "31s"),
-        (fleet(secs(11)), "fleet_coalesce", "11s"),
+        (fleet(secs(6)), "fleet_coalesce", "6s"),
     ] {
         let built = Cache::builder().rule(rule).build();
         let error = format!("{:#}", built.unwrap_err());
