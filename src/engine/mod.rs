@@ -13,6 +13,9 @@
 //! nobody waits for it or reads it any more, at once if nobody can join it or its body is too large to
 //! store, else when [`Limits::fill`] is over. The number of those that can be joined is bounded by
 //! [`Limits::flights`]; each other has its client.
+//!
+//! A fill that had a claim in the fleet gives it back in a task that ends within the read budget of Redis
+//! ([`clearance`]).
 
 mod admit;
 mod body;

@@ -116,6 +116,15 @@ impl Together {
             .collect()
     }
 
+    /// The first node fetches `/item/7`, and its call is held.
+    async fn fetching(&self) -> (Held, JoinHandle<Answer>) {
+        let mut held = self.fleet.origin.hold();
+        let first = Arc::clone(&self.nodes[0]);
+        let first = tokio::spawn(async move { first.get("/item/7").await });
+        held.arrived().await;
+        (held, first)
+    }
+
     /// The claims that there are.
     async fn claims(&self) -> Vec<String> {
         let pattern = format!("{}:claim:*", self.fleet.namespace);
@@ -198,10 +207,7 @@ async fn the_claim_of_a_dead_holder_ends_with_its_time_or_the_budget_of_who_wait
         let together = Together::new(rule);
         together.know_the_log().await;
         let (fleet, before) = (&together.fleet, together.fleet.origin.calls());
-        let mut held = fleet.origin.hold();
-        let first = Arc::clone(&together.nodes[0]);
-        let first = tokio::spawn(async move { first.get("/item/7").await });
-        held.arrived().await;
+        let (held, first) = together.fetching().await;
         let claim = together.claim().await;
         let holder = fleet.server.command(&["GET", &claim]).await;
         let holder: String = ::redis::from_redis_value(holder).unwrap();
@@ -232,10 +238,7 @@ async fn joiner_a_waiter_on_a_claim_does_not_get_what_a_purge_has_made_old() {
     let together = Together::new(item_rule().fleet_coalesce(BUDGET));
     together.know_the_log().await;
     let (fleet, before) = (&together.fleet, together.fleet.origin.calls());
-    let mut held = fleet.origin.hold();
-    let first = Arc::clone(&together.nodes[0]);
-    let first = tokio::spawn(async move { first.get("/item/7").await });
-    held.arrived().await;
+    let (held, first) = together.fetching().await;
     fleet.origin.set("v2");
     together.nodes[1].purger().tag("item:7").await.unwrap();
     // Neither waits for the first: its claim is taken over, and by one of them.
@@ -309,10 +312,7 @@ async fn a_client_that_leaves_while_its_node_waits_for_another_strands_nobody() 
     let together = Together::new(item_rule().fleet_coalesce(BUDGET));
     together.know_the_log().await;
     let (fleet, before) = (&together.fleet, together.fleet.origin.calls());
-    let mut held = fleet.origin.hold();
-    let first = Arc::clone(&together.nodes[0]);
-    let first = tokio::spawn(async move { first.get("/item/7").await });
-    held.arrived().await;
+    let (held, first) = together.fetching().await;
     let leaves = Arc::clone(&together.nodes[1]);
     let leaves = tokio::spawn(async move { leaves.get("/item/7").await });
     let sets = fleet.server.calls("set").await;
