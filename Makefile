@@ -8,7 +8,7 @@ HISTORIES ?= 200000
 FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help test lint fmt clippy features docs bench verify model msrv deny redis-server
+.PHONY: help test lint fmt clippy features docs bench bench-http load-check check-deploy verify model msrv deny redis-server
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -39,6 +39,17 @@ docs: ## build the documentation, private and public, without warnings
 bench: ## measure each case of benches/ by the clock, then in instructions (needs valgrind)
 	cargo bench $(CARGO_FLAGS) --bench micro
 	benches/instructions.sh
+
+bench-http: ## measure a hit of the proxy beside a bare server, nginx and Varnish (installs them; minutes)
+	cargo build $(CARGO_FLAGS) --profile bench --features proxy --bench http_server --bins
+	benches/http/run.py
+
+load-check: ## put a slow API behind the proxy, and curl, ab and wrk before it (installs them)
+	cargo build $(CARGO_FLAGS) --release --features proxy --bin tagcache
+	scripts/load-check.sh
+
+check-deploy: ## check examples/deploy/ with the linters that are here
+	scripts/check-deploy.sh
 
 verify: lint docs test model msrv deny ## the long form: model test at length, minimum Rust version, licences
 

@@ -38,12 +38,10 @@ impl Rules {
     /// The request's key, if a rule takes it and the request does not bypass the cache.
     #[must_use]
     pub fn key(&self, request: &http::request::Parts) -> Option<Bytes> {
-        match self
-            .0
-            .find(&request.method, request.uri.path())?
-            .plan(&request.uri, &request.headers)
-        {
-            Plan::Lookup(wanted) => Some(wanted.key.as_bytes().clone()),
+        let mut key = KeyBuilder::new();
+        let found = self.0.find(&request.method, request.uri.path())?;
+        match found.plan(&request.uri, &request.headers, &mut key) {
+            Plan::Lookup(_) => Some(key.finish().as_bytes().clone()),
             Plan::Bypass(..) => None,
         }
     }

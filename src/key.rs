@@ -5,8 +5,10 @@
 //! spell another part (SAFETY 10). A stored response carries its whole key, and a lookup compares
 //! it: the digest that names it in a store may collide, the key may not.
 
-use bytes::Bytes;
+use std::borrow::Borrow;
 use std::fmt;
+
+use bytes::Bytes;
 
 /// What a part of a key says. The numbers are part of the stored format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,29 @@ pub(crate) enum Part {
     Absent = 12,
     /// What the rule says about the key, so that another configuration has other keys.
     Rule = 13,
+    /// What the response says about the query (`No-Vary-Search`), which is then normalised.
+    NoVarySearch = 14,
+    /// Under this key stands a part of the response (RFC 9111 §3.3).
+    Partial = 15,
 }
+
+/// What each [`Part`] is called, by its number.
+const NAMES: [&str; 14] = [
+    "part",
+    "method",
+    "scheme",
+    "host",
+    "path",
+    "parameter",
+    "value",
+    "field",
+    "line",
+    "cookie",
+    "vary",
+    "query",
+    "absent",
+    "rule",
+];
 
 /// The key of a stored response, or of the list of its variants.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -59,9 +83,38 @@ impl CacheKey {
         Digest(short)
     }
 
+    /// Its parts as text, each with what it is.
+    pub(crate) fn describe(&self) -> Vec<(&'static str, String)> {
+        let mut rest: &[u8] = &self.0;
+        let mut parts = Vec::new();
+        while let Some((kind, text, tail)) = next_part(rest) {
+            let name = NAMES.get(usize::from(kind)).copied().unwrap_or("part");
+            let shown = match std::str::from_utf8(text) {
+                Ok(text) if !text.chars().any(char::is_control) && name != "rule" => text.into(),
+                _ => text.iter().map(|byte| format!("{byte:02x}")).collect(),
+            };
+            parts.push((name, shown));
+            rest = tail;
+        }
+        parts
+    }
+
     /// The same key with more parts, as a variant has.
     pub(crate) fn extend(&self) -> KeyBuilder {
-        KeyBuilder(self.0.to_vec())
+        let mut builder = KeyBuilder::new();
+        builder.length = self.0.len();
+        match builder.inline.get_mut(..self.0.len()) {
+            Some(room) => room.copy_from_slice(&self.0),
+            None => builder.spilled.extend_from_slice(&self.0),
+        }
+        builder
+    }
+}
+
+/// So that a key can be looked for by its bytes alone.
+impl Borrow<[u8]> for CacheKey {
+    fn borrow(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -92,13 +145,26 @@ impl fmt::Display for Digest {
     }
 }
 
-/// Builds a [`CacheKey`] part by part.
-#[derive(Debug)]
-pub(crate) struct KeyBuilder(Vec<u8>);
+/// Bytes of a key that need no memory of their own: nearly all keys are shorter.
+const INLINE: usize = 256;
+
+/// Builds a [`CacheKey`] part by part. Where it stands unless it is long: a hit needs no more of its
+/// key than this.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyBuilder {
+    inline: [u8; INLINE],
+    length: usize,
+    /// The whole key, once it is too long.
+    spilled: Vec<u8>,
+}
 
 impl KeyBuilder {
-    pub(crate) fn new() -> Self {
-        Self(Vec::with_capacity(256))
+    pub(crate) const fn new() -> Self {
+        Self {
+            inline: [0; INLINE],
+            length: 0,
+            spilled: Vec::new(),
+        }
     }
 
     pub(crate) fn part(&mut self, kind: Part, bytes: &[u8]) {
@@ -106,15 +172,48 @@ impl KeyBuilder {
         // then differ in its bytes, so the encoding stays injective for all that can occur.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let [a, b, c, d] = length.to_le_bytes();
-        self.0.reserve(5 + bytes.len());
-        self.0.extend_from_slice(&[kind as u8, a, b, c, d]);
-        self.0.extend_from_slice(bytes);
+        let head = [kind as u8, a, b, c, d];
+        let end = self.length + head.len() + bytes.len();
+        if let Some(room) = self.inline.get_mut(self.length..end) {
+            let (first, rest) = room.split_at_mut(head.len());
+            first.copy_from_slice(&head);
+            rest.copy_from_slice(bytes);
+        } else {
+            self.spill(&head, bytes);
+        }
+        self.length = end;
     }
 
-    pub(crate) fn finish(self) -> CacheKey {
-        CacheKey(self.0.into())
+    #[cold]
+    fn spill(&mut self, head: &[u8], bytes: &[u8]) {
+        if self.spilled.is_empty() {
+            self.spilled.reserve(2 * (self.length + bytes.len()));
+            let so_far = &self.inline[..self.length.min(INLINE)];
+            self.spilled.extend_from_slice(so_far);
+        }
+        self.spilled.extend_from_slice(head);
+        self.spilled.extend_from_slice(bytes);
+    }
+
+    /// The key's bytes so far.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        // Once it has spilled, its length is past what is inline.
+        self.inline.get(..self.length).unwrap_or(&self.spilled)
+    }
+
+    /// The key.
+    pub(crate) fn finish(&self) -> CacheKey {
+        CacheKey(Bytes::copy_from_slice(self.as_bytes()))
     }
 }
+
+impl PartialEq for KeyBuilder {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for KeyBuilder {}
 
 #[cfg(test)]
 mod tests {
@@ -140,6 +239,29 @@ mod tests {
             a: Vec<(bool, Vec<u8>)>, b: Vec<(bool, Vec<u8>)>
         ) {
             prop_assert_eq!(key(&a) == key(&b), a == b);
+        }
+    }
+
+    #[test]
+    fn a_key_is_the_same_wherever_it_is_built() {
+        for length in [0, 5, 230, 240, 245, 246, 247, 256, 300, 5_000] {
+            let value = vec![b'v'; length];
+            let mut builder = KeyBuilder::new();
+            let mut expected = Vec::new();
+            for bytes in [b"first".as_slice(), &value, b"last"] {
+                builder.part(Part::Path, bytes);
+                expected.push(Part::Path as u8);
+                let length = u32::try_from(bytes.len()).expect("short");
+                expected.extend_from_slice(&length.to_le_bytes());
+                expected.extend_from_slice(bytes);
+                assert_eq!(builder.as_bytes(), expected, "{length}");
+                let extended = builder.finish().extend();
+                assert_eq!(extended.as_bytes(), expected, "{length}");
+            }
+            let mut extended = builder.finish().extend();
+            extended.part(Part::Line, b"more");
+            builder.part(Part::Line, b"more");
+            assert_eq!(extended, builder, "{length}");
         }
     }
 

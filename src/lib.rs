@@ -65,6 +65,7 @@
 )]
 
 mod backoff;
+mod chance;
 mod clock;
 mod error;
 mod key;
@@ -94,6 +95,9 @@ pub mod middleware;
 
 mod builder;
 
+#[cfg(feature = "proxy")]
+#[doc(hidden)]
+pub mod cli;
 #[cfg(feature = "config")]
 pub mod config;
 #[cfg(feature = "proxy")]
@@ -116,15 +120,15 @@ pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::invalidation::{
     EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream,
 };
-pub use self::log::{Durability, Purged};
+pub use self::log::{Durability, Health, Purged};
 pub use self::metrics::Metrics;
 pub use self::middleware::{CacheBody, CacheLayer, CacheService, ResponseFuture};
 pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
-    Authorization, ClientPolicy, Cookies, Host, Profile, Query, Rule, SetCookie, Statuses,
-    TagHeader,
+    Authorization, ClientPolicy, Cookies, Explanation, Host, Profile, Query, Rule, SetCookie,
+    Statuses, TagHeader,
 };
 pub use self::tag::{Tag, Target};
 

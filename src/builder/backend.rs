@@ -8,7 +8,7 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::ConfigError;
 use crate::log::Log;
 use crate::observe::SharedObserver;
-use crate::store::{NearCache, Store};
+use crate::store::{Claims, NearCache, Store};
 
 #[cfg(feature = "redis")]
 use crate::invalidation::{Applier, Consumer, EventStream, Settings, unique_name};
@@ -28,7 +28,7 @@ pub(super) enum Backend {
     #[cfg(feature = "redis")]
     Redis(String),
     #[cfg(test)]
-    Given(Arc<dyn Log>, Arc<dyn Store>),
+    Given(Arc<dyn Log>, Arc<dyn Store>, Option<Arc<dyn Claims>>),
 }
 
 /// What every backend is given.
@@ -39,6 +39,10 @@ pub(super) struct Surroundings<'a> {
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "hears of Redis"))]
     pub(super) observer: &'a SharedObserver,
     pub(super) store_bytes: u64,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "of Redis"))]
+    pub(super) connections: Option<usize>,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "need connections"))]
+    pub(super) streams: usize,
     pub(super) near_after: u32,
 }
 
@@ -56,6 +60,8 @@ pub(super) struct Parts {
     pub(super) log: Arc<dyn Log>,
     pub(super) store: Arc<dyn Store>,
     pub(super) near: Option<NearCache>,
+    /// None where there are no other nodes.
+    pub(super) claims: Option<Arc<dyn Claims>>,
     #[cfg(feature = "redis")]
     pub(super) events: Option<Events>,
 }
@@ -66,6 +72,7 @@ impl Parts {
             log,
             store,
             near: None,
+            claims: None,
             #[cfg(feature = "redis")]
             events: None,
         }
@@ -84,9 +91,10 @@ impl Backend {
             #[cfg(feature = "redis")]
             Self::Redis(url) => open_redis(&url, with),
             #[cfg(test)]
-            Self::Given(log, store) => {
+            Self::Given(log, store, claims) => {
                 let mut parts = Parts::without_events(log, store);
                 parts.near = with.near_copy();
+                parts.claims = claims;
                 Ok(parts)
             }
         }
@@ -95,6 +103,12 @@ impl Backend {
 
 #[cfg(feature = "redis")]
 fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> {
+    let needed = crate::redis::connections_needed(with.streams);
+    if let Some(allowed) = with.connections.filter(|allowed| *allowed < needed) {
+        let message = format!("fewer than the {needed} needed: four, and two for each stream");
+        let allowed = allowed.to_string();
+        return Err(ConfigError::new("max_connections", message, allowed));
+    }
     let Budgets {
         connect,
         read,
@@ -112,12 +126,14 @@ fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> 
         },
         Arc::clone(with.clock),
         with.observer.clone(),
+        with.connections,
     )?;
     let namespace = with.namespace.to_owned();
     Ok(Parts {
         log: parts.log,
         store: parts.store,
         near: with.near_copy(),
+        claims: Some(parts.claims),
         events: Some(Events {
             server: parts.server,
             namespace,

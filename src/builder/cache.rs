@@ -7,10 +7,10 @@ use crate::builder::{CacheBuilder, warnings};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Warning};
 use crate::invalidation::{EventIntake, EventStream, Purger};
-use crate::log::{Follower, Purges};
+use crate::log::{Follower, Health, Purges};
 use crate::middleware::CacheLayer;
 use crate::position::Position;
-use crate::rules::{Defaults, Rule, RuleSet};
+use crate::rules::{Defaults, Explanation, Rule, RuleSet};
 
 /// A cache: rules, stored responses, and the handles to purge them. A cheap clone; clones are the same
 /// cache.
@@ -60,6 +60,12 @@ impl Cache {
         &self.shared.intake
     }
 
+    /// How well this process knows the purge log.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared.engine.views.health()
+    }
+
     /// How far this process has read the purge log: none before it was first reached.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
@@ -95,6 +101,13 @@ impl Cache {
         let rules = rules.keeping(&engine.rules.load());
         engine.rules.store(Arc::new(rules));
         Ok(warnings)
+    }
+
+    /// What the rules make of a request: which rule takes it, its key, tags and lifetime, or why it is
+    /// not cached. Nothing is asked of a store or the inner service.
+    #[must_use]
+    pub fn explain(&self, request: &http::request::Parts) -> Explanation {
+        self.shared.engine.rules.load().explain(request)
     }
 
     #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod backend;
 mod cache;
+mod checks;
+mod refill;
 mod warnings;
 
 pub use self::cache::{Cache, Companion};
@@ -13,9 +15,10 @@ use arc_swap::ArcSwap;
 
 use self::backend::{Backend, Budgets, Surroundings};
 use self::cache::Shared;
+use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
-use crate::coalesce::Flights;
-use crate::engine::{Engine, Limits, VariantMemory};
+use crate::coalesce::{Flights, Permits};
+use crate::engine::{Engine, Limits, SearchMemory, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
 use crate::log::{Follower, Log, Purges, Retention, Views};
@@ -51,6 +54,7 @@ pub struct CacheBuilder {
     rules: Vec<Rule>,
     streams: Vec<Stream>,
     clock: Arc<dyn Clock>,
+    chance: Chance,
     observer: SharedObserver,
     bounds: Bounds,
     limits: Limits,
@@ -64,6 +68,7 @@ pub struct CacheBuilder {
     near_after: u32,
     budgets: Budgets,
     namespace: String,
+    connections: Option<usize>,
     #[cfg(feature = "redis")]
     group: Option<String>,
     #[cfg(feature = "redis")]
@@ -77,6 +82,7 @@ impl CacheBuilder {
             rules: Vec::new(),
             streams: Vec::new(),
             clock: Arc::new(SystemClock::new()),
+            chance: Chance::default(),
             observer: SharedObserver::new(()),
             bounds: Bounds::default(),
             limits: Limits::default(),
@@ -94,6 +100,7 @@ impl CacheBuilder {
                 purge: Duration::from_secs(2),
             },
             namespace: "tagcache".to_owned(),
+            connections: None,
             #[cfg(feature = "redis")]
             group: None,
             #[cfg(feature = "redis")]
@@ -164,6 +171,14 @@ impl CacheBuilder {
         self
     }
 
+    /// The most connections to Redis at a time, at least four and two for each stream. One that is
+    /// being closed may be seen there for a moment longer. Default: no limit.
+    #[cfg(feature = "redis")]
+    pub const fn max_connections(mut self, connections: usize) -> Self {
+        self.connections = Some(connections);
+        self
+    }
+
     /// How long making and verifying a connection to Redis may take. No request waits for it longer
     /// than its own budget. Default: 5 s.
     pub const fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -223,20 +238,6 @@ impl CacheBuilder {
         self
     }
 
-    /// How often a response must have been found in Redis or fetched before this process keeps a copy
-    /// of it, for more responses than there is room for. Default: once.
-    pub const fn near_after(mut self, times: u32) -> Self {
-        self.near_after = times;
-        self
-    }
-
-    /// How long a request waits for an identical one under way before it forwards by itself.
-    /// Default: 10 s.
-    pub const fn coalesce_timeout(mut self, timeout: Duration) -> Self {
-        self.limits.follow = timeout;
-        self
-    }
-
     /// Where the time comes from. Default: the operating system.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -252,7 +253,7 @@ impl CacheBuilder {
 
     #[cfg(test)]
     pub(crate) fn backend(mut self, log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
-        self.backend = Backend::Given(log, store);
+        self.backend = Backend::Given(log, store, None);
         self
     }
 
@@ -274,27 +275,21 @@ impl CacheBuilder {
     /// The first setting that cannot be used, with the input quoted and the place marked. What works
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
-        check_lease(self.lease)?;
-        let defaults = Defaults {
-            lifetime_ceiling: self.limits.lifetime,
-            consistency: self.consistency,
-            profile: self.profile,
-            upstream: self.upstream,
-            ..Defaults::default()
-        };
+        checks::lease(self.lease)?;
+        let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
         let streams = compile(std::mem::take(&mut self.streams))?;
         warnings.extend(warnings::of(&rules, &streams));
-        for warning in &warnings {
-            tracing::warn!("{warning}");
-        }
+        warnings::log(&warnings);
         let surroundings = Surroundings {
             namespace: &self.namespace,
             budgets: self.budgets,
             clock: &self.clock,
             observer: &self.observer,
             store_bytes: self.store_bytes,
+            connections: self.connections,
+            streams: streams.len(),
             near_after: self.near_after,
         };
         let parts = self.backend.clone().open(&surroundings)?;
@@ -307,13 +302,18 @@ impl CacheBuilder {
             rules: ArcSwap::from_pointee(rules),
             store: parts.store,
             near: parts.near,
+            claims: parts.claims,
+            permits: Permits::default(),
             views,
             follower: Arc::clone(&follower),
+            purges: Arc::clone(&purges),
             flights: Flights::new(self.limits.flights),
             clock: self.clock,
+            chance: self.chance,
             observer: self.observer,
             limits: self.limits,
             variants: VariantMemory::new(),
+            searches: SearchMemory::new(),
         });
         let shared = Arc::new(Shared {
             engine,
@@ -334,6 +334,18 @@ impl CacheBuilder {
             consumers,
         };
         Ok((Cache::new(shared), companion))
+    }
+
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            lifetime_ceiling: self.limits.lifetime,
+            claim: self.limits.claim,
+            coalesce: self.limits.follow,
+            consistency: self.consistency,
+            profile: self.profile,
+            upstream: self.upstream,
+            ..Defaults::default()
+        }
     }
 
     /// Whether there is room for an entry, where entries are held in this process.
@@ -378,15 +390,4 @@ impl CacheBuilder {
         ));
         (views, purges, follower)
     }
-}
-
-fn check_lease(lease: Duration) -> Result<(), ConfigError> {
-    let problem = if lease < Duration::from_millis(30) {
-        "shorter than 30 ms, which no heartbeat can keep"
-    } else if lease > Duration::from_secs(60) {
-        "longer than a minute"
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::new("lease", problem, format!("{lease:?}")))
 }

@@ -7,6 +7,13 @@ use crate::invalidation::EventStream;
 use crate::rules::RuleSet;
 use crate::tag::Target;
 
+/// Writes each to the log.
+pub(super) fn log(warnings: &[Warning]) {
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
 /// Tags that no event can purge, where events are configured at all.
 pub(super) fn of(rules: &RuleSet, streams: &[Arc<EventStream>]) -> Vec<Warning> {
     if streams.is_empty() {

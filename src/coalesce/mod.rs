@@ -10,9 +10,11 @@
 
 mod buffer;
 mod flight;
+mod permits;
 
 pub(crate) use self::buffer::{FlightReader, Room};
 pub(crate) use self::flight::{Expected, Flight, FlightHead, Landing, Lead};
+pub(crate) use self::permits::Permits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use parking_lot::Mutex;
 use crate::key::CacheKey;
 
 /// How long a key is remembered as not storable, so that its requests do not queue (SAFETY 53).
-const UNCACHEABLE_FOR: Duration = Duration::from_secs(10);
+pub(crate) const UNCACHEABLE_FOR: Duration = Duration::from_secs(10);
 /// How many such keys are remembered.
 const UNCACHEABLE_KEYS: usize = 10_000;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::choices::ConsistencyChoice;
+use super::choices::{ConsistencyChoice, ProfileChoice};
 use super::scalar::{Bytes, Period, Secret, Ttl};
-use crate::CacheBuilder;
+use crate::{CacheBuilder, Profile};
 
 /// The Redis server that holds responses, purge log and event streams. Without `url` (and without
 /// its variables in the environment) all that is kept in this process.
@@ -59,6 +59,14 @@ pub struct CacheSection {
     /// What `ttl = "short"` means. Default: "10s". In the environment: CACHE_SHORT_TTL, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub short_ttl: Option<Period>,
+    /// How careful the rules are that do not say themselves: "careful", or "rfc9111" for what the RFC permits
+    /// and no more caution. Default: "careful".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileChoice>,
+    /// `true` adds the implicit rule `upstream` for what no other rule takes: the responses decide about
+    /// their lifetime. Default: false; `tagcache proxy` has it where there are no rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_rule: Option<bool>,
     /// How a hit is checked where a rule does not say. Default: "near".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<ConsistencyChoice>,
@@ -68,12 +76,19 @@ pub struct CacheSection {
     /// How much the store in this process may hold. Default: "64 MiB".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_bytes: Option<Bytes>,
+    /// How often a response must have been found in Redis or fetched before this process keeps a copy. Default: 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_after: Option<u32>,
     /// The longest lifetime of a stored response. Default: "24h".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime_ceiling: Option<Period>,
     /// How long a request waits for an identical one under way. Default: "10s".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coalesce_timeout: Option<Period>,
+    /// After what time another node takes the place of one that fetches for the fleet and may have died, for
+    /// rules with `fleet_coalesce`. Default: "30s".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet_claim: Option<Period>,
 }
 
 /// What the program writes about itself, to standard error.
@@ -117,11 +132,23 @@ impl CacheSection {
         if self.consistency == Some(ConsistencyChoice::Strict) {
             to = to.strict();
         }
+        if self.profile == Some(ProfileChoice::Rfc9111) {
+            to = to.profile(Profile::Rfc9111);
+        }
+        if self.upstream_rule == Some(true) {
+            to = to.upstream_rule();
+        }
         if let Some(Period(lease)) = self.lease {
             to = to.lease(lease);
         }
         if let Some(Bytes(bytes)) = self.store_bytes {
             to = to.store_bytes(bytes);
+        }
+        if let Some(times) = self.near_after {
+            to = to.near_after(times);
+        }
+        if let Some(Period(time)) = self.fleet_claim {
+            to = to.fleet_claim(time);
         }
         if let Some(Period(ceiling)) = self.lifetime_ceiling {
             to = to.lifetime_ceiling(ceiling);
@@ -140,6 +167,9 @@ impl RedisSection {
         }
         if let Some(namespace) = &self.namespace {
             to = to.namespace(namespace);
+        }
+        if let Some(connections) = self.max_connections {
+            to = to.max_connections(connections);
         }
         if let Some(group) = &self.consumer_group {
             to = to.consumer_group(group);

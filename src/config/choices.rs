@@ -18,6 +18,16 @@ pub enum ConsistencyChoice {
     Strict,
 }
 
+/// How careful rules are. See [`Profile`](crate::Profile).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileChoice {
+    /// More careful than the RFC about cookies and errors.
+    Careful,
+    /// As RFC 9111 has it.
+    Rfc9111,
+}
+
 /// How the query is part of the key: a word, or `{ allow = [...] }`, `{ deny = [...] }`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

@@ -32,6 +32,10 @@ pub(super) fn lay_over(config: &mut Config, env: Env<'_>) -> Result<(), ConfigFi
         &mut redis.consumer_group,
         variables.text("STREAM_CONSUMER_GROUP"),
     );
+    let expected = "an address and a port, such as 127.0.0.1:9180";
+    if let Some(listen) = variables.parsed("TAGCACHE_ADMIN_LISTEN", expected)? {
+        config.admin.get_or_insert_default().listen = Some(listen);
+    }
     let cache = &mut config.cache;
     replace(
         &mut cache.default_ttl,

@@ -16,11 +16,15 @@ pub(super) struct Located<'t> {
 }
 
 /// A place in messages, and the key of the file; where they differ.
-const KEYS: [(&str, &str, &str); 7] = [
+const KEYS: [(&str, &str, &str); 11] = [
     ("lease", "cache", "lease"),
     ("redis url", "redis", "url"),
     ("redis namespace", "redis", "namespace"),
     ("max_connections", "redis", "max_connections"),
+    ("trusted_peers", "proxy", "trusted_peers"),
+    ("token", "admin", "token"),
+    ("token_file", "admin", "token_file"),
+    ("public_purge", "admin", "public_purge"),
     ("header", "", "headers"),
     ("ignore_header", "", "ignore_headers"),
     ("method", "", "methods"),
@@ -49,7 +53,8 @@ impl<'t> Located<'t> {
         let Some(section) = self.section(place) else {
             let (_, table, key) = KEYS.iter().find(|(known, ..)| *known == place)?;
             let table = self.root.get_ref().get(*table)?.get_ref();
-            return table.get(*key).map(Spanned::span);
+            let value = table.get(*key)?;
+            return self.quoted(value, error).or_else(|| Some(value.span()));
         };
         let key = KEYS.iter().find(|(known, ..)| *known == field);
         let value = section.get(key.map_or(field, |(_, _, key)| key));

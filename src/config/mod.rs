@@ -38,17 +38,24 @@
 //! | `CACHE_DEFAULT_TTL`, `CACHE_LONG_TTL`, `CACHE_SHORT_TTL` | `cache.default_ttl` …, in seconds |
 //! | `ENABLE_REDIS_STREAMS` | `redis.streams`: `true` or `false` |
 //! | `STREAM_CONSUMER_GROUP` | `redis.consumer_group` |
+//! | `TAGCACHE_ADMIN_LISTEN` | `admin.listen` |
+//! | `TAGCACHE_ADMIN_TOKEN` | `admin.token` |
 //!
 //! In mode `mock` there is no Redis unless `MOCK_REDIS_CONNECTION_URI` names one: the cache is in
 //! this process, and events are handed in by [`Cache::events`](crate::Cache::events).
 
+mod advice;
 mod cache;
 mod choices;
 mod environment;
 mod error;
 mod locate;
+mod proxy;
+mod reload;
 mod rules;
 mod scalar;
+#[cfg(feature = "proxy")]
+mod settings;
 mod streams;
 
 use std::path::{Path, PathBuf};
@@ -59,12 +66,18 @@ use serde::{Deserialize, Serialize};
 pub use self::cache::{CacheSection, LogFormat, LogSection, RedisSection};
 pub use self::choices::{
     AuthorizationChoice, ClientChoice, ConsistencyChoice, CookieChoice, CookieNames, CookieWord,
-    HostChoice, QueryChoice, SeparatedHeader, SeparatorChoice, SetCookieChoice, TagHeaderChoice,
+    HostChoice, ProfileChoice, QueryChoice, SeparatedHeader, SeparatorChoice, SetCookieChoice,
+    TagHeaderChoice,
 };
 pub use self::error::ConfigFileError;
 use self::locate::Located;
+pub use self::proxy::{
+    AdminSection, HealthSection, LimitsSection, ListenChoice, ProtocolChoice, ProxySection,
+    TimeoutsSection, TlsListen, UpstreamChoice, UpstreamHostChoice, UpstreamSection,
+};
+pub use self::reload::{Reload, Reloaded};
 pub use self::rules::RuleSection;
-pub use self::scalar::{Bytes, Period, Secret, Status, Ttl};
+pub use self::scalar::{Address, Bytes, Period, Secret, Status, Ttl};
 pub use self::streams::{
     FormatChoice, FormatKind, FormatSection, OnSection, PayloadChoice, Publisher, StreamSection,
 };
@@ -89,6 +102,12 @@ pub struct Config {
     /// The events that purge.
     #[serde(default)]
     pub streams: Vec<StreamSection>,
+    /// The reverse proxy `tagcache proxy`.
+    #[serde(default)]
+    pub proxy: ProxySection,
+    /// The admin listener of `tagcache proxy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin: Option<AdminSection>,
     /// What the program writes about itself.
     #[serde(default)]
     pub log: LogSection,
@@ -150,6 +169,12 @@ impl Config {
         environment::lay_over(&mut config, env)?;
         let path = path.map(Path::to_owned);
         Ok(Loaded { config, path, text })
+    }
+
+    /// Whether the proxy caches what no rule takes: if the file says so, or has no rules and does not say.
+    #[must_use]
+    pub fn has_implicit_rule(&self) -> bool {
+        self.cache.upstream_rule.unwrap_or(self.rules.is_empty())
     }
 
     /// The mode, after the environment.
@@ -216,6 +241,12 @@ impl Loaded {
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
+}
+
+/// The JSON Schema of the file (draft 2020-12), for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
 }
 
 impl Cache {

@@ -13,7 +13,7 @@ use super::choices::{
 use super::scalar::{Bytes, Period, Status, Ttl};
 use crate::Rule;
 
-/// A rule: how the responses of one route are cached. See [`Rule`](crate::Rule) for what each key
+/// A rule: how the responses of one route are cached. See `Rule` for what each key
 /// means in full.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +49,18 @@ pub struct RuleSection {
     /// How long a stale response is served when the upstream fails (RFC 5861). Default: what the response says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_if_error: Option<Period>,
+    /// By how many percent of what is left of it, at the most, chance shortens a lifetime. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_jitter: Option<u8>,
+    /// Fetches a popular response again shortly before its end, behind a hit; more than 1 is earlier. Default: not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_early: Option<f64>,
+    /// One node fetches for all that share the Redis; how long the others wait for it. Default: each for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet_coalesce: Option<Period>,
+    /// How many fills from the upstream may be under way at a time. Default: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_limit: Option<usize>,
     /// How the query is part of the key. Default: "all", as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<QueryChoice>,
@@ -85,7 +97,10 @@ pub struct RuleSection {
     /// The largest body that is stored. Default: "2 MiB".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_limit: Option<Bytes>,
-    /// "strict" checks each hit against the purge log; "near" trusts this process within the lease. Default: as [cache] says.
+    /// `true`: does what a request's Cache-Control asks of a cache (RFC 9111 §5.2.1). Default: false.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub honor_request_directives: bool,
+    /// "strict" checks each hit against the purge log; "near" trusts this process within the lease. Default: as `[cache]` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<ConsistencyChoice>,
 }
@@ -119,7 +134,23 @@ impl RuleSection {
         for (status, time) in &self.ttl_for {
             rule = rule.ttl_for(status.statuses(), ttl(*time));
         }
-        self.choices(self.switches(rule))
+        self.refill(self.choices(self.switches(rule)))
+    }
+
+    fn refill(&self, mut rule: Rule) -> Rule {
+        if let Some(percent) = self.lifetime_jitter {
+            rule = rule.lifetime_jitter(percent);
+        }
+        if let Some(factor) = self.refresh_early {
+            rule = rule.refresh_early(factor);
+        }
+        if let Some(Period(budget)) = self.fleet_coalesce {
+            rule = rule.fleet_coalesce(budget);
+        }
+        match self.forward_limit {
+            Some(forwards) => rule.forward_limit(forwards),
+            None => rule,
+        }
     }
 
     fn switches(&self, mut rule: Rule) -> Rule {
@@ -134,6 +165,9 @@ impl RuleSection {
         }
         if self.keep_tag_headers {
             rule = rule.keep_tag_headers();
+        }
+        if self.honor_request_directives {
+            rule = rule.honor_request_directives();
         }
         match self.consistency {
             Some(ConsistencyChoice::Near) => rule.near(),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ pub struct Period(pub Duration);
 /// A number of bytes, as a whole number or as text with a unit: `65536`, `"64 KiB"`, `"2MiB"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bytes(pub u64);
+
+/// An IP address and a port: `"127.0.0.1:8080"`, `"[::]:8080"`. Port 0 is a free one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address(pub SocketAddr);
 
 /// A lifetime: one of the three that `[cache]` names, or a time of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +117,16 @@ impl FromStr for Bytes {
     }
 }
 
+impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| Self::EXPECTED.to_owned())
+    }
+}
+
 impl FromStr for Status {
     type Err = String;
 
@@ -148,6 +163,12 @@ impl fmt::Display for Bytes {
             Some((shift, unit)) => write!(f, "{} {unit}", self.0 >> shift),
             None => write!(f, "{} B", self.0),
         }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 
@@ -263,6 +284,10 @@ text!(Ttl, "\"default\", \"long\", \"short\", or a time such as \"10s\"", {
     "description": "\"default\", \"long\" or \"short\", as [cache] says, or a time such as \"10s\".",
     "type": "string",
     "examples": ["default", "long", "short", "10s"]
+});
+text!(Address, "an IP address and a port, such as \"127.0.0.1:8080\"", {
+    "description": "An IP address and a port: \"127.0.0.1:8080\".",
+    "type": "string"
 });
 text!(Bytes, "a number of bytes, such as 65536 or \"64 KiB\"", {
     "description": "A number of bytes: 65536 or \"64 KiB\".",

@@ -44,7 +44,7 @@ impl Store for EmbeddedStore {
     fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
         async move {
             let now = self.clock.monotonic();
-            let entries = keys.iter().map(|key| self.entries.get(key, now));
+            let entries = keys.iter().map(|key| self.entries.get(key.as_bytes(), now));
             Ok(Found {
                 entries: entries.collect(),
                 head: self.log.current(),
@@ -53,7 +53,7 @@ impl Store for EmbeddedStore {
         .boxed()
     }
 
-    fn get_now(&self, key: &CacheKey) -> Option<(Option<Entry>, Head)> {
+    fn get_now(&self, key: &[u8]) -> Option<(Option<Entry>, Head)> {
         let entry = self.entries.get(key, self.clock.monotonic());
         Some((entry, self.log.current()))
     }

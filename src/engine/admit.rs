@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{DATE, ETAG, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::coalesce::FlightHead;
+use crate::engine::Engine;
 use crate::engine::fill::Fill;
 use crate::engine::kept::Kept;
-use crate::engine::lookup::subject;
+use crate::engine::lookup::{subject, variant_key};
+use crate::engine::partial::finished;
 use crate::engine::revalidate::{is_own, window_if_disconnected};
 use crate::entry::{Entry, StoredResponse, VariantIndex};
+use crate::key::CacheKey;
 use crate::observe::Notice;
-use crate::rules::CompiledRule;
+use crate::rules::{CompiledRule, Planned};
 use crate::semantics;
 use crate::weaken::{Rule, weakened};
 
@@ -37,8 +40,13 @@ impl Fill {
         if tagged.is_err() || self.settles(&stored) {
             return self.lead.landed_unstored(trailers);
         }
+        if stored.status == StatusCode::PARTIAL_CONTENT {
+            stored.body = body;
+            return self.admit_part(stored, head, trailers).await;
+        }
         complete(&mut stored.headers, &body, stored.received_at);
         (stored.body, stored.trailers) = (body, trailers);
+        self.note_eagerness(&mut stored);
         if weakened(Rule::StampPair)
             && let Some(view) = self.engine.views.current()
         {
@@ -49,6 +57,23 @@ impl Fill {
         self.keep(Arc::new(stored), &head.vary).await;
     }
 
+    /// The same for a part, which nobody waits for but the one who asked for it.
+    async fn admit_part(
+        mut self,
+        stored: StoredResponse,
+        head: &FlightHead,
+        trailers: Option<HeaderMap>,
+    ) {
+        let whole = variant_key(&self.planned.key, &head.vary, &self.client.headers);
+        let limit = self.planned.rule.body_limit();
+        let stored = finished(&self.engine, stored, whole, limit).await;
+        let (engine, planned) = (Arc::clone(&self.engine), Arc::clone(&self.planned));
+        self.lead.landed_unstored(trailers);
+        if let Some(stored) = stored {
+            engine.put(&planned, stored, &head.vary).await;
+        }
+    }
+
     /// Hands the response to everybody who waits, then to the store.
     ///
     /// A fill that lasted may put an older response in the place of a newer one. Its stamp is older
@@ -57,28 +82,7 @@ impl Fill {
     pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);
-        let keep = keep_for(&self.planned.rule, &stored, self.engine.limits.lifetime);
-        let (engine, uri) = (&self.engine, &self.planned.key);
-        let key = stored.key.clone();
-        engine.copy_near(&self.planned.rule, uri, vary, &stored);
-        let mut result = engine.store.put(&key, Entry::Response(stored), keep).await;
-        if result.is_ok() && !vary.is_empty() {
-            engine.variants.learn(uri, vary);
-            let index = VariantIndex {
-                key: uri.clone(),
-                fields: vary.to_vec(),
-            };
-            result = engine
-                .store
-                .put(uri, Entry::Variants(Arc::new(index)), keep)
-                .await;
-        }
-        if let Err(error) = result {
-            engine.observer.notify(&Notice::StoreFailed {
-                operation: "put",
-                error: &error,
-            });
-        }
+        self.engine.put(&self.planned, stored, vary).await;
         // Only now is the flight over: a request that misses the store until here joins it.
         drop(self.lead);
     }
@@ -86,6 +90,50 @@ impl Fill {
     /// Whether one of its tags was settling when the fill began (PROTOCOL 32).
     pub(super) fn settles(&self, stored: &StoredResponse) -> bool {
         self.engine.views.settling(self.began, subject(stored))
+    }
+}
+
+impl Engine {
+    /// Stores a response, and by which fields the responses of its URI vary.
+    pub(super) async fn put(
+        &self,
+        planned: &Planned,
+        stored: Arc<StoredResponse>,
+        vary: &[http::HeaderName],
+    ) {
+        let keep = keep_for(&planned.rule, &stored, self.limits.lifetime);
+        if let Some((key, stored)) = self.by_search(planned, &stored, vary) {
+            self.put_under(planned, &key, stored, vary, keep).await;
+        }
+        self.put_under(planned, &planned.key, stored, vary, keep)
+            .await;
+    }
+
+    async fn put_under(
+        &self,
+        planned: &Planned,
+        uri: &CacheKey,
+        stored: Arc<StoredResponse>,
+        vary: &[http::HeaderName],
+        keep: Duration,
+    ) {
+        let key = stored.key.clone();
+        self.copy_near(&planned.rule, uri, vary, &stored);
+        let mut result = self.store.put(&key, Entry::Response(stored), keep).await;
+        if result.is_ok() && !vary.is_empty() {
+            self.variants.learn(uri, vary);
+            let index = Entry::Variants(Arc::new(VariantIndex {
+                key: uri.clone(),
+                fields: vary.to_vec(),
+            }));
+            result = self.store.put(uri, index, keep).await;
+        }
+        if let Err(error) = result {
+            self.observer.notify(&Notice::StoreFailed {
+                operation: "put",
+                error: &error,
+            });
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use crate::engine::invalidate::Change;
 use crate::engine::{CacheBody, Engine, Why};
 use crate::error::BoxError;
-use crate::outcome::{NotStored, Outcome, Storing};
+use crate::outcome::{Detail, NotStored, Outcome, Storing};
 use crate::rules::CompiledRule;
 
 impl Engine {
@@ -26,8 +27,16 @@ impl Engine {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        self.pass(&rule, why.outcome(), why.not_stored(), request, inner)
-            .await
+        // A method that stands in a field changes things as one in the request line does.
+        let overridden = why.detail == Some(Detail::MethodOverride);
+        let change = overridden.then(|| Change::new(request.uri().clone(), request.headers()));
+        let passed = self.pass(&rule, why.outcome(), why.not_stored(), request, inner);
+        let response = passed.await?;
+        if let Some(change) = change {
+            self.invalidate(&change, response.status(), response.headers())
+                .await;
+        }
+        Ok(response)
     }
 
     /// Forwards without sharing or storing.

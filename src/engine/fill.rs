@@ -20,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::coalesce::{Expected, FlightHead, FlightReader, Lead, Room};
 use crate::engine::kept::{Kept, next_frame};
 use crate::engine::lookup::{Lookup, Stale, variant_key};
+use crate::engine::partial::part_key;
 use crate::engine::respond::Client;
 use crate::engine::{Engine, Forwarded};
 use crate::entry::{Ready, StoredResponse};
@@ -28,7 +29,7 @@ use crate::key::CacheKey;
 use crate::outcome::{NotStored, Outcome, Storing};
 use crate::position::Stamp;
 use crate::rules::{Exchange, Planned, Storable, decide};
-use crate::semantics;
+use crate::semantics::{self, Span};
 use crate::weaken::{Rule, weakened};
 
 /// What the one whose request began the fill gets.
@@ -40,6 +41,8 @@ pub(super) enum Answer<B, E> {
     Filling(Arc<FlightHead>, Parts, FlightReader),
     /// A 304 freshened the stored response; stored anew, unless there is a reason against it.
     Freshened(Arc<StoredResponse>, Storing),
+    /// Another node has stored it meanwhile.
+    Fetched(Arc<StoredResponse>),
     /// The inner service failed with a status that the stored response stands in for (RFC 5861 §4).
     Spared(Arc<StoredResponse>, Outcome),
     /// A 304 that does not speak of the response that it was asked about, so that there is nothing to
@@ -66,6 +69,8 @@ pub(super) struct Fill {
     pub(super) requested_at: Timestamp,
     /// The stored response that a 304 freshens or an error falls back to. Never a purged one.
     pub(super) stale: Option<Stale>,
+    /// The client asked for one range: a 206 may be stored as a part.
+    partial: bool,
     /// Since when nobody has waited for it or read it.
     unwanted_since: Option<Instant>,
 }
@@ -78,30 +83,38 @@ impl Fill {
         lookup: &Lookup,
         client: Client,
     ) -> Self {
-        let stamp = lookup.stamp();
-        if let (Some(stamp), Ok(tags)) = (stamp, &planned.tags) {
-            lead.expect(Expected {
-                stamp,
-                tags: tags.clone(),
-                path: planned.path.clone(),
-            });
-        }
-        Self {
-            stamp,
+        let fill = Self {
+            stamp: lookup.stamp(),
             began: engine.clock.monotonic(),
             requested_at: engine.clock.now(),
             // After the stamp: a purge that it is past must be seen here (PROTOCOL 5, 17).
             stale: lookup.stale().and_then(|stale| engine.still_usable(stale)),
             key: lookup.key.clone(),
             unwanted_since: None,
+            partial: semantics::asks_for_one_range(&client.method, &client.headers),
             engine,
             lead,
             planned,
             client,
+        };
+        if !fill.needs_clearance() {
+            fill.expect();
+        }
+        fill
+    }
+
+    /// Says what the flight will bring, as it is about to begin.
+    pub(super) fn expect(&self) {
+        if let (Some(stamp), Ok(tags)) = (self.stamp, &self.planned.tags) {
+            self.lead.expect(Expected {
+                stamp,
+                tags: tags.clone(),
+                path: self.planned.path.clone(),
+            });
         }
     }
 
-    pub(super) async fn run<S, A, B>(
+    pub(super) async fn call<S, A, B>(
         mut self,
         mut request: Request<A>,
         inner: S,
@@ -161,7 +174,7 @@ impl Fill {
 
     /// Runs `work`, but no longer than [`Limits::fill`](crate::engine::Limits) after the last one who
     /// wanted the response has gone; not at all if nobody else can come to want it.
-    async fn unless_abandoned<T, B, E>(
+    pub(super) async fn unless_abandoned<T, B, E>(
         &mut self,
         work: impl Future<Output = T>,
         recipient: &mut Recipient<B, E>,
@@ -200,13 +213,16 @@ impl Fill {
     /// Asks the policy, and makes what will be stored, without its body.
     fn head<B: Body>(&self, response: &Response<B>) -> Result<Arc<FlightHead>, NotStored> {
         let received_at = self.engine.clock.now();
+        let part = self.part(response)?;
         let exchange = Exchange {
             request: &self.client.headers,
-            status: response.status(),
+            // A part is stored where the whole would be (RFC 9111 §3.3).
+            status: part.map_or(response.status(), |_| StatusCode::OK),
             headers: response.headers(),
             requested_at: self.requested_at,
             received_at,
             ceiling: self.engine.limits.lifetime,
+            chance: self.engine.chance.next(),
         };
         let storable = decide(&self.planned, &exchange)?;
         let size = response.body().size_hint();
@@ -224,9 +240,10 @@ impl Fill {
             tags,
             ..
         } = storable;
+        let whole = variant_key(&self.planned.key, &vary, &self.client.headers);
         let stored = StoredResponse {
             stamp,
-            key: variant_key(&self.planned.key, &vary, &self.client.headers),
+            key: part.map_or_else(|| whole.clone(), |_| part_key(&whole)),
             path: self.planned.path.clone(),
             tags,
             received_at,
@@ -245,6 +262,20 @@ impl Fill {
             tags_final: !self.planned.rule.has_body_tags(),
             size,
         }))
+    }
+
+    /// What a 206 spans that answers the client's range; `None` for another status.
+    fn part<B: Body>(&self, response: &Response<B>) -> Result<Option<Span>, NotStored> {
+        if response.status() != StatusCode::PARTIAL_CONTENT {
+            return Ok(None);
+        }
+        let headers = response.headers();
+        // Tags from a part of the body would not be all of them.
+        let storable = self.partial
+            && !self.planned.rule.has_body_tags()
+            && semantics::has_strong_tag(headers);
+        let span = Span::of(headers).filter(|_| storable);
+        span.map(Some).ok_or(NotStored::Partial)
     }
 
     /// Reads the body into the flight, and stores it if it is whole.
@@ -334,7 +365,10 @@ impl Fill {
         );
         let of_the_request = matches!(
             reason,
-            NotStored::Authorization | NotStored::RequestNoStore | NotStored::Cookie
+            NotStored::Authorization
+                | NotStored::RequestNoStore
+                | NotStored::Cookie
+                | NotStored::Partial
         );
         if !of_the_moment && !of_the_request {
             let now = self.engine.clock.monotonic();

@@ -8,7 +8,6 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tower_service::Service;
 use tracing::Instrument;
 
@@ -44,6 +43,9 @@ impl Engine {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
+        if request.method() == Method::HEAD {
+            return self.forward_head(&planned, &lookup, request, inner).await;
+        }
         if let Some((not_stored, detail)) = self.unshareable(&planned, &lookup, &request) {
             let mut outcome = lookup.why.outcome();
             outcome.detail = outcome.detail.or(detail);
@@ -52,15 +54,8 @@ impl Engine {
                 .await;
         }
         let client = Client::of(&request);
-        let now = self.clock.monotonic();
-        // `no-cache` asks for an answer given after the request.
-        let alone = planned.has_authorization || planned.wishes.no_cache;
-        let mut join = if alone || self.flights.is_uncacheable(&lookup.key, now) {
-            Join::Lead(Flights::alone())
-        } else {
-            self.flights.join(&lookup.key)
-        };
-        let deadline = Instant::now() + self.limits.follow;
+        let mut join = self.join(&planned, &mut lookup, &client);
+        let deadline = client.since + self.limits.follow;
         let mut useless = 0;
         loop {
             let flight = match join {
@@ -103,6 +98,23 @@ impl Engine {
         }
     }
 
+    /// Joins a flight or leads one; one that nobody joins where its answer may not be for others.
+    fn join(&self, planned: &Planned, lookup: &mut Lookup, client: &Client) -> Join {
+        // What answers a range is for the one who asked for it.
+        let ranged = client.headers.contains_key(http::header::RANGE);
+        if ranged {
+            lookup.why.detail = lookup.why.detail.or(Some(Detail::Range));
+        }
+        // `no-cache` asks for an answer given after the request.
+        let alone = planned.has_authorization || planned.wishes.no_cache || ranged;
+        let now = self.clock.monotonic();
+        if alone || self.flights.is_uncacheable(&lookup.key, now) {
+            Join::Lead(Flights::alone())
+        } else {
+            self.flights.join(&lookup.key)
+        }
+    }
+
     /// Requests whose responses are neither shared nor stored, and why.
     fn unshareable<A>(
         &self,
@@ -110,10 +122,8 @@ impl Engine {
         lookup: &Lookup,
         request: &Request<A>,
     ) -> Option<(NotStored, Option<Detail>)> {
-        if request.method() == Method::HEAD {
-            return Some((NotStored::Method, None));
-        }
-        if request.headers().contains_key(http::header::RANGE) {
+        let one_range = semantics::asks_for_one_range(request.method(), request.headers());
+        if request.headers().contains_key(http::header::RANGE) && !one_range {
             return Some((NotStored::Partial, Some(Detail::Range)));
         }
         if planned.wishes.no_store {
@@ -196,6 +206,10 @@ impl Engine {
                 self.respond_forwarded(rule, client, parts, body, outcome)
             }
             Answer::Spared(stored, outcome) => whole(&stored, outcome),
+            Answer::Fetched(stored) => {
+                outcome.collapsed = true;
+                whole(&stored, outcome)
+            }
             Answer::Unusable => {
                 let (status, fields) = (StatusCode::BAD_GATEWAY, HeaderMap::new());
                 self.finish(rule, status, fields, CacheBody::empty(), &outcome)

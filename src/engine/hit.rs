@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{IF_MODIFIED_SINCE, IF_NONE_MATCH, RANGE};
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::clock::Timestamp;
@@ -13,7 +12,7 @@ use crate::engine::near::selected;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served};
-use crate::rules::{CompiledRule, Consistency, Sent, Wanted, client_fields};
+use crate::rules::{Asked, CompiledRule, Consistency, Sent, client_fields};
 use crate::semantics;
 
 impl Engine {
@@ -21,14 +20,19 @@ impl Engine {
     /// [`serve`](Self::serve) finds out, from the beginning.
     pub(crate) fn answer<A, B>(
         &self,
-        wanted: &Wanted,
+        asked: &mut Asked,
+        key: &[u8],
         request: &Request<A>,
     ) -> Option<Response<CacheBody<B>>> {
         let now = self.clock.now();
-        let stored = self.at_hand(wanted, request.headers(), now)?;
-        let (rule, method, headers) = (&wanted.rule, request.method(), request.headers());
+        let stored = self.at_hand(asked, key, request.headers(), now)?;
+        if self.elects(&stored, now) {
+            asked.elected = true;
+            return None;
+        }
+        let (rule, method, headers) = (&asked.rule, request.method(), request.headers());
         let outcome = hit_at(&stored, now);
-        let ready = (!asks_for_less(headers)).then(|| ready(rule, &stored));
+        let ready = (!asked.asks_for_less).then(|| ready(rule, &stored));
         Some(match ready.flatten() {
             Some(fields) => self.respond_ready(rule, method, fields, &stored, &outcome, now),
             None => self.respond_at(rule, method, headers, &stored, outcome, now),
@@ -47,7 +51,7 @@ impl Engine {
         now: Timestamp,
     ) -> Response<CacheBody<B>> {
         let mut headers = fields.clone();
-        semantics::set_age(&mut headers, stored.age(now));
+        semantics::replace_age(&mut headers, stored.age(now));
         semantics::replace_cache_status(&mut headers, outcome);
         let mut response = Response::new(if method == Method::HEAD {
             CacheBody::empty()
@@ -63,27 +67,29 @@ impl Engine {
     /// The stored response that answers, by the same rules as in a lookup.
     fn at_hand(
         &self,
-        wanted: &Wanted,
+        asked: &Asked,
+        key: &[u8],
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         match &self.near {
-            Some(near) if wanted.rule.consistency() == Consistency::Near => {
-                self.in_near_copy(near, wanted, request, now)
+            Some(near) if asked.rule.consistency() == Consistency::Near => {
+                self.in_near_copy(near, asked, key, request, now)
             }
-            _ => self.in_store_at_hand(wanted, request, now),
+            _ => self.in_store_at_hand(asked, key, request, now),
         }
     }
 
     /// A strict lookup in a store that need not be waited for.
     fn in_store_at_hand(
         &self,
-        wanted: &Wanted,
+        asked: &Asked,
+        key: &[u8],
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         let mut head = None;
-        let stored = selected(wanted, request, |key| {
+        let stored = selected(key, request, |key| {
             let (entry, seen) = self.store.get_now(key)?;
             head = Some(seen);
             entry
@@ -91,20 +97,13 @@ impl Engine {
         // With replicas the lease counts too, which is not for here.
         let head = head.filter(|head| head.replicas == 0)?;
         let view = self.follower.reached(head.position)?;
-        (self.fitness(wanted, &view, &stored, now) == Fitness::Fresh).then_some(stored)
+        (self.fitness(asked, &view, &stored, now) == Fitness::Fresh).then_some(stored)
     }
 
     /// The outcome of a hit on `stored`.
     pub(super) fn hit(&self, stored: &StoredResponse) -> Outcome {
         hit_at(stored, self.clock.now())
     }
-}
-
-/// Whether a request may be answered by less than the whole response: a 304, or a range.
-fn asks_for_less(request: &HeaderMap) -> bool {
-    [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE]
-        .iter()
-        .any(|name| request.contains_key(name))
 }
 
 /// The fields of `stored` as `rule` has them sent, with places for age and `Cache-Status`. None where

@@ -170,6 +170,33 @@ impl Engine {
         lookup
     }
 
+    /// Looks under the key of a part alone.
+    pub(super) async fn lookup_part(
+        &self,
+        wanted: &Wanted,
+        request: &HeaderMap,
+        key: CacheKey,
+    ) -> Lookup {
+        let keys = [key.clone()];
+        let mut lookup = Lookup {
+            view: None,
+            key,
+            usable: Usable::Nothing,
+            why: Why {
+                reason: ForwardReason::Partial,
+                detail: None,
+            },
+        };
+        if self
+            .look(&mut lookup, wanted, request, &keys)
+            .await
+            .is_err()
+        {
+            lookup.usable = Usable::Nothing;
+        }
+        lookup
+    }
+
     async fn look(
         &self,
         lookup: &mut Lookup,
@@ -275,9 +302,9 @@ impl Engine {
     }
 
     /// What a stored response under a key of this request may be used for.
-    pub(super) fn fitness(
+    pub(super) fn fitness<K>(
         &self,
-        wanted: &Wanted,
+        wanted: &Wanted<K>,
         view: &View,
         stored: &StoredResponse,
         now: Timestamp,

@@ -13,41 +13,52 @@
 //! nobody waits for it or reads it any more, at once if nobody can join it or its body is too large to
 //! store, else when [`Limits::fill`] is over. The number of those that can be joined is bounded by
 //! [`Limits::flights`]; each other has its client.
+//!
+//! A fill that had a claim in the fleet gives it back in a task that ends within the read budget of Redis
+//! ([`clearance`]).
 
 mod admit;
 mod body;
 mod bypass;
+mod clearance;
+mod early;
 mod fill;
 mod follow;
 mod forward;
+mod head;
 mod hit;
+mod invalidate;
 mod kept;
 mod lookup;
 mod near;
+mod partial;
 mod respond;
 mod revalidate;
+mod search;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::request::Parts;
-use http::{Request, Response};
+use http::{Extensions, Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::CacheBody;
 pub(crate) use self::lookup::VariantMemory;
 use self::lookup::{Usable, Wish};
+pub(crate) use self::search::SearchMemory;
+use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::coalesce::Flights;
+use crate::coalesce::{Flights, Permits};
 use crate::error::BoxError;
-use crate::log::{Follower, Views};
+use crate::key::KeyBuilder;
+use crate::log::{Follower, Purges, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
-use crate::rules::{CompiledRule, Plan, Planned, RuleSet, Wanted};
-use crate::store::{NearCache, Store};
+use crate::rules::{Plan, Planned, RuleSet, Wanted};
+use crate::store::{Claims, NearCache, Store};
 
 /// Bounds on what requests may cost.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +67,8 @@ pub(crate) struct Limits {
     pub(crate) flights: usize,
     /// How long a request waits for the flights of others before it forwards by itself.
     pub(crate) follow: Duration,
+    /// How long another node is believed to be fetching a response.
+    pub(crate) claim: Duration,
     /// How long a fill goes on when nobody waits for it.
     pub(crate) fill: Duration,
     /// How long one reader may hold up the others once a body is too large to store.
@@ -69,6 +82,7 @@ impl Default for Limits {
         Self {
             flights: 10_000,
             follow: Duration::from_secs(10),
+            claim: Duration::from_secs(30),
             fill: Duration::from_secs(60),
             stall: Duration::from_secs(30),
             lifetime: Duration::from_secs(24 * 60 * 60),
@@ -84,13 +98,19 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     /// Copies of what near rules found in `store`; none where that is in this process itself.
     pub(crate) near: Option<NearCache>,
+    /// Where nodes agree who of them fetches a response; none where there is one node.
+    pub(crate) claims: Option<Arc<dyn Claims>>,
+    pub(crate) permits: Permits,
     pub(crate) views: Arc<Views>,
     pub(crate) follower: Arc<Follower>,
+    pub(crate) purges: Arc<Purges>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Chance,
     pub(crate) observer: SharedObserver,
     pub(crate) limits: Limits,
     pub(crate) variants: VariantMemory,
+    pub(crate) searches: SearchMemory,
 }
 
 /// Put into forwarded requests: the same cache further inside lets them pass, instead of waiting for a
@@ -124,15 +144,22 @@ impl Why {
 
 impl Engine {
     /// The rule for `request` and what is done with it, unless this cache has forwarded it already.
-    pub(crate) fn plan(&self, request: &Parts) -> Option<(Arc<CompiledRule>, Plan)> {
+    /// Its path is that of `uri`; its key is written to `key`.
+    pub(crate) fn plan<A>(
+        &self,
+        request: &Request<A>,
+        uri: &Uri,
+        key: &mut KeyBuilder,
+    ) -> Option<Plan> {
         let rules = self.rules.load();
-        let matched = rules.find(&request.method, request.uri.path())?;
-        let forwarded = request.extensions.get::<Forwarded>();
-        if forwarded == Some(&self.mark()) {
-            return None;
-        }
-        let plan = matched.plan(&request.uri, &request.headers);
-        Some((Arc::clone(matched.rule()), plan))
+        let matched = rules.find(request.method(), uri.path())?;
+        let forwarded = self.has_forwarded(request.extensions());
+        (!forwarded).then(|| matched.plan(uri, request.headers(), key))
+    }
+
+    /// Whether this cache has forwarded a request with these extensions already.
+    fn has_forwarded(&self, request: &Extensions) -> bool {
+        request.get::<Forwarded>() == Some(&self.mark())
     }
 
     /// See [`RuleSet::plan`].
@@ -163,10 +190,19 @@ impl Engine {
         B::Error: Into<BoxError>,
     {
         let lookup = self.lookup(&wanted, request.headers()).await;
+        let search = self.search(&wanted, request.uri(), request.headers(), lookup);
+        let lookup = search.await;
+        let (method, headers) = (request.method(), request.headers());
+        let part = self.answer_from_part(&wanted, &lookup, method, headers);
+        if let Some(response) = part.await {
+            return Ok(response);
+        }
         match &lookup.usable {
             Usable::Fresh(stored) => {
-                let outcome = self.hit(stored);
-                Ok(self.respond_stored(&wanted.rule, &request, stored, outcome))
+                let (stored, outcome) = (Arc::clone(stored), self.hit(stored));
+                let response = self.respond_stored(&wanted.rule, &request, &stored, outcome);
+                self.refresh_early(wanted, lookup, stored, request, inner);
+                Ok(response)
             }
             Usable::Stale(stale) if stale.wish == Wish::Accept => {
                 let mut outcome = self.hit(&stale.stored);

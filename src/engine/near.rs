@@ -10,30 +10,31 @@ use crate::engine::Engine;
 use crate::engine::lookup::{Fitness, variant_key};
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
-use crate::rules::{CompiledRule, Consistency, Wanted};
+use crate::rules::{Asked, CompiledRule, Consistency};
 use crate::store::NearCache;
 use crate::weaken::{Rule, weakened};
 
 impl Engine {
     /// A near lookup: nothing is asked of anybody. Judged now, not when the copy was made (PROTOCOL 18
-    /// [near_judge]), by a view that has heard from the log within the lease (PROTOCOL 21).
+    /// `near_judge`), by a view that has heard from the log within the lease (PROTOCOL 21).
     pub(super) fn in_near_copy(
         &self,
         near: &NearCache,
-        wanted: &Wanted,
+        asked: &Asked,
+        key: &[u8],
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         let view = self.views.current()?;
         let monotonic = self.clock.monotonic();
-        let stored = selected(wanted, request, |key| near.get(key, monotonic))?;
-        let fresh = self.fitness(wanted, &view, &stored, now) == Fitness::Fresh;
+        let stored = selected(key, request, |key| near.get(key, monotonic))?;
+        let fresh = self.fitness(asked, &view, &stored, now) == Fitness::Fresh;
         // Last, so that nothing is served on a lease that ended meanwhile.
         (fresh && (self.views.leased(&view) || weakened(Rule::Lease))).then_some(stored)
     }
 
     /// Keeps a copy of what the shared store holds, with the stamp that it has there (PROTOCOL 18
-    /// [near_stamp]). `uri` is the key of its URI, and `vary` selects it among the variants.
+    /// `near_stamp`). `uri` is the key of its URI, and `vary` selects it among the variants.
     pub(super) fn copy_near(
         &self,
         rule: &CompiledRule,
@@ -75,17 +76,17 @@ impl Engine {
     }
 }
 
-/// The response for a request, or its variant, of the entries that `get` gives.
+/// The response for a request with the key `uri`, or its variant, of the entries that `get` gives.
 pub(super) fn selected(
-    wanted: &Wanted,
+    uri: &[u8],
     request: &HeaderMap,
-    mut get: impl FnMut(&CacheKey) -> Option<Entry>,
+    mut get: impl FnMut(&[u8]) -> Option<Entry>,
 ) -> Option<Arc<StoredResponse>> {
-    match get(&wanted.key)? {
-        Entry::Response(stored) => (stored.key == wanted.key).then_some(stored),
-        Entry::Variants(index) if index.key == wanted.key => {
-            let key = variant_key(&wanted.key, &index.fields, request);
-            match get(&key)? {
+    match get(uri)? {
+        Entry::Response(stored) => (*stored.key.as_bytes() == uri).then_some(stored),
+        Entry::Variants(index) if *index.key.as_bytes() == uri => {
+            let key = variant_key(&index.key, &index.fields, request);
+            match get(key.as_bytes())? {
                 Entry::Response(stored) => (stored.key == key).then_some(stored),
                 Entry::Variants(_) => None,
             }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode};
+use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::engine::lookup::Lookup;
@@ -18,6 +19,8 @@ use crate::semantics::{self, Precondition, Selected};
 pub(crate) struct Client {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
+    /// When it began to wait for others.
+    pub(crate) since: Instant,
 }
 
 impl Client {
@@ -25,6 +28,7 @@ impl Client {
         Self {
             method: request.method().clone(),
             headers: request.headers().clone(),
+            since: Instant::now(),
         }
     }
 }
@@ -83,6 +87,12 @@ impl Engine {
                     status = StatusCode::PARTIAL_CONTENT;
                     semantics::part_fields(&mut headers, &range, length);
                     body = CacheBody::stored(slice(stored, &range), None);
+                }
+                Selected::Parts(parts) => {
+                    status = StatusCode::PARTIAL_CONTENT;
+                    let boundary = format!("{:032x}", fastrand::u128(..));
+                    let parts = semantics::multipart(&mut headers, &parts, &stored.body, &boundary);
+                    body = CacheBody::stored(parts.into(), None);
                 }
                 Selected::Unsatisfiable => {
                     status = StatusCode::RANGE_NOT_SATISFIABLE;

@@ -7,20 +7,22 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::ETAG;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tower_service::Service;
 use tracing::Instrument;
 
+use crate::clock::Timestamp;
 use crate::coalesce::Join;
 use crate::engine::Engine;
 use crate::engine::admit::OWN_ETAG;
 use crate::engine::fill::{Answer, Fill, Recipient, answer};
-use crate::engine::lookup::{Lookup, Stale, Wish, subject};
+use crate::engine::lookup::{Lookup, Stale, Wish, subject, variant_key};
 use crate::engine::respond::Client;
 use crate::entry::{Entry, Freshness, StoredResponse};
 use crate::error::BoxError;
 use crate::outcome::{Detail, NotStored, Outcome, Served, Storing};
+use crate::position::Stamp;
 use crate::rules::{CompiledRule, Exchange, Planned, Profile, decide};
 use crate::semantics;
 use crate::validity::Verdict;
@@ -116,7 +118,7 @@ impl Engine {
         self.spare_within(stale, window)
     }
 
-    fn spare_within(
+    pub(super) fn spare_within(
         &self,
         stale: &Stale,
         window: Duration,
@@ -131,6 +133,54 @@ impl Engine {
         outcome.served = Served::Stale;
         outcome.detail = Some(Detail::StaleIfError);
         Some((Arc::clone(&stale.stored), outcome))
+    }
+}
+
+/// A call of the inner service whose response updates a stored one.
+pub(super) struct Update<'a> {
+    pub(super) planned: &'a Planned,
+    pub(super) request: &'a HeaderMap,
+    /// Taken before the call (PROTOCOL 17).
+    pub(super) stamp: Stamp,
+    pub(super) requested_at: Timestamp,
+    pub(super) received_at: Timestamp,
+}
+
+impl Engine {
+    /// `old` with the fields of `response` (RFC 9111 §3.2), the new stamp, and the tags of both; and by
+    /// which request fields it varies, or why it is not stored anew.
+    pub(super) fn updated(
+        &self,
+        old: &StoredResponse,
+        response: &HeaderMap,
+        update: &Update<'_>,
+    ) -> (StoredResponse, Result<Vec<HeaderName>, NotStored>) {
+        let (planned, received_at) = (update.planned, update.received_at);
+        let mut stored = old.clone();
+        let set_cookie = planned.rule.set_cookie();
+        let mut headers = semantics::freshen(&old.headers, response, received_at, set_cookie);
+        let exchange = Exchange {
+            request: update.request,
+            status: stored.status,
+            headers: &headers,
+            requested_at: update.requested_at,
+            received_at,
+            ceiling: self.limits.lifetime,
+            chance: self.chance.next(),
+        };
+        let decided = decide(planned, &exchange);
+        if let Ok(storable) = &decided {
+            stored.tags.union(&storable.tags);
+            stored.freshness = storable.freshness;
+            stored.freshness.eagerness = old.freshness.eagerness;
+            stored.initial_age = storable.initial_age;
+            stored.key = variant_key(&planned.key, &storable.vary, update.request);
+            headers.clone_from(&storable.headers);
+        }
+        stored.headers = headers;
+        stored.stamp = update.stamp;
+        stored.received_at = received_at;
+        (stored, decided.map(|storable| storable.vary))
     }
 }
 
@@ -180,44 +230,25 @@ impl Fill {
             return self.lead.fail("a 304 for a response that is not stored");
         };
         let received_at = self.engine.clock.now();
-        let mut stored = (*stale.stored).clone();
-        if !semantics::identifies(not_modified.headers(), &stored.headers, received_at) {
-            return self.mistaken(stored, recipient).await;
+        if !semantics::identifies(not_modified.headers(), &stale.stored.headers, received_at) {
+            return self.mistaken((*stale.stored).clone(), recipient).await;
         }
-        let mut headers = semantics::freshen(
-            &stored.headers,
-            not_modified.headers(),
-            received_at,
-            self.planned.rule.set_cookie(),
-        );
-        let exchange = Exchange {
+        let update = Update {
+            planned: &self.planned,
             request: &self.client.headers,
-            status: stored.status,
-            headers: &headers,
+            stamp,
             requested_at: self.requested_at,
             received_at,
-            ceiling: self.engine.limits.lifetime,
         };
-        let decided = decide(&self.planned, &exchange);
-        if let Ok(storable) = &decided {
-            stored.tags.union(&storable.tags);
-            stored.freshness = storable.freshness;
-            stored.initial_age = storable.initial_age;
-            stored.key = crate::engine::lookup::variant_key(
-                &self.planned.key,
-                &storable.vary,
-                &self.client.headers,
-            );
-            headers.clone_from(&storable.headers);
-        }
-        stored.headers = headers;
-        stored.stamp = stamp;
-        stored.received_at = received_at;
-        let stored = Arc::new(stored);
+        let (mut stored, decided) =
+            self.engine
+                .updated(&stale.stored, not_modified.headers(), &update);
+        self.note_eagerness(&mut stored);
         let vary = match decided {
             Ok(_) if self.settles(&stored) => Err(NotStored::Settling),
-            decided => decided.map(|storable| storable.vary),
+            decided => decided,
         };
+        let stored = Arc::new(stored);
         if let Some(recipient) = recipient.take() {
             let storing = vary
                 .as_ref()

@@ -7,6 +7,7 @@
 //! frame     magic (3), version (1), checksum over all that follows (8), kind (1), then by kind:
 //! response  flags (1), epoch (8), ordinal (varint),
 //!           received at, initial age, lifetime, stale-while-revalidate, stale-if-error (varints, ms),
+//!           eagerness (varint, ms, if flagged),
 //!           status (2), count of tags (varint), tag ids (8 each, ascending), key, path (texts),
 //!           fields, trailers (fields, if flagged), body (the rest)
 //! variants  key (text), count (varint), field names (texts)
@@ -49,8 +50,9 @@ const AUTHORIZED: u8 = 1 << 2;
 const TRAILERS: u8 = 1 << 3;
 const STALE_FORBIDDEN: u8 = 1 << 4;
 const IMMUTABLE: u8 = 1 << 5;
+const EAGER: u8 = 1 << 6;
 const KNOWN_FLAGS: u8 =
-    ALWAYS_VALIDATE | BY_RULE | AUTHORIZED | TRAILERS | STALE_FORBIDDEN | IMMUTABLE;
+    ALWAYS_VALIDATE | BY_RULE | AUTHORIZED | TRAILERS | STALE_FORBIDDEN | IMMUTABLE | EAGER;
 
 /// Room reserved on the word of a count alone; past it, collections grow with what is really there.
 const TRUSTED_COUNT: usize = 64;
@@ -138,6 +140,9 @@ fn write_response(sink: &mut impl Sink, response: &StoredResponse) {
     ] {
         sink.varint(millis(lifetime.as_millis()));
     }
+    if !freshness.eagerness.is_zero() {
+        sink.varint(millis(freshness.eagerness.as_millis()));
+    }
     sink.bytes(&response.status.as_u16().to_le_bytes());
     let tags = response.tags.iter();
     sink.count(tags.len());
@@ -167,6 +172,7 @@ fn flags(response: &StoredResponse) -> u8 {
         (freshness.authorized, AUTHORIZED),
         (freshness.stale_forbidden, STALE_FORBIDDEN),
         (freshness.immutable, IMMUTABLE),
+        (!freshness.eagerness.is_zero(), EAGER),
         (response.trailers.is_some(), TRAILERS),
     ]
     .into_iter()
@@ -211,6 +217,11 @@ fn read_response(mut reader: Reader) -> Result<StoredResponse, &'static str> {
         authorized: has(AUTHORIZED),
         stale_forbidden: has(STALE_FORBIDDEN),
         immutable: has(IMMUTABLE),
+        eagerness: if has(EAGER) {
+            Duration::from_millis(reader.varint()?)
+        } else {
+            Duration::ZERO
+        },
     };
     let status = u16::from_le_bytes(reader.array()?);
     Ok(StoredResponse {

@@ -1,5 +1,6 @@
 //! What a store holds under a key.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -52,11 +53,19 @@ pub(crate) struct StoredResponse {
     pub(crate) ready: Ready,
 }
 
-/// The fields of a stored response as they are sent, made at its first hit so that later ones only
-/// copy them. No part of what is stored: a copy of the response begins without, and it is equal to
-/// any other.
+/// How many times its [`eagerness`](Freshness::eagerness) before its end a response is refreshed at
+/// the earliest: before that a hit would be chosen less often than once in a million.
+pub(crate) const EARLIEST: u32 = 14;
+
+/// What hits leave with a stored response for later ones. No part of what is stored: a copy of the
+/// response begins without, and it is equal to any other.
 #[derive(Debug, Default)]
-pub(crate) struct Ready(OnceLock<(u64, Option<HeaderMap>)>);
+pub(crate) struct Ready {
+    /// The fields as they are sent, made at the first hit so that later ones only copy them.
+    fields: OnceLock<(u64, Option<HeaderMap>)>,
+    /// A hit was chosen to refresh it.
+    elected: AtomicBool,
+}
 
 impl Ready {
     /// The fields that `make` gives, if any, for whoever has the number `maker`; `None` if somebody
@@ -66,8 +75,13 @@ impl Ready {
         maker: u64,
         make: impl FnOnce() -> Option<HeaderMap>,
     ) -> Option<&HeaderMap> {
-        let (made_by, fields) = self.0.get_or_init(|| (maker, make()));
+        let (made_by, fields) = self.fields.get_or_init(|| (maker, make()));
         fields.as_ref().filter(|_| *made_by == maker)
+    }
+
+    /// Whether the hit that asks is the first to be chosen to refresh the response.
+    pub(crate) fn elect(&self) -> bool {
+        !self.elected.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -102,6 +116,9 @@ pub(crate) struct Freshness {
     pub(crate) immutable: bool,
     /// Upstream or rule permits it to answer requests with `Authorization` (RFC 9111 §3.5).
     pub(crate) authorized: bool,
+    /// How long it took to fetch, times the rule's factor: the mean of how long before its end it is
+    /// refreshed. Zero: not before it.
+    pub(crate) eagerness: Duration,
 }
 
 impl StoredResponse {
@@ -115,6 +132,13 @@ impl StoredResponse {
     pub(crate) fn remaining_millis(&self, now: Timestamp) -> i128 {
         let millis = |d: Duration| i128::try_from(d.as_millis()).unwrap_or(i128::MAX);
         millis(self.freshness.lifetime) - millis(self.age(now))
+    }
+
+    /// Whether it is so close to its end that a hit may be chosen to refresh it.
+    pub(crate) fn is_nearly_over(&self, now: Timestamp) -> bool {
+        let eagerness = self.freshness.eagerness;
+        !eagerness.is_zero()
+            && self.remaining_millis(now) < i128::from(EARLIEST) * eagerness.as_millis() as i128
     }
 
     /// Bytes that it takes, for weighing.

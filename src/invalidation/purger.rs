@@ -85,10 +85,7 @@ impl Purger {
         &self,
         tags: impl IntoIterator<Item = T>,
     ) -> Result<Purged, Error> {
-        let targets: Result<Vec<Target>, Error> = tags
-            .into_iter()
-            .map(|tag| Tag::new(tag.as_ref()).map(Target::Tag))
-            .collect();
+        let targets: Result<Vec<Target>, Error> = tags.into_iter().map(Target::tag).collect();
         self.targets(targets?).await
     }
 
@@ -97,8 +94,7 @@ impl Purger {
     /// # Errors
     /// See [`Purger`].
     pub async fn family(&self, family: impl AsRef<str>) -> Result<Purged, Error> {
-        let name = plain("family", family.as_ref())?;
-        self.targets(vec![Target::Family(name)]).await
+        self.targets([Target::family(family)?]).await
     }
 
     /// Purges the responses of exactly this URL: all its variants, queries and hosts. Takes a path
@@ -107,12 +103,7 @@ impl Purger {
     /// # Errors
     /// See [`Purger`].
     pub async fn url(&self, url: impl AsRef<str>) -> Result<Purged, Error> {
-        let text = url.as_ref();
-        let uri: http::Uri = text.parse().map_err(|cause: http::uri::InvalidUri| {
-            Error::new(ErrorKind::Invalid, format!("not a URL or path: {text:?}"))
-                .with_source(cause)
-        })?;
-        self.targets(vec![Target::Path(uri.path().into())]).await
+        self.targets([Target::url(url)?]).await
     }
 
     /// Purges the responses stored under the rule called `name`.
@@ -120,8 +111,7 @@ impl Purger {
     /// # Errors
     /// See [`Purger`].
     pub async fn rule(&self, name: impl AsRef<str>) -> Result<Purged, Error> {
-        let name = plain("rule", name.as_ref())?;
-        self.targets(vec![Target::Rule(name)]).await
+        self.targets([Target::rule(name)?]).await
     }
 
     /// Purges the responses whose URL path matches `pattern`: `*` stands for any run of characters
@@ -131,8 +121,7 @@ impl Purger {
     /// # Errors
     /// See [`Purger`].
     pub async fn glob(&self, pattern: impl AsRef<str>) -> Result<Purged, Error> {
-        let glob = Glob::parse(pattern.as_ref())?;
-        self.targets(vec![Target::Glob(glob.as_str().into())]).await
+        self.targets([Target::glob(pattern)?]).await
     }
 
     /// Purges everything.
@@ -140,11 +129,20 @@ impl Purger {
     /// # Errors
     /// See [`Purger`].
     pub async fn all(&self) -> Result<Purged, Error> {
-        self.targets(vec![Target::All]).await
+        self.targets([Target::All]).await
     }
 
-    /// All records at once: each is in force from its first poll, whatever becomes of the others.
-    async fn targets(&self, targets: Vec<Target>) -> Result<Purged, Error> {
+    /// Purges what any of `targets` names, in one record of the log (in several past a thousand; the
+    /// position returned is the last one's).
+    ///
+    /// # Errors
+    /// See [`Purger`]. No target at all is [`ErrorKind::Invalid`].
+    pub async fn targets(
+        &self,
+        targets: impl IntoIterator<Item = Target>,
+    ) -> Result<Purged, Error> {
+        let targets: Vec<Target> = targets.into_iter().collect();
+        // All records at once: each is in force from its first poll, whatever becomes of the others.
         let records = targets.chunks(MAX_TARGETS);
         let purge = |record: &[Target]| self.purges.purge(self.kind, record.to_vec(), self.settle);
         let purged = join_all(records.map(purge)).await;
@@ -154,6 +152,57 @@ impl Purger {
             .into_iter()
             .reduce(later)
             .ok_or_else(|| Error::new(ErrorKind::Invalid, "nothing to purge: the list is empty"))
+    }
+}
+
+/// Targets from what people write.
+impl Target {
+    /// The responses with the tag `text`. An address in it may be written in any case.
+    ///
+    /// # Errors
+    /// Those of [`Tag::new`].
+    pub fn tag(text: impl AsRef<str>) -> Result<Self, Error> {
+        Tag::new(text.as_ref()).map(Self::Tag)
+    }
+
+    /// The responses with any tag of the family `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if it is empty, longer than 256 bytes or has a control character.
+    pub fn family(name: impl AsRef<str>) -> Result<Self, Error> {
+        plain("family", name.as_ref()).map(Self::Family)
+    }
+
+    /// The responses stored under the rule `name`.
+    ///
+    /// # Errors
+    /// As of [`family`](Self::family).
+    pub fn rule(name: impl AsRef<str>) -> Result<Self, Error> {
+        plain("rule", name.as_ref()).map(Self::Rule)
+    }
+
+    /// The responses of exactly this URL or path; a query is ignored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if it is neither.
+    pub fn url(url: impl AsRef<str>) -> Result<Self, Error> {
+        let text = url.as_ref();
+        let uri: http::Uri = text.parse().map_err(|cause: http::uri::InvalidUri| {
+            let shown: String = text.chars().take(64).collect();
+            Error::new(ErrorKind::Invalid, format!("not a URL or path: {shown:?}"))
+                .with_source(cause)
+        })?;
+        Ok(Self::Path(uri.path().into()))
+    }
+
+    /// The responses whose path matches `pattern`; see [`Purger::glob`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] if it is longer than 1024 bytes, has a control character, or can match no
+    /// path because it begins with neither `/` nor `*`.
+    pub fn glob(pattern: impl AsRef<str>) -> Result<Self, Error> {
+        let glob = Glob::parse(pattern.as_ref())?;
+        Ok(Self::Glob(glob.as_str().into()))
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) use crate::tag::PurgeKind;
 #[cfg(test)]
 pub(crate) mod contract;
 mod follower;
+mod health;
 mod pending;
 mod purges;
 mod record;
@@ -30,6 +31,7 @@ mod settling;
 mod view;
 
 pub(crate) use self::follower::{Follower, Retention};
+pub use self::health::Health;
 pub(crate) use self::purges::Purges;
 pub use self::purges::{Durability, Purged};
 pub(crate) use self::record::PurgeRecord;

@@ -13,6 +13,7 @@ use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::log::health::Health;
 use crate::log::pending::Pending;
 use crate::log::settling::Settling;
 use crate::log::{Numbered, PurgeRecord, Tail};
@@ -169,6 +170,11 @@ impl View {
         now.as_millis() < u128::from(self.lease_until.load(Ordering::Acquire))
     }
 
+    /// Until when the lease runs (monotonic); zero if it was never had, or ended.
+    fn lease_until(&self) -> Duration {
+        Duration::from_millis(self.lease_until.load(Ordering::Acquire))
+    }
+
     /// The floor, for the log line and tests.
     pub(crate) fn floor(&self) -> u64 {
         self.memory.read().floor()
@@ -296,6 +302,21 @@ impl Views {
     /// Whether strict lookups may use `view` on a server with replicas (PROTOCOL 22).
     pub(crate) fn leased(&self, view: &View) -> bool {
         view.leased(self.clock.monotonic())
+    }
+
+    /// How well this process knows the log, now.
+    pub(crate) fn health(&self) -> Health {
+        let view = self.current();
+        let now = self.clock.monotonic();
+        let until = view.as_ref().map(|view| view.lease_until());
+        let heard = until.filter(|until| !until.is_zero());
+        let silence = heard.map(|until| now.saturating_sub(until.saturating_sub(self.lease)));
+        Health {
+            position: view.as_ref().map(|view| view.position()),
+            followed: view.is_some_and(|view| view.leased(now)),
+            silence,
+            waiting: self.pending.waiting(),
+        }
     }
 
     /// Judges a stored or in-flight response (PROTOCOL 5).

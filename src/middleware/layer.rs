@@ -3,14 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::request::Parts;
-use http::{Extensions, Uri};
+use http::{Extensions, Request, Uri};
 use tower_layer::Layer;
 
 use crate::engine::Engine;
-use crate::key::{CacheKey, Part};
+use crate::key::{KeyBuilder, Part};
 use crate::middleware::CacheService;
-use crate::rules::{CompiledRule, Plan};
+use crate::rules::Plan;
 
 /// Wraps a service in the cache. See the [module docs](crate::middleware).
 #[derive(Debug, Clone)]
@@ -57,40 +56,52 @@ type Read = dyn Fn(&Extensions) -> Option<&Uri> + Send + Sync;
 pub(super) struct OriginalUri(Option<Arc<Read>>);
 
 impl OriginalUri {
-    /// The rule for a request and what is done with it, by the URI that the client asked for.
-    pub(super) fn plan(
+    /// The URI that a request may change, if its stored responses are ours.
+    pub(super) fn changed<A>(&self, engine: &Engine, request: &Request<A>) -> Option<Uri> {
+        if !engine.may_change(request) {
+            return None;
+        }
+        let uri = self.read(request).unwrap_or(request.uri());
+        engine.rules.load().stored_under(uri.path())?;
+        Some(uri.clone())
+    }
+
+    /// What is done with a request that a rule takes, by the URI that the client asked for. Its key is
+    /// written to `key`.
+    pub(super) fn plan<A>(
         &self,
         engine: &Engine,
-        parts: &mut Parts,
-    ) -> Option<(Arc<CompiledRule>, Plan)> {
-        let original = self.0.as_ref().and_then(|read| read(&parts.extensions));
-        let Some(original) = original.filter(|uri| **uri != parts.uri).cloned() else {
-            return engine.plan(parts);
+        request: &Request<A>,
+        key: &mut KeyBuilder,
+    ) -> Option<Plan> {
+        let own = request.uri();
+        let Some(original) = self.read(request).filter(|uri| *uri != own) else {
+            return engine.plan(request, own, key);
         };
-        let own = std::mem::replace(&mut parts.uri, original);
-        let mut planned = engine.plan(parts);
-        let original = std::mem::replace(&mut parts.uri, own);
-        if let Some((_, Plan::Lookup(wanted))) = &mut planned {
-            wanted.key = rewritten(&wanted.key, &parts.uri, &original);
-            wanted.original = Some(original);
+        let mut plan = engine.plan(request, original, key);
+        if let Some(Plan::Lookup(asked)) = &mut plan {
+            rewritten(key, own, original);
+            asked.original = Some(original.clone());
         }
-        planned
+        plan
+    }
+
+    fn read<'r, A>(&self, request: &'r Request<A>) -> Option<&'r Uri> {
+        self.0.as_ref().and_then(|read| read(request.extensions()))
     }
 }
 
 /// The inner service reads `own`, in which a layer in front may have put more than it took away, so it
 /// counts beside the `original` (P5).
-fn rewritten(key: &CacheKey, own: &Uri, original: &Uri) -> CacheKey {
-    let mut builder = key.extend();
-    builder.part(Part::Path, own.path().as_bytes());
+fn rewritten(key: &mut KeyBuilder, own: &Uri, original: &Uri) {
+    key.part(Part::Path, own.path().as_bytes());
     if own.query() != original.query() {
-        builder.part(Part::Query, own.query().unwrap_or_default().as_bytes());
+        key.part(Part::Query, own.query().unwrap_or_default().as_bytes());
     }
     if own.authority() != original.authority() {
         let host = own.authority().map_or("", |authority| authority.as_str());
-        builder.part(Part::Host, host.as_bytes());
+        key.part(Part::Host, host.as_bytes());
     }
-    builder.finish()
 }
 
 impl fmt::Debug for OriginalUri {

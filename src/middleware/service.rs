@@ -11,10 +11,11 @@ use tower_service::Service;
 
 use crate::engine::{Engine, Why};
 use crate::error::BoxError;
+use crate::key::KeyBuilder;
 use crate::middleware::layer::OriginalUri;
 use crate::middleware::{CacheBody, ResponseFuture};
 use crate::outcome::{Detail, ForwardReason};
-use crate::rules::Plan;
+use crate::rules::{Asked, Plan};
 
 /// A service behind the cache. See the [module docs](crate::middleware).
 #[derive(Debug, Clone)]
@@ -55,22 +56,27 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let engine = &self.engine;
-        let (mut parts, body) = request.into_parts();
-        let planned = self.original.plan(engine, &mut parts);
-        let has_body = !body.is_end_stream();
-        let request = Request::from_parts(parts, body);
-        let Some((rule, plan)) = planned else {
+        if let Some(target) = self.original.changed(engine, &request) {
+            let (engine, inner) = (Arc::clone(engine), self.inner.clone());
+            return ResponseFuture::engine(engine.change(target, request, inner));
+        }
+        let mut key = KeyBuilder::new();
+        let Some(plan) = self.original.plan(engine, &request, &mut key) else {
             return ResponseFuture::forward(self.inner.clone().oneshot(request));
         };
-        let (reason, detail) = match plan {
+        let has_body = !request.body().is_end_stream();
+        let (rule, reason, detail) = match plan {
             // What a body asks for is in no key.
-            _ if has_body => (ForwardReason::Bypass, Detail::Body),
-            Plan::Bypass(reason, detail) => (reason, detail),
-            Plan::Lookup(wanted) => {
-                if let Some(response) = engine.answer(&wanted, &request) {
+            Plan::Bypass(rule, ..) | Plan::Lookup(Asked { rule, .. }) if has_body => {
+                (rule, ForwardReason::Bypass, Detail::Body)
+            }
+            Plan::Bypass(rule, reason, detail) => (rule, reason, detail),
+            Plan::Lookup(mut asked) => {
+                if let Some(response) = engine.answer(&mut asked, key.as_bytes(), &request) {
                     return ResponseFuture::ready(response);
                 }
                 let (engine, inner) = (Arc::clone(engine), self.inner.clone());
+                let wanted = asked.with_key(key.finish());
                 return ResponseFuture::engine(engine.serve(wanted, request, inner));
             }
         };

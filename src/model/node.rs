@@ -136,7 +136,7 @@ impl Store for FaultyStore {
         .boxed()
     }
 
-    fn get_now(&self, key: &CacheKey) -> Option<(Option<Entry>, Head)> {
+    fn get_now(&self, key: &[u8]) -> Option<(Option<Entry>, Head)> {
         self.faults.check().ok().filter(|()| !self.remote)?;
         self.store.get_now(key)
     }

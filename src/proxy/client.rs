@@ -6,6 +6,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::header::{
     CONNECTION, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRANSFER_ENCODING, UPGRADE,
 };
@@ -19,6 +20,7 @@ use tower_service::Service;
 
 use crate::proxy::ProxySettings;
 use crate::proxy::activity::Activity;
+use crate::proxy::admin::PublicDoor;
 use crate::proxy::client_body::{ClientBody, InHand};
 use crate::proxy::drain::Stage;
 use crate::proxy::fields::{Removed, is_hop_by_hop, remove_hop_by_hop, settle_length};
@@ -35,6 +37,8 @@ pub(super) struct Site {
     pub(super) service: CacheService<Upstreams>,
     /// The host of HTTP/1.0 requests without one.
     pub(super) fallback: Authority,
+    /// What is answered before the cache is asked.
+    pub(super) door: Option<PublicDoor>,
 }
 
 /// One connection.
@@ -44,25 +48,37 @@ pub(super) struct Client {
     activity: Arc<Activity>,
     stage: Stage,
     /// Locked for the beginning of each request, which one connection has one after the other.
-    own: Mutex<Own>,
+    state: Mutex<State>,
 }
 
-struct Own {
+struct State {
     service: CacheService<Upstreams>,
     last: LastHost,
+}
+
+/// An answer that neither cache nor upstream has a part in.
+enum Own {
+    Refusal(Refusal),
+    Door(BoxFuture<'static, Response<Bytes>>),
+}
+
+impl From<Refusal> for Own {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
 }
 
 type Answer = ResponseFuture<Upstreams, RequestBody, crate::proxy::upstream::UpstreamBody>;
 
 impl Client {
     pub(super) fn new(site: Arc<Site>, peer: Peer, activity: Arc<Activity>, stage: Stage) -> Self {
-        let own = Own {
+        let state = State {
             service: site.service.clone(),
             last: LastHost::default(),
         };
         Self {
             peer: Arc::new(peer),
-            own: Mutex::new(own),
+            state: Mutex::new(state),
             site,
             activity,
             stage,
@@ -81,7 +97,10 @@ impl Client {
         async move {
             let answer = match begun {
                 Ok(answer) => answer.await,
-                Err(refusal) => return Ok(own_answer(refusal.response(http1), in_hand)),
+                Err(Own::Refusal(refusal)) => {
+                    return Ok(own_answer(refusal.response(http1), in_hand));
+                }
+                Err(Own::Door(answer)) => return Ok(own_answer(answer.await, in_hand)),
             };
             Ok(match answer {
                 Ok(response) => response.map(|body| ClientBody::cache(body, in_hand)),
@@ -91,12 +110,19 @@ impl Client {
     }
 
     /// Makes of the request what the cache and upstream may see, and asks the cache.
-    fn begin(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    fn begin(&self, request: Request<Incoming>) -> Result<Answer, Own> {
         let (mut parts, body) = request.into_parts();
         let survey = Survey::of(&parts.headers);
-        let mut own = self.own.lock();
+        let mut state = self.state.lock();
         let scheme = self.peer.scheme(&parts.headers);
-        target::settle(&mut parts, &scheme, &mut own.last, &self.site.fallback)?;
+        target::settle(&mut parts, &scheme, &mut state.last, &self.site.fallback)?;
+        // While the fields still are the client's, who may have named some to be removed.
+        if let Some(door) = self.site.door.as_ref().filter(|door| door.takes(&parts)) {
+            let (door, peer) = (door.clone(), self.peer.address());
+            return Err(Own::Door(Box::pin(async move {
+                door.answer(peer, parts).await
+            })));
+        }
         let upgrade = self.settle_fields(&mut parts, &survey)?;
         count_down(&mut parts)?;
         self.peer.introduce(&mut parts.headers, survey.claims);
@@ -107,7 +133,7 @@ impl Client {
             upgrade,
         };
         let body = RequestBody::new(body, self.site.settings.timeouts.client_body, inbound);
-        Ok(own.service.call(Request::from_parts(parts, body)))
+        Ok(state.service.call(Request::from_parts(parts, body)))
     }
 
     fn settle_fields(

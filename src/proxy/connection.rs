@@ -87,16 +87,8 @@ impl Accepted {
         let Some(tls) = self.tls else {
             return connection.find_out(self.tcp).await;
         };
-        let limit = connection.site.settings.timeouts.client_handshake;
-        let mut stage = connection.stage.clone();
-        let shaken = tokio::select! {
-            shaken = timeout(limit, tls.accept(self.tcp)) => shaken,
-            () = stage.draining() => return,
-        };
-        if let Ok(Ok(stream)) = shaken {
-            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-            connection.speak(stream, Bytes::new(), http2).await;
-        }
+        // What few connections are has a place of its own, so that it does not make the others larger.
+        Box::pin(connection.shake_hands(tls, self.tcp)).await;
     }
 
     fn peer(&self) -> Peer {
@@ -121,6 +113,20 @@ struct Connection {
 }
 
 impl Connection {
+    /// With TLS the handshake tells the protocol.
+    async fn shake_hands(self, tls: TlsAcceptor, tcp: TcpStream) {
+        let limit = self.site.settings.timeouts.client_handshake;
+        let mut stage = self.stage.clone();
+        let shaken = tokio::select! {
+            shaken = timeout(limit, tls.accept(tcp)) => shaken,
+            () = stage.draining() => return,
+        };
+        if let Ok(Ok(stream)) = shaken {
+            let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+            self.speak(stream, Bytes::new(), http2).await;
+        }
+    }
+
     /// Without TLS the first bytes tell the protocol.
     async fn find_out(self, mut tcp: TcpStream) {
         let limit = self.site.settings.timeouts.client_head;
@@ -144,11 +150,11 @@ impl Connection {
         let io = Watched::new(TokioIo::new(io), before, Arc::clone(&activity), self.permit);
         if http2 {
             activity.has_streams();
-            let served = self.protocols.http2.serve_connection(io, service);
+            let served = Box::pin(self.protocols.http2.serve_connection(io, service));
             attend(served, &activity, stage).await;
         } else {
             let served = self.protocols.http1.serve_connection(io, service);
-            attend(served.with_upgrades(), &activity, stage).await;
+            attend(Box::pin(served.with_upgrades()), &activity, stage).await;
         }
     }
 }
@@ -160,8 +166,9 @@ trait Served: Future<Output = hyper::Result<()>> {
 }
 
 /// Polls a connection to its end; ends it when it is idle or too slow, or the proxy is at its end.
-async fn attend<C: Served>(served: C, activity: &Activity, mut stage: Stage) {
-    let mut served = pin!(served);
+///
+/// By its place on the heap, since a future by value would be here several times over.
+async fn attend<C: Served>(mut served: Pin<Box<C>>, activity: &Activity, mut stage: Stage) {
     let mut timer = pin!(sleep_until(Instant::now()));
     let mut end = stage.clone();
     let (mut draining, mut goodbye) = (pin!(stage.draining()), false);

@@ -58,6 +58,11 @@ impl Peer {
         }
     }
 
+    /// The other end of the connection, which need not be who asks.
+    pub(super) const fn address(&self) -> IpAddr {
+        self.address
+    }
+
     /// The scheme that the client used: with TLS ended in front of us, a trusted peer knows it.
     pub(super) fn scheme(&self, headers: &HeaderMap) -> Scheme {
         let told = headers.get(X_FORWARDED_PROTO).filter(|_| self.trusted);

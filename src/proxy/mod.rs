@@ -87,6 +87,7 @@
 //! connection of [`ProxyLimits::connections`], and for those to upstreams.
 
 mod activity;
+pub mod admin;
 mod client;
 mod client_body;
 mod connection;

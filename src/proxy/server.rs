@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_layer::Layer;
 
 use crate::Cache;
+use crate::proxy::admin::PublicDoor;
 use crate::proxy::client::Site;
 use crate::proxy::connection::{Accepted, Protocols};
 use crate::proxy::drain::{Drain, Stage};
@@ -56,6 +57,7 @@ impl Proxy {
         let site = Site {
             service: cache.layer().layer(upstreams.clone()),
             fallback: upstreams.first_authority(),
+            door: None,
             settings,
         };
         Ok(Self {
@@ -63,6 +65,15 @@ impl Proxy {
             upstreams,
             tls,
         })
+    }
+
+    /// Answers what `door` takes, before the cache is asked. Default: nothing.
+    #[must_use]
+    pub fn door(mut self, door: Option<PublicDoor>) -> Self {
+        if let Some(site) = Arc::get_mut(&mut self.site) {
+            site.door = door;
+        }
+        self
     }
 
     /// How the upstreams are.

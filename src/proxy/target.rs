@@ -153,6 +153,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn safety_9_scheme_and_host_of_the_target_are_those_of_the_connection() {
         let rows: [(Version, &str, &str, &[&str], Expected); 20] = [
             (

@@ -4,6 +4,7 @@
 //! another server, with another log, and nobody would have looked (PROTOCOL 6).
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
 use ::redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError};
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::error::{ConfigError, Error, ErrorKind};
 use crate::redis::fault;
@@ -53,7 +56,30 @@ struct Inner {
     /// The URL without its secrets.
     shown: Box<str>,
     budgets: Budgets,
+    /// One for each connection that may be open; none where their number is not limited.
+    places: Option<Arc<Semaphore>>,
     health: Mutex<Health>,
+}
+
+/// A connection, and the place that it takes. The place is free when its last clone is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    connection: MultiplexedConnection,
+    _place: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Deref for Connection {
+    type Target = MultiplexedConnection;
+
+    fn deref(&self) -> &MultiplexedConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut MultiplexedConnection {
+        &mut self.connection
+    }
 }
 
 /// What was last said in the log about the server, so that only changes are.
@@ -70,7 +96,21 @@ impl Server {
     ///
     /// # Errors
     /// The URL cannot be used. The error shows it without its secrets.
+    #[cfg(test)]
     pub(crate) fn new(url: &str, budgets: Budgets) -> Result<Self, ConfigError> {
+        Self::limited(url, budgets, None)
+    }
+
+    /// The same, with at most so many connections open at a time.
+    ///
+    /// # Errors
+    /// The URL cannot be used. The error shows it without its secrets.
+    pub(crate) fn limited(
+        url: &str,
+        budgets: Budgets,
+        connections: Option<usize>,
+    ) -> Result<Self, ConfigError> {
+        let places = connections.map(|number| number.min(Semaphore::MAX_PERMITS));
         let shown = redacted(url);
         let client = client(url)
             .map_err(|error| ConfigError::new("redis url", reason(&error), shown.as_str()))?;
@@ -79,6 +119,7 @@ impl Server {
                 client,
                 shown: shown.into(),
                 budgets,
+                places: places.map(|number| Arc::new(Semaphore::new(number))),
                 health: Mutex::new(Health::Unknown),
             }),
         })
@@ -92,22 +133,43 @@ impl Server {
     /// It is *not* verified: what reads or writes the purge log uses a link instead.
     ///
     /// # Errors
-    /// The server cannot be reached within the connect budget, or refused the credentials.
+    /// The server cannot be reached within the connect budget, or refused the credentials; or as many
+    /// connections are open as may be, and none is closed within that budget.
     pub(crate) async fn connect(
         &self,
         response_timeout: Option<Duration>,
-    ) -> Result<MultiplexedConnection, Error> {
+    ) -> Result<Connection, Error> {
+        let place = self.place().await?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.inner.budgets.connect))
             .set_response_timeout(response_timeout)
             .set_pipeline_buffer_size(QUEUE);
         let client = &self.inner.client;
         let made = client.get_multiplexed_async_connection_with_config(&config);
-        made.await.map_err(|error| {
+        let connection = made.await.map_err(|error| {
             let error = self.error("connect", error);
             self.failed(&error);
             error
+        })?;
+        Ok(Connection {
+            connection,
+            _place: place,
         })
+    }
+
+    /// A place for one more connection.
+    async fn place(&self) -> Result<Option<Arc<OwnedSemaphorePermit>>, Error> {
+        let Some(places) = &self.inner.places else {
+            return Ok(None);
+        };
+        let place = Arc::clone(places).acquire_owned();
+        match timeout(self.inner.budgets.connect, place).await {
+            Ok(Ok(place)) => Ok(Some(Arc::new(place))),
+            _ => {
+                let message = format!("redis at {self}: all connections allowed are in use");
+                Err(Error::new(ErrorKind::Timeout, message))
+            }
+        }
     }
 
     /// `error` as our own: which server, what was being done.

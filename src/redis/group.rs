@@ -82,7 +82,7 @@ impl Group {
         let mut marks = pipe();
         marks.cmd("HKEYS").arg(&self.keys.gaps);
         marks.cmd("EXISTS").arg(&self.keys.heard);
-        let marks: RedisResult<(Vec<String>, bool)> = marks.query_async(&mut connection).await;
+        let marks: RedisResult<(Vec<String>, bool)> = marks.query_async(&mut *connection).await;
         let (gaps, heard) = marks.map_err(|error| self.wire.error("look for gaps", error))?;
         let [stream, groups] = self.with_state("look", None).await?;
         let state = self.state(stream, groups)?;
@@ -218,7 +218,7 @@ impl Group {
             .arg("STREAMS")
             .arg(&*self.stream)
             .arg(after.to_string());
-        let reply = command.query_async::<Value>(&mut connection);
+        let reply = command.query_async::<Value>(&mut *connection);
         match tokio::time::timeout(at_most + WATCHDOG, reply).await {
             Ok(Ok(_)) => Ok(()),
             // The stream is gone: the next look says so.

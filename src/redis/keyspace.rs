@@ -65,6 +65,11 @@ impl Keyspace {
     pub(crate) fn entry(&self, digest: Digest) -> String {
         format!("{}:e:{digest}", self.namespace)
     }
+
+    /// Who of the fleet fetches the response whose key has this digest.
+    pub(crate) fn claim(&self, digest: Digest) -> String {
+        format!("{}:claim:{digest}", self.namespace)
+    }
 }
 
 /// The keys beside an event stream.

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ::redis::aio::MultiplexedConnection;
 use ::redis::{Pipeline, RedisError, Value};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -17,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{Error, ErrorKind};
 use crate::redis::breaker::jittered;
+use crate::redis::conn::Connection;
 use crate::redis::fault::{self, Fault};
 use crate::redis::random;
 use crate::redis::trust::Trust;
@@ -34,7 +34,7 @@ const UNANSWERED: u32 = 3;
 /// A verified connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Live {
-    pub(crate) conn: MultiplexedConnection,
+    pub(crate) conn: Connection,
     pub(crate) verified: Arc<Verified>,
     generation: u64,
     made: Duration,
@@ -344,11 +344,7 @@ pub(crate) async fn connect(verifier: &Verifier, again: Option<Live>) -> Result<
     made
 }
 
-async fn verify(
-    verifier: &Verifier,
-    mut conn: MultiplexedConnection,
-    made: Duration,
-) -> Result<Live, Error> {
+async fn verify(verifier: &Verifier, mut conn: Connection, made: Duration) -> Result<Live, Error> {
     // Taken before the look: trust lost meanwhile is lost for this connection as well.
     let generation = verifier.trust.generation();
     let verified = verifier.verify(&mut conn).await?;

@@ -1,6 +1,6 @@
 //! The shared store and purge log on one Redis server.
 //!
-//! Four connections per cache, so that nothing waits behind what blocks: lookups and heartbeats;
+//! Four connections per cache, and two for each event stream, so that nothing waits behind what blocks: lookups and heartbeats;
 //! entries being stored; appends, which may wait for a replica; and the follower's own, which
 //! waits for records. Nothing connects before it is needed, and what cannot be reached is an error
 //! within the operation's budget, which the engine takes for a miss (P3).
@@ -8,12 +8,13 @@
 //! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
 //! - [`link`], [`exclusive`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`keyspace`]: the only file that spells a key
-//! - [`log`] and [`store`]: the two traits · [`group`]: a consumer of an event stream
+//! - [`log`] and [`store`]: the two traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
 
 mod breaker;
 mod conn;
 mod exclusive;
 mod fault;
+mod fleet;
 mod group;
 mod info;
 mod keyspace;
@@ -33,6 +34,7 @@ use crate::observe::SharedObserver;
 use self::breaker::Breaker;
 pub(crate) use self::conn::{Budgets, Server};
 use self::exclusive::Exclusive;
+use self::fleet::RedisClaims;
 pub(crate) use self::group::{Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Read};
 pub(crate) use self::keyspace::Keyspace;
 use self::link::Link;
@@ -40,11 +42,18 @@ pub(crate) use self::log::RedisLog;
 pub(crate) use self::store::RedisStore;
 use self::verify::Verifier;
 
+/// Connections that a cache with so many event streams needs at a time: lookups, stores, appends, and
+/// the follower; for each stream one that waits and one for commands.
+pub(crate) const fn connections_needed(streams: usize) -> usize {
+    4 + 2 * streams
+}
+
 /// The parts of one cache that live on a Redis server.
 #[derive(Debug, Clone)]
 pub(crate) struct RedisParts {
     pub(crate) log: Arc<RedisLog>,
     pub(crate) store: Arc<RedisStore>,
+    pub(crate) claims: Arc<RedisClaims>,
     pub(crate) server: Server,
     #[cfg(test)]
     pub(crate) keys: Keyspace,
@@ -61,8 +70,9 @@ impl RedisParts {
         budgets: Budgets,
         clock: Arc<dyn Clock>,
         observer: SharedObserver,
+        connections: Option<usize>,
     ) -> Result<Self, ConfigError> {
-        let server = Server::new(url, budgets)?;
+        let server = Server::limited(url, budgets, connections)?;
         let keys = Keyspace::new(namespace)?;
         let breaker = Breaker::new(Arc::clone(&clock), observer.clone());
         let verifier = Arc::new(Verifier::new(server.clone(), keys.clone(), clock));
@@ -70,10 +80,12 @@ impl RedisParts {
         let (reads, appends, writes) = (link("read"), link("append"), link("write"));
         let follower = Exclusive::new(Arc::clone(&verifier));
         let log = RedisLog::new(Arc::clone(&verifier), reads.clone(), appends, follower);
+        let claims = RedisClaims::new(Arc::clone(&verifier), reads.clone());
         let store = RedisStore::new(verifier, reads, writes, breaker, observer);
         Ok(Self {
             log: Arc::new(log),
             store: Arc::new(store),
+            claims: Arc::new(claims),
             server,
             #[cfg(test)]
             keys,

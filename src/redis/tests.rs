@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Budgets, RedisParts};
+use super::{Budgets, RedisParts, Server};
 use crate::clock::ManualClock;
 use crate::error::{Error, ErrorKind};
 use crate::log::Log;
@@ -46,7 +46,14 @@ impl Node {
         let observer = SharedObserver::new(move |notice: &Notice<'_>| {
             told.lock().push(format!("{notice:?}"));
         });
-        let parts = RedisParts::open(url, "test", budgets, Arc::new(clock.clone()), observer);
+        let parts = RedisParts::open(
+            url,
+            "test",
+            budgets,
+            Arc::new(clock.clone()),
+            observer,
+            None,
+        );
         let parts = parts.unwrap();
         Self {
             parts,
@@ -140,3 +147,28 @@ impl crate::store::contract::Fixture for Fixture {
 
 crate::log::contract::log_contract!(fixture());
 crate::store::contract::store_contract!(fixture());
+
+#[tokio::test]
+async fn no_more_connections_are_open_than_allowed() {
+    let server = RedisServer::start();
+    let budgets = Budgets {
+        connect: Duration::from_millis(200),
+        ..PATIENT
+    };
+    let limited = Server::limited(&server.url(), budgets, Some(2)).unwrap();
+    let first = limited.connect(None).await.unwrap();
+    let _second = limited.connect(None).await.unwrap();
+    let clone = first.clone();
+    let error = limited.connect(None).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("all connections allowed are in use")
+    );
+    // The place is free when the last clone is gone.
+    drop(first);
+    assert!(limited.connect(None).await.is_err());
+    drop(clone);
+    limited.connect(None).await.unwrap();
+}

@@ -2,11 +2,10 @@
 
 use http::HeaderMap;
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, EXPIRES, HeaderName, PRAGMA, SET_COOKIE};
+use http::header::{CACHE_CONTROL, EXPIRES, PRAGMA, SET_COOKIE};
 
 use super::compiled::{Client, CompiledRule};
-
-const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+use crate::semantics::{OWN_TARGET, SURROGATE_CONTROL};
 
 /// Whether a response that is sent to a client is one that the cache shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +34,8 @@ pub(crate) fn client_fields(rule: &CompiledRule, sent: Sent, headers: &mut Heade
             headers.remove(name);
         }
     }
-    // Addressed to the surrogate that we are (Edge Architecture Specification).
+    // Addressed to us (RFC 9213 §2.2; Edge Architecture Specification).
+    headers.remove(OWN_TARGET);
     headers.remove(SURROGATE_CONTROL);
 }
 

@@ -4,28 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, COOKIE};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 
-use super::automatic::Fields;
-use super::cookies::Cookies;
-use super::keying::Keying;
-use super::options::{
-    Authorization, ClientPolicy, Consistency, Overrides, Profile, SetCookie, Windows,
+use super::check::{
+    body_limit, check_methods, check_name, client, keying, lifetimes, set_cookie, tag_rules,
 };
+use super::keying::Keying;
+use super::options::{Authorization, Consistency, Overrides, Profile, Windows};
 use super::pattern::Pattern;
+use super::refill::Refill;
 use super::rule::Rule;
 use super::statuses::Lifetimes;
-use super::tags::{Source, Stage, TagRules};
+use super::tags::{Stage, TagRules};
 use super::{Defaults, Planned};
 use crate::error::{ConfigError, Warning};
+use crate::key::CacheKey;
 use crate::outcome::NotStored;
-use crate::semantics::{RequestDirectives, StoreSetCookie};
-use crate::tag::TagSet;
-
-/// Redis refuses longer values.
-const MAX_BODY_LIMIT: usize = 512 * 1024 * 1024;
-const MAX_NAME_BYTES: usize = 128;
+use crate::semantics::{
+    NoVarySearch, RequestDirectives, StoreSetCookie, groups, invalidated_groups,
+};
+use crate::tag::{Tag, TagSet};
 
 /// How many rules this process has had.
 static RULES: AtomicU64 = AtomicU64::new(0);
@@ -49,10 +47,12 @@ pub(crate) struct CompiledRule {
     body_limit: usize,
     consistency: Consistency,
     request_directives: bool,
+    no_vary_search: bool,
+    refill: Refill,
     profile: Profile,
 }
 
-/// [`ClientPolicy`], with its field checked.
+/// [`ClientPolicy`](super::ClientPolicy), with its field checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Client {
     Auto,
@@ -117,6 +117,8 @@ impl CompiledRule {
             body_limit: body_limit(rule.body_limit.unwrap_or(defaults.body_limit))?,
             consistency: rule.consistency.unwrap_or(defaults.consistency),
             request_directives: rule.request_directives,
+            no_vary_search: rule.no_vary_search,
+            refill: rule.refill.checked(defaults)?,
             profile: defaults.profile,
         })
     }
@@ -129,6 +131,11 @@ impl CompiledRule {
     /// Whether it says the same as `other`, of the same cache.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.written == other.written
+    }
+
+    /// Its route, as it was written.
+    pub(super) fn route(&self) -> &str {
+        &self.written.route
     }
 
     /// Its name.
@@ -150,6 +157,31 @@ impl CompiledRule {
 
     pub(crate) fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// How its responses are fetched again.
+    pub(crate) fn refill(&self) -> Refill {
+        self.refill
+    }
+
+    /// Whether the rule hears `No-Vary-Search`.
+    pub(crate) fn no_vary_search(&self) -> bool {
+        self.no_vary_search
+    }
+
+    /// The key of a request without its query, under which is remembered what responses say about it.
+    pub(crate) fn search_base(&self, uri: &Uri, headers: &HeaderMap) -> Option<CacheKey> {
+        self.keying.search_key(uri, headers, None)
+    }
+
+    /// The key under which a response that says `search` answers a request.
+    pub(crate) fn search_key(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        search: &NoVarySearch,
+    ) -> Option<CacheKey> {
+        self.keying.search_key(uri, headers, Some(search))
     }
 
     /// What a request asks of the cache, as far as the rule hears it.
@@ -208,7 +240,24 @@ impl CompiledRule {
         headers: &HeaderMap,
         tags: &mut TagSet,
     ) -> Result<(), NotStored> {
-        self.tags.of_head(&planned.kept, headers, tags)
+        self.tags.of_head(&planned.kept, headers, tags)?;
+        for group in groups(headers) {
+            let tag = group_tag(&planned.scope, &group).ok_or(NotStored::TagLimit)?;
+            tags.add(&tag).map_err(|_| NotStored::TagLimit)?;
+        }
+        Ok(())
+    }
+
+    /// The tag of each cache group that the response to an unsafe request invalidates.
+    pub(crate) fn invalidated_groups<'a>(
+        &self,
+        uri: &Uri,
+        request: &HeaderMap,
+        response: &'a HeaderMap,
+    ) -> impl Iterator<Item = Tag> + 'a {
+        let scope = self.keying.scope(uri, request);
+        let groups = invalidated_groups(response).into_iter();
+        groups.filter_map(move |group| group_tag(&scope, &group))
     }
 
     /// Adds the tags that the complete body of the response with `headers` gives.
@@ -245,178 +294,8 @@ impl CompiledRule {
     }
 }
 
-fn check_name(name: &str) -> Result<(), ConfigError> {
-    let problem = if name.is_empty() {
-        "a rule needs a name"
-    } else if name.len() > MAX_NAME_BYTES {
-        "a name longer than 128 bytes"
-    } else if name.chars().any(char::is_control) {
-        "a name with a control character"
-    } else if name.trim() != name {
-        "a name with a space at one end"
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::new("name", problem, name))
-}
-
-fn check_methods(methods: &[String]) -> Result<(), ConfigError> {
-    for method in methods {
-        let message = match method.as_str() {
-            "GET" => continue,
-            "HEAD" => {
-                "a rule for `GET` answers `HEAD` too, and one for `HEAD` alone stores nothing"
-            }
-            // RFC 9110 §9.2.3: POST may be cached too, with explicit freshness and only to answer
-            // a later GET or HEAD, which hardly any cache does.
-            _ => "only responses to `GET` are cached, which answer `HEAD` too (RFC 9110 §9.2.3)",
-        };
-        return Err(ConfigError::new("method", message, method));
-    }
-    Ok(())
-}
-
-fn lifetimes(rule: &Rule, ceiling: Duration) -> Result<Lifetimes, ConfigError> {
-    let bound = |place: &str, time: Option<Duration>| match time {
-        Some(time) if time > ceiling => Err(ConfigError::new(
-            place,
-            format!("longer than the lifetime ceiling of {ceiling:?}"),
-            format!("{time:?}"),
-        )),
-        _ => Ok(()),
-    };
-    if rule.ttl == Some(Duration::ZERO) {
-        let message = "stores nothing (leave it out to let responses decide, or disable the rule)";
-        return Err(ConfigError::new("ttl", message, "0s"));
-    }
-    bound("ttl", rule.ttl)?;
-    for (_, ttl) in &rule.ttl_for {
-        bound("ttl_for", Some(*ttl))?;
-    }
-    bound(
-        "stale_while_revalidate",
-        rule.windows.stale_while_revalidate,
-    )?;
-    bound("stale_if_error", rule.windows.stale_if_error)?;
-    Lifetimes::new(rule.ttl, &rule.ttl_for)
-}
-
-fn body_limit(bytes: usize) -> Result<usize, ConfigError> {
-    let problem = match bytes {
-        0 => "stores nothing",
-        bytes if bytes > MAX_BODY_LIMIT => "more than the 512 MiB that Redis stores under a key",
-        _ => return Ok(bytes),
-    };
-    Err(ConfigError::new("body_limit", problem, bytes.to_string()))
-}
-
-fn client(policy: &ClientPolicy) -> Result<Client, ConfigError> {
-    let value = match policy {
-        ClientPolicy::Auto => return Ok(Client::Auto),
-        ClientPolicy::Pass => return Ok(Client::Pass),
-        ClientPolicy::Set(value) => value,
-    };
-    match HeaderValue::from_str(value) {
-        Ok(field) if !value.trim().is_empty() => Ok(Client::Set(field)),
-        _ => Err(ConfigError::new("client", "no header value", value)),
-    }
-}
-
-fn tag_rules(
-    rule: &Rule,
-    pattern: &Pattern,
-    warn: &mut dyn FnMut(String),
-) -> Result<TagRules, ConfigError> {
-    let mut tags = TagRules::default();
-    for (place, text) in rule.tags.iter().enumerate() {
-        if rule.tags[..place].contains(text) {
-            warn(format!("tag {text:?} is there twice"));
-            continue;
-        }
-        tags.add(text, pattern.captures())?;
-    }
-    let header = |header: &super::options::TagHeader| {
-        Ok((header_name("tag_headers", &header.name)?, header.separator))
-    };
-    tags.headers = rule
-        .tag_headers
-        .iter()
-        .map(header)
-        .collect::<Result<_, _>>()?;
-    Ok(tags)
-}
-
-fn set_cookie(rule: &Rule, profile: Profile) -> StoreSetCookie {
-    match (rule.set_cookie, profile) {
-        (Some(SetCookie::Strip), _) => StoreSetCookie::Strip,
-        (Some(SetCookie::Refuse), _) | (None, Profile::Careful) => StoreSetCookie::Refuse,
-        (None, Profile::Rfc9111) => StoreSetCookie::Keep,
-    }
-}
-
-fn keying(rule: &Rule, tags: &TagRules, profile: Profile) -> Result<Keying, ConfigError> {
-    rule.query.check()?;
-    let cookies = rule.cookies.clone().unwrap_or_else(|| match profile {
-        Profile::Careful => Cookies::bypass(),
-        Profile::Rfc9111 => Cookies::ignore_all(),
-    });
-    cookies.check()?;
-    let mut headers = Vec::new();
-    for name in &rule.headers {
-        headers.push(keyed_header("header", name)?);
-    }
-    // What names a tag selects the response: without it in the key, a request would be answered
-    // with a response that carries the tags of another.
-    for source in tags.sources() {
-        match source {
-            Source::RequestHeader(name) => headers.push(keyed_header("tag", name.as_str())?),
-            Source::Query(name) if !rule.query.keys(name) => {
-                let message =
-                    "a tag reads this query parameter, which the rule leaves out of the key";
-                return Err(ConfigError::new("query", message, &**name));
-            }
-            _ => {}
-        }
-    }
-    headers.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
-    headers.dedup();
-    let mut automatic = Fields::ALL;
-    for name in &rule.ignored_headers {
-        automatic = automatic.without(name)?;
-        if headers
-            .iter()
-            .any(|keyed| name.eq_ignore_ascii_case(keyed.as_str()))
-        {
-            return Err(ConfigError::new(
-                "ignore_header",
-                "it is in the key as well",
-                name,
-            ));
-        }
-    }
-    let mut keying = Keying {
-        query: rule.query.clone(),
-        headers: headers.into(),
-        automatic,
-        cookies,
-        authorization: rule.authorization,
-        host: rule.host,
-        fingerprint: [0; 8],
-    };
-    keying.fingerprint = keying.fingerprint(&format!("{}{profile:?}", rule.stored_as()));
-    Ok(keying)
-}
-
-fn keyed_header(place: &str, name: &str) -> Result<HeaderName, ConfigError> {
-    let message = match header_name(place, name)? {
-        AUTHORIZATION => "`Authorization` is set by `Rule::authorization`",
-        COOKIE => "cookies are set by `Rule::cookies`",
-        name => return Ok(name),
-    };
-    Err(ConfigError::new(place, message, name))
-}
-
-fn header_name(place: &str, name: &str) -> Result<HeaderName, ConfigError> {
-    HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| ConfigError::new(place, "no header name", name))
+/// The tag `cache-group:{host}:{name}` of a cache group (RFC 9875), by which it can be purged by hand
+/// too.
+fn group_tag(scope: &str, group: &str) -> Option<Tag> {
+    Tag::new(&format!("cache-group:{scope}:{group}")).ok()
 }

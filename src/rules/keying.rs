@@ -12,6 +12,7 @@ use super::options::{Authorization, Host};
 use super::query::Query;
 use crate::key::{CacheKey, KeyBuilder, Part};
 use crate::outcome::{Detail, ForwardReason};
+use crate::semantics::NoVarySearch;
 
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 16 * 1024;
@@ -33,9 +34,10 @@ pub(super) struct Keying {
 /// A request's key.
 #[derive(Debug)]
 pub(super) struct Keyed {
-    pub(super) key: CacheKey,
     /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
     pub(super) has_authorization: bool,
+    /// It may be answered by less than the whole response: a 304, or a part.
+    pub(super) asks_for_less: bool,
 }
 
 /// What one pass over the request's fields finds.
@@ -47,6 +49,7 @@ struct Seen<'h> {
     authorization: bool,
     cookie: bool,
     upgrade: bool,
+    asks_for_less: bool,
 }
 
 impl Keying {
@@ -70,11 +73,12 @@ impl Keying {
         short
     }
 
-    /// The key of a `GET` or `HEAD` request, or why it bypasses the cache.
+    /// Writes the key of a `GET` or `HEAD` request to `key`, or says why it bypasses the cache.
     pub(super) fn key(
         &self,
         uri: &Uri,
         headers: &HeaderMap,
+        key: &mut KeyBuilder,
     ) -> Result<Keyed, (ForwardReason, Detail)> {
         let seen = Seen::new(headers, self.automatic);
         if seen.upgrade {
@@ -86,19 +90,17 @@ impl Keying {
         if seen.cookie && !self.cookies.admit(headers) {
             return Err((ForwardReason::Bypass, Detail::Cookie));
         }
-        let mut key = KeyBuilder::new();
         key.part(Part::Rule, &self.fingerprint);
         // HEAD is answered from a stored GET.
         key.part(Part::Method, b"GET");
-        self.write_target(uri, headers, &seen, &mut key);
-        self.write_fields(headers, &seen, &mut key);
-        seen.automatic.write(&mut key);
-        let key = key.finish();
+        self.write_target(uri, headers, &seen, key);
+        self.write_fields(headers, &seen, key);
+        seen.automatic.write(key);
         if key.as_bytes().len() > MAX_KEY_BYTES {
             return Err((ForwardReason::Bypass, Detail::KeyLimit));
         }
         Ok(Keyed {
-            key,
+            asks_for_less: seen.asks_for_less,
             has_authorization: seen.authorization && self.authorization == Authorization::Upstream,
         })
     }
@@ -135,6 +137,43 @@ impl Keying {
     }
 }
 
+impl Keying {
+    /// The key of a request with its query as `search` normalises it; without `search`, with none.
+    pub(super) fn search_key(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        search: Option<&NoVarySearch>,
+    ) -> Option<CacheKey> {
+        let mut parts = uri.clone().into_parts();
+        let query = search.map(|search| search.normalise(uri.query().unwrap_or_default()));
+        let target = match &query {
+            Some(query) => format!("{}?{query}", uri.path()),
+            None => uri.path().to_owned(),
+        };
+        parts.path_and_query = Some(target.parse().ok()?);
+        let uri = Uri::from_parts(parts).ok()?;
+        let mut key = KeyBuilder::new();
+        self.key(&uri, headers, &mut key).ok()?;
+        key.part(Part::NoVarySearch, format!("{search:?}").as_bytes());
+        Some(key.finish())
+    }
+
+    /// The origin that a request goes to, as far as the key tells origins apart: its host. Cache groups
+    /// are an origin's own (RFC 9875 §2).
+    pub(super) fn scope(&self, uri: &Uri, headers: &HeaderMap) -> Box<str> {
+        if self.host == Host::Ignore {
+            return "".into();
+        }
+        let field = || headers.get(HOST).map(HeaderValue::as_bytes);
+        let authority = uri
+            .authority()
+            .map(|authority| authority.as_str().as_bytes());
+        let host = authority.or_else(field).unwrap_or_default();
+        String::from_utf8_lossy(&normal_host(host, uri.scheme())).into()
+    }
+}
+
 impl<'h> Seen<'h> {
     fn new(headers: &'h HeaderMap, automatic: Fields) -> Self {
         let mut seen = Self {
@@ -144,6 +183,7 @@ impl<'h> Seen<'h> {
             authorization: false,
             cookie: false,
             upgrade: false,
+            asks_for_less: false,
         };
         for (name, line) in headers {
             match name.as_str() {
@@ -151,6 +191,7 @@ impl<'h> Seen<'h> {
                 "authorization" => seen.authorization = true,
                 "cookie" => seen.cookie = true,
                 "upgrade" => seen.upgrade = true,
+                "range" | "if-none-match" | "if-modified-since" => seen.asks_for_less = true,
                 name => seen.automatic.note(name, line),
             }
         }

@@ -17,21 +17,24 @@ use http::{HeaderMap, Method, Uri};
 use self::pattern::{Captures, Conflict, Pattern, Routes};
 use self::tags::{Kept, Request};
 use crate::error::{ConfigError, Warning};
-use crate::key::CacheKey;
+use crate::key::{CacheKey, KeyBuilder};
 use crate::outcome::{Detail, ForwardReason, NotStored};
 use crate::semantics::RequestDirectives;
 use crate::tag::TagSet;
 
 mod automatic;
+mod check;
 mod client;
 mod compiled;
 mod cookies;
+mod explain;
 mod keying;
 mod names;
 mod options;
 mod pattern;
 mod policy;
 mod query;
+mod refill;
 mod rule;
 mod statuses;
 mod tags;
@@ -40,6 +43,7 @@ pub(crate) mod template;
 pub(crate) use self::client::{Sent, client_fields};
 pub(crate) use self::compiled::CompiledRule;
 pub use self::cookies::Cookies;
+pub use self::explain::Explanation;
 pub(crate) use self::options::Consistency;
 pub use self::options::{Authorization, ClientPolicy, Host, Profile, SetCookie, TagHeader};
 pub(crate) use self::policy::{Exchange, Storable, decide};
@@ -53,6 +57,10 @@ pub(crate) struct Defaults {
     /// No lifetime or window of a rule is longer.
     pub(crate) lifetime_ceiling: Duration,
     pub(crate) body_limit: usize,
+    /// How long a claim in the fleet holds.
+    pub(crate) claim: Duration,
+    /// How long a request waits for others.
+    pub(crate) coalesce: Duration,
     pub(crate) consistency: Consistency,
     pub(crate) profile: Profile,
     /// The implicit rule [`UPSTREAM`] takes what no other rule takes.
@@ -67,6 +75,8 @@ impl Default for Defaults {
         Self {
             lifetime_ceiling: Duration::from_secs(24 * 60 * 60),
             body_limit: 2 * 1024 * 1024,
+            claim: Duration::from_secs(30),
+            coalesce: Duration::from_secs(10),
             consistency: Consistency::Near,
             profile: Profile::Careful,
             upstream: false,
@@ -152,7 +162,7 @@ impl RuleSet {
         rule.enabled.then_some(Match { rule, captures })
     }
 
-    fn route<'a>(&'a self, path: &'a str) -> Option<(&'a Arc<CompiledRule>, Captures<'a, 'a>)> {
+    fn route<'r, 'p>(&'r self, path: &'p str) -> Option<(&'r Arc<CompiledRule>, Captures<'r, 'p>)> {
         match self.routes.find(path) {
             Some((number, captures)) => {
                 let rule = self.rules.get(usize::try_from(number).ok()?)?;
@@ -169,10 +179,16 @@ impl RuleSet {
             rule,
             key,
             has_authorization,
+            asks_for_less: _,
+            elected: _,
             wishes,
             original,
         } = wanted;
         let uri = original.as_ref().unwrap_or(uri);
+        let scope = rule.keying.scope(uri, headers);
+        // A path that something in front has rewritten is keyed by more than the URI.
+        let hears = rule.no_vary_search() && original.is_none();
+        let search = hears.then(|| Box::new((uri.clone(), headers.clone())));
         let (tags, kept) = self
             .find(&Method::GET, uri.path())
             // The rule was found by this path, so it is found again, unless it was replaced since.
@@ -187,12 +203,21 @@ impl RuleSet {
             has_authorization,
             wishes,
             path: uri.path().into(),
+            scope,
+            search,
             tags,
             kept,
         }
     }
 
-    /// The rules, in the order in which they were given.
+    /// The rule that answers `GET`s of `path`, if one does: what a request with another method changes
+    /// is looked for there.
+    pub(crate) fn stored_under(&self, path: &str) -> Option<&Arc<CompiledRule>> {
+        let (rule, _) = self.route(path)?;
+        rule.enabled.then_some(rule)
+    }
+
+    /// The rules, in the order in which they were given, and the implicit one.
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<CompiledRule>> {
         self.rules.iter()
     }
@@ -238,21 +263,58 @@ pub(crate) struct Match<'a> {
 #[derive(Debug)]
 pub(crate) enum Plan {
     /// It goes to the inner service as if there were no cache.
-    Bypass(ForwardReason, Detail),
-    Lookup(Wanted),
+    Bypass(Arc<CompiledRule>, ForwardReason, Detail),
+    Lookup(Asked),
 }
+
+/// A request that is looked up, whose key stands elsewhere as long as a hit may be at hand.
+pub(crate) type Asked = Wanted<()>;
 
 /// A request that is looked up.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct Wanted<K = CacheKey> {
     pub(crate) rule: Arc<CompiledRule>,
-    pub(crate) key: CacheKey,
+    pub(crate) key: K,
     /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
     pub(crate) has_authorization: bool,
+    /// The request may be answered by less than the whole response: a 304, or a part.
+    pub(crate) asks_for_less: bool,
+    /// A copy at hand was a hit, and chose this request to refresh it.
+    pub(crate) elected: bool,
     /// What the request asks of the cache, if the rule hears it.
     pub(crate) wishes: RequestDirectives,
     /// The URI that the rule was found by, if it is not the request's.
     pub(crate) original: Option<Uri>,
+}
+
+impl Asked {
+    /// The same with its key.
+    pub(crate) fn with_key(self, key: CacheKey) -> Wanted {
+        Wanted {
+            rule: self.rule,
+            key,
+            has_authorization: self.has_authorization,
+            asks_for_less: self.asks_for_less,
+            elected: self.elected,
+            wishes: self.wishes,
+            original: self.original,
+        }
+    }
+}
+
+impl Wanted {
+    /// What is looked up once more for a request that is about to be forwarded.
+    pub(crate) fn again(planned: &Planned) -> Self {
+        Self {
+            rule: Arc::clone(&planned.rule),
+            key: planned.key.clone(),
+            has_authorization: planned.has_authorization,
+            asks_for_less: false,
+            elected: false,
+            wishes: planned.wishes,
+            original: None,
+        }
+    }
 }
 
 /// A request whose response may be stored.
@@ -266,29 +328,31 @@ pub(crate) struct Planned {
     pub(crate) wishes: RequestDirectives,
     /// The path as it was sent, for glob purges.
     pub(crate) path: Box<str>,
+    /// Whose cache groups the response's are: see `group_tag`.
+    pub(crate) scope: Box<str>,
     /// The implicit tags and those that the request gives, or why the response is not stored.
     pub(crate) tags: Result<TagSet, NotStored>,
+    /// The request, where the response may say that its query matters less than it seems.
+    pub(crate) search: Option<Box<(Uri, HeaderMap)>>,
     /// What the templates that wait for the response read from the request.
     kept: Kept,
 }
 
 impl Match<'_> {
-    /// The rule.
-    pub(crate) fn rule(&self) -> &Arc<CompiledRule> {
-        self.rule
-    }
-
-    /// What is done with the request, whose path is the one that was matched.
-    pub(crate) fn plan(&self, uri: &Uri, headers: &HeaderMap) -> Plan {
-        match self.rule.keying.key(uri, headers) {
+    /// What is done with the request, whose path is the one that was matched. Its key is written to
+    /// `key`.
+    pub(crate) fn plan(&self, uri: &Uri, headers: &HeaderMap, key: &mut KeyBuilder) -> Plan {
+        match self.rule.keying.key(uri, headers, key) {
             Ok(keyed) => Plan::Lookup(Wanted {
                 rule: Arc::clone(self.rule),
-                key: keyed.key,
+                key: (),
                 has_authorization: keyed.has_authorization,
+                asks_for_less: keyed.asks_for_less,
+                elected: false,
                 wishes: self.rule.wishes(headers),
                 original: None,
             }),
-            Err((reason, detail)) => Plan::Bypass(reason, detail),
+            Err((reason, detail)) => Plan::Bypass(Arc::clone(self.rule), reason, detail),
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) received_at: Timestamp,
     /// The longest freshness lifetime.
     pub(crate) ceiling: Duration,
+    /// From 0 to 1: how much the lifetime is shortened of what the rule permits.
+    pub(crate) chance: f64,
 }
 
 /// What is stored of a response, but for its body and the tags found there.
@@ -43,7 +45,7 @@ pub(crate) struct Storable {
 /// Why it is not stored.
 pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Storable, NotStored> {
     let rule = &*planned.rule;
-    let mut directives = ResponseDirectives::parse(exchange.headers);
+    let mut directives = ResponseDirectives::effective(exchange.headers);
     let overrides = rule.overrides();
     directives.no_store &= !overrides.no_store;
     if overrides.private {
@@ -71,16 +73,19 @@ pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Stora
         Vary::Fields(fields) if fields.len() > MAX_VARY => return Err(NotStored::VaryLimit),
         Vary::Fields(fields) => fields,
     };
-    let freshness = freshness(rule, exchange, &directives)?;
+    let mut freshness = freshness(rule, exchange, &directives)?;
+    let initial_age = semantics::corrected_initial_age(
+        exchange.headers,
+        exchange.requested_at,
+        exchange.received_at,
+    );
+    let left = freshness.lifetime.saturating_sub(initial_age);
+    freshness.lifetime -= left - rule.refill().shortened(left, exchange.chance);
     let mut tags = planned.tags.clone()?;
     rule.response_tags(planned, exchange.headers, &mut tags)?;
     Ok(Storable {
         freshness,
-        initial_age: semantics::corrected_initial_age(
-            exchange.headers,
-            exchange.requested_at,
-            exchange.received_at,
-        ),
+        initial_age,
         headers: semantics::stored_fields(exchange.headers, &directives, set_cookie),
         vary,
         tags,
@@ -147,11 +152,11 @@ fn freshness(
         stale_forbidden,
         immutable: directives.immutable,
         authorized: shares_authorized(rule) || allows_authorized(directives),
+        // Known only when the response is whole.
+        eagerness: Duration::ZERO,
     };
-    let reusable = !freshness.lifetime.is_zero() && !freshness.always_validate
-        || !freshness.stale_while_revalidate.is_zero()
-        || !freshness.stale_if_error.is_zero();
-    if !reusable && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none()
+    if !reusable(&freshness)
+        && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none()
     {
         let unknown = matches!(upstream, Lifetime::None | Lifetime::Heuristic(_));
         return Err(if unknown {
@@ -161,4 +166,11 @@ fn freshness(
         });
     }
     Ok(freshness)
+}
+
+/// Whether it can answer without being validated first.
+const fn reusable(freshness: &Freshness) -> bool {
+    !freshness.lifetime.is_zero() && !freshness.always_validate
+        || !freshness.stale_while_revalidate.is_zero()
+        || !freshness.stale_if_error.is_zero()
 }

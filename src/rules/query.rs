@@ -113,6 +113,13 @@ fn decode_text(raw: &str) -> Option<Cow<'_, str>> {
 }
 
 fn write_pieces(query: &str, keep: impl Fn(&str) -> bool, key: &mut KeyBuilder) {
+    // The usual one, or none: nothing to sort.
+    if !query.contains('&') {
+        if keep(query) {
+            write_piece(query, key);
+        }
+        return;
+    }
     let pieces = query.split('&').filter(|piece| keep(piece));
     let mut pieces: SmallVec<[&str; 16]> = pieces.collect();
     // Where `;` may separate parameters, their order cannot be known: it stays as it was sent.
@@ -121,15 +128,19 @@ fn write_pieces(query: &str, keep: impl Fn(&str) -> bool, key: &mut KeyBuilder) 
         pieces.sort_by(|a, b| compare_names(a, b));
     }
     for piece in pieces {
-        match piece.split_once('=') {
-            Some((name, value)) => {
-                key.part(Part::QueryName, name.as_bytes());
-                key.part(Part::QueryValue, value.as_bytes());
-            }
-            None => {
-                key.part(Part::QueryName, piece.as_bytes());
-                key.part(Part::Absent, b"");
-            }
+        write_piece(piece, key);
+    }
+}
+
+fn write_piece(piece: &str, key: &mut KeyBuilder) {
+    match piece.split_once('=') {
+        Some((name, value)) => {
+            key.part(Part::QueryName, name.as_bytes());
+            key.part(Part::QueryValue, value.as_bytes());
+        }
+        None => {
+            key.part(Part::QueryName, piece.as_bytes());
+            key.part(Part::Absent, b"");
         }
     }
 }

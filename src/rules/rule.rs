@@ -7,6 +7,7 @@ use super::options::{
     Authorization, ClientPolicy, Consistency, Host, Overrides, SetCookie, TagHeader, Windows,
 };
 use super::query::Query;
+use super::refill::Refill;
 use super::statuses::Statuses;
 
 /// How the responses of one route are cached.
@@ -54,6 +55,8 @@ pub struct Rule {
     pub(super) body_limit: Option<usize>,
     pub(super) consistency: Option<Consistency>,
     pub(super) request_directives: bool,
+    pub(super) no_vary_search: bool,
+    pub(super) refill: Refill,
 }
 
 impl Rule {
@@ -82,6 +85,8 @@ impl Rule {
             body_limit: None,
             consistency: None,
             request_directives: false,
+            no_vary_search: false,
+            refill: Refill::default(),
         }
     }
 
@@ -324,6 +329,17 @@ impl Rule {
     #[must_use]
     pub fn honor_request_directives(mut self) -> Self {
         self.request_directives = true;
+        self
+    }
+
+    /// Hears `No-Vary-Search` (draft-ietf-httpbis-no-vary-search): a response that says which
+    /// differences of the query make none also answers URLs that differ in those alone. It is looked
+    /// for after the exact URL, by what this process last saw under the path.
+    ///
+    /// Default: the field is passed on and not heard.
+    #[must_use]
+    pub fn no_vary_search(mut self) -> Self {
+        self.no_vary_search = true;
         self
     }
 

@@ -212,8 +212,11 @@ mod tests {
             assert!(named.permit(status, Profile::Careful), "{code}");
             assert_eq!(named.risky().next(), Some(code));
         }
-        assert!(!none.permit(StatusCode::BAD_GATEWAY));
-        assert!(none.permit(StatusCode::NOT_FOUND), "by its own lifetime");
+        assert!(!none.permit(StatusCode::BAD_GATEWAY, Profile::Careful));
+        assert!(
+            none.permit(StatusCode::NOT_FOUND, Profile::Careful),
+            "by its own lifetime"
+        );
     }
 
     #[test]

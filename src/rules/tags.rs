@@ -139,6 +139,32 @@ impl TagRules {
         self.fill(Stage::Request, |source| request.values(source), tags)
     }
 
+    /// The tags that the request gives, as text.
+    ///
+    /// # Errors
+    /// Why not, and the template that is to blame.
+    pub(super) fn named_by(
+        &self,
+        request: &Request<'_>,
+    ) -> Result<Vec<String>, (NotStored, String)> {
+        let mut named = Vec::new();
+        for (_, template) in self.templates.iter().filter(|(s, _)| *s == Stage::Request) {
+            let tags = template.expand(|source| request.values(source));
+            let tags = tags.map_err(|why| (why.into(), template.text().to_owned()))?;
+            named.extend(tags.iter().map(|tag| tag.as_str().to_owned()));
+        }
+        Ok(named)
+    }
+
+    /// The templates that are not known at `stage` yet.
+    pub(super) fn after(&self, stage: Stage) -> impl Iterator<Item = &str> {
+        let waiting = self
+            .templates
+            .iter()
+            .filter(move |(other, _)| *other > stage);
+        waiting.map(|(_, template)| template.text())
+    }
+
     /// What later stages will want of the request.
     pub(super) fn keep(&self, request: &Request<'_>) -> Kept {
         let owned = |values: Values<'_>| values.into_iter().map(Cow::into_owned).collect();

@@ -1,5 +1,6 @@
 use super::options::{Overrides, Windows};
 use super::*;
+use crate::semantics::StoreSetCookie;
 use http::{Request as HttpRequest, StatusCode};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -19,7 +20,7 @@ fn rule() -> Rule {
 
 fn name<'a>(set: &'a RuleSet, method: &Method, path: &'a str) -> Option<String> {
     set.find(method, path)
-        .map(|found| found.rule().name().to_string())
+        .map(|found| found.rule.name().to_string())
 }
 
 #[test]
@@ -362,12 +363,15 @@ fn a_plan_has_the_key_the_path_and_the_tags() {
         }
         let (parts, ()) = request.body(()).expect("a good request").into_parts();
         let found = set.find(&parts.method, parts.uri.path()).expect("a match");
-        let plan = found.plan(&parts.uri, &parts.headers);
-        (plan, parts)
+        let mut key = crate::key::KeyBuilder::new();
+        let plan = found.plan(&parts.uri, &parts.headers, &mut key);
+        (plan, key.finish(), parts)
     };
-    let (Plan::Lookup(wanted), parts) = plan("/auctions/%31?x", &[("authorization", "a")]) else {
+    let (Plan::Lookup(asked), key, parts) = plan("/auctions/%31?x", &[("authorization", "a")])
+    else {
         panic!("no lookup");
     };
+    let wanted = asked.with_key(key);
     assert_eq!(&**wanted.rule.name(), "auction");
     let (key, rule) = (wanted.key.clone(), Arc::clone(&wanted.rule));
     assert!(wanted.has_authorization);
@@ -380,9 +384,9 @@ fn a_plan_has_the_key_the_path_and_the_tags() {
     tags.add(&crate::tag::Tag::new("auction:1").expect("a tag"))
         .expect("few");
     assert_eq!(planned.tags, Ok(tags));
-    let (bypassed, _) = plan("/auctions/1", &[("cookie", "a=b")]);
+    let (bypassed, ..) = plan("/auctions/1", &[("cookie", "a=b")]);
     assert!(matches!(
         bypassed,
-        Plan::Bypass(ForwardReason::Bypass, Detail::Cookie)
+        Plan::Bypass(_, ForwardReason::Bypass, Detail::Cookie)
     ));
 }

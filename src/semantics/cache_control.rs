@@ -65,6 +65,8 @@ pub(crate) struct ResponseDirectives {
     /// Some member is no directive (a stray quote, `private; max-age=1`): it may hide another that
     /// forbids what the rest allows, so the response is not stored.
     pub(crate) unreadable: bool,
+    /// A field addressed to this cache says it, so that `Expires` does not count (RFC 9213 §2.2).
+    pub(crate) targeted: bool,
 }
 
 impl ResponseDirectives {

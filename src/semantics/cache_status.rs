@@ -36,7 +36,7 @@ pub(crate) fn append(headers: &mut HeaderMap, outcome: &Outcome) {
 /// Puts what this cache did in the place of an earlier member, the only one.
 pub(crate) fn replace(headers: &mut HeaderMap, outcome: &Outcome) {
     if let Some(value) = preformatted(outcome).or_else(|| formatted(outcome)) {
-        headers.insert(CACHE_STATUS, value);
+        put(headers, &CACHE_STATUS, value);
     }
 }
 
@@ -45,16 +45,34 @@ pub(crate) fn is_present(headers: &HeaderMap) -> bool {
     headers.contains_key(CACHE_STATUS)
 }
 
-/// Sets `Age`, in whole seconds, in place of the one that was received (RFC 9111 §5.1).
+/// Sets `Age`, in whole seconds, in place of what was received (RFC 9111 §5.1).
 pub(crate) fn set_age(headers: &mut HeaderMap, age: Duration) {
+    headers.insert(AGE, age_value(age));
+}
+
+/// The same where there is one line of it already, which is cheaper.
+pub(crate) fn replace_age(headers: &mut HeaderMap, age: Duration) {
+    put(headers, &AGE, age_value(age));
+}
+
+fn age_value(age: Duration) -> HeaderValue {
     // RFC 9111 §1.2.2.
     let seconds = age.as_secs().min(1 << 31);
     let short = usize::try_from(seconds).ok().and_then(|seconds| {
         let digits = DIGITS.get(seconds.checked_mul(2)?..)?.get(..2)?;
         Some(if seconds < 10 { &digits[1..] } else { digits })
     });
-    let value = short.map_or_else(|| seconds.into(), HeaderValue::from_static);
-    headers.insert(AGE, value);
+    short.map_or_else(|| seconds.into(), HeaderValue::from_static)
+}
+
+/// Puts `value` in the place of the only line of `name`, or adds it.
+fn put(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
+    match headers.get_mut(name) {
+        Some(line) => *line = value,
+        None => {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// The ages below 100 stand here, so that most hits format and allocate nothing.

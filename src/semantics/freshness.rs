@@ -76,7 +76,7 @@ pub(crate) fn lifetime(
     if let Some(seconds) = directives.s_maxage.or(directives.max_age) {
         return Lifetime::Explicit(seconds);
     }
-    if headers.contains_key(EXPIRES) {
+    if headers.contains_key(EXPIRES) && !directives.targeted {
         return Lifetime::Explicit(expires(headers, received_at));
     }
     if !may_guess(status, headers, directives) {

@@ -9,6 +9,7 @@
 //! | RFC 9110 §8.8.3 | entity-tags, strong and weak comparison | [`ETag`](validator::ETag) |
 //! | RFC 9110 §8.8.2.2 | when `Last-Modified` is a strong validator | [`is_strong_validator`] |
 //! | RFC 9110 §13.2.2, RFC 9111 §4.3.2 | conditions of a client | [`evaluate_conditions`] |
+//! | RFC 9111 §3.3, §3.4 | parts, and combining them | [`Span`], [`select_of_part`] |
 //! | RFC 9110 §14.2, §13.1.5 | ranges, `If-Range` | [`select`], [`part_fields`], [`unsatisfiable_fields`] |
 //! | RFC 9110 §15.1, §15.4.5 | heuristic statuses; what a 304 carries | [`lifetime`], [`not_modified_fields`] |
 //! | RFC 9111 §3, §3.5, §5.2.2.3 | may it be stored | [`may_store`], [`understood`](storable::understood), [`allows_authorized`] |
@@ -17,10 +18,14 @@
 //! | RFC 9111 §4.1 | `Vary` | [`Vary`], [`append_variant`] |
 //! | RFC 9111 §4.2.1, §4.2.2 | freshness lifetime | [`lifetime`] |
 //! | RFC 9111 §4.2.3, §5.1 | age | [`corrected_initial_age`], [`set_age`] |
-//! | RFC 9111 §4.2.4, §5.2.1, RFC 8246 | stale, and what a client asks for | [`stale_forbidden`], [`reuse`](freshness::reuse) |
+//! | RFC 9111 §4.2.4, §5.2.1, RFC 8246 | stale, and what a client asks for | [`stale_forbidden`], [`reuse`] |
 //! | RFC 9111 §4.3.1 | asking upstream | [`conditional_fields`], [`strip_conditions`] |
 //! | RFC 9111 §5.2, §5.4, RFC 5861, RFC 8246 | directives | [`ResponseDirectives`], [`RequestDirectives`] |
+//! | RFC 9111 §4.4 | invalidation by unsafe methods | [`is_unsafe`], [`named_paths`] |
 //! | RFC 9211 | `Cache-Status` | [`append_cache_status`] |
+//! | RFC 9213 | targeted fields | [`ResponseDirectives::effective`] |
+//! | No-Vary-Search (draft) | queries that make no difference | [`NoVarySearch`] |
+//! | RFC 9875 | cache groups | [`groups`](fn@groups), [`invalidated_groups`] |
 
 mod cache_control;
 mod cache_status;
@@ -29,9 +34,13 @@ mod date;
 mod directive;
 mod fields;
 mod freshness;
+mod groups;
+mod invalidation;
+mod no_vary_search;
 mod range;
 mod storable;
 mod syntax;
+mod targeted;
 mod update;
 mod validator;
 mod vary;
@@ -42,7 +51,7 @@ mod tests;
 pub(crate) use self::cache_control::{Qualified, RequestDirectives, ResponseDirectives};
 pub(crate) use self::cache_status::{
     append as append_cache_status, is_present as has_cache_status, replace as replace_cache_status,
-    set_age,
+    replace_age, set_age,
 };
 pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,
@@ -52,8 +61,15 @@ pub(crate) use self::fields::{StoreSetCookie, stored_fields};
 pub(crate) use self::freshness::{
     Lifetime, Reuse, Terms, corrected_initial_age, lifetime, reuse, stale_forbidden,
 };
-pub(crate) use self::range::{Selected, part_fields, select, unsatisfiable_fields};
+pub(crate) use self::groups::{groups, invalidated_groups};
+pub(crate) use self::invalidation::{is_non_error, is_unsafe, named_paths};
+pub(crate) use self::no_vary_search::NoVarySearch;
+pub(crate) use self::range::{
+    Selected, Span, asks_for_one_range, multipart, part_fields, select, select_of_part,
+    unsatisfiable_fields,
+};
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
-pub(crate) use self::update::{freshen, identifies, not_modified_fields};
-pub(crate) use self::validator::is_strong_validator;
+pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
+pub(crate) use self::update::{HeadVerdict, freshen, identifies, judge_head, not_modified_fields};
+pub(crate) use self::validator::{has_strong_tag, is_strong_validator, same_strong_tag};
 pub(crate) use self::vary::{Vary, append_variant};

@@ -135,7 +135,7 @@ fn has_basis(
     directives.public
         || directives.max_age.is_some()
         || directives.s_maxage.is_some()
-        || response.contains_key(EXPIRES)
+        || response.contains_key(EXPIRES) && !directives.targeted
         || heuristically_cacheable(status)
         || caution.lifetime
 }

@@ -9,6 +9,7 @@ use http::header::{
 use super::cache_control::ResponseDirectives;
 use super::date;
 use super::fields::{StoreSetCookie, filter, stored_fields};
+use super::storable::content_length;
 use super::validator::ETag;
 use crate::clock::Timestamp;
 
@@ -52,7 +53,7 @@ pub(crate) fn freshen(
     received_at: Timestamp,
     set_cookie: StoreSetCookie,
 ) -> HeaderMap {
-    let directives = ResponseDirectives::parse(not_modified);
+    let directives = ResponseDirectives::effective(not_modified);
     let mut update = stored_fields(not_modified, &directives, set_cookie);
     if !update.contains_key(DATE) && stored.contains_key(DATE) {
         update.extend(date::value(received_at).map(|date| (DATE, date)));
@@ -68,8 +69,51 @@ pub(crate) fn freshen(
             append_all(&mut merged, &update, name);
         }
     }
-    let directives = ResponseDirectives::parse(&merged);
+    let directives = ResponseDirectives::effective(&merged);
     stored_fields(&merged, &directives, set_cookie)
+}
+
+/// What the 200 to a `HEAD` says about a stored 200 to `GET`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeadVerdict {
+    /// Every validator that it has is the stored one's, and so is the length; it updates.
+    Same {
+        /// By a strong entity-tag.
+        strong: bool,
+    },
+    /// It has another validator or length: the stored response is stale.
+    Changed,
+    /// It has no validator. RFC 9111 §4.3.5 would let it update, but nothing shows that the stored
+    /// bytes are still those that a `GET` would bring.
+    Unknown,
+}
+
+/// RFC 9111 §4.3.5. `length` is that of the stored body.
+pub(crate) fn judge_head(
+    head: &HeaderMap,
+    stored: &HeaderMap,
+    length: u64,
+    now: Timestamp,
+) -> HeadVerdict {
+    let declared = content_length(head).ok().flatten();
+    if declared.is_some_and(|declared| declared != length) {
+        return HeadVerdict::Changed;
+    }
+    let tags = head.contains_key(ETAG).then(|| {
+        let (new, old) = (ETag::of(head), ETag::of(stored));
+        new.zip(old).filter(|(new, old)| new == old)
+    });
+    let modified = head.contains_key(LAST_MODIFIED).then(|| {
+        let new = date::field(head, &LAST_MODIFIED, now);
+        new.is_some() && new == date::field(stored, &LAST_MODIFIED, now)
+    });
+    match (tags, modified) {
+        (None, None) => HeadVerdict::Unknown,
+        (Some(None), _) | (_, Some(false)) => HeadVerdict::Changed,
+        (tags, _) => HeadVerdict::Same {
+            strong: tags.flatten().is_some_and(|(new, _)| new.is_strong()),
+        },
+    }
 }
 
 fn append_all(to: &mut HeaderMap, from: &HeaderMap, name: &HeaderName) {

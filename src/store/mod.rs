@@ -15,10 +15,12 @@ use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::Head;
 
+mod claims;
 #[cfg(test)]
 pub(crate) mod contract;
 mod near;
 
+pub(crate) use self::claims::{Claimed, Claims, Ended, Holder};
 pub(crate) use self::near::{DEFAULT_BYTES, LEAST_BYTES, NearCache};
 
 /// What a lookup saw.
@@ -41,7 +43,7 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
 
     /// Reads the entry of `key` and the head of the purge log, as [`get`](Self::get) does, if neither
     /// has to be waited for: a hit then needs no future. Default: they have to be.
-    fn get_now(&self, _: &CacheKey) -> Option<(Option<Entry>, Head)> {
+    fn get_now(&self, _: &[u8]) -> Option<(Option<Entry>, Head)> {
         None
     }
 

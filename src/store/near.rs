@@ -2,7 +2,7 @@
 //!
 //! The embedded store is one, with the head of its log beside it. With a shared store the engine has
 //! one too, of what that store answered: the near copy. It decides nothing: each use is judged by
-//! the view and its lease (PROTOCOL 18 [near_judge]), so that a purge costs it nothing.
+//! the view and its lease (PROTOCOL 18 `near_judge`), so that a purge costs it nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,7 +114,7 @@ impl NearCache {
     }
 
     /// The entry of `key`, if it is kept at `now` (monotonic).
-    pub(crate) fn get(&self, key: &CacheKey, now: Duration) -> Option<Entry> {
+    pub(crate) fn get(&self, key: &[u8], now: Duration) -> Option<Entry> {
         let kept = self.entries.get(key)?;
         if kept.until > now {
             return Some(kept.entry);

@@ -67,7 +67,7 @@ fn unmatched() -> Vec<(&'static str, Method, &'static str)> {
         ("no route", Method::GET, "/a"),
         ("a prefix of a route", Method::GET, "/section1"),
         ("longer than a route", Method::GET, "/section1/a/b?query=1"),
-        ("another method", Method::POST, "/section1/a"),
+        ("another method, no route", Method::POST, "/section1/a/b"),
         ("a method of its own", Method::OPTIONS, "/section1/a"),
         ("a rule that is disabled", Method::GET, "/disabled/a"),
     ]

@@ -41,6 +41,8 @@ fn every_form_of_a_rule_is_understood() {
         "ttl_for = { 404 = \"5s\", 4xx = \"long\" }",
         "override = true\nignore_no_store = true\nignore_private = true",
         "stale_while_revalidate = \"30s\"\nstale_if_error = \"1h\"",
+        "lifetime_jitter = 10\nrefresh_early = 1.5",
+        "refresh_early = 2\nfleet_coalesce = \"5s\"\nforward_limit = 8",
         "query = \"all\"",
         "query = \"sorted\"",
         "query = \"ignore\"",
@@ -71,6 +73,15 @@ fn every_form_of_a_rule_is_understood() {
         let built = loaded.build();
         assert!(built.is_ok(), "{line}: {:#}", built.unwrap_err());
     }
+}
+
+#[test]
+fn what_all_rules_share_is_understood() {
+    let text = "[cache]\nnear_after = 3\nfleet_claim = \"2s\"\ncoalesce_timeout = \"5s\"\n[[rules]]\nname = \"r\"\nroute = \"/\"\nfleet_coalesce = ";
+    drop(read(&format!("{text}\"2s\"")).unwrap().build().unwrap());
+    let error = read(&format!("{text}\"3s\"")).unwrap().build();
+    let error = format!("{:#}", error.unwrap_err());
+    assert!(error.contains("2s for which a claim holds"), "{error}");
 }
 
 #[test]

@@ -39,7 +39,35 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[redis]\nnamespace = \"a b\"\nurl = \"redis://h\"",
-        "t.toml:2:13: redis namespace: must not have a brace, a space or a control character in \"a b\"",
+        "t.toml:2:15: redis namespace: must not have a brace, a space or a control character in \"a b\"",
+    ),
+    (
+        "[redis]\nurl = \"redis://h\"\nmax_connections = 3",
+        "t.toml:3:19: max_connections: fewer than the 4 needed: four, and two for each stream in \"3\"",
+    ),
+    (
+        "[proxy]\nlisten = [\"8080\"]",
+        "t.toml:2:11: \"8080\" is not an IP address and a port, such as \"127.0.0.1:8080\"",
+    ),
+    (
+        "[proxy.limits]\nconections = 5",
+        "t.toml:2:1: unknown key `conections`; did you mean `connections`?",
+    ),
+    (
+        "<rule>lifetime_jitter = 60",
+        "t.toml:4:19: rule `a`, lifetime_jitter: takes away more than 50 % of a lifetime in \"60\"",
+    ),
+    (
+        "<rule>refresh_early = -1.0",
+        "t.toml:4:17: rule `a`, refresh_early: a factor above 0 is needed, and at most 100 in \"-1\"",
+    ),
+    (
+        "<rule>forward_limit = 0",
+        "t.toml:4:17: rule `a`, forward_limit: forwards nothing (disable the rule to forward without a cache) in \"0\"",
+    ),
+    (
+        "<rule>fleet_coalesce = \"1m\"",
+        "t.toml:4:18: rule `a`, fleet_coalesce: longer than the 30s for which a claim holds in \"60s\"",
     ),
     (
         "[cache]\nlease = \"5ms\"",

@@ -157,7 +157,7 @@ async fn an_inner_layer_of_the_same_cache_lets_pass_what_the_outer_one_forwards(
             "range",
             "/c",
             &[("range", "bytes=0-9")],
-            "tagcache; fwd=uri-miss; detail=partial",
+            "tagcache; fwd=uri-miss; stored; detail=range",
         ),
     ];
     for (name, uri, fields, expected) in rows {

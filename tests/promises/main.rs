@@ -39,3 +39,4 @@ mod p6_formats;
 mod p6_gaps;
 mod p6_nodes;
 mod p6_quarantine;
+mod refill;

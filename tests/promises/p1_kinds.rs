@@ -157,7 +157,8 @@ async fn safety_40_no_variant_head_or_range_survives_a_purge() {
             }
         }
         let calls = fleet.origin.calls() - filled;
-        assert!(calls >= 5, "{name}: every form reached the origin: {calls}");
+        // The whole that comes for a range is stored, and is what the plain form finds.
+        assert!(calls >= 4, "{name}: every form reached the origin: {calls}");
     }
 }
 

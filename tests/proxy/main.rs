@@ -11,6 +11,12 @@
 //! | 54 | `upgrades`, `streams` |
 //! | 55, 56 | `streams`, `limits` |
 
+#![allow(
+    clippy::too_many_lines,
+    clippy::unwrap_used,
+    reason = "tables of cases stand in their tests; a test that cannot go on should say where"
+)]
+
 mod client;
 mod origin;
 mod site;

@@ -80,9 +80,9 @@ pub(crate) enum Reply {
     /// Writes this; goes on with the rest of the connection as an echo.
     Echo(Bytes),
     /// Waits for the gate before the reply.
-    Held(Arc<Notify>, Box<Reply>),
+    Held(Arc<Notify>, Box<Self>),
     /// Writes the first, waits for the gate, goes on with the second.
-    Then(Bytes, Arc<Notify>, Box<Reply>),
+    Then(Bytes, Arc<Notify>, Box<Self>),
 }
 
 pub(crate) fn reply(bytes: impl Into<Vec<u8>>) -> Reply {

@@ -9,7 +9,7 @@
 //! | 16, 19, 20 | `exchange` |
 //! | 17 | left to the proxy: the layer never parses HTTP |
 //! | 18 | `exchange` (never answered from the store), `wire` (pipelined); draining is the server's, hence the rest is left to the proxy |
-//! | 21 | `keys` (no request purges); the admin endpoint is left to the proxy |
+//! | 21 | `keys` (no request purges); the admin listener and `PURGE`: `tests/admin` |
 //! | 22 | `wrong_response`, `wire` |
 //! | 23, 27, 29, 30, 33, 35 | `wrong_response`; 30 between nodes with Redis in `promises` |
 //! | 24 | `ranges`, with what clients ask under conditions |
@@ -26,7 +26,8 @@
 //! | 51, 52, 53, 60 | `load` |
 //! | 54 | `streams`, `wire` |
 //! | 55, 56 | `streams` |
-//! | 57–59, 61, 62 | left to the fault laboratory and the near copy |
+//! | 57–59, 62 | left to the fault laboratory; 62 to `tests/promises`: it needs nodes |
+//! | 61 | `refill` |
 //! | 63 | `src/entry/codec` |
 //! | 64 | left to live updates |
 //! | 65 | left to the tests of the Redis client's use |
@@ -43,6 +44,7 @@ mod leaks;
 mod load;
 mod purges;
 mod ranges;
+mod refill;
 mod revalidation;
 mod samples;
 mod sockets;

@@ -27,8 +27,9 @@ fn sample() -> StoredResponse {
             always_validate: true,
             by_rule: false,
             authorized: true,
-            stale_forbidden: true,
-            immutable: true,
+            stale_forbidden: false,
+            immutable: false,
+            eagerness: Duration::ZERO,
         },
         status: StatusCode::OK,
         headers,
@@ -95,7 +96,8 @@ fn arbitrary_fields() -> impl Strategy<Value = HeaderMap> {
 
 fn arbitrary_freshness() -> impl Strategy<Value = Freshness> {
     let flags = any::<(bool, bool, bool, bool, bool)>();
-    (any::<(u64, u64, u64)>(), flags).prop_map(|((lifetime, swr, sie), flags)| Freshness {
+    let times = any::<(u64, u64, u64, u64)>();
+    (times, flags).prop_map(|((lifetime, swr, sie, eagerness), flags)| Freshness {
         lifetime: Duration::from_millis(lifetime),
         stale_while_revalidate: Duration::from_millis(swr),
         stale_if_error: Duration::from_millis(sie),
@@ -104,6 +106,8 @@ fn arbitrary_freshness() -> impl Strategy<Value = Freshness> {
         authorized: flags.2,
         stale_forbidden: flags.3,
         immutable: flags.4,
+        // None in half of them.
+        eagerness: Duration::from_millis(eagerness.saturating_sub(u64::MAX / 2)),
     })
 }
 
@@ -298,7 +302,7 @@ fn safety_63_lying_lengths_and_impossible_values_are_errors() {
     for (name, content, reason) in [
         ("no kind", vec![], "truncated"),
         ("kind 3", vec![3], "unknown kind"),
-        ("a flag to come", vec![RESPONSE, 1 << 4], "unknown flag"),
+        ("a flag to come", vec![RESPONSE, 1 << 7], "unknown flag"),
         (
             "an ordinal of 70 bits",
             [&[RESPONSE, 0], &[0; 8][..], &[0xFF; 10]].concat(),

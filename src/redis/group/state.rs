@@ -21,7 +21,7 @@ impl Group {
         if let Some(command) = command {
             pipe.add_command(command);
         }
-        match pipe.query_async(&mut connection).await {
+        match pipe.query_async(&mut *connection).await {
             Ok(replies) => self.wire.replies(replies),
             Err(error) => {
                 let error = self.wire.error(operation, error);

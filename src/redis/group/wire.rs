@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use ::redis::aio::MultiplexedConnection;
 use ::redis::{Cmd, RedisError, RedisResult, Value};
 use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind};
-use crate::redis::conn::Server;
+use crate::redis::conn::{Connection, Server};
 
 /// The connections to the server of one stream.
 #[derive(Debug)]
@@ -32,7 +31,7 @@ impl Wire {
     }
 
     /// The connection for commands that may block for as long as they like.
-    pub(super) async fn waiting(&self) -> Result<MultiplexedConnection, Error> {
+    pub(super) async fn waiting(&self) -> Result<Connection, Error> {
         self.waiting.connection(&self.server, None).await
     }
 
@@ -47,14 +46,14 @@ impl Wire {
         Error::new(ErrorKind::Timeout, message)
     }
 
-    pub(super) async fn commands(&self) -> Result<MultiplexedConnection, Error> {
+    pub(super) async fn commands(&self) -> Result<Connection, Error> {
         let budget = self.server.budgets().purge;
         self.commands.connection(&self.server, Some(budget)).await
     }
 
     pub(super) async fn query(&self, command: &mut Cmd) -> Result<RedisResult<Value>, Error> {
         let mut connection = self.commands().await?;
-        Ok(command.query_async(&mut connection).await)
+        Ok(command.query_async(&mut *connection).await)
     }
 
     pub(super) async fn run(&self, command: &mut Cmd, operation: &str) -> Result<Value, Error> {
@@ -102,14 +101,14 @@ impl Wire {
 
 /// One connection, made when it is needed.
 #[derive(Default)]
-struct Slot(Mutex<Option<MultiplexedConnection>>);
+struct Slot(Mutex<Option<Connection>>);
 
 impl Slot {
     async fn connection(
         &self,
         server: &Server,
         response_timeout: Option<Duration>,
-    ) -> Result<MultiplexedConnection, Error> {
+    ) -> Result<Connection, Error> {
         let known = self.0.lock().clone();
         if let Some(connection) = known {
             return Ok(connection);

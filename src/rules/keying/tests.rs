@@ -26,13 +26,26 @@ fn request(uri: &str, fields: &[(&str, &str)]) -> Parts {
     request.body(()).expect("a good request").into_parts().0
 }
 
-fn keyed(keying: &Keying, parts: &Parts) -> Result<Keyed, (ForwardReason, Detail)> {
-    keying.key(&parts.uri, &parts.headers)
+/// What a keying says of a request.
+#[derive(Debug)]
+struct Said {
+    key: KeyBuilder,
+    has_authorization: bool,
+}
+
+fn keyed(keying: &Keying, parts: &Parts) -> Result<Said, (ForwardReason, Detail)> {
+    let mut key = KeyBuilder::new();
+    let keyed = keying.key(&parts.uri, &parts.headers, &mut key)?;
+    let has_authorization = keyed.has_authorization;
+    Ok(Said {
+        key,
+        has_authorization,
+    })
 }
 
 fn key(keying: &Keying, uri: &str, fields: &[(&str, &str)]) -> CacheKey {
     let keyed = keyed(keying, &request(uri, fields)).expect("no bypass");
-    keyed.key
+    keyed.key.finish()
 }
 
 type Named = &'static [(&'static str, &'static str)];

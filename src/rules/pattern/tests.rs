@@ -132,7 +132,7 @@ proptest! {
         let set = compile(&routes);
         for path in &paths {
             let found = set.find(path).map(|(number, captures)| {
-                let taken = captures.0.iter().map(|(_, value)| value).collect();
+                let taken = captures.0.iter().flat_map(Params::iter).map(|(_, value)| value).collect();
                 (usize::try_from(number).expect("few"), taken)
             });
             prop_assert_eq!(found, naive_find(&routes, path), "{:?} {}", routes, path);

@@ -18,9 +18,10 @@ fn planned(rule: Rule, uri: &str, fields: &[(&str, &str)]) -> Planned {
     }
     let (parts, ()) = request.body(()).expect("a good request").into_parts();
     let found = set.find(&parts.method, parts.uri.path()).expect("a match");
-    match found.plan(&parts.uri, &parts.headers) {
-        Plan::Lookup(wanted) => set.plan(wanted, &parts.uri, &parts.headers),
-        Plan::Bypass(reason, detail) => panic!("bypass: {reason:?} {detail:?}"),
+    let mut key = crate::key::KeyBuilder::new();
+    match found.plan(&parts.uri, &parts.headers, &mut key) {
+        Plan::Lookup(asked) => set.plan(asked.with_key(key.finish()), &parts.uri, &parts.headers),
+        Plan::Bypass(_, reason, detail) => panic!("bypass: {reason:?} {detail:?}"),
     }
 }
 

@@ -88,6 +88,7 @@ fn every_response_directive_is_known() {
         "public, must-understand, immutable, stale-while-revalidate=3, stale-if-error=4, x, y=z",
     ]);
     let expected = ResponseDirectives {
+        targeted: false,
         no_store: true,
         private: Qualified::Whole,
         no_cache: Qualified::Whole,

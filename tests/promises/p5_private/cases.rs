@@ -283,7 +283,8 @@ pub(super) const CASES: &[Case] = &[
         name: "a request that would be another method's",
         rule: as_is,
         response: "",
-        clients: &[("", 1), ("x-http-method-override: DELETE", 2), ("", 1)],
+        // RFC 9111 §4.4: it succeeded, so it has invalidated what was stored.
+        clients: &[("", 1), ("x-http-method-override: DELETE", 2), ("", 3)],
         first: "stored",
     },
     Case {

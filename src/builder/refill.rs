@@ -1,0 +1,53 @@
+//! Settings about who fetches a response, and how many of it are kept.
+
+#[cfg(test)]
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::CacheBuilder;
+#[cfg(test)]
+use super::backend::Backend;
+#[cfg(any(test, feature = "test-util"))]
+use crate::chance::Chance;
+#[cfg(test)]
+use crate::store::Claims;
+
+impl CacheBuilder {
+    /// How often a response must have been found in Redis or fetched before this process keeps a copy
+    /// of it, for more responses than there is room for. Default: once.
+    pub const fn near_after(mut self, times: u32) -> Self {
+        self.near_after = times;
+        self
+    }
+
+    /// How long a request waits for an identical one under way before it forwards by itself.
+    /// Default: 10 s.
+    pub const fn coalesce_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.follow = timeout;
+        self
+    }
+
+    /// How long a node of the fleet that fetches a response is waited for at the most, before another
+    /// one takes its place: it may have died. Longer than any fetch should take. Counts for rules with
+    /// [`fleet_coalesce`](crate::Rule::fleet_coalesce). Default: 30 s.
+    pub const fn fleet_claim(mut self, time: Duration) -> Self {
+        self.limits.claim = time;
+        self
+    }
+
+    /// Where the numbers come from, between 0 and 1, by which lifetimes are shortened and responses are
+    /// chosen to be refreshed early; for tests that leave nothing to chance. Default: random ones.
+    #[cfg(any(test, feature = "test-util"))]
+    pub fn chance(mut self, source: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        self.chance = Chance::new(source);
+        self
+    }
+    /// Claims keys there, on a [given](Self::backend) backend.
+    #[cfg(test)]
+    pub(crate) fn claims(mut self, claims: Arc<dyn Claims>) -> Self {
+        if let Backend::Given(_, _, to) = &mut self.backend {
+            *to = Some(claims);
+        }
+        self
+    }
+}

@@ -1,0 +1,33 @@
+//! Chance, injected: what is left to it is decided by numbers that a test can choose.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Where random numbers come from that decide about responses. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Chance(Arc<dyn Fn() -> f64 + Send + Sync>);
+
+impl Chance {
+    /// Numbers from `source`, which gives them between 0 and 1.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) fn new(source: impl Fn() -> f64 + Send + Sync + 'static) -> Self {
+        Self(Arc::new(source))
+    }
+
+    /// The next number: at least 0 and below 1 where it is left to chance, never outside 0 to 1.
+    pub(crate) fn next(&self) -> f64 {
+        (self.0)().clamp(0.0, 1.0)
+    }
+}
+
+impl Default for Chance {
+    fn default() -> Self {
+        Self(Arc::new(fastrand::f64))
+    }
+}
+
+impl fmt::Debug for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Chance")
+    }
+}

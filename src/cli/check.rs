@@ -1,0 +1,110 @@
+//! `tagcache check`.
+
+use std::io::{self, IsTerminal};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::failure::{colours, print};
+use super::{ConfigArgs, Failure};
+use crate::Warning;
+use crate::config::{Config, ConfigFileError, Loaded};
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Prints the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let Some(path) = args.config.path() else {
+        let message = "there is no tagcache.toml here; name a file with --config, or make one with \
+                       `tagcache init`";
+        return Err(Failure::usage(message));
+    };
+    let checked = Config::load(Some(path), &super::variable).and_then(|loaded| {
+        let warnings = warnings(&loaded)?;
+        Ok((loaded, warnings))
+    });
+    if args.json {
+        print(&format!("{:#}", as_json(&checked)))?;
+        return checked.map(drop).map_err(|_| Failure::usage(""));
+    }
+    let (loaded, warnings) = checked?;
+    let (on, off) = colours(io::stdout().is_terminal(), "33;1");
+    for warning in &warnings {
+        let line = loaded
+            .line_of(warning)
+            .map_or(String::new(), |line| format!(":{line}"));
+        print(&format!(
+            "{on}warning:{off} {}{line}: {warning}",
+            path.display()
+        ))?;
+    }
+    print(&summary(&loaded, warnings.len()))
+}
+
+/// Builds everything that the file describes, connects to nothing, and collects what it warns of.
+fn warnings(loaded: &Loaded) -> Result<Vec<Warning>, ConfigFileError> {
+    let (cache, companion) = loaded.build()?;
+    drop(companion);
+    loaded.proxy_settings()?;
+    loaded.admin_settings(&super::variable)?;
+    let mut warnings = cache.warnings().to_vec();
+    warnings.extend(loaded.advice());
+    Ok(warnings)
+}
+
+fn summary(loaded: &Loaded, warnings: usize) -> String {
+    let config = &loaded.config;
+    let off = config.rules.iter().filter(|rule| !rule.enabled).count();
+    let count = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    };
+    let place = if config.redis.url.is_some() {
+        "Redis"
+    } else {
+        "this process"
+    };
+    let mut parts = vec![count(config.rules.len(), "rule")];
+    if off > 0 {
+        parts.push(format!("{off} switched off"));
+    }
+    parts.push(count(config.streams.len(), "stream"));
+    parts.push(count(warnings, "warning"));
+    format!("ok: {}; responses are kept in {place}", parts.join(", "))
+}
+
+fn as_json(checked: &Result<(Loaded, Vec<Warning>), ConfigFileError>) -> Value {
+    match checked {
+        Ok((loaded, warnings)) => {
+            let warning = |warning: &Warning| {
+                json!({
+                    "line": loaded.line_of(warning),
+                    "place": warning.place(),
+                    "message": warning.message(),
+                })
+            };
+            json!({
+                "ok": true,
+                "errors": [],
+                "warnings": warnings.iter().map(warning).collect::<Vec<_>>(),
+            })
+        }
+        Err(error) => json!({
+            "ok": false,
+            "errors": [{
+                "file": error.origin(),
+                "line": error.line(),
+                "column": error.column(),
+                "message": error.message(),
+                "help": error.help(),
+            }],
+            "warnings": [],
+        }),
+    }
+}

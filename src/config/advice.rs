@@ -1,0 +1,133 @@
+//! Settings that work and deserve a second look.
+
+use super::choices::{CookieChoice, CookieWord};
+use super::{Loaded, RuleSection, StreamSection};
+use crate::Warning;
+
+impl Loaded {
+    /// What of the rules deserves a second look: routes taken from a broader rule whose tags they
+    /// lack, cookies that do not end caching, lifetimes below what a stream needs to settle. The
+    /// cache itself warns of more when it is built.
+    #[must_use]
+    pub fn advice(&self) -> Vec<Warning> {
+        let rules = &self.config.rules;
+        let mut advice = Vec::new();
+        for rule in rules {
+            let place = format!("rule `{}`", rule.name);
+            let broader = rules
+                .iter()
+                .filter(|broad| covers(&broad.route, &rule.route));
+            let messages = broader
+                .filter_map(|broad| shadow(broad, rule))
+                .chain(cookies(rule))
+                .chain(
+                    self.config
+                        .streams
+                        .iter()
+                        .filter_map(|stream| self.settles(rule, stream)),
+                );
+            advice.extend(messages.map(|message| Warning::new(place.as_str(), message)));
+        }
+        advice
+    }
+
+    fn settles(&self, rule: &RuleSection, stream: &StreamSection) -> Option<String> {
+        let settle = stream.settle?;
+        let ttl = self.config.cache.ttl(rule.ttl?);
+        let purged: Vec<&str> = stream
+            .on
+            .iter()
+            .flat_map(|on| &on.purge)
+            .map(|t| family(t))
+            .collect();
+        let touched = rule.tags.iter().any(|tag| purged.contains(&family(tag)));
+        (touched && ttl < settle.0).then(|| {
+            format!(
+                "its ttl of {ttl:?} is shorter than the {settle} that stream `{}` settles: after an \
+                 event nothing is stored for longer than a response would live",
+                stream.name
+            )
+        })
+    }
+}
+
+/// What is lost where `narrow` takes requests that the route of `broad` matches too.
+fn shadow(broad: &RuleSection, narrow: &RuleSection) -> Option<String> {
+    let (other, route) = (&broad.name, &broad.route);
+    if !narrow.enabled && broad.enabled {
+        return Some(format!(
+            "it is switched off and keeps its route from rule `{other}` ({route}), which would cache it"
+        ));
+    }
+    let own: Vec<&str> = narrow.tags.iter().map(|tag| family(tag)).collect();
+    let lacks = broad.tags.iter().find(|tag| !own.contains(&family(tag)))?;
+    Some(format!(
+        "it takes requests that rule `{other}` ({route}) matches too, and lacks its tag {lacks:?}: \
+         a purge of that does not reach them"
+    ))
+}
+
+fn cookies(rule: &RuleSection) -> Option<String> {
+    match rule.cookies.as_ref()? {
+        CookieChoice::Word(CookieWord::Bypass) => None,
+        CookieChoice::Word(CookieWord::Ignore) => Some(
+            "all cookies are ignored: if one of them changes a response, it is shown to others"
+                .to_owned(),
+        ),
+        CookieChoice::Named(names) if names.key.is_empty() => None,
+        CookieChoice::Named(names) => Some(format!(
+            "each value of the cookie `{}` has responses of its own",
+            names.key.join("`, `")
+        )),
+    }
+}
+
+/// What stands before the first colon of a tag.
+fn family(tag: &str) -> &str {
+    tag.split(':').next().unwrap_or(tag)
+}
+
+/// Whether every path that `narrow` matches is matched by `broad`, the more general one.
+fn covers(broad: &str, narrow: &str) -> bool {
+    let is_capture = |segment: &str| segment.starts_with('{') && !segment.starts_with("{{");
+    let (mut broad, mut narrow) = (broad.split('/'), narrow.split('/'));
+    let mut more_general = false;
+    loop {
+        match (broad.next(), narrow.next()) {
+            (None, None) => return more_general,
+            (Some(b), Some(n)) if b.starts_with("{*") => return !n.starts_with("{*"),
+            (Some(b), Some(n)) if is_capture(b) => {
+                if n.starts_with("{*") {
+                    return false;
+                }
+                more_general |= !is_capture(n);
+            }
+            (Some(b), Some(n)) if b == n => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broader_route_covers_a_narrower_one() {
+        for (broad, narrow, expected) in [
+            ("/a/{x}", "/a/b", true),
+            ("/a/{x}", "/a/{y}", false),
+            ("/a/{*x}", "/a/{y}", true),
+            ("/a/{*x}", "/a/b/c", true),
+            ("/a/{*x}", "/a", false),
+            ("/a/{*x}", "/a/{*y}", false),
+            ("/a/{x}/c", "/a/b/c", true),
+            ("/a/{x}/c", "/a/b/d", false),
+            ("/a/b", "/a/b", false),
+            ("/a/b", "/a/{x}", false),
+            ("/{{x}", "/b", false),
+        ] {
+            assert_eq!(covers(broad, narrow), expected, "{broad} {narrow}");
+        }
+    }
+}

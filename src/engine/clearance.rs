@@ -1,0 +1,329 @@
+//! What a fill waits for before it calls the inner service, where its rule asks for that: that no
+//! other node does it, and that not too many do.
+//!
+//! Both waits are bounded and neither is needed for truth: whoever waited in vain goes on alone. What
+//! another node has stored meanwhile is found by looking again, which is a lookup like any other
+//! (PROTOCOL 20).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::Body;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tower_service::Service;
+
+use crate::coalesce::UNCACHEABLE_FOR;
+use crate::engine::Engine;
+use crate::engine::fill::{Answer, Fill, Recipient, answer};
+use crate::engine::lookup::{Usable, may_join};
+use crate::engine::revalidate::window_if_disconnected;
+use crate::entry::StoredResponse;
+use crate::error::BoxError;
+use crate::key::CacheKey;
+use crate::outcome::Outcome;
+use crate::position::Stamp;
+use crate::rules::{Planned, Wanted};
+use crate::store::{Claimed, Claims, Ended, Holder};
+use crate::validity::Subject;
+
+/// The first pause before looking again for what another node fetches, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+
+impl Fill {
+    /// Asks for clearance if need be, then calls the inner service and sees the fill through.
+    pub(super) async fn run<S, A, B>(
+        mut self,
+        request: Request<A>,
+        inner: S,
+        mut recipient: Recipient<B, S::Error>,
+    ) where
+        S: Service<Request<A>, Response = Response<B>>,
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let Some(asking) = self.asking(recipient.is_some()) else {
+            return self.call(request, inner, recipient).await;
+        };
+        let clearance = self.unless_abandoned(asking.clearance(), &mut recipient);
+        let mut leave = match clearance.await {
+            None => return,
+            Some(Clearance::Granted(leave)) => leave,
+            Some(Clearance::Fetched(stored)) => {
+                self.lead.landed(Arc::clone(&stored));
+                return answer(&mut recipient, Answer::Fetched(stored));
+            }
+            Some(Clearance::Elsewhere) => return self.lead.fail("another node fetches it"),
+        };
+        if leave.crowded {
+            if recipient.is_none() {
+                return self.lead.fail("too many forwards are under way");
+            }
+            if let Some((stored, outcome)) = self.stand_in() {
+                self.lead.fail("too many forwards are under way");
+                return answer(&mut recipient, Answer::Spared(stored, outcome));
+            }
+        }
+        self.begin(leave.stamp);
+        let (engine, key) = (Arc::clone(&self.engine), self.key.clone());
+        self.call(request, inner, recipient).await;
+        if engine
+            .flights
+            .is_uncacheable(&key, engine.clock.monotonic())
+        {
+            leave.unshareable();
+        }
+    }
+
+    pub(super) fn needs_clearance(&self) -> bool {
+        let refill = self.planned.rule.refill();
+        let by_fleet = refill.fleet().is_some() && self.engine.claims.is_some();
+        refill.forwards().is_some() || (by_fleet && !self.lead.is_alone())
+    }
+
+    fn asking(&self, somebody_waits: bool) -> Option<Asking> {
+        let stamp = self.stamp.filter(|_| self.needs_clearance())?;
+        Some(Asking {
+            engine: Arc::clone(&self.engine),
+            planned: Arc::clone(&self.planned),
+            headers: self.client.headers.clone(),
+            key: self.key.clone(),
+            stamp,
+            present: self.stale.as_ref().map(|stale| Arc::clone(&stale.stored)),
+            somebody_waits,
+            shared: !self.lead.is_alone(),
+            deadline: self.client.since + self.engine.limits.follow,
+        })
+    }
+
+    /// The wait is over: the fill begins now, not when it was asked for. The stamp before the rest, so
+    /// that a purge it is past is seen by the rest (PROTOCOL 5, 17, 32).
+    fn begin(&mut self, stamp: Stamp) {
+        self.stamp = Some(stamp);
+        self.began = self.engine.clock.monotonic();
+        self.requested_at = self.engine.clock.now();
+        let stale = self.stale.take();
+        self.stale = stale.and_then(|stale| self.engine.still_usable(&stale));
+        self.expect();
+    }
+
+    /// The stale response that may be served as the inner service cannot be asked.
+    fn stand_in(&self) -> Option<(Arc<StoredResponse>, Outcome)> {
+        let stale = self.stale.as_ref()?;
+        let window = window_if_disconnected(&self.planned.rule, &stale.stored.freshness);
+        self.engine.spare_within(stale, window)
+    }
+}
+
+/// What asking for clearance came to.
+#[derive(Debug)]
+pub(super) enum Clearance {
+    /// The call may be made.
+    Granted(Leave),
+    /// Another node has made it meanwhile.
+    Fetched(Arc<StoredResponse>),
+    /// Another node makes it, and nobody waits for it here.
+    Elsewhere,
+}
+
+/// Leave to call the inner service. Held until the fill has ended.
+#[derive(Debug)]
+pub(super) struct Leave {
+    /// Of the last look before the call.
+    pub(super) stamp: Stamp,
+    /// As many forwards as the rule permits were under way all the time.
+    pub(super) crowded: bool,
+    ticket: Option<Ticket>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Leave {
+    /// The response turned out not to be for others.
+    pub(super) fn unshareable(&mut self) {
+        if let Some(ticket) = &mut self.ticket {
+            ticket.ended = Ended::Unshareable(UNCACHEABLE_FOR);
+        }
+    }
+}
+
+/// A claim that this fill has. Given back when the fill ends, however it does: in a task of its own,
+/// which ends within the store's read budget.
+#[derive(Debug)]
+struct Ticket {
+    claims: Arc<dyn Claims>,
+    key: CacheKey,
+    holder: Holder,
+    ended: Ended,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (claims, key) = (Arc::clone(&self.claims), self.key.clone());
+        let (holder, ended) = (self.holder, self.ended);
+        runtime.spawn(async move {
+            // What cannot be given back ends with its time.
+            let _ = claims.release(&key, holder, ended).await;
+        });
+    }
+}
+
+/// What came of claiming.
+enum Claim {
+    Ours(Ticket),
+    /// Nobody is to be waited for, or not any longer.
+    Without,
+    Fetched(Arc<StoredResponse>),
+    Elsewhere,
+}
+
+/// A fill that asks for clearance.
+pub(super) struct Asking {
+    pub(super) engine: Arc<Engine>,
+    pub(super) planned: Arc<Planned>,
+    /// The request's fields.
+    pub(super) headers: HeaderMap,
+    /// What is claimed: as far as is known, the key that the response will have.
+    pub(super) key: CacheKey,
+    pub(super) stamp: Stamp,
+    /// What is there already, and is to be replaced.
+    pub(super) present: Option<Arc<StoredResponse>>,
+    pub(super) somebody_waits: bool,
+    /// Its answer may be for others.
+    pub(super) shared: bool,
+    pub(super) deadline: Instant,
+}
+
+impl Asking {
+    pub(super) async fn clearance(mut self) -> Clearance {
+        // The claim first: who waits for another node must not keep others from forwarding.
+        let ticket = match self.claim().await {
+            Claim::Ours(ticket) => Some(ticket),
+            Claim::Without => None,
+            Claim::Fetched(stored) => return Clearance::Fetched(stored),
+            Claim::Elsewhere => return Clearance::Elsewhere,
+        };
+        let (permit, waited) = self.permit().await;
+        if waited
+            && self.shared
+            && let Some(stored) = self.look_again().await
+        {
+            return Clearance::Fetched(stored);
+        }
+        Clearance::Granted(Leave {
+            stamp: self.stamp,
+            crowded: waited && permit.is_none(),
+            ticket,
+            _permit: permit,
+        })
+    }
+
+    async fn claim(&mut self) -> Claim {
+        let budget = self.planned.rule.refill().fleet();
+        let claims = self.engine.claims.clone().filter(|_| self.shared);
+        let (Some(budget), Some(claims)) = (budget, claims) else {
+            return Claim::Without;
+        };
+        let end = self.deadline.min(Instant::now() + budget);
+        let (mut pause, mut from) = (FIRST_PAUSE, None);
+        loop {
+            let holder = Holder {
+                stamp: self.stamp,
+                id: fastrand::u64(..),
+            };
+            let time = self.engine.limits.claim;
+            let theirs = match claims.claim(&self.key, holder, time, from.take()).await {
+                Ok(Claimed::Ours) => return self.claimed(claims, holder).await,
+                Ok(Claimed::Theirs(theirs)) => theirs,
+                Ok(Claimed::Unshareable) => {
+                    let now = self.engine.clock.monotonic();
+                    self.engine.flights.mark_uncacheable(&self.key, now);
+                    return Claim::Without;
+                }
+                // Redis is away, or too old for claims: as if there were none.
+                Err(_) => return Claim::Without,
+            };
+            if !self.somebody_waits {
+                return Claim::Elsewhere;
+            }
+            let now = Instant::now();
+            if now >= end {
+                return Claim::Without;
+            }
+            if self.is_over(theirs) {
+                from = Some(theirs);
+                continue;
+            }
+            // Half of it by chance, so that those who wait do not look all at once.
+            sleep_until(end.min(now + pause.mul_f64(0.5 + fastrand::f64() / 2.0))).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if let Some(stored) = self.look_again().await {
+                return Claim::Fetched(stored);
+            }
+        }
+    }
+
+    /// The claim is ours; but whoever had it may have stored the response since this request looked.
+    async fn claimed(&mut self, claims: Arc<dyn Claims>, holder: Holder) -> Claim {
+        let ticket = Ticket {
+            claims,
+            key: self.key.clone(),
+            holder,
+            ended: Ended::Free,
+        };
+        match self.look_again().await {
+            Some(stored) => Claim::Fetched(stored),
+            None => Claim::Ours(ticket),
+        }
+    }
+
+    /// A permit, if the rule limits its forwards and one was free in time; and whether it had to be
+    /// waited for.
+    async fn permit(&self) -> (Option<OwnedSemaphorePermit>, bool) {
+        let Some(limit) = self.planned.rule.refill().forwards() else {
+            return (None, false);
+        };
+        let permits = self.engine.permits.of(self.planned.rule.name(), limit);
+        if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
+            return (Some(permit), false);
+        }
+        let permit = timeout_at(self.deadline, permits.acquire_owned()).await;
+        (permit.ok().and_then(Result::ok), true)
+    }
+
+    /// A fresh response that was not there before. From now on, what this lookup saw counts.
+    async fn look_again(&mut self) -> Option<Arc<StoredResponse>> {
+        let wanted = Wanted::again(&self.planned);
+        let lookup = self.engine.lookup(&wanted, &self.headers).await;
+        self.stamp = lookup.stamp().unwrap_or(self.stamp);
+        self.key = lookup.key;
+        let Usable::Fresh(stored) = lookup.usable else {
+            return None;
+        };
+        let is_news = self.present.as_ref().is_none_or(|present| {
+            stored.stamp != present.stamp || stored.received_at > present.received_at
+        });
+        is_news.then_some(stored)
+    }
+
+    /// Whether a purge that this request knows of names what the holder of the claim will bring.
+    fn is_over(&self, holder: Holder) -> bool {
+        let (Ok(tags), Some(view)) = (&self.planned.tags, self.engine.views.current()) else {
+            return false;
+        };
+        let subject = Subject {
+            stamp: holder.stamp,
+            tags,
+            path: &self.planned.path,
+        };
+        !may_join(self.engine.views.judge(&view, subject))
+    }
+}
+
+#[cfg(test)]
+mod tests;

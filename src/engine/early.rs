@@ -1,0 +1,86 @@
+//! Early refresh: a hit close to the end of the lifetime may be chosen to fetch the response again
+//! behind itself, so that nobody finds it stale. XFetch (Vattani, Chierichetti, Lowenstein 2015): by
+//! chance, the likelier the closer the end is and the longer the last fetch took. It only chooses
+//! candidates; the flights see to it that one of them flies.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::clock::Timestamp;
+use crate::engine::Engine;
+use crate::engine::fill::Fill;
+use crate::engine::lookup::{Lookup, Stale, Usable, Wish};
+use crate::entry::{EARLIEST, StoredResponse};
+use crate::error::BoxError;
+use crate::rules::Wanted;
+
+impl Engine {
+    /// Whether the hit on `stored` is chosen to refresh it. A copy in this process has one chosen, so
+    /// that a refresh that fails is not tried again before its end.
+    pub(super) fn elects(&self, stored: &StoredResponse, now: Timestamp) -> bool {
+        stored.is_nearly_over(now) && self.is_drawn(stored, now) && stored.ready.elect()
+    }
+
+    fn is_drawn(&self, stored: &StoredResponse, now: Timestamp) -> bool {
+        let left = stored.remaining_millis(now) as f64;
+        let eagerness = stored.freshness.eagerness.as_secs_f64() * 1000.0;
+        -eagerness * self.chance.next().ln() >= left
+    }
+
+    /// Fetches `stored` behind, as if it were stale already, if the hit on it was chosen for that, be
+    /// it by the copy that was at hand. What was found instead may be newer than that.
+    pub(super) fn refresh_early<S, A, B>(
+        self: Arc<Self>,
+        wanted: Wanted,
+        mut lookup: Lookup,
+        stored: Arc<StoredResponse>,
+        request: Request<A>,
+        inner: S,
+    ) where
+        S: Service<Request<A>, Response = Response<B>> + Send + 'static,
+        S::Future: Send,
+        S::Error: Send,
+        A: Body + Send + 'static,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        let now = self.clock.now();
+        let chosen = if wanted.elected {
+            stored.is_nearly_over(now)
+        } else {
+            self.elects(&stored, now)
+        };
+        if chosen {
+            lookup.usable = Usable::Stale(Stale {
+                stored,
+                since: Duration::ZERO,
+                soft_purged: false,
+                wish: Wish::Silent,
+            });
+            let planned = self.planned(wanted, &request);
+            self.refresh(planned, lookup, request, inner);
+        }
+    }
+}
+
+impl Fill {
+    /// Notes in `stored`, which this fill has brought, how early it is worth to fetch it again: never
+    /// in the first half of what is left of its lifetime.
+    pub(super) fn note_eagerness(&self, stored: &mut StoredResponse) {
+        let Some(factor) = self.planned.rule.refill().early() else {
+            return;
+        };
+        let took = self.engine.clock.monotonic().saturating_sub(self.began);
+        let left = stored.freshness.lifetime.saturating_sub(stored.initial_age);
+        let scale = took.as_secs_f64() * factor;
+        let scale = Duration::try_from_secs_f64(scale).unwrap_or(Duration::MAX);
+        let scale = scale.min(left / (2 * EARLIEST)).as_millis();
+        // As it is stored.
+        stored.freshness.eagerness = Duration::from_millis(u64::try_from(scale).unwrap_or(0));
+    }
+}

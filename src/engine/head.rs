@@ -1,0 +1,95 @@
+//! A `HEAD` that is forwarded, and what its response says about the stored `GET` (RFC 9111 §4.3.5).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::clock::Timestamp;
+use crate::engine::lookup::{Lookup, Stale, subject};
+use crate::engine::revalidate::Update;
+use crate::engine::{CacheBody, Engine};
+use crate::error::BoxError;
+use crate::outcome::NotStored;
+use crate::rules::Planned;
+use crate::semantics::{self, HeadVerdict};
+use crate::tag::{PurgeKind, Target};
+
+impl Engine {
+    pub(super) async fn forward_head<S, A, B>(
+        &self,
+        planned: &Planned,
+        lookup: &Lookup,
+        request: Request<A>,
+        inner: S,
+    ) -> Result<Response<CacheBody<B>>, S::Error>
+    where
+        S: Service<Request<A>, Response = Response<B>>,
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let asked = request.headers().clone();
+        let (requested_at, began) = (self.clock.now(), self.clock.monotonic());
+        let outcome = lookup.why.outcome();
+        let passed = self.pass(&planned.rule, outcome, NotStored::Method, request, inner);
+        let response = passed.await?;
+        let stale = lookup.stale().filter(|_| !planned.wishes.no_store);
+        // A purge may have come meanwhile.
+        let stale = stale.and_then(|stale| self.still_usable(stale));
+        if let (Some(stale), StatusCode::OK) = (stale, response.status()) {
+            let head = Head {
+                request: &asked,
+                response: response.headers(),
+                requested_at,
+                began,
+            };
+            self.heed_head(planned, lookup, &stale, &head).await;
+        }
+        Ok(response)
+    }
+
+    async fn heed_head(&self, planned: &Planned, lookup: &Lookup, stale: &Stale, head: &Head<'_>) {
+        let old = &stale.stored;
+        let received_at = self.clock.now();
+        let length = old.body.len() as u64;
+        match semantics::judge_head(head.response, &old.headers, length, received_at) {
+            HeadVerdict::Same { strong } if strong || !stale.soft_purged => {
+                let Some(stamp) = lookup.stamp() else { return };
+                let update = Update {
+                    planned,
+                    request: head.request,
+                    stamp,
+                    requested_at: head.requested_at,
+                    received_at,
+                };
+                let (stored, decided) = self.updated(old, head.response, &update);
+                if let Ok(vary) = decided
+                    && !self.views.settling(head.began, subject(&stored))
+                {
+                    self.put(planned, Arc::new(stored), &vary).await;
+                }
+            }
+            HeadVerdict::Changed if old.remaining_millis(received_at) > 0 => {
+                // It was fresh, and asked about because the client wished it. Not acknowledged, it is
+                // in force in this process.
+                let targets = vec![Target::Path(old.path.as_ref().into())];
+                let purged = self
+                    .purges
+                    .purge(PurgeKind::Soft, targets, std::time::Duration::ZERO);
+                let _ = purged.await;
+            }
+            HeadVerdict::Same { .. } | HeadVerdict::Changed | HeadVerdict::Unknown => {}
+        }
+    }
+}
+
+/// A `HEAD` and its response.
+struct Head<'a> {
+    request: &'a HeaderMap,
+    response: &'a HeaderMap,
+    requested_at: Timestamp,
+    /// Monotonic, for settling.
+    began: std::time::Duration,
+}

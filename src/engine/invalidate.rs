@@ -1,0 +1,96 @@
+//! Requests that change what is stored: invalidation by unsafe methods (RFC 9111 §4.4, RFC 9875 §3).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http_body::Body;
+use tower::ServiceExt;
+use tower_service::Service;
+
+use crate::engine::{CacheBody, Engine};
+use crate::error::BoxError;
+use crate::semantics;
+use crate::tag::{PurgeKind, Target};
+
+impl Engine {
+    /// Whether a request may by its method change what is stored.
+    pub(crate) fn may_change<A>(&self, request: &Request<A>) -> bool {
+        semantics::is_unsafe(request.method()) && !self.has_forwarded(request.extensions())
+    }
+
+    /// Forwards a request that may change `target`. If it did not fail, everything stored under that
+    /// path is purged before the client hears of it, and with it what the response names.
+    pub(crate) async fn change<S, A, B>(
+        self: Arc<Self>,
+        target: Uri,
+        mut request: Request<A>,
+        inner: S,
+    ) -> Result<Response<CacheBody<B>>, S::Error>
+    where
+        S: Service<Request<A>, Response = Response<B>>,
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        request.extensions_mut().insert(self.mark());
+        let change = Change::new(target, request.headers());
+        let response = inner.oneshot(request).await?;
+        self.invalidate(&change, response.status(), response.headers())
+            .await;
+        Ok(response.map(CacheBody::forwarded))
+    }
+
+    /// Purges what `change` has changed, if the response says that it succeeded.
+    pub(super) async fn invalidate(
+        &self,
+        change: &Change,
+        status: StatusCode,
+        response: &HeaderMap,
+    ) {
+        if semantics::is_non_error(status) {
+            let targets = self.changed(change, response);
+            // Not acknowledged, it is in force in this process at once and appended later; the
+            // observer is told.
+            let purged = self.purges.purge(PurgeKind::Hard, targets, Duration::ZERO);
+            let _ = purged.await;
+        }
+    }
+
+    /// What a successful unsafe request invalidates.
+    fn changed(&self, change: &Change, response: &HeaderMap) -> Vec<Target> {
+        let rules = self.rules.load();
+        let path = change.target.path();
+        let mut targets = vec![Target::Path(path.into())];
+        let host = change.host.get(HOST).and_then(|host| host.to_str().ok());
+        for named in semantics::named_paths(response, &change.target, host) {
+            if named != path && rules.stored_under(&named).is_some() {
+                targets.push(Target::Path(named.into()));
+            }
+        }
+        if let Some(rule) = rules.stored_under(path) {
+            let groups = rule.invalidated_groups(&change.target, &change.host, response);
+            targets.extend(groups.map(Target::Tag));
+        }
+        targets.dedup();
+        targets
+    }
+}
+
+/// What is kept of a request that may change something.
+pub(super) struct Change {
+    target: Uri,
+    /// Its `Host`.
+    host: HeaderMap,
+}
+
+impl Change {
+    pub(super) fn new(target: Uri, request: &HeaderMap) -> Self {
+        let host = request.get(HOST).cloned();
+        Self {
+            target,
+            host: host.into_iter().map(|host| (HOST, host)).collect(),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Parts: a 206 of the inner service is stored beside the whole, answers what it covers, and is combined
+//! with others until it is the whole (RFC 9111 §3.3, §3.4).
+//!
+//! Only parts with a strong validator are stored, one contiguous part of a response at a time.
+
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::{HeaderMap, Method, Response, StatusCode};
+
+use crate::engine::lookup::{Lookup, Usable, subject};
+use crate::engine::{CacheBody, Engine};
+use crate::entry::{Entry, StoredResponse};
+use crate::key::{CacheKey, Part};
+use crate::rules::Wanted;
+use crate::semantics::{self, Span};
+use crate::validity::Verdict;
+
+/// The key of the part of the response that is stored under `whole`.
+pub(super) fn part_key(whole: &CacheKey) -> CacheKey {
+    let mut key = whole.extend();
+    key.part(Part::Partial, b"");
+    key.finish()
+}
+
+impl Engine {
+    /// The answer to a range from a stored part, where nothing is stored of the whole.
+    pub(super) async fn answer_from_part<B>(
+        &self,
+        wanted: &Wanted,
+        lookup: &Lookup,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Option<Response<CacheBody<B>>> {
+        if !matches!(lookup.usable, Usable::Nothing)
+            || !semantics::asks_for_one_range(method, headers)
+        {
+            return None;
+        }
+        let part = self.lookup_part(wanted, headers, part_key(&lookup.key));
+        let Usable::Fresh(stored) = part.await.usable else {
+            return None;
+        };
+        let span = Span::of(&stored.headers)?;
+        let range = semantics::select_of_part(headers, &span)?;
+        let place = |at: u64| usize::try_from(at - span.first).unwrap_or(usize::MAX);
+        let bytes = place(*range.start())..place(*range.end()).saturating_add(1);
+        if bytes.end > stored.body.len() {
+            return None;
+        }
+        let mut fields = stored.headers.clone();
+        semantics::part_fields(&mut fields, &range, span.total);
+        semantics::set_age(&mut fields, stored.age(self.clock.now()));
+        let body = CacheBody::stored(stored.body.slice(bytes), None);
+        let outcome = self.hit(&stored);
+        let status = StatusCode::PARTIAL_CONTENT;
+        Some(self.finish(&wanted.rule, status, fields, body, &outcome))
+    }
+
+    /// `new`, a part of the response stored under `whole`, combined with what is stored of it already.
+    pub(super) async fn combined(
+        &self,
+        new: StoredResponse,
+        whole: CacheKey,
+        limit: usize,
+    ) -> StoredResponse {
+        let found = self.store.get(std::slice::from_ref(&new.key)).await;
+        let entry = found
+            .ok()
+            .and_then(|found| found.entries.into_iter().next());
+        let combined = match entry.flatten() {
+            Some(Entry::Response(old)) if self.may_combine(&old, &new) => {
+                combine(&old, &new, limit).unwrap_or(new)
+            }
+            _ => new,
+        };
+        match Span::of(&combined.headers) {
+            Some(span) if span.is_whole() => completed(combined, whole),
+            _ => combined,
+        }
+    }
+
+    /// Both are parts of one representation (RFC 9111 §3.4), and no purge has named the old one.
+    fn may_combine(&self, old: &StoredResponse, new: &StoredResponse) -> bool {
+        let valid = self
+            .views
+            .current()
+            .is_some_and(|view| self.views.judge(&view, subject(old)) == Verdict::Valid);
+        let same_epoch = old.stamp.position().epoch == new.stamp.position().epoch;
+        valid
+            && same_epoch
+            && old.key == new.key
+            && semantics::same_strong_tag(&old.headers, &new.headers)
+    }
+}
+
+/// The union of two parts, if it is one part: with the fields of the new one, and as old as the older.
+fn combine(old: &StoredResponse, new: &StoredResponse, limit: usize) -> Option<StoredResponse> {
+    let (was, is) = (Span::of(&old.headers)?, Span::of(&new.headers)?);
+    let union = was.union(&is)?;
+    let length = usize::try_from(union.length()).ok()?;
+    if length > limit {
+        return None;
+    }
+    let mut body = vec![0; length];
+    for (span, part) in [(was, old), (is, new)] {
+        let start = usize::try_from(span.first - union.first).ok()?;
+        body.get_mut(start..start + part.body.len())?
+            .copy_from_slice(&part.body);
+    }
+    let mut combined = new.clone();
+    combined.body = body.into();
+    combined.tags.union(&old.tags);
+    // A purge that names the older part names both.
+    if old.stamp.position().ordinal < new.stamp.position().ordinal {
+        combined.stamp = old.stamp;
+    }
+    semantics::part_fields(
+        &mut combined.headers,
+        &(union.first..=union.last),
+        union.total,
+    );
+    Some(combined)
+}
+
+/// RFC 9111 §3.4: what covers the whole is processed as a 200.
+fn completed(mut stored: StoredResponse, key: CacheKey) -> StoredResponse {
+    stored.status = StatusCode::OK;
+    stored.key = key;
+    let length = stored.body.len();
+    let keep = |name: &http::HeaderName| *name != CONTENT_RANGE && *name != CONTENT_LENGTH;
+    let mut headers = HeaderMap::with_capacity(stored.headers.keys_len());
+    for (name, value) in stored.headers.iter().filter(|(name, _)| keep(name)) {
+        headers.append(name.clone(), value.clone());
+    }
+    headers.insert(CONTENT_LENGTH, length.into());
+    stored.headers = headers;
+    stored
+}
+
+/// The same, for the owner of the fill.
+pub(super) async fn finished(
+    engine: &Engine,
+    stored: StoredResponse,
+    whole: CacheKey,
+    limit: usize,
+) -> Option<Arc<StoredResponse>> {
+    let span = Span::of(&stored.headers)?;
+    // RFC 9110 §14.4: a part whose length is not what it says is none.
+    if span.length() != stored.body.len() as u64 {
+        return None;
+    }
+    Some(Arc::new(engine.combined(stored, whole, limit).await))
+}

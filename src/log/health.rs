@@ -1,0 +1,51 @@
+//! [`Health`].
+
+use std::time::Duration;
+
+use crate::position::Position;
+
+/// How well this process knows the purge log, at one moment.
+///
+/// A log that is not followed costs hits, never truth, and takes no request down: it makes a service
+/// degraded, not unready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// The last record that this process knows; none before the log was first reached.
+    pub position: Option<Position>,
+    /// Whether the log has answered within the lease, and everything in it up to then is known here.
+    /// It is not where the [`Companion`](crate::Companion) does not run, or Redis is away.
+    pub followed: bool,
+    /// How long ago that was, past the lease too; none if it never was, or the server refused since.
+    pub silence: Option<Duration>,
+    /// Purges in force in this process that wait to be appended to the log.
+    pub waiting: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::clock::ManualClock;
+    use crate::{Cache, Timestamp};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_is_followed_while_the_companion_runs_and_the_lease_lasts() {
+        let clock = ManualClock::at(Timestamp::from_millis(1_000_000));
+        let (cache, companion) = Cache::builder().clock(clock.clone()).build().unwrap();
+        let before = cache.health();
+        assert_eq!((before.position, before.followed), (None, false));
+        let running = tokio::spawn(companion.run(std::future::pending()));
+        while !cache.health().followed {
+            tokio::task::yield_now().await;
+        }
+        running.abort();
+        let _ = running.await;
+        assert_eq!(cache.health().silence, Some(Duration::ZERO));
+        clock.advance(Duration::from_millis(1_500));
+        let after = cache.health();
+        assert!(!after.followed, "the lease of a second is over");
+        assert_eq!(after.silence, Some(Duration::from_millis(1_500)));
+        assert!(after.position.is_some(), "what is known is still known");
+    }
+}

@@ -1,0 +1,74 @@
+//! `GET /readyz`: whether requests should be sent here, and how well they are served.
+
+use http::StatusCode;
+use serde_json::json;
+
+use crate::proxy::UpstreamStatuses;
+use crate::proxy::admin::answer::{self, Answer};
+use crate::{Cache, Health};
+
+/// What is looked at.
+pub(super) struct Signs<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) upstreams: Option<&'a UpstreamStatuses>,
+    pub(super) breaker_open: bool,
+    /// Why requests should go elsewhere.
+    pub(super) unready: Option<String>,
+}
+
+/// The answer: 503 only where another instance would serve better. A Redis that is away is away for
+/// all of them, and each serves without it (P3).
+pub(super) fn answer(signs: &Signs<'_>) -> Answer {
+    let health = signs.cache.health();
+    let upstreams = signs
+        .upstreams
+        .map(UpstreamStatuses::all)
+        .unwrap_or_default();
+    let down = upstreams.iter().filter(|upstream| !upstream.up);
+    let mut reasons = log_reasons(&health);
+    if signs.breaker_open {
+        reasons
+            .push("the breaker is open: redis fails too often, requests go on without it".into());
+    }
+    reasons.extend(down.map(|upstream| format!("upstream {} is down", upstream.url)));
+    let degraded = !reasons.is_empty();
+    reasons.splice(..0, signs.unready.clone());
+    let upstreams = upstreams
+        .iter()
+        .map(|one| json!({ "url": one.url, "up": one.up }));
+    let told = json!({
+        "ready": signs.unready.is_none(),
+        "degraded": degraded,
+        "reasons": reasons,
+        "log": {
+            "position": health.position.map(|position| position.to_string()),
+            "followed": health.followed,
+            "silence_seconds": health.silence.map(|silence| silence.as_secs_f64()),
+            "purges_waiting": health.waiting,
+        },
+        "upstreams": upstreams.collect::<Vec<_>>(),
+    });
+    let status = match signs.unready {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    answer::json(status, &told)
+}
+
+fn log_reasons(health: &Health) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if health.position.is_none() {
+        reasons.push("the purge log was not reached yet: nothing is served from the cache".into());
+    } else if !health.followed {
+        let silence = match health.silence {
+            Some(silence) => format!("for {:.1} s", silence.as_secs_f64()),
+            None => "or refuses to".to_owned(),
+        };
+        reasons.push(format!("the purge log does not answer {silence}"));
+    }
+    if health.waiting > 0 {
+        let waiting = health.waiting;
+        reasons.push(format!("{waiting} purges wait for the purge log"));
+    }
+    reasons
+}

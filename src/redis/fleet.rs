@@ -1,0 +1,120 @@
+//! Claims as Redis strings that expire by themselves: one flight in the fleet.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::redis::{Pipeline, Value};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::key::CacheKey;
+use crate::redis::fault;
+use crate::redis::link::Link;
+use crate::redis::reply;
+use crate::redis::verify::Verifier;
+use crate::store::{Claimed, Claims, Ended, Holder};
+
+/// Takes a claim over from one holder, and from nobody else. Answers who has it then.
+const TAKE: &str = "\
+local has = redis.call('GET', KEYS[1]) \
+if has and has ~= ARGV[1] then return has end \
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) \
+return false";
+/// Ends a claim that is still the holder's; with a time, leaves a note for so long.
+const RELEASE: &str = "\
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
+if ARGV[2] == '0' then return redis.call('DEL', KEYS[1]) end \
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2]) \
+return 1";
+/// What is left where responses are not to be shared.
+const UNSHAREABLE: &str = "-";
+
+/// The claims of one namespace on one server. Asked on the connection of the lookups, which none of
+/// its commands holds up; a script runs over one key.
+#[derive(Debug)]
+pub(crate) struct RedisClaims {
+    verifier: Arc<Verifier>,
+    link: Link,
+}
+
+impl RedisClaims {
+    pub(super) const fn new(verifier: Arc<Verifier>, link: Link) -> Self {
+        Self { verifier, link }
+    }
+
+    /// The answer to `pipe`, which is one command.
+    async fn ask(&self, what: &str, pipe: &Pipeline) -> Result<Value, Error> {
+        let deadline = Instant::now() + self.verifier.server.budgets().read;
+        let live = self.link.verified(deadline).await?;
+        let answer = self.link.ask(&live, deadline, pipe).await?.pop();
+        let answer = answer.ok_or_else(|| reply::malformed(what))?;
+        match fault::error_in(&answer) {
+            Some(error) => Err(self.verifier.server.error(what, error)),
+            None => Ok(answer),
+        }
+    }
+}
+
+impl Claims for RedisClaims {
+    fn claim<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        holder: Holder,
+        time: Duration,
+        from: Option<Holder>,
+    ) -> BoxFuture<'a, Result<Claimed, Error>> {
+        async move {
+            let (name, mine) = (self.verifier.keys.claim(key.digest()), holder.to_string());
+            let mut pipe = ::redis::pipe();
+            match from {
+                None => {
+                    // `NX` together with `GET` needs Redis 7.0.
+                    let set = pipe.cmd("SET").arg(name).arg(mine);
+                    set.arg("NX").arg("GET").arg("PX").arg(millis(time));
+                }
+                Some(from) => {
+                    let take = pipe.cmd("EVAL").arg(TAKE).arg(1).arg(name);
+                    take.arg(from.to_string()).arg(mine).arg(millis(time));
+                }
+            }
+            match self.ask("claim", &pipe).await? {
+                Value::Nil => Ok(Claimed::Ours),
+                theirs => match reply::text(&theirs) {
+                    Some(UNSHAREABLE) => Ok(Claimed::Unshareable),
+                    text => text
+                        .and_then(|text| text.parse().ok())
+                        .map(Claimed::Theirs)
+                        .ok_or_else(|| reply::malformed("claim")),
+                },
+            }
+        }
+        .boxed()
+    }
+
+    fn release<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        holder: Holder,
+        ended: Ended,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            let note = match ended {
+                Ended::Free => 0,
+                Ended::Unshareable(time) => millis(time),
+            };
+            let mut pipe = ::redis::pipe();
+            let release = pipe.cmd("EVAL").arg(RELEASE).arg(1);
+            let release = release.arg(self.verifier.keys.claim(key.digest()));
+            release.arg(holder.to_string()).arg(note).arg(UNSHAREABLE);
+            self.ask("release", &pipe).await.map(drop)
+        }
+        .boxed()
+    }
+}
+
+/// At least one: Redis refuses a time of zero.
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+}

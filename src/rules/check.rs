@@ -1,0 +1,202 @@
+//! A rule's settings, each checked and brought into the form that requests use.
+
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, COOKIE};
+use http::{HeaderName, HeaderValue};
+
+use super::automatic::Fields;
+use super::compiled::Client;
+use super::cookies::Cookies;
+use super::keying::Keying;
+use super::options::{ClientPolicy, Profile, SetCookie};
+use super::pattern::Pattern;
+use super::rule::Rule;
+use super::statuses::Lifetimes;
+use super::tags::{Source, TagRules};
+use crate::error::ConfigError;
+use crate::semantics::StoreSetCookie;
+
+/// Redis refuses longer values.
+const MAX_BODY_LIMIT: usize = 512 * 1024 * 1024;
+const MAX_NAME_BYTES: usize = 128;
+
+pub(super) fn check_name(name: &str) -> Result<(), ConfigError> {
+    let problem = if name.is_empty() {
+        "a rule needs a name"
+    } else if name.len() > MAX_NAME_BYTES {
+        "a name longer than 128 bytes"
+    } else if name.chars().any(char::is_control) {
+        "a name with a control character"
+    } else if name.trim() != name {
+        "a name with a space at one end"
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::new("name", problem, name))
+}
+
+pub(super) fn check_methods(methods: &[String]) -> Result<(), ConfigError> {
+    for method in methods {
+        let message = match method.as_str() {
+            "GET" => continue,
+            "HEAD" => {
+                "a rule for `GET` answers `HEAD` too, and one for `HEAD` alone stores nothing"
+            }
+            // RFC 9110 §9.2.3: POST may be cached too, with explicit freshness and only to answer
+            // a later GET or HEAD, which hardly any cache does.
+            _ => "only responses to `GET` are cached, which answer `HEAD` too (RFC 9110 §9.2.3)",
+        };
+        return Err(ConfigError::new("method", message, method));
+    }
+    Ok(())
+}
+
+pub(super) fn lifetimes(rule: &Rule, ceiling: Duration) -> Result<Lifetimes, ConfigError> {
+    let bound = |place: &str, time: Option<Duration>| match time {
+        Some(time) if time > ceiling => Err(ConfigError::new(
+            place,
+            format!("longer than the lifetime ceiling of {ceiling:?}"),
+            format!("{time:?}"),
+        )),
+        _ => Ok(()),
+    };
+    if rule.ttl == Some(Duration::ZERO) {
+        let message = "stores nothing (leave it out to let responses decide, or disable the rule)";
+        return Err(ConfigError::new("ttl", message, "0s"));
+    }
+    bound("ttl", rule.ttl)?;
+    for (_, ttl) in &rule.ttl_for {
+        bound("ttl_for", Some(*ttl))?;
+    }
+    bound(
+        "stale_while_revalidate",
+        rule.windows.stale_while_revalidate,
+    )?;
+    bound("stale_if_error", rule.windows.stale_if_error)?;
+    Lifetimes::new(rule.ttl, &rule.ttl_for)
+}
+
+pub(super) fn body_limit(bytes: usize) -> Result<usize, ConfigError> {
+    let problem = match bytes {
+        0 => "stores nothing",
+        bytes if bytes > MAX_BODY_LIMIT => "more than the 512 MiB that Redis stores under a key",
+        _ => return Ok(bytes),
+    };
+    Err(ConfigError::new("body_limit", problem, bytes.to_string()))
+}
+
+pub(super) fn client(policy: &ClientPolicy) -> Result<Client, ConfigError> {
+    let value = match policy {
+        ClientPolicy::Auto => return Ok(Client::Auto),
+        ClientPolicy::Pass => return Ok(Client::Pass),
+        ClientPolicy::Set(value) => value,
+    };
+    match HeaderValue::from_str(value) {
+        Ok(field) if !value.trim().is_empty() => Ok(Client::Set(field)),
+        _ => Err(ConfigError::new("client", "no header value", value)),
+    }
+}
+
+pub(super) fn tag_rules(
+    rule: &Rule,
+    pattern: &Pattern,
+    warn: &mut dyn FnMut(String),
+) -> Result<TagRules, ConfigError> {
+    let mut tags = TagRules::default();
+    for (place, text) in rule.tags.iter().enumerate() {
+        if rule.tags[..place].contains(text) {
+            warn(format!("tag {text:?} is there twice"));
+            continue;
+        }
+        tags.add(text, pattern.captures())?;
+    }
+    let header = |header: &super::options::TagHeader| {
+        Ok((header_name("tag_headers", &header.name)?, header.separator))
+    };
+    tags.headers = rule
+        .tag_headers
+        .iter()
+        .map(header)
+        .collect::<Result<_, _>>()?;
+    Ok(tags)
+}
+
+pub(super) fn set_cookie(rule: &Rule, profile: Profile) -> StoreSetCookie {
+    match (rule.set_cookie, profile) {
+        (Some(SetCookie::Strip), _) => StoreSetCookie::Strip,
+        (Some(SetCookie::Refuse), _) | (None, Profile::Careful) => StoreSetCookie::Refuse,
+        (None, Profile::Rfc9111) => StoreSetCookie::Keep,
+    }
+}
+
+pub(super) fn keying(
+    rule: &Rule,
+    tags: &TagRules,
+    profile: Profile,
+) -> Result<Keying, ConfigError> {
+    rule.query.check()?;
+    let cookies = rule.cookies.clone().unwrap_or_else(|| match profile {
+        Profile::Careful => Cookies::bypass(),
+        Profile::Rfc9111 => Cookies::ignore_all(),
+    });
+    cookies.check()?;
+    let mut headers = Vec::new();
+    for name in &rule.headers {
+        headers.push(keyed_header("header", name)?);
+    }
+    // What names a tag selects the response: without it in the key, a request would be answered
+    // with a response that carries the tags of another.
+    for source in tags.sources() {
+        match source {
+            Source::RequestHeader(name) => headers.push(keyed_header("tag", name.as_str())?),
+            Source::Query(name) if !rule.query.keys(name) => {
+                let message =
+                    "a tag reads this query parameter, which the rule leaves out of the key";
+                return Err(ConfigError::new("query", message, &**name));
+            }
+            _ => {}
+        }
+    }
+    headers.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
+    headers.dedup();
+    let mut automatic = Fields::ALL;
+    for name in &rule.ignored_headers {
+        automatic = automatic.without(name)?;
+        if headers
+            .iter()
+            .any(|keyed| name.eq_ignore_ascii_case(keyed.as_str()))
+        {
+            return Err(ConfigError::new(
+                "ignore_header",
+                "it is in the key as well",
+                name,
+            ));
+        }
+    }
+    let mut keying = Keying {
+        query: rule.query.clone(),
+        headers: headers.into(),
+        automatic,
+        cookies,
+        authorization: rule.authorization,
+        host: rule.host,
+        fingerprint: [0; 8],
+    };
+    keying.fingerprint = keying.fingerprint(&format!("{}{profile:?}", rule.stored_as()));
+    Ok(keying)
+}
+
+fn keyed_header(place: &str, name: &str) -> Result<HeaderName, ConfigError> {
+    let message = match header_name(place, name)? {
+        AUTHORIZATION => "`Authorization` is set by `Rule::authorization`",
+        COOKIE => "cookies are set by `Rule::cookies`",
+        name => return Ok(name),
+    };
+    Err(ConfigError::new(place, message, name))
+}
+
+fn header_name(place: &str, name: &str) -> Result<HeaderName, ConfigError> {
+    HeaderName::from_bytes(name.as_bytes())
+        .map_err(|_| ConfigError::new(place, "no header name", name))
+}

@@ -1,0 +1,165 @@
+//! How a rule's responses are fetched again: not all at the same moment, not by everybody, and not
+//! more at a time than the inner service can bear.
+
+use std::time::Duration;
+
+use super::Defaults;
+use super::rule::Rule;
+use crate::error::ConfigError;
+
+/// The most of a lifetime that chance may take away, in percent.
+const MAX_JITTER: u8 = 50;
+const MAX_FACTOR: f64 = 100.0;
+
+/// What a rule says about fetching again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Refill {
+    /// By how much a lifetime is shortened at the most, in percent.
+    jitter: u8,
+    early: Option<Factor>,
+    /// How long a request waits for another node.
+    fleet: Option<Duration>,
+    forwards: Option<usize>,
+}
+
+/// How much sooner than by XFetch's own reckoning, where it is 1.
+#[derive(Debug, Clone, Copy)]
+struct Factor(f64);
+
+impl PartialEq for Factor {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits()
+    }
+}
+
+impl Eq for Factor {}
+
+impl Rule {
+    /// Shortens each lifetime by a random part of what is left of it when the response arrives, up to
+    /// `percent` of that, so that responses stored together do not expire together. Never lengthens one.
+    /// At most 50.
+    ///
+    /// Default: 0, a lifetime is what upstream or rule say.
+    #[must_use]
+    pub fn lifetime_jitter(mut self, percent: u8) -> Self {
+        self.refill.jitter = percent;
+        self
+    }
+
+    /// Fetches a response again shortly before its end, behind one of its hits, so that a popular one
+    /// is not missed when it ends (XFetch). The hit is chosen by chance: on average so long before the
+    /// end as the response took to fetch, times `factor`, where few hits come; the more come, the
+    /// earlier, but not in the first half of the lifetime. 1 suits most; more is earlier. Above 0, and
+    /// at most 100.
+    ///
+    /// Default: a response is fetched again when it is stale.
+    #[must_use]
+    pub fn refresh_early(mut self, factor: f64) -> Self {
+        self.refill.early = Some(Factor(factor));
+        self
+    }
+
+    /// Has one node of those that share a Redis fetch a response, and the others wait for it up to
+    /// `budget`; then they fetch it themselves. A stale response is refreshed by one node, and nobody
+    /// waits. A miss costs two round trips to Redis more. At most the time for which a
+    /// [claim holds](crate::CacheBuilder::fleet_claim), and half of that for which
+    /// [requests wait](crate::CacheBuilder::coalesce_timeout). Needs Redis 7.0 or newer; without Redis, or
+    /// while it is away, each node fetches by itself.
+    ///
+    /// Default: each node fetches by itself.
+    #[must_use]
+    pub fn fleet_coalesce(mut self, budget: Duration) -> Self {
+        self.refill.fleet = Some(budget);
+        self
+    }
+
+    /// Lets at most `forwards` calls of the inner service to fill the cache be under way at a time in
+    /// this process, so that a large purge does not become as large a wave. A miss beyond them waits,
+    /// at most as long as for [identical ones](crate::CacheBuilder::coalesce_timeout); then it is
+    /// answered by a stale response, where one may stand in for an error, or else forwarded all the
+    /// same. `HEAD` and what bypasses the cache are not counted, nor is a body on its way that is not
+    /// stored.
+    ///
+    /// Default: no limit.
+    #[must_use]
+    pub fn forward_limit(mut self, forwards: usize) -> Self {
+        self.refill.forwards = Some(forwards);
+        self
+    }
+}
+
+impl Refill {
+    /// The same, if it can be done.
+    ///
+    /// # Errors
+    /// What contradicts something else, or cannot be meant.
+    pub(super) fn checked(self, defaults: &Defaults) -> Result<Self, ConfigError> {
+        if self.jitter > MAX_JITTER {
+            let message = format!("takes away more than {MAX_JITTER} % of a lifetime");
+            let input = self.jitter.to_string();
+            return Err(ConfigError::new("lifetime_jitter", message, input));
+        }
+        if let Some(Factor(factor)) = self.early
+            && !(factor > 0.0 && factor <= MAX_FACTOR)
+        {
+            let message = format!("a factor above 0 is needed, and at most {MAX_FACTOR}");
+            let input = factor.to_string();
+            return Err(ConfigError::new("refresh_early", message, input));
+        }
+        if let Some(budget) = self.fleet {
+            check_fleet(budget, defaults)?;
+        }
+        if self.forwards == Some(0) {
+            let message = "forwards nothing (disable the rule to forward without a cache)";
+            return Err(ConfigError::new("forward_limit", message, "0"));
+        }
+        Ok(self)
+    }
+
+    /// How long a request waits for another node, if nodes fetch for each other.
+    pub(crate) fn fleet(self) -> Option<Duration> {
+        self.fleet
+    }
+
+    /// How many forwards may be under way at a time, if that is limited.
+    pub(crate) fn forwards(self) -> Option<usize> {
+        self.forwards
+    }
+
+    /// By what factor a response is refreshed early, if it is.
+    pub(crate) fn early(self) -> Option<f64> {
+        self.early.map(|Factor(factor)| factor)
+    }
+
+    /// `left` of a lifetime, shortened as `chance` (from 0 to 1) has it.
+    pub(crate) fn shortened(self, left: Duration, chance: f64) -> Duration {
+        left.mul_f64(1.0 - f64::from(self.jitter) / 100.0 * chance)
+            .min(left)
+    }
+}
+
+fn check_fleet(budget: Duration, defaults: &Defaults) -> Result<(), ConfigError> {
+    let Defaults {
+        claim, coalesce, ..
+    } = *defaults;
+    if claim.is_zero() {
+        let message = "needs claims that hold for some time";
+        return Err(ConfigError::new(
+            "fleet_coalesce",
+            message,
+            "fleet claim 0s",
+        ));
+    }
+    let message = if budget.is_zero() {
+        "waits for no other node (leave it out for each to fetch by itself)".into()
+    } else if budget > claim {
+        format!("longer than the {claim:?} for which a claim holds")
+    } else if budget > coalesce / 2 {
+        // Who waits for the one that waits must have time left for its fetch.
+        format!("longer than half of the {coalesce:?} that a request waits for others")
+    } else {
+        return Ok(());
+    };
+    let input = format!("{budget:?}");
+    Err(ConfigError::new("fleet_coalesce", message, input))
+}

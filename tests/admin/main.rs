@@ -1,0 +1,19 @@
+//! The admin listener over real sockets, and `PURGE` on the one that clients use.
+//!
+//! | SAFETY | where |
+//! |---|---|
+//! | 21 | `refusals`, `public` |
+//! | 55 | `bounds` |
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+mod site;
+
+mod bounds;
+mod calls;
+mod public;
+mod refusals;
+mod telemetry;

@@ -1,0 +1,89 @@
+//! `/metrics`.
+
+use serde_json::json;
+use tower_tagcache::{On, Stream};
+
+use crate::site::{Site, open, rules};
+
+#[tokio::test]
+async fn the_hit_rate_is_there_for_the_command_of_the_requirement() {
+    let site = Site::with(open()).await;
+    assert_eq!(site.get("/metrics").await.json()["cache_hit_rate"], 0.0);
+    assert!(site.forwards("/auctions").await);
+    for _ in 0..3 {
+        assert!(!site.forwards("/auctions").await);
+    }
+    // No rule, nothing to count.
+    assert!(site.forwards("/other").await);
+    let told = site.get("/metrics").await.json();
+    assert_eq!(told["cache_hit_rate"], 0.75);
+    assert_eq!(
+        (
+            &told["total_requests"],
+            &told["cache_hits"],
+            &told["cache_misses"]
+        ),
+        (&json!(4), &json!(3), &json!(1))
+    );
+    let same = site.get("/metrics.json").await.json();
+    assert_eq!(same["cache_hit_rate"], 0.75);
+}
+
+#[tokio::test]
+async fn prometheus_gets_each_thing_that_is_counted() {
+    let stream = Stream::rindexer("sales").on(On::event("Sale").purge("auctions"));
+    let site = Site::start(open(), rules().stream(stream), |hooks| hooks).await;
+    while !site.cache.health().followed {
+        tokio::task::yield_now().await;
+    }
+    site.filled(&["/auctions"]).await;
+    for _ in 0..2 {
+        assert!(!site.forwards("/auctions").await);
+    }
+    site.cache.purger().tag("auctions").await.unwrap();
+    assert!(site.forwards("/auctions").await);
+    let unreadable = vec![(b"payload".to_vec(), b"no JSON".to_vec())];
+    let outcome = site.cache.events().apply("sales", "1-0", unreadable).await;
+    let purged = outcome.unwrap().purged.unwrap();
+    while site.cache.health().position != Some(purged.position) {
+        tokio::task::yield_now().await;
+    }
+    let accept = [("accept", "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")];
+    let told = site.call("GET", "/metrics", &accept, "").await;
+    assert!(
+        told.head
+            .contains("content-type: text/plain; version=0.0.4")
+    );
+    for line in [
+        "# TYPE tagcache_requests_total counter",
+        r#"tagcache_requests_total{rule="list",served="hit",reason="hit"} 3"#,
+        r#"tagcache_requests_total{rule="list",served="forwarded",reason="uri-miss"} 1"#,
+        r#"tagcache_requests_total{rule="list",served="forwarded",reason="stale"} 1"#,
+        "tagcache_purges_total 2",
+        r#"tagcache_events_total{stream="sales",outcome="quarantined"} 1"#,
+        "tagcache_epochs_joined_total 1",
+        "tagcache_breaker_open 0",
+        "tagcache_log_followed 1",
+        "tagcache_log_position 2",
+        "tagcache_log_silence_seconds ",
+        "tagcache_purges_waiting 0",
+    ] {
+        assert!(told.text.contains(line), "{line} is not in\n{}", told.text);
+    }
+    assert_eq!(site.get("/metrics.txt").await.status, 200);
+    let again = site.get("/metrics.txt").await.text;
+    let hits = r#"tagcache_requests_total{rule="list",served="hit",reason="hit"} 3"#;
+    assert!(again.contains(hits), "asking twice counts nothing twice");
+}
+
+#[tokio::test]
+async fn failures_of_redis_are_counted_and_the_breaker_shown() {
+    let site = Site::start(open(), rules().redis("redis://127.0.0.1:1"), |hooks| hooks).await;
+    let breaker = async || site.get("/metrics").await.json()["breaker_open"].clone();
+    while breaker().await != json!(true) {
+        assert!(site.forwards("/auctions").await);
+    }
+    let told = site.get("/metrics.txt").await.text;
+    assert!(told.contains("tagcache_store_failures_total{"), "{told}");
+    assert!(told.contains("tagcache_breaker_open 1"), "{told}");
+}

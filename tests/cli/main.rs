@@ -1,0 +1,7 @@
+//! The program `tagcache`, run as its users run it: arguments, files, sockets, signals.
+
+mod commands;
+mod program;
+mod proxy;
+#[path = "../support/redis.rs"]
+mod redis;

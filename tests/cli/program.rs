@@ -1,0 +1,226 @@
+//! The program and what it talks to: a directory, an origin, a client.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// A test that hangs is one that fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A directory of a test's own, removed with all that is in it.
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tagcache-cli-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+
+    /// Writes `tagcache.toml`, at once: a reader sees the old or the new one.
+    pub(crate) fn configure(&self, text: &str) {
+        let new = self.0.join("new.toml");
+        fs::write(&new, text).expect("a file");
+        fs::rename(new, self.0.join("tagcache.toml")).expect("a file");
+    }
+
+    /// Runs the program here until it ends.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(self.command(args).output().expect("the program runs"))
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tagcache"));
+        command.args(args).current_dir(&self.0).env_clear();
+        command
+    }
+
+    /// Starts the proxy here, on a free port, and waits until it listens.
+    pub(crate) fn proxy(&self, args: &[&str]) -> Running {
+        let mut all = vec!["proxy", "--listen", "127.0.0.1:0"];
+        all.extend(args);
+        let mut command = self.command(&all);
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let log = Log::of(child.stderr.take().expect("piped"));
+        let line = log.wait("listening");
+        let (_, address) = line.split_once("address=").expect("an address");
+        let address = address.trim().parse().expect("an address");
+        Running {
+            child,
+            address,
+            log,
+        }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How the program ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    fn of(output: Output) -> Self {
+        Self {
+            status: output.status.code().expect("it was not killed"),
+            out: String::from_utf8(output.stdout).expect("text"),
+            err: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+}
+
+/// What a program writes to its log.
+pub(crate) struct Log {
+    lines: Mutex<Receiver<String>>,
+    heard: Mutex<Vec<String>>,
+}
+
+impl Log {
+    fn of(stderr: ChildStderr) -> Self {
+        let (send, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = send.send(line);
+            }
+        });
+        Self {
+            lines: Mutex::new(lines),
+            heard: Mutex::default(),
+        }
+    }
+
+    /// The next line that says `what`.
+    pub(crate) fn wait(&self, what: &str) -> String {
+        let lines = self.lines.lock().expect("no panic");
+        loop {
+            let line = lines.recv_timeout(PATIENCE);
+            let heard = || self.heard.lock().expect("no panic");
+            let line = line.unwrap_or_else(|_| panic!("nobody said {what:?}: {:#?}", heard()));
+            heard().push(line.clone());
+            if line.contains(what) {
+                return line;
+            }
+        }
+    }
+}
+
+/// A proxy that runs; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) log: Log,
+}
+
+impl Running {
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &id])
+            .status();
+        assert!(sent.expect("a kill command").success());
+    }
+
+    /// Waits for its end, and returns its status.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
+        get(self.address, path)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The whole response to a `GET`.
+pub(crate) fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).expect("answered");
+    response
+}
+
+/// An origin that answers each request with its number, and `/slow` when it is told to.
+pub(crate) struct Origin {
+    pub(crate) url: String,
+    calls: Arc<AtomicU32>,
+    pub(crate) asked: Receiver<()>,
+    pub(crate) answer: Sender<()>,
+}
+
+impl Origin {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let calls = Arc::new(AtomicU32::new(0));
+        let (tell, asked) = channel();
+        let (answer, told) = channel();
+        let told = Arc::new(Mutex::new(told));
+        let counted = Arc::clone(&calls);
+        // It ends with the test.
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (calls, tell, told) = (counted.clone(), tell.clone(), told.clone());
+                thread::spawn(move || answer_all(stream, &calls, &tell, &told));
+            }
+        });
+        Self {
+            url,
+            calls,
+            asked,
+            answer,
+        }
+    }
+
+    pub(crate) fn calls(&self) -> u32 {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+fn answer_all(stream: TcpStream, calls: &AtomicU32, tell: &Sender<()>, told: &Mutex<Receiver<()>>) {
+    let mut writer = stream.try_clone().expect("a socket");
+    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
+    while let Some(first) = lines.next() {
+        if lines.by_ref().take_while(|line| !line.is_empty()).count() == 0 {
+            return;
+        }
+        let call = calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if first.contains("/slow") {
+            let _ = tell.send(());
+            let _ = told.lock().expect("no panic").recv();
+        }
+        let body = format!("call {call}");
+        let length = body.len();
+        let head =
+            format!("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: {length}");
+        if write!(writer, "{head}\r\n\r\n{body}").is_err() {
+            return;
+        }
+    }
+}

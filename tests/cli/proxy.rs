@@ -1,0 +1,178 @@
+//! `tagcache proxy`.
+
+use std::net::TcpListener;
+use std::thread;
+
+use super::program::{Directory, Origin, get};
+use super::redis::RedisServer;
+
+const RULE: &str =
+    "[[rules]]\nname = \"a\"\nroute = \"/a/{id}\"\nttl = \"1m\"\ntags = [\"item:{id}\"]\n";
+
+fn configured(origin: &Origin, more: &str) -> String {
+    format!("[proxy]\nupstreams = [\"{}\"]\n\n{more}", origin.url)
+}
+
+#[test]
+fn without_a_configuration_responses_are_kept_as_they_say() {
+    let (directory, origin) = (Directory::new(), Origin::start());
+    let proxy = directory.proxy(&["--upstream", &origin.url]);
+    assert!(proxy.get("/x").ends_with("call 1"));
+    let hit = proxy.get("/x");
+    assert!(hit.ends_with("call 1"), "{hit}");
+    assert!(hit.contains("; hit"), "{hit}");
+    assert!(proxy.get("/y").ends_with("call 2"));
+    assert_eq!(origin.calls(), 2);
+}
+
+#[test]
+fn a_changed_file_changes_the_rules_and_a_bad_one_does_not() {
+    let (directory, origin) = (Directory::new(), Origin::start());
+    directory.configure(&configured(&origin, RULE));
+    let proxy = directory.proxy(&[]);
+    assert!(proxy.get("/a/1").ends_with("call 1"));
+    assert!(proxy.get("/a/1").ends_with("call 1"));
+    directory.configure(&configured(&origin, &RULE.replace("ttl", "tll")));
+    proxy.signal("HUP");
+    let line = proxy.log.wait("the old rules stay");
+    assert!(
+        line.contains("tagcache.toml:7:1: unknown key `tll`; did you mean `ttl`?"),
+        "{line}"
+    );
+    assert!(proxy.get("/a/1").ends_with("call 1"));
+    directory.configure(&configured(&origin, &format!("{RULE}enabled = false\n")));
+    proxy.signal("HUP");
+    proxy.log.wait("rules replaced");
+    let passed = proxy.get("/a/1");
+    assert!(
+        passed.ends_with("call 2") && !passed.contains("; hit"),
+        "{passed}"
+    );
+}
+
+/// Without a signal the file is looked at every two seconds.
+#[test]
+fn a_changed_file_is_noticed_and_what_needs_a_restart_is_named() {
+    let (directory, origin) = (Directory::new(), Origin::start());
+    directory.configure(&configured(&origin, RULE));
+    let proxy = directory.proxy(&[]);
+    let changed = format!("[cache]\nlease = \"2s\"\n{RULE}enabled = false\n");
+    directory.configure(&configured(&origin, &changed));
+    proxy.log.wait("rules replaced");
+    proxy
+        .log
+        .wait("[cache] has changed, which counts after a restart");
+}
+
+#[test]
+fn sigterm_lets_what_is_under_way_end() {
+    let (directory, origin) = (Directory::new(), Origin::start());
+    let mut proxy = directory.proxy(&["--upstream", &origin.url]);
+    let address = proxy.address;
+    let client = thread::spawn(move || get(address, "/slow"));
+    origin.asked.recv().expect("the request arrives");
+    proxy.signal("TERM");
+    proxy.log.wait("finishing what is under way");
+    origin.answer.send(()).expect("the origin waits");
+    let response = client.join().expect("an answer");
+    assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+    assert!(response.ends_with("call 1"), "{response}");
+    assert_eq!(proxy.ended(), Some(0));
+}
+
+#[test]
+fn a_purge_through_redis_reaches_the_proxy() {
+    let (directory, origin, redis) = (Directory::new(), Origin::start(), RedisServer::start());
+    let url = format!(
+        "[redis]\nurl = \"{}\"\nread_timeout = \"5s\"\nmax_connections = 4\n",
+        redis.url()
+    );
+    directory.configure(&configured(
+        &origin,
+        &format!("{url}{RULE}consistency = \"strict\"\n"),
+    ));
+    let proxy = directory.proxy(&[]);
+    proxy.log.wait("redis is in use");
+    assert!(proxy.get("/a/1").ends_with("call 1"));
+    let purged = directory.run(&["purge", "--tag", "item:1"]);
+    assert_eq!(purged.status, 0, "{purged:?}");
+    assert!(purged.out.starts_with("purged tag item:1\n"), "{purged:?}");
+    assert!(proxy.get("/a/1").ends_with("call 2"));
+}
+
+#[test]
+fn a_purge_through_the_admin_listener_reaches_the_proxy() {
+    let (directory, origin) = (Directory::new(), Origin::start());
+    let admin = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"0123456789abcdef\"\n";
+    directory.configure(&configured(&origin, &format!("{admin}{RULE}")));
+    let proxy = directory.proxy(&[]);
+    let line = proxy.log.wait("admin listener");
+    let address = line.split_once("address=").expect("an address").1.trim();
+    let url = format!("http://{address}");
+    assert!(proxy.get("/a/1").ends_with("call 1"));
+    let denied = directory.run(&["purge", "--tag", "item:1", "--admin", &url]);
+    assert_eq!(denied.status, 1, "{denied:?}");
+    assert!(proxy.get("/a/1").ends_with("call 1"));
+    let token = ["--token", "0123456789abcdef"];
+    let ran = directory.run(&[
+        "purge", "--tag", "item:1", "--admin", &url, token[0], token[1],
+    ]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    assert!(proxy.get("/a/1").ends_with("call 2"));
+}
+
+#[test]
+fn a_redis_that_is_away_is_told_in_one_line_and_stops_nothing() {
+    let (directory, origin) = (Directory::new(), Origin::start());
+    let away = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("redis://{}", away.local_addr().expect("bound"));
+    drop(away);
+    let proxy = directory.proxy(&["--upstream", &origin.url, "--redis", &url]);
+    let line = proxy.log.wait("redis cannot be used");
+    assert!(line.contains("the cache works without it"), "{line}");
+    assert!(proxy.get("/x").ends_with("call 1"));
+}
+
+#[test]
+fn what_keeps_it_from_starting_is_told_in_one_line() {
+    let directory = Directory::new();
+    directory.configure("[proxy]\nupstreams = [\"http://127.0.0.1:9\"]\nlisten = [{ address = \"127.0.0.1:0\", certificates = \"no.pem\", key = \"no.key\" }]\n");
+    let upstream = ["--upstream", "http://127.0.0.1:9"];
+    let held = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = held.local_addr().expect("bound").to_string();
+    for (args, status, expected) in [
+        (vec!["proxy"], 2, "no.pem"),
+        (
+            vec!["proxy", "--config", "none.toml"],
+            2,
+            "none.toml: cannot be read",
+        ),
+        (
+            vec!["proxy", "--listen", &address, upstream[0], upstream[1]],
+            1,
+            "cannot listen on",
+        ),
+        (
+            vec!["proxy", "--listen", "nowhere"],
+            2,
+            "expected an IP address and a port",
+        ),
+        (
+            vec!["proxy", "--listen", "127.0.0.1:0", "--upstream", "ftp://h"],
+            2,
+            "ftp://h",
+        ),
+        (
+            vec!["proxy", "--listen", "127.0.0.1:0", "--redis", "nonsense"],
+            2,
+            "redis url",
+        ),
+    ] {
+        let ran = directory.run(&args);
+        assert_eq!(ran.status, status, "{args:?}: {ran:?}");
+        assert!(ran.err.contains(expected), "{args:?}: {ran:?}");
+    }
+    let ran = Directory::new().run(&["proxy"]);
+    assert_eq!(ran.status, 2);
+    assert!(ran.err.contains("who is the upstream?"), "{ran:?}");
+}
