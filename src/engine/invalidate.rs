@@ -1,7 +1,6 @@
 //! Requests that change what is stored: invalidation by unsafe methods (RFC 9111 §4.4, RFC 9875 §3).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::HOST;
@@ -53,8 +52,7 @@ impl Engine {
             let targets = self.changed(change, response);
             // Not acknowledged, it is in force in this process at once and appended later; the
             // observer is told.
-            let purged = self.purges.purge(PurgeKind::Hard, targets, Duration::ZERO);
-            let _ = purged.await;
+            self.purges.purge_promptly(PurgeKind::Hard, targets).await;
         }
     }
 

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 
@@ -20,6 +22,8 @@ use crate::weaken::{Rule, weakened};
 const RECENT_LIMIT: usize = 10_000;
 /// How often a purge is appended that is acknowledged in an epoch which is over.
 const TRIES: usize = 3;
+/// How long after a failure nobody who has a client to answer waits for the log.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// The joined epochs that are remembered.
 const JOINED_LIMIT: usize = 64;
 
@@ -55,6 +59,8 @@ pub(crate) struct Purges {
     /// How long an acknowledged purge is repeated when an epoch opens (PROTOCOL 25).
     repeat_for: Duration,
     recent: Mutex<Recent>,
+    /// Monotonic milliseconds at which one caller may try again what failed; 0 while nothing fails.
+    retry_at: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +115,7 @@ impl Purges {
             budget,
             repeat_for,
             recent: Mutex::default(),
+            retry_at: AtomicU64::new(0),
         }
     }
 
@@ -145,6 +152,38 @@ impl Purges {
         }
     }
 
+    /// As [`purge`](Self::purge), for a caller that has a client to answer: while the log takes nothing,
+    /// at most one in [`RETRY_AFTER`] waits for it (P3). The others' purges are in force here at once
+    /// and appended by the companion.
+    pub(crate) async fn purge_promptly(&self, kind: PurgeKind, targets: Vec<Target>) {
+        let purging = self.purge(kind, targets, Duration::ZERO);
+        if self.is_worth_waiting_for() {
+            // An error is told by `pending`.
+            let _ = purging.await;
+        } else if purging.now_or_never().is_none() {
+            let waiting = self.views.pending.waiting();
+            self.observer.notify(&Notice::PurgePending { waiting });
+        }
+    }
+
+    fn is_worth_waiting_for(&self) -> bool {
+        let retry_at = self.retry_at.load(Ordering::Acquire);
+        let now = self.now_millis();
+        let next = now.saturating_add(millis(RETRY_AFTER));
+        let take_turn = || {
+            let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
+            let turn = self
+                .retry_at
+                .compare_exchange(retry_at, next, success, failure);
+            turn.is_ok()
+        };
+        retry_at == 0 || now >= retry_at && take_turn()
+    }
+
+    fn now_millis(&self) -> u64 {
+        millis(self.clock.monotonic())
+    }
+
     /// Appends `record` within the budget, until it is acknowledged in an epoch that is not over: the
     /// epoch that was joined meanwhile may not know it (PROTOCOL 25).
     async fn append(&self, record: &PurgeRecord) -> Result<Appended, Error> {
@@ -167,6 +206,8 @@ impl Purges {
     }
 
     fn pending(&self, cause: Error) -> Error {
+        let retry_at = self.now_millis().saturating_add(millis(RETRY_AFTER));
+        self.retry_at.store(retry_at, Ordering::Release);
         let waiting = self.views.pending.waiting() + 1;
         self.observer.notify(&Notice::PurgePending { waiting });
         Error::new(
@@ -192,6 +233,7 @@ impl Purges {
         });
         self.forget_old(&mut recent, now);
         drop(recent);
+        self.retry_at.store(0, Ordering::Release);
         self.views.apply_own(appended.position, record);
         self.observer.notify(&Notice::Purged {
             position: appended.position,
@@ -253,6 +295,10 @@ impl Purges {
             );
         }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 const fn durability(appended: Appended) -> Durability {

@@ -159,3 +159,83 @@ async fn rule_25_a_purge_acknowledged_shortly_before_another_epoch_is_repeated_t
     assert!(purges.any_waiting());
     assert_eq!(log.appended(), 1);
 }
+
+/// Takes nothing, without an answer, until it is told to.
+#[derive(Debug, Default)]
+struct Hung {
+    answers: std::sync::atomic::AtomicBool,
+    asked: Mutex<u64>,
+}
+
+impl Log for Hung {
+    fn append<'a>(&'a self, _: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+        let mut asked = self.asked.lock();
+        *asked += 1;
+        if !self.answers.load(Ordering::SeqCst) {
+            return std::future::pending().boxed();
+        }
+        let position = Position::new(OLD, *asked);
+        let replicas = 0;
+        std::future::ready(Ok(Appended { position, replicas })).boxed()
+    }
+
+    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+        unreachable!("no follower runs")
+    }
+
+    fn tail(&self, _: usize) -> BoxFuture<'_, Result<Tail, Error>> {
+        unreachable!("no follower runs")
+    }
+
+    fn read_after(&self, _: Position, _: Duration) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+        unreachable!("no follower runs")
+    }
+
+    fn trim(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<(), Error>> {
+        unreachable!("no follower runs")
+    }
+}
+
+/// SAFETY 57: a log that hangs costs one caller its patience, and not each.
+#[tokio::test(start_paused = true)]
+async fn safety_57_while_the_log_hangs_few_wait_for_it_and_all_purges_are_in_force() {
+    let (log, clock) = (Arc::new(Hung::default()), ManualClock::default());
+    let bounds = Bounds {
+        marks: 10,
+        globs: 10,
+    };
+    let views = Views::new(bounds, Duration::from_secs(1), Arc::new(clock.clone()));
+    let purges = Purges::new(
+        Arc::clone(&log) as Arc<dyn Log>,
+        Arc::new(views),
+        Arc::new(clock.clone()),
+        SharedObserver::new(()),
+        Duration::from_secs(2),
+        Duration::from_secs(30),
+    );
+    join(&purges, OLD);
+    let target = |name: &str| vec![Target::Tag(Tag::new(name).unwrap())];
+    let prompt = |name: &str| purges.purge_promptly(PurgeKind::Hard, target(name));
+
+    let first = prompt("a");
+    assert!(first.now_or_never().is_none(), "nothing is known to fail");
+    prompt("b").await;
+    for name in ["c", "d", "e"] {
+        assert!(prompt(name).now_or_never().is_some(), "{name} waits");
+    }
+    assert_eq!(purges.views.pending.waiting(), 5);
+
+    clock.advance(RETRY_AFTER);
+    let turn = prompt("f");
+    let mut turn = std::pin::pin!(turn);
+    assert!(turn.as_mut().now_or_never().is_none(), "one tries again");
+    assert!(prompt("g").now_or_never().is_some(), "and no other");
+
+    log.answers.store(true, Ordering::SeqCst);
+    purges.append_waiting().await.unwrap();
+    assert_eq!(purges.views.pending.waiting(), 0);
+    let before = *log.asked.lock();
+    prompt("h").await;
+    assert_eq!(*log.asked.lock(), before + 1, "it is waited for again");
+    assert_eq!(purges.views.pending.waiting(), 0);
+}
