@@ -24,18 +24,20 @@ pub struct CacheBody<B> {
 enum Kind<B> {
     Stored {
         bytes: Bytes,
-        trailers: Option<HeaderMap>,
+        /// Rare, and large where they stand.
+        trailers: Option<Box<HeaderMap>>,
     },
     Forwarded(#[pin] B),
     Shared(#[pin] FlightReader),
 }
 
 impl<B> CacheBody<B> {
-    pub(crate) const fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self::stored(Bytes::new(), None)
     }
 
-    pub(crate) const fn stored(bytes: Bytes, trailers: Option<HeaderMap>) -> Self {
+    pub(crate) fn stored(bytes: Bytes, trailers: Option<&HeaderMap>) -> Self {
+        let trailers = trailers.map(|trailers| Box::new(trailers.clone()));
         Self {
             kind: Kind::Stored { bytes, trailers },
         }
@@ -69,7 +71,7 @@ where
         match self.project().kind.project() {
             KindProj::Stored { bytes, trailers } => {
                 let frame = if bytes.is_empty() {
-                    trailers.take().map(Frame::trailers)
+                    trailers.take().map(|trailers| Frame::trailers(*trailers))
                 } else {
                     Some(Frame::data(std::mem::take(bytes)))
                 };

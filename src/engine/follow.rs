@@ -17,10 +17,6 @@ use crate::semantics::{self, Vary};
 use crate::validity::Subject;
 
 /// What following a flight came to.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made once and taken apart at once"
-)]
 pub(super) enum Followed<B> {
     Response(Response<CacheBody<B>>),
     /// It is not valid for this request: a purge came after it began.

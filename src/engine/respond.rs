@@ -81,7 +81,7 @@ impl Engine {
             headers = fields.clone();
             match semantics::select(method, request, status, fields, length, received_at) {
                 Selected::Whole => {
-                    body = CacheBody::stored(stored.body.clone(), stored.trailers.clone());
+                    body = CacheBody::stored(stored.body.clone(), stored.trailers.as_ref());
                 }
                 Selected::Part(range) => {
                     status = StatusCode::PARTIAL_CONTENT;

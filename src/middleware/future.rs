@@ -3,12 +3,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use pin_project::pin_project;
-use tower::util::Oneshot;
 use tower_service::Service;
 
 use crate::middleware::CacheBody;
@@ -32,8 +31,12 @@ enum Kind<S, A, B>
 where
     S: Service<Request<A>>,
 {
-    /// No rule matched: straight to the inner service.
-    Forward(#[pin] Oneshot<S, Request<A>>),
+    /// No rule matched: straight to the inner service, once it is ready. Mostly it is at once; where it is
+    /// not, an allocation is little, and the future is smaller without the request.
+    Waiting(Box<(S, Option<Request<A>>)>),
+    Forwarded(#[pin] S::Future),
+    /// It will not be ready; taken when the future completes.
+    Failed(Option<S::Error>),
     /// The answer was at hand; taken when the future completes.
     Ready(Option<Response<CacheBody<B>>>),
     Engine(BoxFuture<'static, Result<Response<CacheBody<B>>, S::Error>>),
@@ -43,10 +46,17 @@ impl<S, A, B> ResponseFuture<S, A, B>
 where
     S: Service<Request<A>>,
 {
-    pub(crate) const fn forward(call: Oneshot<S, Request<A>>) -> Self {
-        Self {
-            kind: Kind::Forward(call),
-        }
+    /// Calls `inner` with `request` as soon as it is ready: here if it is, so that the request need not
+    /// be moved to the future.
+    pub(crate) fn forward(mut inner: S, request: Request<A>) -> Self {
+        // What wakes nobody is replaced when the future is polled.
+        let mut nobody = Context::from_waker(Waker::noop());
+        let kind = match inner.poll_ready(&mut nobody) {
+            Poll::Ready(Ok(())) => Kind::Forwarded(inner.call(request)),
+            Poll::Ready(Err(error)) => Kind::Failed(Some(error)),
+            Poll::Pending => Kind::Waiting(Box::new((inner, Some(request)))),
+        };
+        Self { kind }
     }
 
     pub(crate) const fn ready(response: Response<CacheBody<B>>) -> Self {
@@ -71,16 +81,30 @@ where
     type Output = Result<Response<CacheBody<B>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project().kind.project() {
-            KindProj::Forward(call) => {
-                let response = ready!(call.poll(cx))?;
-                Poll::Ready(Ok(response.map(CacheBody::forwarded)))
-            }
-            KindProj::Ready(response) => {
-                let response = response.take();
-                Poll::Ready(Ok(response.expect("not polled after it was ready")))
-            }
-            KindProj::Engine(serve) => serve.as_mut().poll(cx),
+        let mut kind = self.project().kind;
+        loop {
+            return match kind.as_mut().project() {
+                KindProj::Waiting(waiting) => {
+                    let (inner, request) = &mut **waiting;
+                    ready!(inner.poll_ready(cx))?;
+                    let request = request.take().expect("not polled after it was ready");
+                    let call = inner.call(request);
+                    kind.set(Kind::Forwarded(call));
+                    continue;
+                }
+                KindProj::Forwarded(call) => {
+                    let response = ready!(call.poll(cx))?;
+                    Poll::Ready(Ok(response.map(CacheBody::forwarded)))
+                }
+                KindProj::Failed(error) => {
+                    Poll::Ready(Err(error.take().expect("not polled after it was ready")))
+                }
+                KindProj::Ready(response) => {
+                    let response = response.take();
+                    Poll::Ready(Ok(response.expect("not polled after it was ready")))
+                }
+                KindProj::Engine(serve) => serve.as_mut().poll(cx),
+            };
         }
     }
 }

@@ -6,7 +6,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
-use tower::ServiceExt;
 use tower_service::Service;
 
 use crate::engine::{Engine, Why};
@@ -62,7 +61,7 @@ where
         }
         let mut key = KeyBuilder::new();
         let Some(plan) = self.original.plan(engine, &request, &mut key) else {
-            return ResponseFuture::forward(self.inner.clone().oneshot(request));
+            return ResponseFuture::forward(self.inner.clone(), request);
         };
         let has_body = !request.body().is_end_stream();
         let (rule, reason, detail) = match plan {

@@ -125,9 +125,14 @@ impl Activity {
         self.in_hand.fetch_add(1, Relaxed);
     }
 
-    /// A response is complete, or given up.
-    pub(super) fn end(&self) {
-        self.since.store(self.now(), Relaxed);
+    /// A response is complete, or given up, be it while it `waited`.
+    pub(super) fn end(&self, waited: bool) {
+        let now = self.now();
+        self.taken.store(now, Relaxed);
+        self.since.store(now, Relaxed);
+        if waited {
+            self.waiting.fetch_sub(1, Relaxed);
+        }
         self.in_hand.fetch_sub(1, Relaxed);
     }
 
@@ -201,8 +206,7 @@ mod tests {
         activity.wait();
         after(1_000).await;
         assert!(until(&activity), "a request in hand");
-        activity.waited();
-        activity.end();
+        activity.end(true);
         after(74).await;
         assert!(until(&activity));
         after(1).await;
@@ -249,7 +253,7 @@ mod tests {
     async fn the_timer_looks_again_before_the_shortest_limit() {
         let activity = Activity::new(&Timeouts::default());
         activity.begin();
-        activity.end();
+        activity.end(false);
         let Verdict::Until(at) = activity.verdict() else {
             panic!("nothing is due")
         };
@@ -261,7 +265,7 @@ mod tests {
         let activity = Activity::new(&Timeouts::default());
         activity.has_streams();
         activity.begin();
-        activity.end();
+        activity.end(false);
         after(70).await;
         activity.heard();
         after(5).await;

@@ -58,8 +58,7 @@ impl InHand {
 
 impl Drop for InHand {
     fn drop(&mut self) {
-        self.is_ready(true);
-        self.activity.end();
+        self.activity.end(self.waiting);
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::proxy::ProxySettings;
 use crate::proxy::activity::{Activity, Verdict};
 use crate::proxy::client::{Client, Site};
-use crate::proxy::drain::Stage;
+use crate::proxy::drain::{End, Stage};
 use crate::proxy::forwarded::Peer;
 use crate::proxy::stream::{Transport, Watched, begins_with_http2};
 
@@ -168,12 +168,10 @@ trait Served: Future<Output = hyper::Result<()>> {
 /// Polls a connection to its end; ends it when it is idle or too slow, or the proxy is at its end.
 ///
 /// By its place on the heap, since a future by value would be here several times over.
-async fn attend<C: Served>(mut served: Pin<Box<C>>, activity: &Activity, mut stage: Stage) {
+async fn attend<C: Served>(mut served: Pin<Box<C>>, activity: &Activity, stage: Stage) {
     let mut timer = pin!(sleep_until(Instant::now()));
-    let mut end = stage.clone();
-    let (mut draining, mut goodbye) = (pin!(stage.draining()), false);
-    let mut cut_off = pin!(end.cut_off());
-    let mut told = false;
+    let mut goodbye = false;
+    let mut end = pin!(stage.goes_on(false));
     loop {
         tokio::select! {
             biased;
@@ -192,11 +190,13 @@ async fn attend<C: Served>(mut served: Pin<Box<C>>, activity: &Activity, mut sta
                 }
                 Verdict::Idle | Verdict::TooSlow => return,
             },
-            () = draining.as_mut(), if !told => {
-                told = true;
-                served.as_mut().finish();
-            }
-            () = cut_off.as_mut() => return,
+            (stage, now) = end.as_mut() => match now {
+                End::Draining => {
+                    served.as_mut().finish();
+                    end.set(stage.goes_on(true));
+                }
+                End::CutOff => return,
+            },
         }
     }
 }

@@ -18,6 +18,15 @@ pub(super) struct Drain(watch::Sender<Phase>);
 #[derive(Debug, Clone)]
 pub(super) struct Stage(watch::Receiver<Phase>);
 
+/// What a connection is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// What is under way is to be finished.
+    Draining,
+    /// Everything has to stop.
+    CutOff,
+}
+
 impl Drain {
     pub(super) fn new() -> Self {
         Self(watch::Sender::new(Phase::Serving))
@@ -52,6 +61,19 @@ impl Stage {
     /// Until everything has to stop.
     pub(super) async fn cut_off(&mut self) {
         self.reaches(Phase::CutOff).await;
+    }
+
+    /// Until the next of these two, told once each. One future for both costs a connection half as much
+    /// each time that it wakes.
+    pub(super) async fn goes_on(mut self, told: bool) -> (Self, End) {
+        let next = if told { Phase::CutOff } else { Phase::Draining };
+        self.reaches(next).await;
+        let end = if *self.0.borrow() == Phase::CutOff || told {
+            End::CutOff
+        } else {
+            End::Draining
+        };
+        (self, end)
     }
 
     /// A proxy that was dropped is at its end.

@@ -65,8 +65,10 @@ impl Peer {
 
     /// The scheme that the client used: with TLS ended in front of us, a trusted peer knows it.
     pub(super) fn scheme(&self, headers: &HeaderMap) -> Scheme {
-        let told = headers.get(X_FORWARDED_PROTO).filter(|_| self.trusted);
-        match told.map(HeaderValue::as_bytes) {
+        if !self.trusted {
+            return self.scheme.clone();
+        }
+        match headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes) {
             Some(b"https") => Scheme::HTTPS,
             Some(b"http") => Scheme::HTTP,
             _ => self.scheme.clone(),
@@ -81,9 +83,10 @@ impl Peer {
         if claims && !self.trusted {
             remove_claims(headers);
         }
-        let line = match headers.get(X_FORWARDED_FOR) {
-            Some(_) if claims => joined(headers, &X_FORWARDED_FOR, self.line.as_bytes()),
-            _ => self.line.clone(),
+        let line = if claims && headers.contains_key(X_FORWARDED_FOR) {
+            joined(headers, &X_FORWARDED_FOR, self.line.as_bytes())
+        } else {
+            self.line.clone()
         };
         headers.insert(X_FORWARDED_FOR, line);
     }

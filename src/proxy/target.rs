@@ -78,13 +78,14 @@ pub(super) fn settle(
         }
         (None, None) => return Err(Refusal::Host),
     };
+    let same_line = host == Some(&line);
     let path = path(parts)?;
     let mut uri = http::uri::Parts::default();
     uri.scheme = Some(scheme.clone());
     uri.authority = Some(authority);
     uri.path_and_query = Some(path);
     parts.uri = Uri::from_parts(uri).map_err(|_| Refusal::Target)?;
-    if host_differs(parts, &line) {
+    if !same_line {
         parts.headers.insert(HOST, line);
     }
     Ok(())
@@ -93,10 +94,6 @@ pub(super) fn settle(
 fn same(host: &HeaderValue, target: &Authority) -> bool {
     host.as_bytes()
         .eq_ignore_ascii_case(target.as_str().as_bytes())
-}
-
-fn host_differs(parts: &Parts, line: &HeaderValue) -> bool {
-    parts.headers.get(HOST) != Some(line)
 }
 
 /// The path; `*` only of `OPTIONS` (RFC 9112 §3.2.4).

@@ -8,6 +8,7 @@ use http::HeaderValue;
 use smallvec::SmallVec;
 
 use super::keying::secret;
+use super::sieve::Sieve;
 use crate::error::ConfigError;
 use crate::key::{KeyBuilder, Part};
 
@@ -131,6 +132,16 @@ impl Fields {
         }
     }
 
+    /// `sieve` with the names of all automatic fields.
+    pub(super) const fn add_all(mut sieve: Sieve) -> Sieve {
+        let mut place = 0;
+        while place < FIELDS.len() {
+            sieve = sieve.with(FIELDS[place].0);
+            place += 1;
+        }
+        sieve
+    }
+
     fn contains(self, place: usize) -> bool {
         self.0 >> place & 1 == 1
     }
@@ -195,19 +206,9 @@ impl<'h> Present<'h> {
     }
 }
 
-/// The place of `name` among the fields. Every field of every request is looked for, so this compares
-/// with the few of the same length and first letter alone, mostly none.
+/// The place of `name` among the fields.
 fn place(name: &str) -> Option<usize> {
-    let letter = name.as_bytes().first()?.checked_sub(b'a')?;
-    let mut similar = OF_LENGTH.get(name.len())? & OF_LETTER.get(usize::from(letter))?;
-    while similar != 0 {
-        let place = usize::try_from(similar.trailing_zeros()).ok()?;
-        if FIELDS.get(place)?.0 == name {
-            return Some(place);
-        }
-        similar &= similar - 1;
-    }
-    None
+    FIELDS.binary_search_by_key(&name, |(name, _)| name).ok()
 }
 
 fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
@@ -215,28 +216,6 @@ fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
         key.part(Part::Line, line.as_bytes());
     }
 }
-
-/// The fields of each length, as sets of places.
-static OF_LENGTH: [u128; 40] = {
-    let mut sets = [0; 40];
-    let mut place = 0;
-    while place < FIELDS.len() {
-        sets[FIELDS[place].0.len()] |= 1 << place;
-        place += 1;
-    }
-    sets
-};
-
-/// The fields with each first letter, as sets of places.
-static OF_LETTER: [u128; 26] = {
-    let mut sets = [0; 26];
-    let mut place = 0;
-    while place < FIELDS.len() {
-        sets[(FIELDS[place].0.as_bytes()[0] - b'a') as usize] |= 1 << place;
-        place += 1;
-    }
-    sets
-};
 
 /// Adds the `host` and `proto` parameters of each element, the elements kept apart, because readers
 /// differ in which one they take. `for` and `by` differ for each client and do not count. A field

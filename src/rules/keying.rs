@@ -10,6 +10,7 @@ use super::automatic::{Fields, Present};
 use super::cookies::Cookies;
 use super::options::{Authorization, Host};
 use super::query::Query;
+use super::sieve::Sieve;
 use crate::key::{CacheKey, KeyBuilder, Part};
 use crate::outcome::{Detail, ForwardReason};
 use crate::semantics::NoVarySearch;
@@ -39,6 +40,16 @@ pub(super) struct Keyed {
     /// It may be answered by less than the whole response: a 304, or a part.
     pub(super) asks_for_less: bool,
 }
+
+/// The fields that any key looks at, beside those that its rule names.
+static LOOKED_AT: Sieve = Fields::add_all(Sieve::empty())
+    .with("host")
+    .with("authorization")
+    .with("cookie")
+    .with("upgrade")
+    .with("range")
+    .with("if-none-match")
+    .with("if-modified-since");
 
 /// What one pass over the request's fields finds.
 struct Seen<'h> {
@@ -186,6 +197,10 @@ impl<'h> Seen<'h> {
             asks_for_less: false,
         };
         for (name, line) in headers {
+            if !LOOKED_AT.passes(name.as_str().as_bytes()) {
+                continue;
+            }
+            // Each of these names is in the sieve.
             match name.as_str() {
                 "host" => seen.hosts = seen.host.replace(line).is_some(),
                 "authorization" => seen.authorization = true,
@@ -222,33 +237,48 @@ fn write_host(
     seen: &Seen<'_>,
     key: &mut KeyBuilder,
 ) {
-    let authority = authority.map(|authority| authority.as_str().as_bytes());
-    let of_uri = authority.map(|host| normal_host(host, scheme));
-    let of_field = seen.host.map(|line| normal_host(line.as_bytes(), scheme));
-    let differ = of_uri.is_some() && of_field.is_some() && of_uri != of_field;
+    let of_uri = authority.map(|authority| authority.as_str().as_bytes());
+    let of_field = seen.host.map(HeaderValue::as_bytes);
+    let differ = match (of_uri, of_field) {
+        (Some(one), Some(other)) if one != other => {
+            normal_host(one, scheme) != normal_host(other, scheme)
+        }
+        _ => false,
+    };
     if let Some(host) = of_uri.or(of_field) {
-        key.part(Part::Host, &host);
+        let host = without_port(host, scheme);
+        if host.contains(&b'@') {
+            key.part(Part::Host, host);
+        } else {
+            key.part_in_lower_case(Part::Host, host);
+        }
     }
     if differ || seen.hosts {
         write_field(HOST.as_str(), headers, key);
     }
 }
 
-/// In lower case and without the scheme's own port. Where the scheme is not known, neither is its
-/// port. With user information, which has case, the text stays as it is.
+/// In lower case and without the scheme's own port. With user information, which has case, the text
+/// stays as it is.
 fn normal_host(host: &[u8], scheme: Option<&Scheme>) -> SmallVec<[u8; 64]> {
-    if host.contains(&b'@') {
-        return host.into();
+    let mut host = SmallVec::from_slice(without_port(host, scheme));
+    if !host.contains(&b'@') {
+        host.make_ascii_lowercase();
     }
+    host
+}
+
+/// Without the scheme's own port. Where the scheme is not known, neither is its port.
+fn without_port<'h>(host: &'h [u8], scheme: Option<&Scheme>) -> &'h [u8] {
     let port: &[u8] = match scheme.map(Scheme::as_str) {
         Some("http") => b":80",
         Some("https") => b":443",
-        _ => b"",
+        _ => return host,
     };
-    let host = host.strip_suffix(port).unwrap_or(host);
-    let mut host = SmallVec::from_slice(host);
-    host.make_ascii_lowercase();
-    host
+    match host.strip_suffix(port) {
+        Some(bare) if !host.contains(&b'@') => bare,
+        _ => host,
+    }
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ mod policy;
 mod query;
 mod refill;
 mod rule;
+mod sieve;
 mod statuses;
 mod tags;
 pub(crate) mod template;

@@ -1,6 +1,7 @@
 //! [`Outcome`] as `Cache-Status` (RFC 9211) and `Age` (RFC 9111 §5.1).
 
 use std::fmt::{self, Write};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,16 +34,43 @@ pub(crate) fn append(headers: &mut HeaderMap, outcome: &Outcome) {
     }
 }
 
-/// Puts what this cache did in the place of an earlier member, the only one.
-pub(crate) fn replace(headers: &mut HeaderMap, outcome: &Outcome) {
-    if let Some(value) = preformatted(outcome).or_else(|| formatted(outcome)) {
-        put(headers, &CACHE_STATUS, value);
+/// The fields of a response before it is known how old it is: with places for its age and for what
+/// this cache does, where [`fill_in`] finds them. None where other caches stand in `Cache-Status`:
+/// there is no place for ours, which comes last.
+pub(crate) fn with_places(fields: &HeaderMap) -> Option<HeaderMap> {
+    if fields.contains_key(CACHE_STATUS) {
+        return None;
     }
+    let mut placed = HeaderMap::with_capacity(fields.len() + 2);
+    placed.insert(AGE, HeaderValue::from_static("0"));
+    placed.insert(CACHE_STATUS, HeaderValue::from_static(HIT));
+    let others = fields.iter().filter(|(name, _)| **name != AGE);
+    for (name, value) in others {
+        placed.append(name, value.clone());
+    }
+    Some(placed)
 }
 
-/// Whether caches nearer to the origin have said what they did.
-pub(crate) fn is_present(headers: &HeaderMap) -> bool {
-    headers.contains_key(CACHE_STATUS)
+/// Sets age and `Cache-Status` in fields that have places for them, as [`set_age`] and [`append`] do in others.
+pub(crate) fn fill_in(placed: &mut HeaderMap, age: Duration, outcome: &Outcome) {
+    let (age, status) = (
+        age_value(age),
+        preformatted(outcome).or_else(|| formatted(outcome)),
+    );
+    let mut places = placed.iter_mut();
+    // A map gives its fields in the order in which they came. If it did not, this would be slower.
+    match (places.next(), places.next(), status) {
+        (Some((first, at)), Some((second, status_at)), Some(status))
+            if *first == AGE && *second == CACHE_STATUS =>
+        {
+            *at = age;
+            *status_at = status;
+        }
+        (_, _, status) => {
+            placed.insert(AGE, age);
+            status.map(|status| placed.insert(CACHE_STATUS, status));
+        }
+    }
 }
 
 /// Sets `Age`, in whole seconds, in place of what was received (RFC 9111 §5.1).
@@ -50,60 +78,49 @@ pub(crate) fn set_age(headers: &mut HeaderMap, age: Duration) {
     headers.insert(AGE, age_value(age));
 }
 
-/// The same where there is one line of it already, which is cheaper.
-pub(crate) fn replace_age(headers: &mut HeaderMap, age: Duration) {
-    put(headers, &AGE, age_value(age));
-}
-
 fn age_value(age: Duration) -> HeaderValue {
     // RFC 9111 §1.2.2.
     let seconds = age.as_secs().min(1 << 31);
-    let short = usize::try_from(seconds).ok().and_then(|seconds| {
-        let digits = DIGITS.get(seconds.checked_mul(2)?..)?.get(..2)?;
-        Some(if seconds < 10 { &digits[1..] } else { digits })
+    let written = usize::try_from(seconds).ok().and_then(|at| WRITTEN.get(at));
+    written.map_or_else(|| seconds.into(), |written| written.age.clone())
+}
+
+/// What a hit says with one number of seconds.
+struct Written {
+    age: HeaderValue,
+    hit: HeaderValue,
+}
+
+/// The values for each second of an hour, written once in a process, so that most hits neither format nor
+/// allocate. About 400 KB.
+static WRITTEN: LazyLock<Box<[Written]>> = LazyLock::new(|| {
+    const SECONDS: usize = 60 * 60;
+    let mut text = Vec::with_capacity(SECONDS * (HIT_TTL.len() + 4));
+    let mut ends = Vec::with_capacity(SECONDS);
+    for second in 0..SECONDS {
+        text.extend_from_slice(HIT_TTL.as_bytes());
+        text.extend_from_slice(second.to_string().as_bytes());
+        ends.push(text.len());
+    }
+    // Text that is never freed is not counted either, so that copies are cheap.
+    let text: &'static [u8] = Box::leak(text.into_boxed_slice());
+    let mut start = 0;
+    let written = ends.into_iter().map(|end| {
+        let hit = &text[std::mem::replace(&mut start, end)..end];
+        Written {
+            age: digits(&hit[HIT_TTL.len()..]),
+            hit: digits(hit),
+        }
     });
-    short.map_or_else(|| seconds.into(), HeaderValue::from_static)
+    written.collect()
+});
+
+/// `text`, which was written here, as a value.
+fn digits(text: &'static [u8]) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from_static(text)).expect("letters and digits")
 }
 
-/// Puts `value` in the place of the only line of `name`, or adds it.
-fn put(headers: &mut HeaderMap, name: &HeaderName, value: HeaderValue) {
-    match headers.get_mut(name) {
-        Some(line) => *line = value,
-        None => {
-            headers.insert(name, value);
-        }
-    }
-}
-
-/// The ages below 100 stand here, so that most hits format and allocate nothing.
-const DIGITS: &str = "0001020304050607080910111213141516171819\
-                      2021222324252627282930313233343536373839\
-                      4041424344454647484950515253545556575859\
-                      6061626364656667686970717273747576777879\
-                      8081828384858687888990919293949596979899";
-
-/// `…; hit; ttl=00` to `99`.
-static HITS: [[u8; HIT_TTL.len() + 2]; 100] = hits();
-
-const fn hits() -> [[u8; HIT_TTL.len() + 2]; 100] {
-    let mut lines = [[0; HIT_TTL.len() + 2]; 100];
-    let mut ttl = 0;
-    while ttl < lines.len() {
-        let mut at = 0;
-        while at < HIT_TTL.len() {
-            lines[ttl][at] = HIT_TTL.as_bytes()[at];
-            at += 1;
-        }
-        // One digit has no leading zero: the line is then one byte shorter.
-        let digits = if ttl < 10 { ttl * 2 + 1 } else { ttl * 2 };
-        lines[ttl][at] = DIGITS.as_bytes()[digits];
-        lines[ttl][at + 1] = DIGITS.as_bytes()[ttl * 2 + 1];
-        ttl += 1;
-    }
-    lines
-}
-
-/// A hit without detail and with less than 100 s left needs neither formatting nor memory.
+/// A hit without detail and with less than an hour left needs neither formatting nor memory.
 fn preformatted(outcome: &Outcome) -> Option<HeaderValue> {
     if outcome.served != Served::Hit || outcome.detail.is_some() {
         return None;
@@ -111,10 +128,8 @@ fn preformatted(outcome: &Outcome) -> Option<HeaderValue> {
     let Some(ttl) = outcome.ttl else {
         return Some(HeaderValue::from_static(HIT));
     };
-    let ttl = usize::try_from(ttl).ok()?;
-    let line: &'static [u8] = HITS.get(ttl)?;
-    let length = if ttl < 10 { line.len() - 1 } else { line.len() };
-    HeaderValue::from_maybe_shared(Bytes::from_static(&line[..length])).ok()
+    let written = WRITTEN.get(usize::try_from(ttl).ok()?)?;
+    Some(written.hit.clone())
 }
 
 fn formatted(outcome: &Outcome) -> Option<HeaderValue> {

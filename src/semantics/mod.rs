@@ -49,10 +49,7 @@ mod vary;
 mod tests;
 
 pub(crate) use self::cache_control::{Qualified, RequestDirectives, ResponseDirectives};
-pub(crate) use self::cache_status::{
-    append as append_cache_status, is_present as has_cache_status, replace as replace_cache_status,
-    replace_age, set_age,
-};
+pub(crate) use self::cache_status::{append as append_cache_status, fill_in, set_age, with_places};
 pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,
 };

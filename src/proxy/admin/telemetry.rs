@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use metrics::with_local_recorder;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use parking_lot::Mutex;
+use rapidhash::fast::RandomState;
 
 use crate::proxy::admin::metrics::{describe, set_gauges};
 use crate::{Health, Metrics, Notice, Observer, Outcome, Served};
@@ -133,7 +134,7 @@ const MOST_RULES: usize = 1_000;
 /// has to do with labels is done when somebody asks.
 #[derive(Default)]
 struct Requests {
-    rules: ArcSwap<HashMap<Box<str>, Arc<Counts>>>,
+    rules: ArcSwap<HashMap<Box<str>, Arc<Counts>, RandomState>>,
     /// Held to add a rule.
     adding: Mutex<()>,
     forwarded: Forwarded,

@@ -377,3 +377,26 @@ proptest! {
         prop_assert_eq!(&keys[0], &keys[1]);
     }
 }
+
+#[test]
+fn every_field_that_a_pass_knows_gets_through_the_sieve() {
+    let known = [
+        "host",
+        "authorization",
+        "cookie",
+        "upgrade",
+        "range",
+        "if-none-match",
+        "if-modified-since",
+        "x-api-key",
+        "forwarded",
+        "cf-access-authenticated-user-email",
+        "rsc",
+    ];
+    for name in known {
+        assert!(LOOKED_AT.passes(name.as_bytes()), "{name}");
+    }
+    for name in ["user-agent", "accept", "referer", "sec-fetch-mode"] {
+        assert!(!LOOKED_AT.passes(name.as_bytes()), "{name}");
+    }
+}

@@ -123,10 +123,37 @@ fn forwards_are_spelled_as_rfc_9211_has_it() {
 
 #[test]
 fn prepared_lines_are_those_that_would_be_written() {
-    for ttl in -1..=101 {
+    for ttl in -1..=3_601 {
         assert_eq!(line(&hit(ttl)), format!("tagcache; hit; ttl={ttl}"));
-        assert_eq!(preformatted(&hit(ttl)).is_some(), (0..100).contains(&ttl));
+        assert_eq!(preformatted(&hit(ttl)).is_some(), (0..3_600).contains(&ttl));
     }
+    for seconds in [0, 9, 10, 100, 3_599, 3_600, 1 << 31, u64::MAX] {
+        let value = age_value(Duration::from_secs(seconds));
+        assert_eq!(value, seconds.min(1 << 31).to_string());
+    }
+}
+
+#[test]
+fn places_are_filled_in_wherever_they_are() {
+    let mut fields = HeaderMap::new();
+    for (name, value) in [("x-a", "1"), ("age", "7"), ("x-b", "2"), ("x-a", "3")] {
+        fields.append(name, HeaderValue::from_static(value));
+    }
+    let mut placed = with_places(&fields).unwrap();
+    let mut elsewhere = fields.clone();
+    for fields in [&mut placed, &mut elsewhere] {
+        fill_in(fields, Duration::from_secs(12), &hit(48));
+        assert_eq!(fields["age"], "12");
+        assert_eq!(fields[CACHE_STATUS], "tagcache; hit; ttl=48");
+        assert_eq!(fields.len(), 5);
+        let of_a: Vec<_> = fields.get_all("x-a").iter().collect();
+        assert_eq!(of_a, ["1", "3"]);
+    }
+    fields.append(CACHE_STATUS, HeaderValue::from_static("Origin; hit"));
+    assert!(
+        with_places(&fields).is_none(),
+        "no place for the last member"
+    );
 }
 
 #[test]
