@@ -66,6 +66,7 @@ impl Marks {
             detail,
         };
         let mark = self.by_id.entry(id).or_insert(none);
+        let before = mark.newest();
         // Hard and soft are two maxima: a later soft purge does not soften an earlier hard one
         // (PROTOCOL 5 [two_marks]).
         match kind {
@@ -80,7 +81,11 @@ impl Marks {
             PurgeKind::Hard | PurgeKind::Open => mark.hard = mark.hard.max(ordinal),
         }
         mark.detail = detail;
-        self.order.push_back((ordinal, id));
+        // An own append is applied again by the follower: its place is there already. Two for each tag
+        // would leave nothing to sweep, again and again.
+        if mark.newest() > before || before == 0 {
+            self.order.push_back((ordinal, id));
+        }
         let forgotten = self.drop_oldest();
         self.sweep();
         forgotten
@@ -106,11 +111,14 @@ impl Marks {
 
     fn sweep(&mut self) {
         if self.order.len() > 2 * self.limit.max(self.by_id.len()) + 16 {
-            let by_id = &self.by_id;
-            self.order.retain(|(ordinal, id)| {
-                by_id.get(id).is_some_and(|mark| mark.newest() <= *ordinal)
-            });
+            self.sweep_now();
         }
+    }
+
+    pub(super) fn sweep_now(&mut self) {
+        let by_id = &self.by_id;
+        self.order
+            .retain(|(ordinal, id)| by_id.get(id).is_some_and(|mark| mark.newest() <= *ordinal));
     }
 
     /// Places kept in the order of purging, those left behind included.

@@ -125,6 +125,21 @@ fn safety_49_a_million_purged_tags_leave_a_bounded_memory() {
 }
 
 #[test]
+fn a_purge_that_is_applied_twice_keeps_one_place() {
+    let mut memory = memory(1_000, 10);
+    for n in 1..=10_000 {
+        let targets = [tag(&format!("{}", n % 1_000))];
+        memory.apply(n, PurgeKind::Hard, &targets);
+        // As the follower does with what was appended here.
+        memory.apply(n, PurgeKind::Hard, &targets);
+    }
+    // Room for as many places again, so that sweeping is rare.
+    let before = memory.marks.places();
+    memory.marks.sweep_now();
+    assert!(before <= 2_016 && memory.marks.places() <= 1_000);
+}
+
+#[test]
 fn safety_49_one_tag_purged_for_ever_keeps_one_mark() {
     let mut memory = memory(1_000, 10);
     for n in 1..=100_000 {
