@@ -45,6 +45,8 @@ impl Fill {
             return self.admit_part(stored, head, trailers).await;
         }
         complete(&mut stored.headers, &body, stored.received_at);
+        // A map that grew has room for twice as many fields, and this one stays: a copy has none to spare.
+        stored.headers = stored.headers.clone();
         (stored.body, stored.trailers) = (body, trailers);
         self.note_eagerness(&mut stored);
         if weakened(Rule::StampPair)
