@@ -8,7 +8,7 @@ HISTORIES ?= 200000
 FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help test lint fmt clippy features docs bench bench-http load-check check-deploy verify model msrv deny redis-server
+.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-report load-check check-deploy verify model msrv deny redis-server
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -38,11 +38,24 @@ docs: ## build the documentation, private and public, without warnings
 
 bench: ## measure each case of benches/ by the clock, then in instructions (needs valgrind)
 	cargo bench $(CARGO_FLAGS) --bench micro
-	benches/instructions.sh
+	CARGO_FLAGS="$(CARGO_FLAGS)" benches/instructions.sh
 
-bench-http: ## measure a hit of the proxy beside a bare server, nginx and Varnish (installs them; minutes)
-	cargo build $(CARGO_FLAGS) --profile bench --features proxy --bench http_server --bins
+bench-check: ## fail if a hit path costs over 5 % more instructions than benches/instructions.baseline
+	CARGO_FLAGS="$(CARGO_FLAGS)" benches/instructions.sh --check
+
+bench-http: ## measure hits beside a bare server, nginx, Varnish and others (installs them; twenty minutes)
+	cargo build $(CARGO_FLAGS) --release --features proxy --bench http_server --bins
+	@[ -x target/peers/release/cache-peers ] || $(MAKE) bench-peers || echo "going on without them"
 	benches/http/run.py
+
+bench-peers: ## build the caches of benches/peers/ that `make bench-http` compares with
+	CARGO_TARGET_DIR=$(CURDIR)/target/peers cargo build --release --locked --manifest-path benches/peers/Cargo.toml
+
+bench-scale: ## measure what grows, and what must not: a million entries, 1,000 purges a second (half an hour, 6 GB)
+	CARGO_FLAGS="$(CARGO_FLAGS)" benches/scale/run.py
+
+bench-report: ## put what was measured last into benches/README.md and benches/plots/
+	benches/report.py
 
 load-check: ## put a slow API behind the proxy, and curl, ab and wrk before it (installs them)
 	cargo build $(CARGO_FLAGS) --release --features proxy --bin tagcache

@@ -7,7 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use crate::clock::Timestamp;
+use crate::builder::CacheBuilder;
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::entry::{Entry, Freshness, Ready, StoredResponse, codec};
 use crate::error::{ConfigError, Error};
 use crate::key::{KeyBuilder, Part};
@@ -15,6 +17,15 @@ use crate::position::{Position, Stamp};
 use crate::rules::{Defaults, Plan, Rule, RuleSet};
 use crate::tag::{PurgeKind, Tag, TagSet, Target};
 use crate::validity::{Bounds, Memory, Subject, Verdict};
+
+/// `builder` with near copies as it has on Redis, of what a store in this process holds: a near hit
+/// without a server. That store holds `bytes`.
+pub fn near(builder: CacheBuilder, bytes: u64) -> CacheBuilder {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let log = EmbeddedLog::new(&*clock);
+    let store = EmbeddedStore::new(log.clone(), clock, bytes);
+    builder.backend(Arc::new(log), Arc::new(store))
+}
 
 /// Compiled rules.
 #[derive(Debug)]

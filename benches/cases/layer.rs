@@ -12,7 +12,8 @@ use http::header::{HeaderName, HeaderValue};
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt};
-use tower_tagcache::{Cache, CacheService, Query, Rule};
+use tower_tagcache::bench::near;
+use tower_tagcache::{Cache, CacheBuilder, CacheService, Query, Rule};
 
 use super::{Body, Case, Failure, Run, request};
 
@@ -68,12 +69,21 @@ pub fn cases() -> Vec<Case> {
         })
         .without("request"),
         Case::new("unmatched", |_| {
-            let mut service = layered(Inner(&[]))?;
+            let mut service = layered(Cache::builder(), Inner(&[]))?;
             Run::request(OTHER, move |request| answer(&mut service, request))
         })
         .without("bare"),
         Case::new("hit", |runtime| {
-            let mut service = layered(Inner(&FIELDS))?;
+            let mut service = layered(Cache::builder(), Inner(&FIELDS))?;
+            runtime.block_on(fill(&service))?;
+            Run::request(URI, move |request| answer(&mut service, request))
+        })
+        .without("request"),
+        Case::new("near_hit", |runtime| {
+            let (cache, companion) = near(rules(Cache::builder()), 1 << 20).build()?;
+            let mut service = cache.layer().layer(Inner(&FIELDS));
+            runtime.spawn(companion.run(std::future::pending()));
+            runtime.block_on(followed(&cache));
             runtime.block_on(fill(&service))?;
             Run::request(URI, move |request| answer(&mut service, request))
         })
@@ -81,13 +91,25 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-fn layered(inner: Inner) -> Result<CacheService<Inner>, Failure> {
+fn layered(builder: CacheBuilder, inner: Inner) -> Result<CacheService<Inner>, Failure> {
+    let (cache, _companion) = rules(builder).build()?;
+    Ok(cache.layer().layer(inner))
+}
+
+/// With a lease that outlasts the case: while it runs, nothing else does.
+fn rules(builder: CacheBuilder) -> CacheBuilder {
     let rule = Rule::new("auction_details", "/auctions/{address}")
         .ttl(Duration::from_secs(60))
         .query(Query::allow(["page"]))
         .tag("auction:{address:address}");
-    let (cache, _companion) = Cache::builder().rule(rule).build()?;
-    Ok(cache.layer().layer(inner))
+    builder.lease(Duration::from_secs(60)).rule(rule)
+}
+
+/// Returns once the companion has heard from the log, without which no near copy answers.
+async fn followed(cache: &Cache) {
+    while !cache.health().followed {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Stores the response that the case `hit` is answered with.

@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
-"""What a hit costs: the proxy beside a bare hyper server, nginx and Varnish, in one run.
+"""What a hit costs: layer and proxy beside a bare hyper server and other caches, in one run.
 
-    make bench-http                                # builds, then all of it
+    make bench-http                                # builds, then all of it: some twenty minutes
     benches/http/run.py --rounds 9 --seconds 3     # what is built already
-    benches/http/run.py --only memory
+    benches/http/run.py --only hits,memory         # some parts: hits, strict, herd, memory
 
 One core serves and another asks (32 connections that stay open, `wrk`), the same origin is behind all, and
-rounds are interleaved, so that what else the machine does hits all alike. CPU is that of all processes and
-threads of a server, from /proc/PID/stat. Ratios are taken within a round, and their median is shown.
-Nothing here belongs in CI.
+rounds are interleaved, so that what else the machine does hits all alike. Redis is on the core that asks.
+CPU is that of all processes and threads of a server, from /proc/PID/stat. Ratios are taken within a round, and
+their median is shown. Caches that are layers too (`make bench-peers` builds them) are around the same bare server.
+
+Writes target/bench-http.json (parts that did not run are kept from before); `make bench-report` makes tables and
+plots of it. Nothing here belongs in CI.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -27,6 +31,13 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "benches"))
+import machine  # noqa: E402
+import tables  # noqa: E402
+
+OUTPUT = ROOT / "target/bench-http.json"
+PARTS = ["hits", "strict", "herd", "memory"]
+TARGET = "/bench/1"
 SIZES = {"1 KB": 1024, "64 KB": 65536}
 TICK = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -36,7 +47,7 @@ worker_processes 1;
 daemon off;
 pid {dir}/pid;
 error_log {dir}/error.log;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 16384; }}
 http {{
     access_log off;
     proxy_temp_path {dir}/temp;
@@ -50,6 +61,7 @@ http {{
             proxy_pass http://127.0.0.1:{origin};
             proxy_cache bench;
             proxy_cache_valid 200 1h;
+            proxy_cache_lock on;
         }}
     }}
 }}
@@ -146,6 +158,9 @@ class Bench:
         self.tool = newest("target/release/deps/http_server-*")
         if not self.tool:
             sys.exit("not built: make bench-http")
+        self.peers = newest("target/peers/release/cache-peers")
+        if not self.peers:
+            print("without tower-http-cache and hitbox: make bench-peers builds them", file=sys.stderr)
         self.tagcache = pathlib.Path(arguments.tagcache) if arguments.tagcache else None
         self.running = []
 
@@ -168,6 +183,22 @@ class Bench:
             return self.start("tagcache", [self.tagcache, "proxy", *listen])
         return self.start("tagcache", [self.tool, "proxy", "127.0.0.1:PORT", f"http://127.0.0.1:{origin}"])
 
+    def redis(self):
+        """The URL of a server on the core that asks."""
+        command = ["redis-server", "--port", "PORT", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", self.work]
+        server = self.start("redis", command, core=self.arguments.client_core)
+        return f"redis://127.0.0.1:{server.port}"
+
+    def layered(self, name, size, *arguments, delay=0):
+        return self.start(name, [self.tool, "layer", "127.0.0.1:PORT", size, delay, *arguments])
+
+    def others(self, size, *redis, delay=0):
+        """The other caches that are layers, around the same server."""
+        if not self.peers:
+            return []
+        kinds, where = ["tower-http-cache", "hitbox"], " on Redis" if redis else ""
+        return [self.start(kind + where, [self.peers, kind, "127.0.0.1:PORT", size, delay, *redis]) for kind in kinds]
+
     def nginx(self, name, origin, tuning):
         port, home = free_port(), self.work / f"{name}-{origin}".replace(" ", "-")
         home.mkdir()
@@ -188,7 +219,7 @@ class Bench:
         a = self.arguments
         command = ["taskset", "-c", str(a.client_core), "wrk", "-t1", f"-c{a.connections}", f"-d{a.seconds}s", "--latency"]
         before = server.cpu()
-        report = subprocess.run(command + [f"http://127.0.0.1:{server.port}/bench"], capture_output=True, text=True, check=True).stdout
+        report = subprocess.run(command + [f"http://127.0.0.1:{server.port}{TARGET}"], capture_output=True, text=True, check=True).stdout
         cpu = server.cpu() - before
         if "Non-2xx" in report or "Socket errors" in report:
             sys.exit(f"{server.name}:\n{report}")
@@ -197,55 +228,103 @@ class Bench:
         value, unit = re.search(r"99% +([\d.]+)(us|ms|s)", report).groups()
         return rate, float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit], cpu / requests * 1e6
 
-    def hits(self, label, size):
-        a = self.arguments
-        origin = self.start("origin", [self.tool, "bare", "127.0.0.1:PORT", size], core=a.client_core)
+    def hits(self):
+        return {"rows": {label: self.of_size(label, size) for label, size in SIZES.items()}}
+
+    def of_size(self, label, size):
+        origin = self.start("origin", [self.tool, "bare", "127.0.0.1:PORT", size], core=self.arguments.client_core)
         servers = [
             self.start("bare hyper", [self.tool, "bare", "127.0.0.1:PORT", size]),
+            self.layered("layer", size),
+            self.layered("layer, near Redis", size, self.redis(), "near"),
             self.proxy(origin.port),
             self.nginx("nginx tuned", origin.port, TUNING),
             self.nginx("nginx sendfile", origin.port, TUNING.replace("sendfile off", "sendfile on")),
             self.nginx("nginx plain", origin.port, ""),
             self.varnish(origin.port),
+            *self.others(size),
         ]
+        return self.compared(f"hits, {label}", servers, size)
+
+    def strict(self):
+        """Hits that ask Redis each time."""
+        return {"rows": {label: self.strict_of_size(label, size) for label, size in SIZES.items()}}
+
+    def strict_of_size(self, label, size):
+        redis = self.redis()
+        origin = self.start("origin", [self.tool, "bare", "127.0.0.1:PORT", size], core=self.arguments.client_core)
+        proxy = [self.tool, "proxy", "127.0.0.1:PORT", f"http://127.0.0.1:{origin.port}", redis, "strict"]
+        servers = [
+            self.start("two GETs", [self.tool, "gets", "127.0.0.1:PORT", size, redis]),
+            self.layered("layer, strict", size, redis, "strict"),
+            self.start("tagcache, strict", proxy),
+            *self.others(size, redis),
+        ]
+        return self.compared(f"strict hits, {label}", servers, size)
+
+    def compared(self, what, servers, size):
         seen = {server.name: [] for server in servers}
         for server in servers:
             for _ in range(3):
                 self.fetch(server.port, size)
-        for turn in range(a.rounds):
+        for turn in range(self.arguments.rounds):
             # Nobody is always first.
             order = servers[turn % len(servers):] + servers[: turn % len(servers)]
             for server in order:
                 seen[server.name].append(self.measure(server))
+                print(f"# {what}, round {turn + 1}, {server.name}: %.0f/s, p99 %.2f ms, %.1f µs" % seen[server.name][-1], file=sys.stderr)
         self.stop()
-        self.table(label, seen)
+        return seen
+
+    def herd(self):
+        """A thousand requests for what is not stored, from a client on the other core."""
+        delayed = [self.tool, "origin", "127.0.0.1:PORT", 1024, 100]
+        found = {}
+        for name in ["layer", "tagcache", "nginx tuned", "Varnish", "tower-http-cache", "hitbox"]:
+            origin = self.start("origin", delayed, core=self.arguments.client_core)
+            if name == "layer":
+                counting = server = self.layered("layer", 1024, delay=100)
+            elif name in ("tower-http-cache", "hitbox"):
+                others = {server.name: server for server in self.others(1024, delay=100)}
+                counting = server = others.get(name)
+            else:
+                starts = {"tagcache": self.proxy, "Varnish": self.varnish}
+                server = starts[name](origin.port) if name in starts else self.nginx(name, origin.port, TUNING)
+                counting = origin
+            if server:
+                found[name] = self.stampede(server, counting)
+                print(f"# herd, {name}: {found[name]}", file=sys.stderr)
+            self.stop()
+        return {"rows": found}
+
+    def stampede(self, server, counting):
+        rounds = self.arguments.rounds
+        command = ["taskset", "-c", str(self.arguments.client_core), self.tool, "herd", f"127.0.0.1:{server.port}", "1000", str(rounds)]
+        report = subprocess.run(command, capture_output=True, text=True)
+        if report.returncode:
+            return {"failed": (report.stderr.strip().splitlines() or ["?"])[-1][:200]}
+        times = sorted(float(line) for line in report.stdout.split())
+        calls = int(self.body(counting.port, "/calls"))
+        return {"calls": calls / rounds, "p50_ms": times[len(times) // 2], "p99_ms": times[len(times) * 99 // 100]}
+
+    @staticmethod
+    def body(port, target):
+        with socket.create_connection(("127.0.0.1", port), 5) as stream:
+            stream.sendall(f"GET {target} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode())
+            got = b""
+            while part := stream.recv(1 << 20):
+                got += part
+        return got.partition(b"\r\n\r\n")[2]
 
     @staticmethod
     def fetch(port, size):
         with socket.create_connection(("127.0.0.1", port), 5) as stream:
-            stream.sendall(b"GET /bench HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")
+            stream.sendall(f"GET {TARGET} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode())
             got = b""
             while part := stream.recv(1 << 20):
                 got += part
         if not got.startswith(b"HTTP/1.1 200") or not len(got) > size:
             sys.exit(f"unexpected answer: {got[:200]}")
-
-    def table(self, label, seen):
-        bare = seen["bare hyper"]
-        load = os.getloadavg()[0]
-        print(f"\n{label} body, {self.arguments.rounds} rounds of {self.arguments.seconds} s, load {load:.1f}\n")
-        print("| server | requests/s | of bare | p99 ms | CPU µs/request | of bare | spread of CPU |")
-        print("|---|---:|---:|---:|---:|---:|---:|")
-        for name, rounds in seen.items():
-            median = [statistics.median(column) for column in zip(*rounds)]
-            ratio = [statistics.median(one[k] / base[k] for one, base in zip(rounds, bare)) for k in (0, 2)]
-            cpu = sorted(one[2] for one in rounds)
-            spread = (cpu[-1] - cpu[0]) / median[2] * 100
-            print(
-                f"| {name} | {median[0]:,.0f} | {ratio[0]:.2f} | {median[1]:.2f} "
-                f"| {median[2]:.1f} | {ratio[1]:.2f} | {spread:.0f} % |"
-            )
-        sys.stdout.flush()
 
     def memory(self):
         gigabytes = self.arguments.gigabytes
@@ -264,11 +343,10 @@ class Bench:
         took = time.monotonic() - began
         done.set()
         watcher.join()
-        mb = 1e6
-        print(f"\n{got / 1e9:.1f} GB through the proxy in {took:.1f} s: RSS {before / mb:.1f} MB before, at most {max(samples) / mb:.1f} MB")
         assert got == gigabytes * 10**9, got
         self.stop()
-        self.idle()
+        streamed = {"bytes": got, "seconds": took, "before": before, "most": max(samples)}
+        return {"streamed": streamed, "idle": self.idle()}
 
     @staticmethod
     def drain(port, path):
@@ -296,11 +374,10 @@ class Bench:
                 got += stream.recv(4096)
             streams.append(stream)
         after = proxy.rss()
-        each = (after - before) / wanted
-        print(f"{wanted:,} idle connections, one request each before: RSS {after / 1e6:.1f} MB, {each / 1e3:.1f} KB each over {before / 1e6:.1f} MB")
         for stream in streams:
             stream.close()
         self.stop()
+        return {"connections": wanted, "before": before, "after": after}
 
 
 def main():
@@ -312,28 +389,31 @@ def main():
     parser.add_argument("--client-core", type=int, default=1)
     parser.add_argument("--gigabytes", type=int, default=10)
     parser.add_argument("--idle", type=int, default=10_000)
-    parser.add_argument("--only", choices=["hits", "memory"])
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, with commas between")
     parser.add_argument("--tagcache", help="the program to measure; default: target/release/tagcache, else the library's proxy")
     arguments = parser.parse_args()
     program = ROOT / "target/release/tagcache"
     if not arguments.tagcache and program.exists():
         arguments.tagcache = program
-    install({"wrk": "wrk", "nginx": "nginx-light", "varnishd": "varnish"})
+    install({"wrk": "wrk", "nginx": "nginx-light", "varnishd": "varnish", "redis-server": "redis-server"})
     os.environ["PATH"] += ":/usr/sbin"
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as work:
         os.chmod(work, 0o755)
         bench = Bench(arguments, work)
-        print(f"proxy: {arguments.tagcache or bench.tool}")
+        print(f"# proxy: {arguments.tagcache or bench.tool}", file=sys.stderr)
         try:
-            if arguments.only != "memory":
-                for label, size in SIZES.items():
-                    bench.hits(label, size)
-            if arguments.only != "hits":
-                bench.memory()
+            for part in arguments.only.split(","):
+                before = machine.load()
+                found = getattr(bench, part)()
+                settings = {"rounds": arguments.rounds, "seconds": arguments.seconds, "connections": arguments.connections}
+                results = json.loads(OUTPUT.read_text()) if OUTPUT.exists() else {}
+                results[part] = {"machine": machine.describe(), "load": [before, machine.load()], "settings": settings, **found}
+                OUTPUT.write_text(json.dumps(results, indent=1) + "\n")
         finally:
             bench.stop()
+    print("\n".join(tables.http(json.loads(OUTPUT.read_text()))))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ pub(super) enum Backend {
     Embedded,
     #[cfg(feature = "redis")]
     Redis(String),
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     Given(Arc<dyn Log>, Arc<dyn Store>, Option<Arc<dyn Claims>>),
 }
 
@@ -90,7 +90,7 @@ impl Backend {
             }
             #[cfg(feature = "redis")]
             Self::Redis(url) => open_redis(&url, with),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "test-util"))]
             Self::Given(log, store, claims) => {
                 let mut parts = Parts::without_events(log, store);
                 parts.near = with.near_copy();

@@ -24,7 +24,7 @@ use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
 use crate::log::{Follower, Log, Purges, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
 use crate::rules::{CompiledRule, Consistency, Defaults, Profile, Rule, RuleSet};
-#[cfg(test)]
+#[cfg(any(test, feature = "test-util"))]
 use crate::store::Store;
 use crate::store::{DEFAULT_BYTES, LEAST_BYTES};
 use crate::validity::Bounds;
@@ -251,7 +251,7 @@ impl CacheBuilder {
         self
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn backend(mut self, log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
         self.backend = Backend::Given(log, store, None);
         self
