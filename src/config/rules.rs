@@ -100,6 +100,10 @@ pub struct RuleSection {
     /// `true`: does what a request's Cache-Control asks of a cache (RFC 9111 §5.2.1). Default: false.
     #[serde(default, skip_serializing_if = "is_off")]
     pub honor_request_directives: bool,
+    /// `true`: a response that says by No-Vary-Search which query parameters do not matter answers URLs
+    /// that differ in those alone. Default: false.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub no_vary_search: bool,
     /// "strict" checks each hit against the purge log; "near" trusts this process within the lease. Default: as `[cache]` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<ConsistencyChoice>,
@@ -168,6 +172,9 @@ impl RuleSection {
         }
         if self.honor_request_directives {
             rule = rule.honor_request_directives();
+        }
+        if self.no_vary_search {
+            rule = rule.no_vary_search();
         }
         match self.consistency {
             Some(ConsistencyChoice::Near) => rule.near(),

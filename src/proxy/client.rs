@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{
-    CONNECTION, HeaderName, HeaderValue, MAX_FORWARDS, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderName, HeaderValue, MAX_FORWARDS, TE, UPGRADE};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, Version};
@@ -23,7 +21,7 @@ use crate::proxy::activity::Activity;
 use crate::proxy::admin::PublicDoor;
 use crate::proxy::client_body::{ClientBody, InHand};
 use crate::proxy::drain::Stage;
-use crate::proxy::fields::{Removed, is_hop_by_hop, remove_hop_by_hop, settle_length};
+use crate::proxy::fields::{Removed, is_hop_by_hop, remove_hop_by_hop, settle_length, understood};
 use crate::proxy::forwarded::{self, Inbound, Peer, Upgrade};
 use crate::proxy::refusal::{Refusal, plain};
 use crate::proxy::request_body::RequestBody;
@@ -185,16 +183,6 @@ impl Survey {
             survey.claims |= forwarded::is_claim(name);
         }
         survey
-    }
-}
-
-/// Whether the body is coded in a way that is undone here: one `chunked` and nothing else.
-fn understood(headers: &HeaderMap) -> bool {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => true,
-        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
     }
 }
 

@@ -88,6 +88,16 @@ pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> 
     })
 }
 
+/// Whether the body is coded in a way that is undone here: one `chunked` and nothing else.
+pub(super) fn understood(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
+    }
+}
+
 /// Writes the length of a body as the parser understood it: `5, 5` or two lines are one 5 (RFC 9112
 /// §6.3), and the next reader shall not have to decide anew (SAFETY 17).
 pub(super) fn settle_length(headers: &mut HeaderMap) {

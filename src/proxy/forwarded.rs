@@ -15,6 +15,9 @@ use crate::proxy::fields::has_token;
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Upstream may answer it with `Surrogate-Control`, which is heard (Edge Architecture Specification).
+const SURROGATE_CAPABILITY: HeaderName = HeaderName::from_static("surrogate-capability");
+const CAPABILITY: HeaderValue = HeaderValue::from_static("tagcache=\"Surrogate/1.0\"");
 
 /// The client's side of a connection.
 #[derive(Debug)]
@@ -130,6 +133,7 @@ impl Inbound {
             _ => "http",
         });
         headers.entry(X_FORWARDED_PROTO).or_insert(proto);
+        headers.append(SURROGATE_CAPABILITY, CAPABILITY);
         append_via(headers, self.version, name);
     }
 
@@ -229,6 +233,10 @@ mod tests {
         assert_eq!(headers["forwarded"], "for=10.0.0.1;host=\"x:1\";proto=http");
         let via: Vec<_> = headers.get_all("via").iter().collect();
         assert_eq!(via, ["1.0 other", "1.1 edge"]);
+        assert_eq!(
+            headers["surrogate-capability"],
+            "tagcache=\"Surrogate/1.0\""
+        );
     }
 
     #[test]

@@ -50,6 +50,7 @@
 //! by one. `X-Forwarded-For`, `-Host`, `-Proto` and `Forwarded` (RFC 7239) tell who asked: what a
 //! [trusted peer](ProxySettings::trusted_peers) sent of them is continued, and with it the scheme of
 //! the request; what anybody else sent is replaced, and so is every other `X-Forwarded-*`.
+//! `Surrogate-Capability` says that `Surrogate-Control` is heard here (Edge Architecture Specification).
 //!
 //! A request is sent a second time only where nobody can notice: to another upstream if nothing of it
 //! was sent, or on a new connection if a kept one was closed before anything was answered and the

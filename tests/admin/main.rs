@@ -2,7 +2,7 @@
 //!
 //! | SAFETY | where |
 //! |---|---|
-//! | 21 | `refusals`, `public` |
+//! | 21 | `refusals`, `public`, `file` |
 //! | 55 | `bounds` |
 
 #![allow(
@@ -14,6 +14,7 @@ mod site;
 
 mod bounds;
 mod calls;
+mod file;
 mod public;
 mod refusals;
 mod telemetry;

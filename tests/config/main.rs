@@ -3,6 +3,7 @@
 mod environment;
 mod good;
 mod mistakes;
+mod reloaded;
 mod replaced;
 
 use std::collections::HashMap;

@@ -48,6 +48,22 @@ async fn an_upstream_that_gives_no_answer_is_told_plainly_and_not_kept() {
             "upstream-malformed",
         ),
         (
+            "safety_17: a length beside a coding",
+            reply(
+                "HTTP/1.1 200 OK\r\ncontent-length: 9\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+            ),
+            502,
+            "upstream-malformed",
+        ),
+        (
+            "a coding that nobody asked for",
+            reply(
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n",
+            ),
+            502,
+            "upstream-malformed",
+        ),
+        (
             "folded field",
             reply("HTTP/1.1 200 OK\r\nx-a: 1\r\n b\r\ncontent-length: 0\r\n\r\n"),
             502,

@@ -2,7 +2,8 @@
 //! before a scripted origin, and the section that it is about.
 //!
 //! A row runs against any [`Subject`], by a clock that moves by hand: the layer in this process, and the
-//! proxy over real sockets, HTTP/1.1 and HTTP/2.
+//! proxy over real sockets, HTTP/1.1 and HTTP/2. What no row can say stands in `tests/proxy`: trailers
+//! (RFC 9110 §6.5) in `exact` and `streams`, interim responses (RFC 9110 §15.2) in `fields`.
 
 mod age;
 mod authorization;

@@ -3,12 +3,22 @@
 
 use std::time::SystemTime;
 
-use http::header::{DATE, UPGRADE};
+use http::header::{CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderValue, Response, StatusCode, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
-use crate::proxy::fields::{is_hop_by_hop, remove_hop_by_hop, settle_length};
+use crate::proxy::fields::{is_hop_by_hop, remove_hop_by_hop, settle_length, understood};
 use crate::proxy::forwarded::{append_via, widen_vary};
+
+/// Whether it is clear where the body ends and what it is: not with another coding than `chunked`, for
+/// which nobody asked, and not with a length beside it (RFC 9112 §6.1, §6.3: to be handled as an error).
+pub(super) fn is_framed(response: &Response<Incoming>) -> bool {
+    let headers = response.headers();
+    if response.body().is_end_stream() || !headers.contains_key(TRANSFER_ENCODING) {
+        return true;
+    }
+    understood(headers) && !headers.contains_key(CONTENT_LENGTH)
+}
 
 /// Makes the head fit to be kept and passed on, stamped with `now` if upstream has no clock (RFC 9110
 /// §6.6.1). The protocol that was switched to, if it was.

@@ -117,6 +117,9 @@ impl Shared {
         }
         let upgrade = inbound.and_then(|inbound: Inbound| inbound.upgrade);
         let (mut response, lease) = self.exchange(request, upgrade.as_deref()).await?;
+        if !response::is_framed(&response) {
+            return Err(FailureKind::Malformed.into());
+        }
         let now = self.settings.clock.now().into();
         let switched = response::settle(&mut response, name, now);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
