@@ -110,7 +110,9 @@ fn ready<'s>(rule: &CompiledRule, stored: &'s StoredResponse) -> Option<&'s Head
     stored.ready.fields(rule.number(), || {
         let mut fields = stored.headers.clone();
         client_fields(rule, Sent::Stored, &mut fields);
-        semantics::with_places(&fields)
+        // A copy has no room to spare, which a map that was filled has, and this one stays.
+        let placed = semantics::with_places(&fields)?;
+        Some(placed.clone())
     })
 }
 

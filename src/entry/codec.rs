@@ -11,6 +11,7 @@
 //!           status (2), count of tags (varint), tag ids (8 each, ascending), key, path (texts),
 //!           fields, trailers (fields, if flagged), body (the rest)
 //! variants  key (text), count (varint), field names (texts)
+//! parts     number (16), length of the frame that was cut (varint)
 //! fields    count of lines (varint), then for each line: name (text; empty = the name before),
 //!           value's length * 2, + 1 if it is sensitive (varint), value
 //! ```
@@ -43,6 +44,7 @@ const PREFIX: usize = 12;
 
 const RESPONSE: u8 = 1;
 const VARIANTS: u8 = 2;
+const PARTS: u8 = 3;
 
 const ALWAYS_VALIDATE: u8 = 1;
 const BY_RULE: u8 = 1 << 1;
@@ -56,20 +58,57 @@ const KNOWN_FLAGS: u8 =
 
 /// Room reserved on the word of a count alone; past it, collections grow with what is really there.
 const TRUSTED_COUNT: usize = 64;
+/// The longest frame that is put together from parts: none that was cut is longer.
+const MAX_CUT: usize = 1 << 30;
 /// As many names as a [`HeaderMap`] holds. Of lines it would take any number, each many times larger
 /// than it is here.
 const MAX_LINES: usize = 1 << 15;
+
+/// Stands where the frame of an entry is too long to be stored in one piece: where its parts are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parts {
+    /// What the parts are called by, and no other's.
+    pub(crate) number: u128,
+    /// Of the whole frame, in bytes.
+    pub(crate) length: usize,
+}
+
+/// What a frame holds.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    Entry(Entry),
+    Parts(Parts),
+}
 
 /// The frame of `entry`, in one allocation of exactly its size.
 pub(crate) fn encode(entry: &Entry) -> Bytes {
     let mut size = Size::default();
     write_entry(&mut size, entry);
-    let mut frame = Vec::with_capacity(PREFIX + size.bytes());
+    let mut frame = begun(size.bytes());
+    write_entry(&mut frame, entry);
+    debug_assert_eq!(frame.len(), PREFIX + size.bytes());
+    sealed(frame)
+}
+
+/// The frame that stands in the place of one that was cut into `parts`.
+pub(crate) fn encode_parts(parts: &Parts) -> Bytes {
+    let mut frame = begun(1 + 16 + 10);
+    frame.push(PARTS);
+    frame.extend_from_slice(&parts.number.to_le_bytes());
+    frame.count(parts.length);
+    sealed(frame)
+}
+
+/// A frame up to where its checksum has a place, with room for so many bytes more.
+fn begun(content: usize) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(PREFIX + content);
     frame.extend_from_slice(&MAGIC);
     frame.push(VERSION);
     frame.extend_from_slice(&[0; 8]);
-    write_entry(&mut frame, entry);
-    debug_assert_eq!(frame.len(), PREFIX + size.bytes());
+    frame
+}
+
+fn sealed(mut frame: Vec<u8>) -> Bytes {
     let sum = checksum(&frame[PREFIX..]);
     frame[PREFIX - 8..PREFIX].copy_from_slice(&sum);
     frame.into()
@@ -82,6 +121,17 @@ pub(crate) fn encode(entry: &Entry) -> Bytes {
 /// bytes, another version, damage of any kind. Never panics, and reserves no more than the frame's
 /// own size calls for.
 pub(crate) fn decode(frame: Bytes) -> Result<Entry, &'static str> {
+    match open(frame)? {
+        Frame::Entry(entry) => Ok(entry),
+        Frame::Parts(_) => Err("cut into parts"),
+    }
+}
+
+/// The same where the frame may say that the entry was cut.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
     let mut reader = Reader::new(frame);
     if reader.array()? != MAGIC {
         return Err("not an entry");
@@ -94,8 +144,15 @@ pub(crate) fn decode(frame: Bytes) -> Result<Entry, &'static str> {
         return Err("damaged");
     }
     match reader.byte()? {
-        RESPONSE => read_response(reader).map(|response| Entry::Response(Arc::new(response))),
-        VARIANTS => read_variants(reader).map(|index| Entry::Variants(Arc::new(index))),
+        RESPONSE => {
+            let response = Arc::new(read_response(reader)?);
+            Ok(Frame::Entry(Entry::Response(response)))
+        }
+        VARIANTS => {
+            let index = Arc::new(read_variants(reader)?);
+            Ok(Frame::Entry(Entry::Variants(index)))
+        }
+        PARTS => read_parts(reader).map(Frame::Parts),
         _ => Err("unknown kind"),
     }
 }
@@ -271,13 +328,18 @@ fn read_fields(reader: &mut Reader) -> Result<HeaderMap, &'static str> {
     }
     let mut fields =
         HeaderMap::try_with_capacity(count.min(TRUSTED_COUNT)).map_err(|_| TOO_MANY)?;
-    let mut name: Option<HeaderName> = None;
+    let mut named = 0..0;
     for _ in 0..count {
-        let text = reader.text()?;
-        if !text.is_empty() {
-            name = Some(HeaderName::from_bytes(text).map_err(|_| "bad field name")?);
+        let span = reader.text_span()?;
+        if !span.is_empty() {
+            named = span;
         }
-        let name = name.clone().ok_or("field without a name")?;
+        // Read again for each further line of a field, which is rare: a copy of a name costs those that
+        // have one line an allocation.
+        let name = match reader.span(&named) {
+            [] => return Err("field without a name"),
+            text => HeaderName::from_bytes(text).map_err(|_| "bad field name")?,
+        };
         let length = reader.varint()?;
         let mut value = HeaderValue::from_maybe_shared(reader.take(length >> 1)?)
             .map_err(|_| "bad field value")?;
@@ -285,6 +347,19 @@ fn read_fields(reader: &mut Reader) -> Result<HeaderMap, &'static str> {
         fields.try_append(name, value).map_err(|_| TOO_MANY)?;
     }
     Ok(fields)
+}
+
+fn read_parts(mut reader: Reader) -> Result<Parts, &'static str> {
+    let number = u128::from_le_bytes(reader.array()?);
+    let length = usize::try_from(reader.varint()?).ok();
+    let length = length
+        .filter(|length| *length <= MAX_CUT)
+        .ok_or("too long")?;
+    if reader.as_slice().is_empty() {
+        Ok(Parts { number, length })
+    } else {
+        Err("trailing bytes")
+    }
 }
 
 fn read_variants(mut reader: Reader) -> Result<VariantIndex, &'static str> {

@@ -63,12 +63,25 @@ impl Keyspace {
 
     /// The entry whose key has this digest. Entries spread over all slots.
     pub(crate) fn entry(&self, digest: Digest) -> String {
-        format!("{}:e:{digest}", self.namespace)
+        self.named(":e:", digest)
+    }
+
+    /// Part `place` of the large entry that has this number.
+    pub(crate) fn part(&self, number: u128, place: usize) -> String {
+        format!("{}:b:{number:032x}:{place}", self.namespace)
     }
 
     /// Who of the fleet fetches the response whose key has this digest.
     pub(crate) fn claim(&self, digest: Digest) -> String {
-        format!("{}:claim:{digest}", self.namespace)
+        self.named(":claim:", digest)
+    }
+
+    fn named(&self, kind: &str, digest: Digest) -> String {
+        let mut name = String::with_capacity(self.namespace.len() + kind.len() + 32);
+        name.push_str(&self.namespace);
+        name.push_str(kind);
+        digest.push_to(&mut name);
+        name
     }
 }
 

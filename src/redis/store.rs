@@ -7,9 +7,11 @@ use ::redis::{Pipeline, Value};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::entry::{Entry, codec};
+use crate::entry::Entry;
+use crate::entry::codec::{self, Frame};
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
 use crate::log::Head;
@@ -23,6 +25,8 @@ use crate::redis::trust::Sent;
 use crate::redis::verify::{Verifier, ask_last};
 use crate::store::{Found, Store};
 
+mod parts;
+
 /// A lookup that finds another log than the verified one is sent again so often, within its budget.
 const TRIES: usize = 2;
 
@@ -31,7 +35,7 @@ const TRIES: usize = 2;
 pub(crate) struct RedisStore {
     verifier: Arc<Verifier>,
     reads: Link,
-    /// Its own, so that a lookup does not wait behind a body on its way out.
+    /// Its own, so that a lookup does not wait behind a large body on its way.
     writes: Link,
     breaker: Breaker,
     observer: SharedObserver,
@@ -64,9 +68,12 @@ impl RedisStore {
             let last = answer.pop().ok_or_else(|| reply::malformed("lookup"))?;
             if let Some(position) = self.head(&live, sent, last)? {
                 let replicas = self.verifier.trust.replicas_seen();
-                let values = keys.iter().zip(answer);
+                let mut entries = SmallVec::new();
+                for (key, value) in keys.iter().zip(answer) {
+                    entries.push(self.entry(key, value).await?);
+                }
                 return Ok(Found {
-                    entries: values.map(|(key, value)| self.entry(key, value)).collect(),
+                    entries,
                     head: Head { position, replicas },
                 });
             }
@@ -98,33 +105,35 @@ impl RedisStore {
     }
 
     /// The entry in `value`; whatever else it is counts as nothing and is reported (SAFETY 63).
-    fn entry(&self, key: &CacheKey, value: Value) -> Option<Entry> {
-        let reason = match value {
-            Value::Nil => return None,
-            Value::BulkString(bytes) => match codec::decode(Bytes::from(bytes)) {
-                Ok(entry) if key_of(&entry) == key => return Some(entry),
-                Ok(_) => "another key's entry",
-                Err(reason) => reason,
+    async fn entry(&self, key: &CacheKey, value: Value) -> Result<Option<Entry>, Error> {
+        let read = match opened(value) {
+            Ok(None) => return Ok(None),
+            Ok(Some(Frame::Entry(entry))) => Ok(entry),
+            Ok(Some(Frame::Parts(parts))) => match self.whole(&parts).await? {
+                Some(frame) => codec::decode(frame),
+                None => Err("a part is missing"),
             },
-            error @ Value::ServerError(_) => match fault::code(&error) {
-                Some("WRONGTYPE") => "a foreign type",
-                _ => "refused by the server",
-            },
-            _ => "not a string",
+            Err(reason) => Err(reason),
+        };
+        let reason = match read {
+            Ok(entry) if key_of(&entry) == key => return Ok(Some(entry)),
+            Ok(_) => "another key's entry",
+            Err(reason) => reason,
         };
         self.observer.notify(&Notice::EntryRejected { reason });
-        None
+        Ok(None)
     }
 
     async fn store(&self, key: &CacheKey, entry: &Entry, keep: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().write;
-        let millis = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
-        // Redis refuses a lifetime past the end of its own time; a century is for ever.
-        let millis = millis.min(100 * 365 * 86_400_000);
+        let mut frame = codec::encode(entry);
+        let live = self.writes.verified(deadline).await?;
+        if frame.len() > parts::WHOLE {
+            frame = self.store_parts(&live, deadline, &frame, keep).await?;
+        }
         let mut pipe = ::redis::pipe();
         let set = pipe.cmd("SET").arg(self.verifier.keys.entry(key.digest()));
-        set.arg(&*codec::encode(entry)).arg("PX").arg(millis);
-        let live = self.writes.verified(deadline).await?;
+        set.arg(&*frame).arg("PX").arg(lifetime(keep));
         let answer = self.writes.ask(&live, deadline, &pipe).await?;
         match answer.iter().find_map(fault::error_in) {
             Some(error) => Err(self.verifier.server.error("store", error)),
@@ -165,6 +174,26 @@ fn speaks_against(error: &Error, link: &Link) -> bool {
         ErrorKind::Denied => !link.is_up(),
         _ => false,
     }
+}
+
+/// What stands in `value`, if anything does.
+fn opened(value: Value) -> Result<Option<Frame>, &'static str> {
+    match value {
+        Value::Nil => Ok(None),
+        Value::BulkString(bytes) => codec::open(Bytes::from(bytes)).map(Some),
+        error @ Value::ServerError(_) => Err(match fault::code(&error) {
+            Some("WRONGTYPE") => "a foreign type",
+            _ => "refused by the server",
+        }),
+        _ => Err("not a string"),
+    }
+}
+
+/// A lifetime in milliseconds, as Redis takes one: past the end of its own time it refuses, and a century
+/// is for ever.
+fn lifetime(keep: Duration) -> u64 {
+    let millis = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
+    millis.min(100 * 365 * 86_400_000)
 }
 
 fn key_of(entry: &Entry) -> &CacheKey {

@@ -15,6 +15,7 @@ use crate::redis_server::RedisServer;
 use crate::store::Store;
 
 mod faults;
+mod parts;
 mod replication;
 mod rules;
 mod store;

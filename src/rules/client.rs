@@ -42,21 +42,19 @@ pub(crate) fn client_fields(rule: &CompiledRule, sent: Sent, headers: &mut Heade
 /// A wider permission than the inner service gave, for a response that is one client's, would be a
 /// leak in somebody else's cache.
 fn may_replace(rule: &CompiledRule, headers: &HeaderMap) -> bool {
-    let overrides = rule.overrides();
-    (overrides.no_store || !has_directive(headers, "no-store"))
-        && (overrides.private || !has_directive(headers, "private"))
+    let (overrides, named) = (rule.overrides(), Named::in_cache_control(headers));
+    (overrides.no_store || !named.no_store)
+        && (overrides.private || !named.private)
         && !headers.contains_key(SET_COOKIE)
 }
 
 /// Lets a copy be kept but not be reused without asking, and permits nothing that was forbidden.
 fn require_validation(headers: &mut HeaderMap) {
-    if has_directive(headers, "no-store") {
+    let named = Named::in_cache_control(headers);
+    if named.no_store {
         return;
     }
-    let value = match (
-        has_directive(headers, "private"),
-        has_directive(headers, "no-transform"),
-    ) {
+    let value = match (named.private, named.no_transform) {
         (false, false) => "no-cache",
         (true, false) => "private, no-cache",
         (false, true) => "no-cache, no-transform",
@@ -71,12 +69,32 @@ fn replace(headers: &mut HeaderMap, value: HeaderValue) {
     headers.remove(PRAGMA);
 }
 
-/// Whether `Cache-Control` may have the directive. Read widely: a name in a quoted text counts too.
-fn has_directive(headers: &HeaderMap, directive: &str) -> bool {
-    let lines = headers.get_all(CACHE_CONTROL).into_iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|byte| b",\"= \t".contains(byte)))
-        .any(|word| word.eq_ignore_ascii_case(directive.as_bytes()))
+/// The directives that `Cache-Control` may have. Read widely: a name in a quoted text counts too.
+#[derive(Default)]
+struct Named {
+    no_store: bool,
+    private: bool,
+    no_transform: bool,
+}
+
+impl Named {
+    fn in_cache_control(headers: &HeaderMap) -> Self {
+        let mut named = Self::default();
+        for line in headers.get_all(CACHE_CONTROL) {
+            let words = line
+                .as_bytes()
+                .split(|byte| matches!(byte, b',' | b'"' | b'=' | b' ' | b'\t'));
+            for word in words {
+                match word.len() {
+                    7 => named.private |= word.eq_ignore_ascii_case(b"private"),
+                    8 => named.no_store |= word.eq_ignore_ascii_case(b"no-store"),
+                    12 => named.no_transform |= word.eq_ignore_ascii_case(b"no-transform"),
+                    _ => {}
+                }
+            }
+        }
+        named
+    }
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ fn variants() -> Entry {
 }
 
 /// A frame of this version with a true checksum over `content`, whatever that is.
-fn sealed(content: &[u8]) -> Bytes {
+fn framed(content: &[u8]) -> Bytes {
     let mut frame = MAGIC.to_vec();
     frame.push(VERSION);
     frame.extend_from_slice(&checksum(content));
@@ -171,7 +171,7 @@ proptest! {
     fn safety_63_arbitrary_content_under_a_true_checksum_never_panics(
         kind in 1..=2_u8, flags in 0..=KNOWN_FLAGS, rest: Vec<u8>
     ) {
-        let _ = decode(sealed(&[&[kind, flags], rest.as_slice()].concat()));
+        let _ = decode(framed(&[&[kind, flags], rest.as_slice()].concat()));
     }
 
     #[test]
@@ -181,7 +181,7 @@ proptest! {
             content.truncate(cut.max(1));
             let at = at % content.len();
             content[at] = byte;
-            let _ = decode(sealed(&content));
+            let _ = decode(framed(&content));
         }
     }
 }
@@ -301,7 +301,7 @@ fn safety_63_lying_lengths_and_impossible_values_are_errors() {
     let two_tags = [1_u64, 1].map(u64::to_le_bytes).concat();
     for (name, content, reason) in [
         ("no kind", vec![], "truncated"),
-        ("kind 3", vec![3], "unknown kind"),
+        ("kind 4", vec![4], "unknown kind"),
         ("a flag to come", vec![RESPONSE, 1 << 7], "unknown flag"),
         (
             "an ordinal of 70 bits",
@@ -382,7 +382,7 @@ fn safety_63_lying_lengths_and_impossible_values_are_errors() {
             "trailing bytes",
         ),
     ] {
-        assert_eq!(decode(sealed(&content)), Err(reason), "{name}");
+        assert_eq!(decode(framed(&content)), Err(reason), "{name}");
     }
 }
 
@@ -453,4 +453,40 @@ fn beside_fields_key_and_body_a_response_takes_at_most_200_bytes() {
     let counted = fields + written.key.as_bytes().len() + written.body.len();
     let beside = encode(&response(written)).len() - counted;
     assert!(beside <= 200, "{beside} bytes");
+}
+
+#[test]
+fn a_frame_of_parts_is_read_back_and_is_no_entry() {
+    let parts = Parts {
+        number: u128::MAX - 5,
+        length: 2 * 1024 * 1024,
+    };
+    let frame = encode_parts(&parts);
+    assert!(frame.len() <= PREFIX + 27, "{}", frame.len());
+    assert!(matches!(open(frame.clone()), Ok(Frame::Parts(read)) if read == parts));
+    assert_eq!(decode(frame).unwrap_err(), "cut into parts");
+    let whole = open(encode(&response(sample()))).unwrap();
+    assert!(matches!(whole, Frame::Entry(entry) if entry == response(sample())));
+}
+
+#[test]
+fn safety_63_a_lying_frame_of_parts_is_an_error() {
+    let content = |length: &[u8], more: &[u8]| {
+        let number = [7; 16];
+        [&[PARTS], &number[..], length, more].concat()
+    };
+    for (content, why) in [
+        (content(&[], &[]), "truncated"),
+        (content(&[5], &[0]), "trailing bytes"),
+        // 1 GiB and one byte more.
+        (content(&[0x80, 0x80, 0x80, 0x80, 0x04], &[]), ""),
+        (content(&[0x81, 0x80, 0x80, 0x80, 0x04], &[]), "too long"),
+        (content(&[0xFF; 9], &[0x01]), "too long"),
+        (content(&[0xFF; 9], &[0x7F]), "number over 64 bits"),
+    ] {
+        match open(framed(&content)) {
+            Ok(read) => assert_eq!(why, "", "{read:?}"),
+            Err(error) => assert_eq!(error, why),
+        }
+    }
 }

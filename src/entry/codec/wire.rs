@@ -128,9 +128,19 @@ impl Reader {
 
     /// A length and so many bytes, borrowed.
     pub(super) fn text(&mut self) -> Result<&[u8], &'static str> {
-        let length = self.varint()?;
-        let span = self.advance(length)?;
+        let span = self.text_span()?;
         Ok(&self.frame[span])
+    }
+
+    /// Where the text that comes next stands, for [`span`](Self::span).
+    pub(super) fn text_span(&mut self) -> Result<Range<usize>, &'static str> {
+        let length = self.varint()?;
+        self.advance(length)
+    }
+
+    /// What stands at `span`, which was read here.
+    pub(super) fn span(&self, span: &Range<usize>) -> &[u8] {
+        &self.frame[span.clone()]
     }
 
     fn advance(&mut self, length: u64) -> Result<Range<usize>, &'static str> {
