@@ -18,6 +18,7 @@ pub(crate) use self::permits::Permits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -28,6 +29,8 @@ use crate::key::CacheKey;
 pub(crate) const UNCACHEABLE_FOR: Duration = Duration::from_secs(10);
 /// How many such keys are remembered.
 const UNCACHEABLE_KEYS: usize = 10_000;
+/// Among how many counters the URIs are divided ([`Flights::landings`]).
+const LANDING_COUNTERS: usize = 256;
 
 /// The flights under way in this process, by key. Shared by every service of one cache.
 #[derive(Debug)]
@@ -36,7 +39,13 @@ pub(crate) struct Flights {
     limit: usize,
     /// Key digest -> until when (monotonic).
     uncacheable: quick_cache::sync::Cache<u64, Duration>,
+    /// By key digest: responses that flights have handed to the store.
+    landings: [AtomicU64; LANDING_COUNTERS],
 }
+
+/// How many flights have landed ([`Flights::landings`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Landings(u64);
 
 /// What to do about a miss.
 #[derive(Debug)]
@@ -55,6 +64,7 @@ impl Flights {
             by_key: Mutex::default(),
             limit,
             uncacheable: quick_cache::sync::Cache::new(UNCACHEABLE_KEYS),
+            landings: [const { AtomicU64::new(0) }; LANDING_COUNTERS],
         })
     }
 
@@ -97,6 +107,23 @@ impl Flights {
         {
             by_key.remove(key);
         }
+    }
+
+    /// How many responses of the URI with this key, and of those that share its counter, flights have
+    /// handed to the store. Whoever looks in vain and then leads compares it with what it was before the
+    /// look: if it has changed, the response may have been stored, and its flight ended, in between.
+    pub(crate) fn landings(&self, uri: &CacheKey) -> Landings {
+        Landings(self.counter(uri).load(Ordering::Acquire))
+    }
+
+    /// The store has it; said before the flight ends, so that who finds none to join knows.
+    pub(crate) fn note_landing(&self, uri: &CacheKey) {
+        self.counter(uri).fetch_add(1, Ordering::Release);
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "any part of a digest does")]
+    fn counter(&self, uri: &CacheKey) -> &AtomicU64 {
+        &self.landings[short(uri) as usize % LANDING_COUNTERS]
     }
 
     /// How many are under way.

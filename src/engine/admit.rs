@@ -85,6 +85,7 @@ impl Fill {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);
         self.engine.put(&self.planned, stored, vary).await;
+        self.engine.flights.note_landing(&self.planned.key);
         // Only now is the flight over: a request that misses the store until here joins it.
         drop(self.lead);
     }

@@ -1,7 +1,8 @@
-//! What a fill waits for before it calls the inner service, where its rule asks for that: that no
-//! other node does it, and that not too many do.
+//! What a fill waits for before it calls the inner service: another look, where a flight has ended
+//! since its request looked; and where its rule asks for that, that no other node makes the call, and
+//! that not too many are made.
 //!
-//! Both waits are bounded and neither is needed for truth: whoever waited in vain goes on alone. What
+//! These waits are bounded and none is needed for truth: whoever waited in vain goes on alone. What
 //! another node has stored meanwhile is found by looking again, which is a lookup like any other
 //! (PROTOCOL 20).
 
@@ -81,7 +82,8 @@ impl Fill {
     pub(super) fn needs_clearance(&self) -> bool {
         let refill = self.planned.rule.refill();
         let by_fleet = refill.fleet().is_some() && self.engine.claims.is_some();
-        refill.forwards().is_some() || (by_fleet && !self.lead.is_alone())
+        let to_share = (by_fleet || self.overtaken) && !self.lead.is_alone();
+        refill.forwards().is_some() || to_share
     }
 
     fn asking(&self, somebody_waits: bool) -> Option<Asking> {
@@ -95,6 +97,7 @@ impl Fill {
             present: self.stale.as_ref().map(|stale| Arc::clone(&stale.stored)),
             somebody_waits,
             shared: !self.lead.is_alone(),
+            overtaken: self.overtaken,
             deadline: self.client.since + self.engine.limits.follow,
         })
     }
@@ -196,11 +199,19 @@ pub(super) struct Asking {
     pub(super) somebody_waits: bool,
     /// Its answer may be for others.
     pub(super) shared: bool,
+    /// A flight that it could have joined may have landed since it looked.
+    pub(super) overtaken: bool,
     pub(super) deadline: Instant,
 }
 
 impl Asking {
     pub(super) async fn clearance(mut self) -> Clearance {
+        if self.overtaken
+            && self.shared
+            && let Some(stored) = self.look_again().await
+        {
+            return Clearance::Fetched(stored);
+        }
         // The claim first: who waits for another node must not keep others from forwarding.
         let ticket = match self.claim().await {
             Claim::Ours(ticket) => Some(ticket),

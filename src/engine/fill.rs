@@ -71,6 +71,8 @@ pub(super) struct Fill {
     pub(super) stale: Option<Stale>,
     /// The client asked for one range: a 206 may be stored as a part.
     partial: bool,
+    /// A flight that the request could have joined may have landed since it looked.
+    pub(super) overtaken: bool,
     /// Since when nobody has waited for it or read it.
     unwanted_since: Option<Instant>,
 }
@@ -90,6 +92,7 @@ impl Fill {
             // After the stamp: a purge that it is past must be seen here (PROTOCOL 5, 17).
             stale: lookup.stale().and_then(|stale| engine.still_usable(stale)),
             key: lookup.key.clone(),
+            overtaken: lookup.landings != engine.flights.landings(&planned.key),
             unwanted_since: None,
             partial: semantics::asks_for_one_range(&client.method, &client.headers),
             engine,

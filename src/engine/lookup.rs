@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
+use crate::coalesce::Landings;
 use crate::engine::{Engine, Why};
 use crate::entry::{Entry, StoredResponse};
 use crate::error::{Error, ErrorKind};
@@ -36,6 +37,8 @@ pub(crate) struct Lookup {
     pub(crate) usable: Usable,
     /// Why the request is forwarded, if it is.
     pub(crate) why: Why,
+    /// The landings of its URI when it began.
+    pub(crate) landings: Landings,
 }
 
 /// What may be done with what was found.
@@ -151,6 +154,7 @@ impl Engine {
                 reason: ForwardReason::UriMiss,
                 detail: None,
             },
+            landings: self.flights.landings(uri),
         };
         match self.look(&mut lookup, wanted, request, &keys).await {
             Ok(()) => {
@@ -186,6 +190,7 @@ impl Engine {
                 reason: ForwardReason::Partial,
                 detail: None,
             },
+            landings: self.flights.landings(&wanted.key),
         };
         if self
             .look(&mut lookup, wanted, request, &keys)

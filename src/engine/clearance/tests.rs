@@ -17,6 +17,8 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::{Error, ErrorKind};
 use crate::rules::Rule;
 
+mod overtaken;
+
 const BUDGET: Duration = Duration::from_secs(4);
 
 /// What is told to whoever claims, each time.
