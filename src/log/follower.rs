@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -48,6 +49,8 @@ pub(crate) struct Follower {
     retention: Retention,
     /// Held while reading on behalf of a lookup, so that a burst of them reads once.
     step: Mutex<()>,
+    /// Whether the background task runs.
+    in_background: AtomicBool,
 }
 
 impl Follower {
@@ -69,6 +72,7 @@ impl Follower {
             budget,
             retention,
             step: Mutex::new(()),
+            in_background: AtomicBool::new(false),
         }
     }
 
@@ -111,6 +115,11 @@ impl Follower {
                     .map_err(|_| Detail::Behind)?;
                 if view.position().epoch != head.epoch {
                     return Err(Detail::OtherEpoch);
+                }
+                if !self.in_background.load(Ordering::Acquire) {
+                    // Nobody else repeats what this process purged shortly before. What is not taken
+                    // stays in force.
+                    let _ = self.purges.append_waiting().await;
                 }
                 continue;
             };
@@ -156,6 +165,12 @@ impl Follower {
         Ok(view)
     }
 
+    /// The test takes the steps of the background task.
+    #[cfg(test)]
+    pub(crate) fn steered(&self) {
+        self.in_background.store(true, Ordering::Release);
+    }
+
     /// Reads what there is now, as the background task would, without waiting.
     #[cfg(test)]
     pub(crate) async fn read_available(&self) {
@@ -183,6 +198,7 @@ impl Follower {
 
     /// Follows until `shutdown` resolves.
     pub(crate) async fn run(&self, shutdown: impl Future<Output = ()>) {
+        let _running = Running::new(&self.in_background);
         tokio::select! {
             () = shutdown => {}
             () = self.follow() => {}
@@ -302,5 +318,21 @@ impl Follower {
                 tracing::debug!(%error, "the purge log was not trimmed");
             }
         }
+    }
+}
+
+/// The background task runs as long as it is there.
+struct Running<'a>(&'a AtomicBool);
+
+impl<'a> Running<'a> {
+    fn new(flag: &'a AtomicBool) -> Self {
+        flag.store(true, Ordering::Release);
+        Self(flag)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }

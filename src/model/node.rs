@@ -211,6 +211,7 @@ impl Node {
             )
             .build()
             .expect("the model's configuration is valid");
+        cache.follower().steered();
         let service = cache.layer().layer(origin.clone());
         Self {
             cache,
