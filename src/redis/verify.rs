@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{Pipeline, Value};
+use tokio::sync::Mutex;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
@@ -18,9 +19,9 @@ use crate::redis::random;
 use crate::redis::reply::{self, Last};
 use crate::redis::trust::{Distrust, Trust};
 
-/// How often the end of the log is looked at before giving up: each look but the first follows a
+/// How often the end of the log is looked at before giving up: each look but the first two follows a
 /// change by somebody else.
-const LOOKS: usize = 5;
+const LOOKS: usize = 6;
 
 /// What it takes to verify a connection; shared by all links of one cache.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Verifier {
     pub(crate) keys: Keyspace,
     pub(crate) trust: Arc<Trust>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Held while opening an epoch, so that the connections of one process open one.
+    opening: Mutex<()>,
     /// How the server answers `INFO`: see [`Verifier::question`].
     info: AtomicU8,
     /// The lost guarantees that were told.
@@ -54,6 +57,7 @@ impl Verifier {
             keys,
             trust: Arc::default(),
             clock,
+            opening: Mutex::new(()),
             info: AtomicU8::new(BY_SECTION),
             told: AtomicU8::new(0),
         }
@@ -64,8 +68,8 @@ impl Verifier {
     /// # Errors
     /// The server cannot be used for the log, or does not answer.
     pub(crate) async fn verify(&self, conn: &mut MultiplexedConnection) -> Result<Verified, Error> {
-        let mut why = None;
-        for look in 0..LOOKS {
+        let (mut why, mut opening, mut refused) = (None, None, 0);
+        for _ in 0..LOOKS {
             let sent = self.trust.sent();
             let (identity, last) = self.look(conn).await?;
             // What is a replica now was not one when the others were verified.
@@ -76,9 +80,15 @@ impl Verifier {
                     self.trust.read(sent, position);
                     Some(position)
                 }
+                Err(_) if opening.is_none() => {
+                    // Look again, as another connection may have opened one meanwhile.
+                    opening = Some(self.opening.lock().await);
+                    None
+                }
                 Err(distrust) => {
                     why = Some(distrust);
-                    let clear = must_be_cleared(&last, look);
+                    let clear = must_be_cleared(&last, refused);
+                    refused += 1;
                     self.open_epoch(conn, distrust, &identity, &last, clear)
                         .await?
                 }
@@ -244,12 +254,12 @@ pub(crate) fn is_refused(reply: &Value) -> Result<bool, Error> {
 }
 
 /// Whether what stands under the log's key has to go before an epoch can be opened: another type, a
-/// last epoch, or (at the second look) an empty stream whose last id lies ahead of our clock.
+/// last epoch, or (after a refusal) an empty stream whose last id lies ahead of our clock.
 /// Whoever had opened an epoch in the meantime loses it, which is a new epoch for all.
-fn must_be_cleared(last: &Last, look: usize) -> bool {
+fn must_be_cleared(last: &Last, refused: usize) -> bool {
     match last {
         Last::WrongType => true,
-        Last::Missing => look > 0,
+        Last::Missing => refused > 0,
         Last::Record(record) => record.position.epoch.get() == u64::MAX,
     }
 }
