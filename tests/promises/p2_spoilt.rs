@@ -1,7 +1,7 @@
 //! P2, SAFETY 63: what stands under an entry's key and is not exactly that entry is a miss, is
 //! reported, and is replaced by the next fill.
 
-use crate::support::{Fleet, Said};
+use crate::support::{Fleet, Said, until};
 
 /// The byte of a frame that tells the codec's version.
 const VERSION: &str = "#3";
@@ -29,6 +29,7 @@ async fn safety_63_a_spoilt_entry_is_a_miss_that_is_reported_and_replaced() {
             let command = command.replace("VERSION", VERSION).replace("BODY", BODY);
             fleet.server.run(&command).await;
         }
+        let damaged = fleet.server.command(&["DUMP", &key]).await;
         for node in &nodes {
             let rejected = |said: &Said| matches!(said, Said::EntryRejected(_));
             let answer = node.get("/item/7").await;
@@ -36,6 +37,11 @@ async fn safety_63_a_spoilt_entry_is_a_miss_that_is_reported_and_replaced() {
             if node.notices.count(rejected) == 1 {
                 assert!(!answer.is_hit(), "{what}: {}", answer.how);
             }
+            // A look before the fill is written would find the damage again.
+            until("the entry is replaced", async || {
+                fleet.server.command(&["DUMP", &key]).await != damaged
+            })
+            .await;
             assert_eq!(node.warm("/item/7").await.body, "v2", "{what}");
         }
         let rejected = |said: &Said| matches!(said, Said::EntryRejected(_));

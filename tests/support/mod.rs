@@ -28,6 +28,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Reached by nothing but a hang, however loaded the machine is.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
+/// Between two looks at what will be true some time: not a time to wait.
+pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 /// A budget that a loaded machine keeps too, in tests that are not about budgets.
 pub(crate) const GENEROUS: Duration = Duration::from_secs(20);
 
@@ -39,8 +41,7 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
     let deadline = Instant::now() + HANG;
     while !condition().await {
         assert!(Instant::now() < deadline, "never: {what}");
-        // Between two looks, not a time to wait.
-        sleep(Duration::from_millis(2)).await;
+        sleep(BETWEEN_LOOKS).await;
     }
 }
 

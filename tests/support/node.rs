@@ -4,10 +4,11 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt};
 use tower_tagcache::{Cache, CacheService, Companion, Purger};
 
-use super::{Notices, Origin, ends, until};
+use super::{BETWEEN_LOOKS, HANG, Notices, Origin, ends};
 
 /// A node. Its companion, if it runs, ends with it.
 pub(crate) struct Node {
@@ -89,13 +90,20 @@ impl Node {
     }
 
     pub(crate) async fn warm_by(&self, request: impl Fn() -> Request<Empty<Bytes>>) -> Answer {
-        let mut last = None;
-        until("the response is stored", async || {
+        let deadline = Instant::now() + HANG;
+        loop {
             let answer = self.send(request()).await;
-            last.insert(answer).is_hit()
-        })
-        .await;
-        last.expect("it was asked at least once")
+            if answer.is_hit() {
+                return answer;
+            }
+            let told = &self.notices;
+            assert!(
+                Instant::now() < deadline,
+                "never a hit: {}, {told:?}",
+                answer.how
+            );
+            sleep(BETWEEN_LOOKS).await;
+        }
     }
 }
 
