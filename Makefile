@@ -4,6 +4,8 @@
 CARGO_FLAGS ?=
 # Histories of the model test in `make verify`.
 HISTORIES ?= 200000
+# Schedules of each test of interleavings in `make verify`.
+SCHEDULES ?= 100000
 
 FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -67,7 +69,7 @@ check-deploy: ## check examples/deploy/ with the linters that are here
 verify: lint docs test model msrv deny ## the long form: model test at length, minimum Rust version, licences
 
 model: redis-server ## run the tests optimised, with HISTORIES histories in the model test
-	TAGCACHE_HISTORIES=$(HISTORIES) cargo test $(CARGO_FLAGS) --release --all-features
+	TAGCACHE_HISTORIES=$(HISTORIES) TAGCACHE_SCHEDULES=$(SCHEDULES) cargo test $(CARGO_FLAGS) --release --all-features
 
 msrv: ## check the library with the declared minimum Rust version
 	rustup toolchain install --profile minimal $(MSRV)

@@ -72,6 +72,7 @@ mod key;
 mod observe;
 mod outcome;
 mod position;
+mod sync;
 mod tag;
 mod weaken;
 

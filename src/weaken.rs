@@ -1,7 +1,8 @@
-//! Switches that take one protocol rule away, in unit tests only, so that the model test can show
-//! that it would notice. In any other build each check is a constant `false`.
+//! Switches that take one protocol rule away, in unit tests only, so that the model test and those
+//! of interleavings can show that they would notice. In any other build each check is a constant `false`.
 
-/// The rules of `docs/PROTOCOL.md` that can be taken away, by the names in its brackets.
+/// The rules of `docs/PROTOCOL.md` that can be taken away, by the names in its brackets, and those of
+/// flights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rule {
     EpochCheck,
@@ -22,6 +23,17 @@ pub(crate) enum Rule {
     LeaseSend,
     CaughtUp,
     NearStamp,
+    MarkFirst,
+    /// A fill that dies tells those who wait for it (SAFETY 51, 52).
+    LeadEnds,
+    /// A flight that ends takes no other's place in the registry with it.
+    OwnPlace,
+    /// One flight of a key replaces another only for whoever saw that it is of no use.
+    OneLeads,
+    /// The flights under way are bounded.
+    Places,
+    /// Who was overtaken by a flight looks again before it leads another.
+    Overtaken,
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::error::BoxError;
+use crate::sync::Mutex;
 
 /// Bytes kept ahead of the slowest reader once the body is too large to store.
 pub(super) const WINDOW: usize = 256 * 1024;

@@ -14,6 +14,7 @@ use crate::key::CacheKey;
 use crate::outcome::NotStored;
 use crate::position::Stamp;
 use crate::tag::TagSet;
+use crate::weaken::{Rule, weakened};
 
 /// The head of the response that a flight brings, known before its body.
 #[derive(Debug)]
@@ -244,6 +245,9 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         self.unregister();
+        if weakened(Rule::LeadEnds) {
+            return;
+        }
         if matches!(self.flight.landing(), Landing::Flying | Landing::Headed(_)) {
             self.flight.landing.send_replace(Landing::Failed);
         }

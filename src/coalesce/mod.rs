@@ -18,12 +18,12 @@ pub(crate) use self::permits::Permits;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::key::CacheKey;
+use crate::sync::{AtomicU64, Mutex};
+use crate::weaken::{Rule, weakened};
 
 /// How long a key is remembered as not storable, so that its requests do not queue (SAFETY 53).
 pub(crate) const UNCACHEABLE_FOR: Duration = Duration::from_secs(10);
@@ -82,10 +82,10 @@ impl Flights {
     fn join_unless(self: &Arc<Self>, key: &CacheKey, unusable: Option<&Arc<Flight>>) -> Join {
         let mut by_key = self.by_key.lock();
         match by_key.get(key) {
-            Some(flight) if !unusable.is_some_and(|old| Arc::ptr_eq(old, flight)) => {
+            Some(flight) if !is_unusable(flight, unusable) => {
                 return Join::Follow(Arc::clone(flight));
             }
-            None if by_key.len() >= self.limit => return Join::Full,
+            None if by_key.len() >= self.limit && !weakened(Rule::Places) => return Join::Full,
             _ => {}
         }
         let flight = Arc::new(Flight::new());
@@ -103,17 +103,22 @@ impl Flights {
         let mut by_key = self.by_key.lock();
         if by_key
             .get(key)
-            .is_some_and(|current| Arc::ptr_eq(current, flight))
+            .is_some_and(|current| Arc::ptr_eq(current, flight) || weakened(Rule::OwnPlace))
         {
             by_key.remove(key);
         }
     }
 
     /// How many responses of the URI with this key, and of those that share its counter, flights have
-    /// handed to the store. Whoever looks in vain and then leads compares it with what it was before the
-    /// look: if it has changed, the response may have been stored, and its flight ended, in between.
+    /// handed to the store. For [`have_landed`](Self::have_landed).
     pub(crate) fn landings(&self, uri: &CacheKey) -> Landings {
         Landings(self.counter(uri).load(Ordering::Acquire))
+    }
+
+    /// Whether there may be more than `before`. Asked by whoever looked in vain after that and then leads:
+    /// the response may have been stored, and its flight have ended, in between.
+    pub(crate) fn have_landed(&self, uri: &CacheKey, before: Landings) -> bool {
+        self.landings(uri) != before && !weakened(Rule::Overtaken)
     }
 
     /// The store has it; said before the flight ends, so that who finds none to join knows.
@@ -148,6 +153,11 @@ impl Flights {
             .get(&short(key))
             .is_some_and(|until| now < until)
     }
+}
+
+/// Whether `flight` is the one that is of no use to the one who asks.
+fn is_unusable(flight: &Arc<Flight>, unusable: Option<&Arc<Flight>>) -> bool {
+    unusable.is_some_and(|old| Arc::ptr_eq(old, flight) || weakened(Rule::OneLeads))
 }
 
 /// Two keys that share it only share a hint.

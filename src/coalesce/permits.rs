@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use tokio::sync::Semaphore;
 
 /// The forwards of the rules that limit them, by the rule's name. Rules whose forwards have all ended

@@ -14,6 +14,7 @@ use crate::tag::TagSet;
 
 mod buffer;
 mod flight;
+mod interleaved;
 mod pace;
 mod registry;
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
@@ -14,6 +13,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
 use crate::position::Position;
+use crate::sync::Mutex;
 
 /// The most records that one read returns.
 const BATCH: usize = 1_000;
@@ -80,6 +80,9 @@ impl EmbeddedLog {
     }
 
     async fn read(&self, after: Position, wait: Duration) -> Vec<Numbered> {
+        if wait.is_zero() {
+            return self.shared.records.lock().after(after);
+        }
         let waiting = timeout(wait, async {
             loop {
                 // Before the look, so that an append in between is not missed.

@@ -92,7 +92,7 @@ impl Fill {
             // After the stamp: a purge that it is past must be seen here (PROTOCOL 5, 17).
             stale: lookup.stale().and_then(|stale| engine.still_usable(stale)),
             key: lookup.key.clone(),
-            overtaken: lookup.landings != engine.flights.landings(&planned.key),
+            overtaken: engine.flights.have_landed(&planned.key, lookup.landings),
             unwanted_since: None,
             partial: semantics::asks_for_one_range(&client.method, &client.headers),
             engine,

@@ -94,3 +94,6 @@ pub(super) fn selected(
         Entry::Variants(_) => None,
     }
 }
+
+#[cfg(test)]
+mod interleaved;

@@ -1,13 +1,12 @@
 //! Purges that are in force in this process and not yet known to be in the log (PROTOCOL 24).
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use parking_lot::Mutex;
+use std::sync::atomic::Ordering;
 
 use crate::clock::Timestamp;
 use crate::log::PurgeRecord;
 use crate::outcome::Detail;
+use crate::sync::{AtomicUsize, Mutex};
 use crate::tag::{PurgeKind, TagId, Target};
 use crate::validity::{Glob, Subject, Verdict};
 

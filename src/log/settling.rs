@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::log::PurgeRecord;
+use crate::sync::Mutex;
 use crate::tag::{TagId, TagSet, Target};
 
 /// Which tags settle until when. Written when a record is applied, read when a fill ends.

@@ -5,11 +5,10 @@
 //! outlives epochs: purges that wait to be appended, and tags that settle.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use parking_lot::RwLock;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -19,6 +18,7 @@ use crate::log::settling::Settling;
 use crate::log::{Numbered, PurgeRecord, Tail};
 use crate::outcome::Detail;
 use crate::position::{Epoch, Position, Stamp};
+use crate::sync::{AtomicU64, RwLock};
 use crate::validity::{Bounds, Memory, Subject, Verdict};
 use crate::weaken::{Rule, weakened};
 
@@ -102,6 +102,9 @@ impl View {
             if position.ordinal != here + 1 && !weakened(Rule::Gap) {
                 memory.raise_floor(position.ordinal);
                 outcome = Applied::Gap(position.ordinal);
+            }
+            if weakened(Rule::MarkFirst) {
+                self.position.store(position.ordinal, Ordering::Release);
             }
             memory.apply(position.ordinal, record.kind, &record.targets);
             self.newest.fetch_max(position.ordinal, Ordering::Release);

@@ -14,7 +14,8 @@ struct Row {
 }
 
 const WORDS: &[&str] = &[
-    "backoff", "chance", "clock", "error", "key", "observe", "outcome", "position", "tag", "weaken",
+    "backoff", "chance", "clock", "error", "key", "observe", "outcome", "position", "sync", "tag",
+    "weaken",
 ];
 const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];

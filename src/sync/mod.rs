@@ -1,0 +1,15 @@
+//! The locks and atomics of what requests and the follower share.
+//!
+//! They are `parking_lot`'s and `std`'s. In unit tests each operation on them is also a point at which
+//! `shuttle` may let another thread go on, so that a test can try the interleavings of the code that
+//! is shipped, not of a copy of it.
+
+#[cfg(test)]
+mod interleaved;
+
+#[cfg(test)]
+pub(crate) use self::interleaved::{AtomicU64, AtomicUsize, Mutex, RwLock, check, point};
+#[cfg(not(test))]
+pub(crate) use parking_lot::{Mutex, RwLock};
+#[cfg(not(test))]
+pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize};
