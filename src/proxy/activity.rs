@@ -15,6 +15,9 @@ use crate::proxy::Timeouts;
 #[derive(Debug)]
 pub(super) struct Activity {
     start: Instant,
+    /// What the clock said in this poll of the connection, so that each poll reads it once at most:
+    /// [`NOT_READ`], or [`BETWEEN`] polls, where it is read each time.
+    read: AtomicU64,
     limits: Limits,
     /// HTTP/2 reads more than requests, so that reading begins none.
     streams: AtomicBool,
@@ -33,6 +36,9 @@ pub(super) struct Activity {
     /// opens none of them stalls no write.
     taken: AtomicU64,
 }
+
+const NOT_READ: u64 = u64::MAX;
+const BETWEEN: u64 = u64::MAX - 1;
 
 #[derive(Debug, Clone, Copy)]
 struct Limits {
@@ -61,6 +67,7 @@ impl Activity {
         };
         Self {
             start: Instant::now(),
+            read: AtomicU64::new(BETWEEN),
             limits,
             streams: AtomicBool::new(false),
             in_hand: AtomicUsize::new(0),
@@ -78,8 +85,26 @@ impl Activity {
         self.streams.store(true, Relaxed);
     }
 
+    /// Does `work`, one poll of the connection, in which time stands still.
+    pub(super) fn during<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.read.store(NOT_READ, Relaxed);
+        let result = work();
+        self.read.store(BETWEEN, Relaxed);
+        result
+    }
+
+    /// Milliseconds after `start`.
     fn now(&self) -> u64 {
-        millis(self.start.elapsed())
+        let read = self.read.load(Relaxed);
+        if read < BETWEEN {
+            return read;
+        }
+        let now = millis(self.start.elapsed());
+        if read == NOT_READ {
+            // Unless the poll has ended, which another thread may not have seen yet.
+            let _ = self.read.compare_exchange(NOT_READ, now, Relaxed, Relaxed);
+        }
+        now
     }
 
     /// Bytes have been read.
@@ -258,6 +283,29 @@ mod tests {
             panic!("nothing is due")
         };
         assert!(at <= Instant::now() + Duration::from_secs(15));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_clock_is_read_once_in_a_poll_and_again_after_it() {
+        let activity = Activity::new(&Timeouts::default());
+        after(1).await;
+        let polls = |times: [u64; 2]| {
+            activity.during(|| {
+                assert_eq!(activity.now(), times[0]);
+                activity.took();
+                assert_eq!(activity.now(), times[1]);
+            });
+        };
+        polls([1_000, 1_000]);
+        after(2).await;
+        assert_eq!(activity.now(), 3_000, "between polls");
+        polls([3_000, 3_000]);
+        // A poll that lasts: 4 s pass in it.
+        activity.read.store(NOT_READ, Relaxed);
+        assert_eq!(activity.now(), 3_000);
+        after(4).await;
+        assert_eq!(activity.now(), 3_000);
+        activity.during(|| assert_eq!(activity.now(), 7_000));
     }
 
     #[tokio::test(start_paused = true)]

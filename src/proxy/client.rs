@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::header::{CONNECTION, HeaderName, HeaderValue, MAX_FORWARDS, TE, UPGRADE};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, MAX_FORWARDS, TE, UPGRADE,
+};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, Version};
@@ -139,7 +141,9 @@ impl Client {
         parts: &mut Parts,
         survey: &Survey,
     ) -> Result<Option<Box<Upgrade>>, Refusal> {
-        settle_length(&mut parts.headers);
+        if survey.length {
+            settle_length(&mut parts.headers);
+        }
         if !survey.hop_by_hop {
             return Ok(None);
         }
@@ -171,6 +175,7 @@ impl Client {
 /// What one look at all fields finds, so that most requests need no other.
 #[derive(Debug, Default)]
 struct Survey {
+    length: bool,
     hop_by_hop: bool,
     claims: bool,
 }
@@ -179,6 +184,7 @@ impl Survey {
     fn of(headers: &HeaderMap) -> Self {
         let mut survey = Self::default();
         for name in headers.keys() {
+            survey.length |= *name == CONTENT_LENGTH;
             survey.hop_by_hop |= is_hop_by_hop(name);
             survey.claims |= forwarded::is_claim(name);
         }

@@ -1,6 +1,6 @@
 //! One client's connection: TLS, HTTP/1.1 or HTTP/2, its time limits, and its end.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -175,7 +175,7 @@ async fn attend<C: Served>(mut served: Pin<Box<C>>, activity: &Activity, stage: 
     loop {
         tokio::select! {
             biased;
-            ended = served.as_mut() => {
+            ended = poll_fn(|cx| activity.during(|| served.as_mut().poll(cx))) => {
                 if let Err(error) = ended {
                     tracing::debug!(error = &error as &dyn std::error::Error, "a client's connection");
                 }

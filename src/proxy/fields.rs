@@ -1,23 +1,9 @@
 //! Fields that belong to one connection and go no further (RFC 9110 §7.6.1), in both directions.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
 };
-
-/// Always of one connection, named by `Connection` or not. `Proxy-*` speaks to a proxy that the client
-/// chose, which this one is not.
-const ALWAYS: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-authentication-info"),
-    PROXY_AUTHORIZATION,
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+use smallvec::SmallVec;
 
 /// Stay even if `Connection` names them: a sender must not (RFC 9110 §7.6.1), and without them the
 /// message would mean something else, or be kept where it may not be.
@@ -49,28 +35,42 @@ pub(super) struct Removed {
 
 /// Removes the fields of the connection from a message.
 pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) -> Removed {
-    let mut removed = Removed::default();
     let named = named_by_connection(headers);
-    if has_token(headers, &TE, "trailers") {
-        removed.trailers = true;
-    }
-    if named.contains(&UPGRADE) {
-        removed.upgrade = headers.get(UPGRADE).cloned();
-    }
-    for name in named.iter().chain(&ALWAYS) {
+    let always = headers.keys().filter(|name| is_hop_by_hop(name));
+    let always: SmallVec<[HeaderName; 4]> = always.cloned().collect();
+    let asked = named.contains(&UPGRADE).then(|| headers.get(UPGRADE));
+    let removed = Removed {
+        upgrade: asked.flatten().cloned(),
+        trailers: always.contains(&TE) && has_token(headers, &TE, "trailers"),
+    };
+    for name in named.iter().chain(&always) {
         headers.remove(name);
     }
     removed
 }
 
-/// Whether a message has fields of the connection at all: most have none.
+/// Whether a field is always of one connection, named by `Connection` or not. `Proxy-*` speaks to a
+/// proxy that the client chose, which this one is not.
 pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
-    ALWAYS.contains(name)
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+    )
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
     let lines = headers.get_all(CONNECTION).iter();
     let tokens = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    // What nearly all say, and which goes anyway.
+    let tokens = tokens.filter(|token| !token.eq_ignore_ascii_case(b"keep-alive"));
     let names = tokens.filter_map(|token| HeaderName::from_bytes(token.trim_ascii()).ok());
     names
         .filter(|name| !NEVER.contains(&name.as_str()))
