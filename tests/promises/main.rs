@@ -19,6 +19,7 @@ mod support;
 
 mod captures;
 mod house;
+mod p1_cancelled;
 mod p1_coalescing;
 mod p1_fills;
 mod p1_kinds;
