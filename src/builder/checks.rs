@@ -14,3 +14,43 @@ pub(super) fn lease(lease: Duration) -> Result<(), ConfigError> {
     };
     Err(ConfigError::new("lease", problem, format!("{lease:?}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::builder::{Cache, CacheBuilder};
+    use crate::rules::Rule;
+
+    fn refused(builder: CacheBuilder) -> String {
+        let built = builder.rule(Rule::new("auction", "/{id}")).build();
+        built.expect_err("it is refused").to_string()
+    }
+
+    #[test]
+    fn a_lease_that_no_heartbeat_can_keep_is_refused() {
+        for (lease, why) in [
+            (Duration::ZERO, "shorter than 30 ms"),
+            (Duration::from_millis(29), "shorter than 30 ms"),
+            (Duration::from_secs(61), "longer than a minute"),
+        ] {
+            let told = refused(Cache::builder().lease(lease));
+            assert!(told.starts_with("lease: ") && told.contains(why), "{told}");
+        }
+    }
+
+    #[test]
+    fn room_for_less_than_one_entry_is_refused_and_the_rule_named() {
+        for bytes in [0, 1, 65_535] {
+            assert_eq!(
+                refused(Cache::builder().store_bytes(bytes)),
+                format!(
+                    "rule `auction`, store bytes: fewer than 65536 bytes hold no response in \"{bytes}\""
+                )
+            );
+        }
+        let enough = Cache::builder()
+            .store_bytes(65_536)
+            .rule(Rule::new("r", "/"));
+        assert!(enough.build().is_ok());
+    }
+}

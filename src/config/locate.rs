@@ -16,7 +16,8 @@ pub(super) struct Located<'t> {
 }
 
 /// A place in messages, and the key of the file; where they differ.
-const KEYS: [(&str, &str, &str); 11] = [
+const KEYS: [(&str, &str, &str); 12] = [
+    ("store bytes", "cache", "store_bytes"),
     ("lease", "cache", "lease"),
     ("redis url", "redis", "url"),
     ("redis namespace", "redis", "namespace"),
@@ -50,13 +51,14 @@ impl<'t> Located<'t> {
             return self.named("rules", error.input()).last().map(name_span);
         }
         let field = place.rsplit(", ").next().unwrap_or(place);
-        let Some(section) = self.section(place) else {
-            let (_, table, key) = KEYS.iter().find(|(known, ..)| *known == place)?;
+        let key = KEYS.iter().find(|(known, ..)| *known == field);
+        // What is said of a whole table may name the rule that it does not do for.
+        if let Some((_, table, key)) = key.filter(|(_, table, _)| !table.is_empty()) {
             let table = self.root.get_ref().get(*table)?.get_ref();
             let value = table.get(*key)?;
             return self.quoted(value, error).or_else(|| Some(value.span()));
-        };
-        let key = KEYS.iter().find(|(known, ..)| *known == field);
+        }
+        let section = self.section(place)?;
         let value = section.get(key.map_or(field, |(_, _, key)| key));
         let quoted = value
             .and_then(|value| self.quoted(value, error))

@@ -74,6 +74,22 @@ const MISTAKES: &[(&str, &str)] = &[
         "t.toml:2:9: lease: shorter than 30 ms, which no heartbeat can keep in \"5ms\"",
     ),
     (
+        "[cache]\nlease = \"0s\"",
+        "t.toml:2:9: lease: shorter than 30 ms, which no heartbeat can keep in \"0ns\"",
+    ),
+    (
+        "<rule>[cache]\nstore_bytes = 100",
+        "t.toml:5:15: rule `a`, store bytes: fewer than 65536 bytes hold no response in \"100\"",
+    ),
+    (
+        "<rule>fleet_coalesce = \"8s\"",
+        "t.toml:4:18: rule `a`, fleet_coalesce: longer than half of the 10s that a request waits for others in \"8s\"",
+    ),
+    (
+        "<rule>stale_while_revalidate = \"25h\"",
+        "t.toml:4:26: rule `a`, stale_while_revalidate: longer than the lifetime ceiling of 86400s in \"90000s\"",
+    ),
+    (
         "<rule>tll = \"5s\"",
         "t.toml:4:1: unknown key `tll`; did you mean `ttl`?",
     ),
