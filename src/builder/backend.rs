@@ -44,6 +44,8 @@ pub(super) struct Surroundings<'a> {
     #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "need connections"))]
     pub(super) streams: usize,
     pub(super) near_after: u32,
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "of Redis"))]
+    pub(super) compress: bool,
 }
 
 impl Surroundings<'_> {
@@ -127,6 +129,7 @@ fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> 
         Arc::clone(with.clock),
         with.observer.clone(),
         with.connections,
+        with.compress,
     )?;
     let namespace = with.namespace.to_owned();
     Ok(Parts {

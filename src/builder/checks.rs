@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
+use crate::entry::codec::packed;
 use crate::error::ConfigError;
 
-pub(super) fn lease(lease: Duration) -> Result<(), ConfigError> {
+pub(super) fn settings(lease: Duration, compress: bool) -> Result<(), ConfigError> {
+    check_lease(lease)?;
+    check_compression(compress)
+}
+
+fn check_lease(lease: Duration) -> Result<(), ConfigError> {
     let problem = if lease < Duration::from_millis(30) {
         "shorter than 30 ms, which no heartbeat can keep"
     } else if lease > Duration::from_secs(60) {
@@ -13,6 +19,14 @@ pub(super) fn lease(lease: Duration) -> Result<(), ConfigError> {
         return Ok(());
     };
     Err(ConfigError::new("lease", problem, format!("{lease:?}")))
+}
+
+fn check_compression(wanted: bool) -> Result<(), ConfigError> {
+    if wanted && !packed::AVAILABLE {
+        let problem = "this build has no zstd (feature `zstd`)";
+        return Err(ConfigError::new("compress", problem, "true"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -36,6 +50,19 @@ mod tests {
             let told = refused(Cache::builder().lease(lease));
             assert!(told.starts_with("lease: ") && told.contains(why), "{told}");
         }
+    }
+
+    #[test]
+    fn compression_is_refused_where_the_build_has_none() {
+        let built = Cache::builder().compress_at_rest().build();
+        let told = built.map(drop).map_err(|error| error.to_string());
+        let refused = "compress: this build has no zstd (feature `zstd`) in \"true\"";
+        let expected = if packed::AVAILABLE {
+            Ok(())
+        } else {
+            Err(refused.into())
+        };
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -66,6 +66,7 @@ pub struct CacheBuilder {
     settle: Duration,
     store_bytes: u64,
     near_after: u32,
+    compress: bool,
     budgets: Budgets,
     namespace: String,
     connections: Option<usize>,
@@ -93,6 +94,7 @@ impl CacheBuilder {
             settle: Duration::ZERO,
             store_bytes: DEFAULT_BYTES,
             near_after: 1,
+            compress: false,
             budgets: Budgets {
                 connect: Duration::from_secs(5),
                 read: Duration::from_millis(25),
@@ -275,7 +277,7 @@ impl CacheBuilder {
     /// The first setting that cannot be used, with the input quoted and the place marked. What works
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
-        checks::lease(self.lease)?;
+        checks::settings(self.lease, self.compress)?;
         let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
@@ -291,6 +293,7 @@ impl CacheBuilder {
             connections: self.connections,
             streams: streams.len(),
             near_after: self.near_after,
+            compress: self.compress,
         };
         let parts = self.backend.clone().open(&surroundings)?;
         let (views, purges, follower) = self.log_parts(&parts.log);

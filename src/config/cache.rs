@@ -21,6 +21,9 @@ pub struct RedisSection {
     /// What all keys in Redis begin with. Default: "tagcache".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// `true`: responses are stored compressed (zstd) where that saves at least a tenth. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compress: Option<bool>,
     /// A cap on all connections of this process. Needed are four, and two for each stream. Default: none.
     /// In the environment: REDIS_MAX_CONNECTIONS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -167,6 +170,9 @@ impl RedisSection {
         }
         if let Some(namespace) = &self.namespace {
             to = to.namespace(namespace);
+        }
+        if self.compress == Some(true) {
+            to = to.compress_at_rest();
         }
         if let Some(connections) = self.max_connections {
             to = to.max_connections(connections);

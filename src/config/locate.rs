@@ -16,7 +16,8 @@ pub(super) struct Located<'t> {
 }
 
 /// A place in messages, and the key of the file; where they differ.
-const KEYS: [(&str, &str, &str); 12] = [
+const KEYS: [(&str, &str, &str); 13] = [
+    ("compress", "redis", "compress"),
     ("store bytes", "cache", "store_bytes"),
     ("lease", "cache", "lease"),
     ("redis url", "redis", "url"),

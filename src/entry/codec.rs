@@ -12,6 +12,7 @@
 //!           fields, trailers (fields, if flagged), body (the rest)
 //! variants  key (text), count (varint), field names (texts)
 //! parts     number (16), length of the frame that was cut (varint)
+//! packed    length of what was compressed (varint), zstd of a response from its kind on
 //! fields    count of lines (varint), then for each line: name (text; empty = the name before),
 //!           value's length * 2, + 1 if it is sensitive (varint), value
 //! ```
@@ -32,9 +33,16 @@ use crate::key::CacheKey;
 use crate::position::{Position, Stamp};
 use crate::tag::{TagId, TagSet};
 
+use self::parts::Parts;
 use self::wire::{Reader, Sink, Size};
 
+#[cfg(not(feature = "zstd"))]
+mod no_zstd;
+pub(crate) mod packed;
+pub(crate) mod parts;
 mod wire;
+#[cfg(feature = "zstd")]
+mod zstd;
 
 /// Begins no UTF-8 text, and no format that Redis values commonly have.
 const MAGIC: [u8; 3] = [0xD7, b'T', b'C'];
@@ -45,6 +53,7 @@ const PREFIX: usize = 12;
 const RESPONSE: u8 = 1;
 const VARIANTS: u8 = 2;
 const PARTS: u8 = 3;
+const PACKED: u8 = 4;
 
 const ALWAYS_VALIDATE: u8 = 1;
 const BY_RULE: u8 = 1 << 1;
@@ -64,20 +73,24 @@ const MAX_CUT: usize = 1 << 30;
 /// than it is here.
 const MAX_LINES: usize = 1 << 15;
 
-/// Stands where the frame of an entry is too long to be stored in one piece: where its parts are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Parts {
-    /// What the parts are called by, and no other's.
-    pub(crate) number: u128,
-    /// Of the whole frame, in bytes.
-    pub(crate) length: usize,
-}
-
 /// What a frame holds.
 #[derive(Debug)]
 pub(crate) enum Frame {
     Entry(Entry),
     Parts(Parts),
+}
+
+impl Frame {
+    /// The entry, if it was not cut.
+    ///
+    /// # Errors
+    /// It was.
+    pub(crate) fn entry(self) -> Result<Entry, &'static str> {
+        match self {
+            Self::Entry(entry) => Ok(entry),
+            Self::Parts(_) => Err("cut into parts"),
+        }
+    }
 }
 
 /// The frame of `entry`, in one allocation of exactly its size.
@@ -87,15 +100,6 @@ pub(crate) fn encode(entry: &Entry) -> Bytes {
     let mut frame = begun(size.bytes());
     write_entry(&mut frame, entry);
     debug_assert_eq!(frame.len(), PREFIX + size.bytes());
-    sealed(frame)
-}
-
-/// The frame that stands in the place of one that was cut into `parts`.
-pub(crate) fn encode_parts(parts: &Parts) -> Bytes {
-    let mut frame = begun(1 + 16 + 10);
-    frame.push(PARTS);
-    frame.extend_from_slice(&parts.number.to_le_bytes());
-    frame.count(parts.length);
     sealed(frame)
 }
 
@@ -120,11 +124,9 @@ fn sealed(mut frame: Vec<u8>) -> Bytes {
 /// What is wrong with it, for [`Notice::EntryRejected`](crate::observe::Notice): another product's
 /// bytes, another version, damage of any kind. Never panics, and reserves no more than the frame's
 /// own size calls for.
+#[cfg(any(test, feature = "test-util"))]
 pub(crate) fn decode(frame: Bytes) -> Result<Entry, &'static str> {
-    match open(frame)? {
-        Frame::Entry(entry) => Ok(entry),
-        Frame::Parts(_) => Err("cut into parts"),
-    }
+    open(frame)?.entry()
 }
 
 /// The same where the frame may say that the entry was cut.
@@ -143,7 +145,14 @@ pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
     if sum != checksum(reader.as_slice()) {
         return Err("damaged");
     }
-    match reader.byte()? {
+    let kind = match reader.byte()? {
+        PACKED => {
+            reader = Reader::new(packed::unpack(reader)?);
+            Some(reader.byte()?).filter(|kind| *kind == RESPONSE)
+        }
+        kind => Some(kind),
+    };
+    match kind.ok_or("unknown kind")? {
         RESPONSE => {
             let response = Arc::new(read_response(reader)?);
             Ok(Frame::Entry(Entry::Response(response)))
@@ -152,7 +161,7 @@ pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
             let index = Arc::new(read_variants(reader)?);
             Ok(Frame::Entry(Entry::Variants(index)))
         }
-        PARTS => read_parts(reader).map(Frame::Parts),
+        PARTS => parts::read(reader).map(Frame::Parts),
         _ => Err("unknown kind"),
     }
 }
@@ -347,19 +356,6 @@ fn read_fields(reader: &mut Reader) -> Result<HeaderMap, &'static str> {
         fields.try_append(name, value).map_err(|_| TOO_MANY)?;
     }
     Ok(fields)
-}
-
-fn read_parts(mut reader: Reader) -> Result<Parts, &'static str> {
-    let number = u128::from_le_bytes(reader.array()?);
-    let length = usize::try_from(reader.varint()?).ok();
-    let length = length
-        .filter(|length| *length <= MAX_CUT)
-        .ok_or("too long")?;
-    if reader.as_slice().is_empty() {
-        Ok(Parts { number, length })
-    } else {
-        Err("trailing bytes")
-    }
 }
 
 fn read_variants(mut reader: Reader) -> Result<VariantIndex, &'static str> {

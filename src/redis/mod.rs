@@ -71,6 +71,7 @@ impl RedisParts {
         clock: Arc<dyn Clock>,
         observer: SharedObserver,
         connections: Option<usize>,
+        compress: bool,
     ) -> Result<Self, ConfigError> {
         let server = Server::limited(url, budgets, connections)?;
         let keys = Keyspace::new(namespace)?;
@@ -81,7 +82,7 @@ impl RedisParts {
         let follower = Exclusive::new(Arc::clone(&verifier));
         let log = RedisLog::new(Arc::clone(&verifier), reads.clone(), appends, follower);
         let claims = RedisClaims::new(Arc::clone(&verifier), reads.clone());
-        let store = RedisStore::new(verifier, reads, writes, breaker, observer);
+        let store = RedisStore::new(verifier, reads, writes, breaker, observer, compress);
         Ok(Self {
             log: Arc::new(log),
             store: Arc::new(store),

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use crate::entry::Entry;
-use crate::entry::codec::{self, Frame};
+use crate::entry::codec::Frame;
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
 use crate::log::Head;
@@ -25,6 +25,7 @@ use crate::redis::trust::Sent;
 use crate::redis::verify::{Verifier, ask_last};
 use crate::store::{Found, Store};
 
+mod packing;
 mod parts;
 
 /// A lookup that finds another log than the verified one is sent again so often, within its budget.
@@ -39,6 +40,8 @@ pub(crate) struct RedisStore {
     writes: Link,
     breaker: Breaker,
     observer: SharedObserver,
+    /// Frames are stored compressed where that helps.
+    compress: bool,
 }
 
 impl RedisStore {
@@ -48,6 +51,7 @@ impl RedisStore {
         writes: Link,
         breaker: Breaker,
         observer: SharedObserver,
+        compress: bool,
     ) -> Self {
         Self {
             verifier,
@@ -55,6 +59,7 @@ impl RedisStore {
             writes,
             breaker,
             observer,
+            compress,
         }
     }
 
@@ -106,11 +111,15 @@ impl RedisStore {
 
     /// The entry in `value`; whatever else it is counts as nothing and is reported (SAFETY 63).
     async fn entry(&self, key: &CacheKey, value: Value) -> Result<Option<Entry>, Error> {
-        let read = match opened(value) {
+        let opened = match in_frame(value) {
+            Ok(Some(frame)) => self.opened(frame).await?,
             Ok(None) => return Ok(None),
-            Ok(Some(Frame::Entry(entry))) => Ok(entry),
-            Ok(Some(Frame::Parts(parts))) => match self.whole(&parts).await? {
-                Some(frame) => codec::decode(frame),
+            Err(reason) => Err(reason),
+        };
+        let read = match opened {
+            Ok(Frame::Entry(entry)) => Ok(entry),
+            Ok(Frame::Parts(parts)) => match self.whole(&parts).await? {
+                Some(frame) => self.opened(frame).await?.and_then(Frame::entry),
                 None => Err("a part is missing"),
             },
             Err(reason) => Err(reason),
@@ -125,8 +134,8 @@ impl RedisStore {
     }
 
     async fn store(&self, key: &CacheKey, entry: &Entry, keep: Duration) -> Result<(), Error> {
+        let mut frame = self.frame(entry).await;
         let deadline = Instant::now() + self.verifier.server.budgets().write;
-        let mut frame = codec::encode(entry);
         let live = self.writes.verified(deadline).await?;
         if frame.len() > parts::WHOLE {
             frame = self.store_parts(&live, deadline, &frame, keep).await?;
@@ -177,10 +186,10 @@ fn speaks_against(error: &Error, link: &Link) -> bool {
 }
 
 /// What stands in `value`, if anything does.
-fn opened(value: Value) -> Result<Option<Frame>, &'static str> {
+fn in_frame(value: Value) -> Result<Option<Bytes>, &'static str> {
     match value {
         Value::Nil => Ok(None),
-        Value::BulkString(bytes) => codec::open(Bytes::from(bytes)).map(Some),
+        Value::BulkString(bytes) => Ok(Some(bytes.into())),
         error @ Value::ServerError(_) => Err(match fault::code(&error) {
             Some("WRONGTYPE") => "a foreign type",
             _ => "refused by the server",

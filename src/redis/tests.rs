@@ -54,6 +54,7 @@ impl Node {
             Arc::new(clock.clone()),
             observer,
             None,
+            false,
         );
         let parts = parts.unwrap();
         Self {

@@ -33,6 +33,8 @@ mod p2_lost;
 mod p2_spoilt;
 mod p3_outages;
 mod p4_bytes;
+#[cfg(feature = "zstd")]
+mod p4_packed;
 mod p5_private;
 mod p6_captures;
 mod p6_delivery;

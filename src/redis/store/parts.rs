@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{RedisStore, lifetime};
-use crate::entry::codec::{self, Parts};
+use crate::entry::codec::parts::{Parts, encode_parts};
 use crate::error::Error;
 use crate::redis::fault;
 use crate::redis::link::Live;
@@ -57,7 +57,7 @@ impl RedisStore {
                 return Err(self.verifier.server.error("store", error));
             }
         }
-        Ok(codec::encode_parts(&parts))
+        Ok(encode_parts(&parts))
     }
 
     /// The frame whose parts these are; `None` if one of them is not there, or not as it was stored.

@@ -1,0 +1,55 @@
+//! Frames that are compressed on their way to Redis and back.
+//!
+//! What takes a moment is done here; what takes longer, on a thread that may block, so that nothing else
+//! waits for it.
+
+use bytes::Bytes;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::RedisStore;
+use crate::entry::Entry;
+use crate::entry::codec::{self, Frame, packed};
+use crate::error::{Error, ErrorKind};
+
+/// Bytes that are compressed and the like in place: about half a millisecond of work.
+const IN_PLACE: usize = 128 * 1024;
+
+impl RedisStore {
+    /// The frame of `entry` as it is to be stored.
+    pub(super) async fn frame(&self, entry: &Entry) -> Bytes {
+        let frame = codec::encode(entry);
+        if !self.compress || !packed::is_worth_packing(entry) {
+            return frame;
+        }
+        let small = if frame.len() <= IN_PLACE {
+            packed::pack(&frame)
+        } else {
+            let (whole, budget) = (frame.clone(), self.verifier.server.budgets().write);
+            let packing = timeout(budget, spawn_blocking(move || packed::pack(&whole)));
+            // Where there is no thread in time, it is stored as it is.
+            packing.await.ok().and_then(Result::ok).flatten()
+        };
+        small.unwrap_or(frame)
+    }
+
+    /// What `frame` holds.
+    ///
+    /// # Errors
+    /// There is no thread in time to unpack it on.
+    pub(super) async fn opened(&self, frame: Bytes) -> Result<Result<Frame, &'static str>, Error> {
+        if packed::unpacked_length(&frame).is_none_or(|length| length <= IN_PLACE) {
+            return Ok(codec::open(frame));
+        }
+        let budget = self.verifier.server.budgets().write;
+        let unpacking = timeout(budget, spawn_blocking(move || codec::open(frame)));
+        match unpacking.await {
+            Ok(Ok(opened)) => Ok(opened),
+            Ok(Err(_)) => Ok(Err("it could not be unpacked")),
+            Err(_) => {
+                let message = "redis: an entry was not unpacked in time";
+                Err(Error::new(ErrorKind::Timeout, message))
+            }
+        }
+    }
+}
