@@ -118,21 +118,13 @@ fn sealed(mut frame: Vec<u8>) -> Bytes {
     frame.into()
 }
 
-/// The entry in `frame`. The body and all that is long are slices of it, and keep it alive.
+/// What `frame` holds. The body and all that is long are slices of it, or of what it was unpacked to, and
+/// keep it alive.
 ///
 /// # Errors
 /// What is wrong with it, for [`Notice::EntryRejected`](crate::observe::Notice): another product's
 /// bytes, another version, damage of any kind. Never panics, and reserves no more than the frame's
 /// own size calls for.
-#[cfg(any(test, feature = "test-util"))]
-pub(crate) fn decode(frame: Bytes) -> Result<Entry, &'static str> {
-    open(frame)?.entry()
-}
-
-/// The same where the frame may say that the entry was cut.
-///
-/// # Errors
-/// As [`decode`].
 pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
     let mut reader = Reader::new(frame);
     if reader.array()? != MAGIC {
@@ -164,6 +156,15 @@ pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
         PARTS => parts::read(reader).map(Frame::Parts),
         _ => Err("unknown kind"),
     }
+}
+
+/// The entry in `frame`, which was not cut.
+///
+/// # Errors
+/// As [`open`], or it was.
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) fn decode(frame: Bytes) -> Result<Entry, &'static str> {
+    open(frame)?.entry()
 }
 
 /// Against damage, not against forgery: who can write to the store can write whole entries.

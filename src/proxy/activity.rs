@@ -289,23 +289,17 @@ mod tests {
     async fn the_clock_is_read_once_in_a_poll_and_again_after_it() {
         let activity = Activity::new(&Timeouts::default());
         after(1).await;
-        let polls = |times: [u64; 2]| {
-            activity.during(|| {
-                assert_eq!(activity.now(), times[0]);
-                activity.took();
-                assert_eq!(activity.now(), times[1]);
-            });
-        };
-        polls([1_000, 1_000]);
+        let poll = |now| activity.during(|| assert_eq!(activity.now(), now));
+        poll(1_000);
         after(2).await;
         assert_eq!(activity.now(), 3_000, "between polls");
-        polls([3_000, 3_000]);
+        poll(3_000);
         // A poll that lasts: 4 s pass in it.
         activity.read.store(NOT_READ, Relaxed);
         assert_eq!(activity.now(), 3_000);
         after(4).await;
         assert_eq!(activity.now(), 3_000);
-        activity.during(|| assert_eq!(activity.now(), 7_000));
+        poll(7_000);
     }
 
     #[tokio::test(start_paused = true)]

@@ -12,6 +12,7 @@ use tower_tagcache::Rule;
 use crate::support::{Fleet, Node, item_rule, path, until};
 
 const BUDGET: Duration = Duration::from_secs(5);
+const CLAIM: Duration = Duration::from_secs(600);
 
 /// Drops `future` at the `point`th time that it waits, counted from 0. Whether it was ready before.
 async fn leaves_at(point: usize, future: impl Future) -> bool {
@@ -31,7 +32,9 @@ async fn leaves_at(point: usize, future: impl Future) -> bool {
 /// Two nodes that know the log.
 async fn two(rule: &Rule) -> (Fleet, [Node; 2]) {
     let fleet = Fleet::new().rule(rule.clone());
-    let nodes = [fleet.node(), fleet.companied()];
+    // Longer than any test waits: a claim that is not given back is seen.
+    let claiming = || fleet.builder().fleet_claim(CLAIM);
+    let nodes = [fleet.node_by(claiming()), fleet.companied_by(claiming())];
     for node in &nodes {
         node.warm("/item/0").await;
     }

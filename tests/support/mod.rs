@@ -21,6 +21,7 @@ pub(crate) use self::notices::{Notices, Said};
 pub(crate) use self::origin::{Held, Origin};
 pub(crate) use self::redis::{Forwarder, RedisServer};
 
+use std::fmt::Display;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -28,8 +29,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// Reached by nothing but a hang, however loaded the machine is.
 pub(crate) const HANG: Duration = Duration::from_secs(60);
-/// Between two looks at what will be true some time: not a time to wait.
-pub(crate) const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 /// A budget that a loaded machine keeps too, in tests that are not about budgets.
 pub(crate) const GENEROUS: Duration = Duration::from_secs(20);
 
@@ -38,10 +37,22 @@ pub(crate) const GENEROUS: Duration = Duration::from_secs(20);
 /// # Panics
 /// It never is.
 pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    eventually(async || condition().await.then_some(()).ok_or(what)).await;
+}
+
+/// What `look` finds, once it does; until then it says what is missing.
+///
+/// # Panics
+/// It never finds anything.
+pub(crate) async fn eventually<T, M: Display>(mut look: impl AsyncFnMut() -> Result<T, M>) -> T {
     let deadline = Instant::now() + HANG;
-    while !condition().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        sleep(BETWEEN_LOOKS).await;
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(missing) => assert!(Instant::now() < deadline, "never: {missing}"),
+        }
+        // Between two looks, not a time to wait.
+        sleep(Duration::from_millis(2)).await;
     }
 }
 

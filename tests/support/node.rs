@@ -4,11 +4,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt};
 use tower_tagcache::{Cache, CacheService, Companion, Purger};
 
-use super::{BETWEEN_LOOKS, HANG, Notices, Origin, Said, ends};
+use super::{Notices, Origin, Said, ends, eventually};
 
 /// A node. Its companion, if it runs, ends with it.
 pub(crate) struct Node {
@@ -90,21 +89,19 @@ impl Node {
     }
 
     pub(crate) async fn warm_by(&self, request: impl Fn() -> Request<Empty<Bytes>>) -> Answer {
-        let deadline = Instant::now() + HANG;
-        loop {
+        eventually(async || {
             let answer = self.send(request()).await;
             if answer.is_hit() {
-                return answer;
+                return Ok(answer);
             }
             let told = self.notices.all();
             let told = told
                 .iter()
                 .filter(|said| !matches!(said, Said::Answered(_)));
             let told: Vec<_> = told.take(20).collect();
-            let how = &answer.how;
-            assert!(Instant::now() < deadline, "never a hit: {how}, {told:?}");
-            sleep(BETWEEN_LOOKS).await;
-        }
+            Err(format!("a hit: {}, {told:?}", answer.how))
+        })
+        .await
     }
 }
 

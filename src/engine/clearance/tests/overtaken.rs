@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::entry::Entry;
-use crate::log::Head;
 use crate::store::{Found, Store};
 
 /// A store whose next look, after it has found nothing, lets a whole request go before it answers.
@@ -31,10 +30,6 @@ impl Store for Slow {
             found
         }
         .boxed()
-    }
-
-    fn get_now(&self, _: &[u8]) -> Option<(Option<Entry>, Head)> {
-        None
     }
 
     fn put<'a>(
