@@ -135,6 +135,7 @@ check() {
       "$(awk "BEGIN { print ($now - $before) * 100 / $before }")" "$heap_before -> $heap" "$verdict"
     rows+=("{\"case\":\"$name\",\"baseline\":$before,\"instructions\":$now,\"allocations\":$heap}")
   done
+  mkdir -p target
   (IFS=, && echo "[${rows[*]}]") >target/instructions.json
   [ "${#failed[@]}" -gt 0 ] || return 0
   local blessed
