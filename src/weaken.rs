@@ -15,6 +15,7 @@ pub(crate) enum Rule {
     StampPair,
     WaitHead,
     HeadEpoch,
+    HeadFresh,
     Joiner,
     Ack,
     SettleStart,

@@ -18,12 +18,12 @@ use self::cache::Shared;
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::{Flights, Permits};
-use crate::engine::{Engine, Limits, SearchMemory, VariantMemory};
+use crate::engine::{Engine, Heads, Limits, SearchMemory, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
 use crate::log::{Follower, Log, Purges, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
-use crate::rules::{CompiledRule, Consistency, Defaults, Profile, Rule, RuleSet};
+use crate::rules::{Consistency, Defaults, Profile, Rule, RuleSet};
 #[cfg(any(test, feature = "test-util"))]
 use crate::store::Store;
 use crate::store::{DEFAULT_BYTES, LEAST_BYTES};
@@ -232,8 +232,9 @@ impl CacheBuilder {
     }
 
     /// How much may be held in this process, in bytes, keys and fields included: the responses
-    /// themselves without Redis, with it the copies from which near rules answer. Zero, with Redis: no
-    /// copies, so that each hit asks Redis. A response of more than about an eighth is not held.
+    /// themselves without Redis, with it copies: near rules answer from them, strict ones once the purge log
+    /// was asked. Zero, with Redis: no copies, so that each hit reads the response from Redis. A response of
+    /// more than about an eighth is not held.
     /// Default: 64 MiB.
     pub const fn store_bytes(mut self, bytes: u64) -> Self {
         self.store_bytes = bytes;
@@ -303,6 +304,7 @@ impl CacheBuilder {
         let applier = Applier::new(sink, self.observer.clone());
         let engine = Arc::new(Engine {
             rules: ArcSwap::from_pointee(rules),
+            heads: Heads::new(&parts.store, &follower, &self.observer),
             store: parts.store,
             near: parts.near,
             claims: parts.claims,
@@ -357,9 +359,7 @@ impl CacheBuilder {
         if self.store_bytes >= LEAST_BYTES || (self.store_bytes == 0 && !is_needed) {
             return Ok(());
         }
-        let holds =
-            |rule: &&Arc<CompiledRule>| is_needed || rule.consistency() == Consistency::Near;
-        let Some(rule) = rules.iter().find(holds) else {
+        let Some(rule) = rules.iter().next() else {
             return Ok(());
         };
         let problem = format!("fewer than {LEAST_BYTES} bytes hold no response");

@@ -106,22 +106,20 @@ impl Engine {
     ) {
         let keep = keep_for(&planned.rule, &stored, self.limits.lifetime);
         if let Some((key, stored)) = self.by_search(planned, &stored, vary) {
-            self.put_under(planned, &key, stored, vary, keep).await;
+            self.put_under(&key, stored, vary, keep).await;
         }
-        self.put_under(planned, &planned.key, stored, vary, keep)
-            .await;
+        self.put_under(&planned.key, stored, vary, keep).await;
     }
 
     async fn put_under(
         &self,
-        planned: &Planned,
         uri: &CacheKey,
         stored: Arc<StoredResponse>,
         vary: &[http::HeaderName],
         keep: Duration,
     ) {
         let key = stored.key.clone();
-        self.copy_near(&planned.rule, uri, vary, &stored);
+        self.copy_near(uri, vary, &stored);
         let mut result = self.store.put(&key, Entry::Response(stored), keep).await;
         if result.is_ok() && !vary.is_empty() {
             self.variants.learn(uri, vary);

@@ -11,7 +11,7 @@ use crate::engine::near::selected;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served};
-use crate::rules::{Asked, CompiledRule, Consistency, Sent, client_fields};
+use crate::rules::{Asked, CompiledRule, Consistency, Sent, Wanted, client_fields};
 use crate::semantics;
 
 impl Engine {
@@ -29,13 +29,24 @@ impl Engine {
             asked.elected = true;
             return None;
         }
+        Some(self.respond_hit(asked, request, &stored, now))
+    }
+
+    /// Answers from a fresh response.
+    pub(super) fn respond_hit<K, A, B>(
+        &self,
+        asked: &Wanted<K>,
+        request: &Request<A>,
+        stored: &StoredResponse,
+        now: Timestamp,
+    ) -> Response<CacheBody<B>> {
         let (rule, method, headers) = (&asked.rule, request.method(), request.headers());
-        let outcome = hit_at(&stored, now);
-        let ready = (!asked.asks_for_less).then(|| ready(rule, &stored));
-        Some(match ready.flatten() {
-            Some(fields) => self.respond_ready(rule, method, fields, &stored, &outcome, now),
-            None => self.respond_at(rule, method, headers, &stored, outcome, now),
-        })
+        let outcome = hit_at(stored, now);
+        let ready = (!asked.asks_for_less).then(|| ready(rule, stored));
+        match ready.flatten() {
+            Some(fields) => self.respond_ready(rule, method, fields, stored, &outcome, now),
+            None => self.respond_at(rule, method, headers, stored, outcome, now),
+        }
     }
 
     /// What [`respond_at`](Self::respond_at) answers where nothing is asked but the whole, from fields

@@ -8,9 +8,9 @@ use smallvec::SmallVec;
 
 use crate::clock::Timestamp;
 use crate::coalesce::Landings;
-use crate::engine::{Engine, Why};
+use crate::engine::{Engine, Why, heads};
 use crate::entry::{Entry, StoredResponse};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::{Head, View};
 use crate::observe::Notice;
@@ -146,7 +146,22 @@ impl Engine {
         if known.is_some() {
             keys.push(key.clone());
         }
-        let mut lookup = Lookup {
+        let mut lookup = self.begun(uri, key);
+        match self.look(&mut lookup, wanted, request, &keys).await {
+            Ok(()) => {
+                if let Usable::Fresh(stored) = &lookup.usable {
+                    let fields = self.variants.get(uri).unwrap_or_default();
+                    self.copy_near(uri, &fields, stored);
+                }
+            }
+            Err(detail) => lookup.fail(detail),
+        }
+        lookup
+    }
+
+    /// A lookup for the URI `uri`, under `key`, that has found nothing yet.
+    pub(super) fn begun(&self, uri: &CacheKey, key: CacheKey) -> Lookup {
+        Lookup {
             view: None,
             key,
             usable: Usable::Nothing,
@@ -155,23 +170,7 @@ impl Engine {
                 detail: None,
             },
             landings: self.flights.landings(uri),
-        };
-        match self.look(&mut lookup, wanted, request, &keys).await {
-            Ok(()) => {
-                if let Usable::Fresh(stored) = &lookup.usable {
-                    let fields = self.variants.get(uri).unwrap_or_default();
-                    self.copy_near(&wanted.rule, uri, &fields, stored);
-                }
-            }
-            Err(detail) => {
-                lookup.usable = Usable::Nothing;
-                lookup.why = Why {
-                    reason: ForwardReason::Miss,
-                    detail: Some(detail),
-                };
-            }
         }
-        lookup
     }
 
     /// Looks under the key of a part alone.
@@ -182,16 +181,8 @@ impl Engine {
         key: CacheKey,
     ) -> Lookup {
         let keys = [key.clone()];
-        let mut lookup = Lookup {
-            view: None,
-            key,
-            usable: Usable::Nothing,
-            why: Why {
-                reason: ForwardReason::Partial,
-                detail: None,
-            },
-            landings: self.flights.landings(&wanted.key),
-        };
+        let mut lookup = self.begun(&wanted.key, key);
+        lookup.why.reason = ForwardReason::Partial;
         if self
             .look(&mut lookup, wanted, request, &keys)
             .await
@@ -257,7 +248,12 @@ impl Engine {
     /// Where Redis has replicas, this process may be cut off together with an old master that still
     /// answers: strict lookups need the lease too (PROTOCOL 22 `[strict_lease]`). Checked after the last
     /// await.
-    fn check_lease(&self, lookup: &mut Lookup, head: Head, view: &View) -> Result<(), Detail> {
+    pub(super) fn check_lease(
+        &self,
+        lookup: &mut Lookup,
+        head: Head,
+        view: &View,
+    ) -> Result<(), Detail> {
         // Also where nothing was found: a flight is judged by the same view.
         if head.replicas > 0 && !self.views.leased(view) {
             lookup.view = None;
@@ -346,11 +342,7 @@ impl Engine {
             operation: "get",
             error,
         });
-        match error.kind() {
-            ErrorKind::Timeout => Detail::StoreTimeout,
-            ErrorKind::BreakerOpen => Detail::BreakerOpen,
-            _ => Detail::StoreUnavailable,
-        }
+        heads::reason(error)
     }
 }
 
@@ -375,6 +367,15 @@ pub(crate) fn subject(stored: &StoredResponse) -> Subject<'_> {
 }
 
 impl Lookup {
+    /// It came to nothing, for that reason.
+    pub(super) fn fail(&mut self, detail: Detail) {
+        self.usable = Usable::Nothing;
+        self.why = Why {
+            reason: ForwardReason::Miss,
+            detail: Some(detail),
+        };
+    }
+
     /// The position known before the inner service is called (PROTOCOL 15): the view's, which is at or
     /// past the head that this lookup saw.
     pub(crate) fn stamp(&self) -> Option<crate::position::Stamp> {

@@ -14,6 +14,9 @@
 //! store, else when [`Limits::fill`] is over. The number of those that can be joined is bounded by
 //! [`Limits::flights`]; each other has its client.
 //!
+//! A task that reads the head of the purge log for strict hits on copies, one at a time in a process
+//! ([`heads`]).
+//!
 //! A fill that had a claim in the fleet gives it back in a task that ends within the read budget of Redis
 //! ([`clearance`]).
 
@@ -26,6 +29,7 @@ mod fill;
 mod follow;
 mod forward;
 mod head;
+mod heads;
 mod hit;
 mod invalidate;
 mod kept;
@@ -46,6 +50,7 @@ use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::CacheBody;
+pub(crate) use self::heads::Heads;
 pub(crate) use self::lookup::VariantMemory;
 use self::lookup::{Usable, Wish};
 pub(crate) use self::search::SearchMemory;
@@ -96,8 +101,9 @@ pub(crate) struct Engine {
     /// Replaced as a whole, while requests go on.
     pub(crate) rules: ArcSwap<RuleSet>,
     pub(crate) store: Arc<dyn Store>,
-    /// Copies of what near rules found in `store`; none where that is in this process itself.
+    /// Copies of what was found in `store`; none where that is in this process itself.
     pub(crate) near: Option<NearCache>,
+    pub(crate) heads: Heads,
     /// Where nodes agree who of them fetches a response; none where there is one node.
     pub(crate) claims: Option<Arc<dyn Claims>>,
     pub(crate) permits: Permits,
@@ -189,7 +195,10 @@ impl Engine {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let lookup = self.lookup(&wanted, request.headers()).await;
+        let lookup = match self.lookup_copy(&wanted, request.headers()).await {
+            Some(lookup) => lookup,
+            None => self.lookup(&wanted, request.headers()).await,
+        };
         let search = self.search(&wanted, request.uri(), request.headers(), lookup);
         let lookup = search.await;
         let (method, headers) = (request.method(), request.headers());
@@ -199,8 +208,8 @@ impl Engine {
         }
         match &lookup.usable {
             Usable::Fresh(stored) => {
-                let (stored, outcome) = (Arc::clone(stored), self.hit(stored));
-                let response = self.respond_stored(&wanted.rule, &request, &stored, outcome);
+                let stored = Arc::clone(stored);
+                let response = self.respond_hit(&wanted, &request, &stored, self.clock.now());
                 self.refresh_early(wanted, lookup, stored, request, inner);
                 Ok(response)
             }

@@ -1,4 +1,5 @@
-//! The near copy: what near rules found in the shared store, answered from this process.
+//! The near copy: what was found in the shared store, answered from this process. A near rule asks nobody
+//! whether it still holds, a strict one the purge log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +8,10 @@ use http::{HeaderMap, HeaderName};
 
 use crate::clock::Timestamp;
 use crate::engine::Engine;
-use crate::engine::lookup::{Fitness, variant_key};
+use crate::engine::lookup::{Fitness, Lookup, Usable, variant_key};
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
-use crate::rules::{Asked, CompiledRule, Consistency};
+use crate::rules::{Asked, Wanted};
 use crate::store::NearCache;
 use crate::weaken::{Rule, weakened};
 
@@ -33,17 +34,48 @@ impl Engine {
         (fresh && (self.views.leased(&view) || weakened(Rule::Lease))).then_some(stored)
     }
 
+    /// A strict lookup in the copy: of the shared store, only the head of the log is asked, after the request
+    /// arrived (PROTOCOL 19). `None`: there is no copy that may be used as fresh, as far as is known without
+    /// asking; or there turned out to be none.
+    pub(super) async fn lookup_copy(&self, wanted: &Wanted, request: &HeaderMap) -> Option<Lookup> {
+        let stored = self.worth_asking(wanted, request)?;
+        let mut lookup = self.begun(&wanted.key, stored.key.clone());
+        match self.heads.read().await {
+            Ok((head, view)) => {
+                let fitness = self.fitness(wanted, &view, &stored, self.clock.now());
+                if fitness != Fitness::Fresh {
+                    return None;
+                }
+                lookup.usable = Usable::Fresh(stored);
+                lookup.view = Some(Arc::clone(&view));
+                if let Err(detail) = self.check_lease(&mut lookup, head, &view) {
+                    lookup.fail(detail);
+                }
+            }
+            Err(detail) => lookup.fail(detail),
+        }
+        Some(lookup)
+    }
+
+    fn worth_asking(&self, wanted: &Wanted, request: &HeaderMap) -> Option<Arc<StoredResponse>> {
+        let (near, view) = (self.near.as_ref()?, self.views.current()?);
+        let monotonic = self.clock.monotonic();
+        let stored = selected(wanted.key.as_bytes(), request, |key| {
+            near.get(key, monotonic)
+        })?;
+        let fitness = self.fitness(wanted, &view, &stored, self.clock.now());
+        (fitness == Fitness::Fresh).then_some(stored)
+    }
+
     /// Keeps a copy of what the shared store holds, with the stamp that it has there (PROTOCOL 18
     /// `near_stamp`). `uri` is the key of its URI, and `vary` selects it among the variants.
     pub(super) fn copy_near(
         &self,
-        rule: &CompiledRule,
         uri: &CacheKey,
         vary: &[HeaderName],
         stored: &Arc<StoredResponse>,
     ) {
-        let Some(near) = (self.near.as_ref()).filter(|_| rule.consistency() == Consistency::Near)
-        else {
+        let Some(near) = &self.near else {
             return;
         };
         let remaining = stored.remaining_millis(self.clock.now());

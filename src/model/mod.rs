@@ -11,7 +11,8 @@
 //! - after a soft one it gets such a response only as stale;
 //! - after a settling one, when its time is over, it gets nothing made from data older than the purge.
 //!
-//! Near rules may lag behind a purge by the lease and no longer; their histories have heartbeats, late
+//! Strict rules are tried on a store that answers at once, and on one that has to be waited for, from
+//! copies of it. Near rules may lag behind a purge by the lease and no longer; their histories have heartbeats, late
 //! replies to them, and moments shorter than a lease.
 //!
 //! `TAGCACHE_HISTORIES` sets how many run, `TAGCACHE_SEED` runs one and prints its steps. That the
@@ -65,6 +66,11 @@ fn p1_no_history_serves_a_purged_response() {
 }
 
 #[test]
+fn p1_no_history_serves_a_purged_response_from_a_copy_that_the_log_was_asked_about() {
+    run_all(Lookups::Copied);
+}
+
+#[test]
 fn p1_no_history_serves_a_purged_response_from_a_near_copy_beyond_the_lease() {
     run_all(Lookups::Near);
 }
@@ -102,6 +108,11 @@ each_rule_is_needed! {
     without_head_epoch_the_model_test_fails: HeadEpoch,
     without_joiner_the_model_test_fails: Joiner,
     without_settle_start_the_model_test_fails: SettleStart,
+}
+
+each_rule_is_needed! {
+    Copied:
+    without_head_fresh_the_model_test_fails: HeadFresh,
 }
 
 each_rule_is_needed! {

@@ -131,7 +131,11 @@ impl Store for FaultyStore {
     fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
         async move {
             self.faults.check()?;
-            self.store.get(keys).await
+            let found = self.store.get(keys).await;
+            if self.remote {
+                self.faults.until_false(&self.faults.head_held).await;
+            }
+            found
         }
         .boxed()
     }
@@ -159,6 +163,8 @@ impl Store for FaultyStore {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lookups {
     Strict,
+    /// Strictly, from copies of a store that has to be waited for.
+    Copied,
     /// From near copies, of a store that has to be waited for.
     Near,
 }
@@ -189,7 +195,7 @@ impl Node {
             .stale_if_error(WINDOW)
             .tag("page:{page}");
         let rule = match lookups {
-            Lookups::Strict => rule.strict(),
+            Lookups::Strict | Lookups::Copied => rule.strict(),
             Lookups::Near => rule.near(),
         };
         let (cache, _) = Cache::builder()
@@ -205,7 +211,7 @@ impl Node {
                 }),
                 Arc::new(FaultyStore {
                     store: store.clone(),
-                    remote: lookups == Lookups::Near,
+                    remote: lookups != Lookups::Strict,
                     faults: Arc::clone(&faults),
                 }),
             )

@@ -35,7 +35,7 @@ impl World {
         let log = EmbeddedLog::new(&clock);
         let store = EmbeddedStore::new(log.clone(), Arc::new(clock.clone()), 1 << 20);
         let reference = Arc::new(Mutex::new(Reference::lagging(match lookups {
-            Lookups::Strict => Duration::ZERO,
+            Lookups::Strict | Lookups::Copied => Duration::ZERO,
             Lookups::Near => LEASE,
         })));
         let origin = OriginService {
@@ -72,8 +72,10 @@ impl World {
     async fn step(&mut self) {
         let node = self.random.usize(..NODES);
         let path = PATHS[self.random.usize(..PATHS.len())];
-        if self.lookups == Lookups::Near && self.random.u32(..3) == 0 {
-            return self.near_step(node);
+        match self.lookups {
+            Lookups::Near if self.random.u32(..3) == 0 => return self.near_step(node),
+            Lookups::Copied if self.random.u32(..6) == 0 => return self.hold_heads(node),
+            _ => {}
         }
         match self.random.u32(..100) {
             0..36 => self.request(node, path),
@@ -129,10 +131,14 @@ impl World {
         match self.random.u32(..10) {
             0..3 => self.beat(node),
             3..7 => self.pass(50..1_200),
-            _ => self.note(format!("node {node} holds heads or no longer"), |world| {
-                world.nodes[node].flip(|faults| &faults.head_held);
-            }),
+            _ => self.hold_heads(node),
         }
+    }
+
+    fn hold_heads(&mut self, node: usize) {
+        self.note(format!("node {node} holds heads or no longer"), |world| {
+            world.nodes[node].flip(|faults| &faults.head_held);
+        });
     }
 
     fn beat(&mut self, node: usize) {

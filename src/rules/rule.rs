@@ -300,8 +300,9 @@ impl Rule {
         self
     }
 
-    /// Checks each hit against the purge log: no response is served once its purge has returned,
-    /// for the price of a round trip.
+    /// Checks each hit against the purge log, in a round trip: no response is served once its purge has
+    /// returned. Requests that come while one is asked about share the next; where a copy of the response
+    /// is in this process, nothing but the log is asked.
     ///
     /// Default: [`near`](Self::near), unless the cache is built with strict rules.
     #[must_use]

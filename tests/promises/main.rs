@@ -21,6 +21,7 @@ mod captures;
 mod house;
 mod p1_cancelled;
 mod p1_coalescing;
+mod p1_copies;
 mod p1_fills;
 mod p1_kinds;
 mod p1_near;

@@ -119,3 +119,27 @@ async fn safety_51_a_refresh_whose_request_goes_away_at_any_point_is_made() {
         assert!(point >= 1, "it went away while it looked");
     }
 }
+
+/// A strict hit on a copy, whose read of the log's head others share.
+async fn copy_is_left_at(point: usize) -> bool {
+    let fleet = Fleet::new().copying();
+    let node = fleet.node();
+    node.warm("/item/7").await;
+    let others: Vec<_> = (0..3).map(|_| node.begin(path("/item/7"))).collect();
+    let finished = leaves_at(point, node.get("/item/7")).await;
+    for other in others {
+        assert!(other.await.expect("no panic").is_hit(), "point {point}");
+    }
+    assert!(node.get("/item/7").await.is_hit(), "point {point}");
+    assert_eq!(fleet.origin.calls(), 1);
+    finished
+}
+
+#[tokio::test]
+async fn safety_51_a_strict_hit_on_a_copy_that_goes_away_at_any_point_costs_others_nothing() {
+    let mut point = 0;
+    while !copy_is_left_at(point).await {
+        point += 1;
+    }
+    assert!(point >= 1, "it went away while it asked");
+}

@@ -71,10 +71,7 @@ async fn a_strict_hit_is_one_round_trip_for_entry_and_head() {
     }
 }
 
-/// PROTOCOL 19 `[head_fresh]`
-/// > lookup sent, head 0 · purge @1 returned · request arrives, takes that lookup's answer · v1 hit.
-///
-/// Requests that arrive at once could share a lookup only by waiting for each other: none does.
+/// PROTOCOL 19 `[head_fresh]`: without copies, requests do not even wait for each other's lookups.
 #[tokio::test]
 async fn rule_19_head_fresh_each_request_has_a_lookup_of_its_own() {
     let fleet = Fleet::private();

@@ -38,7 +38,7 @@ async fn is_near_hit(fleet: &Fleet, node: &Node, uri: &str) -> bool {
 #[tokio::test]
 async fn safety_61_a_near_hit_is_chosen_to_fetch_behind_and_the_copy_is_replaced() {
     let rule = item_rule().near().refresh_early(1.0);
-    let fleet = slow(Fleet::private().rule(rule));
+    let fleet = slow(Fleet::private().copying().rule(rule));
     let node = eager(&fleet);
     until("the copy answers", async || {
         is_near_hit(&fleet, &node, "/item/7").await

@@ -17,6 +17,7 @@ pub(crate) struct Fleet {
     pub(crate) origin: Origin,
     pub(crate) clock: ManualClock,
     rules: Vec<Rule>,
+    copies: bool,
 }
 
 /// The rule that most tests need: `/item/{id}` for a minute, tagged `item:{id}` and `items`.
@@ -47,7 +48,14 @@ impl Fleet {
             origin: Origin::new(),
             clock: ManualClock::default(),
             rules: vec![item_rule()],
+            copies: false,
         }
+    }
+
+    /// With copies in the nodes, as they are by default; otherwise each hit of a test is read from Redis.
+    pub(crate) fn copying(mut self) -> Self {
+        self.copies = true;
+        self
     }
 
     pub(crate) fn origin(mut self, origin: Origin) -> Self {
@@ -86,8 +94,12 @@ impl Fleet {
 
     pub(crate) fn builder_at(&self, url: impl Into<String>) -> CacheBuilder {
         let rules = self.rules.iter().cloned();
-        rules
-            .fold(Cache::builder(), CacheBuilder::rule)
+        let builder = rules.fold(Cache::builder(), CacheBuilder::rule);
+        let builder = match self.copies {
+            true => builder,
+            false => builder.store_bytes(0),
+        };
+        builder
             .redis(url)
             .namespace(&self.namespace)
             .clock(self.clock.clone())

@@ -1,0 +1,183 @@
+//! Reads of the purge log's head, each for all requests that had come before it was sent.
+//!
+//! A strict hit on a copy in this process needs nothing of the shared store but the head of the log, read
+//! after the request arrived (PROTOCOL 19). So one read is under way at a time; who comes meanwhile waits
+//! for the next, which is sent when that one has ended `[head_fresh]`. Many requests then cost one command.
+//!
+//! Reads are made in a task that belongs to none of them. It ends when nobody waits for another; each read
+//! ends within the store's read budget, and the follower's. When one fails, those who wait behind it are told
+//! at once: nobody waits for two.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Notify;
+
+use crate::error::{Error, ErrorKind};
+use crate::log::{Follower, Head, View};
+use crate::observe::{Notice, SharedObserver};
+use crate::outcome::Detail;
+use crate::store::Store;
+use crate::sync::Mutex;
+use crate::weaken::{Rule, weakened};
+
+/// A head of the log and a view that has reached it, or why there is none.
+pub(super) type Seen = Result<(Head, Arc<View>), Detail>;
+
+/// Cheap to clone; clones share their reads.
+#[derive(Debug, Clone)]
+pub(crate) struct Heads {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<dyn Store>,
+    follower: Arc<Follower>,
+    observer: SharedObserver,
+    /// Held for moments only.
+    reads: Mutex<Reads>,
+}
+
+#[derive(Debug, Default)]
+struct Reads {
+    /// There is a task that makes them.
+    at_work: bool,
+    /// Under way.
+    sent: Option<Arc<Read>>,
+    /// To be sent when that has ended: who comes now may join it.
+    next: Option<Arc<Read>>,
+}
+
+#[derive(Debug, Default)]
+struct Read {
+    seen: OnceLock<Seen>,
+    done: Notify,
+}
+
+impl Read {
+    fn end(&self, seen: Seen) {
+        // The first end counts.
+        let _ = self.seen.set(seen);
+        self.done.notify_waiters();
+    }
+
+    async fn ended(&self) -> Seen {
+        // Before the look, so that an end in between is not missed.
+        let done = self.done.notified();
+        if self.seen.get().is_none() {
+            done.await;
+        }
+        let seen = self.seen.get().expect("ended reads have been seen");
+        seen.clone()
+    }
+}
+
+impl Heads {
+    pub(crate) fn new(
+        store: &Arc<dyn Store>,
+        follower: &Arc<Follower>,
+        observer: &SharedObserver,
+    ) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                store: Arc::clone(store),
+                follower: Arc::clone(follower),
+                observer: observer.clone(),
+                reads: Mutex::default(),
+            }),
+        }
+    }
+
+    /// A head that is read after this was called.
+    ///
+    /// # Errors
+    /// Why there is none, within the budgets of store and follower.
+    pub(super) async fn read(&self) -> Seen {
+        self.join().ended().await
+    }
+
+    fn join(&self) -> Arc<Read> {
+        let mut reads = self.inner.reads.lock();
+        if let Some(sent) = reads.sent.as_ref().filter(|_| weakened(Rule::HeadFresh)) {
+            return Arc::clone(sent);
+        }
+        let read = Arc::clone(reads.next.get_or_insert_default());
+        if !reads.at_work {
+            reads.at_work = true;
+            drop(reads);
+            let inner = Arc::clone(&self.inner);
+            tokio::spawn(Task { inner, over: false }.run());
+        }
+        read
+    }
+}
+
+/// Makes one read after another. Should the runtime end it early, it tells those who wait.
+struct Task {
+    inner: Arc<Inner>,
+    over: bool,
+}
+
+impl Task {
+    async fn run(mut self) {
+        while let Some(read) = self.inner.begin() {
+            let seen = self.inner.read().await;
+            if let Err(detail) = seen {
+                self.inner.fail_next(detail);
+            }
+            read.end(seen);
+        }
+        self.over = true;
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let reads = std::mem::take(&mut *self.inner.reads.lock());
+        for read in [reads.sent, reads.next].into_iter().flatten() {
+            read.end(Err(Detail::StoreUnavailable));
+        }
+    }
+}
+
+impl Inner {
+    /// The read to send now. `None`: nobody waits for one, and the next who does starts a task.
+    fn begin(&self) -> Option<Arc<Read>> {
+        let mut reads = self.reads.lock();
+        reads.sent = reads.next.take();
+        reads.at_work = reads.sent.is_some();
+        reads.sent.clone()
+    }
+
+    async fn read(&self) -> Seen {
+        let found = self.store.get(&[]).await;
+        let head = found.map_err(|error| self.failed(&error))?.head;
+        Ok((head, self.follower.reach(head).await?))
+    }
+
+    fn fail_next(&self, detail: Detail) {
+        if let Some(next) = self.reads.lock().next.take() {
+            next.end(Err(detail));
+        }
+    }
+
+    fn failed(&self, error: &Error) -> Detail {
+        self.observer.notify(&Notice::StoreFailed {
+            operation: "get",
+            error,
+        });
+        reason(error)
+    }
+}
+
+/// What a store that failed is to a lookup.
+pub(super) fn reason(error: &Error) -> Detail {
+    match error.kind() {
+        ErrorKind::Timeout => Detail::StoreTimeout,
+        ErrorKind::BreakerOpen => Detail::BreakerOpen,
+        _ => Detail::StoreUnavailable,
+    }
+}
