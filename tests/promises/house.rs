@@ -1,6 +1,6 @@
 //! An auction house with its cache on a private Redis server, on as many nodes as a test wants.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::future::Ready;
 use std::sync::{Arc, Mutex};
@@ -101,6 +101,18 @@ impl House {
     /// The texts of all targets in the purge log.
     pub(crate) async fn purge_log(&self) -> String {
         format!("{:?}", self.server.run("XRANGE tagcache:purges - +").await)
+    }
+
+    /// When each record of the purge log was written, in Unix milliseconds, and the targets in it.
+    pub(crate) async fn purged(&self) -> Vec<(u128, String)> {
+        let log = self.server.run("XRANGE tagcache:purges - +").await;
+        let log: Vec<(String, HashMap<String, String>)> =
+            ::redis::from_redis_value(log).expect("a list of records");
+        let of_record = |(_, mut fields): (String, HashMap<String, String>)| {
+            let at = fields["at"].parse().expect("a number");
+            (at, fields.remove("targets").unwrap_or_default())
+        };
+        log.into_iter().map(of_record).collect()
     }
 }
 
