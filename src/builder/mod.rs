@@ -20,7 +20,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::coalesce::{Flights, Permits};
 use crate::engine::{Engine, Heads, Limits, SearchMemory, VariantMemory};
 use crate::error::ConfigError;
-use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile};
+use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile, longest_settle};
 use crate::log::{Follower, Log, Purges, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
 use crate::rules::{Consistency, Defaults, Profile, Rule, RuleSet};
@@ -298,8 +298,7 @@ impl CacheBuilder {
         };
         let parts = self.backend.clone().open(&surroundings)?;
         let (views, purges, follower) = self.log_parts(&parts.log);
-        let settle = streams.iter().map(|stream| stream.settle).max();
-        views.expect_settle(self.settle.max(settle.unwrap_or_default()));
+        views.expect_settle(self.settle.max(longest_settle(&streams)));
         let sink: Arc<dyn PurgeSink> = Arc::clone(&purges) as Arc<dyn PurgeSink>;
         let applier = Applier::new(sink, self.observer.clone());
         let engine = Arc::new(Engine {

@@ -12,7 +12,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::Head;
-use crate::store::{Found, NearCache, Store};
+use crate::store::{Found, Held, NearCache, Store};
 
 /// Entries in this process, and the log whose head comes with each read. Cheap to clone; clones hold
 /// the same entries.
@@ -46,7 +46,7 @@ impl Store for EmbeddedStore {
             let now = self.clock.monotonic();
             let entries = keys.iter().map(|key| self.entries.get(key.as_bytes(), now));
             Ok(Found {
-                entries: entries.collect(),
+                entries: entries.map(|entry| entry.map(Held::Entry)).collect(),
                 head: self.log.current(),
             })
         }

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
 use crate::coalesce::FlightReader;
+use crate::engine::parts::PartsReader;
 use crate::error::BoxError;
 
 /// A response body: stored bytes, the inner service's own body untouched, or a body that is being
@@ -29,6 +30,8 @@ enum Kind<B> {
     },
     Forwarded(#[pin] B),
     Shared(#[pin] FlightReader),
+    /// Large where it stands.
+    Parts(Box<PartsReader>),
 }
 
 impl<B> CacheBody<B> {
@@ -46,6 +49,12 @@ impl<B> CacheBody<B> {
     pub(crate) const fn forwarded(body: B) -> Self {
         Self {
             kind: Kind::Forwarded(body),
+        }
+    }
+
+    pub(super) fn parts(reader: PartsReader) -> Self {
+        Self {
+            kind: Kind::Parts(Box::new(reader)),
         }
     }
 
@@ -79,6 +88,7 @@ where
             }
             KindProj::Forwarded(body) => body.poll_frame(cx).map_err(Into::into),
             KindProj::Shared(reader) => reader.poll_frame(cx),
+            KindProj::Parts(reader) => reader.poll_frame(cx),
         }
     }
 
@@ -87,26 +97,31 @@ where
             Kind::Stored { bytes, trailers } => bytes.is_empty() && trailers.is_none(),
             Kind::Forwarded(body) => body.is_end_stream(),
             Kind::Shared(reader) => reader.is_end_stream(),
+            Kind::Parts(reader) => reader.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
-            Kind::Stored { bytes, trailers } => {
-                let length = bytes.len() as u64;
-                if trailers.is_none() {
-                    return SizeHint::with_exact(length);
-                }
-                // An exact length becomes `Content-Length`, and HTTP/1.1 has trailers only where it is
-                // absent (RFC 9112 §7.1.2).
-                let mut size = SizeHint::new();
-                size.set_lower(length);
-                size
-            }
+            Kind::Stored { bytes, trailers } => stored_size(bytes.len(), trailers.is_some()),
             Kind::Forwarded(body) => body.size_hint(),
             Kind::Shared(reader) => reader.size_hint(),
+            Kind::Parts(reader) => reader.size_hint(),
         }
     }
+}
+
+/// The size of a stored body that has `length` bytes, and maybe trailers.
+pub(super) fn stored_size(length: usize, trailers: bool) -> SizeHint {
+    let length = length as u64;
+    if !trailers {
+        return SizeHint::with_exact(length);
+    }
+    // An exact length becomes `Content-Length`, and HTTP/1.1 has trailers only where it is absent
+    // (RFC 9112 §7.1.2).
+    let mut size = SizeHint::new();
+    size.set_lower(length);
+    size
 }
 
 impl<B: Default> Default for CacheBody<B> {
@@ -121,6 +136,7 @@ impl<B> fmt::Debug for CacheBody<B> {
             Kind::Stored { .. } => "Stored",
             Kind::Forwarded(_) => "Forwarded",
             Kind::Shared(_) => "Shared",
+            Kind::Parts(_) => "Parts",
         };
         f.debug_tuple("CacheBody").field(&kind).finish()
     }

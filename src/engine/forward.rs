@@ -273,7 +273,7 @@ impl Lookup {
     pub(super) fn stale(&self) -> Option<&crate::engine::lookup::Stale> {
         match &self.usable {
             Usable::Stale(stale) => Some(stale),
-            Usable::Fresh(_) | Usable::Nothing => None,
+            Usable::Fresh(_) | Usable::Cut(_) | Usable::Nothing => None,
         }
     }
 }

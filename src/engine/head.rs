@@ -8,7 +8,8 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::clock::Timestamp;
-use crate::engine::lookup::{Lookup, Stale, subject};
+use crate::engine::fitness::subject;
+use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::revalidate::Update;
 use crate::engine::{CacheBody, Engine};
 use crate::error::BoxError;

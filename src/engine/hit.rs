@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::clock::Timestamp;
-use crate::engine::lookup::Fitness;
+use crate::engine::fitness::Fitness;
 use crate::engine::near::selected;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
@@ -127,7 +127,7 @@ fn ready<'s>(rule: &CompiledRule, stored: &'s StoredResponse) -> Option<&'s Head
     })
 }
 
-fn hit_at(stored: &StoredResponse, now: Timestamp) -> Outcome {
+pub(super) fn hit_at(stored: &StoredResponse, now: Timestamp) -> Outcome {
     let mut outcome = Outcome::new(Served::Hit);
     let remaining = stored.remaining_millis(now).div_euclid(1000);
     outcome.ttl = i64::try_from(remaining).ok();

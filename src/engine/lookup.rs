@@ -6,25 +6,23 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-use crate::clock::Timestamp;
 use crate::coalesce::Landings;
+use crate::engine::fitness::Fitness;
 use crate::engine::{Engine, Why, heads};
-use crate::entry::{Entry, StoredResponse};
+use crate::entry::{Cut, Entry, StoredResponse};
 use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::{Head, View};
 use crate::observe::Notice;
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::Wanted;
-use crate::semantics::{self, Reuse, Terms};
-use crate::store::Found;
-use crate::validity::{Subject, Verdict};
+use crate::semantics;
+use crate::store::{Found, Held};
+use crate::validity::Verdict;
 use crate::weaken::{Rule, weakened};
 
 /// URIs whose `Vary` this process remembers.
 const VARIANT_MEMORY: usize = 10_000;
-/// How far ahead another node's clock may be before its responses count as unusable (SAFETY 30).
-const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// What a lookup came to.
 #[derive(Debug)]
@@ -45,8 +43,18 @@ pub(crate) struct Lookup {
 #[derive(Debug, Clone)]
 pub(crate) enum Usable {
     Fresh(Arc<StoredResponse>),
+    /// Fresh, but for its body, which is not read yet. Only where it was asked for so.
+    Cut(Arc<Cut>),
     Stale(Stale),
     Nothing,
+}
+
+/// How a lookup returns a fresh response whose body the store holds in parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bodies {
+    Whole,
+    /// Without the body.
+    AsHeld,
 }
 
 /// A stored response that may be used only as stale.
@@ -68,43 +76,6 @@ pub(crate) enum Wish {
     Validate,
     /// It will do, stale as it is (`max-stale`).
     Accept,
-}
-
-/// What a stored response may be used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fitness {
-    Fresh,
-    /// Only as stale. `since` is as in [`Stale`].
-    Stale {
-        since: Duration,
-        soft_purged: bool,
-        wish: Wish,
-    },
-    Purged(Detail),
-    /// The request has `Authorization`, and nothing permits to answer it with this (RFC 9111 §3.5).
-    Unauthorized,
-    /// Its clock is too far ahead of ours.
-    OfTheFuture,
-}
-
-impl Fitness {
-    /// Why the request is forwarded because of it.
-    const fn objection(self) -> Option<Why> {
-        let (reason, detail) = match self {
-            Self::Fresh | Self::OfTheFuture => return None,
-            Self::Stale {
-                soft_purged: true, ..
-            } => (ForwardReason::Stale, Some(Detail::SoftPurged)),
-            Self::Stale {
-                wish: Wish::Validate,
-                ..
-            } => (ForwardReason::Request, None),
-            Self::Stale { .. } => (ForwardReason::Stale, None),
-            Self::Purged(detail) => (ForwardReason::Stale, Some(detail)),
-            Self::Unauthorized => (ForwardReason::Bypass, Some(Detail::Authorization)),
-        };
-        Some(Why { reason, detail })
-    }
 }
 
 /// Which fields select among the variants of a URI, as this process has seen.
@@ -137,6 +108,15 @@ pub(crate) fn variant_key(uri: &CacheKey, fields: &[HeaderName], request: &Heade
 
 impl Engine {
     pub(super) async fn lookup(&self, wanted: &Wanted, request: &HeaderMap) -> Lookup {
+        self.lookup_with(wanted, request, Bodies::Whole).await
+    }
+
+    pub(super) async fn lookup_with(
+        &self,
+        wanted: &Wanted,
+        request: &HeaderMap,
+        bodies: Bodies,
+    ) -> Lookup {
         let uri = &wanted.key;
         let known = self.variants.get(uri);
         let key = known
@@ -147,7 +127,8 @@ impl Engine {
             keys.push(key.clone());
         }
         let mut lookup = self.begun(uri, key);
-        match self.look(&mut lookup, wanted, request, &keys).await {
+        let looking = self.look(&mut lookup, wanted, request, &keys, bodies);
+        match looking.await {
             Ok(()) => {
                 if let Usable::Fresh(stored) = &lookup.usable {
                     let fields = self.variants.get(uri).unwrap_or_default();
@@ -183,11 +164,8 @@ impl Engine {
         let keys = [key.clone()];
         let mut lookup = self.begun(&wanted.key, key);
         lookup.why.reason = ForwardReason::Partial;
-        if self
-            .look(&mut lookup, wanted, request, &keys)
-            .await
-            .is_err()
-        {
+        let looking = self.look(&mut lookup, wanted, request, &keys, Bodies::Whole);
+        if looking.await.is_err() {
             lookup.usable = Usable::Nothing;
         }
         lookup
@@ -199,6 +177,7 @@ impl Engine {
         wanted: &Wanted,
         request: &HeaderMap,
         keys: &[CacheKey],
+        bodies: Bodies,
     ) -> Result<(), Detail> {
         let Found { entries, head } = self
             .store
@@ -207,20 +186,26 @@ impl Engine {
             .map_err(|error| self.failed(&error))?;
         let view = self.follower.reach(head).await?;
         lookup.view = Some(Arc::clone(&view));
-        for entry in entries.into_iter().flatten() {
-            match entry {
-                Entry::Response(stored) => self.consider(lookup, wanted, &view, stored),
-                Entry::Variants(index) if index.key == wanted.key => {
+        for held in entries.into_iter().flatten() {
+            match held {
+                Held::Entry(Entry::Response(stored)) => {
+                    self.consider(lookup, wanted, &view, stored);
+                }
+                Held::Cut(cut) => {
+                    self.consider_cut(lookup, wanted, &view, cut, bodies)
+                        .await?
+                }
+                Held::Entry(Entry::Variants(index)) if index.key == wanted.key => {
                     let key = variant_key(&wanted.key, &index.fields, request);
                     self.variants.learn(&wanted.key, &index.fields);
                     let asked = keys.contains(&key);
                     lookup.key = key;
                     lookup.why.reason = ForwardReason::VaryMiss;
                     if !asked {
-                        self.look_for_variant(lookup, wanted, &view).await?;
+                        self.look_for_variant(lookup, wanted, &view, bodies).await?;
                     }
                 }
-                Entry::Variants(_) => {}
+                Held::Entry(Entry::Variants(_)) => {}
             }
         }
         self.check_lease(lookup, head, &view)
@@ -232,6 +217,7 @@ impl Engine {
         lookup: &mut Lookup,
         wanted: &Wanted,
         view: &View,
+        bodies: Bodies,
     ) -> Result<(), Detail> {
         let keys = [lookup.key.clone()];
         let found = self
@@ -239,8 +225,12 @@ impl Engine {
             .get(&keys)
             .await
             .map_err(|error| self.failed(&error))?;
-        if let Some(Some(Entry::Response(stored))) = found.entries.into_iter().next() {
-            self.consider(lookup, wanted, view, stored);
+        match found.entries.into_iter().next().flatten() {
+            Some(Held::Entry(Entry::Response(stored))) => {
+                self.consider(lookup, wanted, view, stored);
+            }
+            Some(Held::Cut(cut)) => self.consider_cut(lookup, wanted, view, cut, bodies).await?,
+            _ => {}
         }
         Ok(())
     }
@@ -263,7 +253,7 @@ impl Engine {
     }
 
     /// Uses `stored` if it is for this request, not purged, and newer than what was found before.
-    fn consider(
+    pub(super) fn consider(
         &self,
         lookup: &mut Lookup,
         wanted: &Wanted,
@@ -279,6 +269,7 @@ impl Engine {
             Usable::Fresh(old) | Usable::Stale(Stale { stored: old, .. }) => {
                 stored.received_at > old.received_at
             }
+            Usable::Cut(old) => stored.received_at > old.head().received_at,
         };
         if matches!(fitness, Fitness::Fresh | Fitness::Stale { .. }) && !newer {
             return;
@@ -302,67 +293,12 @@ impl Engine {
         };
     }
 
-    /// What a stored response under a key of this request may be used for.
-    pub(super) fn fitness<K>(
-        &self,
-        wanted: &Wanted<K>,
-        view: &View,
-        stored: &StoredResponse,
-        now: Timestamp,
-    ) -> Fitness {
-        if stored.received_at > now.plus(CLOCK_SKEW) {
-            return Fitness::OfTheFuture;
-        }
-        if wanted.has_authorization && !stored.freshness.authorized {
-            return Fitness::Unauthorized;
-        }
-        let soft_purged = match self.views.judge(view, subject(stored)) {
-            Verdict::Valid => false,
-            Verdict::Soft(_) => true,
-            Verdict::Purged(detail) => return Fitness::Purged(detail),
-        };
-        let remaining = stored.remaining_millis(now);
-        let fresh = remaining > 0 && !soft_purged && !stored.freshness.always_validate;
-        let wish = match semantics::reuse(&wanted.wishes, &terms(stored), stored.age(now)) {
-            Reuse::Fresh if fresh => return Fitness::Fresh,
-            Reuse::Validate if fresh || wanted.wishes.no_cache => Wish::Validate,
-            Reuse::Stale if !soft_purged => Wish::Accept,
-            _ => Wish::Silent,
-        };
-        let since = u64::try_from(-remaining).unwrap_or(0);
-        Fitness::Stale {
-            since: Duration::from_millis(since),
-            soft_purged,
-            wish,
-        }
-    }
-
-    fn failed(&self, error: &Error) -> Detail {
+    pub(super) fn failed(&self, error: &Error) -> Detail {
         self.observer.notify(&Notice::StoreFailed {
             operation: "get",
             error,
         });
         heads::reason(error)
-    }
-}
-
-/// What `stored` says about its own reuse.
-const fn terms(stored: &StoredResponse) -> Terms {
-    let freshness = &stored.freshness;
-    Terms {
-        lifetime: freshness.lifetime,
-        always_validate: freshness.always_validate,
-        stale_forbidden: freshness.stale_forbidden,
-        immutable: freshness.immutable,
-    }
-}
-
-/// What decides about `stored`.
-pub(crate) fn subject(stored: &StoredResponse) -> Subject<'_> {
-    Subject {
-        stamp: stored.stamp,
-        tags: &stored.tags,
-        path: &stored.path,
     }
 }
 

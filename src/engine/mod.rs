@@ -26,6 +26,7 @@ mod bypass;
 mod clearance;
 mod early;
 mod fill;
+mod fitness;
 mod follow;
 mod forward;
 mod head;
@@ -36,6 +37,7 @@ mod kept;
 mod lookup;
 mod near;
 mod partial;
+mod parts;
 mod respond;
 mod revalidate;
 mod search;
@@ -52,7 +54,7 @@ use tower_service::Service;
 pub use self::body::CacheBody;
 pub(crate) use self::heads::Heads;
 pub(crate) use self::lookup::VariantMemory;
-use self::lookup::{Usable, Wish};
+use self::lookup::{Bodies, Usable, Wish};
 pub(crate) use self::search::SearchMemory;
 use crate::chance::Chance;
 use crate::clock::Clock;
@@ -195,10 +197,20 @@ impl Engine {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        let lookup = match self.lookup_copy(&wanted, request.headers()).await {
+        let mut lookup = match self.lookup_copy(&wanted, request.headers()).await {
             Some(lookup) => lookup,
-            None => self.lookup(&wanted, request.headers()).await,
+            None => {
+                let lookup = self.lookup_with(&wanted, request.headers(), Bodies::AsHeld);
+                lookup.await
+            }
         };
+        if let Usable::Cut(cut) = &lookup.usable {
+            let cut = Arc::clone(cut);
+            let asks = (request.method(), request.headers());
+            if let Some(response) = self.with_body(&wanted, asks, &mut lookup, &cut).await {
+                return Ok(response);
+            }
+        }
         let search = self.search(&wanted, request.uri(), request.headers(), lookup);
         let lookup = search.await;
         let (method, headers) = (request.method(), request.headers());

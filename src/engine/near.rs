@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderName};
 
 use crate::clock::Timestamp;
 use crate::engine::Engine;
-use crate::engine::lookup::{Fitness, Lookup, Usable, variant_key};
-use crate::entry::{Entry, StoredResponse, VariantIndex};
+use crate::engine::fitness::Fitness;
+use crate::engine::lookup::{Lookup, Usable, variant_key};
+use crate::entry::{Cut, Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
 use crate::rules::{Asked, Wanted};
-use crate::store::NearCache;
+use crate::store::{NearCache, Room};
 use crate::weaken::{Rule, weakened};
 
 impl Engine {
@@ -67,10 +68,36 @@ impl Engine {
         (fitness == Fitness::Fresh).then_some(stored)
     }
 
-    /// Keeps a copy of what the shared store holds, with the stamp that it has there (PROTOCOL 18
-    /// `near_stamp`). `uri` is the key of its URI, and `vary` selects it among the variants.
+    /// Keeps a copy of what the shared store holds, if it has come often enough, with the stamp that it has
+    /// there (PROTOCOL 18 `near_stamp`). `uri` is the key of its URI, and `vary` selects it among the variants.
     pub(super) fn copy_near(
         &self,
+        uri: &CacheKey,
+        vary: &[HeaderName],
+        stored: &Arc<StoredResponse>,
+    ) {
+        self.copy_by(NearCache::copy, uri, vary, stored);
+    }
+
+    /// The same, for what there is [room](Self::room_for) for.
+    pub(super) fn keep_near(
+        &self,
+        uri: &CacheKey,
+        vary: &[HeaderName],
+        stored: &Arc<StoredResponse>,
+    ) {
+        self.copy_by(NearCache::put, uri, vary, stored);
+    }
+
+    /// Room to put a response together and keep a copy of it, if one is to be kept.
+    pub(super) fn room_for(&self, cut: &Cut) -> Option<Room> {
+        let (near, head) = (self.near.as_ref()?, cut.head());
+        near.room(&head.key, head.weight() + cut.length())
+    }
+
+    fn copy_by(
+        &self,
+        put: impl Fn(&NearCache, &CacheKey, Entry, Duration),
         uri: &CacheKey,
         vary: &[HeaderName],
         stored: &Arc<StoredResponse>,
@@ -88,14 +115,14 @@ impl Engine {
                 key: uri.clone(),
                 fields: vary.to_vec(),
             };
-            near.copy(uri, Entry::Variants(Arc::new(index)), keep);
+            put(near, uri, Entry::Variants(Arc::new(index)), keep);
         }
         let copied = if weakened(Rule::NearStamp) {
             self.stamped_anew(stored)
         } else {
             Arc::clone(stored)
         };
-        near.copy(&stored.key, Entry::Response(copied), keep);
+        put(near, &stored.key, Entry::Response(copied), keep);
     }
 
     /// What must not be done: a copy that is stamped when it is made.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{HeaderMap, Method, Response, StatusCode};
 
-use crate::engine::lookup::{Lookup, Usable, subject};
+use crate::engine::fitness::subject;
+use crate::engine::lookup::{Lookup, Usable};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::{Entry, StoredResponse};
 use crate::key::{CacheKey, Part};
@@ -65,10 +66,14 @@ impl Engine {
         limit: usize,
     ) -> StoredResponse {
         let found = self.store.get(std::slice::from_ref(&new.key)).await;
-        let entry = found
+        let held = found
             .ok()
             .and_then(|found| found.entries.into_iter().next());
-        let combined = match entry.flatten() {
+        let entry = match held.flatten() {
+            Some(held) => held.whole().await.ok().flatten(),
+            None => None,
+        };
+        let combined = match entry {
             Some(Entry::Response(old)) if self.may_combine(&old, &new) => {
                 combine(&old, &new, limit).unwrap_or(new)
             }

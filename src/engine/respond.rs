@@ -1,7 +1,9 @@
 //! From a stored or shared response to what this client gets: conditions, HEAD, ranges, `Age`,
 //! `Cache-Status`, and what browsers and outer CDNs are told.
 
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
@@ -67,46 +69,39 @@ impl Engine {
         outcome: Outcome,
         now: Timestamp,
     ) -> Response<CacheBody<B>> {
-        let (mut status, fields, received_at) =
-            (stored.status, &stored.headers, stored.received_at);
-        let length = stored.body.len() as u64;
-        let (mut headers, mut body);
-        if semantics::evaluate_conditions(method, request, status, fields, received_at)
-            == Precondition::NotModified
-        {
-            status = StatusCode::NOT_MODIFIED;
-            headers = semantics::not_modified_fields(fields);
-            body = CacheBody::empty();
-        } else {
-            headers = fields.clone();
-            match semantics::select(method, request, status, fields, length, received_at) {
-                Selected::Whole => {
-                    body = CacheBody::stored(stored.body.clone(), stored.trailers.as_ref());
-                }
-                Selected::Part(range) => {
-                    status = StatusCode::PARTIAL_CONTENT;
-                    semantics::part_fields(&mut headers, &range, length);
-                    body = CacheBody::stored(slice(stored, &range), None);
-                }
-                Selected::Parts(parts) => {
-                    status = StatusCode::PARTIAL_CONTENT;
-                    let boundary = format!("{:032x}", fastrand::u128(..));
-                    let parts = semantics::multipart(&mut headers, &parts, &stored.body, &boundary);
-                    body = CacheBody::stored(parts.into(), None);
-                }
-                Selected::Unsatisfiable => {
-                    status = StatusCode::RANGE_NOT_SATISFIABLE;
-                    semantics::unsatisfiable_fields(&mut headers, length);
-                    body = CacheBody::empty();
-                }
+        let chosen = Chosen::of(method, request, stored, stored.body.len());
+        let (status, mut headers) = chosen.head(stored, stored.body.len());
+        let body = match &chosen {
+            _ if method == Method::HEAD => CacheBody::empty(),
+            Chosen::NotModified | Chosen::Of(Selected::Unsatisfiable) => CacheBody::empty(),
+            Chosen::Of(Selected::Whole) => {
+                CacheBody::stored(stored.body.clone(), stored.trailers.as_ref())
             }
-        }
-        if method == Method::HEAD {
-            body = CacheBody::empty();
-        }
+            Chosen::Of(Selected::Part(range)) => {
+                let span = span(range, stored.body.len());
+                CacheBody::stored(stored.body.slice(span), None)
+            }
+            Chosen::Of(Selected::Parts(parts)) => {
+                let boundary = format!("{:032x}", fastrand::u128(..));
+                let parts = semantics::multipart(&mut headers, parts, &stored.body, &boundary);
+                CacheBody::stored(parts.into(), None)
+            }
+        };
+        self.respond_with(rule, (status, headers), stored.age(now), body, outcome)
+    }
+
+    /// Answers with what was chosen of a stored response of that age.
+    pub(super) fn respond_with<B>(
+        &self,
+        rule: &CompiledRule,
+        (status, mut headers): (StatusCode, HeaderMap),
+        age: Duration,
+        body: CacheBody<B>,
+        outcome: Outcome,
+    ) -> Response<CacheBody<B>> {
         // A response made for this very request is as old as its own `Age` field says.
         if !matches!(outcome.served, Served::Forwarded(_)) || outcome.collapsed {
-            semantics::set_age(&mut headers, stored.age(now));
+            semantics::set_age(&mut headers, age);
         }
         self.finish(rule, status, headers, body, &outcome)
     }
@@ -157,13 +152,59 @@ impl Engine {
     }
 }
 
-fn slice(stored: &StoredResponse, range: &std::ops::RangeInclusive<u64>) -> bytes::Bytes {
-    let place = |at: u64| {
-        usize::try_from(at)
-            .unwrap_or(usize::MAX)
-            .min(stored.body.len())
-    };
-    stored
-        .body
-        .slice(place(*range.start())..place(range.end().saturating_add(1)))
+/// What of a stored response a request gets.
+pub(super) enum Chosen {
+    NotModified,
+    Of(Selected),
+}
+
+impl Chosen {
+    /// What a request gets of `stored`, whose body has `length` bytes.
+    pub(super) fn of(
+        method: &Method,
+        request: &HeaderMap,
+        stored: &StoredResponse,
+        length: usize,
+    ) -> Self {
+        let (status, fields, received_at) = (stored.status, &stored.headers, stored.received_at);
+        let conditions =
+            semantics::evaluate_conditions(method, request, status, fields, received_at);
+        if conditions == Precondition::NotModified {
+            return Self::NotModified;
+        }
+        let length = length as u64;
+        let select = semantics::select(method, request, status, fields, length, received_at);
+        Self::Of(select)
+    }
+
+    /// Its status and fields, but for those of several parts.
+    pub(super) fn head(&self, stored: &StoredResponse, length: usize) -> (StatusCode, HeaderMap) {
+        let selected = match self {
+            Self::NotModified => {
+                let fields = semantics::not_modified_fields(&stored.headers);
+                return (StatusCode::NOT_MODIFIED, fields);
+            }
+            Self::Of(selected) => selected,
+        };
+        let (mut headers, length) = (stored.headers.clone(), length as u64);
+        let status = match selected {
+            Selected::Whole => stored.status,
+            Selected::Part(range) => {
+                semantics::part_fields(&mut headers, range, length);
+                StatusCode::PARTIAL_CONTENT
+            }
+            Selected::Parts(_) => StatusCode::PARTIAL_CONTENT,
+            Selected::Unsatisfiable => {
+                semantics::unsatisfiable_fields(&mut headers, length);
+                StatusCode::RANGE_NOT_SATISFIABLE
+            }
+        };
+        (status, headers)
+    }
+}
+
+/// The bytes of `range` in a body of `length`.
+pub(super) fn span(range: &RangeInclusive<u64>, length: usize) -> Range<usize> {
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(length);
+    place(*range.start())..place(range.end().saturating_add(1))
 }

@@ -53,7 +53,7 @@ impl Engine {
         let second = self.lookup(&other, request).await;
         match second.usable {
             Usable::Fresh(_) => second,
-            Usable::Stale(_) | Usable::Nothing => found,
+            Usable::Stale(_) | Usable::Cut(_) | Usable::Nothing => found,
         }
     }
 

@@ -11,7 +11,8 @@
 //!           status (2), count of tags (varint), tag ids (8 each, ascending), key, path (texts),
 //!           fields, trailers (fields, if flagged), body (the rest)
 //! variants  key (text), count (varint), field names (texts)
-//! parts     number (16), length of the frame that was cut (varint)
+//! cut       number (16), length of the body (varint), then as a response with an empty body
+//! part      number (16), place (varint), length if compressed, else 0 (varint), bytes of the body, or zstd of them
 //! packed    length of what was compressed (varint), zstd of a response from its kind on
 //! fields    count of lines (varint), then for each line: name (text; empty = the name before),
 //!           value's length * 2, + 1 if it is sensitive (varint), value
@@ -52,8 +53,9 @@ const PREFIX: usize = 12;
 
 const RESPONSE: u8 = 1;
 const VARIANTS: u8 = 2;
-const PARTS: u8 = 3;
+const CUT: u8 = 3;
 const PACKED: u8 = 4;
+const PART: u8 = 5;
 
 const ALWAYS_VALIDATE: u8 = 1;
 const BY_RULE: u8 = 1 << 1;
@@ -67,7 +69,7 @@ const KNOWN_FLAGS: u8 =
 
 /// Room reserved on the word of a count alone; past it, collections grow with what is really there.
 const TRUSTED_COUNT: usize = 64;
-/// The longest frame that is put together from parts: none that was cut is longer.
+/// The longest body that is put together from parts: none that was cut is longer.
 const MAX_CUT: usize = 1 << 30;
 /// As many names as a [`HeaderMap`] holds. Of lines it would take any number, each many times larger
 /// than it is here.
@@ -77,20 +79,8 @@ const MAX_LINES: usize = 1 << 15;
 #[derive(Debug)]
 pub(crate) enum Frame {
     Entry(Entry),
-    Parts(Parts),
-}
-
-impl Frame {
-    /// The entry, if it was not cut.
-    ///
-    /// # Errors
-    /// It was.
-    pub(crate) fn entry(self) -> Result<Entry, &'static str> {
-        match self {
-            Self::Entry(entry) => Ok(entry),
-            Self::Parts(_) => Err("cut into parts"),
-        }
-    }
+    /// A response without its body, and where that is.
+    Cut(Parts, Box<StoredResponse>),
 }
 
 /// The frame of `entry`, in one allocation of exactly its size.
@@ -118,14 +108,8 @@ fn sealed(mut frame: Vec<u8>) -> Bytes {
     frame.into()
 }
 
-/// What `frame` holds. The body and all that is long are slices of it, or of what it was unpacked to, and
-/// keep it alive.
-///
-/// # Errors
-/// What is wrong with it, for [`Notice::EntryRejected`](crate::observe::Notice): another product's
-/// bytes, another version, damage of any kind. Never panics, and reserves no more than the frame's
-/// own size calls for.
-pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
+/// The content of `frame`, which begins with its kind.
+fn unsealed(frame: Bytes) -> Result<Reader, &'static str> {
     let mut reader = Reader::new(frame);
     if reader.array()? != MAGIC {
         return Err("not an entry");
@@ -137,6 +121,18 @@ pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
     if sum != checksum(reader.as_slice()) {
         return Err("damaged");
     }
+    Ok(reader)
+}
+
+/// What `frame` holds. The body and all that is long are slices of it, or of what it was unpacked to, and
+/// keep it alive.
+///
+/// # Errors
+/// What is wrong with it, for [`Notice::EntryRejected`](crate::observe::Notice): another product's
+/// bytes, another version, damage of any kind. Never panics, and reserves no more than the frame's
+/// own size calls for.
+pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
+    let mut reader = unsealed(frame)?;
     let kind = match reader.byte()? {
         PACKED => {
             reader = Reader::new(packed::unpack(reader)?);
@@ -153,7 +149,10 @@ pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
             let index = Arc::new(read_variants(reader)?);
             Ok(Frame::Entry(Entry::Variants(index)))
         }
-        PARTS => parts::read(reader).map(Frame::Parts),
+        CUT => {
+            let (parts, head) = parts::read_cut(reader)?;
+            Ok(Frame::Cut(parts, Box::new(head)))
+        }
         _ => Err("unknown kind"),
     }
 }
@@ -164,7 +163,10 @@ pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
 /// As [`open`], or it was.
 #[cfg(any(test, feature = "test-util"))]
 pub(crate) fn decode(frame: Bytes) -> Result<Entry, &'static str> {
-    open(frame)?.entry()
+    match open(frame)? {
+        Frame::Entry(entry) => Ok(entry),
+        Frame::Cut(..) => Err("cut into parts"),
+    }
 }
 
 /// Against damage, not against forgery: who can write to the store can write whole entries.

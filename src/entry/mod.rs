@@ -13,6 +13,11 @@ use crate::position::Stamp;
 use crate::tag::TagSet;
 
 pub(crate) mod codec;
+mod cut;
+
+#[cfg(feature = "redis")]
+pub(crate) use self::cut::Source;
+pub(crate) use self::cut::{Cut, PART, parts_of};
 
 /// An entry: a response, or the list of fields that select among variants.
 #[derive(Debug, Clone, PartialEq)]

@@ -78,5 +78,5 @@ pub use self::format::{Format, Payload};
 pub(crate) use self::intake::{Applier, PurgeSink};
 pub use self::intake::{EventIntake, EventOutcome};
 pub use self::purger::Purger;
-pub(crate) use self::stream::{EventStream, compile};
+pub(crate) use self::stream::{EventStream, compile, longest_settle};
 pub use self::stream::{On, Stream};

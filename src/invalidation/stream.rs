@@ -292,5 +292,10 @@ pub(crate) fn compile(streams: Vec<Stream>) -> Result<Vec<Arc<EventStream>>, Con
     Ok(compiled)
 }
 
+pub(crate) fn longest_settle(streams: &[Arc<EventStream>]) -> Duration {
+    let times = streams.iter().map(|stream| stream.settle);
+    times.max().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests;

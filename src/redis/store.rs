@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use crate::entry::Entry;
 use crate::entry::codec::Frame;
+use crate::entry::{Cut, Entry};
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
 use crate::log::Head;
@@ -23,10 +23,12 @@ use crate::redis::link::{Link, Live};
 use crate::redis::reply::{self, Last};
 use crate::redis::trust::Sent;
 use crate::redis::verify::{Verifier, ask_last};
-use crate::store::{Found, Store};
+use crate::store::{Found, Held, Store};
 
 mod packing;
 mod parts;
+
+use self::packing::Framed;
 
 /// A lookup that finds another log than the verified one is sent again so often, within its budget.
 const TRIES: usize = 2;
@@ -110,22 +112,20 @@ impl RedisStore {
     }
 
     /// The entry in `value`; whatever else it is counts as nothing and is reported (SAFETY 63).
-    async fn entry(&self, key: &CacheKey, value: Value) -> Result<Option<Entry>, Error> {
+    async fn entry(&self, key: &CacheKey, value: Value) -> Result<Option<Held>, Error> {
         let opened = match in_frame(value) {
             Ok(Some(frame)) => self.opened(frame).await?,
             Ok(None) => return Ok(None),
             Err(reason) => Err(reason),
         };
-        let read = match opened {
-            Ok(Frame::Entry(entry)) => Ok(entry),
-            Ok(Frame::Parts(parts)) => match self.whole(&parts).await? {
-                Some(frame) => self.opened(frame).await?.and_then(Frame::entry),
-                None => Err("a part is missing"),
-            },
-            Err(reason) => Err(reason),
-        };
+        let read = opened.map(|frame| match frame {
+            Frame::Entry(entry) => Held::Entry(entry),
+            Frame::Cut(parts, head) => {
+                Held::Cut(Arc::new(Cut::new(*head, parts.length, self.source(parts))))
+            }
+        });
         let reason = match read {
-            Ok(entry) if key_of(&entry) == key => return Ok(Some(entry)),
+            Ok(held) if key_of(&held) == key => return Ok(Some(held)),
             Ok(_) => "another key's entry",
             Err(reason) => reason,
         };
@@ -134,20 +134,28 @@ impl RedisStore {
     }
 
     async fn store(&self, key: &CacheKey, entry: &Entry, keep: Duration) -> Result<(), Error> {
-        let mut frame = self.frame(entry).await;
+        let under = self.verifier.keys.entry(key.digest());
+        let (framed, mut pipe) = (self.framed(entry).await, ::redis::pipe());
         let deadline = Instant::now() + self.verifier.server.budgets().write;
         let live = self.writes.verified(deadline).await?;
-        if frame.len() > parts::WHOLE {
-            frame = self.store_parts(&live, deadline, &frame, keep).await?;
-        }
-        let mut pipe = ::redis::pipe();
-        let set = pipe.cmd("SET").arg(self.verifier.keys.entry(key.digest()));
+        let (frame, cut) = match framed {
+            Framed::Whole(frame) => (frame, false),
+            Framed::ToCut(response, compress) => {
+                Self::ask_beginning(&mut pipe, &under);
+                let parts = self.store_parts(&live, deadline, response, keep, compress);
+                (parts.await?, true)
+            }
+        };
+        let set = pipe.cmd("SET").arg(under);
         set.arg(&*frame).arg("PX").arg(lifetime(keep));
         let answer = self.writes.ask(&live, deadline, &pipe).await?;
-        match answer.iter().find_map(fault::error_in) {
-            Some(error) => Err(self.verifier.server.error("store", error)),
-            None => Ok(()),
+        if let Some(error) = answer.last().and_then(fault::error_in) {
+            return Err(self.verifier.server.error("store", error));
         }
+        if cut && let Some(beginning) = answer.first() {
+            self.outlived(&live, deadline, beginning).await;
+        }
+        Ok(())
     }
 }
 
@@ -205,9 +213,10 @@ fn lifetime(keep: Duration) -> u64 {
     millis.min(100 * 365 * 86_400_000)
 }
 
-fn key_of(entry: &Entry) -> &CacheKey {
-    match entry {
-        Entry::Response(response) => &response.key,
-        Entry::Variants(index) => &index.key,
+fn key_of(held: &Held) -> &CacheKey {
+    match held {
+        Held::Entry(Entry::Response(response)) => &response.key,
+        Held::Entry(Entry::Variants(index)) => &index.key,
+        Held::Cut(cut) => &cut.head().key,
     }
 }

@@ -5,12 +5,13 @@
 //! hand out bytes under another key, or a head that was read before the lookup began.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use smallvec::SmallVec;
 
-use crate::entry::Entry;
+use crate::entry::{Cut, Entry};
 use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::Head;
@@ -21,16 +22,40 @@ pub(crate) mod contract;
 mod near;
 
 pub(crate) use self::claims::{Claimed, Claims, Ended, Holder};
-pub(crate) use self::near::{DEFAULT_BYTES, LEAST_BYTES, NearCache};
+pub(crate) use self::near::{DEFAULT_BYTES, LEAST_BYTES, NearCache, Room};
 
 /// What a lookup saw.
 #[derive(Debug, Clone)]
 pub(crate) struct Found {
     /// For each key asked for, in order: its entry. Anything unreadable is `None` and reported.
-    pub(crate) entries: SmallVec<[Option<Entry>; 2]>,
+    pub(crate) entries: SmallVec<[Option<Held>; 2]>,
     /// The head of the purge log, read after the lookup began (PROTOCOL 19), on a verified
     /// connection.
     pub(crate) head: Head,
+}
+
+/// An entry as a store holds it.
+#[derive(Debug, Clone)]
+pub(crate) enum Held {
+    Entry(Entry),
+    /// A response whose body is read when it is needed, in parts.
+    Cut(Arc<Cut>),
+}
+
+impl Held {
+    /// The entry, with its body; `None` if that is not there any more.
+    ///
+    /// # Errors
+    /// It does not come in time.
+    pub(crate) async fn whole(self) -> Result<Option<Entry>, Error> {
+        match self {
+            Self::Entry(entry) => Ok(Some(entry)),
+            Self::Cut(cut) => {
+                let whole = cut.whole().await?;
+                Ok(whole.map(|response| Entry::Response(Arc::new(response))))
+            }
+        }
+    }
 }
 
 /// A store of responses, shared by nodes or private to the process.

@@ -5,6 +5,7 @@
 //! the view and its lease (PROTOCOL 18 `near_judge`), so that a purge costs it nothing.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -32,6 +33,24 @@ pub(crate) struct NearCache {
     clock: Arc<dyn Clock>,
     entries: Arc<Cache<CacheKey, Kept, ByBytes>>,
     admission: Arc<Admission>,
+    /// The bytes of one shard, which no entry may exceed; nor what is being put together at a time.
+    largest: usize,
+    /// Bytes that are being put together.
+    taken: Arc<AtomicUsize>,
+}
+
+/// Room for a large entry that is being put together. It is free again when this is dropped, as the entry is
+/// here then, or never will be.
+#[derive(Debug)]
+pub(crate) struct Room {
+    bytes: usize,
+    taken: Arc<AtomicUsize>,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -100,6 +119,8 @@ impl NearCache {
         Self {
             clock,
             entries: Arc::new(Cache::with_options(options, ByBytes, hasher, lifecycle)),
+            largest: usize::try_from(bytes).unwrap_or(usize::MAX) / SHARDS,
+            taken: Arc::default(),
             admission: Arc::new(Admission {
                 after,
                 seen: Cache::new(counted),
@@ -131,7 +152,20 @@ impl NearCache {
         self.entries.insert(key.clone(), Kept { entry, until });
     }
 
-    /// The same for a copy of what another store holds: if it was seen often enough, and unless what
+    /// Room to put together an entry of so many bytes that is held elsewhere: if its key was seen often enough,
+    /// and unless it is too large, or others take the room.
+    pub(crate) fn room(&self, key: &CacheKey, bytes: usize) -> Option<Room> {
+        let taken = Arc::clone(&self.taken);
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        let fits = |taken: usize| {
+            let taken = taken.saturating_add(bytes);
+            (taken <= self.largest).then_some(taken)
+        };
+        let room = (taken.fetch_update(set, get, fits)).map(|_| Room { bytes, taken });
+        room.ok().filter(|_| self.admission.lets_in(key))
+    }
+
+    /// The same as [`put`](Self::put) for a copy of what another store holds: if it was seen often enough, and unless what
     /// stands there already is as new.
     pub(crate) fn copy(&self, key: &CacheKey, entry: Entry, keep: Duration) {
         let now = self.clock.monotonic();

@@ -34,6 +34,7 @@ mod p2_lost;
 mod p2_spoilt;
 mod p3_outages;
 mod p4_bytes;
+mod p4_large;
 #[cfg(feature = "zstd")]
 mod p4_packed;
 mod p5_private;

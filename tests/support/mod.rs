@@ -18,7 +18,7 @@ pub(crate) use self::fleet::{Fleet, item_rule};
 pub(crate) use self::logged::Logged;
 pub(crate) use self::node::{Answer, Node, path};
 pub(crate) use self::notices::{Notices, Said};
-pub(crate) use self::origin::{Held, Origin};
+pub(crate) use self::origin::{Held, Origin, OriginBody};
 pub(crate) use self::redis::{Forwarder, RedisServer};
 
 use std::fmt::Display;

@@ -1,13 +1,13 @@
 //! One node: a cache of its own with its own connections, over the origin that all share.
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt};
-use tower_tagcache::{Cache, CacheService, Companion, Purger};
+use tower_tagcache::{Cache, CacheBody, CacheService, Companion, Purger};
 
-use super::{Notices, Origin, Said, ends, eventually};
+use super::{Notices, Origin, OriginBody, Said, ends, eventually};
 
 /// A node. Its companion, if it runs, ends with it.
 pub(crate) struct Node {
@@ -76,6 +76,15 @@ impl Node {
 
     pub(crate) async fn send(&self, request: Request<Empty<Bytes>>) -> Answer {
         ends("a request", answer(self.service.clone(), request)).await
+    }
+
+    /// The response, whose body the test takes.
+    pub(crate) async fn respond(
+        &self,
+        request: Request<Empty<Bytes>>,
+    ) -> Response<CacheBody<OriginBody>> {
+        let response = ends("a request", self.service.clone().oneshot(request)).await;
+        response.expect("the origin does not fail")
     }
 
     /// Begins a request that somebody else has to end.

@@ -161,7 +161,7 @@ impl Gate {
     }
 }
 
-type OriginBody = UnsyncBoxBody<Bytes, Infallible>;
+pub(crate) type OriginBody = UnsyncBoxBody<Bytes, Infallible>;
 
 fn held_body(gate: Gate, body: Bytes) -> OriginBody {
     let frame = async move {

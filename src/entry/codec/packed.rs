@@ -52,16 +52,19 @@ pub(crate) fn pack(frame: &[u8]) -> Option<Bytes> {
     if content.len() < LEAST || content.len() > MAX_CUT {
         return None;
     }
-    let small = zstd::compress(content)?;
-    let saves = small.len() <= content.len() / 10 * 9;
-    if !saves || content.len() / MOST_TIMES > small.len() {
-        return None;
-    }
+    let small = squeezed(content)?;
     let mut packed = begun(1 + 10 + small.len());
     packed.push(PACKED);
     packed.count(content.len());
     packed.extend_from_slice(&small);
     Some(sealed(packed))
+}
+
+/// `content` compressed; `None` if that saves less than a tenth of it.
+pub(super) fn squeezed(content: &[u8]) -> Option<Vec<u8>> {
+    let small = zstd::compress(content)?;
+    let saves = small.len() <= content.len() / 10 * 9;
+    (saves && content.len() / MOST_TIMES <= small.len()).then_some(small)
 }
 
 /// How long the content of `frame` is once it is unpacked, as it says; `None` if it is not packed.
@@ -74,11 +77,15 @@ pub(crate) fn unpacked_length(frame: &Bytes) -> Option<usize> {
 
 /// The content that was compressed.
 pub(super) fn unpack(mut reader: Reader) -> Result<Bytes, &'static str> {
-    let length = usize::try_from(reader.varint()?).ok();
-    let small = reader.as_slice();
-    let length = length
-        .filter(|length| *length <= MAX_CUT && length / MOST_TIMES <= small.len())
-        .ok_or("too long")?;
+    let length = usize::try_from(reader.varint()?).map_err(|_| "too long")?;
+    expanded(reader.as_slice(), length)
+}
+
+/// What was compressed to `small`, and is of `length`.
+pub(super) fn expanded(small: &[u8], length: usize) -> Result<Bytes, &'static str> {
+    if length > MAX_CUT || length / MOST_TIMES > small.len() {
+        return Err("too long");
+    }
     let content = zstd::decompress(small, length)?;
     if content.len() == length {
         Ok(content.into())

@@ -1,37 +1,90 @@
-//! What stands in the place of a frame that was cut into parts.
+//! A response that was cut: its frame, without the body, and the frames of the parts of that.
 
 use bytes::Bytes;
 
-use super::wire::{Reader, Sink};
-use super::{MAX_CUT, PARTS, begun, sealed};
+use super::wire::{Reader, Sink, Size};
+use super::{
+    CUT, MAGIC, MAX_CUT, PART, VERSION, begun, packed, read_response, sealed, unsealed,
+    write_response,
+};
+use crate::entry::StoredResponse;
 
-/// Stands where the frame of an entry is too long to be stored in one piece: where its parts are.
+/// Where the body of a response is that was cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Parts {
     /// What the parts are called by, and no other's.
     pub(crate) number: u128,
-    /// Of the whole frame, in bytes.
+    /// Of the whole body, in bytes.
     pub(crate) length: usize,
 }
 
-/// The frame that stands in the place of one that was cut into `parts`.
-pub(crate) fn encode_parts(parts: &Parts) -> Bytes {
-    let mut frame = begun(1 + 16 + 10);
-    frame.push(PARTS);
+/// The frame of `response` without its body, which is in `parts`.
+pub(crate) fn encode_cut(response: &StoredResponse, parts: &Parts) -> Bytes {
+    let mut head = response.clone();
+    head.body = Bytes::new();
+    let mut size = Size::default();
+    write_response(&mut size, &head);
+    let mut frame = begun(1 + 16 + 10 + size.bytes());
+    frame.push(CUT);
     frame.extend_from_slice(&parts.number.to_le_bytes());
     frame.count(parts.length);
+    write_response(&mut frame, &head);
     sealed(frame)
 }
 
-pub(super) fn read(mut reader: Reader) -> Result<Parts, &'static str> {
+pub(super) fn read_cut(mut reader: Reader) -> Result<(Parts, StoredResponse), &'static str> {
     let number = u128::from_le_bytes(reader.array()?);
     let length = usize::try_from(reader.varint()?).ok();
     let length = length
         .filter(|length| *length <= MAX_CUT)
         .ok_or("too long")?;
-    if reader.as_slice().is_empty() {
-        Ok(Parts { number, length })
+    let head = read_response(reader)?;
+    if head.body.is_empty() {
+        Ok((Parts { number, length }, head))
     } else {
         Err("trailing bytes")
     }
+}
+
+/// The frame of one part: so many bytes of a body, from its `place` on.
+pub(crate) fn encode_part(parts: &Parts, place: usize, bytes: &[u8], compress: bool) -> Bytes {
+    let small = compress.then(|| packed::squeezed(bytes)).flatten();
+    let content = small.as_deref().unwrap_or(bytes);
+    let mut frame = begun(1 + 16 + 10 + 10 + content.len());
+    frame.push(PART);
+    frame.extend_from_slice(&parts.number.to_le_bytes());
+    frame.count(place);
+    // Nothing is as long as that when it is not packed.
+    frame.count(small.as_ref().map_or(0, |_| bytes.len()));
+    frame.extend_from_slice(content);
+    sealed(frame)
+}
+
+/// The bytes in the frame of a part.
+///
+/// # Errors
+/// What is wrong with it; it may be another part's, too.
+pub(crate) fn open_part(frame: Bytes, parts: &Parts, place: usize) -> Result<Bytes, &'static str> {
+    let mut reader = unsealed(frame)?;
+    let ours = reader.byte()? == PART
+        && u128::from_le_bytes(reader.array()?) == parts.number
+        && reader.varint()? == place as u64;
+    if !ours {
+        return Err("another part");
+    }
+    let length = usize::try_from(reader.varint()?).map_err(|_| "too long")?;
+    match length {
+        0 => Ok(reader.rest()),
+        length => packed::expanded(reader.as_slice(), length),
+    }
+}
+
+/// The parts of what a frame stands for that begins with `beginning`. Nothing vouches for that.
+pub(crate) fn of_beginning(beginning: &[u8]) -> Option<Parts> {
+    let content = beginning.strip_prefix(&MAGIC)?.strip_prefix(&[VERSION])?;
+    let mut reader = Reader::new(Bytes::copy_from_slice(content.get(8..)?));
+    let is_cut = reader.byte() == Ok(CUT);
+    let number = u128::from_le_bytes(reader.array().ok()?);
+    let length = usize::try_from(reader.varint().ok()?).ok()?;
+    (is_cut && length <= MAX_CUT).then_some(Parts { number, length })
 }

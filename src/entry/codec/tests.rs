@@ -455,34 +455,86 @@ fn beside_fields_key_and_body_a_response_takes_at_most_200_bytes() {
     assert!(beside <= 200, "{beside} bytes");
 }
 
+const PARTS: Parts = Parts {
+    number: u128::MAX - 5,
+    length: 2 * 1024 * 1024,
+};
+
 #[test]
-fn a_frame_of_parts_is_read_back_and_is_no_entry() {
-    let parts = Parts {
-        number: u128::MAX - 5,
-        length: 2 * 1024 * 1024,
-    };
-    let frame = parts::encode_parts(&parts);
-    assert!(frame.len() <= PREFIX + 27, "{}", frame.len());
-    assert!(matches!(open(frame.clone()), Ok(Frame::Parts(read)) if read == parts));
-    assert_eq!(decode(frame).unwrap_err(), "cut into parts");
-    let whole = open(encode(&response(sample()))).unwrap();
+fn a_cut_response_is_read_back_without_its_body_and_is_no_entry() {
+    let frame = parts::encode_cut(&sample(), &PARTS);
+    let mut head = sample();
+    head.body = Bytes::new();
+    let more = frame.len() - encode(&response(head.clone())).len();
+    assert_eq!(more, 16 + 4, "number and length");
+    assert_eq!(parts::of_beginning(&frame[..64]), Some(PARTS));
+    assert_eq!(decode(frame.clone()).unwrap_err(), "cut into parts");
+    match open(frame) {
+        Ok(Frame::Cut(read, of)) => assert_eq!((read, *of), (PARTS, head)),
+        other => panic!("{other:?}"),
+    }
+    let whole = encode(&response(sample()));
+    assert_eq!(parts::of_beginning(&whole), None);
+    let whole = open(whole).unwrap();
     assert!(matches!(whole, Frame::Entry(entry) if entry == response(sample())));
 }
 
 #[test]
-fn safety_63_a_lying_frame_of_parts_is_an_error() {
-    let content = |length: &[u8], more: &[u8]| {
-        let number = [7; 16];
-        [&[PARTS], &number[..], length, more].concat()
+fn a_part_is_read_back_where_it_stands_and_nowhere_else() {
+    let numbers: String = (0..20_000).map(|n| n.to_string()).collect();
+    let mut bytes = numbers.into_bytes();
+    bytes.truncate(65_536);
+    for compress in [false, true] {
+        let frame = parts::encode_part(&PARTS, 7, &bytes, compress);
+        let small = compress && packed::AVAILABLE;
+        assert_eq!(frame.len() < 50_000, small, "{}", frame.len());
+        let read = parts::open_part(frame.clone(), &PARTS, 7).unwrap();
+        assert_eq!(read, bytes);
+        let other = Parts { number: 1, ..PARTS };
+        for (parts, place) in [(PARTS, 8), (other, 7)] {
+            let error = parts::open_part(frame.clone(), &parts, place).unwrap_err();
+            assert_eq!(error, "another part");
+        }
+        let mut damaged = frame.to_vec();
+        *damaged.last_mut().unwrap() ^= 1;
+        let error = parts::open_part(damaged.into(), &PARTS, 7).unwrap_err();
+        assert_eq!(error, "damaged");
+        assert!(open(frame).is_err(), "no entry");
+    }
+    // What does not get smaller stays as it is.
+    fastrand::Rng::with_seed(1).fill(&mut bytes);
+    let frame = parts::encode_part(&PARTS, 0, &bytes, true);
+    assert!(frame.len() > bytes.len());
+    assert_eq!(parts::open_part(frame, &PARTS, 0).unwrap(), bytes);
+}
+
+#[test]
+fn safety_63_a_lying_cut_response_is_an_error() {
+    let head = encode(&response(StoredResponse {
+        body: Bytes::new(),
+        ..sample()
+    }));
+    let head = &head[PREFIX + 1..];
+    let content = |length: &[u8], head: &[u8]| {
+        let number = [7_u8; 16];
+        [&[CUT], &number[..], length, head].concat()
     };
+    let with_body = [head, b"more"].concat();
     for (content, why) in [
         (content(&[], &[]), "truncated"),
-        (content(&[5], &[0]), "trailing bytes"),
+        (content(&[5], &[]), "truncated"),
+        (content(&[5], &with_body), "trailing bytes"),
         // 1 GiB and one byte more.
-        (content(&[0x80, 0x80, 0x80, 0x80, 0x04], &[]), ""),
-        (content(&[0x81, 0x80, 0x80, 0x80, 0x04], &[]), "too long"),
-        (content(&[0xFF; 9], &[0x01]), "too long"),
-        (content(&[0xFF; 9], &[0x7F]), "number over 64 bits"),
+        (content(&[0x80, 0x80, 0x80, 0x80, 0x04], head), ""),
+        (content(&[0x81, 0x80, 0x80, 0x80, 0x04], head), "too long"),
+        (
+            content(&[&[0xFF; 9][..], &[0x01]].concat(), head),
+            "too long",
+        ),
+        (
+            content(&[&[0xFF; 9][..], &[0x7F]].concat(), head),
+            "number over 64 bits",
+        ),
     ] {
         match open(framed(&content)) {
             Ok(read) => assert_eq!(why, "", "{read:?}"),

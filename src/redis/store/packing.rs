@@ -8,18 +8,47 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::RedisStore;
-use crate::entry::Entry;
+use super::parts::WHOLE;
 use crate::entry::codec::{self, Frame, packed};
+use crate::entry::{Entry, StoredResponse};
 use crate::error::{Error, ErrorKind};
 
 /// Bytes that are compressed and the like in place: about half a millisecond of work.
 const IN_PLACE: usize = 128 * 1024;
+/// Bodies up to this are compressed as a whole first, in case they then need no cutting.
+const TRIED_WHOLE: usize = 8 * WHOLE;
+
+/// What is to be stored.
+pub(super) enum Framed<'a> {
+    /// This frame.
+    Whole(Bytes),
+    /// This response, cut into parts, each compressed if that is said here.
+    ToCut(&'a StoredResponse, bool),
+}
 
 impl RedisStore {
-    /// The frame of `entry` as it is to be stored.
-    pub(super) async fn frame(&self, entry: &Entry) -> Bytes {
+    /// How `entry` is to be stored.
+    pub(super) async fn framed<'a>(&self, entry: &'a Entry) -> Framed<'a> {
+        let compress = self.compress && packed::is_worth_packing(entry);
+        let large = match entry {
+            Entry::Response(response) => Some(response).filter(|r| r.body.len() > WHOLE),
+            Entry::Variants(_) => None,
+        };
+        let Some(large) = large else {
+            return Framed::Whole(self.frame(entry, compress).await);
+        };
+        if compress && large.body.len() <= TRIED_WHOLE {
+            let frame = self.frame(entry, compress).await;
+            if frame.len() <= WHOLE {
+                return Framed::Whole(frame);
+            }
+        }
+        Framed::ToCut(large, compress)
+    }
+
+    async fn frame(&self, entry: &Entry, compress: bool) -> Bytes {
         let frame = codec::encode(entry);
-        if !self.compress || !packed::is_worth_packing(entry) {
+        if !compress {
             return frame;
         }
         let small = if frame.len() <= IN_PLACE {

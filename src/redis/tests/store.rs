@@ -6,7 +6,7 @@ use super::{Node, kind};
 use crate::entry::codec;
 use crate::error::ErrorKind;
 use crate::redis_server::{Forwarder, RedisServer};
-use crate::store::contract::{LONG, get, get_one, key, response};
+use crate::store::contract::{LONG, get_one, get_whole, key, response};
 
 /// The key in Redis of the entry under `key`.
 fn redis_key(node: &Node, key: &crate::key::CacheKey) -> String {
@@ -23,11 +23,11 @@ async fn a_lookup_is_one_round_trip_and_one_command_per_key_and_one_for_the_head
         .put(&a, response(&a, "v1"), LONG)
         .await
         .unwrap();
-    get(node.store(), &[a.clone(), b.clone()]).await;
+    get_whole(node.store(), &[a.clone(), b.clone()]).await;
     let trips = forwarder.round_trips();
     let (gets, heads) = (server.calls("get").await, server.calls("xrevrange").await);
     for n in 1..=10 {
-        get(node.store(), &[a.clone(), b.clone()]).await;
+        get_whole(node.store(), &[a.clone(), b.clone()]).await;
         assert_eq!(forwarder.round_trips(), trips + n);
     }
     assert_eq!(server.calls("get").await, gets + 20);
@@ -57,9 +57,9 @@ async fn safety_63_what_is_not_our_entry_is_nothing_and_is_reported() {
             node.store().put(&a, entry, LONG).await.unwrap();
         }
         server.command(spoil).await;
-        let found = get(node.store(), &[a.clone(), b.clone()]).await;
-        assert_eq!(found.entries[0], None, "{spoil:?}");
-        assert_eq!(found.entries[1], Some(good.clone()), "{spoil:?}");
+        let found = get_whole(node.store(), &[a.clone(), b.clone()]).await;
+        assert_eq!(found[0], None, "{spoil:?}");
+        assert_eq!(found[1], Some(good.clone()), "{spoil:?}");
         assert_eq!(node.told("EntryRejected"), turn + 1, "{spoil:?}");
         assert!(node.told(reason) > 0, "{spoil:?}");
     }

@@ -1,0 +1,111 @@
+//! What a stored response may be used for: judged by the purges known, its clock, and what the request
+//! asks of a cache.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::engine::lookup::Wish;
+use crate::engine::{Engine, Why};
+use crate::entry::StoredResponse;
+use crate::log::View;
+use crate::outcome::{Detail, ForwardReason};
+use crate::rules::Wanted;
+use crate::semantics::{self, Reuse, Terms};
+use crate::validity::{Subject, Verdict};
+
+/// How far ahead another node's clock may be before its responses count as unusable (SAFETY 30).
+const CLOCK_SKEW: Duration = Duration::from_secs(5);
+
+/// What a stored response may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fitness {
+    Fresh,
+    /// Only as stale. `since` is as in [`Stale`](crate::engine::lookup::Stale).
+    Stale {
+        since: Duration,
+        soft_purged: bool,
+        wish: Wish,
+    },
+    Purged(Detail),
+    /// The request has `Authorization`, and nothing permits to answer it with this (RFC 9111 §3.5).
+    Unauthorized,
+    /// Its clock is too far ahead of ours.
+    OfTheFuture,
+}
+
+impl Fitness {
+    /// Why the request is forwarded because of it.
+    pub(super) const fn objection(self) -> Option<Why> {
+        let (reason, detail) = match self {
+            Self::Fresh | Self::OfTheFuture => return None,
+            Self::Stale {
+                soft_purged: true, ..
+            } => (ForwardReason::Stale, Some(Detail::SoftPurged)),
+            Self::Stale {
+                wish: Wish::Validate,
+                ..
+            } => (ForwardReason::Request, None),
+            Self::Stale { .. } => (ForwardReason::Stale, None),
+            Self::Purged(detail) => (ForwardReason::Stale, Some(detail)),
+            Self::Unauthorized => (ForwardReason::Bypass, Some(Detail::Authorization)),
+        };
+        Some(Why { reason, detail })
+    }
+}
+
+impl Engine {
+    /// What a stored response under a key of this request may be used for.
+    pub(super) fn fitness<K>(
+        &self,
+        wanted: &Wanted<K>,
+        view: &View,
+        stored: &StoredResponse,
+        now: Timestamp,
+    ) -> Fitness {
+        if stored.received_at > now.plus(CLOCK_SKEW) {
+            return Fitness::OfTheFuture;
+        }
+        if wanted.has_authorization && !stored.freshness.authorized {
+            return Fitness::Unauthorized;
+        }
+        let soft_purged = match self.views.judge(view, subject(stored)) {
+            Verdict::Valid => false,
+            Verdict::Soft(_) => true,
+            Verdict::Purged(detail) => return Fitness::Purged(detail),
+        };
+        let remaining = stored.remaining_millis(now);
+        let fresh = remaining > 0 && !soft_purged && !stored.freshness.always_validate;
+        let wish = match semantics::reuse(&wanted.wishes, &terms(stored), stored.age(now)) {
+            Reuse::Fresh if fresh => return Fitness::Fresh,
+            Reuse::Validate if fresh || wanted.wishes.no_cache => Wish::Validate,
+            Reuse::Stale if !soft_purged => Wish::Accept,
+            _ => Wish::Silent,
+        };
+        let since = u64::try_from(-remaining).unwrap_or(0);
+        Fitness::Stale {
+            since: Duration::from_millis(since),
+            soft_purged,
+            wish,
+        }
+    }
+}
+
+/// What `stored` says about its own reuse.
+const fn terms(stored: &StoredResponse) -> Terms {
+    let freshness = &stored.freshness;
+    Terms {
+        lifetime: freshness.lifetime,
+        always_validate: freshness.always_validate,
+        stale_forbidden: freshness.stale_forbidden,
+        immutable: freshness.immutable,
+    }
+}
+
+/// What decides about `stored`.
+pub(crate) fn subject(stored: &StoredResponse) -> Subject<'_> {
+    Subject {
+        stamp: stored.stamp,
+        tags: &stored.tags,
+        path: &stored.path,
+    }
+}

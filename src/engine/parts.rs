@@ -1,0 +1,253 @@
+//! Hits on responses whose body the store holds in parts.
+//!
+//! Where there is room for a copy, the whole is put together and kept. Otherwise the client gets the parts as
+//! they are read, so that no more than a few are held at a time. It gets the first byte only when the first
+//! parts are there and none of the others is missing; should one vanish, or the store, while the client reads,
+//! the response is cut off, as when an inner service breaks off.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use futures_util::future::{BoxFuture, try_join};
+use http::{HeaderMap, Method, Response};
+use http_body::{Frame, SizeHint};
+use parking_lot::Mutex;
+
+use crate::engine::body::stored_size;
+use crate::engine::fitness::Fitness;
+use crate::engine::hit::hit_at;
+use crate::engine::lookup::{Bodies, Lookup, Usable};
+use crate::engine::respond::{Chosen, span};
+use crate::engine::{CacheBody, Engine};
+use crate::entry::{Cut, PART, StoredResponse, parts_of};
+use crate::error::{BoxError, Error, ErrorKind};
+use crate::log::View;
+use crate::outcome::Detail;
+use crate::rules::Wanted;
+use crate::semantics::Selected;
+
+/// Parts that are read at once. While the client takes them, the next are read: at most twice as many are
+/// held.
+const AT_ONCE: usize = 2;
+
+/// What became of a hit whose body is held in parts.
+enum Opened<B> {
+    /// It was put together.
+    Whole(Arc<StoredResponse>),
+    /// The answer, whose body is read while it is sent.
+    Answer(Response<CacheBody<B>>),
+    /// A part is missing.
+    Lost,
+}
+
+impl Engine {
+    /// The same as [`consider`](Self::consider) for a response that was cut. The body is read only if something is to be done with it.
+    pub(super) async fn consider_cut(
+        &self,
+        lookup: &mut Lookup,
+        wanted: &Wanted,
+        view: &View,
+        cut: Arc<Cut>,
+        bodies: Bodies,
+    ) -> Result<(), Detail> {
+        let head = cut.head();
+        if head.key != wanted.key && head.key != lookup.key {
+            return Ok(());
+        }
+        match self.fitness(wanted, view, head, self.clock.now()) {
+            Fitness::Fresh
+                if bodies == Bodies::AsHeld && matches!(lookup.usable, Usable::Nothing) =>
+            {
+                lookup.usable = Usable::Cut(cut);
+            }
+            Fitness::Fresh | Fitness::Stale { .. } => {
+                let whole = cut.whole().await.map_err(|error| self.failed(&error))?;
+                if let Some(stored) = whole {
+                    self.consider(lookup, wanted, view, Arc::new(stored));
+                }
+            }
+            useless => lookup.why = useless.objection().unwrap_or(lookup.why),
+        }
+        Ok(())
+    }
+
+    /// Answers from `cut`, or gets its body for another answer.
+    async fn open<B>(
+        &self,
+        wanted: &Wanted,
+        (method, headers): (&Method, &HeaderMap),
+        cut: &Arc<Cut>,
+    ) -> Result<Opened<B>, Error> {
+        let now = self.clock.now();
+        let (head, length) = (cut.head(), cut.length());
+        let chosen = Chosen::of(method, headers, head, length);
+        // Who refreshes it needs the whole.
+        let refreshes = wanted.elected || self.elects(head, now);
+        if refreshes || matches!(chosen, Chosen::Of(Selected::Parts(_))) {
+            return whole(cut).await;
+        }
+        if let Some(_room) = self.room_for(cut) {
+            let whole = whole(cut).await?;
+            if let Opened::Whole(stored) = &whole {
+                let fields = self.variants.get(&wanted.key).unwrap_or_default();
+                self.keep_near(&wanted.key, &fields, stored);
+            }
+            return Ok(whole);
+        }
+        let bytes = match &chosen {
+            Chosen::NotModified | Chosen::Of(Selected::Unsatisfiable) => None,
+            _ if method == Method::HEAD => None,
+            Chosen::Of(Selected::Part(range)) => Some(span(range, length)),
+            Chosen::Of(_) => Some(0..length),
+        };
+        let body = match bytes {
+            None => CacheBody::empty(),
+            Some(bytes) => match PartsReader::open(cut, bytes).await? {
+                Some(reader) => CacheBody::parts(reader),
+                None => return Ok(Opened::Lost),
+            },
+        };
+        let (fields, age) = (chosen.head(head, length), head.age(now));
+        let answer = self.respond_with(&wanted.rule, fields, age, body, hit_at(head, now));
+        Ok(Opened::Answer(answer))
+    }
+
+    /// Gets the body of `cut`, which `lookup` found, for the lookup to have it; or the answer already.
+    pub(super) async fn with_body<B>(
+        &self,
+        wanted: &Wanted,
+        request: (&Method, &HeaderMap),
+        lookup: &mut Lookup,
+        cut: &Arc<Cut>,
+    ) -> Option<Response<CacheBody<B>>> {
+        match self.open(wanted, request, cut).await {
+            Ok(Opened::Answer(answer)) => return Some(answer),
+            Ok(Opened::Whole(stored)) => lookup.usable = Usable::Fresh(stored),
+            Ok(Opened::Lost) => lookup.usable = Usable::Nothing,
+            Err(error) => lookup.fail(self.failed(&error)),
+        }
+        None
+    }
+}
+
+async fn whole<B>(cut: &Cut) -> Result<Opened<B>, Error> {
+    let whole = cut.whole().await?;
+    Ok(whole.map_or(Opened::Lost, |whole| Opened::Whole(Arc::new(whole))))
+}
+
+type Reading = BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>>;
+
+/// Reads bytes of a body that is held in parts, a few parts ahead.
+pub(super) struct PartsReader {
+    cut: Arc<Cut>,
+    /// Read, and not taken yet.
+    ready: VecDeque<Bytes>,
+    /// Never locked: a future can be sent to other threads, but not shared with them, as a body may be.
+    reading: Mutex<Option<Reading>>,
+    /// Parts that are to be asked for.
+    to_read: Range<usize>,
+    /// Bytes of the next part that are not wanted.
+    skip: usize,
+    /// Bytes that are to come.
+    left: usize,
+    trailers: bool,
+}
+
+impl PartsReader {
+    /// Its first parts have been read, and the others are there; `None` if one is missing.
+    async fn open(cut: &Arc<Cut>, bytes: Range<usize>) -> Result<Option<Self>, Error> {
+        let parts = bytes.start / PART..parts_of(bytes.end);
+        let first = parts.start..parts.end.min(parts.start + AT_ONCE);
+        let rest = first.end..parts.end;
+        let read = cut.source().read(first, true);
+        let ready = if rest.is_empty() {
+            read.await?
+        } else {
+            let (ready, there) = try_join(read, cut.source().has(rest.clone())).await?;
+            ready.filter(|_| there)
+        };
+        Ok(ready.map(|ready| Self {
+            ready: ready.into(),
+            reading: Mutex::new(None),
+            to_read: rest,
+            skip: bytes.start % PART,
+            left: bytes.len(),
+            trailers: bytes == (0..cut.length()) && cut.head().trailers.is_some(),
+            cut: Arc::clone(cut),
+        }))
+    }
+
+    /// Has the next parts read when few are left, and takes what has been.
+    fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), BoxError> {
+        let reading = self.reading.get_mut();
+        if reading.is_none() && self.ready.len() < AT_ONCE && !self.to_read.is_empty() {
+            let end = self.to_read.end.min(self.to_read.start + AT_ONCE);
+            let next = self.to_read.start..end;
+            self.to_read.start = end;
+            *reading = Some(self.cut.source().read(next, false));
+        }
+        if let Some(future) = reading
+            && let Poll::Ready(read) = future.as_mut().poll(cx)
+        {
+            *reading = None;
+            let parts = read?.ok_or_else(lost)?;
+            self.ready.extend(parts);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        let mut part = self.ready.pop_front()?;
+        let skipped = self.skip.min(part.len());
+        part.advance(skipped);
+        part.truncate(self.left);
+        self.skip = 0;
+        self.left -= part.len();
+        Some(part)
+    }
+
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if self.left == 0 {
+            let trailers = std::mem::take(&mut self.trailers);
+            let trailers = self.cut.head().trailers.clone().filter(|_| trailers);
+            return Poll::Ready(trailers.map(|trailers| Ok(Frame::trailers(trailers))));
+        }
+        if let Err(error) = self.read_on(cx) {
+            // Nothing comes behind it.
+            (self.left, self.trailers) = (0, false);
+            return Poll::Ready(Some(Err(error)));
+        }
+        match self.take() {
+            Some(part) => Poll::Ready(Some(Ok(Frame::data(part)))),
+            None => Poll::Pending,
+        }
+    }
+
+    pub(super) const fn is_end_stream(&self) -> bool {
+        self.left == 0 && !self.trailers
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        stored_size(self.left, self.trailers)
+    }
+}
+
+impl fmt::Debug for PartsReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartsReader")
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lost() -> Error {
+    let message = "a part of a stored response is missing";
+    Error::new(ErrorKind::Unavailable, message)
+}

@@ -1,0 +1,95 @@
+//! Responses whose body stands elsewhere, in parts.
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::entry::StoredResponse;
+use crate::error::Error;
+
+/// The bytes of a part, but for the last, which has what is left.
+pub(crate) const PART: usize = 64 * 1024;
+
+/// How many parts a body of so many bytes has.
+pub(crate) const fn parts_of(length: usize) -> usize {
+    length.div_ceil(PART)
+}
+
+/// Where the parts of one body are read.
+pub(crate) trait Source: Debug + Send + Sync + 'static {
+    /// Some parts, in order, none of them damaged; `None` if one is not there, or not as it was stored, which
+    /// has been reported. All their bytes are held at once.
+    ///
+    /// # Errors
+    /// They did not come in time: that of a lookup if the client `waits` for the first byte, else much longer.
+    fn read(
+        &self,
+        parts: Range<usize>,
+        waits: bool,
+    ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>>;
+
+    /// Whether some parts are there. As [`read`](Self::read), for a client that waits.
+    fn has(&self, parts: Range<usize>) -> BoxFuture<'static, Result<bool, Error>>;
+}
+
+/// A stored response without its body.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    head: StoredResponse,
+    length: usize,
+    source: Arc<dyn Source>,
+}
+
+impl Cut {
+    /// `head` with a body of `length` bytes, which `source` has.
+    pub(crate) fn new(head: StoredResponse, length: usize, source: Arc<dyn Source>) -> Self {
+        debug_assert!(head.body.is_empty());
+        Self {
+            head,
+            length,
+            source,
+        }
+    }
+
+    /// Everything but the body, which is empty here.
+    pub(crate) const fn head(&self) -> &StoredResponse {
+        &self.head
+    }
+
+    /// The bytes of the body.
+    pub(crate) const fn length(&self) -> usize {
+        self.length
+    }
+
+    pub(crate) fn source(&self) -> &dyn Source {
+        &*self.source
+    }
+
+    /// The response with its body; `None` if a part is missing.
+    ///
+    /// # Errors
+    /// As [`Source::read`].
+    pub(crate) async fn whole(&self) -> Result<Option<StoredResponse>, Error> {
+        /// Parts that are asked for at once.
+        const AT_ONCE: usize = 4;
+        let count = parts_of(self.length);
+        let mut body = Vec::new();
+        for first in (0..count).step_by(AT_ONCE) {
+            let some = first..count.min(first + AT_ONCE);
+            let Some(parts) = self.source.read(some, true).await? else {
+                return Ok(None);
+            };
+            // Not before something is there: the length is only what an entry says.
+            if body.is_empty() {
+                body.reserve_exact(self.length);
+            }
+            parts.iter().for_each(|part| body.extend_from_slice(part));
+        }
+        let mut whole = self.head.clone();
+        whole.body = body.into();
+        Ok((whole.body.len() == self.length).then_some(whole))
+    }
+}
