@@ -27,12 +27,24 @@ impl Engine {
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
-        let view = self.views.current()?;
-        let monotonic = self.clock.monotonic();
-        let stored = selected(key, request, |key| near.get(key, monotonic))?;
-        let fresh = self.fitness(asked, &view, &stored, now) == Fitness::Fresh;
+        let view = self.views.borrow();
+        let view = view.as_ref()?;
+        let mut until = Duration::MAX;
+        let stored = selected(key, request, |key| {
+            let (entry, its_end) = near.peek(key)?;
+            until = until.min(its_end);
+            Some(entry)
+        })?;
+        if self.fitness(asked, view, &stored, now) != Fitness::Fresh {
+            return None;
+        }
         // Last, so that nothing is served on a lease that ended meanwhile.
-        (fresh && (self.views.leased(&view) || weakened(Rule::Lease))).then_some(stored)
+        let monotonic = self.clock.monotonic();
+        if monotonic >= until {
+            near.expire(key, monotonic);
+            return None;
+        }
+        (view.leased(monotonic) || weakened(Rule::Lease)).then_some(stored)
     }
 
     /// A strict lookup in the copy: of the shared store, only the head of the log is asked, after the request
@@ -59,12 +71,13 @@ impl Engine {
     }
 
     fn worth_asking(&self, wanted: &Wanted, request: &HeaderMap) -> Option<Arc<StoredResponse>> {
-        let (near, view) = (self.near.as_ref()?, self.views.current()?);
+        let (near, view) = (self.near.as_ref()?, self.views.borrow());
+        let view = view.as_ref()?;
         let monotonic = self.clock.monotonic();
         let stored = selected(wanted.key.as_bytes(), request, |key| {
             near.get(key, monotonic)
         })?;
-        let fitness = self.fitness(wanted, &view, &stored, self.clock.now());
+        let fitness = self.fitness(wanted, view, &stored, self.clock.now());
         (fitness == Fitness::Fresh).then_some(stored)
     }
 

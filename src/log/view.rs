@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -213,6 +213,11 @@ impl Views {
     /// The current view; none before the log was first reached.
     pub(crate) fn current(&self) -> Option<Arc<View>> {
         self.current.load_full()
+    }
+
+    /// The same for a moment, without a share in it.
+    pub(crate) fn borrow(&self) -> Guard<Option<Arc<View>>> {
+        self.current.load()
     }
 
     /// How many records a joining node reads.

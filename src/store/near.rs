@@ -136,13 +136,23 @@ impl NearCache {
 
     /// The entry of `key`, if it is kept at `now` (monotonic).
     pub(crate) fn get(&self, key: &[u8], now: Duration) -> Option<Entry> {
-        let kept = self.entries.get(key)?;
-        if kept.until > now {
-            return Some(kept.entry);
+        let (entry, until) = self.peek(key)?;
+        if until > now {
+            return Some(entry);
         }
-        // Not what was stored over it in the meantime.
-        self.entries.remove_if(key, |present| present.until <= now);
+        self.expire(key, now);
         None
+    }
+
+    /// The entry of `key`, and until when (monotonic) it is kept, for whoever looks at the clock later.
+    pub(crate) fn peek(&self, key: &[u8]) -> Option<(Entry, Duration)> {
+        let kept = self.entries.get(key)?;
+        Some((kept.entry, kept.until))
+    }
+
+    /// Removes the entry of `key` if its time is over at `now`: not what was stored over it meanwhile.
+    pub(crate) fn expire(&self, key: &[u8], now: Duration) {
+        self.entries.remove_if(key, |present| present.until <= now);
     }
 
     /// Keeps `entry` under `key` for `keep` at the longest. An entry too large for it is not kept, nor
