@@ -181,3 +181,6 @@ pub(super) fn reason(error: &Error) -> Detail {
         _ => Detail::StoreUnavailable,
     }
 }
+
+#[cfg(test)]
+mod tests;
