@@ -35,6 +35,8 @@ pub(crate) struct Lookup {
     pub(crate) usable: Usable,
     /// Why the request is forwarded, if it is.
     pub(crate) why: Why,
+    /// It may be used only while the view has the lease (PROTOCOL 22 `[strict_lease]`).
+    pub(super) needs_lease: bool,
     /// The landings of its URI when it began.
     pub(crate) landings: Landings,
 }
@@ -150,6 +152,7 @@ impl Engine {
                 reason: ForwardReason::UriMiss,
                 detail: None,
             },
+            needs_lease: false,
             landings: self.flights.landings(uri),
         }
     }
@@ -244,12 +247,19 @@ impl Engine {
         head: Head,
         view: &View,
     ) -> Result<(), Detail> {
-        // Also where nothing was found: a flight is judged by the same view.
-        if head.replicas > 0 && !self.views.leased(view) {
+        lookup.needs_lease = head.replicas > 0;
+        if lookup.needs_lease && !self.views.leased(view) {
+            // Also where nothing was found: a flight is judged by the same view.
             lookup.view = None;
             return Err(Detail::NoLease);
         }
         Ok(())
+    }
+
+    /// Whether the lease holds that what was found needs, if it needs one.
+    pub(super) fn may_still_use(&self, lookup: &Lookup) -> bool {
+        let leased = |view| self.views.leased(view);
+        !lookup.needs_lease || lookup.view.as_deref().is_some_and(leased)
     }
 
     /// Uses `stored` if it is for this request, not purged, and newer than what was found before.
@@ -303,6 +313,12 @@ impl Engine {
 }
 
 impl Lookup {
+    /// It came to nothing, as this process may be cut off together with an old master.
+    pub(super) fn lose_lease(&mut self) {
+        self.view = None;
+        self.fail(Detail::NoLease);
+    }
+
     /// It came to nothing, for that reason.
     pub(super) fn fail(&mut self, detail: Detail) {
         self.usable = Usable::Nothing;

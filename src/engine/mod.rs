@@ -185,7 +185,7 @@ impl Engine {
     /// Answers a request that a rule matched.
     pub(crate) async fn serve<S, A, B>(
         self: Arc<Self>,
-        wanted: Wanted,
+        mut wanted: Wanted,
         request: Request<A>,
         inner: S,
     ) -> Result<Response<CacheBody<B>>, S::Error>
@@ -207,7 +207,7 @@ impl Engine {
         if let Usable::Cut(cut) = &lookup.usable {
             let cut = Arc::clone(cut);
             let asks = (request.method(), request.headers());
-            if let Some(response) = self.with_body(&wanted, asks, &mut lookup, &cut).await {
+            if let Some(response) = self.with_body(&mut wanted, asks, &mut lookup, &cut).await {
                 return Ok(response);
             }
         }

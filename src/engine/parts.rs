@@ -78,16 +78,17 @@ impl Engine {
     /// Answers from `cut`, or gets its body for another answer.
     async fn open<B>(
         &self,
-        wanted: &Wanted,
+        wanted: &mut Wanted,
         (method, headers): (&Method, &HeaderMap),
         cut: &Arc<Cut>,
+        lookup: &Lookup,
     ) -> Result<Opened<B>, Error> {
         let now = self.clock.now();
         let (head, length) = (cut.head(), cut.length());
         let chosen = Chosen::of(method, headers, head, length);
         // Who refreshes it needs the whole.
-        let refreshes = wanted.elected || self.elects(head, now);
-        if refreshes || matches!(chosen, Chosen::Of(Selected::Parts(_))) {
+        wanted.elected |= self.elects(head, now);
+        if wanted.elected || matches!(chosen, Chosen::Of(Selected::Parts(_))) {
             return whole(cut).await;
         }
         if let Some(_room) = self.room_for(cut) {
@@ -111,6 +112,10 @@ impl Engine {
                 None => return Ok(Opened::Lost),
             },
         };
+        // Once more, as parts were waited for (PROTOCOL 21, 22).
+        if !self.may_still_use(lookup) {
+            return Ok(Opened::Lost);
+        }
         let (fields, age) = (chosen.head(head, length), head.age(now));
         let answer = self.respond_with(&wanted.rule, fields, age, body, hit_at(head, now));
         Ok(Opened::Answer(answer))
@@ -119,13 +124,14 @@ impl Engine {
     /// Gets the body of `cut`, which `lookup` found, for the lookup to have it; or the answer already.
     pub(super) async fn with_body<B>(
         &self,
-        wanted: &Wanted,
+        wanted: &mut Wanted,
         request: (&Method, &HeaderMap),
         lookup: &mut Lookup,
         cut: &Arc<Cut>,
     ) -> Option<Response<CacheBody<B>>> {
-        match self.open(wanted, request, cut).await {
+        match self.open(wanted, request, cut, lookup).await {
             Ok(Opened::Answer(answer)) => return Some(answer),
+            Ok(_) if !self.may_still_use(lookup) => lookup.lose_lease(),
             Ok(Opened::Whole(stored)) => lookup.usable = Usable::Fresh(stored),
             Ok(Opened::Lost) => lookup.usable = Usable::Nothing,
             Err(error) => lookup.fail(self.failed(&error)),
