@@ -11,6 +11,7 @@
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind};
 use crate::log::{Follower, Head, View};
@@ -19,6 +20,10 @@ use crate::outcome::Detail;
 use crate::store::Store;
 use crate::sync::Mutex;
 use crate::weaken::{Rule, weakened};
+
+/// How many times its budget the follower's task may take: a read that is under way, and the next, each with
+/// what the follower reads to reach it.
+const PATIENCE: u32 = 4;
 
 /// A head of the log and a view that has reached it, or why there is none.
 pub(super) type Seen = Result<(Head, Arc<View>), Detail>;
@@ -93,7 +98,24 @@ impl Heads {
     /// # Errors
     /// Why there is none, within the budgets of store and follower.
     pub(super) async fn read(&self) -> Seen {
-        self.join().ended().await
+        let read = self.join();
+        match timeout(self.inner.follower.budget() * PATIENCE, read.ended()).await {
+            Ok(seen) => seen,
+            Err(_) => {
+                self.give_up(&read);
+                Err(Detail::StoreTimeout)
+            }
+        }
+    }
+
+    /// The task does not get on, as when the runtime that it is on is held up. The next who comes starts
+    /// another; should both run, each makes reads that nobody had joined when it sent them.
+    fn give_up(&self, read: &Arc<Read>) {
+        let mut reads = self.inner.reads.lock();
+        let stuck = [&reads.sent, &reads.next].into_iter().flatten();
+        if stuck.into_iter().any(|stuck| Arc::ptr_eq(stuck, read)) {
+            *reads = Reads::default();
+        }
     }
 
     fn join(&self) -> Arc<Read> {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::clock::Timestamp;
 use crate::engine::Engine;
@@ -99,7 +99,7 @@ impl Engine {
         vary: &[HeaderName],
         stored: &Arc<StoredResponse>,
     ) {
-        self.copy_by(NearCache::put, uri, vary, stored);
+        self.copy_by(NearCache::renew, uri, vary, stored);
     }
 
     /// Room to put a response together and keep a copy of it, if one is to be kept.
@@ -119,7 +119,8 @@ impl Engine {
             return;
         };
         let remaining = stored.remaining_millis(self.clock.now());
-        if remaining <= 0 || stored.freshness.always_validate {
+        let is_part = stored.status == StatusCode::PARTIAL_CONTENT;
+        if remaining <= 0 || stored.freshness.always_validate || is_part {
             return;
         }
         let keep = Duration::from_millis(u64::try_from(remaining).unwrap_or(u64::MAX));

@@ -8,14 +8,16 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use futures_util::future::{BoxFuture, try_join};
+use futures_util::future::try_join;
 use http::{HeaderMap, Method, Response};
 use http_body::{Frame, SizeHint};
-use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::engine::body::stored_size;
 use crate::engine::fitness::Fitness;
@@ -85,10 +87,10 @@ impl Engine {
     ) -> Result<Opened<B>, Error> {
         let now = self.clock.now();
         let (head, length) = (cut.head(), cut.length());
-        let chosen = Chosen::of(method, headers, head, length);
+        let mut chosen = Chosen::of(method, headers, head, length);
         // Who refreshes it needs the whole.
         wanted.elected |= self.elects(head, now);
-        if wanted.elected || matches!(chosen, Chosen::Of(Selected::Parts(_))) {
+        if wanted.elected {
             return whole(cut).await;
         }
         if let Some(_room) = self.room_for(cut) {
@@ -99,15 +101,21 @@ impl Engine {
             }
             return Ok(whole);
         }
+        // Several ranges are put together from the whole, for which there is no room: a range may be ignored
+        // (RFC 9110 §14.2).
+        if matches!(chosen, Chosen::Of(Selected::Parts(_))) {
+            chosen = Chosen::Of(Selected::Whole);
+        }
         let bytes = match &chosen {
             Chosen::NotModified | Chosen::Of(Selected::Unsatisfiable) => None,
             _ if method == Method::HEAD => None,
             Chosen::Of(Selected::Part(range)) => Some(span(range, length)),
             Chosen::Of(_) => Some(0..length),
         };
+        let all = matches!(chosen, Chosen::Of(Selected::Whole));
         let body = match bytes {
             None => CacheBody::empty(),
-            Some(bytes) => match PartsReader::open(cut, bytes).await? {
+            Some(bytes) => match PartsReader::open(cut, bytes, all).await? {
                 Some(reader) => CacheBody::parts(reader),
                 None => return Ok(Opened::Lost),
             },
@@ -145,15 +153,16 @@ async fn whole<B>(cut: &Cut) -> Result<Opened<B>, Error> {
     Ok(whole.map_or(Opened::Lost, |whole| Opened::Whole(Arc::new(whole))))
 }
 
-type Reading = BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>>;
+type Reading = JoinHandle<Result<Option<Vec<Bytes>>, Error>>;
 
 /// Reads bytes of a body that is held in parts, a few parts ahead.
 pub(super) struct PartsReader {
     cut: Arc<Cut>,
     /// Read, and not taken yet.
     ready: VecDeque<Bytes>,
-    /// Never locked: a future can be sent to other threads, but not shared with them, as a body may be.
-    reading: Mutex<Option<Reading>>,
+    /// In a task of its own, so that a client that takes nothing holds bytes, and no connection. It ends with the
+    /// reader, and within the budgets of the store.
+    reading: Option<Reading>,
     /// Parts that are to be asked for.
     to_read: Range<usize>,
     /// Bytes of the next part that are not wanted.
@@ -165,42 +174,46 @@ pub(super) struct PartsReader {
 
 impl PartsReader {
     /// Its first parts have been read, and the others are there; `None` if one is missing.
-    async fn open(cut: &Arc<Cut>, bytes: Range<usize>) -> Result<Option<Self>, Error> {
+    async fn open(
+        cut: &Arc<Cut>,
+        bytes: Range<usize>,
+        trailers: bool,
+    ) -> Result<Option<Self>, Error> {
         let parts = bytes.start / PART..parts_of(bytes.end);
         let first = parts.start..parts.end.min(parts.start + AT_ONCE);
         let rest = first.end..parts.end;
-        let read = cut.source().read(first, true);
+        let deadline = Instant::now() + cut.source().budget();
+        let read = cut.source().read(first, deadline);
         let ready = if rest.is_empty() {
             read.await?
         } else {
-            let (ready, there) = try_join(read, cut.source().has(rest.clone())).await?;
+            let (ready, there) = try_join(read, cut.source().has(rest.clone(), deadline)).await?;
             ready.filter(|_| there)
         };
         Ok(ready.map(|ready| Self {
             ready: ready.into(),
-            reading: Mutex::new(None),
+            reading: None,
             to_read: rest,
             skip: bytes.start % PART,
             left: bytes.len(),
-            trailers: bytes == (0..cut.length()) && cut.head().trailers.is_some(),
+            trailers: trailers && cut.head().trailers.is_some(),
             cut: Arc::clone(cut),
         }))
     }
 
     /// Has the next parts read when few are left, and takes what has been.
     fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), BoxError> {
-        let reading = self.reading.get_mut();
-        if reading.is_none() && self.ready.len() < AT_ONCE && !self.to_read.is_empty() {
+        if self.reading.is_none() && self.ready.len() < AT_ONCE && !self.to_read.is_empty() {
             let end = self.to_read.end.min(self.to_read.start + AT_ONCE);
             let next = self.to_read.start..end;
             self.to_read.start = end;
-            *reading = Some(self.cut.source().read(next, false));
+            self.reading = Some(tokio::spawn(self.cut.source().read_on(next)));
         }
-        if let Some(future) = reading
-            && let Poll::Ready(read) = future.as_mut().poll(cx)
+        if let Some(task) = &mut self.reading
+            && let Poll::Ready(read) = Pin::new(task).poll(cx)
         {
-            *reading = None;
-            let parts = read?.ok_or_else(lost)?;
+            self.reading = None;
+            let parts = read??.ok_or_else(lost)?;
             self.ready.extend(parts);
         }
         Ok(())
@@ -242,6 +255,14 @@ impl PartsReader {
 
     pub(super) fn size_hint(&self) -> SizeHint {
         stored_size(self.left, self.trailers)
+    }
+}
+
+impl Drop for PartsReader {
+    fn drop(&mut self) {
+        if let Some(task) = self.reading.take() {
+            task.abort();
+        }
     }
 }
 

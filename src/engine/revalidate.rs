@@ -274,6 +274,9 @@ impl Fill {
         );
         answer(recipient, Answer::Unusable);
         let key = stored.key.clone();
+        if let Some(near) = &self.engine.near {
+            near.remove(&key);
+        }
         let gone = Entry::Response(Arc::new(stored));
         let _ = self
             .engine

@@ -3,9 +3,11 @@
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use tokio::time::Instant;
 
 use crate::entry::StoredResponse;
 use crate::error::Error;
@@ -20,19 +22,37 @@ pub(crate) const fn parts_of(length: usize) -> usize {
 
 /// Where the parts of one body are read.
 pub(crate) trait Source: Debug + Send + Sync + 'static {
+    /// How long a client may wait for the first byte.
+    fn budget(&self) -> Duration;
+
     /// Some parts, in order, none of them damaged; `None` if one is not there, or not as it was stored, which
     /// has been reported. All their bytes are held at once.
     ///
     /// # Errors
-    /// They did not come in time: that of a lookup if the client `waits` for the first byte, else much longer.
+    /// They did not come by `deadline`, or the store is not asked at present.
     fn read(
         &self,
         parts: Range<usize>,
-        waits: bool,
+        deadline: Instant,
     ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>>;
 
-    /// Whether some parts are there. As [`read`](Self::read), for a client that waits.
-    fn has(&self, parts: Range<usize>) -> BoxFuture<'static, Result<bool, Error>>;
+    /// Whether some parts are there.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn has(
+        &self,
+        parts: Range<usize>,
+        deadline: Instant,
+    ) -> BoxFuture<'static, Result<bool, Error>>;
+
+    /// The same as [`read`](Self::read) for a response that is under way already, which an error would cut
+    /// off: more than once, and for longer.
+    ///
+    /// # Errors
+    /// They did not come in time.
+    fn read_on(&self, parts: Range<usize>)
+    -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>>;
 }
 
 /// A stored response without its body.
@@ -75,11 +95,12 @@ impl Cut {
     pub(crate) async fn whole(&self) -> Result<Option<StoredResponse>, Error> {
         /// Parts that are asked for at once.
         const AT_ONCE: usize = 4;
+        let deadline = Instant::now() + self.source.budget();
         let count = parts_of(self.length);
         let mut body = Vec::new();
         for first in (0..count).step_by(AT_ONCE) {
             let some = first..count.min(first + AT_ONCE);
-            let Some(parts) = self.source.read(some, true).await? else {
+            let Some(parts) = self.source.read(some, deadline).await? else {
                 return Ok(None);
             };
             // Not before something is there: the length is only what an entry says.

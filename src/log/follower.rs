@@ -90,7 +90,12 @@ impl Follower {
         }
     }
 
-    /// The same, if it need not be waited for.
+    /// How long a request may wait for records to be read.
+    pub(crate) const fn budget(&self) -> Duration {
+        self.budget
+    }
+
+    /// The same as [`reach`](Self::reach), if it need not be waited for.
     pub(crate) fn reached(&self, head: Position) -> Option<Arc<View>> {
         let view = self.views.current()?;
         let epoch_agrees = view.position().epoch == head.epoch || weakened(Rule::HeadEpoch);

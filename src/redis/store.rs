@@ -40,14 +40,14 @@ pub(crate) struct RedisStore {
     reads: Link,
     /// Its own, so that a lookup does not wait behind a large body on its way.
     writes: Link,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
     observer: SharedObserver,
     /// Frames are stored compressed where that helps.
     compress: bool,
 }
 
 impl RedisStore {
-    pub(super) const fn new(
+    pub(super) fn new(
         verifier: Arc<Verifier>,
         reads: Link,
         writes: Link,
@@ -59,7 +59,7 @@ impl RedisStore {
             verifier,
             reads,
             writes,
-            breaker,
+            breaker: Arc::new(breaker),
             observer,
             compress,
         }

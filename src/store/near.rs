@@ -175,15 +175,30 @@ impl NearCache {
         room.ok().filter(|_| self.admission.lets_in(key))
     }
 
-    /// The same as [`put`](Self::put) for a copy of what another store holds: if it was seen often enough, and unless what
-    /// stands there already is as new.
+    /// The same as [`put`](Self::put) for a copy of what another store holds: if it was seen often enough, and
+    /// unless what stands there already is as new.
     pub(crate) fn copy(&self, key: &CacheKey, entry: Entry, keep: Duration) {
-        let now = self.clock.monotonic();
-        match self.entries.peek(key).filter(|present| present.until > now) {
-            Some(present) if is_as_new(&present.entry, &entry) => {}
-            None if !self.admission.lets_in(key) => {}
-            _ => self.put(key, entry, keep),
+        if self.present(key).is_some() || self.admission.lets_in(key) {
+            self.renew(key, entry, keep);
         }
+    }
+
+    /// The same for what was let in already.
+    pub(crate) fn renew(&self, key: &CacheKey, entry: Entry, keep: Duration) {
+        let present = self.present(key);
+        if present.is_none_or(|present| !is_as_new(&present, &entry)) {
+            self.put(key, entry, keep);
+        }
+    }
+
+    /// Forgets what stands under `key`.
+    pub(crate) fn remove(&self, key: &CacheKey) {
+        self.entries.remove(key);
+    }
+
+    fn present(&self, key: &CacheKey) -> Option<Entry> {
+        let (present, now) = (self.entries.peek(key), self.clock.monotonic());
+        Some(present.filter(|kept| kept.until > now)?.entry)
     }
 }
 

@@ -144,3 +144,21 @@ fn safety_52_a_task_that_is_ended_early_leaves_nobody_waiting() {
         assert!(heads.read().await.is_ok(), "a new task");
     });
 }
+
+/// The runtime that the task is on stands still, without ending.
+#[test]
+fn nobody_waits_without_bound_for_a_task_that_does_not_get_on() {
+    let (slow, heads) = slow();
+    let stuck = runtime();
+    stuck.block_on(async { heads.join() });
+    let other = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
+    other.expect("a runtime").block_on(async {
+        assert_eq!(heads.read().await.err(), Some(Detail::StoreTimeout));
+        slow.permits.add_permits(1);
+        assert!(heads.read().await.is_ok(), "a new task");
+    });
+    drop(stuck);
+}

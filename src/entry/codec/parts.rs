@@ -38,6 +38,9 @@ pub(super) fn read_cut(mut reader: Reader) -> Result<(Parts, StoredResponse), &'
     let length = length
         .filter(|length| *length <= MAX_CUT)
         .ok_or("too long")?;
+    if length == 0 {
+        return Err("nothing was cut");
+    }
     let head = read_response(reader)?;
     if head.body.is_empty() {
         Ok((Parts { number, length }, head))
@@ -60,11 +63,16 @@ pub(crate) fn encode_part(parts: &Parts, place: usize, bytes: &[u8], compress: b
     sealed(frame)
 }
 
-/// The bytes in the frame of a part.
+/// The bytes in the frame of a part, so many as are `expected`.
 ///
 /// # Errors
 /// What is wrong with it; it may be another part's, too.
-pub(crate) fn open_part(frame: Bytes, parts: &Parts, place: usize) -> Result<Bytes, &'static str> {
+pub(crate) fn open_part(
+    frame: Bytes,
+    parts: &Parts,
+    place: usize,
+    expected: usize,
+) -> Result<Bytes, &'static str> {
     let mut reader = unsealed(frame)?;
     let ours = reader.byte()? == PART
         && u128::from_le_bytes(reader.array()?) == parts.number
@@ -72,10 +80,21 @@ pub(crate) fn open_part(frame: Bytes, parts: &Parts, place: usize) -> Result<Byt
     if !ours {
         return Err("another part");
     }
-    let length = usize::try_from(reader.varint()?).map_err(|_| "too long")?;
-    match length {
-        0 => Ok(reader.rest()),
-        length => packed::expanded(reader.as_slice(), length),
+    let packed = match reader.varint()? {
+        0 => false,
+        // Before it takes as much memory as it says.
+        length if length == expected as u64 => true,
+        _ => return Err("a part is of another length"),
+    };
+    let bytes = if packed {
+        packed::expanded(reader.as_slice(), expected)?
+    } else {
+        reader.rest()
+    };
+    if bytes.len() == expected {
+        Ok(bytes)
+    } else {
+        Err("a part is of another length")
     }
 }
 

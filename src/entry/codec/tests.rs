@@ -488,16 +488,20 @@ fn a_part_is_read_back_where_it_stands_and_nowhere_else() {
         let frame = parts::encode_part(&PARTS, 7, &bytes, compress);
         let small = compress && packed::AVAILABLE;
         assert_eq!(frame.len() < 50_000, small, "{}", frame.len());
-        let read = parts::open_part(frame.clone(), &PARTS, 7).unwrap();
+        let read = parts::open_part(frame.clone(), &PARTS, 7, 65_536).unwrap();
         assert_eq!(read, bytes);
         let other = Parts { number: 1, ..PARTS };
         for (parts, place) in [(PARTS, 8), (other, 7)] {
-            let error = parts::open_part(frame.clone(), &parts, place).unwrap_err();
+            let error = parts::open_part(frame.clone(), &parts, place, 65_536).unwrap_err();
             assert_eq!(error, "another part");
+        }
+        for expected in [0, 65_535, 65_537] {
+            let error = parts::open_part(frame.clone(), &PARTS, 7, expected).unwrap_err();
+            assert_eq!(error, "a part is of another length");
         }
         let mut damaged = frame.to_vec();
         *damaged.last_mut().unwrap() ^= 1;
-        let error = parts::open_part(damaged.into(), &PARTS, 7).unwrap_err();
+        let error = parts::open_part(damaged.into(), &PARTS, 7, 65_536).unwrap_err();
         assert_eq!(error, "damaged");
         assert!(open(frame).is_err(), "no entry");
     }
@@ -505,7 +509,7 @@ fn a_part_is_read_back_where_it_stands_and_nowhere_else() {
     fastrand::Rng::with_seed(1).fill(&mut bytes);
     let frame = parts::encode_part(&PARTS, 0, &bytes, true);
     assert!(frame.len() > bytes.len());
-    assert_eq!(parts::open_part(frame, &PARTS, 0).unwrap(), bytes);
+    assert_eq!(parts::open_part(frame, &PARTS, 0, 65_536).unwrap(), bytes);
 }
 
 #[test]
@@ -523,6 +527,7 @@ fn safety_63_a_lying_cut_response_is_an_error() {
     for (content, why) in [
         (content(&[], &[]), "truncated"),
         (content(&[5], &[]), "truncated"),
+        (content(&[0], head), "nothing was cut"),
         (content(&[5], &with_body), "trailing bytes"),
         // 1 GiB and one byte more.
         (content(&[0x80, 0x80, 0x80, 0x80, 0x04], head), ""),

@@ -22,13 +22,15 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{RedisStore, in_frame, lifetime};
+use super::{RedisStore, in_frame, lifetime, speaks_against};
 use crate::entry::codec::parts::{self, Parts};
 use crate::entry::{self, PART, StoredResponse, parts_of};
 use crate::error::Error;
 use crate::observe::{Notice, SharedObserver};
+use crate::redis::breaker::Breaker;
 use crate::redis::fault;
 use crate::redis::link::{Link, Live};
+use crate::redis::reply;
 use crate::redis::verify::Verifier;
 
 /// Bodies up to this stand whole under their key.
@@ -98,6 +100,7 @@ impl RedisStore {
         Arc::new(Source {
             verifier: Arc::clone(&self.verifier),
             link: self.writes.clone(),
+            breaker: Arc::clone(&self.breaker),
             observer: self.observer.clone(),
             parts,
         })
@@ -109,6 +112,7 @@ impl RedisStore {
 struct Source {
     verifier: Arc<Verifier>,
     link: Link,
+    breaker: Arc<Breaker>,
     observer: SharedObserver,
     parts: Parts,
 }
@@ -125,63 +129,93 @@ impl Source {
 
     fn opened(&self, place: usize, value: Value) -> Result<Bytes, &'static str> {
         let frame = in_frame(value)?.ok_or("a part is missing")?;
-        let bytes = parts::open_part(frame, &self.parts, place)?;
         let expected = PART.min(self.parts.length - place * PART);
-        if bytes.len() == expected {
-            Ok(bytes)
-        } else {
-            Err("a part is of another length")
+        parts::open_part(frame, &self.parts, place, expected)
+    }
+
+    async fn parts(
+        &self,
+        places: Range<usize>,
+        deadline: Instant,
+    ) -> Result<Option<Vec<Bytes>>, Error> {
+        let mut pipe = Pipeline::with_capacity(places.len());
+        for place in places.clone() {
+            pipe.cmd("GET").arg(self.name(place));
         }
+        let answer = self.ask(deadline, &pipe).await?;
+        if answer.len() != places.len() {
+            return Err(reply::malformed("answer"));
+        }
+        let opened = (places.zip(answer)).map(|(place, value)| self.opened(place, value));
+        Ok(opened
+            .collect::<Result<_, _>>()
+            .map_or_else(|reason| self.reject(reason), Some))
+    }
+
+    async fn all_there(&self, places: Range<usize>, deadline: Instant) -> Result<bool, Error> {
+        let mut pipe = Pipeline::with_capacity(places.len());
+        for place in places {
+            pipe.cmd("EXISTS").arg(self.name(place));
+        }
+        let answer = self.ask(deadline, &pipe).await?;
+        let all = answer.iter().all(|there| *there == Value::Int(1));
+        if !all {
+            self.reject::<()>("a part is missing");
+        }
+        Ok(all)
+    }
+
+    fn reject<T>(&self, reason: &'static str) -> Option<T> {
+        self.observer.notify(&Notice::EntryRejected { reason });
+        None
     }
 }
 
 impl entry::Source for Source {
+    fn budget(&self) -> Duration {
+        // A store's, which is the one for as many bytes.
+        self.verifier.server.budgets().write
+    }
+
     fn read(
         &self,
         places: Range<usize>,
-        waits: bool,
+        deadline: Instant,
     ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>> {
         let source = self.clone();
         async move {
-            let budgets = source.verifier.server.budgets();
-            // A store's is the one for as many bytes. Behind it, a response under way would be cut off.
-            let budget = if waits {
-                budgets.write
-            } else {
-                budgets.connect
-            };
-            let mut pipe = Pipeline::with_capacity(places.len());
-            for place in places.clone() {
-                pipe.cmd("GET").arg(source.name(place));
-            }
-            let answer = source.ask(Instant::now() + budget, &pipe).await?;
-            let opened = (places.zip(answer)).map(|(place, value)| source.opened(place, value));
-            match opened.collect() {
-                Ok(parts) => Ok(Some(parts)),
-                Err(reason) => {
-                    source.observer.notify(&Notice::EntryRejected { reason });
-                    Ok(None)
-                }
-            }
+            let counts = |error: &Error| speaks_against(error, &source.link);
+            let reading = source.parts(places, deadline);
+            source.breaker.run(counts, reading).await
         }
         .boxed()
     }
 
-    fn has(&self, places: Range<usize>) -> BoxFuture<'static, Result<bool, Error>> {
+    fn has(
+        &self,
+        places: Range<usize>,
+        deadline: Instant,
+    ) -> BoxFuture<'static, Result<bool, Error>> {
+        let source = self.clone();
+        async move { source.all_there(places, deadline).await }.boxed()
+    }
+
+    fn read_on(
+        &self,
+        places: Range<usize>,
+    ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>> {
         let source = self.clone();
         async move {
-            let deadline = Instant::now() + source.verifier.server.budgets().write;
-            let mut pipe = Pipeline::with_capacity(places.len());
-            for place in places {
-                pipe.cmd("EXISTS").arg(source.name(place));
+            // Behind it a response that is under way would be cut off: it may take as long as connecting may, and
+            // what ends one connection need not be the end.
+            let patience = source.verifier.server.budgets().connect;
+            match source
+                .parts(places.clone(), Instant::now() + patience)
+                .await
+            {
+                Err(_) => source.parts(places, Instant::now() + patience).await,
+                read => read,
             }
-            let answer = source.ask(deadline, &pipe).await?;
-            let all = answer.iter().all(|there| *there == Value::Int(1));
-            if !all {
-                let reason = "a part is missing";
-                source.observer.notify(&Notice::EntryRejected { reason });
-            }
-            Ok(all)
         }
         .boxed()
     }
