@@ -176,7 +176,7 @@ impl Inner {
 
     async fn read(&self) -> Seen {
         let found = self.store.get(&[]).await;
-        let head = found.map_err(|error| self.failed(&error))?.head;
+        let head = found.map_err(|error| failed(&self.observer, &error))?.head;
         Ok((head, self.follower.reach(head).await?))
     }
 
@@ -185,18 +185,14 @@ impl Inner {
             next.end(Err(detail));
         }
     }
-
-    fn failed(&self, error: &Error) -> Detail {
-        self.observer.notify(&Notice::StoreFailed {
-            operation: "get",
-            error,
-        });
-        reason(error)
-    }
 }
 
-/// What a store that failed is to a lookup.
-pub(super) fn reason(error: &Error) -> Detail {
+/// Tells that the store failed; what that is to a lookup.
+pub(super) fn failed(observer: &SharedObserver, error: &Error) -> Detail {
+    observer.notify(&Notice::StoreFailed {
+        operation: "get",
+        error,
+    });
     match error.kind() {
         ErrorKind::Timeout => Detail::StoreTimeout,
         ErrorKind::BreakerOpen => Detail::BreakerOpen,

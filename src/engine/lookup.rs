@@ -13,7 +13,6 @@ use crate::entry::{Cut, Entry, StoredResponse};
 use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::{Head, View};
-use crate::observe::Notice;
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::Wanted;
 use crate::semantics;
@@ -304,11 +303,7 @@ impl Engine {
     }
 
     pub(super) fn failed(&self, error: &Error) -> Detail {
-        self.observer.notify(&Notice::StoreFailed {
-            operation: "get",
-            error,
-        });
-        heads::reason(error)
+        heads::failed(&self.observer, error)
     }
 }
 

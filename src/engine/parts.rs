@@ -47,7 +47,8 @@ enum Opened<B> {
 }
 
 impl Engine {
-    /// The same as [`consider`](Self::consider) for a response that was cut. The body is read only if something is to be done with it.
+    /// The same as [`consider`](Self::consider) for a response that was cut. The body is read only if
+    /// something is to be done with it.
     pub(super) async fn consider_cut(
         &self,
         lookup: &mut Lookup,
@@ -278,3 +279,6 @@ fn lost() -> Error {
     let message = "a part of a stored response is missing";
     Error::new(ErrorKind::Unavailable, message)
 }
+
+#[cfg(test)]
+mod tests;

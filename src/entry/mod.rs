@@ -15,7 +15,7 @@ use crate::tag::TagSet;
 pub(crate) mod codec;
 mod cut;
 
-#[cfg(feature = "redis")]
+#[cfg(any(test, feature = "redis"))]
 pub(crate) use self::cut::Source;
 pub(crate) use self::cut::{Cut, PART, parts_of};
 

@@ -1,0 +1,97 @@
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::HeaderValue;
+
+use super::*;
+use crate::entry::{Entry, Source};
+use crate::key::{KeyBuilder, Part};
+use crate::store::contract::response;
+
+const LENGTH: usize = 5 * PART + 10;
+
+/// Each byte of a part is the number of the part.
+#[derive(Debug)]
+struct Numbered;
+
+impl Source for Numbered {
+    fn budget(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn read(
+        &self,
+        parts: Range<usize>,
+        _: Instant,
+    ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>> {
+        self.read_on(parts)
+    }
+
+    fn has(&self, _: Range<usize>, _: Instant) -> BoxFuture<'static, Result<bool, Error>> {
+        async { Ok(true) }.boxed()
+    }
+
+    fn read_on(
+        &self,
+        parts: Range<usize>,
+    ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>> {
+        let part = |number: usize| {
+            let byte = u8::try_from(number).expect("a small number");
+            Bytes::from(vec![byte; PART.min(LENGTH - number * PART)])
+        };
+        let parts = parts.map(part).collect();
+        async { Ok(Some(parts)) }.boxed()
+    }
+}
+
+fn cut() -> Arc<Cut> {
+    let mut key = KeyBuilder::new();
+    key.part(Part::Path, b"/a");
+    let Entry::Response(stored) = response(&key.finish(), "") else {
+        panic!("a response was made");
+    };
+    let mut head = StoredResponse::clone(&stored);
+    let sum = (
+        "x-sum".parse().expect("a name"),
+        HeaderValue::from_static("7"),
+    );
+    head.trailers = Some(HeaderMap::from_iter([sum]));
+    Arc::new(Cut::new(head, LENGTH, Arc::new(Numbered)))
+}
+
+/// What a reader gives: the bytes, and how many lines of trailers.
+async fn read(bytes: Range<usize>, trailers: bool) -> (Vec<u8>, usize) {
+    let reader = PartsReader::open(&cut(), bytes, trailers).await;
+    let mut reader = reader.expect("no error").expect("no part is missing");
+    let (mut got, mut lines) = (Vec::new(), 0);
+    while let Some(frame) = std::future::poll_fn(|cx| reader.poll_frame(cx)).await {
+        match frame.expect("no error").into_data() {
+            Ok(data) => got.extend_from_slice(&data),
+            Err(frame) => lines += frame.into_trailers().expect("no data").len(),
+        }
+    }
+    assert!(reader.is_end_stream());
+    (got, lines)
+}
+
+#[tokio::test]
+async fn the_whole_has_trailers_and_a_range_has_none_even_over_all_of_it() {
+    let whole: Vec<u8> = (0..LENGTH)
+        .map(|at| u8::try_from(at / PART).expect("a small number"))
+        .collect();
+    assert!(read(0..LENGTH, true).await == (whole.clone(), 1));
+    for bytes in [
+        0..LENGTH,
+        0..1,
+        PART - 1..PART + 1,
+        3 * PART..4 * PART,
+        LENGTH - 1..LENGTH,
+    ] {
+        let expected = whole[bytes.clone()].to_vec();
+        assert!(
+            read(bytes.clone(), false).await == (expected, 0),
+            "{bytes:?}"
+        );
+    }
+}
