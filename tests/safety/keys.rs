@@ -68,6 +68,8 @@ fn asked() -> impl Strategy<Value = Request<Body>> {
             *request.uri_mut() = format!("/p{path}{query}").parse().ok()?;
             for (name, value) in [("x-keyed", header), ("x-varied", varied)] {
                 if let Some(value) = value {
+                    // What stands around a value is no part of it (RFC 9110 §5.5), and none arrives with it.
+                    let value = value.trim_matches([' ', '\t']);
                     let value = HeaderValue::from_bytes(value.as_bytes()).ok()?;
                     request.headers_mut().append(name, value);
                 }
