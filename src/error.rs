@@ -78,8 +78,24 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    /// `{}` prints the message; `{:#}` adds what caused it, down to the first cause, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        if !f.alternate() {
+            return Ok(());
+        }
+        let mut said = self.message.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Many an error repeats its cause.
+            if !said.contains(&text) {
+                write!(f, ": {text}")?;
+                said = text;
+            }
+            cause = error.source();
+        }
+        Ok(())
     }
 }
 
@@ -232,5 +248,14 @@ mod tests {
             .with_source(std::io::Error::other("x"));
         assert!(std::error::Error::source(&error).is_some());
         assert_eq!(error.kind(), ErrorKind::Timeout);
+        let outer = Error::new(ErrorKind::Pending, "the purge waits").with_source(error);
+        assert_eq!(outer.to_string(), "the purge waits");
+        assert_eq!(
+            format!("{outer:#}"),
+            "the purge waits: read took longer than 25 ms: x"
+        );
+        let repeats =
+            Error::new(ErrorKind::Denied, "redis: x").with_source(std::io::Error::other("x"));
+        assert_eq!(format!("{repeats:#}"), "redis: x");
     }
 }

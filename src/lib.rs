@@ -72,6 +72,7 @@ mod key;
 mod observe;
 mod outcome;
 mod position;
+mod spelling;
 mod sync;
 mod tag;
 mod weaken;
@@ -128,8 +129,8 @@ pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
-    Authorization, ClientPolicy, Cookies, Explanation, Host, Profile, Query, Rule, SetCookie,
-    Statuses, TagHeader,
+    Authorization, ClientPolicy, Cookies, Explanation, Host, Profile, Query, Reach, Rule,
+    SetCookie, Statuses, TagHeader,
 };
 pub use self::tag::{Tag, Target};
 

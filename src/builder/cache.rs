@@ -10,7 +10,8 @@ use crate::invalidation::{EventIntake, EventStream, Purger};
 use crate::log::{Follower, Health, Purges};
 use crate::middleware::CacheLayer;
 use crate::position::Position;
-use crate::rules::{Defaults, Explanation, Rule, RuleSet};
+use crate::rules::{Defaults, Explanation, Reach, Rule, RuleSet};
+use crate::tag::Target;
 
 /// A cache: rules, stored responses, and the handles to purge them. A cheap clone; clones are the same
 /// cache.
@@ -108,6 +109,13 @@ impl Cache {
     #[must_use]
     pub fn explain(&self, request: &http::request::Parts) -> Explanation {
         self.shared.engine.rules.load().explain(request)
+    }
+
+    /// What a purge of `target` can take, as far as this cache's rules tell. Nothing is purged, and nothing is
+    /// asked of a store or the log.
+    #[must_use]
+    pub fn reach(&self, target: &Target) -> Reach {
+        self.shared.engine.rules.load().reach(target)
     }
 
     #[cfg(test)]

@@ -26,12 +26,22 @@ impl Failure {
         Self { message, status: 2 }
     }
 
+    /// It is in force where it was asked for, and not everywhere yet: status 3.
+    pub(super) fn pending(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { message, status: 3 }
+    }
+
     /// Prints why, and returns the status.
     pub(super) fn tell(&self) -> ExitCode {
         if !self.message.is_empty() {
+            let word = match self.status {
+                3 => "pending",
+                _ => "error",
+            };
             let (on, off) = colours(io::stderr().is_terminal(), "31;1");
             // Nobody is left to tell that this failed.
-            let _ = writeln!(io::stderr(), "{on}error:{off} {}", self.message);
+            let _ = writeln!(io::stderr(), "{on}{word}:{off} {}", self.message);
         }
         ExitCode::from(self.status)
     }

@@ -28,7 +28,7 @@ const DEFAULT_FILE: &str = "tagcache.toml";
 #[command(
     name = "tagcache",
     version,
-    after_help = "Exit status: 0 done, 1 failed, 2 wrong usage or configuration.\n\
+    after_help = "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 pending (see `purge --help`).\n\
                   In the environment: RUST_LOG, NO_COLOR, and those that a configuration is laid over with\n\
                   (MODE, REDIS_CONNECTION_URI, CACHE_DEFAULT_TTL and others: see the documentation)."
 )]

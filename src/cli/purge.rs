@@ -5,10 +5,16 @@ use serde_json::{Value, json};
 
 use super::failure::print;
 use super::{ConfigArgs, Failure, purge_admin};
-use crate::{Cache, Error, ErrorKind, Purged, Purger, Tag};
+use crate::config::Loaded;
+use crate::{Cache, CacheBuilder, Durability, Error, ErrorKind, Purged, Reach, Target};
 
 #[derive(Debug, Args)]
-#[command(after_help = "Without --admin the purge goes to Redis, as the configuration names it.")]
+#[command(after_help = "\
+Without --admin the purge goes to Redis, as the configuration names it.
+
+Exit status: 0 the purge is in the log, and every node knows at its next look; 1 it failed: nothing is
+purged, or it is not known whether it is; 2 wrong usage or configuration, or a rule that there is not;
+3 with --admin: it is in force in that proxy, and waits for the log there.")]
 pub(super) struct PurgeArgs {
     #[command(flatten)]
     pub(super) what: What,
@@ -18,6 +24,9 @@ pub(super) struct PurgeArgs {
     /// Says what would be purged, and purges nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Purges a rule that the configuration does not have: another node may have it
+    #[arg(long)]
+    pub(super) force: bool,
     /// The admin listener of a running proxy, such as http://127.0.0.1:9180
     #[arg(long, value_name = "URL")]
     pub(super) admin: Option<String>,
@@ -61,26 +70,16 @@ pub(super) struct What {
 }
 
 impl What {
-    /// Each as its kind and its text, tags in their one form.
-    fn targets(&self) -> Result<Vec<(&'static str, String)>, Failure> {
-        let bad = |error: Error| Failure::usage(error.to_string());
-        let tags = self
-            .tags
-            .iter()
-            .map(|tag| Tag::new(tag).map(|tag| tag.as_str().to_owned()));
-        let tags: Vec<String> = tags.collect::<Result<_, _>>().map_err(bad)?;
-        let of = |kind, texts: &[String]| -> Vec<(&'static str, String)> {
-            texts.iter().map(|text| (kind, text.clone())).collect()
-        };
-        let mut targets = of("tag", &tags);
-        targets.extend(of("family", &self.families));
-        targets.extend(of("url", &self.urls));
-        targets.extend(of("rule", &self.rules));
-        targets.extend(of("glob", &self.globs));
-        if self.all {
-            targets.push(("all", String::new()));
-        }
-        Ok(targets)
+    fn targets(&self) -> Result<Vec<Target>, Failure> {
+        let tags = self.tags.iter().map(Target::tag);
+        let targets = tags
+            .chain(self.families.iter().map(Target::family))
+            .chain(self.urls.iter().map(Target::url))
+            .chain(self.rules.iter().map(Target::rule))
+            .chain(self.globs.iter().map(Target::glob))
+            .chain(self.all.then_some(Ok(Target::All)));
+        let targets: Result<Vec<Target>, Error> = targets.collect();
+        targets.map_err(|error| Failure::usage(format!("{error:#}")))
     }
 }
 
@@ -93,87 +92,184 @@ pub(super) fn run(args: &PurgeArgs) -> Result<(), Failure> {
     if let Some(admin) = &args.admin {
         return runtime.block_on(purge_admin::run(admin, args));
     }
-    if args.dry_run {
-        return tell(args, "would purge", &targets, None);
-    }
-    let cache = through_redis(args)?;
-    let purged = runtime.block_on(purge(&cache, args.soft, &targets))?;
-    tell(args, "purged", &targets, Some(&purged))
-}
-
-/// The cache that the configuration describes. No stream is read, and nothing is served.
-fn through_redis(args: &PurgeArgs) -> Result<Cache, Failure> {
     let loaded = args.config.load()?;
+    let (cache, companion) = loaded.build_with(builder(&loaded))?;
+    drop(companion);
+    // Without a file nobody knows what rules the proxies have.
+    let known = loaded.path().is_some();
+    let reaches: Vec<Reach> = targets.iter().map(|target| cache.reach(target)).collect();
+    if known && !args.force {
+        refuse_unknown(&reaches)?;
+    }
+    if args.dry_run {
+        return tell_dry_run(args, &reaches, known);
+    }
     if loaded.config.redis.url.is_none() {
-        let message = "no Redis is configured, so that there is nothing to purge from here; \
-                       name a running proxy with --admin";
+        let message = "nothing was purged: no Redis is configured, so that there is nothing to purge from \
+                       here; name a running proxy with --admin http://127.0.0.1:9180, or the \
+                       configuration of those that share a Redis with --config";
         return Err(Failure::usage(message));
     }
-    let (cache, companion) = loaded.build()?;
-    drop(companion);
-    Ok(cache)
+    let purged = runtime.block_on(purge(&cache, args, &targets))?;
+    if known {
+        tell_doubts(&reaches);
+    }
+    tell(args, &targets, &purged)
 }
 
-async fn purge(
-    cache: &Cache,
-    soft: bool,
-    targets: &[(&'static str, String)],
-) -> Result<Purged, Failure> {
-    let purger = if soft {
-        cache.purger().soft()
-    } else {
-        cache.purger()
+/// As the proxy with this configuration has it.
+fn builder(loaded: &Loaded) -> CacheBuilder {
+    let builder = loaded.config.cache_builder();
+    match loaded.config.has_implicit_rule() {
+        true => builder.upstream_rule(),
+        false => builder,
+    }
+}
+
+fn refuse_unknown(reaches: &[Reach]) -> Result<(), Failure> {
+    let mut unknown = reaches.iter().filter(|reach| reach.is_unknown_rule());
+    match unknown.next().and_then(|reach| reach.doubt.as_deref()) {
+        None => Ok(()),
+        Some(doubt) => Err(Failure::usage(format!(
+            "nothing was purged: {doubt} (--force purges it nevertheless: another node may have it)"
+        ))),
+    }
+}
+
+async fn purge(cache: &Cache, args: &PurgeArgs, targets: &[Target]) -> Result<Purged, Failure> {
+    let purger = match args.soft {
+        true => cache.purger().soft(),
+        false => cache.purger(),
     };
-    let mut last = None;
-    for (kind, text) in targets {
-        let purged = one(&purger, kind, text).await;
-        last = Some(purged.map_err(|error| failed(kind, text, &error))?);
-    }
-    last.ok_or_else(|| Failure::usage("nothing to purge"))
+    let purged = purger.targets(targets.iter().cloned()).await;
+    purged.map_err(|error| failed(args, targets, &error))
 }
 
-async fn one(purger: &Purger, kind: &str, text: &str) -> Result<Purged, Error> {
-    match kind {
-        "tag" => purger.tag(text).await,
-        "family" => purger.family(text).await,
-        "url" => purger.url(text).await,
-        "rule" => purger.rule(text).await,
-        "glob" => purger.glob(text).await,
-        _ => purger.all().await,
-    }
-}
-
-fn failed(kind: &str, text: &str, error: &Error) -> Failure {
-    let message = format!("{kind} {text} was not purged: {error}");
-    match error.kind() {
-        ErrorKind::Invalid => Failure::usage(message),
-        _ => Failure::failed(message),
-    }
-}
-
-fn tell(
-    args: &PurgeArgs,
-    done: &str,
-    targets: &[(&'static str, String)],
-    purged: Option<&Purged>,
-) -> Result<(), Failure> {
+/// What did not work, and why. This process ends: a purge that would wait in a longer-lived one is lost
+/// with it.
+fn failed(args: &PurgeArgs, targets: &[Target], error: &Error) -> Failure {
+    let cause = cause(error);
+    let why = match error.kind() {
+        ErrorKind::Invalid => return Failure::usage(format!("nothing was purged: {cause}")),
+        _ if is_refused(error) => format!("nothing was purged: {cause}"),
+        // The record may have been written, and its acknowledgement been lost.
+        _ => format!(
+            "the purge is not confirmed: {cause}; nothing waits to be tried again: repeat the command, \
+             which does no harm"
+        ),
+    };
     if args.json {
-        let target = |(kind, text): &(&'static str, String)| json!({ "kind": kind, "name": text });
-        let targets: Vec<Value> = targets.iter().map(target).collect();
-        let position = purged.map(|purged| purged.position.to_string());
         let told = json!({
-            "purged": purged.is_some(),
+            "status": "failed",
+            "purged": false,
+            "reason": cause,
+            "targets": named(targets),
+        });
+        // What cannot be printed is told as well.
+        let _ = print(&format!("{told:#}"));
+    }
+    Failure::failed(why)
+}
+
+/// Why the log did not take it, without what is said of a process that lives on.
+fn cause(error: &Error) -> String {
+    match beneath(error) {
+        Some(source) => format!("{source:#}"),
+        None => format!("{error:#}"),
+    }
+}
+
+/// Whether the server refused it, so that it is certain not to be in the log.
+fn is_refused(error: &Error) -> bool {
+    beneath(error).is_some_and(|source| source.kind() == ErrorKind::Denied)
+}
+
+/// What made a purge pending.
+fn beneath(error: &Error) -> Option<&Error> {
+    let source = std::error::Error::source(error)?;
+    source
+        .downcast_ref()
+        .filter(|_| error.kind() == ErrorKind::Pending)
+}
+
+pub(super) fn named(targets: &[Target]) -> Vec<Value> {
+    let target = |target: &Target| json!({ "kind": target.kind(), "name": target.name() });
+    targets.iter().map(target).collect()
+}
+
+fn tell_dry_run(args: &PurgeArgs, reaches: &[Reach], known: bool) -> Result<(), Failure> {
+    if args.json {
+        let reach = |reach: &Reach| {
+            json!({
+                "kind": reach.target.kind(),
+                "name": reach.target.name(),
+                "rules": known.then_some(&reach.rules),
+                "doubt": reach.doubt.as_deref().filter(|_| known),
+            })
+        };
+        let told = json!({
+            "status": "dry-run",
+            "purged": false,
             "soft": args.soft,
-            "targets": targets,
-            "position": position,
+            "targets": reaches.iter().map(reach).collect::<Vec<_>>(),
         });
         return print(&format!("{told:#}"));
     }
-    for (kind, text) in targets {
-        print(format!("{done} {kind} {text}").trim_end())?;
+    for reach in reaches {
+        let (kind, name) = (reach.target.kind(), reach.target.name());
+        print(&format!(
+            "would purge {}",
+            format!("{kind} {name}").trim_end()
+        ))?;
+        if !known {
+            continue;
+        }
+        let rules: Vec<&str> = reach.rules.iter().map(String::as_str).collect();
+        print(&taken(&rules))?;
+        if let Some(doubt) = &reach.doubt {
+            print(&format!("  note: {doubt}"))?;
+        }
     }
-    match purged {
-        Some(purged) => print(&format!("every node knows at position {}", purged.position)),
-        None => Ok(()),
+    if known {
+        return Ok(());
     }
+    print("no configuration is read, so what rules these are is not known: name it with --config")
+}
+
+/// Whose responses a purge can take.
+pub(super) fn taken(rules: &[&str]) -> String {
+    match rules {
+        [] => "  takes the stored responses of no rule".to_owned(),
+        [one] => format!("  takes stored responses of rule `{one}`"),
+        rules => format!("  takes stored responses of rules `{}`", rules.join("`, `")),
+    }
+}
+
+/// Beside what was done, so that scripts that read that are not disturbed.
+pub(super) fn tell_doubts(reaches: &[Reach]) {
+    for doubt in reaches.iter().filter_map(|reach| reach.doubt.as_deref()) {
+        eprintln!("note: {doubt}");
+    }
+}
+
+fn tell(args: &PurgeArgs, targets: &[Target], purged: &Purged) -> Result<(), Failure> {
+    let replicas = match purged.durability {
+        Durability::Replicated(replicas) => replicas,
+        _ => 0,
+    };
+    if args.json {
+        let told = json!({
+            "status": "purged",
+            "purged": true,
+            "soft": args.soft,
+            "targets": named(targets),
+            "position": purged.position.to_string(),
+            "replicas": replicas,
+        });
+        return print(&format!("{told:#}"));
+    }
+    for target in targets {
+        print(format!("purged {} {}", target.kind(), target.name()).trim_end())?;
+    }
+    print(&format!("every node knows at position {}", purged.position))
 }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::Failure;
 use super::failure::print;
-use super::purge::PurgeArgs;
+use super::purge::{PurgeArgs, taken};
 
 /// For the whole exchange; longer than the listener's own.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -26,14 +26,70 @@ pub(super) async fn run(admin: &str, args: &PurgeArgs) -> Result<(), Failure> {
     let answered = answered.unwrap_or_else(|_| Err("no answer in time".to_owned()));
     let (status, body) =
         answered.map_err(|why| Failure::failed(format!("admin listener at {admin}: {why}")))?;
-    // 202: in force there, and pending for others.
-    if status.is_success() {
-        return print(body.trim_end());
+    let told: Value = serde_json::from_str(&body).unwrap_or_default();
+    if args.json && told.is_object() {
+        print(&format!("{told:#}"))?;
     }
-    Err(Failure::failed(format!(
-        "admin listener at {admin} answers {status}: {}",
-        body.trim()
-    )))
+    let text = |key: &str| told[key].as_str().unwrap_or_default();
+    let why = match text("reason") {
+        "" => text("error"),
+        reason => reason,
+    };
+    let answers = |why: &str| format!("admin listener at {admin} answers {status}: {why}");
+    match status {
+        StatusCode::OK => tell(args, &told),
+        StatusCode::ACCEPTED => Err(Failure::pending(format!(
+            "the proxy at {admin} has purged for itself and tries again to tell the others: {why}"
+        ))),
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+            Err(Failure::usage(format!("nothing was purged: {why}")))
+        }
+        StatusCode::UNAUTHORIZED if args.token.is_none() => Err(Failure::failed(format!(
+            "nothing was purged: {}; give it with --token or TAGCACHE_ADMIN_TOKEN",
+            answers(why)
+        ))),
+        _ if why.is_empty() => Err(Failure::failed(answers(body.trim()))),
+        _ => Err(Failure::failed(format!(
+            "nothing was purged: {}",
+            answers(why)
+        ))),
+    }
+}
+
+/// What a proxy did, or would do.
+fn tell(args: &PurgeArgs, told: &Value) -> Result<(), Failure> {
+    let empty = Vec::new();
+    let reaches = told["reach"].as_array().unwrap_or(&empty);
+    if args.json {
+        return Ok(());
+    }
+    let done = if args.dry_run {
+        "would purge"
+    } else {
+        "purged"
+    };
+    for reach in reaches {
+        let text = |key: &str| reach[key].as_str().unwrap_or_default();
+        print(format!("{done} {} {}", text("kind"), text("name")).trim_end())?;
+        let rules: Vec<&str> = reach["rules"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        if args.dry_run {
+            print(&taken(&rules))?;
+        }
+        match (reach["doubt"].as_str(), args.dry_run) {
+            (Some(doubt), true) => print(&format!("  note: {doubt}"))?,
+            (Some(doubt), false) => eprintln!("note: {doubt}"),
+            (None, _) => {}
+        }
+    }
+    match told["position"].as_str() {
+        Some(position) => print(&format!("every node knows at position {position}")),
+        None => Ok(()),
+    }
 }
 
 fn request(admin: &str, args: &PurgeArgs) -> Result<Request<Full<Bytes>>, Failure> {
@@ -75,6 +131,7 @@ fn call(args: &PurgeArgs) -> Value {
         ("all", what.all),
         ("soft", args.soft),
         ("dry_run", args.dry_run),
+        ("force", args.force),
     ] {
         if set {
             call.insert(name.to_owned(), json!(true));

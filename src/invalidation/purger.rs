@@ -155,8 +155,31 @@ impl Purger {
     }
 }
 
-/// Targets from what people write.
+/// Targets from what people write, and for them.
 impl Target {
+    /// What it is, in a word: `tag`, `family`, `rule`, `url`, `glob` or `all`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Tag(_) => "tag",
+            Self::Family(_) => "family",
+            Self::Rule(_) => "rule",
+            Self::Path(_) => "url",
+            Self::Glob(_) => "glob",
+        }
+    }
+
+    /// What it names, in its one form: a tag with its addresses in lower case, a URL's path. Empty for all.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::All => "",
+            Self::Tag(tag) => tag.as_str(),
+            Self::Family(name) | Self::Rule(name) | Self::Path(name) | Self::Glob(name) => name,
+        }
+    }
+
     /// The responses with the tag `text`. An address in it may be written in any case.
     ///
     /// # Errors

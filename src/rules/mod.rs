@@ -34,6 +34,7 @@ mod options;
 mod pattern;
 mod policy;
 mod query;
+mod reach;
 mod refill;
 mod rule;
 mod sieve;
@@ -49,6 +50,7 @@ pub(crate) use self::options::Consistency;
 pub use self::options::{Authorization, ClientPolicy, Host, Profile, SetCookie, TagHeader};
 pub(crate) use self::policy::{Exchange, Storable, decide};
 pub use self::query::Query;
+pub use self::reach::Reach;
 pub use self::rule::Rule;
 pub use self::statuses::Statuses;
 

@@ -210,5 +210,94 @@ impl<'p> Captures<'_, 'p> {
     }
 }
 
+/// A piece of a pattern over paths, be it a route or a glob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Element {
+    /// This character.
+    Is(char),
+    /// One character; without `within` it may be `/`.
+    One { within: bool },
+    /// Any number of them.
+    Run { within: bool },
+}
+
+impl Element {
+    /// A route's elements: what a capture takes is at least one character.
+    pub(super) fn of_route(route: &str) -> Vec<Self> {
+        let mut elements = Vec::new();
+        let tokens = tokens(route);
+        let mut tokens = tokens.iter().peekable();
+        while let Some(token) = tokens.next() {
+            if !token.is('{') {
+                elements.push(Self::Is(token.character));
+                continue;
+            }
+            let within = tokens.next_if(|star| star.is('*')).is_none();
+            elements.extend([Self::One { within }, Self::Run { within }]);
+            while tokens.next().is_some_and(|token| !token.is('}')) {}
+        }
+        elements
+    }
+
+    /// A glob's: see `Glob`.
+    pub(super) fn of_glob(glob: &str) -> Vec<Self> {
+        let mut elements = Vec::new();
+        let mut characters = glob.chars().peekable();
+        while let Some(character) = characters.next() {
+            elements.push(match character {
+                '?' => Self::One { within: true },
+                '*' => Self::Run {
+                    within: characters.next_if_eq(&'*').is_none(),
+                },
+                character => Self::Is(character),
+            });
+        }
+        elements
+    }
+
+    /// Whether there is a text that both match: a walk over all pairs of places in them.
+    pub(super) fn meet(a: &[Self], b: &[Self]) -> bool {
+        let mut seen = vec![false; (a.len() + 1) * (b.len() + 1)];
+        let mut open = vec![(0, 0)];
+        while let Some((i, j)) = open.pop() {
+            if std::mem::replace(&mut seen[i * (b.len() + 1) + j], true) {
+                continue;
+            }
+            let (first, second) = (a.get(i), b.get(j));
+            if first.is_none() && second.is_none() {
+                return true;
+            }
+            let is_run = |element: Option<&Self>| matches!(element, Some(Self::Run { .. }));
+            if is_run(first) {
+                open.push((i + 1, j));
+            }
+            if is_run(second) {
+                open.push((i, j + 1));
+            }
+            if let (Some(first_one), Some(second_one)) = (first, second)
+                && first_one.shares(*second_one)
+            {
+                open.push((
+                    i + usize::from(!is_run(first)),
+                    j + usize::from(!is_run(second)),
+                ));
+            }
+        }
+        false
+    }
+
+    /// Whether there is a character that both may take.
+    fn shares(self, other: Self) -> bool {
+        let takes = |element: Self, character: char| match element {
+            Self::Is(own) => own == character,
+            Self::One { within } | Self::Run { within } => !within || character != '/',
+        };
+        match (self, other) {
+            (Self::Is(character), other) | (other, Self::Is(character)) => takes(other, character),
+            _ => true,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

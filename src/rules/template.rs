@@ -124,6 +124,16 @@ impl<S> Template<S> {
         }
     }
 
+    /// Whether a value decides about the family of its tags.
+    pub(crate) fn begins_with_value(&self) -> bool {
+        matches!(self.segments.first(), Some(Segment::Placeholder { .. }))
+    }
+
+    /// Whether there are values with which it gives `tag`, as far as literals and normalisers tell.
+    pub(crate) fn can_give(&self, tag: &str) -> bool {
+        can_give(&self.segments, tag)
+    }
+
     /// The sources of its placeholders, in order.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &S> {
         self.segments.iter().filter_map(|segment| match segment {
@@ -161,6 +171,34 @@ impl<S> Template<S> {
         let tag = |text: &String| Tag::new(text).map_err(malformed);
         texts.iter().map(tag).collect()
     }
+}
+
+/// See [`Template::can_give`]: the places in `tag` up to which the segments so far can reach.
+fn can_give<S>(segments: &[Segment<S>], tag: &str) -> bool {
+    let mut places = vec![0];
+    for segment in segments {
+        places = match segment {
+            Segment::Literal(text) => {
+                let fits = places
+                    .into_iter()
+                    .filter(|at| tag[*at..].starts_with(&**text));
+                fits.map(|at| at + text.len()).collect()
+            }
+            Segment::Placeholder { normaliser, .. } => {
+                let gives = |value: &str| {
+                    let applied = normaliser.apply(value.into());
+                    applied.is_some_and(|applied| applied == value)
+                };
+                let ends = tag.char_indices().map(|(at, c)| at + c.len_utf8());
+                let reached = |end: &usize| {
+                    let mut starts = places.iter().filter(|at| *at < end);
+                    starts.any(|at| gives(&tag[*at..*end]))
+                };
+                ends.filter(reached).collect()
+            }
+        };
+    }
+    places.contains(&tag.len())
 }
 
 impl<S> Segment<S> {

@@ -51,11 +51,35 @@ async fn a_dry_run_purges_nothing() {
     site.filled(&["/auctions"]).await;
     let told = site.purge(r#"{"all":true,"dry_run":true}"#).await;
     assert_eq!(told.status, 200);
+    let rules = json!(["auction", "list"]);
+    let reach = json!([{"kind": "all", "name": "", "rules": rules, "doubt": null}]);
     assert_eq!(
         told.json(),
-        json!({"status": "dry-run", "targets": ["*"], "soft": false})
+        json!({"status": "dry-run", "targets": ["*"], "reach": reach, "soft": false})
     );
     assert!(!site.forwards("/auctions").await);
+}
+
+#[tokio::test]
+async fn safety_112_a_rule_that_there_is_not_is_told_and_nothing_purged() {
+    let site = Site::with(open()).await;
+    site.filled(&["/auctions", "/auctions/7"]).await;
+    let told = site.purge(r#"{"rule":["auction","lst"]}"#).await;
+    assert_eq!(told.status, 422);
+    let error = told.json()["error"].as_str().unwrap().to_owned();
+    assert!(
+        error.contains("no rule is called `lst`; did you mean `list`?"),
+        "{error}"
+    );
+    assert!(!site.forwards("/auctions/7").await);
+    let told = site
+        .purge(r#"{"rule":["auction","lst"],"force":true}"#)
+        .await;
+    assert_eq!(told.status, 200);
+    assert!(site.forwards("/auctions/7").await);
+    let told = site.purge(r#"{"tag":"auctons"}"#).await.json();
+    let doubt = told["reach"][0]["doubt"].as_str().unwrap().to_owned();
+    assert!(doubt.contains("did you mean `auctions`?"), "{doubt}");
 }
 
 #[tokio::test]
@@ -87,6 +111,8 @@ async fn without_redis_a_purge_is_pending_and_the_service_ready_but_degraded() {
         (told.status, told.json()["status"].clone()),
         (202, json!("pending"))
     );
+    let reason = told.json()["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("refused"), "the cause: {reason}");
     let ready = site.get("/readyz").await;
     assert_eq!(ready.status, 200);
     let told = ready.json();

@@ -124,8 +124,12 @@ fn purge_says_what_it_would_do_and_needs_somebody_to_tell() {
     let tag = "auction:0xA16E02E87b7454126E5E10d957A927A7F5B5d2be";
     let ran = directory.run(&["purge", "--tag", tag, "--glob", "/a/**", "--dry-run"]);
     assert_eq!(ran.status, 0, "{ran:?}");
-    let expected = "would purge tag auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be\nwould purge glob /a/**\n";
-    assert_eq!(ran.out, expected);
+    for expected in [
+        "would purge tag auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be\n",
+        "would purge glob /a/**\n",
+    ] {
+        assert!(ran.out.contains(expected), "{ran:?}");
+    }
     for (args, status, expected) in [
         (vec!["purge"], 2, "required"),
         (vec!["purge", "--all"], 2, "no Redis is configured"),

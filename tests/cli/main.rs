@@ -3,5 +3,6 @@
 mod commands;
 mod program;
 mod proxy;
+mod purging;
 #[path = "../support/redis.rs"]
 mod redis;

@@ -37,9 +37,12 @@
 //! `tag`, `family`, `url`, `rule` and `glob` take one text or a list; `"all": true` is everything. They
 //! may stand together. `settle` (`"2s"`) and `soft` are those of [`Purger`](crate::Purger).
 //! The answer is 200 once every node knows at its next look, with `position` and `durability`; 202 while
-//! the purge is in force in this process only and waits for Redis; 400 if nothing was purged because
-//! the call is malformed. A dry run tells what would be purged, as it would be written to the log.
-//! How many responses that are, nobody counts: a purge does not look for them.
+//! the purge is in force in this process only and waits for Redis, with the cause as `reason`; 400 if
+//! nothing was purged because the call is malformed; 422 if it names a rule that there is not, unless it
+//! says `"force": true`. `targets` has what is purged as it is written to the log; `reach` says for each
+//! target in its one form the `rules` whose responses it can take, and in `doubt` what speaks against that
+//! it does what was meant: a tag that no rule gives, a path that no route matches. A dry run tells all
+//! this and purges nothing. How many responses that are, nobody counts: a purge does not look for them.
 //!
 //! # Bounds
 //!

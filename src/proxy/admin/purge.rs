@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::proxy::admin::answer::{self, Answer};
-use crate::{Cache, Durability, Error, ErrorKind, Purged, Purger, Target};
+use crate::{Cache, Durability, Error, ErrorKind, Purged, Reach, Target};
 
 /// The body. See the [module docs](crate::proxy::admin).
 #[derive(Debug, Default, Deserialize)]
@@ -22,6 +22,7 @@ struct Body {
     soft: bool,
     settle: Option<String>,
     dry_run: bool,
+    force: bool,
 }
 
 /// One text or several.
@@ -57,7 +58,9 @@ pub(super) struct Plan {
     pub(super) targets: Vec<Target>,
     soft: bool,
     settle: Duration,
-    dry_run: bool,
+    pub(super) dry_run: bool,
+    /// A rule that is not there is purged as well.
+    force: bool,
 }
 
 impl Plan {
@@ -68,6 +71,7 @@ impl Plan {
             soft: false,
             settle: Duration::ZERO,
             dry_run: false,
+            force: false,
         }
     }
 
@@ -90,24 +94,53 @@ impl Plan {
             soft: body.soft,
             settle: settle.unwrap_or_default(),
             dry_run: body.dry_run,
+            force: body.force,
         })
+    }
+
+    /// The rule that there is not, in words, if one is named.
+    pub(super) fn unknown_rule(&self, cache: &Cache) -> Option<String> {
+        let mut reaches = self.targets.iter().map(|target| cache.reach(target));
+        let unknown = reaches
+            .find(Reach::is_unknown_rule)
+            .filter(|_| !self.force)?;
+        let doubt = unknown.doubt.unwrap_or_default();
+        Some(format!(
+            "{doubt}; nothing was purged (`\"force\": true` purges it nevertheless: another node may have it)"
+        ))
     }
 
     /// Does it, and tells what came of it.
     pub(super) async fn carry_out(self, cache: &Cache) -> Answer {
         let named: Vec<String> = self.targets.iter().map(Target::to_string).collect();
+        let reaches: Vec<Value> = self
+            .targets
+            .iter()
+            .map(|target| reach(cache, target))
+            .collect();
         let (status, mut told) = match self.dry_run {
             true => (StatusCode::OK, json!({ "status": "dry-run" })),
             false => {
                 let purger = cache.purger().settle(self.settle);
                 let purger = if self.soft { purger.soft() } else { purger };
-                told_of(purge(purger, self.targets).await)
+                told_of(purger.targets(self.targets).await)
             }
         };
         told["targets"] = json!(named);
+        told["reach"] = json!(reaches);
         told["soft"] = json!(self.soft);
         answer::json(status, &told)
     }
+}
+
+fn reach(cache: &Cache, target: &Target) -> Value {
+    let reach = cache.reach(target);
+    json!({
+        "kind": target.kind(),
+        "name": target.name(),
+        "rules": reach.rules,
+        "doubt": reach.doubt,
+    })
 }
 
 impl Body {
@@ -121,10 +154,6 @@ impl Body {
             .chain(self.all.then_some(Ok(Target::All)))
             .collect()
     }
-}
-
-async fn purge(purger: Purger, targets: Vec<Target>) -> Result<Purged, Error> {
-    purger.targets(targets).await
 }
 
 fn told_of(purged: Result<Purged, Error>) -> (StatusCode, Value) {
@@ -155,7 +184,7 @@ fn told_of(purged: Result<Purged, Error>) -> (StatusCode, Value) {
             };
             (
                 status,
-                json!({ "status": word, "reason": error.to_string() }),
+                json!({ "status": word, "reason": format!("{error:#}") }),
             )
         }
     }

@@ -153,7 +153,15 @@ impl Office {
 
     async fn carry_out(&self, peer: IpAddr, plan: Plan) -> Answer {
         let first = plan.targets.first().map(ToString::to_string);
-        tracing::info!(%peer, targets = plan.targets.len(), first, "asked to purge");
+        let targets = plan.targets.len();
+        if let Some(why) = plan.unknown_rule(&self.cache) {
+            tracing::info!(%peer, targets, first, "asked to purge a rule that there is not");
+            return answer::error(StatusCode::UNPROCESSABLE_ENTITY, &why);
+        }
+        match plan.dry_run {
+            true => tracing::debug!(%peer, targets, first, "asked what a purge would take"),
+            false => tracing::info!(%peer, targets, first, "asked to purge"),
+        }
         plan.carry_out(&self.cache).await
     }
 
