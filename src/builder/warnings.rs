@@ -1,11 +1,14 @@
 //! Settings that each work and together probably do not do what was meant.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::error::Warning;
 use crate::invalidation::EventStream;
 use crate::rules::RuleSet;
-use crate::tag::Target;
+use crate::rules::template::{Apart, Shape};
+
+mod streams;
 
 /// Writes each to the log.
 pub(super) fn log(warnings: &[Warning]) {
@@ -14,69 +17,152 @@ pub(super) fn log(warnings: &[Warning]) {
     }
 }
 
-/// Tags that no event can purge, where events are configured at all.
+/// Tags of one side that the other side does not know, where events are configured at all.
 pub(super) fn of(rules: &RuleSet, streams: &[Arc<EventStream>]) -> Vec<Warning> {
     if streams.is_empty() {
         return Vec::new();
     }
-    let scopes = streams.iter().map(|stream| stream.scope());
-    let purgeable: Vec<Target> = scopes
-        .flat_map(|scope| [scope.hard, scope.soft])
-        .flatten()
-        .collect();
+    let made: Vec<Made<'_>> = rules.iter().flat_map(|rule| made_by(rule)).collect();
+    let purged: Vec<Purged<'_>> = streams.iter().flat_map(|s| purged_by(s)).collect();
     let mut warnings = Vec::new();
-    for rule in rules.iter() {
-        for (template, family) in rule.tag_templates() {
-            if !purgeable
-                .iter()
-                .any(|target| covers(target, template, family))
-            {
-                let message =
-                    format!("no event purges the tag {template:?}; only its lifetime ends it");
-                warnings.push(Warning::new(format!("rule `{}`", rule.name()), message));
+    for tag in &made {
+        warnings.extend(tag.without_event(&purged));
+    }
+    // Without templates all tags are the upstream's, which nobody knows here.
+    if !made.is_empty() {
+        let mut told = HashSet::new();
+        for purge in purged.iter().filter(|purge| purge.without_rule(&made)) {
+            if told.insert((purge.stream, purge.template)) {
+                warnings.push(purge.warning(&made));
             }
         }
     }
+    warnings.extend(streams.iter().flat_map(|stream| streams::of(stream)));
     warnings
 }
 
-/// Whether a purge of `target` can name a tag made from the template.
-fn covers(target: &Target, template: &str, family: Option<&str>) -> bool {
-    match target {
-        Target::All => true,
-        Target::Family(name) => family.is_none_or(|family| family == &**name),
-        Target::Tag(tag) => tag.as_str() == template,
-        Target::Rule(_) | Target::Path(_) | Target::Glob(_) => false,
+/// A tag that a rule gives its responses.
+struct Made<'c> {
+    rule: &'c str,
+    template: &'c str,
+    shape: Shape,
+}
+
+/// What an event purges.
+struct Purged<'c> {
+    stream: &'c str,
+    template: &'c str,
+    shape: Shape,
+    /// A whole family, and not a tag.
+    is_family: bool,
+}
+
+fn made_by(rule: &crate::rules::CompiledRule) -> impl Iterator<Item = Made<'_>> {
+    rule.tag_shapes().map(|(template, shape)| Made {
+        rule: rule.name(),
+        template,
+        shape,
+    })
+}
+
+fn purged_by(stream: &EventStream) -> impl Iterator<Item = Purged<'_>> {
+    let tags = stream.mappings.iter().flat_map(|mapping| &mapping.purge);
+    let families = stream.mappings.iter().flat_map(|mapping| &mapping.families);
+    let tags = tags.map(|template| (template, false));
+    let all = tags.chain(families.map(|template| (template, true)));
+    all.map(|(template, is_family)| Purged {
+        stream: &stream.name,
+        template: template.text(),
+        shape: template.shape(),
+        is_family,
+    })
+}
+
+impl Made<'_> {
+    fn family(&self) -> Option<&str> {
+        family(self.template)
     }
+
+    /// The warning that no event purges it, if none does.
+    fn without_event(&self, purged: &[Purged<'_>]) -> Option<Warning> {
+        let mut nearest: Option<(&Purged<'_>, Apart)> = None;
+        for purge in purged {
+            match purge.meets(self) {
+                Ok(()) => return None,
+                Err(apart) if purge.is_near(self) => match (&nearest, apart) {
+                    (Some((_, Apart::Normalisers(..))), _) | (Some(_), Apart::Text) => {}
+                    _ => nearest = Some((purge, apart)),
+                },
+                Err(_) => {}
+            }
+        }
+        let tag = self.template;
+        let message = match nearest {
+            None => format!("no event purges the tag {tag:?}; only its lifetime ends it"),
+            Some((purge, Apart::Text)) => format!(
+                "no event purges the tag {tag:?}: stream `{}` purges {:?}, which never is the same",
+                purge.stream, purge.template
+            ),
+            Some((purge, Apart::Normalisers(own, theirs))) => format!(
+                "its tag {tag:?} and {:?}, which stream `{}` purges, write one value in two ways (`{}` \
+                 and `{}`), so that a purge may miss it: give both the same normaliser",
+                purge.template,
+                purge.stream,
+                own.name(),
+                theirs.name()
+            ),
+        };
+        Some(Warning::new(format!("rule `{}`", self.rule), message))
+    }
+}
+
+impl Purged<'_> {
+    /// Whether it can purge the tag `made`.
+    fn meets(&self, made: &Made<'_>) -> Result<(), Apart> {
+        if !self.is_family {
+            return made.shape.meets(&self.shape);
+        }
+        let is_met = match made.family() {
+            // A tag without a family, and one whose family a value gives.
+            None => !made.shape.is_literal(),
+            Some(family) => self.shape.may_begin_with(family),
+        };
+        if is_met { Ok(()) } else { Err(Apart::Text) }
+    }
+
+    /// Whether it looks as if it was meant for `made`.
+    fn is_near(&self, made: &Made<'_>) -> bool {
+        made.family().is_some() && family(self.template) == made.family()
+    }
+
+    /// Whether no rule makes what it purges, and no rule's warning says so already.
+    fn without_rule(&self, made: &[Made<'_>]) -> bool {
+        made.iter().all(|tag| match self.meets(tag) {
+            Ok(()) | Err(Apart::Normalisers(..)) => false,
+            Err(Apart::Text) => true,
+        })
+    }
+
+    fn warning(&self, made: &[Made<'_>]) -> Warning {
+        let what = if self.is_family { "family" } else { "tag" };
+        let near = made.iter().find(|tag| self.is_near(tag));
+        let near = near.map_or(String::new(), |tag| {
+            format!(" (rule `{}` makes {:?})", tag.rule, tag.template)
+        });
+        let message = format!(
+            "an event purges the {what} {:?}, and no rule makes it{near}: only what the upstream names in \
+             its tag fields can meet it",
+            self.template
+        );
+        Warning::new(format!("stream `{}`", self.stream), message)
+    }
+}
+
+/// What stands before the first colon, if that is plain text.
+fn family(template: &str) -> Option<&str> {
+    let (family, _) = template.split_once(':')?;
+    (!family.contains('{')).then_some(family)
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::builder::Cache;
-    use crate::invalidation::{On, Stream};
-    use crate::rules::Rule;
-
-    fn warnings(tag: &str, purge: &str) -> Vec<String> {
-        let minute = std::time::Duration::from_secs(60);
-        let rule = Rule::new("auction", "/auctions/{address}").ttl(minute);
-        let stream = Stream::rindexer("sales").on(On::event("Sale").purge(purge));
-        let builder = Cache::builder().rule(rule.tag(tag)).stream(stream);
-        let (cache, _) = builder.build().unwrap();
-        cache.warnings().iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn a_tag_that_no_event_can_purge_is_a_warning_that_names_the_rule() {
-        let told = warnings("auktion:{address}", "auction:{address}");
-        assert_eq!(told.len(), 1, "{told:?}");
-        for word in ["`auction`", "auktion:{address}", "no event purges"] {
-            assert!(told[0].contains(word), "{told:?}");
-        }
-    }
-
-    #[test]
-    fn a_tag_that_an_event_can_purge_is_none() {
-        assert!(warnings("auction:{address}", "auction:{id}").is_empty());
-        assert!(warnings("auctions", "auctions").is_empty());
-    }
-}
+mod tests;

@@ -40,11 +40,17 @@ pub struct OnSection {
     /// Only events of this network. Default: of all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
-    /// Only events for which all of these hold: `"amountPaid >= 1000000000000000000"`.
+    /// Only events for which all of these hold: `"amountPaid >= 1000000000000000000"`, `'op in ["c", "u"]'`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub when: Vec<String>,
-    /// The tags to purge: `"auction:{transaction_information.address}"`.
+    /// The tags to purge: `"auction:{transaction_information.address}"`. `{before?.id}` may find nothing,
+    /// `{"a.b".c}` quotes a name, `{ids.@json}` reads JSON in a string.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub purge: Vec<String>,
+    /// Families to purge whole, what stands before the first colon of their tags: `"item"`, or
+    /// `"{source.table}"`. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub purge_family: Vec<String>,
     /// `true`: what is purged stays usable as stale, where its rule allows that. Default: false.
     #[serde(default)]
     pub soft: bool,
@@ -90,6 +96,10 @@ pub struct FormatSection {
     /// The payload that says nothing, such as a tombstone after a delete. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tombstone: Option<String>,
+    /// Texts that stand where the publisher does not know a value, beside those that are known
+    /// (`__debezium_unavailable_value`, `null`, `***`, `…truncated` and the like). Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placeholders: Vec<String>,
 }
 
 /// How a payload is written.
@@ -181,6 +191,7 @@ impl OnSection {
         }
         on = self.when.iter().fold(on, On::when);
         on = self.purge.iter().fold(on, On::purge);
+        on = self.purge_family.iter().fold(on, On::purge_family);
         if self.soft { on.soft() } else { on }
     }
 }
@@ -217,6 +228,7 @@ impl FormatSection {
         if let Some(path) = &self.network {
             format = format.network(path);
         }
+        format = self.placeholders.iter().fold(format, Format::placeholder);
         match &self.tombstone {
             Some(text) => format.tombstone(text),
             None => format,

@@ -7,7 +7,8 @@ use std::fmt;
 use serde_json::value::RawValue;
 
 use crate::invalidation::format::{Decoder, Payload};
-use crate::invalidation::path::{self, Node, NotJson, Path};
+use crate::invalidation::node::{self, Node, NotJson, Texts};
+use crate::invalidation::path::Path;
 
 /// The fields of a stream entry, in its order. Names may repeat.
 pub type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -51,6 +52,11 @@ impl<'a> ChangeEvent<'a> {
             _ => whole,
         }
     }
+
+    /// Whether the event has no member `name` that is not null.
+    pub(crate) fn lacks(&self, name: &str, whole: &Node<'a>) -> bool {
+        self.node.as_ref().unwrap_or(whole).lacks(name)
+    }
 }
 
 /// Why an entry cannot be understood.
@@ -87,6 +93,7 @@ impl Decoder {
         &'a self,
         fields: &'a Fields,
         max_bytes: usize,
+        texts: &'a Texts,
     ) -> Result<Decoded<'a>, Unreadable> {
         let bytes: usize = fields.iter().map(|(n, v)| n.len() + v.len()).sum();
         if bytes > max_bytes {
@@ -98,14 +105,14 @@ impl Decoder {
             if self.tombstone.as_deref() == Some(text) {
                 return Ok(Decoded::Nothing);
             }
-            self.document(text)?
+            self.document(text, texts)?
         } else {
             self.fields(fields)?
         };
-        self.events(whole)
+        self.events(whole, texts)
     }
 
-    fn events<'a>(&self, whole: Node<'a>) -> Result<Decoded<'a>, Unreadable> {
+    fn events<'a>(&self, whole: Node<'a>, texts: &'a Texts) -> Result<Decoded<'a>, Unreadable> {
         // A control message may lack whatever else events have, so its name comes first.
         if let Some(path) = self.event_name.as_ref().filter(|path| self.is_whole(path))
             && let Some(name) = path.value(&whole)
@@ -114,7 +121,7 @@ impl Decoder {
             return Ok(control);
         }
         let mut events = Vec::new();
-        for node in self.nodes(&whole)? {
+        for node in self.nodes(&whole, texts)? {
             let event = self.event(node, &whole)?;
             if let Some(name) = &event.name
                 && let Some(control) = self.control(name, &whole)
@@ -147,11 +154,15 @@ impl Decoder {
     }
 
     /// The events' own nodes; one `None` if the payload is the event.
-    fn nodes<'a>(&self, whole: &Node<'a>) -> Result<Vec<Option<Node<'a>>>, Unreadable> {
+    fn nodes<'a>(
+        &self,
+        whole: &Node<'a>,
+        texts: &'a Texts,
+    ) -> Result<Vec<Option<Node<'a>>>, Unreadable> {
         let raw: Option<&'a RawValue> = match (&self.events, whole) {
             (Some(path), _) => {
                 let missing = || Unreadable::new("no-events", format!("no `{}`", path.text()));
-                Some(path.raw(whole).ok_or_else(missing)?)
+                Some(path.raw(whole, texts).ok_or_else(missing)?)
             }
             (None, Node::Other(raw)) => Some(raw),
             (None, _) => None,
@@ -159,7 +170,7 @@ impl Decoder {
         let Some(raw) = raw else {
             return Ok(vec![None]);
         };
-        if let Some(elements) = path::elements(raw) {
+        if let Some(elements) = node::elements(raw) {
             if elements.len() > MAX_EVENTS {
                 let detail = format!("{}, and {MAX_EVENTS} are allowed", elements.len());
                 return Err(Unreadable::new("too-many-events", detail));
@@ -217,11 +228,12 @@ impl Decoder {
         utf8(bytes)
     }
 
-    fn document<'a>(&self, text: &'a str) -> Result<Node<'a>, Unreadable> {
-        let raw = path::parse(text).map_err(|error| match error {
-            NotJson::Syntax(error) => Unreadable::new("not-json", error.to_string()),
-            NotJson::TooDeep => Unreadable::new("too-deep", "lists and objects nested too deep"),
-        })?;
+    fn document<'a>(&self, text: &'a str, texts: &'a Texts) -> Result<Node<'a>, Unreadable> {
+        let mut raw = json(text)?;
+        // Some publishers encode twice: the whole document is JSON in a string.
+        if let Some(inner) = node::string(raw).and_then(|inner| texts.keep(inner)) {
+            raw = json(inner)?;
+        }
         let node = Node::new(raw);
         // Kafka Connect's JSON converter wraps the record if schemas are on, the default.
         if let Node::Object(members) = &node
@@ -248,7 +260,10 @@ impl Decoder {
                 .map(|(name, value)| Ok((utf8(name)?, utf8(value)?)))
                 .collect::<Result<_, Unreadable>>()?,
         };
-        Ok(Node::Fields(members))
+        Ok(Node::Fields {
+            named: members,
+            json: self.json,
+        })
     }
 }
 
@@ -260,6 +275,13 @@ fn single(fields: &Fields) -> Result<&(Vec<u8>, Vec<u8>), Unreadable> {
             Err(Unreadable::new("no-payload", detail))
         }
     }
+}
+
+fn json(text: &str) -> Result<&RawValue, Unreadable> {
+    node::parse(text).map_err(|error| match error {
+        NotJson::Syntax(error) => Unreadable::new("not-json", error.to_string()),
+        NotJson::TooDeep => Unreadable::new("too-deep", "lists and objects nested too deep"),
+    })
 }
 
 fn utf8(bytes: &[u8]) -> Result<&str, Unreadable> {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::ConfigError;
 use crate::invalidation::path::Path;
+use crate::invalidation::placeholder;
 
 /// Where in a stream entry the payload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,7 @@ pub struct Format {
     event_name: Option<String>,
     network: Option<String>,
     tombstone: Option<String>,
+    placeholders: Vec<String>,
     schemas: bool,
 }
 
@@ -61,7 +63,8 @@ impl Format {
         format
     }
 
-    /// One JSON event an entry, or a list of them.
+    /// One JSON event an entry, or a list of them. With [`Payload::AllFields`] each field's value is
+    /// JSON where it begins like a text in quotes, a list or an object, and text otherwise.
     #[must_use]
     pub fn json(payload: Payload) -> Self {
         Self {
@@ -71,12 +74,14 @@ impl Format {
             event_name: None,
             network: None,
             tombstone: None,
+            placeholders: Vec::new(),
             schemas: false,
         }
     }
 
     /// One event an entry, as text. A named field is read by its name, and the only field by `name`
-    /// and `value`. Where a field's value is JSON after all, paths go on into it (`value.id`).
+    /// and `value`. Where a field's value is JSON after all, paths go on into it (`value.id`). A
+    /// value in JSON quotes (`"7"`) counts as not understood.
     #[must_use]
     pub fn text(payload: Payload) -> Self {
         Self {
@@ -113,6 +118,16 @@ impl Format {
         self
     }
 
+    /// A text that stands where the publisher does not know a value: an event that has it in a tag
+    /// purges everything that the stream can touch. Debezium's
+    /// `__debezium_unavailable_value` in all its forms, `null`, `undefined` and the like, masks (`***`)
+    /// and texts that were cut off (`…truncated`) are known. Default: no others.
+    #[must_use]
+    pub fn placeholder(mut self, text: impl Into<String>) -> Self {
+        self.placeholders.push(text.into());
+        self
+    }
+
     pub(crate) fn compile(self) -> Result<Decoder, ConfigError> {
         let path = |text: Option<String>, place: &str| {
             text.map(|text| Path::parse_at(&text, place)).transpose()
@@ -124,6 +139,7 @@ impl Format {
             payload: self.payload,
             json: self.json,
             tombstone: self.tombstone.map(Into::into),
+            placeholders: self.placeholders.into_iter().map(Into::into).collect(),
             schemas: self.schemas,
         };
         if let Some(path) = decoder
@@ -147,7 +163,33 @@ pub(crate) struct Decoder {
     pub(super) event_name: Option<Path>,
     pub(super) network: Option<Path>,
     pub(super) tombstone: Option<Box<str>>,
+    pub(super) placeholders: Box<[Box<str>]>,
     pub(super) schemas: bool,
+}
+
+impl Decoder {
+    /// Why `value` can be no part of a tag, if it is a placeholder.
+    pub(crate) fn problem(&self, value: &str) -> Option<&'static str> {
+        if self.placeholders.iter().any(|known| **known == *value) {
+            return Some("the publisher does not know the value");
+        }
+        placeholder::problem(value)
+    }
+
+    /// Whether entries are as rindexer writes them.
+    pub(crate) fn is_rindexer(&self) -> bool {
+        let is = |path: &Option<Path>, text: &str| path.as_ref().is_some_and(|p| p.text() == text);
+        is(&self.event_name, "$.event_name") && is(&self.events, "event_data")
+    }
+
+    /// Whether events are Debezium's change records, each named by its operation.
+    pub(crate) fn has_operations(&self) -> bool {
+        self.schemas
+            && self
+                .event_name
+                .as_ref()
+                .is_some_and(|path| path.text() == "op")
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +207,10 @@ mod tests {
             (
                 Format::json(payload()).event_name("$"),
                 "event name: `$` alone names no value (a member of it is `$.name`) in \"$\"",
+            ),
+            (
+                Format::json(payload()).events("list?"),
+                "events: every event has it: without `?` in \"list?\"",
             ),
             (
                 Format::text(Payload::AllFields).events("list"),

@@ -6,13 +6,17 @@
 
 use std::collections::HashSet;
 
+use smallvec::SmallVec;
+
 use crate::invalidation::condition::Condition;
 use crate::invalidation::event::{ChangeEvent, Decoded, Fields, Unreadable};
-use crate::invalidation::path::{Node, Path};
+use crate::invalidation::format::Decoder;
+use crate::invalidation::node::{Node, Texts};
+use crate::invalidation::path::Path;
 use crate::invalidation::stream::EventStream;
 use crate::log::PurgeKind;
 use crate::rules::template::{Template, Unfilled};
-use crate::tag::Target;
+use crate::tag::{Tag, Target};
 
 /// The most targets that one purge names; past it, the scope of the stream is purged instead.
 pub(crate) const MAX_TARGETS: usize = 1_000;
@@ -20,10 +24,12 @@ pub(crate) const MAX_TARGETS: usize = 1_000;
 /// An `On` that has been read.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    pub(super) event: Option<Box<str>>,
+    pub(crate) event: Option<Box<str>>,
     pub(super) network: Option<Box<str>>,
     pub(super) when: Vec<Condition>,
-    pub(super) purge: Vec<Template<Path>>,
+    pub(crate) purge: Vec<Template<Path>>,
+    /// Whole families: what stands before the first colon of their tags.
+    pub(crate) families: Vec<Template<Path>>,
     pub(super) soft: bool,
 }
 
@@ -60,9 +66,17 @@ impl Mapping {
         }
         for condition in &self.when {
             let path = &condition.path;
-            let value = path.value(event.start(path, whole));
+            let start = event.start(path, whole);
+            if path.is_optional() && path.values(start).is_ok_and(|values| values.is_empty()) {
+                if !condition.holds_for_nothing() {
+                    return Ok(false);
+                }
+                continue;
+            }
+            let value = path.value(start);
             let Some(holds) = value.and_then(|value| condition.holds(&value)) else {
-                let detail = format!("no whole number at `{}`", path.text());
+                let wanted = condition.wanted();
+                let detail = format!("no {wanted} at `{}`", path.text());
                 return Err(Unreadable::new("no-number", detail));
             };
             if !holds {
@@ -72,30 +86,70 @@ impl Mapping {
         Ok(true)
     }
 
-    /// Adds what `event` purges and says how many tags that is; `None` if they are too many.
+    /// Adds what `event` purges and says how many targets that is; `None` if they are too many.
     fn apply(
         &self,
         event: &ChangeEvent<'_>,
         whole: &Node<'_>,
+        decoder: &Decoder,
         plan: &mut Plan,
     ) -> Result<Option<usize>, Unreadable> {
         let mut named = 0;
         for template in &self.purge {
-            let tags = template.expand(|path| path.values(event.start(path, whole)));
-            let tags = match tags {
-                Ok(tags) => tags,
-                Err(Unfilled::TooMany) => return Ok(None),
-                Err(unfilled) => {
-                    let detail = format!("in `{}`: {unfilled}", template.text());
-                    return Err(Unreadable::new("no-tag", detail));
-                }
+            let Some(tags) = expand(template, event, whole, decoder)? else {
+                return Ok(None);
             };
             named += tags.len();
             for tag in tags {
                 plan.add(self.kind(), Target::Tag(tag));
             }
         }
+        for template in &self.families {
+            let Some(names) = expand(template, event, whole, decoder)? else {
+                return Ok(None);
+            };
+            named += names.len();
+            for name in names {
+                if name.family().is_some() {
+                    let detail = format!("`{}` gives a family with a colon", template.text());
+                    return Err(Unreadable::new("no-tag", detail));
+                }
+                plan.add(self.kind(), Target::Family(name.as_str().into()));
+            }
+        }
         Ok(Some(named))
+    }
+}
+
+/// The tags that `template` gives for `event`; `None` if they are too many.
+fn expand(
+    template: &Template<Path>,
+    event: &ChangeEvent<'_>,
+    whole: &Node<'_>,
+    decoder: &Decoder,
+) -> Result<Option<SmallVec<[Tag; 1]>>, Unreadable> {
+    let mut problem = None;
+    let tags = template.expand(|path| match path.values(event.start(path, whole)) {
+        Ok(values) => {
+            problem = values.iter().find_map(|value| decoder.problem(value));
+            problem.is_none().then_some(values)
+        }
+        Err(unfound) => {
+            problem = unfound.problem();
+            None
+        }
+    });
+    match (tags, problem) {
+        (Ok(tags), _) => Ok(Some(tags)),
+        (Err(Unfilled::TooMany), _) => Ok(None),
+        (Err(unfilled), None) => {
+            let detail = format!("in `{}`: {unfilled}", template.text());
+            Err(Unreadable::new("no-tag", detail))
+        }
+        (Err(unfilled), Some(why)) => {
+            let detail = format!("in `{}`: {unfilled}: {why}", template.text());
+            Err(Unreadable::new("placeholder", detail))
+        }
     }
 }
 
@@ -112,6 +166,9 @@ impl Scope {
         for mapping in mappings {
             for template in &mapping.purge {
                 plan.add(mapping.kind(), target(template));
+            }
+            for template in &mapping.families {
+                plan.add(mapping.kind(), family(template));
             }
         }
         if plan.hard.contains(&Target::All) {
@@ -136,6 +193,14 @@ fn target(template: &Template<Path>) -> Target {
     template
         .family()
         .map_or(Target::All, |family| Target::Family(family.into()))
+}
+
+/// What names every family that `template` can give.
+fn family(template: &Template<Path>) -> Target {
+    match target(template) {
+        Target::Tag(name) => Target::Family(name.as_str().into()),
+        _ => Target::All,
+    }
 }
 
 /// What is to be purged: no target twice, and none soft that is hard already.
@@ -227,7 +292,8 @@ pub(crate) enum Verdict {
 impl EventStream {
     /// Reads an entry: what it purges, and what is to be told about it.
     pub(crate) fn read(&self, fields: &Fields) -> Reading {
-        let decoded = self.decoder.decode(fields, self.max_bytes);
+        let texts = Texts::default();
+        let decoded = self.decoder.decode(fields, self.max_bytes, &texts);
         let mapped = decoded.and_then(|decoded| match decoded {
             Decoded::Control { reason, network } => {
                 Ok(self.whole(Verdict::Scope(reason), network.as_deref()))
@@ -242,12 +308,24 @@ impl EventStream {
     fn map(&self, events: &[ChangeEvent<'_>], whole: &Node<'_>) -> Result<Reading, Unreadable> {
         let mut reading = Reading::exact();
         for event in events {
+            match self.without_row(event, whole) {
+                Some("t") => return Ok(self.whole(Verdict::Scope("table truncated"), None)),
+                Some("m") => {
+                    reading.ignored.push("message without a row");
+                    continue;
+                }
+                Some(_) => {
+                    let detail = "neither `before` nor `after` is there";
+                    return Err(Unreadable::new("no-row", detail));
+                }
+                None => {}
+            }
             let mut named = None;
             for mapping in &self.mappings {
                 if !mapping.fits(event, whole)? {
                     continue;
                 }
-                match mapping.apply(event, whole, &mut reading.plan)? {
+                match mapping.apply(event, whole, &self.decoder, &mut reading.plan)? {
                     Some(tags) if reading.plan.len() <= MAX_TARGETS => {
                         named = Some(named.unwrap_or(0) + tags);
                     }
@@ -264,6 +342,19 @@ impl EventStream {
             }
         }
         Ok(reading)
+    }
+
+    /// The operation of a change record of Debezium that has no row: a truncated table, a message.
+    /// Optional paths would find nothing in it, and nothing would be purged. A mapping that names the
+    /// operation decides itself.
+    fn without_row<'e>(&self, event: &'e ChangeEvent<'_>, whole: &Node<'_>) -> Option<&'e str> {
+        let name = event.name.as_deref()?;
+        let is_named = |mapping: &Mapping| mapping.event.as_deref() == Some(name);
+        (self.decoder.has_operations()
+            && event.lacks("before", whole)
+            && event.lacks("after", whole)
+            && !self.mappings.iter().any(is_named))
+        .then_some(name)
     }
 
     /// The same for an entry that must not be read.

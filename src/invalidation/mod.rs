@@ -50,7 +50,8 @@
 //! a condition needs is a contradiction between configuration and publisher (the requirement's own
 //! consumer expected `amount_paid`, which never comes, and purged nothing, silently). Which
 //! responses it meant cannot be known, so its entry is put aside and the scope is purged: pages are
-//! slower and right until somebody reads the log line.
+//! slower and right until somebody reads the log line. The same holds for a value that only stands for
+//! one: a placeholder of the publisher, or a text that was cut off.
 
 mod condition;
 #[cfg(feature = "redis")]
@@ -63,7 +64,9 @@ mod format;
 mod gap;
 mod intake;
 mod mapping;
+mod node;
 mod path;
+mod placeholder;
 mod purger;
 #[cfg(feature = "redis")]
 mod quarantine;
@@ -77,6 +80,8 @@ pub use self::event::Fields;
 pub use self::format::{Format, Payload};
 pub(crate) use self::intake::{Applier, PurgeSink};
 pub use self::intake::{EventIntake, EventOutcome};
+pub(crate) use self::mapping::Mapping;
+pub(crate) use self::path::Path;
 pub use self::purger::Purger;
 pub(crate) use self::stream::{EventStream, compile, longest_settle};
 pub use self::stream::{On, Stream};

@@ -24,8 +24,13 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// let sales = Stream::rindexer("auction_sales").on(On::event("AuctionSale")
 ///     .purge("auction:{transaction_information.address}")
 ///     .purge("auctions"));
-/// let rule = Rule::new("bids", "/bids/{id}").ttl(std::time::Duration::from_secs(10)).tag("bid:{id}");
-/// let (cache, _companion) = Cache::builder().rule(rule).stream(sales).build()?;
+/// let rule = |name: &str, route: &str| Rule::new(name, route).ttl(std::time::Duration::from_secs(10));
+/// let (cache, _companion) = Cache::builder()
+///     .rule(rule("list", "/auctions").tag("auctions"))
+///     .rule(rule("auction", "/auctions/{address}").tag("auction:{address}"))
+///     .rule(rule("bids", "/bids/{id}").tag("bid:{id}"))
+///     .stream(sales)
+///     .build()?;
 /// // Nothing that this stream says purges a bid.
 /// assert_eq!(cache.warnings().len(), 1);
 /// # Ok(()) }
@@ -149,6 +154,7 @@ pub struct On {
     network: Option<String>,
     when: Vec<String>,
     purge: Vec<String>,
+    families: Vec<String>,
     soft: bool,
 }
 
@@ -170,6 +176,7 @@ impl On {
             network: None,
             when: Vec::new(),
             purge: Vec::new(),
+            families: Vec::new(),
             soft: false,
         }
     }
@@ -182,7 +189,9 @@ impl On {
     }
 
     /// Only those for which `condition` holds: a path, one of `>= <= == != > <`, and a whole number
-    /// of any size. Several conditions must all hold. Default: none.
+    /// of any size; `==` or `!=` and a text in quotes; or `in` or `not in` and a list of both
+    /// (`op in ["c", "u"]`). Several conditions must all hold. A path that may find nothing
+    /// (`status?`) and finds nothing passes `!=` and `not in` alone. Default: none.
     #[must_use]
     pub fn when(mut self, condition: impl Into<String>) -> Self {
         self.when.push(condition.into());
@@ -190,10 +199,22 @@ impl On {
     }
 
     /// Purges the tags that `template` gives, such as `auction:{transaction_information.address}`.
-    /// Default: none, which `build()` refuses.
+    ///
+    /// A path names members by dots. `before?.id` may find nothing, `"a.b".c` quotes a name, and
+    /// `ids.@json` reads the JSON in a string (where names follow, a path goes on into it by itself:
+    /// `data.id`). Default: none; without [`purge_family`](Self::purge_family) either, `build()` refuses.
     #[must_use]
     pub fn purge(mut self, template: impl Into<String>) -> Self {
         self.purge.push(template.into());
+        self
+    }
+
+    /// Purges all tags of the family that `template` gives: what stands before their first colon.
+    /// `item` purges `item:1`, `item:2` and all others, and `{source.table}` those of the table that
+    /// the event names. Default: none.
+    #[must_use]
+    pub fn purge_family(mut self, template: impl Into<String>) -> Self {
+        self.families.push(template.into());
         self
     }
 
@@ -230,22 +251,45 @@ impl On {
                 network,
             );
         }
-        if self.purge.is_empty() {
+        if self.purge.is_empty() && self.families.is_empty() {
             return refuse("nothing is purged", self.event.as_deref().unwrap_or("*"));
         }
         let when = self.when.iter().map(|text| Condition::parse(text));
-        let purge = self
-            .purge
-            .iter()
-            .map(|text| Template::parse(text, Path::parse));
         Ok(Mapping {
+            when: when.collect::<Result<_, _>>()?,
+            purge: templates(&self.purge, tag_template)?,
+            families: templates(&self.families, family_template)?,
             event: self.event.map(Into::into),
             network: self.network.map(Into::into),
-            when: when.collect::<Result<_, _>>()?,
-            purge: purge.collect::<Result<_, _>>()?,
             soft: self.soft,
         })
     }
+}
+
+fn templates(
+    texts: &[String],
+    read: fn(&str) -> Result<Template<Path>, ConfigError>,
+) -> Result<Vec<Template<Path>>, ConfigError> {
+    texts.iter().map(|text| read(text)).collect()
+}
+
+fn tag_template(text: &str) -> Result<Template<Path>, ConfigError> {
+    if let Some(family) = text.strip_suffix(":*") {
+        let message = format!(
+            "a tag with a star is a tag like others; the whole family is purged by purge_family `{family}`"
+        );
+        return Err(ConfigError::new("purge", message, text));
+    }
+    Template::parse(text, Path::parse)
+}
+
+fn family_template(text: &str) -> Result<Template<Path>, ConfigError> {
+    let template = Template::parse(text, Path::parse)?;
+    if template.family().is_some() {
+        let message = "a family is what stands before the first colon of a tag";
+        return Err(ConfigError::new("purge_family", message, text));
+    }
+    Ok(template)
 }
 
 /// A [`Stream`] that has been read: it can decode entries and map them to purges.

@@ -16,6 +16,7 @@ use super::refill::Refill;
 use super::rule::Rule;
 use super::statuses::Lifetimes;
 use super::tags::{Stage, TagRules};
+use super::template::Shape;
 use super::{Defaults, Planned};
 use crate::error::{ConfigError, Warning};
 use crate::key::CacheKey;
@@ -219,10 +220,10 @@ impl CompiledRule {
         self.consistency
     }
 
-    /// The tag templates: what was written, and the family if it is the same for all their tags.
-    pub(crate) fn tag_templates(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+    /// The shapes of the tags that the templates give, each with the template as it was written.
+    pub(crate) fn tag_shapes(&self) -> impl Iterator<Item = (&str, Shape)> {
         let templates = self.tags.templates();
-        templates.map(|template| (template.text(), template.family()))
+        templates.map(|template| (template.text(), template.shape()))
     }
 
     /// Whether tags come from the body, so that it must be complete before it is stored.

@@ -15,8 +15,10 @@ use crate::outcome::NotStored;
 use crate::tag::{MAX_TAGS, Tag};
 
 mod normaliser;
+mod shape;
 
 pub(crate) use self::normaliser::Normaliser;
+pub(crate) use self::shape::{Apart, Shape};
 pub(crate) use crate::tag::fold_addresses;
 
 /// The values found for one placeholder; none at all is a statement too (a list without members).
@@ -212,7 +214,11 @@ impl<S> Segment<S> {
         inner: &str,
         source: &mut impl FnMut(&str) -> Result<S, String>,
     ) -> Result<Self, (usize, String)> {
-        let (name, normaliser) = match inner.rsplit_once(':') {
+        // A colon in a quoted name is the name's.
+        let colon = inner
+            .rfind(':')
+            .filter(|at| inner[..*at].matches('"').count() % 2 == 0);
+        let (name, normaliser) = match colon.map(|at| (&inner[..at], &inner[at + 1..])) {
             None => (inner, Normaliser::default()),
             Some((name, word)) => match Normaliser::parse(word) {
                 Some(normaliser) => (name, normaliser),

@@ -54,6 +54,26 @@ const MISTAKES: &[(&str, &str)] = &[
         "t.toml:2:1: unknown key `conections`; did you mean `connections`?",
     ),
     (
+        "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\npurge = [\"a:{before..id}\"]",
+        "t.toml:5:14: stream `s`, on any event, tag: empty name in the path `before..id` in \"a:{before..id}\"",
+    ),
+    (
+        "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\npurge = [\"a:*\"]",
+        "t.toml:5:10: stream `s`, on any event, purge: a tag with a star is a tag like others; the whole family is purged by purge_family `a` in \"a:*\"",
+    ),
+    (
+        "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\npurge_family = [\"a:b\"]",
+        "t.toml:5:17: stream `s`, on any event, purge_family: a family is what stands before the first colon of a tag in \"a:b\"",
+    ),
+    (
+        "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\nwhen = ['op in [c]']\npurge = [\"a\"]",
+        "t.toml:5:16: stream `s`, on any event, when: `c` is neither a whole number nor a text in quotes in \"op in [c]\"",
+    ),
+    (
+        "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\nevent = \"c\"",
+        "t.toml:1:1: stream `s`, on `c`: nothing is purged in \"c\"",
+    ),
+    (
         "<rule>lifetime_jitter = 60",
         "t.toml:4:19: rule `a`, lifetime_jitter: takes away more than 50 % of a lifetime in \"60\"",
     ),

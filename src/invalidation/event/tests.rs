@@ -16,7 +16,7 @@ fn payload(json: &str) -> Fields {
 
 fn reason(decoder: &Decoder, fields: &Fields) -> Option<&'static str> {
     decoder
-        .decode(fields, LIMIT)
+        .decode(fields, LIMIT, &Texts::default())
         .err()
         .map(|unreadable| unreadable.reason)
 }
@@ -141,7 +141,8 @@ fn single_payload_needs_exactly_one_field() {
 fn documented_object_counts_as_a_list_of_one() {
     let decoder = rindexer();
     let fields = payload(r#"{"event_name":"E","network":"n","event_data":{"a":1}}"#);
-    let Ok(Decoded::Events(events, _)) = decoder.decode(&fields, LIMIT) else {
+    let texts = Texts::default();
+    let Ok(Decoded::Events(events, _)) = decoder.decode(&fields, LIMIT, &texts) else {
         panic!("not decoded");
     };
     assert_eq!(events.len(), 1);
@@ -181,7 +182,8 @@ fn control_messages_need_nothing_but_their_name() {
         ),
     ] {
         let fields = payload(json);
-        let decoded = decoder.decode(&fields, LIMIT).unwrap();
+        let texts = Texts::default();
+        let decoded = decoder.decode(&fields, LIMIT, &texts).unwrap();
         let Decoded::Control {
             reason: found,
             network: on,
@@ -216,8 +218,8 @@ proptest! {
                 payload(&start),
                 payload(&(start.clone() + &json)),
             ] {
-                let _ = decoder.decode(&fields, 100);
-                let _ = decoder.decode(&fields, LIMIT);
+                let _ = decoder.decode(&fields, 100, &Texts::default());
+                let _ = decoder.decode(&fields, LIMIT, &Texts::default());
             }
         }
     }

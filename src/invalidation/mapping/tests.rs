@@ -4,6 +4,7 @@ use crate::invalidation::stream::{On, Stream};
 
 mod captures;
 mod others;
+mod shapes;
 
 const SALE: &str = r#"{"event_name":"AuctionSale","network":"local","event_data":[
     {"amountPaid":"5000000000000000000","id":7,"list":[],"ids":["a","b"],

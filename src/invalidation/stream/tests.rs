@@ -35,7 +35,7 @@ fn bad_streams_are_refused_with_the_input_quoted() {
         ),
         (
             on(sale().when("amountPaid >= lots")),
-            r#"stream `s`, on `AuctionSale`, when: not a whole number (decimal, or hexadecimal after 0x) in "amountPaid >= lots" at column 14"#,
+            r#"stream `s`, on `AuctionSale`, when: not a whole number (decimal, or hexadecimal after 0x); a text stands in quotes, after == or != in "amountPaid >= lots" at column 14"#,
         ),
         (
             on(On::event("__rindexer_reorg").purge("a")),

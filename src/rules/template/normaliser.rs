@@ -22,7 +22,7 @@ pub(crate) enum Normaliser {
 }
 
 impl Normaliser {
-    const NAMED: [(&'static str, Self); 5] = [
+    pub(super) const NAMED: [(&'static str, Self); 5] = [
         ("auto", Self::Auto),
         ("address", Self::Address),
         ("int", Self::Int),

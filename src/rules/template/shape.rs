@@ -1,0 +1,169 @@
+//! What the tags of a template look like, to tell whether those of another can ever be the same.
+
+use super::{Normaliser, Segment, Template};
+
+/// The parts of a template's tags between their colons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shape(Vec<Part>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Literal(String),
+    /// One value and nothing else.
+    Value(Normaliser),
+    /// Text and values.
+    Mixed,
+}
+
+/// Why tags of two shapes do not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Apart {
+    /// They have different texts in the same place, or another number of parts.
+    Text,
+    /// They write one value in two ways.
+    Normalisers(Normaliser, Normaliser),
+}
+
+impl<S> Template<S> {
+    /// The shape of its tags.
+    pub(crate) fn shape(&self) -> Shape {
+        let mut parts: Vec<Option<Part>> = vec![None];
+        let add = |part: &mut Option<Part>, more: Part| {
+            *part = Some(match (part.take(), more) {
+                (None, more) => more,
+                (Some(Part::Literal(text)), Part::Literal(more)) => Part::Literal(text + &more),
+                _ => Part::Mixed,
+            });
+        };
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => {
+                    for (place, piece) in text.split(':').enumerate() {
+                        if place > 0 {
+                            parts.push(None);
+                        }
+                        if let Some(part) = parts.last_mut().filter(|_| !piece.is_empty()) {
+                            add(part, Part::Literal(piece.to_owned()));
+                        }
+                    }
+                }
+                Segment::Placeholder { normaliser, .. } => {
+                    if let Some(part) = parts.last_mut() {
+                        add(part, Part::Value(*normaliser));
+                    }
+                }
+            }
+        }
+        let empty = || Part::Literal(String::new());
+        let parts = parts.into_iter().map(|part| part.unwrap_or_else(empty));
+        Shape(parts.collect())
+    }
+}
+
+impl Shape {
+    /// Whether a tag of this shape may be one of `other`'s.
+    ///
+    /// # Errors
+    /// Why it cannot, or will not for all values.
+    pub(crate) fn meets(&self, other: &Self) -> Result<(), Apart> {
+        if self.0.len() != other.0.len() {
+            return Err(Apart::Text);
+        }
+        let mut apart = None;
+        for (own, theirs) in self.0.iter().zip(&other.0) {
+            match (own, theirs) {
+                (Part::Mixed, _) | (_, Part::Mixed) => {}
+                (Part::Literal(a), Part::Literal(b)) if a == b => {}
+                (Part::Literal(_), Part::Literal(_)) => return Err(Apart::Text),
+                (Part::Literal(text), Part::Value(normaliser))
+                | (Part::Value(normaliser), Part::Literal(text)) => {
+                    let written = normaliser.apply(text.as_str().into());
+                    if written.as_deref() != Some(text) {
+                        return Err(Apart::Text);
+                    }
+                }
+                (Part::Value(a), Part::Value(b)) if a.agrees_with(*b) => {}
+                (Part::Value(a), Part::Value(b)) => {
+                    apart = apart.or(Some(Apart::Normalisers(*a, *b)));
+                }
+            }
+        }
+        apart.map_or(Ok(()), Err)
+    }
+
+    /// Whether its tags are of `family`, as far as that can be told.
+    pub(crate) fn may_begin_with(&self, family: &str) -> bool {
+        match self.0.first() {
+            Some(Part::Literal(text)) => text == family,
+            _ => true,
+        }
+    }
+
+    /// Whether it is one text without values.
+    pub(crate) fn is_literal(&self) -> bool {
+        self.0.iter().all(|part| matches!(part, Part::Literal(_)))
+    }
+}
+
+impl Normaliser {
+    /// Whether both give each value that both accept one form.
+    fn agrees_with(self, other: Self) -> bool {
+        let addresses = |one: Self, other: Self| {
+            one == Self::Address && matches!(other, Self::Auto | Self::Lower)
+        };
+        self == other || addresses(self, other) || addresses(other, self)
+    }
+
+    /// The name by which templates know it.
+    pub(crate) fn name(self) -> &'static str {
+        let found = Self::NAMED.iter().find(|(_, known)| *known == self);
+        found.map_or("auto", |(name, _)| name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn safety_105_templates_whose_tags_never_meet_are_told_apart() {
+        let shape = |text: &str| {
+            let any = |_: &str| Ok::<_, String>(());
+            Template::parse(text, any).unwrap().shape()
+        };
+        let both = |a, b| Err(Apart::Normalisers(a, b));
+        for (rule, event, expected) in [
+            ("item:{id}", "item:{after.id}", Ok(())),
+            ("item:{id:address}", "item:{a}", Ok(())),
+            ("item:{id:address}", "item:{a:lower}", Ok(())),
+            ("item:{id:int}", "item:{a:int}", Ok(())),
+            (
+                "item:{id:int}",
+                "item:{a}",
+                both(Normaliser::Int, Normaliser::Auto),
+            ),
+            (
+                "item:{id:upper}",
+                "item:{a:lower}",
+                both(Normaliser::Upper, Normaliser::Lower),
+            ),
+            (
+                "item:{id:upper}",
+                "item:{a:address}",
+                both(Normaliser::Upper, Normaliser::Address),
+            ),
+            ("item:{id}", "items:{a}", Err(Apart::Text)),
+            ("item:{id}:bids", "item:{a}", Err(Apart::Text)),
+            ("item:{id}", "item:all", Ok(())),
+            ("item:{id:int}", "item:all", Err(Apart::Text)),
+            ("item:{id:upper}", "item:all", Err(Apart::Text)),
+            ("items", "items", Ok(())),
+            ("items", "item", Err(Apart::Text)),
+            ("item:v{id:int}", "item:{a}", Ok(())),
+            ("{kind}:{id}", "item:{a}", Ok(())),
+        ] {
+            let met = shape(rule).meets(&shape(event));
+            assert_eq!(met, expected, "{rule} and {event}");
+        }
+    }
+}
