@@ -220,6 +220,12 @@ impl CompiledRule {
         self.consistency
     }
 
+    /// The tag templates: what was written, and the family if it is the same for all their tags.
+    pub(crate) fn tag_templates(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        let templates = self.tags.templates();
+        templates.map(|template| (template.text(), template.family()))
+    }
+
     /// The shapes of the tags that the templates give, each with the template as it was written.
     pub(crate) fn tag_shapes(&self) -> impl Iterator<Item = (&str, Shape)> {
         let templates = self.tags.templates();

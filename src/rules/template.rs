@@ -217,7 +217,7 @@ impl<S> Segment<S> {
         // A colon in a quoted name is the name's.
         let colon = inner
             .rfind(':')
-            .filter(|at| inner[..*at].matches('"').count() % 2 == 0);
+            .filter(|at| inner[..*at].matches('"').count().is_multiple_of(2));
         let (name, normaliser) = match colon.map(|at| (&inner[..at], &inner[at + 1..])) {
             None => (inner, Normaliser::default()),
             Some((name, word)) => match Normaliser::parse(word) {

@@ -71,7 +71,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\nevent = \"c\"",
-        "t.toml:1:1: stream `s`, on `c`: nothing is purged in \"c\"",
+        "t.toml:5:9: stream `s`, on `c`: nothing is purged in \"c\"",
     ),
     (
         "<rule>lifetime_jitter = 60",
