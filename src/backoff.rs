@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use tokio::time::sleep;
-
 use crate::error::Error;
+use crate::telling::Telling;
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(5);
@@ -13,34 +12,42 @@ const LONGEST: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
+    telling: Telling,
 }
 
 impl Backoff {
     pub(crate) const fn new() -> Self {
-        Self { failures: 0 }
+        Self {
+            failures: 0,
+            telling: Telling::of_well(),
+        }
     }
 
     /// It worked. Says `recovered` if it had failed before.
     pub(crate) fn reset(&mut self, recovered: &'static str) {
-        if self.failures > 0 {
-            tracing::info!("{recovered}");
-        }
         self.failures = 0;
-    }
-
-    /// It failed. Says `failed` and why, the first time.
-    pub(crate) fn note(&mut self, failed: &'static str, error: &Error) {
-        if self.failures == 0 {
-            let cause = std::error::Error::source(error).map(ToString::to_string);
-            tracing::warn!(%error, cause, "{failed}");
+        if let Some(tell) = self.telling.well() {
+            tracing::info!(changes_not_told = tell.unsaid, "{recovered}");
         }
-        self.failures = self.failures.saturating_add(1);
     }
 
-    /// It failed; waits before the next try.
-    pub(crate) async fn wait(&mut self, failed: &'static str, error: &Error) {
-        self.note(failed, error);
-        sleep(self.delay()).await;
+    /// It failed; says how long to wait before the next try.
+    #[must_use]
+    pub(crate) fn failed(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.delay()
+    }
+
+    /// How often it failed in a row.
+    pub(crate) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Says `failed` and why, if that was not said.
+    pub(crate) fn tell(&mut self, failed: &'static str, error: &Error) {
+        if let Some(tell) = self.telling.failing(error.kind() as u64) {
+            tracing::warn!(%error, changes_not_told = tell.unsaid, "{failed}");
+        }
     }
 
     /// Doubling from 50 ms to 5 s, half of it random so that nodes do not return together.
@@ -57,7 +64,9 @@ mod tests {
     #[test]
     fn delays_double_and_are_capped() {
         for (failures, longest) in [(1, 50), (2, 100), (5, 800), (100, 5_000)] {
-            let delay = Backoff { failures }.delay();
+            let mut backoff = Backoff::new();
+            backoff.failures = failures;
+            let delay = backoff.delay();
             assert!(
                 delay <= Duration::from_millis(longest),
                 "{failures}: {delay:?}"

@@ -26,6 +26,8 @@ pub enum ErrorKind {
     Timeout,
     /// The breaker is open: the operation was not tried.
     BreakerOpen,
+    /// The server cannot do what is needed, and will not by itself: too old, a Cluster node, a Sentinel.
+    Unsupported,
     /// The server refused the credentials or the command.
     Denied,
     /// An answer that the protocol does not allow.
@@ -45,6 +47,7 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::Timeout => "timeout",
             Self::BreakerOpen => "breaker-open",
+            Self::Unsupported => "unsupported",
             Self::Denied => "denied",
             Self::Protocol => "protocol",
             Self::Pending => "pending",

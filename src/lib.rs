@@ -75,6 +75,7 @@ mod position;
 mod spelling;
 mod sync;
 mod tag;
+mod telling;
 mod weaken;
 
 mod entry;
@@ -122,7 +123,7 @@ pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::invalidation::{
     EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream,
 };
-pub use self::log::{Durability, Health, Purged};
+pub use self::log::{Durability, Health, Purged, Trouble};
 pub use self::metrics::Metrics;
 pub use self::middleware::{CacheBody, CacheLayer, CacheService, ResponseFuture};
 pub use self::observe::{Notice, Observer};

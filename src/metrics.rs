@@ -15,6 +15,8 @@ use crate::outcome::{Outcome, Served, Storing};
 /// | `tagcache_entries_rejected_total` | `reason` | stored entries that could not be read |
 /// | `tagcache_store_failures_total` | `operation`, `kind` | failures of the store |
 /// | `tagcache_breaker_open` | | gauge: 1 while the breaker is open |
+/// | `tagcache_redis_failing` | `part` (lookups, stores, purges) | gauge: 1 while that fails, although Redis answers |
+/// | `tagcache_redis_replicas` | `state` (connected, expected) | gauge: replicas in step, and the most that were lately |
 /// | `tagcache_purges_total` | | purges appended to the log by this process |
 /// | `tagcache_purges_delayed_total` | | purges that could not be appended at once |
 /// | `tagcache_epochs_joined_total` | | epochs of the purge log joined: each begins cold |
@@ -47,6 +49,16 @@ impl Observer for Metrics {
             }
             Notice::BreakerOpened => gauge!("tagcache_breaker_open").set(1.0),
             Notice::BreakerClosed => gauge!("tagcache_breaker_open").set(0.0),
+            Notice::PartFailed { part, .. } => failing(part).set(1.0),
+            Notice::PartRestored { part } => failing(part).set(0.0),
+            Notice::Replicas {
+                connected,
+                expected,
+            } => {
+                let name = "tagcache_redis_replicas";
+                gauge!(name, "state" => "connected").set(f64::from(*connected));
+                gauge!(name, "state" => "expected").set(f64::from(*expected));
+            }
             Notice::Purged { .. } => counter!("tagcache_purges_total").increment(1),
             Notice::PurgePending { .. } => {
                 counter!("tagcache_purges_delayed_total").increment(1);
@@ -73,6 +85,10 @@ fn request(rule: &str, outcome: &Outcome) {
         let name = "tagcache_not_stored_total";
         counter!(name, "rule" => rule.to_owned(), "reason" => reason.as_str()).increment(1);
     }
+}
+
+fn failing(part: &'static str) -> metrics::Gauge {
+    gauge!("tagcache_redis_failing", "part" => part)
 }
 
 fn event(stream: &str, outcome: &'static str) {

@@ -33,6 +33,25 @@ pub enum Notice<'a> {
     BreakerOpened,
     /// The breaker closed again.
     BreakerClosed,
+    /// What a shared store or its log is used for fails, and that lasts.
+    PartFailed {
+        /// `lookups`, `stores` or `purges`.
+        part: &'static str,
+        /// Why.
+        error: &'a Error,
+    },
+    /// It works again.
+    PartRestored {
+        /// As above.
+        part: &'static str,
+    },
+    /// The replicas of the server of the log have changed.
+    Replicas {
+        /// Those in step.
+        connected: u32,
+        /// The most that were, lately.
+        expected: u32,
+    },
     /// A purge was appended to the log.
     Purged {
         /// Its position.

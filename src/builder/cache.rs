@@ -64,7 +64,11 @@ impl Cache {
     /// How well this process knows the purge log.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.shared.engine.views.health()
+        let log = self.shared.follower.log();
+        let mut health = self.shared.engine.views.health();
+        health.troubles = log.troubles();
+        health.server = log.server();
+        health
     }
 
     /// How far this process has read the purge log: none before it was first reached.

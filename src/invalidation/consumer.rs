@@ -155,7 +155,7 @@ impl Consumer {
             tokio::select! {
                 biased;
                 _ = stop.changed() => break,
-                () = tokio::time::sleep(backoff.pause()) => {}
+                () = self.source.rest(backoff.pause()) => {}
             }
         }
         if self.working == Some(true)

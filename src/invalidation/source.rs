@@ -61,6 +61,12 @@ pub(crate) trait EventSource: Debug + Send + Sync + 'static {
 
     /// Drops what may be broken.
     fn disconnect(&self);
+
+    /// Waits before something is tried again: for `wait`, or until the server is known to be back. Default: for
+    /// `wait`.
+    fn rest(&self, wait: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(wait))
+    }
 }
 
 impl EventSource for Group {
@@ -123,5 +129,9 @@ impl EventSource for Group {
 
     fn disconnect(&self) {
         self.disconnect();
+    }
+
+    fn rest(&self, wait: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(self.rest(wait))
     }
 }

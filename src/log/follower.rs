@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Applied, Head, Log, Purges, View, Views};
+use crate::log::{Applied, Head, Log, Pulse, Purges, View, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
 use crate::position::Position;
@@ -24,6 +24,13 @@ use crate::weaken::{Rule, weakened};
 const TAIL_ON_REQUEST: usize = 1_000;
 /// How long one read of the background task waits for a record.
 const BLOCK: Duration = Duration::from_secs(1);
+/// The longest between two heartbeats while they are not answered.
+const BEAT_AGAIN: Duration = Duration::from_millis(150);
+/// The least between two that somebody asks for.
+const ALARMED_EVERY: Duration = Duration::from_millis(100);
+/// So often in a row the log could not be followed before that is told on its own: when its server is away
+/// heartbeats tell it.
+const TOLD_AFTER: u32 = 4;
 /// How often old records are trimmed.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
 
@@ -44,6 +51,7 @@ pub(crate) struct Follower {
     clock: Arc<dyn Clock>,
     observer: SharedObserver,
     purges: Arc<Purges>,
+    pulse: Arc<Pulse>,
     /// How long a lookup waits for the view to reach the head that it saw.
     budget: Duration,
     retention: Retention,
@@ -64,6 +72,7 @@ impl Follower {
         retention: Retention,
     ) -> Self {
         Self {
+            pulse: log.pulse(),
             log,
             views,
             clock,
@@ -88,6 +97,11 @@ impl Follower {
             Ok(reached) => reached,
             Err(_) => Err(Detail::Behind),
         }
+    }
+
+    /// The log that is followed.
+    pub(crate) fn log(&self) -> &dyn Log {
+        &*self.log
     }
 
     /// How long a request may wait for records to be read.
@@ -204,6 +218,7 @@ impl Follower {
     /// Follows until `shutdown` resolves.
     pub(crate) async fn run(&self, shutdown: impl Future<Output = ()>) {
         let _running = Running::new(&self.in_background);
+        let _kept = self.pulse.keep();
         tokio::select! {
             () = shutdown => {}
             () = self.follow() => {}
@@ -216,14 +231,23 @@ impl Follower {
     async fn follow(&self) {
         let mut backoff = Backoff::new();
         loop {
-            match self.follow_once().await {
-                Ok(()) => backoff.reset("the purge log is being followed again"),
-                Err(error) => {
-                    backoff
-                        .wait("the purge log cannot be followed", &error)
-                        .await
-                }
+            let followed = tokio::select! {
+                followed = self.follow_once() => followed,
+                // What was asked before the server was away may never be answered.
+                () = self.pulse.revived() => continue,
+            };
+            let Err(error) = followed else {
+                backoff.reset("the purge log is being followed again");
+                continue;
+            };
+            let wait = backoff.failed();
+            self.pulse.alarm();
+            if backoff.failures() >= TOLD_AFTER && !self.pulse.is_silent() {
+                let failed =
+                    "the purge log cannot be followed: lookups read what is new in it themselves";
+                backoff.tell(failed, &error);
             }
+            self.pulse.rest(wait).await;
         }
     }
 
@@ -246,27 +270,31 @@ impl Follower {
     /// The heartbeat: identity and head of the log, and with them the lease (PROTOCOL 14, 21).
     async fn keep_lease(&self) {
         let every = self.views.lease() / 3;
-        let mut backoff = Backoff::new();
         loop {
-            match timeout(self.views.lease(), self.beat(every)).await {
-                Ok(Ok(())) => backoff.reset("the purge log answers again"),
+            let began = Instant::now();
+            let answered = match timeout(self.views.lease(), self.beat(every)).await {
+                Ok(Ok(())) => true,
                 Ok(Err(error)) => {
                     // A server that refuses may be cut off or demoted (PROTOCOL 22): the lease ends now.
                     // One that is merely late lets it run out.
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::Unavailable | ErrorKind::Denied | ErrorKind::Protocol
-                    ) {
+                    if error.kind() != ErrorKind::Timeout {
                         self.views.end_lease();
                     }
-                    backoff.note("the purge log does not answer", &error);
+                    // The log tells it: it knows who does not answer.
+                    tracing::debug!(%error, "no heartbeat");
+                    false
                 }
-                Err(_) => backoff.note(
-                    "the purge log does not answer",
-                    &Error::new(ErrorKind::Timeout, "no heartbeat within the lease"),
-                ),
+                Err(_) => false,
+            };
+            let wait = if answered {
+                every
+            } else {
+                every.min(BEAT_AGAIN)
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = self.pulse.alarmed() => sleep_until(began + ALARMED_EVERY.min(every)).await,
             }
-            sleep(every).await;
         }
     }
 
@@ -304,9 +332,19 @@ impl Follower {
         let mut backoff = Backoff::new();
         loop {
             while self.purges.any_waiting() {
-                match self.purges.append_waiting().await {
+                let appended = tokio::select! {
+                    appended = self.purges.append_waiting() => appended,
+                    // As in `follow`. A record that is appended twice is harmless (PROTOCOL 23).
+                    () = self.pulse.revived() => continue,
+                };
+                match appended {
                     Ok(()) => backoff.reset("the waiting purges are in the purge log"),
-                    Err(error) => backoff.wait("purges wait for the purge log", &error).await,
+                    Err(error) => {
+                        let wait = backoff.failed();
+                        let failed = "purges wait for the purge log: in force in this process, not yet in others";
+                        backoff.tell(failed, &error);
+                        self.pulse.rest(wait).await;
+                    }
                 }
             }
             sleep(Duration::from_millis(100)).await;

@@ -8,7 +8,7 @@ use crate::position::Position;
 ///
 /// A log that is not followed costs hits, never truth, and takes no request down: it makes a service
 /// degraded, not unready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
     /// The last record that this process knows; none before the log was first reached.
@@ -20,6 +20,22 @@ pub struct Health {
     pub silence: Option<Duration>,
     /// Purges in force in this process that wait to be appended to the log.
     pub waiting: usize,
+    /// What is wrong with the server that keeps responses and log, the most important first.
+    pub troubles: Vec<Trouble>,
+    /// That server, as it calls itself: `Redis 7.0.15`. None if there is none, or it was not reached yet.
+    pub server: Option<String>,
+}
+
+/// Something that is wrong and has lasted for a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trouble {
+    /// What it concerns: `heartbeat`, `lookups`, `stores`, `purges`, `replicas`.
+    pub part: &'static str,
+    /// What is wrong, where, and what can be done about it.
+    pub message: String,
+    /// For how long.
+    pub since: Duration,
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 //! - Nothing is promised about silence: a reader that hears nothing learns nothing (PROTOCOL 14).
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -25,13 +26,15 @@ pub(crate) mod contract;
 mod follower;
 mod health;
 mod pending;
+mod pulse;
 mod purges;
 mod record;
 mod settling;
 mod view;
 
 pub(crate) use self::follower::{Follower, Retention};
-pub use self::health::Health;
+pub use self::health::{Health, Trouble};
+pub(crate) use self::pulse::Pulse;
 pub(crate) use self::purges::Purges;
 pub use self::purges::{Durability, Purged};
 pub(crate) use self::record::PurgeRecord;
@@ -94,4 +97,20 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
     /// Drops records written before `older_than` and all but the newest `most`, approximately and
     /// never the last one. What is dropped raises the floor of whoever had not read it.
     fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// What is wrong with the server that it is on. Default: nothing.
+    fn troubles(&self) -> Vec<Trouble> {
+        Vec::new()
+    }
+
+    /// What that server calls itself. Default: there is none.
+    fn server(&self) -> Option<String> {
+        None
+    }
+
+    /// Whether its heartbeats are answered, where they can fail: whoever calls [`head`](Self::head) learns it
+    /// there. Default: a pulse that nobody changes.
+    fn pulse(&self) -> Arc<Pulse> {
+        Arc::default()
+    }
 }

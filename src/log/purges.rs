@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Appended, Log, PurgeRecord, Views};
+use crate::log::{Appended, Log, Pulse, PurgeRecord, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::position::{Epoch, Position};
 use crate::tag::{PurgeKind, Target};
@@ -24,6 +24,8 @@ const RECENT_LIMIT: usize = 10_000;
 const TRIES: usize = 3;
 /// How long after a failure nobody who has a client to answer waits for the log.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// So much longer than its budget an append may take to say itself why it was not acknowledged.
+const GRACE: Duration = Duration::from_millis(20);
 /// The joined epochs that are remembered.
 const JOINED_LIMIT: usize = 64;
 
@@ -51,6 +53,7 @@ pub enum Durability {
 #[derive(Debug)]
 pub(crate) struct Purges {
     log: Arc<dyn Log>,
+    pulse: Arc<Pulse>,
     views: Arc<Views>,
     clock: Arc<dyn Clock>,
     observer: SharedObserver,
@@ -108,6 +111,7 @@ impl Purges {
         repeat_for: Duration,
     ) -> Self {
         Self {
+            pulse: log.pulse(),
             log,
             views,
             clock,
@@ -153,7 +157,7 @@ impl Purges {
     }
 
     /// As [`purge`](Self::purge), for a caller that has a client to answer: while the log takes nothing,
-    /// at most one in [`RETRY_AFTER`] waits for it (P3). The others' purges are in force here at once
+    /// at most one in [`RETRY_AFTER`] waits for it, and none once heartbeats are not answered (P3). The others' purges are in force here at once
     /// and appended by the companion.
     pub(crate) async fn purge_promptly(&self, kind: PurgeKind, targets: Vec<Target>) {
         let purging = self.purge(kind, targets, Duration::ZERO);
@@ -167,6 +171,9 @@ impl Purges {
     }
 
     fn is_worth_waiting_for(&self) -> bool {
+        if self.pulse.is_silent() {
+            return false;
+        }
         let retry_at = self.retry_at.load(Ordering::Acquire);
         let now = self.now_millis();
         let next = now.saturating_add(millis(RETRY_AFTER));
@@ -202,7 +209,8 @@ impl Purges {
             let message = "the purge log did not acknowledge in time";
             Error::new(ErrorKind::Timeout, message)
         };
-        timeout(self.budget, appending).await.map_err(late)?
+        let patience = self.budget + GRACE;
+        timeout(patience, appending).await.map_err(late)?
     }
 
     fn pending(&self, cause: Error) -> Error {
@@ -210,11 +218,10 @@ impl Purges {
         self.retry_at.store(retry_at, Ordering::Release);
         let waiting = self.views.pending.waiting() + 1;
         self.observer.notify(&Notice::PurgePending { waiting });
-        Error::new(
-            ErrorKind::Pending,
-            "the purge is in force in this process only and waits for the purge log",
-        )
-        .with_source(cause)
+        let message = format!(
+            "the purge is in force in this process only and waits for the purge log: {cause}"
+        );
+        Error::new(ErrorKind::Pending, message).with_source(cause)
     }
 
     /// `false` if it was acknowledged in an epoch that is over. Decided under the same lock as

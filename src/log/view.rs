@@ -324,6 +324,8 @@ impl Views {
             followed: view.is_some_and(|view| view.leased(now)),
             silence,
             waiting: self.pending.waiting(),
+            troubles: Vec::new(),
+            server: None,
         }
     }
 

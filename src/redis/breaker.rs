@@ -1,18 +1,30 @@
-//! The breaker: after a run of failures requests stop asking Redis, and one of them at a time tries
-//! again (P3, SAFETY 57 and 58).
+//! The breaker of one link: after failures requests stop asking Redis (P3, SAFETY 57, 58 and 88).
 //!
-//! Closed → open after [`STREAK`] failures in a row, or when half of the last [`WINDOW`] failed.
-//! Open → one probe after [`FIRST`], then after twice as long each time it fails, up to [`LONGEST`],
-//! jittered so that nodes do not come back in step. A probe that succeeds closes it.
+//! Where heartbeats are sent, no request finds out at its own expense whether Redis is back, and none waits
+//! for what is known to hang:
+//!
+//! - Closed → doubted, when an operation fails. The heartbeat that is asked for then decides, and until it has, nothing is
+//!   asked: those that wait already are let go.
+//! - A heartbeat that fails opens it, whatever was before; those that are answered close it. One is
+//!   enough the first time; what opens again soon has to be answered more often.
+//! - A time-out that was noticed late says that this process is busy, and nothing about Redis.
+//! - [`STREAK`] failures in a row that heartbeats contradict open it for a while, which gets longer.
+//!
+//! Where none are sent (the companion does not run): closed → open after [`STREAK`] failures in a row, or when half
+//! of the last [`WINDOW`] failed; open → one operation probes after [`FIRST`], then after twice as long each
+//! time it fails, up to [`LONGEST`], jittered so that nodes do not come back in step. A probe that succeeds closes it.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
+use crate::log::Pulse;
 use crate::observe::{Notice, SharedObserver};
 use crate::redis::random;
 
@@ -20,21 +32,40 @@ const STREAK: u32 = 5;
 const WINDOW: u32 = 20;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
+/// What opens again within it is closed by more heartbeats, up to [`MOST_BEATS`].
+const SOON: Duration = Duration::from_secs(10);
+const MOST_BEATS: u32 = 4;
+/// How late a time-out may be noticed and still be one of Redis.
+const SLIP: Duration = Duration::from_millis(5);
 
-/// Guards operations on one server.
+/// Guards the operations on one link.
 #[derive(Debug)]
 pub(crate) struct Breaker {
     clock: Arc<dyn Clock>,
-    observer: SharedObserver,
+    /// Told of changes, if requests depend on it.
+    observer: Option<SharedObserver>,
+    pulse: Arc<Pulse>,
+    /// How long an operation may take.
+    budget: Duration,
     state: Mutex<State>,
+    /// Told when nothing is to be waited for any more.
+    shut: Notify,
 }
 
 impl Breaker {
-    pub(crate) fn new(clock: Arc<dyn Clock>, observer: SharedObserver) -> Self {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        observer: Option<SharedObserver>,
+        pulse: Arc<Pulse>,
+        budget: Duration,
+    ) -> Self {
         Self {
             clock,
             observer,
+            pulse,
+            budget,
             state: Mutex::new(State::default()),
+            shut: Notify::new(),
         }
     }
 
@@ -42,7 +73,7 @@ impl Breaker {
     /// server; any other one shows that it answers.
     ///
     /// # Errors
-    /// [`ErrorKind::BreakerOpen`], at once and without I/O; or the operation's own error.
+    /// [`ErrorKind::BreakerOpen`], without I/O or as soon as it opens; or the operation's own error.
     ///
     /// # Cancel safety
     /// An operation that is dropped proves nothing; if it was the probe, the next one is.
@@ -51,38 +82,87 @@ impl Breaker {
         counts: impl FnOnce(&Error) -> bool,
         operation: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
-        let Some(permit) = self.state.lock().admit(self.clock.monotonic()) else {
-            let message = "the breaker is open: redis failed too often";
-            return Err(Error::new(ErrorKind::BreakerOpen, message));
+        let began = Instant::now();
+        // Before the look at the state, so that nothing in between is missed.
+        let shut = self.shut.notified();
+        let (now, kept) = (self.clock.monotonic(), self.pulse.is_kept());
+        let Some(permit) = self.state.lock().admit(now, kept) else {
+            return Err(refused());
         };
         let mut running = Running {
             breaker: self,
             permit,
             verdict: Verdict::Unknown,
         };
-        let result = operation.await;
+        let result = tokio::select! {
+            biased;
+            result = operation => result,
+            () = shut => return Err(refused()),
+        };
         running.verdict = match &result {
-            Err(error) if counts(error) => Verdict::Failed,
-            _ => Verdict::Answered,
+            Err(error) if !counts(error) => Verdict::Answered,
+            Err(error) if error.kind() == ErrorKind::Timeout && self.is_late(began) => {
+                Verdict::Late
+            }
+            Err(_) => Verdict::Failed,
+            Ok(_) => Verdict::Answered,
         };
         result
     }
 
-    fn record(&self, permit: Permit, verdict: Verdict) {
+    /// Whether the end of an operation that began at `began` was noticed so late that this process must have
+    /// been busy: the answer may have been there in time.
+    fn is_late(&self, began: Instant) -> bool {
+        began.elapsed() > self.budget + SLIP.max(self.budget / 4)
+    }
+
+    /// What a heartbeat says about the link.
+    pub(crate) fn heartbeat(&self, answered: bool) {
         let now = self.clock.monotonic();
-        let change = self.state.lock().record(permit, verdict, now, random());
+        let change = self.state.lock().heartbeat(answered, now, random());
+        self.tell(change);
+    }
+
+    /// Whether operations are refused until a heartbeat has said something.
+    pub(crate) fn is_shut(&self) -> bool {
+        !matches!(self.state.lock().phase, Phase::Closed(_))
+    }
+
+    fn record(&self, permit: Permit, verdict: Verdict) {
+        let (now, kept) = (self.clock.monotonic(), self.pulse.is_kept());
+        let mut state = self.state.lock();
+        let change = state.record(permit, verdict, now, random(), kept);
+        drop(state);
+        if kept && matches!(verdict, Verdict::Failed | Verdict::Late) {
+            self.pulse.alarm();
+        }
+        self.tell(change);
+    }
+
+    fn tell(&self, change: Option<Change>) {
+        if matches!(change, Some(Change::Opened | Change::Doubted)) {
+            self.shut.notify_waiters();
+        }
+        let Some(observer) = &self.observer else {
+            return;
+        };
         match change {
             Some(Change::Opened) => {
-                tracing::warn!("breaker open: requests go on without redis");
-                self.observer.notify(&Notice::BreakerOpened);
+                tracing::debug!("breaker open: requests go on without redis");
+                observer.notify(&Notice::BreakerOpened);
             }
             Some(Change::Closed) => {
-                tracing::info!("breaker closed: redis answers again");
-                self.observer.notify(&Notice::BreakerClosed);
+                tracing::debug!("breaker closed: redis answers again");
+                observer.notify(&Notice::BreakerClosed);
             }
-            None => {}
+            Some(Change::Doubted) | None => {}
         }
     }
+}
+
+fn refused() -> Error {
+    let message = "the breaker is open: redis fails or does not answer";
+    Error::new(ErrorKind::BreakerOpen, message)
 }
 
 /// Tells the breaker how an operation ended, also if it is dropped.
@@ -102,12 +182,16 @@ impl Drop for Running<'_> {
 enum Verdict {
     Answered,
     Failed,
+    /// It timed out while this process was busy.
+    Late,
     Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
     Opened,
+    /// Nothing is asked until the next heartbeat.
+    Doubted,
     Closed,
 }
 
@@ -123,15 +207,24 @@ struct Permit {
 struct State {
     round: u64,
     phase: Phase,
+    /// Doubts that heartbeats contradicted since an operation was answered.
+    doubts: u32,
+    /// When it opened last, and how many heartbeats close it.
+    opened: Option<Duration>,
+    beats: u32,
 }
 
 #[derive(Debug)]
 enum Phase {
     Closed(Tally),
+    /// The next heartbeat decides.
+    Doubted,
     /// Nothing is tried before `until`; a probe that fails then doubles `wait`.
     Open {
         until: Duration,
         wait: Duration,
+        /// Heartbeats that were answered since.
+        answered: u32,
     },
     /// One probe is under way.
     Probing {
@@ -167,10 +260,13 @@ impl Tally {
 }
 
 impl State {
-    fn admit(&mut self, now: Duration) -> Option<Permit> {
+    /// Leave for one operation. Where heartbeats are sent (`kept`), none probes.
+    fn admit(&mut self, now: Duration, kept: bool) -> Option<Permit> {
         match self.phase {
             Phase::Closed(_) => {}
-            Phase::Open { until, wait } if now >= until => {
+            Phase::Doubted | Phase::Open { .. } | Phase::Probing { .. } if kept => return None,
+            Phase::Doubted => self.phase = Phase::default(),
+            Phase::Open { until, wait, .. } if now >= until => {
                 self.phase = Phase::Probing { wait };
                 self.round += 1;
             }
@@ -185,46 +281,93 @@ impl State {
         verdict: Verdict,
         now: Duration,
         random: u64,
+        kept: bool,
     ) -> Option<Change> {
         if permit.round != self.round {
             return None;
         }
-        match (&mut self.phase, verdict) {
-            (Phase::Closed(_) | Phase::Open { .. }, Verdict::Unknown) | (Phase::Open { .. }, _) => {
-                None
-            }
-            (Phase::Closed(tally), _) => {
-                tally.add(verdict == Verdict::Failed);
-                let opens = tally.is_too_much();
-                opens.then(|| {
-                    self.open(FIRST, now, random);
-                    Change::Opened
-                })
-            }
-            (Phase::Probing { .. }, Verdict::Answered) => {
+        let failed = verdict == Verdict::Failed || (verdict == Verdict::Late && !kept);
+        match &mut self.phase {
+            Phase::Closed(_) if failed && kept => {
                 self.round += 1;
-                self.phase = Phase::default();
-                Some(Change::Closed)
+                self.phase = Phase::Doubted;
+                Some(Change::Doubted)
             }
-            (Phase::Probing { wait }, Verdict::Failed) => {
+            Phase::Closed(tally) if failed || verdict == Verdict::Answered => {
+                self.doubts = 0;
+                tally.add(failed);
+                let opens = tally.is_too_much();
+                opens.then(|| self.open(FIRST, now, random))
+            }
+            Phase::Closed(_) | Phase::Doubted | Phase::Open { .. } => None,
+            Phase::Probing { .. } if verdict == Verdict::Answered => Some(self.close()),
+            Phase::Probing { wait } if failed => {
                 let wait = (*wait * 2).min(LONGEST);
                 self.open(wait, now, random);
                 None
             }
-            (Phase::Probing { wait }, Verdict::Unknown) => {
+            Phase::Probing { wait } => {
                 self.phase = Phase::Open {
                     until: now,
                     wait: *wait,
+                    answered: 0,
                 };
                 None
             }
         }
     }
 
-    fn open(&mut self, wait: Duration, now: Duration, random: u64) {
+    fn heartbeat(&mut self, answered_now: bool, now: Duration, random: u64) -> Option<Change> {
+        match &mut self.phase {
+            Phase::Closed(_) if answered_now => None,
+            Phase::Doubted if answered_now && self.doubts + 1 < STREAK => {
+                self.doubts += 1;
+                self.round += 1;
+                self.phase = Phase::default();
+                None
+            }
+            Phase::Doubted if answered_now => {
+                let wait = FIRST * 2_u32.pow((self.doubts + 1 - STREAK).min(6));
+                self.doubts += 1;
+                Some(self.open(wait.min(LONGEST), now, random))
+            }
+            Phase::Closed(_) | Phase::Doubted => {
+                let soon = self.opened.is_some_and(|opened| now < opened + SOON);
+                self.beats = if soon { self.beats + 1 } else { 0 }.min(MOST_BEATS - 1);
+                self.opened = Some(now);
+                self.open(FIRST, now, random);
+                // What heartbeats opened, they close, and nothing else does.
+                if let Phase::Open { until, .. } = &mut self.phase {
+                    *until = now;
+                }
+                Some(Change::Opened)
+            }
+            Phase::Open {
+                answered, until, ..
+            } => {
+                *answered = if answered_now { *answered + 1 } else { 0 };
+                let closes = *answered > self.beats && now >= *until;
+                closes.then(|| self.close())
+            }
+            // Heartbeats are sent since it was begun.
+            Phase::Probing { .. } => answered_now.then(|| self.close()),
+        }
+    }
+
+    fn close(&mut self) -> Change {
         self.round += 1;
-        let until = now + jittered(wait, random);
-        self.phase = Phase::Open { until, wait };
+        self.phase = Phase::default();
+        Change::Closed
+    }
+
+    fn open(&mut self, wait: Duration, now: Duration, random: u64) -> Change {
+        self.round += 1;
+        self.phase = Phase::Open {
+            until: now + jittered(wait, random),
+            wait,
+            answered: 0,
+        };
+        Change::Opened
     }
 }
 

@@ -16,7 +16,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::error::{ConfigError, Error, ErrorKind};
+use crate::log::Pulse;
 use crate::redis::fault;
+use crate::telling::Telling;
 
 /// Commands that may wait for the socket; the client's own 50 stalls a busy server (SAFETY 57).
 const QUEUE: usize = 1024;
@@ -58,7 +60,11 @@ struct Inner {
     budgets: Budgets,
     /// One for each connection that may be open; none where their number is not limited.
     places: Option<Arc<Semaphore>>,
-    health: Mutex<Health>,
+    pulse: Arc<Pulse>,
+    /// What it calls itself.
+    software: Mutex<Option<Box<str>>>,
+    /// What was last said in the log about the server, so that only changes are.
+    telling: Mutex<Telling>,
 }
 
 /// A connection, and the place that it takes. The place is free when its last clone is gone.
@@ -82,15 +88,6 @@ impl DerefMut for Connection {
     }
 }
 
-/// What was last said in the log about the server, so that only changes are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Health {
-    Unknown,
-    Usable,
-    Away,
-    Denied,
-}
-
 impl Server {
     /// The server at `url`. Connects to nothing.
     ///
@@ -112,6 +109,9 @@ impl Server {
     ) -> Result<Self, ConfigError> {
         let places = connections.map(|number| number.min(Semaphore::MAX_PERMITS));
         let shown = redacted(url);
+        if let Some(why) = not_supported(url) {
+            return Err(ConfigError::new("redis url", why, shown));
+        }
         let client = client(url)
             .map_err(|error| ConfigError::new("redis url", reason(&error), shown.as_str()))?;
         Ok(Self {
@@ -120,7 +120,9 @@ impl Server {
                 shown: shown.into(),
                 budgets,
                 places: places.map(|number| Arc::new(Semaphore::new(number))),
-                health: Mutex::new(Health::Unknown),
+                pulse: Arc::default(),
+                software: Mutex::default(),
+                telling: Mutex::new(Telling::new()),
             }),
         })
     }
@@ -146,11 +148,7 @@ impl Server {
             .set_pipeline_buffer_size(QUEUE);
         let client = &self.inner.client;
         let made = client.get_multiplexed_async_connection_with_config(&config);
-        let connection = made.await.map_err(|error| {
-            let error = self.error("connect", error);
-            self.failed(&error);
-            error
-        })?;
+        let connection = made.await.map_err(|error| self.error("connect", error))?;
         Ok(Connection {
             connection,
             _place: place,
@@ -172,6 +170,23 @@ impl Server {
         }
     }
 
+    /// Whether the heartbeats of the purge log on this server are answered.
+    pub(crate) fn pulse(&self) -> &Arc<Pulse> {
+        &self.inner.pulse
+    }
+
+    /// Remembers what the server calls itself.
+    pub(crate) fn is_called(&self, software: Option<&str>) {
+        let mut known = self.inner.software.lock();
+        if known.as_deref() != software {
+            *known = software.map(Into::into);
+        }
+    }
+
+    pub(crate) fn software(&self) -> Option<String> {
+        self.inner.software.lock().as_deref().map(str::to_owned)
+    }
+
     /// `error` as our own: which server, what was being done.
     pub(crate) fn error(&self, operation: &str, error: RedisError) -> Error {
         fault::error(&format!("{operation} at {self}"), error)
@@ -179,30 +194,36 @@ impl Server {
 
     /// Says once that the server is unusable, until it is usable again.
     pub(crate) fn failed(&self, error: &Error) {
-        let now = match error.kind() {
-            ErrorKind::Denied => Health::Denied,
-            _ => Health::Away,
+        // Away is away, whether it is noticed by a time-out or by a closed socket.
+        let way = match error.kind() {
+            ErrorKind::Timeout => ErrorKind::Unavailable,
+            kind => kind,
         };
-        if !self.changed_to(now) {
+        let Some(tell) = self.inner.telling.lock().failing(way as u64) else {
             return;
-        }
-        if now == Health::Denied {
-            tracing::error!(server = %self, %error, "redis refuses us; the cache works without it");
-        } else {
-            tracing::warn!(server = %self, %error, "redis cannot be used; the cache works without it");
+        };
+        let changes_not_told = tell.unsaid;
+        match way {
+            ErrorKind::Denied => tracing::error!(
+                server = %self, %error, changes_not_told, "redis refuses us; the cache works without it"
+            ),
+            ErrorKind::Unsupported => tracing::error!(
+                server = %self, %error, changes_not_told,
+                "this redis cannot be used; the cache works without it"
+            ),
+            _ => tracing::warn!(
+                server = %self, %error, changes_not_told,
+                "redis cannot be used; the cache works without it"
+            ),
         }
     }
 
     /// Says once that the server is usable, until it is not.
     pub(crate) fn usable(&self) {
-        if self.changed_to(Health::Usable) {
-            tracing::info!(server = %self, "redis is in use");
+        if let Some(tell) = self.inner.telling.lock().well() {
+            let changes_not_told = tell.unsaid;
+            tracing::info!(server = %self, changes_not_told, "redis is in use");
         }
-    }
-
-    fn changed_to(&self, now: Health) -> bool {
-        let mut health = self.inner.health.lock();
-        std::mem::replace(&mut *health, now) != now
     }
 }
 
@@ -226,6 +247,34 @@ fn client(url: &str) -> Result<Client, RedisError> {
     let settings = info.redis_settings().clone().set_skip_set_lib_name();
     let tcp = TcpSettings::default().set_nodelay(true);
     Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp))
+}
+
+/// Why this cache cannot do what a URL asks for, although others can.
+fn not_supported(url: &str) -> Option<&'static str> {
+    let (scheme, rest) = url.split_once("://")?;
+    let scheme = scheme.to_ascii_lowercase();
+    if scheme.contains("sentinel") {
+        return Some(
+            "Redis Sentinel is not supported yet: name the master itself, as redis://host:port",
+        );
+    }
+    if scheme.contains("cluster") {
+        return Some(
+            "Redis Cluster is not supported yet: name one server that is no part of one, as redis://host:port",
+        );
+    }
+    if scheme == "rediss" || scheme == "valkeys" {
+        return Some(
+            "TLS to Redis is not supported yet: name a port without TLS, as redis://host:port, or a TLS tunnel",
+        );
+    }
+    // What stands before the path, without user and password.
+    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let hosts = place.rsplit('@').next().unwrap_or_default();
+    let several = matches!(&*scheme, "redis" | "valkey") && hosts.contains(',');
+    several.then_some(
+        "several servers are not supported: name the one that is the master, as redis://host:port",
+    )
 }
 
 /// Why the client refused a URL, without what it quotes of it.
@@ -298,13 +347,34 @@ mod tests {
         }
     }
 
+    /// SAFETY 97: what does not work yet is said, not taken for something else.
     #[test]
-    fn a_change_of_state_is_told_once() {
-        let server = Server::new("redis://localhost", Budgets::default()).unwrap();
-        assert!(server.changed_to(Health::Away));
-        assert!(!server.changed_to(Health::Away));
-        assert!(server.changed_to(Health::Denied));
-        assert!(server.changed_to(Health::Usable));
-        assert!(!server.changed_to(Health::Usable));
+    fn safety_97_a_url_of_what_is_not_supported_says_so() {
+        for (url, why) in [
+            ("rediss://localhost:6380", "TLS to Redis is not supported"),
+            (
+                "valkeys://u:hunter2@localhost",
+                "TLS to Redis is not supported",
+            ),
+            ("REDISS://localhost", "TLS to Redis is not supported"),
+            ("redis+sentinel://localhost:26379/mymaster", "Sentinel"),
+            ("redis-sentinel://:hunter2@a:26379,b:26379", "Sentinel"),
+            ("sentinel://localhost", "Sentinel"),
+            ("redis+cluster://localhost:7000", "Redis Cluster"),
+            ("redis-cluster://localhost:7000", "Redis Cluster"),
+            ("redis://a:6379,b:6379", "several servers"),
+        ] {
+            let error = Server::new(url, Budgets::default()).unwrap_err();
+            let shown = format!("{error:#}");
+            assert!(shown.contains(why), "{url}: {shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        for url in [
+            "redis://localhost",
+            "valkey://localhost",
+            "unix:///tmp/redis.sock",
+        ] {
+            assert!(Server::new(url, Budgets::default()).is_ok(), "{url}");
+        }
     }
 }

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind};
-use crate::redis::link::{Live, believed, connect};
+use crate::redis::connect::connect;
+use crate::redis::link::{Live, believed};
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
 

@@ -40,10 +40,14 @@ impl Fault {
             "WRONGPASS" | "NOPERM" => Self::new(ErrorKind::Denied, false),
             // A connection that was let in and is not any more is of no use.
             "NOAUTH" => Self::new(ErrorKind::Denied, true),
-            "UNBLOCKED" | "READONLY" | "MOVED" | "ASK" | "NOREPLICAS" | "LOADING"
-            | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" => Self::new(ErrorKind::Unavailable, true),
+            "UNBLOCKED" | "READONLY" | "NOREPLICAS" | "LOADING" | "MASTERDOWN" => {
+                Self::new(ErrorKind::Unavailable, true)
+            }
+            // Only nodes of a Cluster send these.
+            "MOVED" | "ASK" | "CLUSTERDOWN" | "TRYAGAIN" => Self::new(ErrorKind::Unsupported, true),
+            "CROSSSLOT" => Self::new(ErrorKind::Unsupported, false),
             "BUSY" => Self::new(ErrorKind::Unavailable, false),
-            "OOM" | "MISCONF" | "CROSSSLOT" | "NOSCRIPT" => Self::new(ErrorKind::Denied, false),
+            "OOM" | "MISCONF" | "NOSCRIPT" => Self::new(ErrorKind::Denied, false),
             "ERR" if detail.starts_with("max number of clients") => {
                 Self::new(ErrorKind::Unavailable, true)
             }
@@ -56,8 +60,87 @@ impl Fault {
 /// `error` as our own, saying what was being done.
 pub(crate) fn error(operation: &str, error: RedisError) -> Error {
     let kind = Fault::of(&error).kind;
-    Error::new(kind, format!("redis, {operation}: {error}")).with_source(error)
+    let said = said(&error);
+    let message = match advice(&error) {
+        Some(advice) => format!("redis, {operation}: {said}: {advice}"),
+        None => format!("redis, {operation}: {said}"),
+    };
+    Error::new(kind, message).with_source(error)
 }
+
+/// What happened, in the server's words where it sent any.
+fn said(error: &RedisError) -> String {
+    if let Some(code) = error.code() {
+        let detail = error.detail().unwrap_or_default();
+        return format!("{code} {detail}").trim_end().to_owned();
+    }
+    match error.kind() {
+        // The client's own word for a connection that ended before the command was sent.
+        Kind::Io if is_broken_pipe(error) => "the server closed the connection".into(),
+        _ => error.to_string(),
+    }
+}
+
+fn is_broken_pipe(error: &RedisError) -> bool {
+    let text = error.to_string().to_ascii_lowercase();
+    text.contains("broken pipe")
+        || text.contains("unexpected end of file")
+        || text.contains("driver unexpectedly")
+}
+
+/// What can be done about it, where that can be told.
+fn advice(error: &RedisError) -> Option<&'static str> {
+    let detail = error.detail().unwrap_or_default();
+    let Some(code) = error.code() else {
+        let text = error.to_string().to_ascii_lowercase();
+        return match error.kind() {
+            Kind::AuthenticationFailed => Some(PASSWORD),
+            Kind::Io if error.is_connection_refusal() => {
+                Some("is a Redis running there, and does it listen on that address?")
+            }
+            Kind::Io if text.contains("lookup") || text.contains("name or service") => {
+                Some("see whether the host's name is right and can be resolved here")
+            }
+            _ => None,
+        };
+    };
+    Some(match code {
+        "WRONGPASS" => PASSWORD,
+        "NOAUTH" => "put the password into the URL, as redis://:password@host:port",
+        "NOPERM" => "let the ACL user of this cache call that command on its keys",
+        "READONLY" => "it is a replica now: name the server that is the master",
+        "LOADING" => "it starts and reads its data: wait, or see its log",
+        "MASTERDOWN" => "it is a replica without its master: name the server that is the master",
+        "MOVED" | "ASK" | "CLUSTERDOWN" | "TRYAGAIN" | "CROSSSLOT" => {
+            "this is a node of a Redis Cluster, which is not supported yet: name a server that is no part of one"
+        }
+        "NOREPLICAS" => {
+            "too few replicas are in step (min-replicas-to-write): bring them back, or see whether this master is \
+             cut off from the rest"
+        }
+        "OOM" => {
+            "it is full: raise maxmemory, or set maxmemory-policy to one that evicts, such as volatile-ttl"
+        }
+        "MISCONF" => {
+            "it cannot write its data to disk and takes no writes: see its log and the disk, or set \
+             stop-writes-on-bgsave-error no"
+        }
+        "BUSY" => "a script runs for too long: SCRIPT KILL ends it",
+        "WRONGTYPE" => "something else uses this cache's keys: give it a namespace of its own",
+        "ERR" if detail.starts_with("max number of clients") => {
+            "raise maxclients there, or set max_connections here"
+        }
+        "ERR" if detail.to_ascii_lowercase().starts_with("invalid stream id") => {
+            "it is too old: use Redis 7.0 or Valkey 7.2, or newer"
+        }
+        "ERR" if detail.starts_with("unknown ") => {
+            "it does not know or allow that command: use Redis 7.0 or Valkey 7.2, or newer, and rename no command"
+        }
+        _ => return None,
+    })
+}
+
+const PASSWORD: &str = "see whether user and password in the Redis URL are those of the server";
 
 /// The error that an answer is, if it is one.
 pub(crate) fn error_in(value: &Value) -> Option<RedisError> {
@@ -86,15 +169,15 @@ mod tests {
 
     #[test]
     fn safety_59_every_answer_of_a_server_has_a_meaning() {
-        use ErrorKind::{Denied, Protocol, Unavailable};
+        use ErrorKind::{Denied, Protocol, Unavailable, Unsupported};
         for (line, kind, loses_trust) in [
             (
                 "READONLY You can't write against a read only replica.",
                 Unavailable,
                 true,
             ),
-            ("MOVED 3999 127.0.0.1:6381", Unavailable, true),
-            ("ASK 3999 127.0.0.1:6381", Unavailable, true),
+            ("MOVED 3999 127.0.0.1:6381", Unsupported, true),
+            ("ASK 3999 127.0.0.1:6381", Unsupported, true),
             (
                 "UNBLOCKED force unblock from blocking operation",
                 Unavailable,
@@ -111,10 +194,10 @@ mod tests {
                 true,
             ),
             ("MASTERDOWN Link with MASTER is down", Unavailable, true),
-            ("CLUSTERDOWN The cluster is down", Unavailable, true),
+            ("CLUSTERDOWN The cluster is down", Unsupported, true),
             (
                 "TRYAGAIN Multiple keys request during rehashing",
-                Unavailable,
+                Unsupported,
                 true,
             ),
             ("ERR max number of clients reached", Unavailable, true),
@@ -131,7 +214,7 @@ mod tests {
             ),
             (
                 "CROSSSLOT Keys in request don't hash to the same slot",
-                Denied,
+                Unsupported,
                 false,
             ),
             ("NOSCRIPT No matching script.", Denied, false),

@@ -271,6 +271,11 @@ impl Group {
         self.wire.disconnect();
     }
 
+    /// Waits before something is tried again: for `wait`, or until the server is known to be back.
+    pub(crate) async fn rest(&self, wait: Duration) {
+        self.wire.rest(wait).await;
+    }
+
     async fn remove(&self, consumer: &str) -> Result<bool, Error> {
         let mut command = cmd("XGROUP");
         command

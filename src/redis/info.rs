@@ -1,4 +1,9 @@
-//! Who a server says that it is: its role, its identity, its replicas (PROTOCOL 6).
+//! Who a server says that it is: its kind and version, its role, its identity, its replicas (PROTOCOL 6).
+
+use std::fmt;
+
+/// The oldest Redis that has what the purge log is made of: `XADD E-*`, `SET NX GET`, what `XINFO` tells.
+const OLDEST: u32 = 7;
 
 /// What one `INFO` reply told. A managed server may hide any part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,7 +18,43 @@ pub(crate) struct Identity {
     pub(crate) replicas: u32,
     /// It refuses writes without replicas in step (`min-replicas-to-write`), so that it must have had
     /// some, however many it knows now. Redis shows their count only where that is set.
-    pub(crate) demands_replicas: bool,
+    pub(crate) good_replicas: Option<u32>,
+    /// What it is called and which version it has, such as `Redis 7.0.15`.
+    pub(crate) software: Option<Box<str>>,
+    /// The version of Redis that it says to be, or to be like.
+    pub(crate) like_redis: Option<u32>,
+    /// `standalone`, `cluster` or `sentinel`.
+    pub(crate) mode: Option<Box<str>>,
+    /// Where a replica copies from.
+    pub(crate) master: Option<Box<str>>,
+}
+
+/// Why a server cannot be used, whatever it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    TooOld(Box<str>),
+    Cluster,
+    Sentinel,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooOld(software) => write!(
+                f,
+                "it is {software}, which lacks what the purge log needs (XADD with E-*): use Redis {OLDEST}.0 or \
+                 Valkey 7.2, or newer"
+            ),
+            Self::Cluster => f.write_str(
+                "it is a node of a Redis Cluster, which is not supported yet: name a server that is no part of one \
+                 (cluster-enabled no)",
+            ),
+            Self::Sentinel => f.write_str(
+                "it is a Sentinel, which keeps no data: name the master that it watches (SENTINEL \
+                 GET-MASTER-ADDR-BY-NAME)",
+            ),
+        }
+    }
 }
 
 impl Identity {
@@ -22,6 +63,7 @@ impl Identity {
         let mut identity = Self::default();
         let mut connected = None;
         let mut online = None;
+        let (mut redis, mut other, mut master_host, mut master_port) = (None, None, None, None);
         for line in info.lines() {
             let Some((name, value)) = line.trim_end().split_once(':') else {
                 continue;
@@ -30,7 +72,18 @@ impl Identity {
                 "role" => identity.is_master = Some(value == "master"),
                 "master_replid" => identity.replid = known(value),
                 "run_id" => identity.run = known(value),
-                "min_slaves_good_slaves" => identity.demands_replicas = true,
+                "min_slaves_good_slaves" => {
+                    identity.good_replicas = Some(value.parse().unwrap_or(0));
+                }
+                "redis_mode" | "server_mode" => identity.mode = known(value),
+                "cluster_enabled" if value == "1" => identity.mode = known("cluster"),
+                "master_host" => master_host = known(value),
+                "master_port" => master_port = known(value),
+                "redis_version" => redis = known(value),
+                "valkey_version" => other = Some(("Valkey", value)),
+                "dragonfly_version" => other = Some(("Dragonfly", value)),
+                "garnet_version" => other = Some(("Garnet", value)),
+                "keydb_version" => other = Some(("KeyDB", value)),
                 "connected_slaves" => connected = value.parse().ok(),
                 _ if is_replica_line(name) => {
                     let is_online = value.split(',').any(|part| part == "state=online");
@@ -41,15 +94,54 @@ impl Identity {
         }
         // Servers that hide their replicas' addresses may still count them.
         identity.replicas = online.or(connected).unwrap_or(0);
+        identity.like_redis = redis.as_deref().and_then(major);
+        identity.software = match (other, redis) {
+            (Some((name, version)), _) => Some(format!("{name} {version}").into()),
+            (None, version) => version.map(|version| format!("Redis {version}").into()),
+        };
+        identity.master = master_host
+            .map(|host| format!("{host}:{}", master_port.unwrap_or_else(|| "6379".into())).into());
         identity
+    }
+
+    /// Why the server cannot be used, as far as it says. One that says nothing about its version has to be
+    /// [tried](Self::is_to_be_tried).
+    pub(crate) fn unfit(&self) -> Option<Unfit> {
+        match self.mode.as_deref() {
+            Some("cluster") => return Some(Unfit::Cluster),
+            Some("sentinel") => return Some(Unfit::Sentinel),
+            _ => {}
+        }
+        let too_old = self.like_redis.is_some_and(|major| major < OLDEST);
+        let name = self.software.clone().filter(|_| too_old)?;
+        Some(Unfit::TooOld(name))
+    }
+
+    /// Whether only trying shows that the server has what is needed: it hides its version, or is another
+    /// program that says to be like some Redis.
+    pub(crate) fn is_to_be_tried(&self) -> bool {
+        let name = self.software.as_deref();
+        self.like_redis.is_none()
+            || !name.is_some_and(|name| name.starts_with("Redis ") || name.starts_with("Valkey "))
+    }
+
+    /// It refuses writes without replicas in step.
+    pub(crate) const fn demands_replicas(&self) -> bool {
+        self.good_replicas.is_some()
     }
 
     /// The guarantees that this server does not let us keep.
     pub(crate) fn hides(&self) -> impl Iterator<Item = Lost> {
         let role = self.is_master.is_none().then_some(Lost::Role);
         let identity = self.replid.is_none().then_some(Lost::Identity);
-        role.into_iter().chain(identity)
+        let cut_off = self.replicas > 0 && !self.demands_replicas();
+        let split = cut_off.then_some(Lost::SplitBrain);
+        role.into_iter().chain(identity).chain(split)
     }
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
 }
 
 fn known(value: &str) -> Option<Box<str>> {
@@ -68,6 +160,7 @@ pub(crate) enum Lost {
     Role,
     Identity,
     Wait,
+    SplitBrain,
 }
 
 impl Lost {
@@ -81,6 +174,10 @@ impl Lost {
             Self::Identity => {
                 "INFO does not show master_replid: a failover that forgets a purge is noticed only \
                  by nodes that had seen that purge"
+            }
+            Self::SplitBrain => {
+                "min-replicas-to-write is not set, although there are replicas: a master that is cut off from them goes \
+                 on taking writes, and who sees it alone may serve what was purged elsewhere; set it to 1 or more"
             }
             Self::Wait => {
                 "WAIT is refused: a purge is acknowledged before a replica has it, and a failover \
@@ -112,17 +209,17 @@ mod tests {
             replid: Some("def".into()),
             run: Some("abc".into()),
             replicas: 2,
-            demands_replicas: false,
+            ..Identity::default()
         };
         assert_eq!(identity, expected);
-        assert_eq!(identity.hides().count(), 0);
+        assert_eq!(identity.hides().collect::<Vec<_>>(), [Lost::SplitBrain]);
     }
 
     #[test]
     fn a_server_that_demands_replicas_says_so_after_it_lost_them() {
         let info = "role:master\r\nconnected_slaves:0\r\nmin_slaves_good_slaves:0\r\n";
         let identity = Identity::parse(info);
-        assert!(identity.demands_replicas);
+        assert!(identity.demands_replicas());
         assert_eq!(identity.replicas, 0);
     }
 
@@ -132,11 +229,93 @@ mod tests {
         assert_eq!(identity.replicas, 1);
         assert_eq!(identity.run, None);
         let lost: Vec<_> = identity.hides().collect();
-        assert_eq!(lost, [Lost::Role, Lost::Identity]);
+        assert_eq!(lost, [Lost::Role, Lost::Identity, Lost::SplitBrain]);
     }
 
     #[test]
     fn a_replica_is_not_a_master() {
         assert_eq!(Identity::parse("role:slave\r\n").is_master, Some(false));
+    }
+
+    const STANDALONE: &str = "redis_mode:standalone\r\ncluster_enabled:0";
+
+    fn old(name: &str) -> Option<Unfit> {
+        Some(Unfit::TooOld(name.into()))
+    }
+
+    /// What a server says, what it is called then, why it is unfit, and whether it has to be tried.
+    fn says(info: &str) -> (Option<String>, Option<Unfit>, bool) {
+        let identity = Identity::parse(&info.replace(' ', "\r\n"));
+        let software = identity.software.as_deref().map(str::to_owned);
+        (software, identity.unfit(), identity.is_to_be_tried())
+    }
+
+    /// SAFETY 90: servers of several makers.
+    #[test]
+    fn safety_90_a_server_that_is_too_old_is_named() {
+        for (info, software, unfit, to_be_tried) in [
+            ("redis_version:7.0.15", "Redis 7.0.15", None, false),
+            ("redis_version:8.2.1", "Redis 8.2.1", None, false),
+            (
+                "redis_version:255.255.255",
+                "Redis 255.255.255",
+                None,
+                false,
+            ),
+            (
+                "redis_version:6.2.14",
+                "Redis 6.2.14",
+                old("Redis 6.2.14"),
+                false,
+            ),
+            (
+                "redis_version:5.0.6",
+                "Redis 5.0.6",
+                old("Redis 5.0.6"),
+                false,
+            ),
+            (
+                "redis_version:7.2.4 valkey_version:8.0.1",
+                "Valkey 8.0.1",
+                None,
+                false,
+            ),
+            (
+                "redis_version:6.3.4 keydb_version:6.3.4",
+                "KeyDB 6.3.4",
+                old("KeyDB 6.3.4"),
+                true,
+            ),
+            (
+                "redis_version:7.4.0 dragonfly_version:df-v1.30.0",
+                "Dragonfly df-v1.30.0",
+                None,
+                true,
+            ),
+        ] {
+            let expected = (Some(software.to_owned()), unfit, to_be_tried);
+            assert_eq!(says(&format!("{info} {STANDALONE}")), expected, "{info}");
+        }
+        assert_eq!(says("role:master"), (None, None, true));
+    }
+
+    /// SAFETY 97.
+    #[test]
+    fn safety_97_a_server_of_another_kind_is_named() {
+        for (info, unfit) in [
+            ("redis_version:7.0.15 redis_mode:cluster", Unfit::Cluster),
+            ("redis_version:7.0.15 cluster_enabled:1", Unfit::Cluster),
+            ("redis_version:6.2.14 redis_mode:cluster", Unfit::Cluster),
+            ("redis_version:6.2.14 redis_mode:sentinel", Unfit::Sentinel),
+            ("valkey_version:8.1.0 server_mode:sentinel", Unfit::Sentinel),
+        ] {
+            assert_eq!(says(info).1, Some(unfit), "{info}");
+        }
+    }
+
+    #[test]
+    fn a_replica_says_where_its_master_is() {
+        let identity = Identity::parse("role:slave\r\nmaster_host:10.0.0.1\r\nmaster_port:6380");
+        assert_eq!(identity.master.as_deref(), Some("10.0.0.1:6380"));
     }
 }

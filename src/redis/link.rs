@@ -12,11 +12,12 @@ use std::time::Duration;
 use ::redis::{Pipeline, RedisError, Value};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::error::{Error, ErrorKind};
 use crate::redis::breaker::jittered;
 use crate::redis::conn::Connection;
+use crate::redis::connect::connect;
 use crate::redis::fault::{self, Fault};
 use crate::redis::random;
 use crate::redis::trust::Trust;
@@ -27,7 +28,8 @@ const SETTLED: Duration = Duration::from_secs(1);
 /// So many connections in a burst are made without delay.
 const FREE: u32 = 3;
 const FIRST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(5);
+/// Short, as heartbeats wait for it as well, and what is away is to be found when it is back (SAFETY 89).
+const LONGEST: Duration = Duration::from_millis(300);
 /// So many requests in a row without an answer, and the socket is taken for dead (half-open TCP).
 const UNANSWERED: u32 = 3;
 
@@ -36,9 +38,9 @@ const UNANSWERED: u32 = 3;
 pub(crate) struct Live {
     pub(crate) conn: Connection,
     pub(crate) verified: Arc<Verified>,
-    generation: u64,
-    made: Duration,
-    unanswered: Arc<AtomicU32>,
+    pub(super) generation: u64,
+    pub(super) made: Duration,
+    pub(super) unanswered: Arc<AtomicU32>,
 }
 
 impl Live {
@@ -79,6 +81,10 @@ struct State {
     slot: Slot,
     /// Connections made in the present burst.
     burst: u32,
+    /// Why the last one ended, if it was not of age.
+    cause: Option<Box<str>>,
+    /// How often the server was back when this was last looked at.
+    revivals: u64,
 }
 
 #[derive(Debug)]
@@ -106,6 +112,8 @@ impl Link {
         let state = State {
             slot: Slot::Empty,
             burst: 0,
+            cause: None,
+            revivals: 0,
         };
         Self {
             inner: Arc::new(Inner {
@@ -151,8 +159,9 @@ impl Link {
         };
         live.unanswered.store(0, Ordering::Relaxed);
         let trust = &self.inner.verifier.trust;
-        believed(&self.inner.verifier, self.inner.name, live, answer).inspect_err(|_| {
+        believed(&self.inner.verifier, self.inner.name, live, answer).inspect_err(|error| {
             if live.generation != trust.generation() {
+                self.inner.state.lock().cause = Some(error.to_string().into());
                 self.drop_if(live, |_| Slot::Empty);
             }
         })
@@ -180,6 +189,7 @@ impl Link {
         let now = verifier.clock.monotonic();
         let trusted = verifier.trust.generation();
         let mut state = self.inner.state.lock();
+        state.noticed(verifier.server.pulse().revivals());
         let again = match &state.slot {
             Slot::Up(live) if live.generation == trusted => return Some(Ok(live.clone())),
             Slot::Down { why, until } if now < *until => return Some(Err(why.error())),
@@ -195,7 +205,7 @@ impl Link {
         if again.is_none() {
             state.burst += 1;
             if state.burst > FREE && !matches!(state.slot, Slot::Down { .. }) {
-                let why = Why::flapping();
+                let why = Why::flapping(state.cause.as_deref());
                 let error = why.error();
                 state.slot = Slot::Down {
                     why,
@@ -266,6 +276,23 @@ impl Link {
 }
 
 impl State {
+    /// The server is back since this was last looked at: what waited to try again need not, and what was not
+    /// answered before may never be.
+    fn noticed(&mut self, revivals: u64) {
+        if std::mem::replace(&mut self.revivals, revivals) == revivals {
+            return;
+        }
+        let over = match &self.slot {
+            Slot::Down { .. } => true,
+            Slot::Up(live) => live.unanswered.load(Ordering::Relaxed) > 0,
+            Slot::Empty | Slot::Connecting | Slot::Doubted(_) => false,
+        };
+        if over {
+            self.slot = Slot::Empty;
+            self.burst = 0;
+        }
+    }
+
     /// A connection ended after `lived`.
     fn ended(&mut self, lived: Duration) {
         if lived >= SETTLED {
@@ -300,10 +327,12 @@ impl Why {
         }
     }
 
-    fn flapping() -> Self {
+    fn flapping(cause: Option<&str>) -> Self {
+        let cause = cause.unwrap_or("each was lost at once");
+        let message = format!("{cause}; connections do not last, the next is made after a pause");
         Self {
             kind: ErrorKind::Unavailable,
-            message: "redis: connections do not last; the next one is made after a pause".into(),
+            message: message.into(),
         }
     }
 
@@ -316,45 +345,6 @@ impl Why {
 fn pause(n: u32) -> Duration {
     let doubled = FIRST * 2_u32.pow(n.saturating_sub(1).min(10));
     jittered(doubled.min(LONGEST), random())
-}
-
-/// A connection, made and verified within the connect budget; `again` is one that is tried first.
-pub(crate) async fn connect(verifier: &Verifier, again: Option<Live>) -> Result<Live, Error> {
-    let made = timeout(verifier.server.budgets().connect, async {
-        if let Some(live) = again {
-            match verify(verifier, live.conn, live.made).await {
-                Ok(live) => return Ok(live),
-                Err(_) => verifier.trust.lose(live.generation),
-            }
-        }
-        let conn = verifier.server.connect(None).await?;
-        verify(verifier, conn, verifier.clock.monotonic()).await
-    });
-    let made = made.await.unwrap_or_else(|_| {
-        let message = format!(
-            "redis at {}: no verified connection in time",
-            verifier.server
-        );
-        Err(Error::new(ErrorKind::Timeout, message))
-    });
-    match &made {
-        Ok(_) => verifier.server.usable(),
-        Err(error) => verifier.server.failed(error),
-    }
-    made
-}
-
-async fn verify(verifier: &Verifier, mut conn: Connection, made: Duration) -> Result<Live, Error> {
-    // Taken before the look: trust lost meanwhile is lost for this connection as well.
-    let generation = verifier.trust.generation();
-    let verified = verifier.verify(&mut conn).await?;
-    Ok(Live {
-        conn,
-        verified: Arc::new(verified),
-        generation,
-        made,
-        unanswered: Arc::default(),
-    })
 }
 
 /// PROTOCOL 8: an answer counts only if neither it nor anything else has ended the trust in the

@@ -10,24 +10,24 @@ use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
+use crate::log::{Appended, Head, Log, Numbered, Pulse, PurgeRecord, Tail, Trouble};
 use crate::position::Position;
 use crate::redis::exclusive::{Exclusive, is_replica, turned_replica};
 use crate::redis::fault;
-use crate::redis::link::{Link, Live};
+use crate::redis::health::{Health, Part};
+use crate::redis::link::Link;
 use crate::redis::reply::{self, Last, RawRecord};
 use crate::redis::trust::Sent;
-use crate::redis::verify::{Verifier, role_is_master};
+use crate::redis::verify::Verifier;
 
 mod append;
+mod beat;
 mod trim;
 
 /// The most records that one read returns.
 const BATCH: usize = 1_000;
 /// A blocked read is late by up to 100 ms (PROTOCOL 21); one that is later by so much hangs.
 const SLACK: Duration = Duration::from_secs(1);
-/// How long the heartbeat's key outlives the last heartbeat.
-const HEARTBEAT_KEPT_MS: u64 = 60_000;
 /// A log that was not the expected one is looked at so often in one call.
 const TRIES: usize = 3;
 
@@ -39,8 +39,11 @@ pub(crate) struct RedisLog {
     reads: Link,
     /// Its own, because `WAIT` blocks what comes after it on the same connection.
     appends: Link,
+    /// The store's, which heartbeats try when it failed.
+    writes: Link,
     /// Each reader's own, because `XREAD BLOCK` does (SAFETY 65).
     follower: Exclusive,
+    health: Arc<Health>,
 }
 
 impl RedisLog {
@@ -48,65 +51,17 @@ impl RedisLog {
         verifier: Arc<Verifier>,
         reads: Link,
         appends: Link,
+        writes: Link,
         follower: Exclusive,
+        health: Arc<Health>,
     ) -> Self {
         Self {
             verifier,
             reads,
             appends,
+            writes,
             follower,
-        }
-    }
-
-    /// PROTOCOL 21 and 22.
-    async fn heartbeat(&self) -> Result<Head, Error> {
-        let deadline = Instant::now() + self.verifier.server.budgets().write;
-        for _ in 0..TRIES {
-            let live = self.reads.verified(deadline).await?;
-            if let Some(position) = self.beat(&live, deadline).await? {
-                let replicas = self.verifier.trust.replicas_seen();
-                if replicas > 0 {
-                    self.write_heartbeat(&live, deadline).await?;
-                }
-                self.verifier.server.usable();
-                return Ok(Head { position, replicas });
-            }
-        }
-        Err(changes_too_fast())
-    }
-
-    /// Asks for role, identity and head; `None` if the log has to be verified again. `[identity]`
-    async fn beat(&self, live: &Live, deadline: Instant) -> Result<Option<Position>, Error> {
-        let trust = &self.verifier.trust;
-        let sent = trust.sent();
-        let answer = self
-            .reads
-            .ask(live, deadline, &self.verifier.question())
-            .await?;
-        let Some((identity, last)) = self.verifier.answer(answer)? else {
-            return Ok(None);
-        };
-        role_is_master(&identity).inspect_err(|_| live.distrusted(trust))?;
-        trust.set_replicas(&identity);
-        let Ok(position) = trust.judge(sent, &identity, &last) else {
-            self.reads.doubt(live);
-            return Ok(None);
-        };
-        trust.read(sent, position);
-        Ok(Some(position))
-    }
-
-    /// PROTOCOL 22: where replicas exist, a master that is cut off from them refuses a write.
-    /// `[hb_write]`
-    async fn write_heartbeat(&self, live: &Live, deadline: Instant) -> Result<(), Error> {
-        let mut pipe = ::redis::pipe();
-        let set = pipe.cmd("SET").arg(self.verifier.keys.heartbeat());
-        let now = self.verifier.clock.now().as_millis();
-        set.arg(now).arg("PX").arg(HEARTBEAT_KEPT_MS);
-        let answer = self.reads.ask(live, deadline, &pipe).await?;
-        match answer.iter().find_map(fault::error_in) {
-            Some(error) => Err(self.verifier.server.error("heartbeat", error)),
-            None => Ok(()),
+            health,
         }
     }
 
@@ -196,7 +151,12 @@ impl RedisLog {
 
 impl Log for RedisLog {
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
-        self.append_within(record).boxed()
+        async move {
+            let appended = self.append_within(record).await;
+            self.health.note(Part::Purges, &appended);
+            appended
+        }
+        .boxed()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
@@ -217,6 +177,18 @@ impl Log for RedisLog {
 
     fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>> {
         self.trim_to(older_than, most).boxed()
+    }
+
+    fn troubles(&self) -> Vec<Trouble> {
+        self.health.troubles()
+    }
+
+    fn server(&self) -> Option<String> {
+        self.verifier.server.software()
+    }
+
+    fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(self.verifier.server.pulse())
     }
 }
 

@@ -6,20 +6,23 @@
 //! within the operation's budget, which the engine takes for a miss (P3).
 //!
 //! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
-//! - [`link`], [`exclusive`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
-//! - [`breaker`]: when not to ask at all · [`keyspace`]: the only file that spells a key
+//! - [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
+//! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
 //! - [`log`] and [`store`]: the two traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
 
 mod breaker;
 mod conn;
+mod connect;
 mod exclusive;
 mod fault;
 mod fleet;
 mod group;
+mod health;
 mod info;
 mod keyspace;
 mod link;
 mod log;
+mod replicas;
 mod reply;
 mod store;
 mod trust;
@@ -36,6 +39,7 @@ pub(crate) use self::conn::{Budgets, Server};
 use self::exclusive::Exclusive;
 use self::fleet::RedisClaims;
 pub(crate) use self::group::{Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Read};
+use self::health::Health;
 pub(crate) use self::keyspace::Keyspace;
 use self::link::Link;
 pub(crate) use self::log::RedisLog;
@@ -75,14 +79,31 @@ impl RedisParts {
     ) -> Result<Self, ConfigError> {
         let server = Server::limited(url, budgets, connections)?;
         let keys = Keyspace::new(namespace)?;
-        let breaker = Breaker::new(Arc::clone(&clock), observer.clone());
+        let breaker = |observer, budget| {
+            let pulse = Arc::clone(server.pulse());
+            Breaker::new(Arc::clone(&clock), observer, pulse, budget)
+        };
+        let health = Arc::new(Health::new(
+            server.clone(),
+            observer.clone(),
+            breaker(Some(observer.clone()), budgets.read),
+            breaker(None, budgets.write),
+        ));
         let verifier = Arc::new(Verifier::new(server.clone(), keys.clone(), clock));
         let link = |name| Link::new(name, Arc::clone(&verifier));
         let (reads, appends, writes) = (link("read"), link("append"), link("write"));
         let follower = Exclusive::new(Arc::clone(&verifier));
-        let log = RedisLog::new(Arc::clone(&verifier), reads.clone(), appends, follower);
+        let (probed, watched) = (writes.clone(), Arc::clone(&health));
+        let log = RedisLog::new(
+            Arc::clone(&verifier),
+            reads.clone(),
+            appends,
+            probed,
+            follower,
+            watched,
+        );
         let claims = RedisClaims::new(Arc::clone(&verifier), reads.clone());
-        let store = RedisStore::new(verifier, reads, writes, breaker, observer, compress);
+        let store = RedisStore::new(verifier, reads, writes, health, observer, compress);
         Ok(Self {
             log: Arc::new(log),
             store: Arc::new(store),

@@ -17,8 +17,8 @@ use crate::key::CacheKey;
 use crate::log::Head;
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
-use crate::redis::breaker::Breaker;
 use crate::redis::fault;
+use crate::redis::health::{Health, Part};
 use crate::redis::link::{Link, Live};
 use crate::redis::reply::{self, Last};
 use crate::redis::trust::Sent;
@@ -40,7 +40,7 @@ pub(crate) struct RedisStore {
     reads: Link,
     /// Its own, so that a lookup does not wait behind a large body on its way.
     writes: Link,
-    breaker: Arc<Breaker>,
+    health: Arc<Health>,
     observer: SharedObserver,
     /// Frames are stored compressed where that helps.
     compress: bool,
@@ -51,7 +51,7 @@ impl RedisStore {
         verifier: Arc<Verifier>,
         reads: Link,
         writes: Link,
-        breaker: Breaker,
+        health: Arc<Health>,
         observer: SharedObserver,
         compress: bool,
     ) -> Self {
@@ -59,7 +59,7 @@ impl RedisStore {
             verifier,
             reads,
             writes,
-            breaker: Arc::new(breaker),
+            health,
             observer,
             compress,
         }
@@ -68,10 +68,14 @@ impl RedisStore {
     async fn lookup(&self, keys: &[CacheKey]) -> Result<Found, Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().read;
         let pipe = self.question(keys);
-        for _ in 0..TRIES {
+        for turn in 1..=TRIES {
             let live = self.reads.verified(deadline).await?;
             let sent = self.verifier.trust.sent();
-            let mut answer = self.reads.ask(&live, deadline, &pipe).await?;
+            let mut answer = match self.reads.ask(&live, deadline, &pipe).await {
+                // The socket is gone, which an idle connection notices only now.
+                Err(_) if turn < TRIES && live.is_over(&self.verifier.trust) => continue,
+                answer => answer?,
+            };
             let last = answer.pop().ok_or_else(|| reply::malformed("lookup"))?;
             if let Some(position) = self.head(&live, sent, last)? {
                 let replicas = self.verifier.trust.replicas_seen();
@@ -161,8 +165,13 @@ impl RedisStore {
 
 impl Store for RedisStore {
     fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
-        let counts = |error: &Error| speaks_against(error, &self.reads);
-        self.breaker.run(counts, self.lookup(keys)).boxed()
+        async move {
+            let counts = |error: &Error| speaks_against(error, &self.reads);
+            let found = self.health.reads.run(counts, self.lookup(keys)).await;
+            self.health.note(Part::Lookups, &found);
+            found
+        }
+        .boxed()
     }
 
     fn put<'a>(
@@ -177,7 +186,9 @@ impl Store for RedisStore {
             }
             let counts = |error: &Error| speaks_against(error, &self.writes);
             let storing = self.store(key, &entry, keep);
-            self.breaker.run(counts, storing).await
+            let stored = self.health.writes.run(counts, storing).await;
+            self.health.note(Part::Stores, &stored);
+            stored
         }
         .boxed()
     }
@@ -187,7 +198,7 @@ impl Store for RedisStore {
 /// does not let us in. One that refuses a single command (no memory, a foreign type) is there.
 fn speaks_against(error: &Error, link: &Link) -> bool {
     match error.kind() {
-        ErrorKind::Timeout | ErrorKind::Unavailable => true,
+        ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::Unsupported => true,
         ErrorKind::Denied => !link.is_up(),
         _ => false,
     }

@@ -96,7 +96,7 @@ impl Trust {
 
     pub(crate) fn set_replicas(&self, identity: &Identity) {
         self.replicas.store(identity.replicas, Ordering::Relaxed);
-        if identity.replicas > 0 || identity.demands_replicas {
+        if identity.replicas > 0 || identity.demands_replicas() {
             self.replicated.store(true, Ordering::Relaxed);
         }
     }

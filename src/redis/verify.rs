@@ -1,10 +1,10 @@
 //! Verifying a connection before its first use, and opening epochs (PROTOCOL 6 and 7).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Pipeline, Value};
+use ::redis::{Pipeline, RedisError, Value};
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
@@ -13,7 +13,7 @@ use crate::log::PurgeRecord;
 use crate::position::{Epoch, Position};
 use crate::redis::conn::Server;
 use crate::redis::fault::{self, Fault};
-use crate::redis::info::{Identity, Lost};
+use crate::redis::info::{Identity, Lost, Unfit};
 use crate::redis::keyspace::Keyspace;
 use crate::redis::random;
 use crate::redis::reply::{self, Last};
@@ -36,6 +36,8 @@ pub(crate) struct Verifier {
     info: AtomicU8,
     /// The lost guarantees that were told.
     told: AtomicU8,
+    /// See [`Verifier::try_out`].
+    tried: AtomicBool,
 }
 
 /// What a verified connection is known to lead to.
@@ -44,6 +46,10 @@ pub(crate) struct Verified {
     pub(crate) identity: Identity,
     pub(crate) epoch: Epoch,
 }
+
+/// In which form `INFO` was asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Form(u8);
 
 /// `INFO server replication` (Redis 7), plain `INFO`, none at all.
 const BY_SECTION: u8 = 0;
@@ -60,6 +66,7 @@ impl Verifier {
             opening: Mutex::new(()),
             info: AtomicU8::new(BY_SECTION),
             told: AtomicU8::new(0),
+            tried: AtomicBool::new(false),
         }
     }
 
@@ -72,6 +79,7 @@ impl Verifier {
         for _ in 0..LOOKS {
             let sent = self.trust.sent();
             let (identity, last) = self.look(conn).await?;
+            self.try_out(conn, &identity).await?;
             // What is a replica now was not one when the others were verified.
             let generation = self.trust.generation();
             role_is_master(&identity).inspect_err(|_| self.trust.lose(generation))?;
@@ -106,30 +114,35 @@ impl Verifier {
 
     async fn look(&self, conn: &mut MultiplexedConnection) -> Result<(Identity, Last), Error> {
         loop {
-            let pipe = self.question();
+            let (form, pipe) = self.question();
             let answer = conn.send_packed_commands(&pipe, 0, pipe.len()).await;
             let answer = answer.map_err(|error| self.server.error("verify", error))?;
-            if let Some(seen) = self.answer(answer)? {
+            if let Some(seen) = self.answer(form, answer)? {
                 return Ok(seen);
             }
         }
     }
 
-    /// Asks who the server is and where the log ends, in one write.
-    pub(crate) fn question(&self) -> Pipeline {
+    /// Asks who the server is and where the log ends, in one write; and in which form that is asked.
+    pub(crate) fn question(&self) -> (Form, Pipeline) {
         let mut pipe = ::redis::pipe();
-        match self.info.load(Ordering::Relaxed) {
+        let form = self.info.load(Ordering::Relaxed);
+        match form {
             BY_SECTION => pipe.cmd("INFO").arg("server").arg("replication"),
             PLAIN => pipe.cmd("INFO"),
             _ => &mut pipe,
         };
         ask_last(&mut pipe, &self.keys);
-        pipe
+        (Form(form), pipe)
     }
 
     /// Reads the answer to [`question`](Self::question). `None`: the server does not know this form
     /// of `INFO`; ask again in the plainer one.
-    pub(crate) fn answer(&self, answer: Vec<Value>) -> Result<Option<(Identity, Last)>, Error> {
+    pub(crate) fn answer(
+        &self,
+        form: Form,
+        answer: Vec<Value>,
+    ) -> Result<Option<(Identity, Last)>, Error> {
         let mut answer = answer.into_iter();
         let (info, last) = match (answer.next(), answer.next()) {
             (Some(info), Some(last)) => (Some(info), last),
@@ -138,29 +151,74 @@ impl Verifier {
         };
         let identity = match info.as_ref() {
             None => Identity::default(),
-            Some(info) => match self.identity(info)? {
+            Some(info) => match self.identity(form, info)? {
                 Some(identity) => identity,
                 None => return Ok(None),
             },
         };
+        self.server.is_called(identity.software.as_deref());
+        if let Some(unfit) = identity.unfit() {
+            return Err(self.unfit(&unfit));
+        }
         for lost in identity.hides() {
             self.tell(lost);
         }
         Ok(Some((identity, Last::parse(last)?)))
     }
 
-    fn identity(&self, info: &Value) -> Result<Option<Identity>, Error> {
+    fn identity(&self, form: Form, info: &Value) -> Result<Option<Identity>, Error> {
         if let Some(text) = reply::text(info) {
             return Ok(Some(Identity::parse(text)));
         }
-        let form = self.info.load(Ordering::Relaxed);
-        match fault::code(info) {
-            // Redis 6 takes one section only; some managed servers deny it altogether.
-            Some("ERR" | "NOPERM") => {
-                self.info.store((form + 1).min(DENIED), Ordering::Relaxed);
+        match fault::error_in(info) {
+            // Redis 6 takes one section only; some managed servers deny it altogether. Several connections may
+            // learn that at a time, and each knows only that its own form was refused.
+            Some(error) if matches!(error.code(), Some("ERR" | "NOPERM")) => {
+                let next = (form.0 + 1).min(DENIED);
+                self.info.fetch_max(next, Ordering::Relaxed);
                 Ok(None)
             }
-            _ => Err(reply::refused(info)),
+            Some(error) => Err(self.server.error("verify", error)),
+            None => Err(reply::malformed("answer to INFO")),
+        }
+    }
+
+    fn unfit(&self, unfit: &Unfit) -> Error {
+        let message = format!("redis at {} cannot be used: {unfit}", self.server);
+        Error::new(ErrorKind::Unsupported, message)
+    }
+
+    /// Where the server does not say that it knows `XADD E-*`, that is tried, with an id that no log of ours takes: all
+    /// are greater. Nothing is written. `[fit]`
+    async fn try_out(
+        &self,
+        conn: &mut MultiplexedConnection,
+        identity: &Identity,
+    ) -> Result<(), Error> {
+        if !identity.is_to_be_tried() || self.tried.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut add = ::redis::cmd("XADD");
+        add.arg(self.keys.log()).arg("NOMKSTREAM").arg("0-*");
+        add.arg("kind").arg("try");
+        let tried: Result<Value, RedisError> = add.query_async(conn).await;
+        let does_not_parse = |error: &RedisError| {
+            error
+                .detail()
+                .is_some_and(|why| why.to_ascii_lowercase().contains("invalid stream id"))
+        };
+        match tried {
+            Err(error) if does_not_parse(&error) => {
+                let unnamed = || "a server that does not say which version it has".into();
+                let software = identity.software.clone().unwrap_or_else(unnamed);
+                Err(self.unfit(&Unfit::TooOld(software)))
+            }
+            Err(error) if Fault::of(&error).loses_trust => Err(self.server.error("verify", error)),
+            // Any other answer shows that the id was read.
+            _ => {
+                self.tried.store(true, Ordering::Relaxed);
+                Ok(())
+            }
         }
     }
 
@@ -231,7 +289,13 @@ pub(crate) fn fields(record: &PurgeRecord, identity: &Identity) -> Vec<(&'static
 /// PROTOCOL 7: a replica is not used. `[role]`
 pub(crate) fn role_is_master(identity: &Identity) -> Result<(), Error> {
     if identity.is_master == Some(false) {
-        let message = "redis: the server is a replica, where the purge log may lag";
+        let message = match &identity.master {
+            Some(master) => format!(
+                "redis: the server is a replica, where the purge log may lag: name its master, which it says is {master}"
+            ),
+            None => "redis: the server is a replica, where the purge log may lag: name its master"
+                .into(),
+        };
         return Err(Error::new(ErrorKind::Unavailable, message));
     }
     Ok(())

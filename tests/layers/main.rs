@@ -15,7 +15,7 @@ struct Row {
 
 const WORDS: &[&str] = &[
     "backoff", "chance", "clock", "error", "key", "observe", "outcome", "position", "spelling",
-    "sync", "tag", "weaken",
+    "sync", "tag", "telling", "weaken",
 ];
 const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];

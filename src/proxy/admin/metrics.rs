@@ -96,11 +96,21 @@ const COUNTERS: [(&str, &str); 9] = [
     ),
 ];
 
-const GAUGES: [(&str, Unit, &str); 5] = [
+const GAUGES: [(&str, Unit, &str); 7] = [
     (
         "tagcache_breaker_open",
         Unit::Count,
         "1 while requests go on without Redis because it failed too often.",
+    ),
+    (
+        "tagcache_redis_failing",
+        Unit::Count,
+        "1 while this part of what Redis is used for fails, although Redis answers.",
+    ),
+    (
+        "tagcache_redis_replicas",
+        Unit::Count,
+        "Replicas of Redis in step, and the most that were lately.",
     ),
     (
         "tagcache_log_followed",

@@ -13,10 +13,10 @@ fn at(ms: u32) -> Duration {
 
 /// Runs one operation that ends at once, if it is admitted.
 fn once(state: &mut State, now: Duration, verdict: Verdict) -> bool {
-    let Some(permit) = state.admit(now) else {
+    let Some(permit) = state.admit(now, false) else {
         return false;
     };
-    state.record(permit, verdict, now, LATE);
+    state.record(permit, verdict, now, LATE, false);
     true
 }
 
@@ -40,8 +40,8 @@ fn five_failures_in_a_row_open_it_and_four_do_not() {
             assert!(once(&mut state, at(0), Verdict::Answered));
         }
     }
-    assert!(state.admit(at(0)).is_some());
-    assert!(opened().admit(at(99)).is_none());
+    assert!(state.admit(at(0), false).is_some());
+    assert!(opened().admit(at(99), false).is_none());
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn half_of_twenty_open_it() {
         let verdict = [Verdict::Failed, Verdict::Answered][turn % 2];
         assert!(once(&mut state, at(0), verdict), "turn {turn}");
     }
-    assert!(state.admit(at(0)).is_none());
+    assert!(state.admit(at(0), false).is_none());
 }
 
 #[test]
@@ -62,16 +62,16 @@ fn nine_of_twenty_do_not_open_it() {
         let verdict = [Verdict::Answered, Verdict::Failed][usize::from(failed)];
         assert!(once(&mut state, at(0), verdict));
     }
-    assert!(state.admit(at(0)).is_some());
+    assert!(state.admit(at(0), false).is_some());
 }
 
 #[test]
 fn safety_58_exactly_one_probe_runs_at_a_time() {
     let mut state = opened();
-    let probe = state.admit(at(100));
+    let probe = state.admit(at(100), false);
     assert!(probe.is_some());
     for _ in 0..1_000 {
-        assert!(state.admit(at(100_000)).is_none());
+        assert!(state.admit(at(100_000), false).is_none());
     }
 }
 
@@ -80,7 +80,10 @@ fn the_wait_doubles_up_to_five_seconds() {
     let mut state = opened();
     let mut now = 0;
     for wait in [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000] {
-        assert!(state.admit(at(now + wait - 1)).is_none(), "before {wait}");
+        assert!(
+            state.admit(at(now + wait - 1), false).is_none(),
+            "before {wait}"
+        );
         now += wait;
         assert!(once(&mut state, at(now), Verdict::Failed), "at {wait}");
     }
@@ -93,29 +96,35 @@ fn a_probe_that_succeeds_closes_it_with_a_clean_slate() {
     for _ in 0..4 {
         assert!(once(&mut state, at(100), Verdict::Failed));
     }
-    assert!(state.admit(at(100)).is_some());
+    assert!(state.admit(at(100), false).is_some());
 }
 
 #[test]
 fn a_dropped_probe_leaves_the_next_request_to_probe() {
     let mut state = opened();
     assert!(once(&mut state, at(100), Verdict::Unknown));
-    assert!(state.admit(at(100)).is_some());
-    assert!(state.admit(at(100)).is_none());
+    assert!(state.admit(at(100), false).is_some());
+    assert!(state.admit(at(100), false).is_none());
 }
 
 #[test]
 fn results_of_an_earlier_round_are_ignored() {
     let mut state = State::default();
-    let early = state.admit(at(0)).unwrap();
+    let early = state.admit(at(0), false).unwrap();
     for _ in 0..STREAK {
         once(&mut state, at(0), Verdict::Failed);
     }
-    assert_eq!(state.record(early, Verdict::Answered, at(1), LATE), None);
-    assert!(state.admit(at(1)).is_none());
-    let probe = state.admit(at(100)).unwrap();
-    assert_eq!(state.record(early, Verdict::Failed, at(100), LATE), None);
-    let closed = state.record(probe, Verdict::Answered, at(100), LATE);
+    assert_eq!(
+        state.record(early, Verdict::Answered, at(1), LATE, false),
+        None
+    );
+    assert!(state.admit(at(1), false).is_none());
+    let probe = state.admit(at(100), false).unwrap();
+    assert_eq!(
+        state.record(early, Verdict::Failed, at(100), LATE, false),
+        None
+    );
+    let closed = state.record(probe, Verdict::Answered, at(100), LATE, false);
     assert_eq!(closed, Some(Change::Closed));
 }
 
@@ -137,11 +146,13 @@ fn breaker() -> (Breaker, ManualClock, Arc<AtomicU32>) {
             count.fetch_add(1, Ordering::SeqCst);
         }
     });
-    (
-        Breaker::new(Arc::new(clock.clone()), observer),
-        clock,
-        opened,
-    )
+    let breaker = Breaker::new(
+        Arc::new(clock.clone()),
+        Some(observer),
+        Arc::default(),
+        Duration::from_secs(60),
+    );
+    (breaker, clock, opened)
 }
 
 async fn fail(breaker: &Breaker, kind: ErrorKind) -> ErrorKind {
@@ -197,4 +208,155 @@ async fn a_cancelled_probe_does_not_leave_it_open_for_ever() {
     );
     drop(probe);
     assert!(breaker.run(|_| true, async { Ok(()) }).await.is_ok());
+}
+
+/// Where heartbeats are sent.
+mod kept {
+    use super::*;
+
+    fn kept_once(state: &mut State, now: Duration, verdict: Verdict) -> Option<Change> {
+        let permit = state.admit(now, true)?;
+        state.record(permit, verdict, now, LATE, true)
+    }
+
+    #[test]
+    fn safety_88_one_failure_is_enough_to_ask_the_heartbeat_and_nobody_else_asks() {
+        let mut state = State::default();
+        let doubted = kept_once(&mut state, at(0), Verdict::Failed);
+        assert_eq!(doubted, Some(Change::Doubted));
+        assert!(state.admit(at(100_000), true).is_none());
+        // It was nothing: nobody is told.
+        assert_eq!(state.heartbeat(true, at(1), LATE), None);
+        assert!(state.admit(at(1), true).is_some());
+    }
+
+    #[test]
+    fn safety_88_a_heartbeat_that_fails_opens_it_and_one_that_is_answered_closes_it() {
+        for already_doubted in [false, true] {
+            let mut state = State::default();
+            if already_doubted {
+                kept_once(&mut state, at(0), Verdict::Failed);
+            }
+            assert_eq!(state.heartbeat(false, at(0), LATE), Some(Change::Opened));
+            // However long it lasts, no request probes.
+            for hour in 0..5 {
+                assert!(state.admit(at(hour * 3_600_000), true).is_none());
+                assert_eq!(state.heartbeat(false, at(hour * 3_600_000), LATE), None);
+            }
+            assert_eq!(
+                state.heartbeat(true, at(18_000_000), LATE),
+                Some(Change::Closed)
+            );
+            assert!(state.admit(at(18_000_000), true).is_some());
+        }
+    }
+
+    #[test]
+    fn safety_91_what_flaps_has_to_be_answered_more_often_and_soon_enough() {
+        let mut state = State::default();
+        let mut needed = Vec::new();
+        for _ in 0..8 {
+            assert_eq!(state.heartbeat(false, at(0), LATE), Some(Change::Opened));
+            let mut beats = 1;
+            while state.heartbeat(true, at(0), LATE).is_none() {
+                beats += 1;
+            }
+            needed.push(beats);
+        }
+        assert_eq!(needed, [1, 2, 3, 4, 4, 4, 4, 4]);
+        state.heartbeat(false, at(10_001), LATE);
+        assert_eq!(
+            state.heartbeat(true, at(10_001), LATE),
+            Some(Change::Closed)
+        );
+    }
+
+    #[test]
+    fn safety_88_failures_that_heartbeats_contradict_again_and_again_open_it_for_longer_and_longer()
+    {
+        let (mut state, mut now) = (State::default(), 0);
+        for _ in 1..STREAK {
+            assert_eq!(
+                kept_once(&mut state, at(now), Verdict::Failed),
+                Some(Change::Doubted)
+            );
+            assert_eq!(state.heartbeat(true, at(now), LATE), None);
+        }
+        for wait in [100, 200, 400] {
+            assert_eq!(
+                kept_once(&mut state, at(now), Verdict::Failed),
+                Some(Change::Doubted)
+            );
+            assert_eq!(state.heartbeat(true, at(now), LATE), Some(Change::Opened));
+            assert_eq!(
+                state.heartbeat(true, at(now + wait - 1), LATE),
+                None,
+                "{wait}"
+            );
+            now += wait;
+            assert_eq!(
+                state.heartbeat(true, at(now), LATE),
+                Some(Change::Closed),
+                "{wait}"
+            );
+        }
+        // One that works is enough to begin anew.
+        assert_eq!(kept_once(&mut state, at(now), Verdict::Answered), None);
+        kept_once(&mut state, at(now), Verdict::Failed);
+        assert_eq!(state.heartbeat(true, at(now), LATE), None);
+    }
+
+    #[test]
+    fn safety_91_a_time_out_of_a_busy_process_says_nothing() {
+        let mut state = State::default();
+        for _ in 0..100 {
+            assert_eq!(kept_once(&mut state, at(0), Verdict::Late), None);
+        }
+        assert!(state.admit(at(0), true).is_some());
+    }
+
+    #[test]
+    fn without_heartbeats_any_more_requests_probe_again() {
+        let mut state = State::default();
+        kept_once(&mut state, at(0), Verdict::Failed);
+        assert!(state.admit(at(0), false).is_some(), "doubted");
+        state.heartbeat(false, at(0), LATE);
+        assert!(state.admit(at(0), true).is_none());
+        assert!(state.admit(at(0), false).is_some(), "open");
+        assert!(state.admit(at(0), false).is_none(), "one at a time");
+    }
+
+    /// Those that wait already are let go when it opens.
+    #[tokio::test]
+    async fn safety_88_nobody_waits_for_what_is_known_to_hang() {
+        let (breaker, _, opened) = breaker();
+        let _kept = breaker.pulse.keep();
+        let hangs = || breaker.run(|_| true, std::future::pending::<Result<(), Error>>());
+        let mut waiting: Vec<_> = (0..8).map(|_| tokio_test::task::spawn(hangs())).collect();
+        for one in &mut waiting {
+            assert!(one.poll().is_pending());
+        }
+        breaker.heartbeat(false);
+        for one in &mut waiting {
+            let std::task::Poll::Ready(refused) = one.poll() else {
+                panic!("still waits");
+            };
+            assert_eq!(refused.unwrap_err().kind(), ErrorKind::BreakerOpen);
+        }
+        assert_eq!(opened.load(Ordering::SeqCst), 1);
+    }
+
+    /// The first that fails asks for a heartbeat and lets the others go.
+    #[tokio::test]
+    async fn safety_88_the_first_time_out_speaks_for_all() {
+        let (breaker, _, opened) = breaker();
+        let _kept = breaker.pulse.keep();
+        let hangs = breaker.run(|_| true, std::future::pending::<Result<(), Error>>());
+        let mut waiting = tokio_test::task::spawn(hangs);
+        assert!(waiting.poll().is_pending());
+        assert_eq!(fail(&breaker, ErrorKind::Timeout).await, ErrorKind::Timeout);
+        assert!(waiting.poll().is_ready());
+        breaker.pulse.alarmed().await;
+        assert_eq!(opened.load(Ordering::SeqCst), 0, "the heartbeat decides");
+    }
 }

@@ -41,6 +41,10 @@ impl Wire {
         self.waiting.clear();
     }
 
+    pub(super) async fn rest(&self, wait: Duration) {
+        self.server.pulse().rest(wait).await;
+    }
+
     pub(super) fn silent(&self) -> Error {
         let message = format!("no answer from {} while waiting", self.server);
         Error::new(ErrorKind::Timeout, message)

@@ -27,8 +27,8 @@ use crate::entry::codec::parts::{self, Parts};
 use crate::entry::{self, PART, StoredResponse, parts_of};
 use crate::error::Error;
 use crate::observe::{Notice, SharedObserver};
-use crate::redis::breaker::Breaker;
 use crate::redis::fault;
+use crate::redis::health::Health;
 use crate::redis::link::{Link, Live};
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
@@ -100,7 +100,7 @@ impl RedisStore {
         Arc::new(Source {
             verifier: Arc::clone(&self.verifier),
             link: self.writes.clone(),
-            breaker: Arc::clone(&self.breaker),
+            health: Arc::clone(&self.health),
             observer: self.observer.clone(),
             parts,
         })
@@ -112,7 +112,7 @@ impl RedisStore {
 struct Source {
     verifier: Arc<Verifier>,
     link: Link,
-    breaker: Arc<Breaker>,
+    health: Arc<Health>,
     observer: SharedObserver,
     parts: Parts,
 }
@@ -186,7 +186,7 @@ impl entry::Source for Source {
         async move {
             let counts = |error: &Error| speaks_against(error, &source.link);
             let reading = source.parts(places, deadline);
-            source.breaker.run(counts, reading).await
+            source.health.writes.run(counts, reading).await
         }
         .boxed()
     }

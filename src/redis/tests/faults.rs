@@ -70,7 +70,8 @@ async fn safety_57_a_hung_server_costs_the_budget_until_the_breaker_opens_and_no
         .store()
         .put(&key("/a"), response(&key("/a"), "v1"), LONG)
         .await;
-    assert_eq!(kind(refused), Some(ErrorKind::BreakerOpen));
+    // Without heartbeats, the link of the stores finds out by itself.
+    assert_eq!(kind(refused), Some(ErrorKind::Timeout));
 
     server.resume();
     let after = eventually(|| {
@@ -80,6 +81,54 @@ async fn safety_57_a_hung_server_costs_the_budget_until_the_breaker_opens_and_no
     .await;
     assert_eq!(after, before);
     assert_eq!(node.told("BreakerClosed"), 1);
+}
+
+/// A heartbeat that fails speaks for all links, and one that is answered for lookups; the link of the stores is asked
+/// itself.
+#[tokio::test]
+async fn safety_88_heartbeats_open_and_close_the_breakers_and_no_request_probes() {
+    let server = RedisServer::start();
+    let node = Node::with(&server.url(), SHORT);
+    let before = eventually(|| node.head()).await;
+    let pulse = node.log().pulse();
+    let _kept = pulse.keep();
+    let put = async || {
+        let key = key("/a");
+        node.store().put(&key, response(&key, "v1"), LONG).await
+    };
+    eventually(|| node.lookup()).await;
+    eventually(&put).await;
+    server.suspend();
+    // Until one counts: a time-out that this process noticed late does not.
+    while !pulse.is_silent() {
+        assert!(node.head().await.is_err());
+    }
+    assert_eq!(node.told("BreakerOpened"), 1);
+    for hour in 0..100 {
+        // However long it lasts, and at once: a future that needs no I/O is ready when first polled.
+        node.clock.advance(Duration::from_secs(3_600 * hour));
+        let refused = futures_util::FutureExt::now_or_never(node.lookup());
+        assert_eq!(refused.and_then(kind), Some(ErrorKind::BreakerOpen));
+        assert_eq!(kind(put().await), Some(ErrorKind::BreakerOpen));
+    }
+    let why = node.log().troubles();
+    assert_eq!((why.len(), why[0].part), (1, "heartbeat"), "{why:?}");
+
+    server.resume();
+    // No clock is moved: that heartbeats are answered is enough.
+    let after = eventually(async || {
+        let _ = node.head().await;
+        node.lookup().await
+    });
+    assert_eq!(after.await, before);
+    assert_eq!(node.told("BreakerClosed"), 1);
+    assert!(!pulse.is_silent());
+    eventually(async || {
+        let _ = node.head().await;
+        put().await
+    })
+    .await;
+    assert_eq!(node.log().troubles(), []);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ fn server(replid: &str) -> Identity {
         replid: Some(replid.into()),
         run: Some("run".into()),
         replicas: 0,
-        demands_replicas: false,
+        ..Identity::default()
     }
 }
 

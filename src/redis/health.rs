@@ -1,0 +1,331 @@
+//! How well each use of the server goes, and who is told (SAFETY 88, 92, 94 and 96).
+//!
+//! Lookups, stores, purges and the follower have connections of their own, and one may fail while the others
+//! work. So each has its state here, with its cause; the heartbeats of the purge log have another, which stands
+//! before them: while they fail, that alone is told, and when they are answered again, all begin anew.
+//!
+//! A state counts as changed when it has lasted: one failure between successes is none, and what failed counts
+//! as working when nothing failed for [`SETTLED`].
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::error::{Error, ErrorKind};
+use crate::log::{Pulse, Trouble};
+use crate::observe::{Notice, SharedObserver};
+use crate::redis::breaker::Breaker;
+use crate::redis::conn::Server;
+use crate::redis::info::Identity;
+use crate::redis::replicas::Replicas;
+use crate::telling::Telling;
+
+/// So many failures in a row are one state.
+const STREAK: u32 = 3;
+/// Or one that nothing has contradicted for so long.
+const LASTING: Duration = Duration::from_secs(1);
+/// What failed works when nothing has failed for so long.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// What the server is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Lookups,
+    Stores,
+    Purges,
+}
+
+impl Part {
+    const ALL: [Self; 3] = [Self::Lookups, Self::Stores, Self::Purges];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Lookups => "lookups",
+            Self::Stores => "stores",
+            Self::Purges => "purges",
+        }
+    }
+
+    /// What it means that it fails.
+    const fn failing(self) -> &'static str {
+        match self {
+            Self::Lookups => "lookups in redis fail: requests go on as if nothing was stored",
+            Self::Stores => "redis does not store responses: hits come from what is stored already",
+            Self::Purges => {
+                "redis does not take purges: they are in force in this process only, and wait"
+            }
+        }
+    }
+
+    const fn works(self) -> &'static str {
+        match self {
+            Self::Lookups => "lookups in redis work again",
+            Self::Stores => "redis stores responses again",
+            Self::Purges => "redis takes purges again",
+        }
+    }
+}
+
+/// The health of one server, as one cache sees it.
+#[derive(Debug)]
+pub(crate) struct Health {
+    pub(crate) server: Server,
+    observer: SharedObserver,
+    /// Refuses lookups, and reads of bodies with them.
+    pub(crate) reads: Breaker,
+    /// Refuses stores, and reads of bodies, which share their link.
+    pub(crate) writes: Breaker,
+    parts: [PartState; 3],
+    /// Why the last heartbeat failed.
+    silent: Mutex<Option<Cause>>,
+    replicas: Mutex<Replicas>,
+}
+
+#[derive(Debug, Clone)]
+struct Cause {
+    kind: ErrorKind,
+    message: Box<str>,
+    since: Instant,
+}
+
+impl Cause {
+    fn of(error: &Error) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string().into(),
+            since: Instant::now(),
+        }
+    }
+
+    fn error(&self) -> Error {
+        Error::new(self.kind, self.message.clone())
+    }
+}
+
+#[derive(Debug)]
+struct PartState {
+    /// Whether there is anything to look at, so that what works costs one load.
+    noted: AtomicBool,
+    state: Mutex<Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    cause: Option<Cause>,
+    /// In a row.
+    failures: u32,
+    last: Option<Instant>,
+    /// Whether it is taken for a state.
+    lasts: bool,
+    telling: Telling,
+}
+
+impl Default for PartState {
+    fn default() -> Self {
+        Self {
+            noted: AtomicBool::new(false),
+            state: Mutex::new(Failing {
+                cause: None,
+                failures: 0,
+                last: None,
+                lasts: false,
+                telling: Telling::of_well(),
+            }),
+        }
+    }
+}
+
+impl Failing {
+    fn end(&mut self) {
+        self.cause = None;
+        self.failures = 0;
+        self.last = None;
+    }
+}
+
+impl Health {
+    pub(crate) fn new(
+        server: Server,
+        observer: SharedObserver,
+        reads: Breaker,
+        writes: Breaker,
+    ) -> Self {
+        Self {
+            server,
+            observer,
+            reads,
+            writes,
+            parts: Default::default(),
+            silent: Mutex::default(),
+            replicas: Mutex::default(),
+        }
+    }
+
+    fn pulse(&self) -> &Arc<Pulse> {
+        self.server.pulse()
+    }
+
+    /// An operation of `part` ended so.
+    pub(crate) fn note<T>(&self, part: Part, result: &Result<T, Error>) {
+        match result {
+            Ok(_) => self.worked(part),
+            // It was not tried.
+            Err(error) if error.kind() == ErrorKind::BreakerOpen => {}
+            Err(error) => self.failed(part, error),
+        }
+    }
+
+    fn worked(&self, part: Part) {
+        let one = &self.parts[part as usize];
+        if !one.noted.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut state = one.state.lock();
+        let settled = state.last.is_none_or(|last| last.elapsed() >= SETTLED);
+        if !state.lasts || settled {
+            state.end();
+            self.settle(part, &mut state);
+            one.noted.store(state.lasts, Ordering::Relaxed);
+        }
+    }
+
+    fn failed(&self, part: Part, error: &Error) {
+        let one = &self.parts[part as usize];
+        let mut state = one.state.lock();
+        one.noted.store(true, Ordering::Relaxed);
+        state.failures = state.failures.saturating_add(1);
+        let since = state.cause.as_ref().map(|cause| cause.since);
+        let mut cause = Cause::of(error);
+        cause.since = since.unwrap_or(cause.since);
+        state.cause = Some(cause);
+        state.last = Some(Instant::now());
+        if !self.pulse().is_kept() {
+            self.settle(part, &mut state);
+        }
+    }
+
+    /// Tells if the state of `part` has changed, and that lasts.
+    fn settle(&self, part: Part, state: &mut Failing) {
+        let Some(cause) = &state.cause else {
+            if std::mem::take(&mut state.lasts) {
+                self.observer
+                    .notify(&Notice::PartRestored { part: part.name() });
+            }
+            if let Some(tell) = state.telling.well() {
+                let changes_not_told = tell.unsaid;
+                tracing::info!(server = %self.server, changes_not_told, "{}", part.works());
+            }
+            return;
+        };
+        if state.failures < STREAK && cause.since.elapsed() < LASTING {
+            return;
+        }
+        let error = cause.error();
+        if !std::mem::replace(&mut state.lasts, true) {
+            self.observer.notify(&Notice::PartFailed {
+                part: part.name(),
+                error: &error,
+            });
+        }
+        if let Some(tell) = state.telling.failing(cause.kind as u64) {
+            let changes_not_told = tell.unsaid;
+            tracing::warn!(server = %self.server, %error, changes_not_told, "{}", part.failing());
+        }
+    }
+
+    /// A heartbeat was answered; too late for lookups, if it says so.
+    pub(super) fn heartbeat_answered(&self, too_late: Option<Duration>) {
+        let kept = self.pulse().is_kept();
+        let was_silent = self.silent.lock().take().is_some();
+        if was_silent {
+            // What failed then failed because of that.
+            for (one, part) in self.parts.iter().zip(Part::ALL) {
+                let mut state = one.state.lock();
+                state.end();
+                self.settle(part, &mut state);
+                one.noted.store(false, Ordering::Relaxed);
+            }
+        }
+        self.pulse().answered();
+        self.server.usable();
+        if !kept {
+            return;
+        }
+        self.reads.heartbeat(too_late.is_none());
+        if let Some(took) = too_late {
+            let message = format!(
+                "redis at {} answers after {} ms, and lookups wait for {} ms: see what holds it up \
+                 (SLOWLOG GET), or raise the read timeout",
+                self.server,
+                took.as_millis(),
+                self.server.budgets().read.as_millis(),
+            );
+            self.failed(Part::Lookups, &Error::new(ErrorKind::Timeout, message));
+        }
+        for (one, part) in self.parts.iter().zip(Part::ALL) {
+            if one.noted.load(Ordering::Relaxed) {
+                self.settle(part, &mut one.state.lock());
+            }
+        }
+    }
+
+    /// A heartbeat was not answered, or refused.
+    pub(super) fn heartbeat_failed(&self, error: &Error) {
+        {
+            let mut silent = self.silent.lock();
+            let since = silent.as_ref().map(|cause| cause.since);
+            let mut cause = Cause::of(error);
+            cause.since = since.unwrap_or(cause.since);
+            *silent = Some(cause);
+        }
+        self.pulse().missed();
+        if self.pulse().is_kept() {
+            self.reads.heartbeat(false);
+            self.writes.heartbeat(false);
+            self.server.failed(error);
+        }
+    }
+
+    /// What a heartbeat said of the server's replicas.
+    pub(super) fn replicas(&self, identity: &Identity) {
+        let told = self.replicas.lock().note(identity, &self.server);
+        if let Some((connected, expected)) = told {
+            self.observer.notify(&Notice::Replicas {
+                connected,
+                expected,
+            });
+        }
+    }
+
+    /// What is wrong, and for how long.
+    pub(super) fn troubles(&self) -> Vec<Trouble> {
+        let trouble = |part: &'static str, cause: &Cause| Trouble {
+            part,
+            message: cause.message.to_string(),
+            since: cause.since.elapsed(),
+        };
+        let mut troubles = Vec::new();
+        if let Some(cause) = &*self.silent.lock() {
+            troubles.push(trouble("heartbeat", cause));
+        }
+        for (one, part) in self.parts.iter().zip(Part::ALL) {
+            let state = one.state.lock();
+            if state.lasts
+                && let Some(cause) = &state.cause
+            {
+                let message = format!("{}: {}", part.failing(), cause.message);
+                troubles.push(Trouble {
+                    message,
+                    ..trouble(part.name(), cause)
+                });
+            }
+        }
+        troubles.extend(self.replicas.lock().trouble(&self.server));
+        troubles
+    }
+}
+
+#[cfg(test)]
+mod tests;

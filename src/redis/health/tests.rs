@@ -1,0 +1,86 @@
+use super::*;
+use crate::clock::ManualClock;
+use crate::redis::conn::Budgets;
+
+fn health() -> (Health, Arc<Mutex<Vec<String>>>) {
+    let server = Server::new("redis://localhost", Budgets::default()).unwrap();
+    let said: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&said);
+    let observer = SharedObserver::new(move |notice: &Notice<'_>| match notice {
+        Notice::PartFailed { part, .. } => told.lock().push(format!("{part} fail")),
+        Notice::PartRestored { part } => told.lock().push(format!("{part} work")),
+        _ => {}
+    });
+    let breaker = || {
+        let (clock, pulse) = (Arc::new(ManualClock::default()), server.pulse());
+        Breaker::new(clock, None, Arc::clone(pulse), Duration::from_secs(60))
+    };
+    let (reads, writes) = (breaker(), breaker());
+    (Health::new(server, observer, reads, writes), said)
+}
+
+fn refused() -> Result<(), Error> {
+    Err(Error::new(ErrorKind::Denied, "OOM it is full"))
+}
+
+#[test]
+fn safety_94_refused_stores_are_told_once_and_shown_while_they_last() {
+    let (health, said) = health();
+    let pulse = Arc::clone(health.pulse());
+    let _kept = pulse.keep();
+    for _ in 0..800 {
+        health.note(Part::Stores, &refused());
+        health.note(Part::Lookups, &Ok(()));
+    }
+    health.heartbeat_answered(None);
+    health.heartbeat_answered(None);
+    assert_eq!(*said.lock(), ["stores fail"]);
+    let troubles = health.troubles();
+    assert_eq!(troubles.len(), 1, "{troubles:?}");
+    assert_eq!(troubles[0].part, "stores");
+    assert!(
+        troubles[0].message.contains("OOM it is full"),
+        "{troubles:?}"
+    );
+}
+
+#[test]
+fn safety_91_one_failure_between_successes_is_no_state() {
+    let (health, said) = health();
+    for _ in 0..100 {
+        health.note(Part::Stores, &refused());
+        health.note(Part::Stores, &Ok(()));
+    }
+    health.heartbeat_answered(None);
+    assert_eq!(*said.lock(), [""; 0]);
+    assert_eq!(health.troubles(), []);
+}
+
+#[test]
+fn safety_91_what_fails_beside_a_silent_server_is_told_as_that_alone() {
+    let (health, said) = health();
+    let pulse = Arc::clone(health.pulse());
+    let _kept = pulse.keep();
+    health.heartbeat_failed(&Error::new(ErrorKind::Timeout, "it hangs"));
+    for _ in 0..10 {
+        health.note(Part::Stores, &refused());
+        health.note(Part::Purges, &refused());
+    }
+    assert_eq!(health.troubles()[0].part, "heartbeat");
+    assert!(health.reads.is_shut() && health.writes.is_shut());
+    health.heartbeat_answered(None);
+    assert_eq!(*said.lock(), [""; 0]);
+    assert_eq!(health.troubles(), []);
+    assert!(!health.reads.is_shut());
+    assert!(health.writes.is_shut(), "that is another link");
+}
+
+#[test]
+fn what_was_not_tried_says_nothing() {
+    let (health, _) = health();
+    let open: Result<(), _> = Err(Error::new(ErrorKind::BreakerOpen, "open"));
+    for _ in 0..10 {
+        health.note(Part::Lookups, &open);
+    }
+    assert_eq!(health.troubles(), []);
+}
