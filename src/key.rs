@@ -38,10 +38,12 @@ pub(crate) enum Part {
     NoVarySearch = 14,
     /// Under this key stands a part of the response (RFC 9111 §3.3).
     Partial = 15,
+    /// Which of several layers of one cache it is.
+    Layer = 16,
 }
 
 /// What each [`Part`] is called, by its number.
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 17] = [
     "part",
     "method",
     "scheme",
@@ -56,6 +58,9 @@ const NAMES: [&str; 14] = [
     "query",
     "absent",
     "rule",
+    "no-vary-search",
+    "partial",
+    "layer",
 ];
 
 /// The key of a stored response, or of the list of its variants.
@@ -224,6 +229,16 @@ impl KeyBuilder {
         self.spilled.extend_from_slice(bytes);
     }
 
+    /// Adds parts that are encoded already.
+    pub(crate) fn encoded(&mut self, parts: &[u8]) {
+        let end = self.length + parts.len();
+        match self.inline.get_mut(self.length..end) {
+            Some(room) => room.copy_from_slice(parts),
+            None => self.spill(&[], parts),
+        }
+        self.length = end;
+    }
+
     /// The key's bytes so far.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         // Once it has spilled, its length is past what is inline.
@@ -286,6 +301,11 @@ mod tests {
                 assert_eq!(builder.as_bytes(), expected, "{length}");
                 let extended = builder.finish().extend();
                 assert_eq!(extended.as_bytes(), expected, "{length}");
+                let mut copied = KeyBuilder::new();
+                let (start, end) = expected.split_at(expected.len() / 2);
+                copied.encoded(start);
+                copied.encoded(end);
+                assert_eq!(copied, builder, "{length}");
             }
             let mut extended = builder.finish().extend();
             extended.part(Part::Line, b"more");

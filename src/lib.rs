@@ -51,10 +51,13 @@
 //!
 //! # Features
 //!
-//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`].
-//! - `proxy`: the program `tagcache`, and the reverse proxy that it runs.
+//! - `axum` (default): layers of nested routers go by the whole URI, which axum 0.8 keeps, see
+//!   [`middleware`](middleware#nested-routers).
+//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `redis`.
+//! - `proxy`: the program `tagcache`, and the reverse proxy that it runs; with it `config` and `zstd`.
 //! - `redis` (default): responses, purge log and event streams on Redis.
 //! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
+//! - `zstd`: `CacheBuilder::compress_at_rest`, which saves memory in Redis; with it `redis`.
 
 #![cfg_attr(
     not(feature = "redis"),

@@ -1,6 +1,7 @@
 //! [`Cache`] and [`Companion`].
 
 use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 
 use crate::builder::{CacheBuilder, warnings};
@@ -8,7 +9,7 @@ use crate::engine::Engine;
 use crate::error::{ConfigError, Warning};
 use crate::invalidation::{EventIntake, EventStream, Purger};
 use crate::log::{Follower, Health, Purges};
-use crate::middleware::CacheLayer;
+use crate::middleware::{CacheLayer, Layers};
 use crate::position::Position;
 use crate::rules::{Defaults, Explanation, Reach, Rule, RuleSet};
 use crate::tag::Target;
@@ -18,6 +19,7 @@ use crate::tag::Target;
 #[derive(Debug, Clone)]
 pub struct Cache {
     shared: Arc<Shared>,
+    layers: Arc<Layers>,
 }
 
 /// Held by every clone of a cache, by its layers, and by its companion.
@@ -34,8 +36,11 @@ pub(super) struct Shared {
 }
 
 impl Cache {
-    pub(super) const fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            layers: Arc::default(),
+        }
     }
 
     /// A builder without rules, on the store in this process.
@@ -45,9 +50,15 @@ impl Cache {
 
     /// The layer that caches the responses of the service that it wraps. See
     /// [`middleware`](crate::middleware).
+    ///
+    /// One layer, made once and cloned, is enough for a program. Several of one cache keep what they
+    /// store to themselves, unless they are [named](CacheLayer::scope): see
+    /// [several layers](crate::middleware#several-layers).
     #[must_use]
+    #[track_caller]
     pub fn layer(&self) -> CacheLayer {
-        CacheLayer::new(Arc::clone(&self.shared.engine))
+        let (engine, layers) = (&self.shared.engine, &self.layers);
+        CacheLayer::new(Arc::clone(engine), Arc::clone(layers), Location::caller())
     }
 
     /// The handle to purge by hand.

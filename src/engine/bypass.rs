@@ -1,7 +1,7 @@
 //! Requests that a rule matched and that are answered without the cache.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body::Body;
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -10,15 +10,17 @@ use tower_service::Service;
 use crate::engine::invalidate::Change;
 use crate::engine::{CacheBody, Engine, Why};
 use crate::error::BoxError;
-use crate::outcome::{Detail, NotStored, Outcome, Storing};
+use crate::outcome::{NotStored, Outcome, Storing};
 use crate::rules::CompiledRule;
 
 impl Engine {
-    /// The rule says that this request is not for the cache.
+    /// The rule says that this request is not for the cache. By a method that stands in a field it may
+    /// change what is stored under `target`.
     pub(crate) async fn bypass<S, A, B>(
         self: Arc<Self>,
         rule: Arc<CompiledRule>,
         why: Why,
+        target: Option<Uri>,
         request: Request<A>,
         inner: S,
     ) -> Result<Response<CacheBody<B>>, S::Error>
@@ -27,9 +29,8 @@ impl Engine {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        // A method that stands in a field changes things as one in the request line does.
-        let overridden = why.detail == Some(Detail::MethodOverride);
-        let change = overridden.then(|| Change::new(request.uri().clone(), request.headers()));
+        // It changes things as one in the request line does.
+        let change = target.map(|target| Change::new(target, request.uri(), request.headers()));
         let passed = self.pass(&rule, why.outcome(), why.not_stored(), request, inner);
         let response = passed.await?;
         if let Some(change) = change {

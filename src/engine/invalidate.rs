@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::engine::{CacheBody, Engine};
 use crate::error::BoxError;
+use crate::rules::{CompiledRule, RuleSet};
 use crate::semantics;
 use crate::tag::{PurgeKind, Target};
 
@@ -34,7 +35,7 @@ impl Engine {
         B::Error: Into<BoxError>,
     {
         request.extensions_mut().insert(self.mark());
-        let change = Change::new(target, request.headers());
+        let change = Change::new(target, request.uri(), request.headers());
         let response = inner.oneshot(request).await?;
         self.invalidate(&change, response.status(), response.headers())
             .await;
@@ -63,11 +64,11 @@ impl Engine {
         let mut targets = vec![Target::Path(path.into())];
         let host = change.host.get(HOST).and_then(|host| host.to_str().ok());
         for named in semantics::named_paths(response, &change.target, host) {
-            if named != path && rules.stored_under(&named).is_some() {
+            if named != path && change.rule(&rules, &named).is_some() {
                 targets.push(Target::Path(named.into()));
             }
         }
-        if let Some(rule) = rules.stored_under(path) {
+        if let Some(rule) = change.rule(&rules, path) {
             let groups = rule.invalidated_groups(&change.target, &change.host, response);
             targets.extend(groups.map(Target::Tag));
         }
@@ -79,16 +80,61 @@ impl Engine {
 /// What is kept of a request that may change something.
 pub(super) struct Change {
     target: Uri,
+    /// What the path of `target` has before that which the layer sees: the prefix of a nested router.
+    prefix: Box<str>,
     /// Its `Host`.
     host: HeaderMap,
 }
 
 impl Change {
-    pub(super) fn new(target: Uri, request: &HeaderMap) -> Self {
+    /// A request for `target`, which its layer sees as one for `own`.
+    pub(super) fn new(target: Uri, own: &Uri, request: &HeaderMap) -> Self {
         let host = request.get(HOST).cloned();
         Self {
+            prefix: prefix(target.path(), own.path()).into(),
             target,
             host: host.into_iter().map(|host| (HOST, host)).collect(),
+        }
+    }
+
+    /// The rule under which responses for `path` are stored: by the whole path, or by what is left of it
+    /// below the prefix.
+    fn rule<'r>(&self, rules: &'r RuleSet, path: &str) -> Option<&'r Arc<CompiledRule>> {
+        let below = || {
+            path.strip_prefix(&*self.prefix)
+                .filter(|_| !self.prefix.is_empty())
+        };
+        rules.stored_under(path).or_else(|| match below()? {
+            "" => rules.stored_under("/"),
+            own => rules.stored_under(own).filter(|_| own.starts_with('/')),
+        })
+    }
+}
+
+/// What `whole` has before `own`. A router that is asked for its prefix alone sees `/`.
+fn prefix<'p>(whole: &'p str, own: &str) -> &'p str {
+    match whole.strip_suffix(own) {
+        Some(prefix) => prefix,
+        None if own == "/" => whole,
+        None => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_what_a_nested_router_took_away() {
+        for (whole, own, taken) in [
+            ("/v1/items/1", "/items/1", "/v1"),
+            ("/v1", "/", "/v1"),
+            ("/v1/", "/", "/v1"),
+            ("/items/1", "/items/1", ""),
+            ("/", "/", ""),
+            ("/a", "/b", ""),
+        ] {
+            assert_eq!(prefix(whole, own), taken, "{whole} {own}");
         }
     }
 }

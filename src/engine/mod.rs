@@ -151,16 +151,17 @@ impl Why {
 }
 
 impl Engine {
-    /// The rule for `request` and what is done with it, unless this cache has forwarded it already.
-    /// Its path is that of `uri`; its key is written to `key`.
+    /// The rule that takes `path` and what is done with `request`, which is for `uri`, unless this cache
+    /// has forwarded it already. Its key is written to `key`.
     pub(crate) fn plan<A>(
         &self,
         request: &Request<A>,
+        path: &str,
         uri: &Uri,
         key: &mut KeyBuilder,
     ) -> Option<Plan> {
         let rules = self.rules.load();
-        let matched = rules.find(request.method(), uri.path())?;
+        let matched = rules.find(request.method(), path)?;
         let forwarded = self.has_forwarded(request.extensions());
         (!forwarded).then(|| matched.plan(uri, request.headers(), key))
     }

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine::lookup::{Lookup, Usable, variant_key};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
-use crate::rules::{Planned, Wanted};
+use crate::rules::{Place, Planned, Wanted};
 use crate::semantics::NoVarySearch;
 
 /// Paths of which this process remembers what their responses say.
@@ -35,7 +35,7 @@ impl Engine {
         found: Lookup,
     ) -> Lookup {
         let nothing = matches!(found.usable, Usable::Nothing);
-        if !nothing || !wanted.rule.no_vary_search() || wanted.original.is_some() {
+        if !nothing || !wanted.rule.no_vary_search() {
             return found;
         }
         let Some(key) = self.searched_key(wanted, uri, request) else {
@@ -48,7 +48,7 @@ impl Engine {
             asks_for_less: wanted.asks_for_less,
             elected: wanted.elected,
             wishes: wanted.wishes,
-            original: None,
+            place: Place::default(),
         };
         let second = self.lookup(&other, request).await;
         match second.usable {
@@ -58,9 +58,11 @@ impl Engine {
     }
 
     fn searched_key(&self, wanted: &Wanted, uri: &Uri, request: &HeaderMap) -> Option<CacheKey> {
-        let base = wanted.rule.search_base(uri, request)?;
+        let added = wanted.place.added(&wanted.key);
+        let asked = (wanted.place.whole(uri), request, &*added);
+        let base = wanted.rule.search_base(asked)?;
         let said = self.searches.0.get(&base)?;
-        wanted.rule.search_key(uri, request, &said)
+        wanted.rule.search_key(asked, &said)
     }
 
     /// Remembers what a response that is stored says about its query, and returns it as it is stored
@@ -71,16 +73,17 @@ impl Engine {
         stored: &Arc<StoredResponse>,
         vary: &[HeaderName],
     ) -> Option<(CacheKey, Arc<StoredResponse>)> {
-        let (uri, request) = planned.search.as_deref()?;
+        let (uri, request, added) = planned.search.as_deref()?;
+        let asked = (uri, request, &**added);
         if stored.status == StatusCode::PARTIAL_CONTENT {
             return None;
         }
-        let base = planned.rule.search_base(uri, request)?;
+        let base = planned.rule.search_base(asked)?;
         let Some(said) = NoVarySearch::of(&stored.headers) else {
             self.searches.0.remove(&base);
             return None;
         };
-        let key = planned.rule.search_key(uri, request, &said)?;
+        let key = planned.rule.search_key(asked, &said)?;
         self.searches.0.insert(base, Arc::new(said));
         let mut other = StoredResponse::clone(stored);
         other.key = variant_key(&key, vary, request);

@@ -145,31 +145,29 @@
 //! ## Nested routers
 //!
 //! A layer of a router that is nested sees the path *without* the prefix: below `.nest("/v1", api)` and
-//! below `.nest("/{tenant}", api)` a request for `/v1/users` or `/acme/users` is one for `/users`. Rules
-//! with the whole path do not match then, and nothing is cached. Rules with the short path do, **and all
-//! the places where the router is nested share one key: a tenant would get another's response.**
-//!
-//! So layer the outermost router. Where that cannot be, say where the whole URI is kept; rules, keys,
-//! and purges by URL, then go by that one:
+//! below `.nest("/{tenant}", api)` a request for `/v1/users` or `/acme/users` is one for `/users`. Keys, purges
+//! by URL, and what an unsafe request or a `Location` purges go by the whole URI all the same: with the
+//! feature `axum` (on by default) the layer finds it where axum 0.8 keeps it. A rule may name either
+//! path, `/{tenant}/users` or `/users`; the whole one is looked for first.
 //!
 //! ```
 //! use std::time::Duration;
 //! use axum::{Router, body::Body, http::Request, routing::get};
-//! use axum::extract::{OriginalUri, Path};
+//! use axum::extract::Path;
 //! use tower::ServiceExt;
 //! use tower_tagcache::{Cache, Rule};
 //!
+//! # #[cfg(not(feature = "axum"))]
+//! # fn main() {}
+//! # #[cfg(feature = "axum")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let rule = Rule::new("users", "/{tenant}/users").ttl(Duration::from_secs(60));
+//! let rule = Rule::new("users", "/users").ttl(Duration::from_secs(60));
 //! let (cache, _companion) = Cache::builder().rule(rule).build()?;
 //!
-//! let layer = cache
-//!     .layer()
-//!     .original_uri(|extensions| extensions.get::<OriginalUri>().map(|uri| &uri.0));
 //! let api = Router::new()
 //!     .route("/users", get(|Path(tenant): Path<String>| async { tenant }))
-//!     .layer(layer);
+//!     .layer(cache.layer());
 //! let app: Router = Router::new().nest("/{tenant}", api);
 //!
 //! for tenant in ["acme", "umbrella"] {
@@ -179,12 +177,31 @@
 //! }
 //! # Ok(()) }
 //! ```
+//!
+//! Where something else takes the prefix away (another framework, another version of axum, code of your own,
+//! also in front of an axum router), say where it puts the whole URI:
+//! [`CacheLayer::original_uri`](crate::CacheLayer::original_uri). **A layer that is told nothing takes what it
+//! sees for what the client asked for**: behind code that strips `/{tenant}` and keeps it nowhere, all tenants are one.
+//!
+//! ## Several layers
+//!
+//! A program needs one layer: make it once, and clone it. Where a cache has several that nobody has
+//! named, each keeps what it stores to itself, as the paths that they see may be of different places.
+//! They are told apart by the line that makes them; what one line makes before the first request (a loop over
+//! places) is apart as well, and what it makes later (a service for each connection) is one.
+//!
+//! What keeps them apart is drawn at random, so on Redis they share nothing with other processes either: a
+//! warning says so. Below a nested router of axum the whole URI is known, and they need no more. Else give each a
+//! name, which other processes share: `cache.layer().scope("v1")`, `cache.layer().scope("v2")`.
 
 mod future;
 mod layer;
+mod layers;
+mod place;
 mod service;
 
 pub use self::future::ResponseFuture;
 pub use self::layer::CacheLayer;
+pub(crate) use self::layers::Layers;
 pub use self::service::CacheService;
 pub use crate::engine::CacheBody;

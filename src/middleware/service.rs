@@ -11,7 +11,7 @@ use tower_service::Service;
 use crate::engine::{Engine, Why};
 use crate::error::BoxError;
 use crate::key::KeyBuilder;
-use crate::middleware::layer::OriginalUri;
+use crate::middleware::place::Place;
 use crate::middleware::{CacheBody, ResponseFuture};
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::{Asked, Plan};
@@ -20,15 +20,15 @@ use crate::rules::{Asked, Plan};
 #[derive(Debug, Clone)]
 pub struct CacheService<S> {
     engine: Arc<Engine>,
-    original: OriginalUri,
+    place: Arc<Place>,
     inner: S,
 }
 
 impl<S> CacheService<S> {
-    pub(super) const fn new(engine: Arc<Engine>, original: OriginalUri, inner: S) -> Self {
+    pub(super) const fn new(engine: Arc<Engine>, place: Arc<Place>, inner: S) -> Self {
         Self {
             engine,
-            original,
+            place,
             inner,
         }
     }
@@ -55,12 +55,12 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let engine = &self.engine;
-        if let Some(target) = self.original.changed(engine, &request) {
+        if let Some(target) = self.place.changed(engine, &request) {
             let (engine, inner) = (Arc::clone(engine), self.inner.clone());
             return ResponseFuture::engine(engine.change(target, request, inner));
         }
         let mut key = KeyBuilder::new();
-        let Some(plan) = self.original.plan(engine, &request, &mut key) else {
+        let Some(plan) = self.place.plan(engine, &request, &mut key) else {
             return ResponseFuture::forward(self.inner.clone(), request);
         };
         let has_body = !request.body().is_end_stream();
@@ -83,7 +83,9 @@ where
             reason,
             detail: Some(detail),
         };
+        let overridden = detail == Detail::MethodOverride;
+        let target = overridden.then(|| self.place.whole(&request).clone());
         let (engine, inner) = (Arc::clone(engine), self.inner.clone());
-        ResponseFuture::engine(engine.bypass(rule, why, request, inner))
+        ResponseFuture::engine(engine.bypass(rule, why, target, request, inner))
     }
 }

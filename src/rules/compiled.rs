@@ -26,6 +26,9 @@ use crate::semantics::{
 };
 use crate::tag::{Tag, TagSet};
 
+/// A request by whose query nothing is looked for: its URI, its fields, and what its layer adds to the key.
+pub(crate) type Searched<'a> = (&'a Uri, &'a HeaderMap, &'a [u8]);
+
 /// How many rules this process has had.
 static RULES: AtomicU64 = AtomicU64::new(0);
 
@@ -171,18 +174,19 @@ impl CompiledRule {
     }
 
     /// The key of a request without its query, under which is remembered what responses say about it.
-    pub(crate) fn search_base(&self, uri: &Uri, headers: &HeaderMap) -> Option<CacheKey> {
-        self.keying.search_key(uri, headers, None)
+    pub(crate) fn search_base(&self, asked: Searched<'_>) -> Option<CacheKey> {
+        let (uri, headers, added) = asked;
+        self.keying.search_key(uri, headers, None, added)
     }
 
     /// The key under which a response that says `search` answers a request.
     pub(crate) fn search_key(
         &self,
-        uri: &Uri,
-        headers: &HeaderMap,
+        asked: Searched<'_>,
         search: &NoVarySearch,
     ) -> Option<CacheKey> {
-        self.keying.search_key(uri, headers, Some(search))
+        let (uri, headers, added) = asked;
+        self.keying.search_key(uri, headers, Some(search), added)
     }
 
     /// What a request asks of the cache, as far as the rule hears it.

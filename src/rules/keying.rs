@@ -149,12 +149,14 @@ impl Keying {
 }
 
 impl Keying {
-    /// The key of a request with its query as `search` normalises it; without `search`, with none.
+    /// The key of a request with its query as `search` normalises it; without `search`, with none. The
+    /// parts that its layer adds are `added`.
     pub(super) fn search_key(
         &self,
         uri: &Uri,
         headers: &HeaderMap,
         search: Option<&NoVarySearch>,
+        added: &[u8],
     ) -> Option<CacheKey> {
         let mut parts = uri.clone().into_parts();
         let query = search.map(|search| search.normalise(uri.query().unwrap_or_default()));
@@ -166,6 +168,7 @@ impl Keying {
         let uri = Uri::from_parts(parts).ok()?;
         let mut key = KeyBuilder::new();
         self.key(&uri, headers, &mut key).ok()?;
+        key.encoded(added);
         key.part(Part::NoVarySearch, format!("{search:?}").as_bytes());
         Some(key.finish())
     }

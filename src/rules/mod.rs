@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 
 use self::pattern::{Captures, Conflict, Pattern, Routes};
@@ -32,6 +33,7 @@ mod keying;
 mod names;
 mod options;
 mod pattern;
+mod place;
 mod policy;
 mod query;
 mod reach;
@@ -48,6 +50,7 @@ pub use self::cookies::Cookies;
 pub use self::explain::Explanation;
 pub(crate) use self::options::Consistency;
 pub use self::options::{Authorization, ClientPolicy, Host, Profile, SetCookie, TagHeader};
+pub(crate) use self::place::Place;
 pub(crate) use self::policy::{Exchange, Storable, decide};
 pub use self::query::Query;
 pub use self::reach::Reach;
@@ -185,15 +188,15 @@ impl RuleSet {
             asks_for_less: _,
             elected: _,
             wishes,
-            original,
+            place,
         } = wanted;
-        let uri = original.as_ref().unwrap_or(uri);
+        let matched_on = place.matched_on(uri);
+        let uri = place.whole(uri);
         let scope = rule.keying.scope(uri, headers);
-        // A path that something in front has rewritten is keyed by more than the URI.
-        let hears = rule.no_vary_search() && original.is_none();
-        let search = hears.then(|| Box::new((uri.clone(), headers.clone())));
+        let hears = rule.no_vary_search();
+        let search = hears.then(|| Box::new((uri.clone(), headers.clone(), place.added(&key))));
         let (tags, kept) = self
-            .find(&Method::GET, uri.path())
+            .find(&Method::GET, matched_on.path())
             // The rule was found by this path, so it is found again, unless it was replaced since.
             .filter(|matched| Arc::ptr_eq(matched.rule, &rule))
             .map_or_else(
@@ -286,8 +289,8 @@ pub(crate) struct Wanted<K = CacheKey> {
     pub(crate) elected: bool,
     /// What the request asks of the cache, if the rule hears it.
     pub(crate) wishes: RequestDirectives,
-    /// The URI that the rule was found by, if it is not the request's.
-    pub(crate) original: Option<Uri>,
+    /// Where the layer stands that the request came to.
+    pub(crate) place: Place,
 }
 
 impl Asked {
@@ -300,7 +303,7 @@ impl Asked {
             asks_for_less: self.asks_for_less,
             elected: self.elected,
             wishes: self.wishes,
-            original: self.original,
+            place: self.place,
         }
     }
 }
@@ -315,7 +318,7 @@ impl Wanted {
             asks_for_less: false,
             elected: false,
             wishes: planned.wishes,
-            original: None,
+            place: Place::default(),
         }
     }
 }
@@ -336,14 +339,13 @@ pub(crate) struct Planned {
     /// The implicit tags and those that the request gives, or why the response is not stored.
     pub(crate) tags: Result<TagSet, NotStored>,
     /// The request, where the response may say that its query matters less than it seems.
-    pub(crate) search: Option<Box<(Uri, HeaderMap)>>,
+    pub(crate) search: Option<Box<(Uri, HeaderMap, Bytes)>>,
     /// What the templates that wait for the response read from the request.
     kept: Kept,
 }
 
 impl Match<'_> {
-    /// What is done with the request, whose path is the one that was matched. Its key is written to
-    /// `key`.
+    /// What is done with the request for `uri`. Its key is written to `key`.
     pub(crate) fn plan(&self, uri: &Uri, headers: &HeaderMap, key: &mut KeyBuilder) -> Plan {
         match self.rule.keying.key(uri, headers, key) {
             Ok(keyed) => Plan::Lookup(Wanted {
@@ -353,7 +355,7 @@ impl Match<'_> {
                 asks_for_less: keyed.asks_for_less,
                 elected: false,
                 wishes: self.rule.wishes(headers),
-                original: None,
+                place: Place::default(),
             }),
             Err((reason, detail)) => Plan::Bypass(Arc::clone(self.rule), reason, detail),
         }

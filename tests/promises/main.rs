@@ -37,6 +37,7 @@ mod p4_bytes;
 mod p4_large;
 #[cfg(feature = "zstd")]
 mod p4_packed;
+mod p5_places;
 mod p5_private;
 mod p6_captures;
 mod p6_delivery;

@@ -210,7 +210,7 @@ async fn protocol_17_a_soft_purge_during_the_conditional_request_is_not_lost() {
             }
         }
     });
-    let behind = tower::Layer::layer(&site.cache.layer(), slow);
+    let behind = tower::Layer::layer(&site.layer, slow);
     let reply = tower::ServiceExt::oneshot(behind, crate::support::get("/a", &[])).await;
     assert_eq!(
         Reply::read(reply.expect("an answer"))

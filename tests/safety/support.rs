@@ -14,7 +14,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use parking_lot::Mutex;
 use tower::{Layer, Service, ServiceExt};
-use tower_tagcache::{Cache, CacheBody, CacheBuilder, CacheService, ManualClock, Notice, Rule};
+use tower_tagcache::{
+    Cache, CacheBody, CacheBuilder, CacheLayer, CacheService, ManualClock, Notice, Rule,
+};
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, Failure>;
 
@@ -147,6 +149,7 @@ pub(crate) struct Site {
     pub(crate) cache: Cache,
     pub(crate) clock: ManualClock,
     pub(crate) origin: Origin,
+    pub(crate) layer: CacheLayer,
     pub(crate) service: CacheService<Origin>,
     pub(crate) outcomes: Arc<Mutex<Vec<String>>>,
 }
@@ -168,8 +171,10 @@ impl Site {
                 }
             });
         let (cache, _companion) = rules(builder).build().expect("a good configuration");
+        let layer = cache.layer();
         Self {
-            service: cache.layer().layer(origin.clone()),
+            service: layer.layer(origin.clone()),
+            layer,
             cache,
             clock,
             origin: origin.clone(),

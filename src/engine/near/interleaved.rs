@@ -149,7 +149,8 @@ impl World {
     fn asked(&self) -> (Asked, CacheKey) {
         let request = request();
         let mut key = KeyBuilder::new();
-        match self.engine.plan(&request, request.uri(), &mut key) {
+        let uri = request.uri();
+        match self.engine.plan(&request, uri.path(), uri, &mut key) {
             Some(Plan::Lookup(asked)) => (asked, key.finish()),
             other => panic!("{other:?} instead of a lookup"),
         }

@@ -1,0 +1,204 @@
+//! [`Place`]: where a layer stands, and what a request is there.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::{Arc, OnceLock};
+
+use http::{Extensions, Request, Uri};
+
+use crate::engine::Engine;
+use crate::key::{KeyBuilder, Part};
+use crate::middleware::layers::{Layers, Mounted};
+use crate::rules::Plan;
+
+/// Where a layer stands: how it finds the URI that the client asked for, and what keeps its stored
+/// responses apart from those of other layers. Shared by the layer's clones and their services.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    original: OriginalUri,
+    name: Name,
+    layers: Arc<Layers>,
+}
+
+/// How to find the URI that the client asked for.
+#[derive(Clone)]
+enum OriginalUri {
+    /// As the framework keeps it, if we know how.
+    Framework,
+    /// As the program says.
+    Read(Arc<Read>),
+}
+
+type Read = dyn Fn(&Extensions) -> Option<&Uri> + Send + Sync;
+
+/// Which layer it is.
+#[derive(Debug, Clone)]
+enum Name {
+    Given(Arc<str>),
+    /// Made at this line, and mounted when it wraps its first service.
+    Made(&'static Location<'static>, Arc<OnceLock<Mounted>>),
+}
+
+impl Place {
+    pub(super) fn new(layers: Arc<Layers>, at: &'static Location<'static>) -> Self {
+        Self {
+            original: OriginalUri::Framework,
+            name: Name::Made(at, Arc::default()),
+            layers,
+        }
+    }
+
+    pub(super) fn read<F>(&mut self, read: F)
+    where
+        F: Fn(&Extensions) -> Option<&Uri> + Send + Sync + 'static,
+    {
+        self.original = OriginalUri::Read(Arc::new(read));
+    }
+
+    pub(super) fn name(&mut self, name: &str) {
+        self.name = Name::Given(name.into());
+    }
+
+    /// The layer wraps a service.
+    pub(super) fn mount(&self, engine: &Engine) {
+        let Name::Made(at, mounted) = &self.name else {
+            return;
+        };
+        mounted.get_or_init(|| {
+            let (mounted, several) = Arc::clone(&self.layers).mount(at);
+            // Within one process it costs next to nothing.
+            if several && engine.near.is_some() {
+                tracing::warn!(
+                    made = %at,
+                    "this cache has several layers without a name: each keeps what it stores to itself, \
+                     and other processes do not find it. Make one layer and clone it, or name each with \
+                     `scope`"
+                );
+            }
+            mounted
+        });
+    }
+
+    /// The URI that a request may change, if its stored responses are ours.
+    pub(super) fn changed<A>(&self, engine: &Engine, request: &Request<A>) -> Option<Uri> {
+        if !engine.may_change(request) {
+            return None;
+        }
+        let (whole, own) = (self.whole(request), request.uri());
+        let rules = engine.rules.load();
+        let stored = rules.stored_under(whole.path());
+        stored.or_else(|| rules.stored_under(own.path()))?;
+        Some(whole.clone())
+    }
+
+    /// The URI that the client asked for, as far as is known.
+    pub(super) fn whole<'r, A>(&self, request: &'r Request<A>) -> &'r Uri {
+        let told = self.original.told(request.extensions());
+        told.unwrap_or(request.uri())
+    }
+
+    /// What is done with a request that a rule takes, by the URI that the client asked for. Its key is
+    /// written to `key`.
+    pub(super) fn plan<A>(
+        &self,
+        engine: &Engine,
+        request: &Request<A>,
+        key: &mut KeyBuilder,
+    ) -> Option<Plan> {
+        let own = request.uri();
+        let told = self.original.told(request.extensions());
+        if let Some(original) = told.filter(|told| *told != own) {
+            return self.plan_below(engine, request, original, key);
+        }
+        let mut plan = engine.plan(request, own.path(), own, key);
+        if let Some(Plan::Lookup(asked)) = &mut plan {
+            self.layers.note_asked();
+            let sure = told.is_some() && matches!(self.original, OriginalUri::Read(_));
+            if let Some(name) = self.apart(sure) {
+                let before = key.as_bytes().len();
+                key.part(Part::Layer, name);
+                asked.place.added = key.as_bytes().len() - before;
+            }
+        }
+        plan
+    }
+
+    /// The same where something in front has changed the URI. Rules may say what the client sees, or what
+    /// this layer sees; the key has both.
+    fn plan_below<A>(
+        &self,
+        engine: &Engine,
+        request: &Request<A>,
+        original: &Uri,
+        key: &mut KeyBuilder,
+    ) -> Option<Plan> {
+        let own = request.uri();
+        let by_whole = engine.plan(request, original.path(), original, key);
+        let by_own_path = by_whole.is_none();
+        let mut plan = by_whole.or_else(|| engine.plan(request, own.path(), original, key));
+        if let Some(Plan::Lookup(asked)) = &mut plan {
+            self.layers.note_asked();
+            let before = key.as_bytes().len();
+            if let Some(name) = self.apart(true) {
+                key.part(Part::Layer, name);
+            }
+            rewritten(key, own, original);
+            asked.place.original = Some(original.clone());
+            asked.place.by_own_path = by_own_path;
+            asked.place.added = key.as_bytes().len() - before;
+        }
+        plan
+    }
+
+    /// What tells this layer's keys from others'. Where the URI is for `sure` the whole one, that does.
+    fn apart(&self, sure: bool) -> Option<&[u8]> {
+        match &self.name {
+            Name::Given(name) => Some(name.as_bytes()),
+            Name::Made(..) if sure => None,
+            Name::Made(_, mounted) => mounted.get()?.apart(),
+        }
+    }
+}
+
+impl OriginalUri {
+    fn told<'r>(&self, extensions: &'r Extensions) -> Option<&'r Uri> {
+        match self {
+            Self::Framework => framework(extensions),
+            Self::Read(read) => read(extensions),
+        }
+    }
+}
+
+/// Where axum keeps the URI that came to the outermost router.
+#[cfg(feature = "axum")]
+fn framework(extensions: &Extensions) -> Option<&Uri> {
+    let original = extensions.get::<axum::extract::OriginalUri>()?;
+    Some(&original.0)
+}
+
+#[cfg(not(feature = "axum"))]
+const fn framework(_: &Extensions) -> Option<&Uri> {
+    None
+}
+
+/// The inner service reads `own`, in which a layer in front may have put more than it took away, so it
+/// counts beside the `original` (P5).
+fn rewritten(key: &mut KeyBuilder, own: &Uri, original: &Uri) {
+    key.part(Part::Path, own.path().as_bytes());
+    if own.query() != original.query() {
+        key.part(Part::Query, own.query().unwrap_or_default().as_bytes());
+    }
+    if own.authority() != original.authority() {
+        let host = own.authority().map_or("", |authority| authority.as_str());
+        key.part(Part::Host, host.as_bytes());
+    }
+}
+
+impl fmt::Debug for OriginalUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(_) => f.write_str("OriginalUri(read)"),
+            Self::Framework => f.write_str("OriginalUri(framework)"),
+        }
+    }
+}
