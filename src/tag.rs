@@ -180,6 +180,18 @@ impl Target {
         }
     }
 
+    /// How many bytes its text has, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        let name = match self {
+            Self::All => 0,
+            Self::Tag(tag) => tag.as_str().len(),
+            Self::Family(name) | Self::Rule(name) | Self::Path(name) | Self::Glob(name) => {
+                name.len()
+            }
+        };
+        u64::try_from(name).unwrap_or(u64::MAX).saturating_add(3)
+    }
+
     /// Reads what [`Display`](fmt::Display) printed; `None` for anything else (a newer version's
     /// target, which the reader then takes for everything).
     #[must_use]

@@ -30,8 +30,11 @@ use crate::store::{DEFAULT_BYTES, LEAST_BYTES};
 use crate::validity::Bounds;
 
 /// The most records that the purge log keeps, whatever their age: as many as a node that joins can
-/// remember. About 20 MB in Redis.
+/// remember. About 20 MB in Redis, if each names a few tags.
 const LOG_RECORDS: usize = 100_000;
+/// The most bytes of records that the purge log keeps: one record may name a thousand long tags. An
+/// eighth of the smallest Redis that the documents ask for.
+const LOG_BYTES: u64 = 32 * 1024 * 1024;
 /// How long an acknowledged purge is repeated when an epoch opens (PROTOCOL 25): failover detection,
 /// `min-replicas-max-lag` and lease together.
 const REPEAT_PURGES_FOR: Duration = Duration::from_secs(60);
@@ -388,6 +391,7 @@ impl CacheBuilder {
             Retention {
                 age: self.limits.lifetime * 2,
                 records: LOG_RECORDS,
+                bytes: LOG_BYTES,
             },
         ));
         (views, purges, follower)

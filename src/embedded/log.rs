@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
-use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
+use crate::log::{Appended, Head, Keep, Log, Numbered, PurgeRecord, Tail};
 use crate::position::Position;
 use crate::sync::Mutex;
 
@@ -19,6 +19,8 @@ use crate::sync::Mutex;
 const BATCH: usize = 1_000;
 /// Records kept even if nobody ever trims; what is dropped raises the floor of who had not read it.
 const MOST: usize = 100_000;
+/// And their bytes.
+const MOST_BYTES: u64 = 32 * 1024 * 1024;
 
 /// A purge log in this process. Cheap to clone; clones are the same log.
 #[derive(Debug, Clone)]
@@ -39,6 +41,8 @@ struct Shared {
 struct Records {
     kept: VecDeque<Numbered>,
     last: Position,
+    /// What `kept` takes, about.
+    bytes: u64,
 }
 
 impl EmbeddedLog {
@@ -109,6 +113,7 @@ impl Records {
             record: PurgeRecord::open(now),
         };
         Self {
+            bytes: first.record.bytes(),
             kept: VecDeque::from([first]),
             last,
         }
@@ -124,8 +129,10 @@ impl Records {
     fn push(&mut self, record: PurgeRecord) -> Position {
         self.last.ordinal += 1;
         let position = self.last;
+        self.bytes += record.bytes();
         self.kept.push_back(Numbered { position, record });
         self.keep_newest(MOST);
+        self.keep_bytes(MOST_BYTES);
         position
     }
 
@@ -138,7 +145,15 @@ impl Records {
 
     fn keep_newest(&mut self, most: usize) {
         let excess = self.kept.len().saturating_sub(most.max(1));
-        self.kept.drain(..excess);
+        for dropped in self.kept.drain(..excess) {
+            self.bytes -= dropped.record.bytes();
+        }
+    }
+
+    fn keep_bytes(&mut self, most: u64) {
+        while self.bytes > most && self.kept.len() > 1 {
+            self.keep_newest(self.kept.len() - 1);
+        }
     }
 
     fn drop_older_than(&mut self, time: Timestamp) {
@@ -183,11 +198,12 @@ impl Log for EmbeddedLog {
         self.read(after, wait).map(Ok).boxed()
     }
 
-    fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>> {
+    fn trim(&self, keep: Keep) -> BoxFuture<'_, Result<(), Error>> {
         async move {
             let mut records = self.shared.records.lock();
-            records.keep_newest(most);
-            records.drop_older_than(older_than);
+            records.keep_newest(keep.records);
+            records.keep_bytes(keep.bytes);
+            records.drop_older_than(keep.since);
             Ok(())
         }
         .boxed()

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::log::{Log, Numbered, PurgeKind, PurgeRecord};
+use crate::log::{Keep, Log, Numbered, PurgeKind, PurgeRecord};
 use crate::position::{Epoch, Position};
 use crate::tag::{Tag, Target};
 
@@ -37,6 +37,7 @@ macro_rules! log_contract {
             what_follows_a_loss_is_read_by_who_was_before_it
             appends_of_two_nodes_at_once_share_no_ordinal
             trimming_by_number_keeps_the_newest
+            trimming_by_bytes_keeps_about_so_many
             trimming_by_age_stops_at_the_first_young_record
             trimming_never_empties
             a_reader_behind_the_trimmed_part_sees_the_hole
@@ -222,10 +223,45 @@ async fn of_ages(log: &dyn Log, n: u64) -> Position {
     opened
 }
 
+const fn keep(since: Timestamp, records: usize) -> Keep {
+    Keep {
+        since,
+        records,
+        bytes: u64::MAX,
+    }
+}
+
+/// SAFETY 99: a record may be large, and so be a few of them.
+pub(crate) async fn trimming_by_bytes_keeps_about_so_many(fixture: &impl Fixture) {
+    let log = fixture.node();
+    let opened = head(&*log).await;
+    let mut record = PurgeRecord::everything(Timestamp::from_millis(1));
+    let tag = |n: usize| Tag::new(&format!("{n}:{}", "x".repeat(250))).unwrap();
+    record.targets = (0..400).map(|n| Target::Tag(tag(n))).collect();
+    for _ in 0..30 {
+        log.append(&record).await.unwrap();
+    }
+    // As its follower does.
+    let read = log.read_after(opened, AT_ONCE).await.unwrap();
+    assert_eq!(read.len(), 30);
+    let wanted = Keep {
+        bytes: 1_000_000,
+        ..keep(Timestamp::default(), MOST)
+    };
+    log.trim(wanted).await.unwrap();
+    let kept = log.tail(MOST).await.unwrap().records;
+    let ordinals = ordinals(&kept, opened.epoch);
+    assert_eq!(ordinals.last(), Some(&30));
+    assert!((8..=11).contains(&kept.len()), "kept {ordinals:?}");
+    let nothing = Keep { bytes: 0, ..wanted };
+    log.trim(nothing).await.unwrap();
+    assert_eq!(log.tail(MOST).await.unwrap().records.len(), 1);
+}
+
 pub(crate) async fn trimming_by_number_keeps_the_newest(fixture: &impl Fixture) {
     let log = fixture.node();
     let opened = of_ages(&*log, 500).await;
-    log.trim(Timestamp::default(), 100).await.unwrap();
+    log.trim(keep(Timestamp::default(), 100)).await.unwrap();
     let tail = log.tail(MOST).await.unwrap();
     let kept = ordinals(&tail.records, opened.epoch);
     assert_eq!(kept.last(), Some(&500));
@@ -240,10 +276,12 @@ pub(crate) async fn trimming_by_age_stops_at_the_first_young_record(fixture: &im
         append_at(&*log, "a", at).await;
     }
     // The record that opened the epoch is as young as the clock, and so stops it.
-    log.trim(Timestamp::from_millis(5), MOST).await.unwrap();
+    log.trim(keep(Timestamp::from_millis(5), MOST))
+        .await
+        .unwrap();
     let kept = log.tail(MOST).await.unwrap().records;
     assert_eq!(ordinals(&kept, opened.epoch), [0, 1, 2, 3, 4, 5]);
-    log.trim(Timestamp::default(), 5).await.unwrap();
+    log.trim(keep(Timestamp::default(), 5)).await.unwrap();
     let kept = log.tail(MOST).await.unwrap().records.len();
     assert!(kept == 5 || kept == 6, "kept {kept}");
 }
@@ -256,7 +294,7 @@ pub(crate) async fn trimming_never_empties(fixture: &impl Fixture) {
         ..opened
     };
     for most in [MOST, 0] {
-        log.trim(Timestamp::from_millis(u64::MAX), most)
+        log.trim(keep(Timestamp::from_millis(u64::MAX), most))
             .await
             .unwrap();
         let tail = log.tail(MOST).await.unwrap();
@@ -277,7 +315,7 @@ pub(crate) async fn trimming_never_empties(fixture: &impl Fixture) {
 pub(crate) async fn a_reader_behind_the_trimmed_part_sees_the_hole(fixture: &impl Fixture) {
     let log = fixture.node();
     let opened = of_ages(&*log, 10).await;
-    log.trim(Timestamp::from_millis(u64::MAX), MOST)
+    log.trim(keep(Timestamp::from_millis(u64::MAX), MOST))
         .await
         .unwrap();
     let read = log.read_after(opened, AT_ONCE).await.unwrap();

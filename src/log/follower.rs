@@ -12,9 +12,9 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::backoff::Backoff;
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind};
-use crate::log::{Applied, Head, Log, Pulse, Purges, View, Views};
+use crate::log::{Applied, Head, Keep, Log, Pulse, Purges, View, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
 use crate::position::Position;
@@ -31,8 +31,10 @@ const ALARMED_EVERY: Duration = Duration::from_millis(100);
 /// So often in a row the log could not be followed before that is told on its own: when its server is away
 /// heartbeats tell it.
 const TOLD_AFTER: u32 = 4;
-/// How often old records are trimmed.
+/// How often old records are trimmed, unless the log grows fast.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
+/// How often it is seen to that it does not.
+const LOOK_AT_SIZE_EVERY: Duration = Duration::from_secs(1);
 
 /// How long the log keeps records.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +43,8 @@ pub(crate) struct Retention {
     pub(crate) age: Duration,
     /// The most records.
     pub(crate) records: usize,
+    /// The most bytes of records, about.
+    pub(crate) bytes: u64,
 }
 
 /// Moves the view along the log. Shared by the engine (lookups) and the companion (background).
@@ -353,13 +357,25 @@ impl Follower {
 
     async fn trim(&self) {
         loop {
-            sleep(TRIM_EVERY).await;
-            let now = self.clock.now().as_millis();
-            let age = u64::try_from(self.retention.age.as_millis()).unwrap_or(u64::MAX);
-            let older_than = crate::clock::Timestamp::from_millis(now.saturating_sub(age));
-            if let Err(error) = self.log.trim(older_than, self.retention.records).await {
-                tracing::debug!(%error, "the purge log was not trimmed");
+            let due = Instant::now() + TRIM_EVERY;
+            while Instant::now() < due && !self.log.is_over(self.keep()) {
+                sleep(LOOK_AT_SIZE_EVERY).await;
             }
+            if let Err(error) = self.log.trim(self.keep()).await {
+                tracing::debug!(%error, "the purge log was not trimmed");
+                sleep(LOOK_AT_SIZE_EVERY).await;
+            }
+        }
+    }
+
+    /// What stays of the log if it is trimmed now.
+    fn keep(&self) -> Keep {
+        let now = self.clock.now().as_millis();
+        let age = u64::try_from(self.retention.age.as_millis()).unwrap_or(u64::MAX);
+        Keep {
+            since: Timestamp::from_millis(now.saturating_sub(age)),
+            records: self.retention.records,
+            bytes: self.retention.bytes,
         }
     }
 }

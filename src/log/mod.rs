@@ -30,6 +30,7 @@ mod pulse;
 mod purges;
 mod record;
 mod settling;
+mod size;
 mod view;
 
 pub(crate) use self::follower::{Follower, Retention};
@@ -38,6 +39,7 @@ pub(crate) use self::pulse::Pulse;
 pub(crate) use self::purges::Purges;
 pub use self::purges::{Durability, Purged};
 pub(crate) use self::record::PurgeRecord;
+pub(crate) use self::size::{LogSize, OVERHEAD};
 pub(crate) use self::view::{Applied, View, Views};
 
 /// The head of the log, as one read saw it.
@@ -72,6 +74,17 @@ pub(crate) struct Tail {
     pub(crate) records: Vec<Numbered>,
 }
 
+/// Which records of the log stay when it is trimmed: the newest that are within all of these.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    /// Those written at that time or later.
+    pub(crate) since: Timestamp,
+    /// So many.
+    pub(crate) records: usize,
+    /// So many bytes of them.
+    pub(crate) bytes: u64,
+}
+
 /// One append-only purge log, shared by nodes or private to the process.
 pub(crate) trait Log: Debug + Send + Sync + 'static {
     /// Appends `record`.
@@ -94,9 +107,16 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
         wait: Duration,
     ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>>;
 
-    /// Drops records written before `older_than` and all but the newest `most`, approximately and
-    /// never the last one. What is dropped raises the floor of whoever had not read it.
-    fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>>;
+    /// Drops what `keep` does not keep, approximately and never the last record. What is dropped
+    /// raises the floor of whoever had not read it.
+    fn trim(&self, keep: Keep) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Whether the log has outgrown `keep` by much, as far as this process knows without asking: it
+    /// is then trimmed at once, and not when its time comes.
+    fn is_over(&self, keep: Keep) -> bool {
+        let _ = keep;
+        false
+    }
 
     /// What is wrong with the server that it is on. Default: nothing.
     fn troubles(&self) -> Vec<Trouble> {

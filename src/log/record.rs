@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::log::OVERHEAD;
 use crate::tag::{PurgeKind, Target};
 
 /// One record of the purge log.
@@ -38,6 +39,12 @@ impl PurgeRecord {
             settle: Duration::ZERO,
             at,
         }
+    }
+
+    /// What it takes in a log, about.
+    pub(crate) fn bytes(&self) -> u64 {
+        let targets = self.targets.iter().map(Target::bytes);
+        OVERHEAD + targets.sum::<u64>()
     }
 
     /// The record as field-value pairs of a stream entry, readable by people.

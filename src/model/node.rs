@@ -15,12 +15,12 @@ use tower_layer::Layer;
 
 use super::origin::OriginService;
 use crate::builder::Cache;
-use crate::clock::{ManualClock, Timestamp};
+use crate::clock::ManualClock;
 use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
-use crate::log::{Appended, Head, Log, Numbered, PurgeRecord, Tail};
+use crate::log::{Appended, Head, Keep, Log, Numbered, PurgeRecord, Tail};
 use crate::middleware::{CacheBody, CacheService};
 use crate::position::Position;
 use crate::rules::Rule;
@@ -114,8 +114,8 @@ impl Log for FaultyLog {
         .boxed()
     }
 
-    fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>> {
-        self.log.trim(older_than, most)
+    fn trim(&self, keep: Keep) -> BoxFuture<'_, Result<(), Error>> {
+        self.log.trim(keep)
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use ::redis::Cmd;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Appended, Head, Log, Numbered, Pulse, PurgeRecord, Tail, Trouble};
+use crate::log::{Appended, Head, Keep, Log, LogSize, Numbered, Pulse, PurgeRecord, Tail, Trouble};
 use crate::position::Position;
 use crate::redis::exclusive::{Exclusive, is_replica, turned_replica};
 use crate::redis::fault;
@@ -44,6 +44,8 @@ pub(crate) struct RedisLog {
     /// Each reader's own, because `XREAD BLOCK` does (SAFETY 65).
     follower: Exclusive,
     health: Arc<Health>,
+    /// Of the records that this process has read. Held for moments.
+    size: Mutex<LogSize>,
 }
 
 impl RedisLog {
@@ -62,6 +64,7 @@ impl RedisLog {
             writes,
             follower,
             health,
+            size: Mutex::new(LogSize::new()),
         }
     }
 
@@ -89,6 +92,7 @@ impl RedisLog {
             let Ok(position) = judged else { continue };
             self.verifier.trust.read(sent, position);
             self.follower.keep(live);
+            self.weigh(newest_first.iter().rev());
             let replicas = self.verifier.trust.replicas_seen();
             return Ok(Tail {
                 head: Head { position, replicas },
@@ -132,7 +136,16 @@ impl RedisLog {
         if let Some(last) = records.last() {
             self.verifier.trust.read(sent, last.position);
         }
+        self.weigh(records.iter());
         records.iter().map(RawRecord::numbered).collect()
+    }
+
+    /// Notes how large `records` are, which come in ascending order.
+    fn weigh<'r>(&self, records: impl Iterator<Item = &'r RawRecord>) {
+        let mut size = self.size.lock();
+        for record in records {
+            size.note(record.position, record.bytes());
+        }
     }
 
     fn reading(&self, after: Position, wait: Duration) -> Cmd {
@@ -175,8 +188,12 @@ impl Log for RedisLog {
         self.read(after, wait).boxed()
     }
 
-    fn trim(&self, older_than: Timestamp, most: usize) -> BoxFuture<'_, Result<(), Error>> {
-        self.trim_to(older_than, most).boxed()
+    fn trim(&self, keep: Keep) -> BoxFuture<'_, Result<(), Error>> {
+        self.trim_to(keep).boxed()
+    }
+
+    fn is_over(&self, keep: Keep) -> bool {
+        self.size.lock().is_over(keep.records, keep.bytes)
     }
 
     fn troubles(&self) -> Vec<Trouble> {

@@ -3,7 +3,7 @@
 use ::redis::Value;
 
 use crate::error::{Error, ErrorKind};
-use crate::log::{Numbered, PurgeRecord};
+use crate::log::{Numbered, OVERHEAD, PurgeRecord};
 use crate::position::Position;
 use crate::redis::fault;
 
@@ -19,6 +19,14 @@ impl RawRecord {
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let found = self.fields.iter().find(|(n, _)| n == name.as_bytes());
         std::str::from_utf8(&found?.1).ok()
+    }
+
+    /// What it takes in the log, about: field names are shared.
+    pub(crate) fn bytes(&self) -> u64 {
+        let values: usize = self.fields.iter().map(|(_, value)| value.len()).sum();
+        u64::try_from(values)
+            .unwrap_or(u64::MAX)
+            .saturating_add(OVERHEAD)
     }
 
     pub(crate) fn numbered(&self) -> Numbered {

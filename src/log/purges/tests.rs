@@ -5,8 +5,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::*;
-use crate::clock::{ManualClock, Timestamp};
-use crate::log::{Head, Numbered, Tail};
+use crate::clock::ManualClock;
+use crate::log::{Head, Keep, Numbered, Tail};
 use crate::outcome::Detail;
 use crate::position::Stamp;
 use crate::tag::{Tag, TagSet};
@@ -91,7 +91,7 @@ impl Log for Turning {
         unreachable!("no follower runs")
     }
 
-    fn trim(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<(), Error>> {
+    fn trim(&self, _: Keep) -> BoxFuture<'_, Result<(), Error>> {
         unreachable!("no follower runs")
     }
 }
@@ -191,7 +191,7 @@ impl Log for Hung {
         unreachable!("no follower runs")
     }
 
-    fn trim(&self, _: Timestamp, _: usize) -> BoxFuture<'_, Result<(), Error>> {
+    fn trim(&self, _: Keep) -> BoxFuture<'_, Result<(), Error>> {
         unreachable!("no follower runs")
     }
 }

@@ -1,4 +1,4 @@
-//! Trimming by age and by number, never to nothing (PROTOCOL 2).
+//! Trimming by age, by number and by bytes, never to nothing (PROTOCOL 2).
 
 use ::redis::{Cmd, Value};
 use tokio::time::Instant;
@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::RedisLog;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::log::Keep;
 use crate::position::Position;
 use crate::redis::fault;
 use crate::redis::reply;
@@ -16,11 +17,21 @@ const CHUNK: usize = 500;
 const CHUNKS: usize = 200;
 
 impl RedisLog {
-    /// Drops all but about the newest `most`, then those written before `older_than`.
-    pub(super) async fn trim_to(&self, older_than: Timestamp, most: usize) -> Result<(), Error> {
-        let most = most.max(1);
+    /// Drops all but about the newest so many and so many bytes of them, then those that are too old.
+    pub(super) async fn trim_to(&self, keep: Keep) -> Result<(), Error> {
+        let most = keep.records.max(1);
         self.trim_command(|trim| trim.arg("MAXLEN").arg("~").arg(most))
             .await?;
+        let from = self.size.lock().keep_from(keep.bytes);
+        let deadline = Instant::now() + self.verifier.server.budgets().purge;
+        let epoch = self.appends.verified(deadline).await?.verified.epoch;
+        // An id of another epoch says nothing about the records of this one.
+        if let Some(from) = from.filter(|from| from.epoch == epoch) {
+            self.trim_command(|trim| trim.arg("MINID").arg(from.to_string()))
+                .await?;
+        }
+        self.size.lock().trimmed(most, from);
+        let older_than = keep.since;
         for _ in 0..CHUNKS {
             let Some((keep_from, more)) = self.first_to_keep(older_than).await? else {
                 return Ok(());
