@@ -123,7 +123,28 @@ impl Cache {
     /// not cached. Nothing is asked of a store or the inner service.
     #[must_use]
     pub fn explain(&self, request: &http::request::Parts) -> Explanation {
-        self.shared.engine.rules.load().explain(request)
+        self.explained(request, None)
+    }
+
+    /// The same, and what becomes of `response` to it, as far as its head tells.
+    #[must_use]
+    pub fn explain_response(
+        &self,
+        request: &http::request::Parts,
+        response: &http::response::Parts,
+    ) -> Explanation {
+        self.explained(request, Some(response))
+    }
+
+    fn explained(
+        &self,
+        request: &http::request::Parts,
+        response: Option<&http::response::Parts>,
+    ) -> Explanation {
+        let ceiling = self.shared.defaults.lifetime_ceiling;
+        let engine = &self.shared.engine;
+        let now = engine.clock.now();
+        engine.rules.load().explain(request, response, ceiling, now)
     }
 
     /// What a purge of `target` can take, as far as this cache's rules tell. Nothing is purged, and nothing is

@@ -6,12 +6,16 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::failure::{colours, print};
+use super::overlay::{Overlay, builder};
+use super::serve::log_filter;
 use super::{ConfigArgs, Failure};
 use crate::Warning;
 use crate::config::{Config, ConfigFileError, Loaded};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
+    #[command(flatten)]
+    overlay: Overlay,
     #[command(flatten)]
     config: ConfigArgs,
     /// Prints the result as JSON
@@ -20,12 +24,14 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
-    let Some(path) = args.config.path() else {
+    let path = args.config.path();
+    if path.is_none() && !args.overlay.names_upstream() {
         let message = "there is no tagcache.toml here; name a file with --config, or make one with \
                        `tagcache init`";
         return Err(Failure::usage(message));
-    };
-    let checked = Config::load(Some(path), &super::variable).and_then(|loaded| {
+    }
+    let checked = Config::load(path, &super::variable).and_then(|mut loaded| {
+        args.overlay.lay_over(&mut loaded);
         let warnings = warnings(&loaded)?;
         Ok((loaded, warnings))
     });
@@ -39,21 +45,17 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         let line = loaded
             .line_of(warning)
             .map_or(String::new(), |line| format!(":{line}"));
-        print(&format!(
-            "{on}warning:{off} {}{line}: {warning}",
-            path.display()
-        ))?;
+        let file = path.map_or_else(String::new, |path| format!("{}{line}: ", path.display()));
+        print(&format!("{on}warning:{off} {file}{warning}"))?;
     }
     print(&summary(&loaded, warnings.len()))
 }
 
-/// Builds everything that the file describes, connects to nothing, and collects what it warns of.
+/// Builds everything that a start builds, connects to nothing, and collects what it warns of.
 fn warnings(loaded: &Loaded) -> Result<Vec<Warning>, ConfigFileError> {
-    let (cache, companion) = loaded.build()?;
-    drop(companion);
-    loaded.proxy_settings()?;
-    loaded.admin_settings(&super::variable)?;
-    let mut warnings = cache.warnings().to_vec();
+    log_filter(loaded)?;
+    let assembled = loaded.assemble(builder(loaded), &super::variable)?;
+    let mut warnings = assembled.cache.warnings().to_vec();
     warnings.extend(loaded.advice());
     Ok(warnings)
 }
@@ -76,7 +78,14 @@ fn summary(loaded: &Loaded, warnings: usize) -> String {
     }
     parts.push(count(config.streams.len(), "stream"));
     parts.push(count(warnings, "warning"));
-    format!("ok: {}; responses are kept in {place}", parts.join(", "))
+    let upstream = match config.proxy.upstreams.is_empty() {
+        true => "; no upstream: `tagcache proxy` needs --upstream",
+        false => "",
+    };
+    format!(
+        "ok: {}; responses are kept in {place}{upstream}",
+        parts.join(", ")
+    )
 }
 
 fn as_json(checked: &Result<(Loaded, Vec<Warning>), ConfigFileError>) -> Value {

@@ -4,9 +4,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::failure::print;
+use super::overlay::builder;
 use super::{ConfigArgs, Failure, purge_admin};
-use crate::config::Loaded;
-use crate::{Cache, CacheBuilder, Durability, Error, ErrorKind, Purged, Reach, Target};
+use crate::{Cache, Durability, Error, ErrorKind, Purged, Reach, Target};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -115,15 +115,6 @@ pub(super) fn run(args: &PurgeArgs) -> Result<(), Failure> {
         tell_doubts(&reaches);
     }
     tell(args, &targets, &purged)
-}
-
-/// As the proxy with this configuration has it.
-fn builder(loaded: &Loaded) -> CacheBuilder {
-    let builder = loaded.config.cache_builder();
-    match loaded.config.has_implicit_rule() {
-        true => builder.upstream_rule(),
-        false => builder,
-    }
 }
 
 fn refuse_unknown(reaches: &[Reach]) -> Result<(), Failure> {

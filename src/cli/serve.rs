@@ -5,20 +5,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing_subscriber::EnvFilter;
 
 use super::failure::wants_colour;
+use super::overlay::{Overlay, builder};
 use super::signals::{Stop, hangups};
 use super::{ConfigArgs, Failure};
-use crate::config::{
-    Address, Config, ListenChoice, Loaded, LogFormat, ProfileChoice, Reload, Secret, UpstreamChoice,
-};
+use crate::config::{Config, ConfigFileError, Loaded, LogFormat, Reload};
 use crate::proxy::admin::{Admin, AdminHooks, AdminSettings, Telemetry};
-use crate::proxy::{Bound, Proxy, ProxyError, ProxySettings};
-use crate::{Cache, Companion};
+use crate::proxy::{Bound, Proxy, ProxyError};
+use crate::{Cache, Companion, ConfigError};
 
 /// For the companion to finish the events that it has in hand.
 const COMPANION_ENDS: Duration = Duration::from_secs(10);
@@ -28,103 +27,78 @@ const COMPANION_ENDS: Duration = Duration::from_secs(10);
 Without a configuration it is an RFC 9111 shared cache in this process: responses are kept as their
 Cache-Control says. SIGHUP reads the rules again, SIGTERM finishes what is under way and ends.")]
 pub(super) struct ProxyArgs {
-    /// Who answers what the cache does not; may be repeated
-    #[arg(short, long = "upstream", value_name = "URL")]
-    upstreams: Vec<String>,
-    /// Where clients connect; may be repeated [default: 127.0.0.1:8080]
-    #[arg(short, long, value_name = "ADDRESS", value_parser = address)]
-    listen: Vec<Address>,
-    /// The Redis server to share responses and purges with
-    #[arg(long, value_name = "URL")]
-    redis: Option<String>,
-    /// How careful rules are that do not say themselves [default: careful]
-    #[arg(long, value_enum)]
-    profile: Option<ProfileArg>,
+    #[command(flatten)]
+    overlay: Overlay,
     #[command(flatten)]
     config: ConfigArgs,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ProfileArg {
-    /// More careful than the RFC about cookies and errors
-    Careful,
-    /// As RFC 9111 has it
-    Rfc9111,
-}
-
-fn address(text: &str) -> Result<Address, String> {
-    let read: Result<Address, String> = text.parse();
-    read.map_err(|expected| format!("expected {expected}"))
-}
-
-impl ProxyArgs {
-    /// Lays the arguments over the configuration.
-    fn lay_over(self, loaded: &mut Loaded) {
-        let config = &mut loaded.config;
-        if !self.upstreams.is_empty() {
-            config.proxy.upstreams = self
-                .upstreams
-                .into_iter()
-                .map(UpstreamChoice::Url)
-                .collect();
-        }
-        if !self.listen.is_empty() {
-            config.proxy.listen = self.listen.into_iter().map(ListenChoice::Plain).collect();
-        }
-        if let Some(url) = self.redis {
-            config.redis.url = Some(Secret(url));
-        }
-        match self.profile {
-            Some(ProfileArg::Careful) => config.cache.profile = Some(ProfileChoice::Careful),
-            Some(ProfileArg::Rfc9111) => config.cache.profile = Some(ProfileChoice::Rfc9111),
-            None => {}
-        }
-        if config.has_implicit_rule() {
-            config.cache.upstream_rule = Some(true);
-        }
-    }
-}
-
 pub(super) fn run(args: ProxyArgs) -> Result<(), Failure> {
     let read = args.config.load()?;
-    start_log(&read)?;
     let mut loaded = read.clone();
-    args.lay_over(&mut loaded);
-    let Some(settings) = loaded.proxy_settings()? else {
+    args.overlay.lay_over(&mut loaded);
+    start_log(&loaded)?;
+    let telemetry = Telemetry::new();
+    let builder = builder(&loaded).observer(telemetry.clone());
+    let assembled = loaded.assemble(builder, &super::variable)?;
+    let Some(proxy) = assembled.proxy else {
         let message = "who is the upstream? Name it with --upstream http://127.0.0.1:9000, or in a \
                        configuration (`tagcache init` writes one)";
         return Err(Failure::usage(message));
     };
-    let admin = loaded.admin_settings(&super::variable)?;
-    let telemetry = Telemetry::new();
-    let builder = loaded.config.cache_builder().observer(telemetry.clone());
-    let (cache, companion) = loaded.build_with(builder)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+    let cache = assembled.cache;
+    let reload = Reload::new(read, cache.clone(), super::variable);
+    let overlay = args.overlay;
     let program = Program {
-        reload: Reload::new(read, cache.clone(), super::variable),
+        reload: reload.checked(move |read| check_again(read, &overlay)),
         loaded,
         cache,
-        companion,
+        companion: assembled.companion,
         telemetry,
     };
-    let served = runtime.block_on(program.serve(settings, admin));
+    let served = runtime.block_on(program.serve(proxy, assembled.admin));
     // What still hangs is not worth waiting for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     served
 }
 
+/// What the next start would refuse of a file that has changed.
+fn check_again(read: &Loaded, overlay: &Overlay) -> Result<(), ConfigFileError> {
+    let mut loaded = read.clone();
+    overlay.lay_over(&mut loaded);
+    log_filter(&loaded)?;
+    loaded
+        .assemble(builder(&loaded), &super::variable)
+        .map(drop)
+}
+
+/// What is written to the log.
+pub(super) fn log_filter(loaded: &Loaded) -> Result<EnvFilter, ConfigFileError> {
+    let level = loaded.config.log.level.as_deref().unwrap_or("info");
+    let refused = |why: String| loaded.refused(&ConfigError::new("log level", why, level));
+    // A single word that is no level would be taken for the name of a module, and all else be silent.
+    let word = !level.contains([',', '=', ':', '[', '_']);
+    if word
+        && level
+            .parse::<tracing_subscriber::filter::LevelFilter>()
+            .is_err()
+    {
+        let message = "none of error, warn, info, debug, trace and off, nor directives such as \
+                       info,tower_tagcache=debug";
+        return Err(refused(message.to_owned()));
+    }
+    EnvFilter::try_new(level).map_err(|error| refused(error.to_string()))
+}
+
 fn start_log(loaded: &Loaded) -> Result<(), Failure> {
-    let log = &loaded.config.log;
-    let level = log.level.as_deref().unwrap_or("info");
-    let filter = EnvFilter::try_new(level)
-        .map_err(|error| Failure::usage(format!("log level {level:?}: {error}")))?;
     let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(log_filter(loaded)?)
         .with_writer(io::stderr);
-    match log.format {
+    match loaded.config.log.format {
         Some(LogFormat::Json) => lines.json().init(),
         _ => lines
             .with_ansi(io::stderr().is_terminal() && wants_colour())
@@ -144,16 +118,11 @@ struct Program {
 }
 
 impl Program {
-    async fn serve(
-        self,
-        settings: ProxySettings,
-        admin: Option<AdminSettings>,
-    ) -> Result<(), Failure> {
+    async fn serve(self, proxy: Proxy, admin: Option<AdminSettings>) -> Result<(), Failure> {
         let failed = |error: io::Error| Failure::failed(format!("no signals: {error}"));
         // Before anything listens, so that no signal is missed.
         let (mut stop, asked) = (Stop::new().map_err(failed)?, hangups().map_err(failed)?);
         let draining = Arc::new(AtomicBool::new(false));
-        let proxy = Proxy::new(settings, self.cache.clone()).map_err(usage)?;
         let admin = admin.map(|admin| self.admin(admin, &proxy, &draining));
         let door = admin.as_ref().and_then(Admin::door);
         let bound = proxy.door(door).bind().await.map_err(not_bound)?;
@@ -206,10 +175,6 @@ impl Program {
 
 fn not_bound(error: ProxyError) -> Failure {
     Failure::failed(error.to_string())
-}
-
-fn usage(error: ProxyError) -> Failure {
-    Failure::usage(error.to_string())
 }
 
 fn announce(bound: &Bound, loaded: &Loaded) {

@@ -6,7 +6,8 @@ use crate::Warning;
 
 impl Loaded {
     /// What of the rules deserves a second look: routes taken from a broader rule whose tags they
-    /// lack, cookies that do not end caching, lifetimes below what a stream needs to settle. The
+    /// lack, cookies that do not end caching, lifetimes below what a stream needs to settle, streams
+    /// without a Redis to read them from. The
     /// cache itself warns of more when it is built.
     #[must_use]
     pub fn advice(&self) -> Vec<Warning> {
@@ -27,6 +28,14 @@ impl Loaded {
                         .filter_map(|stream| self.settles(rule, stream)),
                 );
             advice.extend(messages.map(|message| Warning::new(place.as_str(), message)));
+        }
+        let meant =
+            self.config.mode() == super::Mode::Mock || self.config.redis.streams == Some(false);
+        let unheard = self.config.redis.url.is_none() && !meant;
+        for stream in self.config.streams.iter().filter(|_| unheard) {
+            let message = "no Redis is named, so that nothing reads it: a program hands its events in with \
+                           `Cache::events`, and `tagcache proxy` does not start";
+            advice.push(Warning::new(format!("stream `{}`", stream.name), message));
         }
         advice
     }

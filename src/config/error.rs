@@ -77,6 +77,11 @@ impl ConfigFileError {
         Self::new(named(path), place, message)
     }
 
+    /// The cache refuses a setting that was not made in the file, but in `origin`.
+    pub(super) fn refused_elsewhere(origin: &str, error: &ConfigError) -> Self {
+        Self::new(origin.to_owned(), None, error.to_string())
+    }
+
     fn new(source: String, place: Option<Place>, message: String) -> Self {
         Self(Box::new(Inner {
             source,
@@ -221,7 +226,9 @@ fn masked(line: &str) -> String {
     let range = if secret {
         line.find('=').map(|equals| equals + 1..line.len())
     } else {
-        let start = line.find("://").map(|scheme| scheme + 3);
+        // Without a scheme: from the quote on, as the scheme may be what is missing.
+        let after = |mark: &str| line.find(mark).map(|at| at + mark.len());
+        let start = after("://").or_else(|| after("\"")).or_else(|| after("'"));
         start.and_then(|start| Some(start..start + line[start..].rfind('@')?))
     };
     let Some(range) = range else {
@@ -248,6 +255,7 @@ mod tests {
                 "ur = \"redis://h@x:p@s@host\"",
                 "ur = \"redis://*******@host\"",
             ),
+            ("upstreams = [\"a:b@host\"]", "upstreams = [\"***@host\"]"),
             ("token = \"abc\" # x", "token = \"***\" * *"),
             ("tokn = 'abc'", "tokn = '***'"),
         ] {

@@ -16,7 +16,7 @@ pub(super) struct Located<'t> {
 }
 
 /// A place in messages, and the key of the file; where they differ.
-const KEYS: [(&str, &str, &str); 13] = [
+const KEYS: [(&str, &str, &str); 40] = [
     ("compress", "redis", "compress"),
     ("store bytes", "cache", "store_bytes"),
     ("lease", "cache", "lease"),
@@ -24,6 +24,33 @@ const KEYS: [(&str, &str, &str); 13] = [
     ("redis namespace", "redis", "namespace"),
     ("max_connections", "redis", "max_connections"),
     ("trusted_peers", "proxy", "trusted_peers"),
+    ("upstreams", "proxy", "upstreams"),
+    ("listen", "proxy", "listen"),
+    ("name", "proxy", "name"),
+    ("host", "proxy", "host"),
+    ("connections", "proxy.limits", "connections"),
+    ("head_bytes", "proxy.limits", "head_bytes"),
+    ("head_fields", "proxy.limits", "head_fields"),
+    ("streams", "proxy.limits", "streams"),
+    ("upstream_requests", "proxy.limits", "upstream_requests"),
+    ("attempts", "proxy.limits", "attempts"),
+    ("client_handshake", "proxy.timeouts", "client_handshake"),
+    ("client_head", "proxy.timeouts", "client_head"),
+    ("client_body", "proxy.timeouts", "client_body"),
+    ("client_write", "proxy.timeouts", "client_write"),
+    ("client_idle", "proxy.timeouts", "client_idle"),
+    ("connect", "proxy.timeouts", "connect"),
+    ("handshake", "proxy.timeouts", "handshake"),
+    ("response_head", "proxy.timeouts", "response_head"),
+    ("response_body", "proxy.timeouts", "response_body"),
+    ("tunnel_idle", "proxy.timeouts", "tunnel_idle"),
+    ("interval", "proxy.health", "interval"),
+    ("path", "proxy.health", "path"),
+    ("log level", "log", "level"),
+    ("admin listen", "admin", "listen"),
+    ("admin connections", "admin", "connections"),
+    ("admin timeout", "admin", "timeout"),
+    ("admin connection_lifetime", "admin", "connection_lifetime"),
     ("token", "admin", "token"),
     ("token_file", "admin", "token_file"),
     ("public_purge", "admin", "public_purge"),
@@ -52,10 +79,20 @@ impl<'t> Located<'t> {
             return self.named("rules", error.input()).last().map(name_span);
         }
         let field = place.rsplit(", ").next().unwrap_or(place);
-        let key = KEYS.iter().find(|(known, ..)| *known == field);
+        let named = KEYS.iter().filter(|(known, ..)| *known == field);
+        // A rule or stream has keys of its own, by the same words.
+        let of_rule = self.section(place).is_some();
+        let mut keys =
+            named.filter(|(_, table, _)| table.is_empty() || !of_rule || !table.contains("proxy"));
+        let key = keys.next();
         // What is said of a whole table may name the rule that it does not do for.
         if let Some((_, table, key)) = key.filter(|(_, table, _)| !table.is_empty()) {
-            let table = self.root.get_ref().get(*table)?.get_ref();
+            let tables = table.split('.');
+            let table = tables
+                .into_iter()
+                .try_fold(self.root.get_ref(), |within, name| {
+                    within.get(name)?.get_ref().as_table()
+                })?;
             let value = table.get(*key)?;
             return self.quoted(value, error).or_else(|| Some(value.span()));
         }

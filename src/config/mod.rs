@@ -78,6 +78,8 @@ pub use self::proxy::{
 pub use self::reload::{Reload, Reloaded};
 pub use self::rules::RuleSection;
 pub use self::scalar::{Address, Bytes, Period, Secret, Status, Ttl};
+#[cfg(feature = "proxy")]
+pub use self::settings::Assembled;
 pub use self::streams::{
     FormatChoice, FormatKind, FormatSection, OnSection, PayloadChoice, Publisher, StreamSection,
 };
@@ -134,6 +136,8 @@ pub struct Loaded {
     /// The file, if there is one.
     path: Option<PathBuf>,
     text: String,
+    /// Settings that were made elsewhere, as messages call them, and where.
+    elsewhere: Vec<(&'static str, &'static str)>,
 }
 
 impl Config {
@@ -166,9 +170,19 @@ impl Config {
     ) -> Result<Loaded, ConfigFileError> {
         let mut config: Self =
             toml::from_str(&text).map_err(|error| ConfigFileError::unread(path, &text, &error))?;
+        let url = config.redis.url.clone();
         environment::lay_over(&mut config, env)?;
         let path = path.map(Path::to_owned);
-        Ok(Loaded { config, path, text })
+        let mut loaded = Loaded {
+            config,
+            path,
+            text,
+            elsewhere: Vec::new(),
+        };
+        if loaded.config.redis.url != url {
+            loaded.made_elsewhere("redis url", "environment");
+        }
+        Ok(loaded)
     }
 
     /// Whether the proxy caches what no rule takes: if the file says so, or has no rules and does not say.
@@ -225,8 +239,18 @@ impl Loaded {
     /// `error`, of a cache that was built from this configuration, with the line to blame.
     #[must_use]
     pub fn refused(&self, error: &crate::ConfigError) -> ConfigFileError {
+        let mut elsewhere = self.elsewhere.iter();
+        if let Some((_, origin)) = elsewhere.find(|(place, _)| *place == error.place()) {
+            return ConfigFileError::refused_elsewhere(origin, error);
+        }
         let located = Located::new(&self.text).and_then(|located| located.blame(error));
         ConfigFileError::refused(self.path.as_deref(), &self.text, located, error)
+    }
+
+    /// Says that the setting which messages call `place` was changed after the file was read, in `origin`, so
+    /// that no line of the file is blamed for it.
+    pub fn made_elsewhere(&mut self, place: &'static str, origin: &'static str) {
+        self.elsewhere.push((place, origin));
     }
 
     /// The line that `warning` is about, counted from 1.

@@ -18,6 +18,7 @@ use crate::{Cache, Warning};
 const EVERY: Duration = Duration::from_secs(2);
 
 type Env = Box<dyn Fn(&str) -> Option<String> + Send>;
+type Check = Box<dyn Fn(&Loaded) -> Result<(), ConfigFileError> + Send>;
 
 /// Watches a configuration file and replaces the rules of a cache when it changes.
 ///
@@ -28,6 +29,7 @@ type Env = Box<dyn Fn(&str) -> Option<String> + Send>;
 pub struct Reload {
     cache: Cache,
     env: Env,
+    check: Check,
     loaded: Loaded,
     /// Read by whoever shows what is in effect.
     rules: Arc<Mutex<Vec<RuleSection>>>,
@@ -71,12 +73,24 @@ impl Reload {
         Self {
             cache,
             env: Box::new(env),
+            check: Box::new(|loaded| loaded.build().map(drop)),
             rules: Arc::new(Mutex::new(loaded.config.rules.clone())),
             loaded,
             read,
             seen: read,
             wrong: None,
         }
+    }
+
+    /// Refuses a file that `check` refuses, which should be what a start refuses: the next one would fail.
+    /// Default: what the cache refuses.
+    #[must_use]
+    pub fn checked(
+        mut self,
+        check: impl Fn(&Loaded) -> Result<(), ConfigFileError> + Send + 'static,
+    ) -> Self {
+        self.check = Box::new(check);
+        self
     }
 
     /// What tells the rules that are in effect, from now on.
@@ -144,7 +158,7 @@ impl Reload {
             return Ok(Reloaded::Unchanged);
         }
         // Everything is checked, also what counts after a restart only.
-        drop(loaded.build()?);
+        (self.check)(&loaded)?;
         let replaced = self.cache.replace_rules(loaded.config.rules());
         let warnings = replaced.map_err(|error| loaded.refused(&error))?;
         let restart = changed(&self.loaded.config, &loaded.config);

@@ -5,12 +5,12 @@ use super::{
     Address, AdminSection, Bytes, HealthSection, LimitsSection, ListenChoice, Loaded, Mode, Period,
     ProtocolChoice, ProxySection, Secret, TimeoutsSection, UpstreamChoice, UpstreamHostChoice,
 };
-use crate::ConfigError;
 use crate::proxy::admin::{AdminSettings, AdminToken, PublicPurge};
 use crate::proxy::{
-    HealthSettings, Listen, Network, ProxyLimits, ProxySettings, Timeouts, UpstreamHost,
-    UpstreamProtocol, UpstreamSettings,
+    HealthSettings, Listen, Network, Proxy, ProxyError, ProxyLimits, ProxySettings, Timeouts,
+    UpstreamHost, UpstreamProtocol, UpstreamSettings,
 };
+use crate::{Cache, CacheBuilder, Companion, ConfigError};
 
 /// Lets each key that is there beat its default.
 macro_rules! lay_over {
@@ -21,7 +21,85 @@ macro_rules! lay_over {
     };
 }
 
+/// All that a start makes of a configuration, short of opening a port.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Assembled {
+    /// The cache.
+    pub cache: Cache,
+    /// Its companion.
+    pub companion: Companion,
+    /// The proxy, where an upstream is named.
+    pub proxy: Option<Proxy>,
+    /// The admin listener, where there is one.
+    pub admin: Option<AdminSettings>,
+}
+
 impl Loaded {
+    /// Builds everything with `builder`, made by [`Config::cache_builder`](super::Config::cache_builder) and
+    /// extended, and connects to nothing. What a start refuses is refused here: `tagcache proxy`, `check`,
+    /// `explain` and the reading of a file that has changed are this one function. `env` is as for
+    /// [`Config::load`](super::Config::load).
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, with its line.
+    pub fn assemble(
+        &self,
+        builder: CacheBuilder,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Assembled, ConfigFileError> {
+        let settings = self.proxy_settings()?;
+        let admin = self.admin_settings(env)?;
+        if let Some(admin) = &admin {
+            admin
+                .check(settings.as_ref())
+                .map_err(|error| self.unusable(&error))?;
+        }
+        if let Some(settings) = &settings {
+            settings
+                .check_circle()
+                .map_err(|error| self.unusable(&error))?;
+            self.check_streams()?;
+        }
+        let (cache, companion) = self.build_with(builder)?;
+        let has_upstream = settings.is_some();
+        // Without an upstream, which an argument may name later, all else of `[proxy]` is looked at as well.
+        let settings = match settings {
+            Some(settings) => settings,
+            None => self.proxy_with(ProxySettings::new("http://upstream.invalid"))?,
+        };
+        let proxy = Proxy::new(settings, cache.clone()).map_err(|error| self.unusable(&error))?;
+        Ok(Assembled {
+            cache,
+            companion,
+            proxy: Some(proxy).filter(|_| has_upstream),
+            admin,
+        })
+    }
+
+    /// A proxy that reads no event keeps what events should have purged: it does not start, unless it is told
+    /// that this is meant.
+    fn check_streams(&self) -> Result<(), ConfigFileError> {
+        let config = &self.config;
+        let meant = config.mode() == Mode::Mock || config.redis.streams == Some(false);
+        let unheard = config.streams.first();
+        match unheard.filter(|_| config.redis.url.is_none() && !meant) {
+            None => Ok(()),
+            Some(stream) => {
+                let message = "no Redis is named that it could be read from, so that no event would ever purge: \
+                               set `url` under [redis] or REDIS_CONNECTION_URI, or say `streams = false` \
+                               under [redis]";
+                let place = format!("stream `{}`", stream.name);
+                Err(self.refused(&ConfigError::new(place, message, stream.name.as_str())))
+            }
+        }
+    }
+
+    fn unusable(&self, error: &ProxyError) -> ConfigFileError {
+        let (setting, input) = error.setting().unwrap_or(("proxy", ""));
+        self.refused(&ConfigError::new(setting, error.message(), input))
+    }
+
     /// What `[proxy]` says; `None` if it names no upstream.
     ///
     /// # Errors
@@ -37,12 +115,18 @@ impl Loaded {
             .iter()
             .map(UpstreamChoice::settings)
             .collect();
+        self.proxy_with(settings).map(Some)
+    }
+
+    /// `settings` with all but the upstreams that `[proxy]` says.
+    fn proxy_with(&self, mut settings: ProxySettings) -> Result<ProxySettings, ConfigFileError> {
+        let section = &self.config.proxy;
         if !section.listen.is_empty() {
             settings.listen = section.listen.iter().map(ListenChoice::settings).collect();
         }
         settings.trusted_peers = self.networks("trusted_peers", &section.trusted_peers)?;
         section.apply(&mut settings);
-        Ok(Some(settings))
+        Ok(settings)
     }
 
     /// What `[admin]` says; `None` without it. The token comes from `TAGCACHE_ADMIN_TOKEN`, the token file,

@@ -9,6 +9,8 @@ use crate::BoxError;
 pub struct ProxyError {
     message: String,
     source: Option<BoxError>,
+    /// The setting to blame, as the configuration file calls it, and what it was set to.
+    about: Option<(&'static str, String)>,
 }
 
 impl ProxyError {
@@ -16,6 +18,7 @@ impl ProxyError {
         Self {
             message: message.into(),
             source: None,
+            about: None,
         }
     }
 
@@ -23,17 +26,41 @@ impl ProxyError {
         Self {
             message: message.into(),
             source: Some(source.into()),
+            about: None,
+        }
+    }
+
+    /// The same, with the setting to blame.
+    pub(super) fn about(mut self, setting: &'static str, input: impl Into<String>) -> Self {
+        self.about = Some((setting, input.into()));
+        self
+    }
+
+    /// The setting to blame, as the configuration file calls it, and what it was set to. Secrets are masked.
+    pub fn setting(&self) -> Option<(&'static str, &str)> {
+        let (setting, input) = self.about.as_ref()?;
+        Some((setting, input))
+    }
+
+    /// What is wrong, without the setting: with its cause, since a person reads it as one line.
+    pub fn message(&self) -> String {
+        match &self.source {
+            Some(source) => format!("{}: {source}", self.message),
+            None => self.message.clone(),
         }
     }
 }
 
 impl fmt::Display for ProxyError {
-    /// With its cause, since a person reads it as one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
-            Some(source) => write!(f, "{}: {source}", self.message),
-            None => f.write_str(&self.message),
+        if let Some((setting, input)) = &self.about {
+            let what = match *setting {
+                "upstreams" => "upstream",
+                setting => setting,
+            };
+            write!(f, "{what} {input:?}: ")?;
         }
+        f.write_str(&self.message())
     }
 }
 

@@ -89,6 +89,7 @@
 
 mod activity;
 pub mod admin;
+mod check;
 mod client;
 mod client_body;
 mod connection;

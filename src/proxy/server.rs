@@ -39,16 +39,17 @@ impl Proxy {
     /// A proxy with `cache` between clients and upstreams.
     ///
     /// # Errors
-    /// If a setting cannot be used: an upstream's URL, a certificate that cannot be read.
+    /// If a setting cannot be used: an upstream's URL, a certificate that cannot be read, a bound of zero, two
+    /// listeners on one port, the proxy as its own upstream.
     pub fn new(settings: ProxySettings, cache: Cache) -> Result<Self, ProxyError> {
-        let name = &settings.name;
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(token) {
-            let message = format!("the name {name:?} is not made of letters, digits and -._~");
-            return Err(ProxyError::new(message));
-        }
+        settings.check()?;
         let acceptor = |listen: &crate::proxy::Listen| match &listen.tls {
-            Some(files) => Ok(Some(TlsAcceptor::from(tls::server(files)?))),
+            Some(files) => {
+                let config = tls::server(files);
+                let address = || listen.address.to_string();
+                let config = config.map_err(|error| error.about("listen", address()))?;
+                Ok(Some(TlsAcceptor::from(config)))
+            }
             None => Ok(None),
         };
         let tls = settings.listen.iter().map(acceptor);

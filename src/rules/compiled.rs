@@ -40,7 +40,7 @@ pub(crate) struct CompiledRule {
     written: Rule,
     name: Arc<str>,
     pub(super) enabled: bool,
-    lifetimes: Lifetimes,
+    pub(super) lifetimes: Lifetimes,
     overrides: Overrides,
     windows: Windows,
     pub(super) keying: Keying,

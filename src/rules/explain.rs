@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, IF_MODIFIED_SINCE, IF_NONE_MATCH, PRAGMA, RANGE,
+    TRANSFER_ENCODING,
+};
 use http::request::Parts;
-use http::{Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, response};
 
 use super::compiled::CompiledRule;
 use super::options::Consistency;
+use super::policy::{Exchange, decide};
 use super::tags::{Request, Stage};
-use super::{Match, Plan, RuleSet};
+use super::{Match, Plan, Planned, RuleSet};
+use crate::clock::Timestamp;
 use crate::outcome::{Detail, ForwardReason, NotStored};
+use crate::semantics::RequestDirectives;
 
 /// What the rules make of a request. Nothing is asked of a store, a log or the inner service.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,8 +40,17 @@ pub struct Explanation {
     pub not_stored: Option<NotStored>,
     /// The template that the request does not fill, if that is why.
     pub unfilled: Option<String>,
-    /// The rule's lifetime for a response with status 200.
+    /// The rule's lifetime for a response with status 200; none where it is not stored.
     pub ttl: Option<Duration>,
+    /// Those for other statuses and classes, as the rule names them. Zero: not stored.
+    pub ttl_for: Vec<(String, Duration)>,
+    /// The request has `Authorization`: a response is stored only if it says `public`, `must-revalidate` or
+    /// `s-maxage` (RFC 9111 §3.5).
+    pub needs_permission: bool,
+    /// What else of the request counts, a sentence each.
+    pub notes: Vec<String>,
+    /// What becomes of the response that was handed in: how long it is fresh, or why it is not stored.
+    pub response: Option<Result<Duration, NotStored>>,
     /// Whether that beats what the response says.
     pub overrides: bool,
     /// How long it may be served stale while it is refreshed, if the rule says so.
@@ -62,6 +78,11 @@ impl Explanation {
             rule: Some(rule.name().to_string()),
             route: Some(rule.route().to_owned()),
             ttl: rule.ttl(StatusCode::OK),
+            ttl_for: rule
+                .lifetimes
+                .by_name()
+                .map(|(statuses, ttl)| (statuses.to_string(), ttl))
+                .collect(),
             overrides: rule.overrides().upstream,
             stale_while_revalidate: windows.stale_while_revalidate,
             stale_if_error: windows.stale_if_error,
@@ -73,33 +94,137 @@ impl Explanation {
 }
 
 impl RuleSet {
-    /// What becomes of `request`, and why.
-    pub(crate) fn explain(&self, request: &Parts) -> Explanation {
+    /// What becomes of `request`, and why; and of `response` to it, by the very function that decides when one
+    /// comes.
+    pub(crate) fn explain(
+        &self,
+        request: &Parts,
+        response: Option<&response::Parts>,
+        ceiling: Duration,
+        now: Timestamp,
+    ) -> Explanation {
         if request.method != Method::GET && request.method != Method::HEAD {
             let method = &request.method;
-            return Explanation::because(format!("only GET and HEAD are cached, not {method}"));
+            let mut told = format!("only GET and HEAD are cached, not {method}");
+            if !request.method.is_safe() {
+                told += "; once it is answered without an error, what is stored under its URL is purged (RFC 9111 §4.4)";
+            }
+            return Explanation::because(told);
         }
         let Some((rule, captures)) = self.route(request.uri.path()) else {
-            return Explanation::because("no rule's route matches this path");
+            return Explanation::because("no rule's route matches this path (no-rule)");
         };
         let mut explained = Explanation::of(rule);
         if !rule.enabled {
-            explained.why_not = Some("the rule is switched off".to_owned());
+            explained.why_not = Some("the rule is switched off (no-rule)".to_owned());
             return explained;
         }
         let matched = Match { rule, captures };
+        if has_body(&request.headers) {
+            explained.why_not = Some(bypass(ForwardReason::Bypass, Detail::Body));
+            return explained;
+        }
         let mut key = crate::key::KeyBuilder::new();
-        match matched.plan(&request.uri, &request.headers, &mut key) {
-            Plan::Bypass(_, reason, detail) => explained.why_not = Some(bypass(reason, detail)),
-            Plan::Lookup(_) => {
-                let key = key.finish();
-                explained.key = key.describe();
-                explained.digest = Some(key.digest().to_string());
+        let asked = match matched.plan(&request.uri, &request.headers, &mut key) {
+            Plan::Bypass(_, reason, detail) => {
+                explained.why_not = Some(bypass(reason, detail));
+                return explained;
+            }
+            Plan::Lookup(asked) => asked,
+        };
+        let key = key.finish();
+        explained.key = key.describe();
+        explained.digest = Some(key.digest().to_string());
+        matched.explain_tags(request, &mut explained);
+        explained.notes = notes(request, &asked.wishes);
+        let planned = self.plan(asked.with_key(key), &request.uri, &request.headers);
+        let verdict = |response: &response::Parts| {
+            verdict(&planned, &request.headers, response, ceiling, now)
+        };
+        explained.response = response.map(verdict);
+        // What is not stored though the response permits everything is not stored for the request's sake.
+        match verdict(&sample("public, max-age=60")) {
+            Err(why) => {
+                explained.not_stored = Some(why);
+                (explained.ttl, explained.ttl_for) = (None, Vec::new());
+            }
+            Ok(_) => {
+                let without = verdict(&sample("max-age=60"));
+                explained.needs_permission = without == Err(NotStored::Authorization);
             }
         }
-        matched.explain_tags(request, &mut explained);
         explained
     }
+}
+
+/// How long the response is fresh, or why it is not stored.
+fn verdict(
+    planned: &Planned,
+    request: &HeaderMap,
+    response: &response::Parts,
+    ceiling: Duration,
+    now: Timestamp,
+) -> Result<Duration, NotStored> {
+    let exchange = Exchange {
+        request,
+        status: response.status,
+        headers: &response.headers,
+        requested_at: now,
+        received_at: now,
+        ceiling,
+        chance: 0.0,
+    };
+    let stored = decide(planned, &exchange)?;
+    Ok(stored.freshness.lifetime.saturating_sub(stored.initial_age))
+}
+
+/// A response with status 200 that says nothing but `Cache-Control`.
+fn sample(cache_control: &'static str) -> response::Parts {
+    let mut sample = Response::new(());
+    let value = HeaderValue::from_static(cache_control);
+    sample.headers_mut().insert(CACHE_CONTROL, value);
+    sample.into_parts().0
+}
+
+/// Whether a request with these fields has content (RFC 9112 §6.3).
+fn has_body(headers: &HeaderMap) -> bool {
+    let length = headers.get(CONTENT_LENGTH);
+    let length = length.is_some_and(|length| !length.as_bytes().iter().all(|byte| *byte == b'0'));
+    length || headers.contains_key(TRANSFER_ENCODING)
+}
+
+fn notes(request: &Parts, wishes: &RequestDirectives) -> Vec<String> {
+    let headers = &request.headers;
+    let has = |name: HeaderName| headers.contains_key(name);
+    let asks = has(CACHE_CONTROL) || has(PRAGMA);
+    let mut notes = Vec::new();
+    let mut note = |holds: bool, text: &str| notes.extend(holds.then(|| text.to_owned()));
+    note(
+        request.method == Method::HEAD,
+        "a HEAD is answered from the stored GET; its own response is not stored",
+    );
+    note(
+        has(RANGE),
+        "its Range is answered from what is stored; a 206 of the upstream is kept as a part",
+    );
+    note(
+        has(IF_NONE_MATCH) || has(IF_MODIFIED_SINCE),
+        "its condition is answered from what is stored; a 304 of the upstream to it is not stored",
+    );
+    let heard = *wishes != RequestDirectives::default();
+    note(
+        asks && !heard,
+        "the rule does not hear its Cache-Control or Pragma (`honor_request_directives`)",
+    );
+    note(
+        wishes.no_cache || wishes.max_age == Some(Duration::ZERO),
+        "it asks for a fetch: what is stored is validated with the upstream first (RFC 9111 §5.2.1.4)",
+    );
+    note(
+        wishes.only_if_cached,
+        "it asks for a stored response or none: nothing is forwarded, and 504 answers where nothing is stored",
+    );
+    notes
 }
 
 impl Match<'_> {
@@ -127,6 +252,8 @@ fn bypass(reason: ForwardReason, detail: Detail) -> String {
         Detail::Upgrade => "it asks for another protocol",
         Detail::KeyLimit => "its key would be too long",
         Detail::MethodOverride => "a field changes its method",
+        Detail::Body => "it has a body, which is in no key",
+        Detail::Authorization => "it has credentials",
         _ => "the rule lets it pass",
     };
     format!("{what} ({}; {})", reason.as_str(), detail.as_str())

@@ -138,6 +138,11 @@ impl Lifetimes {
             })
     }
 
+    /// The lifetimes of statuses that are named.
+    pub(super) fn by_name(&self) -> impl Iterator<Item = (Statuses, Duration)> + '_ {
+        self.named.iter().copied()
+    }
+
     /// The rule's lifetime for `status`; `None` where it has no say.
     pub(super) fn of(&self, status: StatusCode) -> Option<Duration> {
         let default = self

@@ -58,13 +58,14 @@ fn check_warns_of_what_is_probably_not_meant() {
         "warning: tagcache.toml:8: rule `featured`: it takes requests that rule `auction` (/auctions/{address})",
         "warning: tagcache.toml:8: rule `featured`: all cookies are ignored",
         "warning: tagcache.toml:8: rule `featured`: its ttl of 1s is shorter than the 2s that stream `sales`",
-        "ok: 2 rules, 1 stream, 4 warnings; responses are kept in this process",
+        "warning: tagcache.toml:15: stream `sales`: no Redis is named",
+        "ok: 2 rules, 1 stream, 5 warnings; responses are kept in this process",
     ] {
         assert!(ran.out.contains(expected), "{expected}\n{}", ran.out);
     }
     let ran = directory.run(&["check", "--json"]);
     let told: Value = serde_json::from_str(&ran.out).unwrap();
-    assert_eq!(told["warnings"].as_array().unwrap().len(), 4);
+    assert_eq!(told["warnings"].as_array().unwrap().len(), 5);
     let none = Directory::new().run(&["check"]);
     assert_eq!(none.status, 2);
 }
@@ -88,6 +89,87 @@ fn explain_tells_rule_key_tags_and_lifetime() {
     let told: Value = serde_json::from_str(&told.out).unwrap();
     assert_eq!(told["cached"], true);
     assert_eq!(told["ttl"], 10.0);
+}
+
+/// Arguments, and what is said.
+const EXPLAINED: [(&[&str], &str); 16] = [
+    (
+        &["-H", "authorization: Bearer x"],
+        "lifetime   none unless the response says public, must-revalidate or s-maxage",
+    ),
+    (
+        &[
+            "-H",
+            "authorization: Bearer x",
+            "-R",
+            "cache-control: max-age=5",
+        ],
+        "is not stored (authorization)",
+    ),
+    (
+        &[
+            "-H",
+            "authorization: Bearer x",
+            "-R",
+            "cache-control: public, max-age=5",
+        ],
+        "is stored, and fresh for 5s",
+    ),
+    (
+        &["-H", "cache-control: no-store"],
+        "not stored request-no-store\n",
+    ),
+    (
+        &["-H", "cache-control: no-cache"],
+        "is validated with the upstream first",
+    ),
+    (&["-H", "content-length: 3"], "not cached it has a body"),
+    (
+        &["-H", "range: bytes=0-1"],
+        "its Range is answered from what is stored",
+    ),
+    (&[], "status 404: 5s\n"),
+    (&[], "status 5xx: not stored\n"),
+    (&["--status", "404"], "is stored, and fresh for 5s"),
+    (&["--status", "503"], "is not stored ("),
+    (
+        &["--status", "403", "-R", "cache-control: max-age=60"],
+        "is not stored (",
+    ),
+    (&["-R", "set-cookie: a=b"], "is not stored (set-cookie)"),
+    (&["-R", "cache-control: private"], "is not stored (private)"),
+    (&["-R", "vary: *"], "is not stored (vary-any)"),
+    (
+        &["-R", "cache-control: max-age=60"],
+        "is stored, and fresh for 1m",
+    ),
+];
+
+#[test]
+fn safety_113_explain_promises_no_lifetime_that_a_response_does_not_get() {
+    let rule = "[[rules]]\nname = \"a\"\nroute = \"/a/{id}\"\nttl = \"10s\"\nttl_for = { 404 = \"5s\", 5xx = \"0s\" }\n";
+    let directory = configured(&format!("{rule}honor_request_directives = true\n"));
+    let explain = |args: &[&str]| {
+        let mut all = vec!["explain", "GET", "/a/1"];
+        all.extend(args);
+        directory.run(&all).out
+    };
+    for (args, expected) in EXPLAINED {
+        let out = explain(args);
+        assert!(out.contains(expected), "{args:?}: {out}");
+        if expected.starts_with("not stored") || expected.starts_with("not cached") {
+            assert!(!out.contains("lifetime"), "{args:?}: {out}");
+        }
+    }
+    let told = explain(&["-H", "authorization: Bearer x", "--json", "--status", "200"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["needs_permission"], true);
+    assert_eq!(told["response"]["why"], "authorization");
+    let put = directory.run(&["explain", "PUT", "/a/1"]);
+    assert!(
+        put.out.contains("what is stored under its URL is purged"),
+        "{put:?}"
+    );
 }
 
 #[test]
@@ -158,7 +240,7 @@ fn init_writes_a_file_that_passes_its_own_check() {
     let ran = directory.run(&["check"]);
     assert_eq!(ran.status, 0, "{ran:?}");
     assert!(
-        ran.out.starts_with("ok: 2 rules, 1 stream, 0 warnings"),
+        ran.out.starts_with("ok: 2 rules, 0 streams, 0 warnings"),
         "{ran:?}"
     );
     let again = directory.run(&["init"]);

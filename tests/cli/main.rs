@@ -1,5 +1,6 @@
 //! The program `tagcache`, run as its users run it: arguments, files, sockets, signals.
 
+mod agreement;
 mod commands;
 mod program;
 mod proxy;

@@ -256,7 +256,7 @@ async fn a_proxy_that_cannot_start_says_why_in_a_line() {
     for (url, expected) in [
         (
             "127.0.0.1:9000",
-            "upstream \"127.0.0.1:9000\": not a URL such as http://127.0.0.1:9000",
+            "upstream \"127.0.0.1:9000\": the scheme is missing: write \"http://127.0.0.1:9000\", or https",
         ),
         (
             "ftp://x",
@@ -264,7 +264,8 @@ async fn a_proxy_that_cannot_start_says_why_in_a_line() {
         ),
         (
             "http://x/path",
-            "upstream \"http://x/path\": a URL of scheme, host and port only is expected",
+            "upstream \"http://x/path\": a URL with a path: requests are sent with the path that their clients ask \
+             for; write \"http://x\"",
         ),
     ] {
         settings.upstreams[0].url = url.into();
@@ -276,7 +277,7 @@ async fn a_proxy_that_cannot_start_says_why_in_a_line() {
         .tls("/nowhere/cert.pem", "/nowhere/key.pem");
     let text = Proxy::new(settings, cache()).unwrap_err().to_string();
     assert!(
-        text.starts_with("cannot use the certificate in /nowhere/cert.pem: "),
+        text.contains(": cannot use the certificate in /nowhere/cert.pem: "),
         "{text}"
     );
     assert_eq!(text.lines().count(), 1);

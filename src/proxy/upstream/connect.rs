@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
 use http::uri::{Authority, Scheme};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -17,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use crate::proxy::request_body::RequestBody;
 use crate::proxy::stream::{Ears, Transport, Watched};
 use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
+use crate::proxy::upstream::url::Url;
 use crate::proxy::{
     ProxyError, ProxyLimits, ProxySettings, UpstreamProtocol, UpstreamSettings, tls,
 };
@@ -49,32 +49,28 @@ impl Address {
         upstream: &UpstreamSettings,
         settings: &ProxySettings,
     ) -> Result<Self, ProxyError> {
-        let url = &upstream.url;
-        let bad = |what: &str| ProxyError::new(format!("upstream {url:?}: {what}"));
-        let uri: Uri = url.parse().map_err(|_| bad("not a URL"))?;
-        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(bad("not a URL such as http://127.0.0.1:9000"));
-        };
-        if authority.as_str().contains('@') || uri.path() != "/" || uri.query().is_some() {
-            return Err(bad("a URL of scheme, host and port only is expected"));
-        }
+        let url = Url::read(&upstream.url)?;
+        let bad = |what: &str| url.bad(what);
+        let authority = &url.authority;
         let host = authority.host();
         let host = host
             .trim_start_matches('[')
             .trim_end_matches(']')
             .to_owned();
-        let (tls, port) = match scheme {
+        let (tls, port) = match url.scheme.as_str() {
             "http" => (None, 80),
             "https" => {
-                let config = tls::client(upstream.authorities.as_deref(), upstream.protocol)?;
+                let config = tls::client(upstream.authorities.as_deref(), upstream.protocol)
+                    .map_err(|error| error.about("upstreams", url.shown.as_str()))?;
                 let name = ServerName::try_from(host.clone());
                 let name = name.map_err(|_| bad("the host cannot be in a certificate"))?;
                 (Some(Tls { config, name }), 443)
             }
             _ => return Err(bad("the scheme is neither http nor https")),
         };
+        let port = url.port()?.unwrap_or(port);
         Ok(Self {
-            port: authority.port_u16().unwrap_or(port),
+            port,
             authority: authority.clone(),
             host,
             tls,

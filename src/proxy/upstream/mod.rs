@@ -14,9 +14,11 @@ mod questions;
 mod response;
 mod service;
 mod status;
+mod url;
 
 pub(super) use self::body::UpstreamBody;
 pub(super) use self::failure::UpstreamFailure;
 pub(super) use self::questions::maintain;
 pub(super) use self::service::Upstreams;
 pub use self::status::{UpstreamStatus, UpstreamStatuses};
+pub(super) use self::url::address;

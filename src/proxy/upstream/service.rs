@@ -61,16 +61,19 @@ impl Upstreams {
         }
         let fixed_host = match &settings.host {
             UpstreamHost::Fixed(host) => {
-                let bad = |error| ProxyError::because(format!("the host {host:?}"), error);
-                let authority = host.parse::<Authority>().map_err(|error| {
-                    ProxyError::because(format!("the host {host:?} cannot be used"), error)
-                })?;
-                Some(HeaderValue::from_str(authority.as_str()).map_err(bad)?)
+                let bad = |error: crate::BoxError| {
+                    ProxyError::because("not a host", error).about("host", host.as_str())
+                };
+                let authority = host
+                    .parse::<Authority>()
+                    .map_err(|error| bad(error.into()))?;
+                let value = HeaderValue::from_str(authority.as_str());
+                Some(value.map_err(|error| bad(error.into()))?)
             }
             UpstreamHost::Client | UpstreamHost::Upstream => None,
         };
         if upstreams.is_empty() {
-            return Err(ProxyError::new("the proxy needs an upstream"));
+            return Err(ProxyError::new("the proxy needs at least one").about("upstreams", ""));
         }
         Ok(Self(Arc::new(Shared {
             upstreams,
