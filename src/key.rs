@@ -204,20 +204,6 @@ impl KeyBuilder {
         self.length = end;
     }
 
-    /// The same with its letters in lower case.
-    pub(crate) fn part_in_lower_case(&mut self, kind: Part, bytes: &[u8]) {
-        self.part(kind, bytes);
-        let (start, end) = (self.length - bytes.len(), self.length);
-        let written = match self.inline.get_mut(start..end) {
-            Some(written) => Some(written),
-            // Once it has spilled, the whole key is there.
-            None => self.spilled.get_mut(start..end),
-        };
-        if let Some(written) = written {
-            written.make_ascii_lowercase();
-        }
-    }
-
     #[cold]
     fn spill(&mut self, head: &[u8], bytes: &[u8]) {
         if self.spilled.is_empty() {
@@ -311,19 +297,6 @@ mod tests {
             extended.part(Part::Line, b"more");
             builder.part(Part::Line, b"more");
             assert_eq!(extended, builder, "{length}");
-        }
-    }
-
-    #[test]
-    fn a_part_is_in_lower_case_wherever_it_is_built() {
-        for length in [0, 230, 240, 245, 246, 250, 256, 300] {
-            let (mut one, mut other) = (KeyBuilder::new(), KeyBuilder::new());
-            for builder in [&mut one, &mut other] {
-                builder.part(Part::Path, &vec![b'V'; length]);
-            }
-            one.part_in_lower_case(Part::Host, b"API.Example.org");
-            other.part(Part::Host, b"api.example.org");
-            assert_eq!(one, other, "{length}");
         }
     }
 

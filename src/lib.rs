@@ -67,6 +67,7 @@
     )
 )]
 
+mod alias;
 mod backoff;
 mod chance;
 mod clock;
@@ -136,6 +137,9 @@ pub use self::rules::{
     Authorization, ClientPolicy, Cookies, Explanation, Host, Profile, Query, Reach, Rule,
     SetCookie, Statuses, TagHeader,
 };
+/// What the proxy has to know of trailers, as the cache knows it.
+#[cfg(feature = "proxy")]
+pub(crate) use self::semantics::may_trail;
 pub use self::tag::{Tag, Target};
 
 /// The examples of the README, as tests.

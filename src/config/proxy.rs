@@ -21,6 +21,10 @@ pub struct ProxySection {
     pub host: Option<UpstreamHostChoice>,
     /// The peers whose Forwarded and X-Forwarded-* are believed: `["10.0.0.0/8"]`. Default: nobody.
     pub trusted_peers: Vec<String>,
+    /// `true`: request fields with `_` in their names reach the upstream, where CGI, WSGI, Rack and PHP take
+    /// `X_User` for `X-User`. Default: false, they are dropped.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub underscores_in_headers: bool,
     /// The name in Via. Default: "tagcache".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

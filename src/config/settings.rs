@@ -124,6 +124,7 @@ impl Loaded {
         if !section.listen.is_empty() {
             settings.listen = section.listen.iter().map(ListenChoice::settings).collect();
         }
+        settings.underscores_in_headers = section.underscores_in_headers;
         settings.trusted_peers = self.networks("trusted_peers", &section.trusted_peers)?;
         section.apply(&mut settings);
         Ok(settings)

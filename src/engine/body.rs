@@ -12,6 +12,7 @@ use pin_project::pin_project;
 use crate::coalesce::FlightReader;
 use crate::engine::parts::PartsReader;
 use crate::error::BoxError;
+use crate::semantics;
 
 /// A response body: stored bytes, the inner service's own body untouched, or a body that is being
 /// stored while it is read. See the [module docs](crate::middleware).
@@ -86,7 +87,7 @@ where
                 };
                 Poll::Ready(frame.map(Ok))
             }
-            KindProj::Forwarded(body) => body.poll_frame(cx).map_err(Into::into),
+            KindProj::Forwarded(body) => poll_forwarded(body, cx),
             KindProj::Shared(reader) => reader.poll_frame(cx),
             KindProj::Parts(reader) => reader.poll_frame(cx),
         }
@@ -107,6 +108,31 @@ where
             Kind::Forwarded(body) => body.size_hint(),
             Kind::Shared(reader) => reader.size_hint(),
             Kind::Parts(reader) => reader.size_hint(),
+        }
+    }
+}
+
+/// The next frame of the inner service's own body. Trailers that are none are not passed on: a
+/// `Connection` among them, say, is an error in HTTP/2 (SAFETY 70).
+fn poll_forwarded<B>(
+    mut body: Pin<&mut B>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    loop {
+        let frame = match std::task::ready!(body.as_mut().poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            other => return Poll::Ready(other.map(|frame| frame.map_err(Into::into))),
+        };
+        let trailers = match frame.into_trailers() {
+            Ok(trailers) => semantics::trailer_fields(trailers),
+            Err(frame) => return Poll::Ready(Some(Ok(frame))),
+        };
+        if let Some(trailers) = trailers {
+            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
     }
 }

@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use crate::clock::Timestamp;
 use crate::coalesce::{Expected, FlightHead, FlightReader, Lead, Room};
-use crate::engine::kept::{Kept, next_frame};
+use crate::engine::kept::{Kept, next_frame, sifted};
 use crate::engine::lookup::{Lookup, Stale, variant_key};
 use crate::engine::partial::part_key;
 use crate::engine::respond::Client;
@@ -29,7 +29,7 @@ use crate::key::CacheKey;
 use crate::outcome::{NotStored, Outcome, Storing};
 use crate::position::Stamp;
 use crate::rules::{Exchange, Planned, Storable, decide};
-use crate::semantics::{self, Span};
+use crate::semantics::{self, Span, TrailerSieve};
 use crate::weaken::{Rule, weakened};
 
 /// What the one whose request began the fill gets.
@@ -132,7 +132,7 @@ impl Fill {
         let Some(result) = self.unless_abandoned(call, &mut recipient).await else {
             return;
         };
-        let response = match result {
+        let mut response = match result {
             Ok(response) => response,
             Err(error) => {
                 self.lead.fail("the inner service failed");
@@ -149,6 +149,7 @@ impl Fill {
             self.lead.fail("the inner service answered with an error");
             return answer(&mut recipient, Answer::Spared(stored, outcome));
         }
+        semantics::settle_length(response.status(), response.headers_mut());
         match self.head(&response) {
             Ok(head) => self.stream(response, head, recipient).await,
             Err(reason) => {
@@ -292,6 +293,9 @@ impl Fill {
         B::Error: Into<BoxError>,
     {
         let (parts, body) = response.into_parts();
+        let rule = &self.planned.rule;
+        let ours = rule.tag_headers().filter(|_| !rule.keeps_tag_headers());
+        let sieve = TrailerSieve::of(&parts.headers, ours);
         // The reader is made before anything is read, so that it can only begin at the first byte.
         let reader = self.lead.flight().reader();
         if body.is_end_stream() {
@@ -313,10 +317,10 @@ impl Fill {
                 None => return,
                 Some(None) => break,
                 Some(Some(Err(error))) => return self.lead.fail(&error),
-                Some(Some(Ok(frame))) => kept.take(frame, &self.lead),
+                Some(Some(Ok(frame))) => kept.take(frame, &self.lead, &sieve),
             }
             if kept.exceeds(limit) {
-                return self.pass_on(body).await;
+                return self.pass_on(body, &sieve).await;
             }
         }
         if let Err(reason) = kept.check(&head.response.headers, &head.size) {
@@ -326,7 +330,7 @@ impl Fill {
     }
 
     /// The body is larger than what may be stored: hand it on, at the pace of the slowest reader.
-    async fn pass_on<B>(mut self, mut body: Pin<&mut B>)
+    async fn pass_on<B>(mut self, mut body: Pin<&mut B>, sieve: &TrailerSieve)
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
@@ -353,7 +357,7 @@ impl Fill {
                 Some(Err(error)) => return self.lead.fail(&error),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(chunk) => self.lead.push(chunk),
-                    Err(frame) => trailers = frame.into_trailers().ok(),
+                    Err(frame) => trailers = sifted(frame, sieve),
                 },
             }
         }

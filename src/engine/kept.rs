@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::coalesce::Lead;
 use crate::error::BoxError;
-use crate::semantics;
+use crate::semantics::{self, TrailerSieve};
 
 /// Chunks that a body may come in and still be stored: each costs far more than the few bytes that it
 /// may hold.
@@ -29,6 +29,11 @@ where
     .await
 }
 
+/// The trailers in a frame without data, as far as they are kept and passed on (SAFETY 70).
+pub(super) fn sifted(frame: Frame<Bytes>, sieve: &TrailerSieve) -> Option<HeaderMap> {
+    sieve.pass(frame.into_trailers().ok()?)
+}
+
 /// What was read of the body so far.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
@@ -39,14 +44,14 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Keeps a frame, and hands it on.
-    pub(super) fn take(&mut self, frame: Frame<Bytes>, lead: &Lead) {
+    pub(super) fn take(&mut self, frame: Frame<Bytes>, lead: &Lead, sieve: &TrailerSieve) {
         match frame.into_data() {
             Ok(chunk) => {
                 self.length += chunk.len() as u64;
                 self.chunks.push(chunk.clone());
                 lead.push(chunk);
             }
-            Err(frame) => self.trailers = frame.into_trailers().ok(),
+            Err(frame) => self.trailers = sifted(frame, sieve),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::Body;
 use tower_service::Service;
 
@@ -15,6 +15,7 @@ use crate::middleware::place::Place;
 use crate::middleware::{CacheBody, ResponseFuture};
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::{Asked, Plan};
+use crate::semantics;
 
 /// A service behind the cache. See the [module docs](crate::middleware).
 #[derive(Debug, Clone)]
@@ -53,8 +54,12 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let engine = &self.engine;
+        // Before anything looks at them: HTTP/2 may send each cookie on its own (SAFETY 69).
+        if request.version() >= Version::HTTP_2 {
+            semantics::join_cookies(request.headers_mut());
+        }
         if let Some(target) = self.place.changed(engine, &request) {
             let (engine, inner) = (Arc::clone(engine), self.inner.clone());
             return ResponseFuture::engine(engine.change(target, request, inner));

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, MAX_FORWARDS, TE, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, HeaderValue, MAX_FORWARDS, TE, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Request, Response, Version};
+use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
@@ -23,11 +24,15 @@ use crate::proxy::activity::Activity;
 use crate::proxy::admin::PublicDoor;
 use crate::proxy::client_body::{ClientBody, InHand};
 use crate::proxy::drain::Stage;
-use crate::proxy::fields::{Removed, is_hop_by_hop, remove_hop_by_hop, settle_length, understood};
+use crate::proxy::fields::{
+    Removed, has_outer_space, is_hop_by_hop, is_odd, join_cookies, remove_hop_by_hop, remove_odd,
+    settle_length, understood,
+};
 use crate::proxy::forwarded::{self, Inbound, Peer, Upgrade};
 use crate::proxy::refusal::{Refusal, plain};
 use crate::proxy::request_body::RequestBody;
 use crate::proxy::target::{self, LastHost};
+use crate::proxy::trailers::{Odd, Trailers};
 use crate::proxy::upstream::{UpstreamFailure, Upstreams};
 use crate::{CacheService, ResponseFuture};
 
@@ -113,6 +118,10 @@ impl Client {
     fn begin(&self, request: Request<Incoming>) -> Result<Answer, Own> {
         let (mut parts, body) = request.into_parts();
         let survey = Survey::of(&parts.headers);
+        if parts.version == Version::HTTP_2 {
+            let expects = survey.expect && !body.is_end_stream();
+            self.check_http2(&parts.headers, expects)?;
+        }
         let mut state = self.state.lock();
         let scheme = self.peer.scheme(&parts.headers);
         target::settle(&mut parts, &scheme, &mut state.last, &self.site.fallback)?;
@@ -123,7 +132,13 @@ impl Client {
                 door.answer(peer, parts).await
             })));
         }
-        let upgrade = self.settle_fields(&mut parts, &survey)?;
+        if survey.odd {
+            remove_odd(
+                &mut parts.headers,
+                self.site.settings.underscores_in_headers,
+            );
+        }
+        let (upgrade, named) = self.settle_fields(&mut parts, &survey)?;
         count_down(&mut parts)?;
         self.peer.introduce(&mut parts.headers, survey.claims);
         let inbound = Inbound {
@@ -132,25 +147,58 @@ impl Client {
             version: parts.version,
             upgrade,
         };
-        let body = RequestBody::new(body, self.site.settings.timeouts.client_body, inbound);
+        let settings = &self.site.settings;
+        let body = RequestBody::new(body, settings.timeouts.client_body, inbound, || Trailers {
+            named,
+            lines: settings.limits.head_fields,
+            odd: match settings.underscores_in_headers {
+                true => Odd::Pass,
+                false => Odd::Drop,
+            },
+        });
         Ok(state.service.call(Request::from_parts(parts, body)))
+    }
+
+    /// What the parser of HTTP/1.1 has seen to, and that of HTTP/2 has not.
+    fn check_http2(&self, headers: &HeaderMap, expects: bool) -> Result<(), Refusal> {
+        if headers.len() > self.site.settings.limits.head_fields {
+            return Err(Refusal::Fields);
+        }
+        if has_outer_space(headers) {
+            return Err(Refusal::Value);
+        }
+        // The server library has no way to ask for the body. A client repeats the request without the
+        // expectation (RFC 9110 §10.1.1); without an answer it might wait for ever.
+        let expected = || headers.get_all(EXPECT).iter();
+        if expects && expected().any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+        {
+            return Err(Refusal::Expectation);
+        }
+        Ok(())
     }
 
     fn settle_fields(
         &self,
         parts: &mut Parts,
         survey: &Survey,
-    ) -> Result<Option<Box<Upgrade>>, Refusal> {
+    ) -> Result<(Option<Box<Upgrade>>, Vec<HeaderName>), Refusal> {
         if survey.length {
-            settle_length(&mut parts.headers);
+            settle_length(&mut parts.headers).map_err(|_| Refusal::Length)?;
+        }
+        if survey.cookie {
+            join_cookies(&mut parts.headers);
         }
         if !survey.hop_by_hop {
-            return Ok(None);
+            return Ok((None, Vec::new()));
         }
         if !understood(&parts.headers) {
             return Err(Refusal::Coding);
         }
-        let Removed { upgrade, trailers } = remove_hop_by_hop(&mut parts.headers);
+        let Removed {
+            upgrade,
+            trailers,
+            named,
+        } = remove_hop_by_hop(&mut parts.headers);
         if trailers {
             let trailers = HeaderValue::from_static("trailers");
             parts.headers.insert(TE, trailers);
@@ -160,15 +208,16 @@ impl Client {
         let upgrade = upgrade.filter(|protocol| !is_http2(protocol));
         let client = parts.extensions.remove::<OnUpgrade>();
         let (Some(protocol), Some(client)) = (upgrade, client) else {
-            return Ok(None);
+            return Ok((None, named));
         };
         // It tells the cache to stay out of it.
         parts.headers.insert(UPGRADE, protocol.clone());
-        Ok(Some(Box::new(Upgrade {
+        let upgrade = Upgrade {
             protocol,
             client,
             stage: self.stage.clone(),
-        })))
+        };
+        Ok((Some(Box::new(upgrade)), named))
     }
 }
 
@@ -178,6 +227,10 @@ struct Survey {
     length: bool,
     hop_by_hop: bool,
     claims: bool,
+    cookie: bool,
+    expect: bool,
+    /// A name that a server behind may take for another one.
+    odd: bool,
 }
 
 impl Survey {
@@ -187,6 +240,9 @@ impl Survey {
             survey.length |= *name == CONTENT_LENGTH;
             survey.hop_by_hop |= is_hop_by_hop(name);
             survey.claims |= forwarded::is_claim(name);
+            survey.cookie |= *name == COOKIE;
+            survey.expect |= *name == EXPECT;
+            survey.odd |= is_odd(name);
         }
         survey
     }

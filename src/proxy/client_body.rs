@@ -19,6 +19,8 @@ pub(super) struct ClientBody {
     #[pin]
     kind: Kind,
     in_hand: InHand,
+    /// Why it breaks off, once what came before has been written.
+    broken: Option<BoxError>,
 }
 
 #[pin_project(project = KindProj)]
@@ -73,7 +75,11 @@ impl ClientBody {
 
     fn new(kind: Kind, mut in_hand: InHand) -> Self {
         in_hand.is_ready(true);
-        Self { kind, in_hand }
+        Self {
+            kind,
+            in_hand,
+            broken: None,
+        }
     }
 }
 
@@ -86,12 +92,22 @@ impl Body for ClientBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let own = self.project();
+        if let Some(error) = own.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
         let frame = match own.kind.project() {
             KindProj::Plain(text) if text.is_empty() => Poll::Ready(None),
             KindProj::Plain(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
             KindProj::Cache(body) => body.poll_frame(cx),
         };
         own.in_hand.is_ready(frame.is_ready());
+        if let Poll::Ready(Some(Err(error))) = frame {
+            // The server library drops what it has not written yet, even the head. In another turn it
+            // will have (SAFETY 83).
+            *own.broken = Some(error);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         frame
     }
 

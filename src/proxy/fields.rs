@@ -1,9 +1,12 @@
 //! Fields that belong to one connection and go no further (RFC 9110 §7.6.1), in both directions.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use smallvec::SmallVec;
+
+use crate::proxy::forwarded::is_claim;
 
 /// Stay even if `Connection` names them: a sender must not (RFC 9110 §7.6.1), and without them the
 /// message would mean something else, or be kept where it may not be.
@@ -31,6 +34,8 @@ pub(super) struct Removed {
     pub(super) upgrade: Option<HeaderValue>,
     /// The sender accepts trailers (RFC 9110 §10.1.4).
     pub(super) trailers: bool,
+    /// What `Connection` names.
+    pub(super) named: Vec<HeaderName>,
 }
 
 /// Removes the fields of the connection from a message.
@@ -39,14 +44,29 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) -> Removed {
     let always = headers.keys().filter(|name| is_hop_by_hop(name));
     let always: SmallVec<[HeaderName; 4]> = always.cloned().collect();
     let asked = named.contains(&UPGRADE).then(|| headers.get(UPGRADE));
-    let removed = Removed {
-        upgrade: asked.flatten().cloned(),
-        trailers: always.contains(&TE) && has_token(headers, &TE, "trailers"),
+    let upgrade = asked.flatten().cloned();
+    let trailers = always.contains(&TE) && has_token(headers, &TE, "trailers");
+    // What is named, in whatever spelling a server behind may read.
+    let spelled = |name: &&HeaderName| {
+        is_odd(name)
+            && usual(name).is_some_and(|usual| named.iter().any(|named| spell(named) == usual))
     };
-    for name in named.iter().chain(&always) {
+    let spelled: SmallVec<[HeaderName; 4]> = match named.is_empty() {
+        true => SmallVec::new(),
+        false => headers.keys().filter(spelled).cloned().collect(),
+    };
+    for name in named.iter().chain(&always).chain(&spelled) {
         headers.remove(name);
     }
-    removed
+    Removed {
+        upgrade,
+        trailers,
+        named,
+    }
+}
+
+fn spell(name: &HeaderName) -> HeaderName {
+    usual(name).unwrap_or_else(|| name.clone())
 }
 
 /// Whether a field is always of one connection, named by `Connection` or not. `Proxy-*` speaks to a
@@ -98,21 +118,100 @@ pub(super) fn understood(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Writes the length of a body as the parser understood it: `5, 5` or two lines are one 5 (RFC 9112
-/// §6.3), and the next reader shall not have to decide anew (SAFETY 17).
-pub(super) fn settle_length(headers: &mut HeaderMap) {
-    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = lines.next() else { return };
-    let plain = first.as_bytes().iter().all(u8::is_ascii_digit);
-    if plain && lines.next().is_none() {
+/// `Content-Length` cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct BadLength;
+
+/// Writes the length of a body as the number that it is: `5, 5`, two lines, or `05` are one 5 (RFC 9112
+/// §6.3), and the next reader shall not have to decide anew (SAFETY 17, 86).
+///
+/// # Errors
+/// If it is not one number.
+pub(super) fn settle_length(headers: &mut HeaderMap) -> Result<(), BadLength> {
+    let lines = headers.get_all(CONTENT_LENGTH).iter();
+    let mut members = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let Some(first) = members.next() else {
+        return Ok(());
+    };
+    let length = number(first).ok_or(BadLength)?;
+    let (mut more, mut same) = (false, true);
+    for member in members {
+        (more, same) = (true, same && number(member) == Some(length));
+    }
+    if !same {
+        return Err(BadLength);
+    }
+    let plain = first == b"0"
+        || first
+            .first()
+            .is_some_and(|digit| matches!(digit, b'1'..=b'9'));
+    if more || !plain {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    Ok(())
+}
+
+/// Digits and nothing else but white space around them.
+fn number(member: &[u8]) -> Option<u64> {
+    let digits = member.trim_ascii();
+    let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    let digits = std::str::from_utf8(digits).ok().filter(|_| plain)?;
+    digits.parse().ok()
+}
+
+/// Whether a server behind may take the field `name` for another one: CGI, WSGI, Rack and PHP have `_`
+/// for what is neither letter nor digit, `-` included (SAFETY 66).
+pub(super) fn is_odd(name: &HeaderName) -> bool {
+    // Without an early end, so that it is done many bytes at a time.
+    let odd = |byte: u8| !(byte.is_ascii_alphanumeric() || byte == b'-');
+    name.as_str()
+        .bytes()
+        .fold(false, |found, byte| found | odd(byte))
+}
+
+/// Removes the fields with odd names; `keep` keeps those that no server behind can take for a field of
+/// the connection, of the message's length or of who asked.
+pub(super) fn remove_odd(headers: &mut HeaderMap, keep: bool) {
+    let gone = |name: &&HeaderName| {
+        is_odd(name) && !(keep && usual(name).is_some_and(|name| may_be_odd(&name)))
+    };
+    let gone: SmallVec<[HeaderName; 4]> = headers.keys().filter(gone).cloned().collect();
+    for name in &gone {
+        headers.remove(name);
+    }
+}
+
+/// The usual name that an odd one may be taken for.
+pub(super) fn usual(name: &HeaderName) -> Option<HeaderName> {
+    let bytes = name.as_str().bytes().map(|byte| match byte {
+        byte if byte.is_ascii_alphanumeric() => byte,
+        _ => b'-',
+    });
+    HeaderName::from_bytes(&bytes.collect::<Vec<_>>()).ok()
+}
+
+fn may_be_odd(usual: &HeaderName) -> bool {
+    !is_hop_by_hop(usual) && !is_claim(usual) && !NEVER.contains(&usual.as_str())
+}
+
+/// The cookies of all lines in one: HTTP/2 may send each on its own, and what reads HTTP/1.1 need not
+/// look at more than one line (RFC 9113 §8.2.3, RFC 6265 §5.4).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
         return;
     }
-    let first = first.as_bytes().split(|byte| *byte == b',').next();
-    let first = first.and_then(|length| HeaderValue::from_bytes(length.trim_ascii()).ok());
-    match first {
-        Some(length) => headers.insert(CONTENT_LENGTH, length),
-        None => headers.remove(CONTENT_LENGTH),
-    };
+    let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let joined = lines.collect::<Vec<_>>().join(&b"; "[..]);
+    let joined = HeaderValue::from_bytes(&joined).expect("what was joined are field values");
+    headers.insert(COOKIE, joined);
+}
+
+/// Whether a value begins or ends with white space: in HTTP/2 it is malformed (RFC 9113 §8.2.1), in
+/// HTTP/1.1 it would be none of the value (RFC 9112 §5), so that two readers would differ.
+pub(super) fn has_outer_space(headers: &HeaderMap) -> bool {
+    let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let outer = |value: &[u8]| space(value.first()) || space(value.last());
+    headers.values().any(|value| outer(value.as_bytes()))
 }
 
 #[cfg(test)]
@@ -173,20 +272,82 @@ mod tests {
     }
 
     #[test]
-    fn safety_17_a_length_is_written_once() {
+    fn safety_17_86_a_length_is_written_once_and_as_a_number() {
         for (lines, expected) in [
             (&["5"][..], Some("5")),
             (&["5, 5"], Some("5")),
             (&["5", "5"], Some("5")),
+            (&["05"], Some("5")),
+            (&["000"], Some("0")),
+            (&["0"], Some("0")),
+            (&["05, 5"], Some("5")),
+            (&["005", "5"], Some("5")),
             (&[], None),
         ] {
             let mut headers = HeaderMap::new();
             for line in lines {
                 headers.append("content-length", HeaderValue::from_static(line));
             }
-            settle_length(&mut headers);
+            assert_eq!(settle_length(&mut headers), Ok(()), "{lines:?}");
             let found: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().collect();
             assert_eq!(found, Vec::from_iter(expected), "{lines:?}");
+        }
+        for lines in [
+            &["+5"][..],
+            &["-5"],
+            &["5, 6"],
+            &["5", "6"],
+            &["5,"],
+            &[""],
+            &["0x5"],
+            &["5 5"],
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("content-length", HeaderValue::from_static(line));
+            }
+            assert_eq!(settle_length(&mut headers), Err(BadLength), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn safety_66_what_a_server_may_take_for_another_field_is_removed_or_harmless() {
+        let sent = || {
+            map(&[
+                ("x-user", "1"),
+                ("x_user", "2"),
+                ("x.user", "3"),
+                ("transfer_encoding", "chunked"),
+                ("content_length", "5"),
+                ("proxy_authorization", "x"),
+                ("x_forwarded-for", "1.1.1.1"),
+                ("x_real_ip", "1.1.1.1"),
+            ])
+        };
+        let mut headers = sent();
+        remove_odd(&mut headers, false);
+        assert_eq!(headers, map(&[("x-user", "1")]));
+        let mut headers = sent();
+        remove_odd(&mut headers, true);
+        let kept = [("x-user", "1"), ("x_user", "2"), ("x.user", "3")];
+        assert_eq!(headers, map(&kept));
+        headers.insert("connection", HeaderValue::from_static("X-User"));
+        remove_hop_by_hop(&mut headers);
+        assert!(headers.is_empty(), "{headers:?}");
+    }
+
+    #[test]
+    fn safety_69_cookies_are_one_line() {
+        for (lines, expected) in [
+            (&[("cookie", "a=1")][..], "a=1"),
+            (
+                &[("cookie", "a=1"), ("cookie", "b=2; c=3")],
+                "a=1; b=2; c=3",
+            ),
+        ] {
+            let mut headers = map(lines);
+            join_cookies(&mut headers);
+            assert_eq!(headers, map(&[("cookie", expected)]));
         }
     }
 }

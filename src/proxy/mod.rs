@@ -50,6 +50,12 @@
 //! by one. `X-Forwarded-For`, `-Host`, `-Proto` and `Forwarded` (RFC 7239) tell who asked: what a
 //! [trusted peer](ProxySettings::trusted_peers) sent of them is continued, and with it the scheme of
 //! the request; what anybody else sent is replaced, and so is every other `X-Forwarded-*`.
+//! `Host` is in lower case and without the port of its scheme, cookies are one line (RFC 9113 §8.2.3), and
+//! `Content-Length` is one number. Fields with `_` or another odd character in their name, which many
+//! servers take for others (`X_User` for `X-User`), are dropped, unless
+//! [`underscores_in_headers`](ProxySettings::underscores_in_headers) is set. Trailers pass the same sieve as
+//! fields, both ways: what frames, routes or authorises a message, or decides about caching, is none (RFC
+//! 9110 §6.5.1).
 //! `Surrogate-Capability` says that `Surrogate-Control` is heard here (Edge Architecture Specification).
 //!
 //! A request is sent a second time only where nobody can notice: to another upstream if nothing of it
@@ -66,13 +72,16 @@
 //! Without an answer of upstream: 502 if it cannot be reached or answers nonsense, 504 if it is too
 //! slow, 503 if it has too many requests in hand, each with a line of text and the reason in
 //! `Cache-Status`; or a stored response where it may stand in. A response that breaks off breaks off at
-//! the client too, and is not kept.
+//! the client too, and is not kept; where nothing of its body has come, it is answered 502.
 //!
 //! # What does not pass
 //!
 //! - `CONNECT`; HTTP/2 by upgrade (RFC 9113 obsoleted it); transfer codings other than `chunked`.
 //! - Interim responses (1xx): the server library cannot send them. `100 Continue` is sent to a client
 //!   that expects it when upstream begins to take the body.
+//! - `Expect: 100-continue` over HTTP/2, for the same reason: the answer is 417, after which a client sends
+//!   the request without it (RFC 9110 §10.1.1).
+//! - Values of HTTP/2 that begin or end with white space (RFC 9113 §8.2.1): 400, or 502 from upstream.
 //! - Upgrades over HTTP/2 (RFC 8441), and trailers over HTTP/1.1 that `Trailer` does not announce or
 //!   that the client does not ask for with `TE: trailers`.
 //!
@@ -105,6 +114,7 @@ mod settings;
 mod stream;
 mod target;
 mod tls;
+mod trailers;
 mod tunnel;
 mod upstream;
 

@@ -15,6 +15,14 @@ pub(super) enum Refusal {
     Host,
     /// A transfer coding other than `chunked` (RFC 9112 §6.1).
     Coding,
+    /// `Content-Length` is no number, or several (RFC 9110 §8.6).
+    Length,
+    /// More field lines than may be (RFC 6585 §5).
+    Fields,
+    /// A value begins or ends with white space, which HTTP/2 has no place for (RFC 9113 §8.2.1).
+    Value,
+    /// `100-continue`, which cannot be said over HTTP/2 here (RFC 9110 §10.1.1).
+    Expectation,
     /// `Max-Forwards` is used up: this is the recipient of a `TRACE` (RFC 9110 §7.6.2).
     Trace,
     /// The same of an `OPTIONS`.
@@ -25,7 +33,9 @@ impl Refusal {
     const fn status(self) -> StatusCode {
         match self {
             Self::Connect | Self::Trace => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Target | Self::Host => StatusCode::BAD_REQUEST,
+            Self::Target | Self::Host | Self::Length | Self::Value => StatusCode::BAD_REQUEST,
+            Self::Fields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Expectation => StatusCode::EXPECTATION_FAILED,
             Self::Coding => StatusCode::NOT_IMPLEMENTED,
             Self::Options => StatusCode::OK,
         }
@@ -37,6 +47,10 @@ impl Refusal {
             Self::Target => "the request target is malformed\n",
             Self::Host => "the request needs one Host that is the one of its target\n",
             Self::Coding => "the only transfer coding understood is chunked\n",
+            Self::Length => "Content-Length is not one number\n",
+            Self::Fields => "the request has too many fields\n",
+            Self::Value => "a field value begins or ends with white space\n",
+            Self::Expectation => "send the request without Expect\n",
             Self::Trace => "TRACE is not answered here\n",
             Self::Options => "",
         }
@@ -46,7 +60,7 @@ impl Refusal {
     const fn closes(self) -> bool {
         matches!(
             self,
-            Self::Connect | Self::Target | Self::Host | Self::Coding
+            Self::Connect | Self::Target | Self::Host | Self::Coding | Self::Length
         )
     }
 

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use crate::BoxError;
 use crate::proxy::forwarded::Inbound;
+use crate::proxy::trailers::{BadTrailers, Trailers, were_too_many};
 
 /// The body of a client's request, and who sent it.
 pub(super) struct RequestBody {
@@ -33,6 +34,8 @@ struct Streamed {
     /// Runs while the client is waited for.
     timer: Option<Pin<Box<Sleep>>>,
     upload: Upload,
+    /// What its trailers may be.
+    trailers: Trailers,
 }
 
 /// How a streamed body is doing, seen from outside.
@@ -53,6 +56,8 @@ pub(super) enum UploadFault {
     Broken,
     /// It took too long.
     TooSlow,
+    /// Its trailers are more than are read.
+    TooManyFields,
 }
 
 impl Upload {
@@ -64,6 +69,7 @@ impl Upload {
         match self.0.fault.load(Relaxed) {
             0 => None,
             1 => Some(UploadFault::Broken),
+            3 => Some(UploadFault::TooManyFields),
             _ => Some(UploadFault::TooSlow),
         }
     }
@@ -72,13 +78,19 @@ impl Upload {
         let fault = match fault {
             UploadFault::Broken => 1,
             UploadFault::TooSlow => 2,
+            UploadFault::TooManyFields => 3,
         };
         self.0.fault.store(fault, Relaxed);
     }
 }
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, limit: Duration, inbound: Inbound) -> Self {
+    pub(super) fn new(
+        incoming: Incoming,
+        limit: Duration,
+        inbound: Inbound,
+        trailers: impl FnOnce() -> Trailers,
+    ) -> Self {
         let kind = match incoming.is_end_stream() {
             true => Kind::Empty,
             false => Kind::Streamed(Streamed {
@@ -86,6 +98,7 @@ impl RequestBody {
                 limit,
                 timer: None,
                 upload: Upload::default(),
+                trailers: trailers(),
             }),
         };
         Self {
@@ -120,12 +133,17 @@ impl Streamed {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
             self.timer = None;
             self.upload.0.frames.fetch_add(1, Relaxed);
-            return Poll::Ready(frame.map(|frame| {
-                frame.map_err(|error| {
-                    self.upload.fails(UploadFault::Broken);
-                    error.into()
-                })
-            }));
+            return match frame {
+                Some(Ok(frame)) => Poll::Ready(self.settle(frame)),
+                Some(Err(error)) => {
+                    self.upload.fails(match were_too_many(&error) {
+                        true => UploadFault::TooManyFields,
+                        false => UploadFault::Broken,
+                    });
+                    Poll::Ready(Some(Err(error.into())))
+                }
+                None => Poll::Ready(None),
+            };
         }
         let limit = self.limit;
         let timer = self
@@ -136,6 +154,24 @@ impl Streamed {
         }
         self.upload.fails(UploadFault::TooSlow);
         Poll::Ready(Some(Err("the client is too slow to send its body".into())))
+    }
+
+    /// The frame as it goes on: trailers pass the same sieve as fields. They are the last.
+    fn settle(&self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BoxError>> {
+        let trailers = match frame.into_trailers() {
+            Ok(trailers) => trailers,
+            Err(frame) => return Some(Ok(frame)),
+        };
+        match self.trailers.settle(trailers) {
+            Ok(trailers) => trailers.map(|trailers| Ok(Frame::trailers(trailers))),
+            Err(bad) => {
+                self.upload.fails(match bad {
+                    BadTrailers::TooMany => UploadFault::TooManyFields,
+                    BadTrailers::Malformed => UploadFault::Broken,
+                });
+                Some(Err(bad.into()))
+            }
+        }
     }
 }
 

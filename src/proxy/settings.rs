@@ -23,6 +23,11 @@ pub struct ProxySettings {
     /// The peers whose `Forwarded` and `X-Forwarded-*` are believed. Default: nobody; what a client
     /// sends of these is replaced.
     pub trusted_peers: Vec<Network>,
+    /// Passes on request fields whose names have a `_`, or another character that is neither letter, digit
+    /// nor `-`. CGI, WSGI, Rack and PHP hand `X_User` to an application as `X-User`, past whatever looked
+    /// for the latter. Those that could pass for fields of the connection, of the length or of who asked
+    /// never pass. Default: `false`, they are dropped, as nginx does.
+    pub underscores_in_headers: bool,
     /// The name in `Via` (RFC 9110 §7.6.3). Default: `tagcache`.
     pub name: String,
     /// Bounds on sizes and numbers.
@@ -43,6 +48,7 @@ impl ProxySettings {
             upstreams: vec![UpstreamSettings::new(upstream)],
             host: UpstreamHost::default(),
             trusted_peers: Vec::new(),
+            underscores_in_headers: false,
             name: "tagcache".to_owned(),
             limits: ProxyLimits::default(),
             timeouts: Timeouts::default(),
@@ -150,9 +156,11 @@ pub enum UpstreamHost {
 pub struct ProxyLimits {
     /// Connections of clients, tunnels included. One more waits to be accepted. Default: 16,384.
     pub connections: usize,
-    /// Bytes of a request's or response's head. More is answered 431. Default: 64 KiB; at least 8 KiB.
+    /// Bytes of a request's or response's head. More is answered 431 to a client, and 502 where upstream
+    /// sent it. Default: 64 KiB; at least 8 KiB.
     pub head_bytes: usize,
-    /// Field lines of a request's or response's head. More is answered 431. Default: 100.
+    /// Field lines of a request's or response's head, and of its trailers. More is answered 431 to a
+    /// client, and 502 where upstream sent it. Default: 100.
     pub head_fields: usize,
     /// Streams of one HTTP/2 connection of a client. Default: 128.
     pub streams: u32,

@@ -1,16 +1,19 @@
 //! The streams under the connections: a client's, which notes what it does, and an upstream's, which
 //! notes whether it has said anything.
 
+use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 
 use crate::proxy::activity::Activity;
 
@@ -135,19 +138,53 @@ impl Watch for Arc<Activity> {
     }
 }
 
-/// How often a stream was read from.
+/// How often a stream was read from, and whether its task is at work on what was read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ears(Arc<AtomicU64>);
+pub(super) struct Ears(Arc<Heard>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    reads: AtomicU64,
+    /// Set by the task alone, while it is polled.
+    at_work: AtomicBool,
+    /// Told at the end of each poll.
+    rested: Notify,
+}
 
 impl Ears {
     pub(super) fn count(&self) -> u64 {
-        self.0.load(Relaxed)
+        self.0.reads.load(Relaxed)
+    }
+
+    /// `connection`, noting when it is polled.
+    pub(super) async fn attend<T>(self, connection: impl Future<Output = T>) -> T {
+        let mut connection = pin!(connection);
+        poll_fn(|cx| {
+            self.0.at_work.store(true, Release);
+            let ended = connection.as_mut().poll(cx);
+            self.0.at_work.store(false, Release);
+            self.0.rested.notify_waiters();
+            ended
+        })
+        .await
+    }
+
+    /// Waits until the task has dealt with all that it has read: the poll that it is in has ended.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub(super) async fn dealt_with(&self) {
+        let mut rested = pin!(self.0.rested.notified());
+        rested.as_mut().enable();
+        if self.0.at_work.load(Acquire) {
+            rested.await;
+        }
     }
 }
 
 impl Watch for Ears {
     fn heard(&self) {
-        self.0.fetch_add(1, Relaxed);
+        self.0.reads.fetch_add(1, Relaxed);
     }
 
     fn wrote(&self, _: bool) {}

@@ -11,15 +11,28 @@ use crate::proxy::refusal::Refusal;
 
 /// The last host that a connection asked for: nearly always the next one too.
 #[derive(Debug, Default)]
-pub(super) struct LastHost(Option<(HeaderValue, Authority)>);
+pub(super) struct LastHost(Option<Known>);
+
+/// A host that was read.
+#[derive(Debug)]
+struct Known {
+    /// As it was sent, and with which scheme.
+    sent: Box<[u8]>,
+    scheme: Scheme,
+    line: HeaderValue,
+    authority: Authority,
+}
 
 impl LastHost {
-    /// `host` as an authority, with the field that says the same.
-    fn read(&mut self, host: &[u8]) -> Result<(HeaderValue, Authority), Refusal> {
-        if let Some((line, authority)) = &self.0
-            && line.as_bytes() == host
+    /// `host` as an authority, with the field that says the same: in lower case, and without the port of
+    /// the scheme (RFC 9110 §4.2.3). Upstream gets it so too, or its answer to one spelling would be
+    /// served for another (SAFETY 67).
+    fn read(&mut self, host: &[u8], scheme: &Scheme) -> Result<(HeaderValue, Authority), Refusal> {
+        if let Some(known) = &self.0
+            && *known.sent == *host
+            && known.scheme == *scheme
         {
-            return Ok((line.clone(), authority.clone()));
+            return Ok((known.line.clone(), known.authority.clone()));
         }
         let authority = Authority::try_from(host).map_err(|_| Refusal::Host)?;
         // User information in a target is deprecated and a way to hide the host (RFC 9110 §4.2.4).
@@ -28,9 +41,26 @@ impl LastHost {
         if !plain || !port {
             return Err(Refusal::Host);
         }
-        let line = HeaderValue::from_bytes(host).map_err(|_| Refusal::Host)?;
-        self.0 = Some((line.clone(), authority.clone()));
+        let normal = normal(&authority, scheme);
+        let line = HeaderValue::try_from(&*normal).map_err(|_| Refusal::Host)?;
+        let authority = Authority::try_from(normal).map_err(|_| Refusal::Host)?;
+        self.0 = Some(Known {
+            sent: host.into(),
+            scheme: scheme.clone(),
+            line: line.clone(),
+            authority: authority.clone(),
+        });
         Ok((line, authority))
+    }
+}
+
+/// What all equivalent spellings have in common (RFC 3986 §6.2.2.1, §6.2.3).
+fn normal(authority: &Authority, scheme: &Scheme) -> String {
+    let host = authority.host().to_ascii_lowercase();
+    let own = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+    match authority.port_u16() {
+        Some(port) if port != own => format!("{host}:{port}"),
+        _ => host,
     }
 }
 
@@ -63,18 +93,18 @@ pub(super) fn settle(
     let (line, authority) = match (parts.uri.authority(), host) {
         // The target decides (RFC 9112 §3.2.2); in HTTP/2 they must agree (RFC 9113 §8.3.1).
         (Some(target), host) => {
-            let differ = host.is_some_and(|host| !same(host, target));
+            let differ = host.is_some_and(|host| !same(host, target, scheme));
             if differ && parts.version >= Version::HTTP_2 {
                 return Err(Refusal::Host);
             }
             if parts.version == Version::HTTP_11 && host.is_none() {
                 return Err(Refusal::Host);
             }
-            last.read(target.as_str().as_bytes())?
+            last.read(target.as_str().as_bytes(), scheme)?
         }
-        (None, Some(host)) => last.read(host.as_bytes())?,
+        (None, Some(host)) => last.read(host.as_bytes(), scheme)?,
         (None, None) if parts.version == Version::HTTP_10 => {
-            last.read(fallback.as_str().as_bytes())?
+            last.read(fallback.as_str().as_bytes(), scheme)?
         }
         (None, None) => return Err(Refusal::Host),
     };
@@ -91,9 +121,9 @@ pub(super) fn settle(
     Ok(())
 }
 
-fn same(host: &HeaderValue, target: &Authority) -> bool {
-    host.as_bytes()
-        .eq_ignore_ascii_case(target.as_str().as_bytes())
+fn same(host: &HeaderValue, target: &Authority, scheme: &Scheme) -> bool {
+    let host = Authority::try_from(host.as_bytes());
+    host.is_ok_and(|host| normal(&host, scheme) == normal(target, scheme))
 }
 
 /// The path; `*` only of `OPTIONS` (RFC 9112 §3.2.4).
@@ -152,7 +182,7 @@ mod tests {
     #[test]
     #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn safety_9_scheme_and_host_of_the_target_are_those_of_the_connection() {
-        let rows: [(Version, &str, &str, &[&str], Expected); 20] = [
+        let rows: [(Version, &str, &str, &[&str], Expected); 23] = [
             (
                 Version::HTTP_11,
                 "GET",
@@ -165,14 +195,35 @@ mod tests {
                 "GET",
                 "/a",
                 &["x:80"],
-                Ok(("http://x:80/a", "x:80")),
+                Ok(("http://x/a", "x")),
+            ),
+            (
+                Version::HTTP_11,
+                "GET",
+                "/a",
+                &["X.Example:080"],
+                Ok(("http://x.example/a", "x.example")),
+            ),
+            (
+                Version::HTTP_11,
+                "GET",
+                "/a",
+                &["x:0443"],
+                Ok(("http://x:443/a", "x:443")),
+            ),
+            (
+                Version::HTTP_2,
+                "GET",
+                "https://X:80/a",
+                &["x"],
+                Ok(("http://x/a", "x")),
             ),
             (
                 Version::HTTP_11,
                 "GET",
                 "/a",
                 &["x:"],
-                Ok(("http://x:/a", "x:")),
+                Ok(("http://x/a", "x")),
             ),
             (
                 Version::HTTP_11,

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::keying::secret;
 use super::sieve::Sieve;
+use crate::alias;
 use crate::error::ConfigError;
 use crate::key::{KeyBuilder, Part};
 
@@ -122,7 +123,7 @@ impl Fields {
     /// # Errors
     /// If it is none of them.
     pub(super) fn without(self, name: &str) -> Result<Self, ConfigError> {
-        match place(&name.to_ascii_lowercase()) {
+        match place(name.to_ascii_lowercase().as_bytes()) {
             Some(place) => Ok(Self(self.0 & !(1 << place))),
             None => Err(ConfigError::new(
                 "ignore_header",
@@ -154,7 +155,14 @@ pub(super) struct Present<'h> {
     lines: SmallVec<[Line<'h>; 4]>,
 }
 
-type Line<'h> = (usize, &'h HeaderValue);
+/// A line of an automatic field.
+#[derive(Debug, Clone, Copy)]
+struct Line<'h> {
+    place: usize,
+    /// The name that it was sent under, if it is another spelling.
+    odd: Option<&'h str>,
+    value: &'h HeaderValue,
+}
 
 impl<'h> Present<'h> {
     /// None yet; only those of `fields` will count.
@@ -165,12 +173,19 @@ impl<'h> Present<'h> {
         }
     }
 
-    /// Adds a line of the field `name` (in lower case) if it is an automatic one.
-    pub(super) fn note(&mut self, name: &str, line: &'h HeaderValue) {
-        if let Some(place) = place(name)
-            && self.fields.contains(place)
-        {
-            self.lines.push((place, line));
+    /// Adds a line of the field `name` (in lower case) if it is an automatic one, or may be taken for
+    /// one (SAFETY 66).
+    pub(super) fn note(&mut self, name: &'h str, value: &'h HeaderValue) {
+        let (place, odd) = match place(name.as_bytes()) {
+            Some(place) => (place, None),
+            None if alias::is_odd(name) => match place(&alias::usual(name)) {
+                Some(place) => (place, Some(name)),
+                None => return,
+            },
+            None => return,
+        };
+        if self.fields.contains(place) {
+            self.lines.push(Line { place, odd, value });
         }
     }
 
@@ -180,25 +195,29 @@ impl<'h> Present<'h> {
         let methods = self
             .lines
             .iter()
-            .filter(|(place, _)| FIELDS[*place].1 == Kind::Method);
+            .filter(|line| FIELDS[line.place].1 == Kind::Method);
         methods
             .into_iter()
-            .any(|(_, line)| !line.as_bytes().eq_ignore_ascii_case(b"get"))
+            .any(|line| !line.value.as_bytes().eq_ignore_ascii_case(b"get"))
     }
 
     /// Adds them to the key, in an order that is always the same.
     pub(super) fn write(mut self, key: &mut KeyBuilder) {
         // Stable, so that the lines of one field keep their order.
-        self.lines.sort_by_key(|(place, _)| *place);
-        for lines in self.lines.chunk_by(|one, other| one.0 == other.0) {
-            let (name, kind) = FIELDS[lines[0].0];
+        self.lines.sort_by_key(|line| line.place);
+        for lines in self.lines.chunk_by(|one, other| one.place == other.place) {
+            let (name, kind) = FIELDS[lines[0].place];
+            if lines.iter().any(|line| line.odd.is_some()) {
+                write_spellings(name, lines, key);
+                continue;
+            }
             key.part(Part::Header, name.as_bytes());
             match kind {
                 Kind::Plain | Kind::Method => write_lines(lines, key),
                 Kind::Forwarded => write_forwarded(lines, key),
                 Kind::Secret => {
-                    for (_, line) in lines {
-                        key.part(Part::Line, &secret(line.as_bytes()));
+                    for line in lines {
+                        key.part(Part::Line, &secret(line.value.as_bytes()));
                     }
                 }
             }
@@ -207,13 +226,23 @@ impl<'h> Present<'h> {
 }
 
 /// The place of `name` among the fields.
-fn place(name: &str) -> Option<usize> {
-    FIELDS.binary_search_by_key(&name, |(name, _)| name).ok()
+fn place(name: &[u8]) -> Option<usize> {
+    let place = FIELDS.binary_search_by_key(&name, |(name, _)| name.as_bytes());
+    place.ok()
 }
 
 fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
-    for (_, line) in lines {
-        key.part(Part::Line, line.as_bytes());
+    for line in lines {
+        key.part(Part::Line, line.value.as_bytes());
+    }
+}
+
+/// Adds lines that came under several names, each with its own: a server may read all of them or one,
+/// and which one may depend on their order.
+fn write_spellings(name: &str, lines: &[Line<'_>], key: &mut KeyBuilder) {
+    for line in lines {
+        key.part(Part::Header, line.odd.unwrap_or(name).as_bytes());
+        key.part(Part::Line, &secret(line.value.as_bytes()));
     }
 }
 
@@ -223,12 +252,12 @@ fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
 fn write_forwarded(lines: &[Line<'_>], key: &mut KeyBuilder) {
     if !lines
         .iter()
-        .all(|(_, line)| walk_forwarded(line.as_bytes(), |_| {}))
+        .all(|line| walk_forwarded(line.value.as_bytes(), |_| {}))
     {
         return write_lines(lines, key);
     }
-    for (_, line) in lines {
-        walk_forwarded(line.as_bytes(), |found| match found {
+    for line in lines {
+        walk_forwarded(line.value.as_bytes(), |found| match found {
             Found::Element => key.part(Part::Absent, b""),
             Found::Parameter(text) => key.part(Part::Line, text),
         });

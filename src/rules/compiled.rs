@@ -296,11 +296,11 @@ impl CompiledRule {
     }
 
     /// The response headers that list tags.
-    pub(super) fn tag_headers(&self) -> impl Iterator<Item = &HeaderName> {
+    pub(crate) fn tag_headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.tags.headers.iter().map(|(name, _)| name)
     }
 
-    pub(super) fn keeps_tag_headers(&self) -> bool {
+    pub(crate) fn keeps_tag_headers(&self) -> bool {
         self.keep_tag_headers
     }
 }

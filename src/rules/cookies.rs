@@ -5,6 +5,7 @@ use http::header::COOKIE;
 
 use super::keying::secret;
 use super::names::Names;
+use super::query::decoded;
 use crate::error::ConfigError;
 use crate::key::{KeyBuilder, Part};
 
@@ -118,7 +119,7 @@ impl Cookies {
     pub(super) fn write(&self, headers: &HeaderMap, key: &mut KeyBuilder) {
         for name in self.keyed.iter() {
             let mut found = pieces(headers)
-                .filter(|piece| self::name(piece) == name.as_bytes())
+                .filter(|piece| reads_as(self::name(piece), name.as_bytes()))
                 .peekable();
             if found.peek().is_some() {
                 key.part(Part::Cookie, name.as_bytes());
@@ -142,6 +143,17 @@ fn pieces(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 fn name(piece: &[u8]) -> &[u8] {
     let end = piece.iter().position(|byte| *byte == b'=');
     piece[..end.unwrap_or(piece.len())].trim_ascii()
+}
+
+/// Whether a server may take the cookie `name` for the one that is `keyed`: PHP has `_` for a dot, a space
+/// and `[`, and others decode `%` (SAFETY 66).
+fn reads_as(name: &[u8], keyed: &[u8]) -> bool {
+    let variable = |byte: u8| match byte {
+        b'.' | b' ' | b'[' | b'+' => b'_',
+        byte => byte,
+    };
+    let read = |name: &[u8]| -> Vec<u8> { decoded(name).map(variable).collect() };
+    name == keyed || name.len() >= keyed.len() && read(name) == read(keyed)
 }
 
 #[cfg(test)]
@@ -215,6 +227,13 @@ mod tests {
             (&["lang=en; session="], false),
         ] {
             assert_eq!(key(&cookies, lines) == one, same, "{lines:?}");
+        }
+        let keyed = Cookies::ignore(["*"]).key(["session_id"]);
+        for other in ["session.id=2", "session%5fid=2", "session[id=2"] {
+            let line = format!("session_id=1; {other}");
+            let lines: &'static [&'static str] = Box::leak(vec![&*line.leak()].into());
+            let one = key(&keyed, &["session_id=1"]);
+            assert_ne!(key(&keyed, lines), one, "SAFETY 66: {other}");
         }
         let swapped = key(&cookies, &["session=2; session=1"]);
         assert_ne!(swapped, key(&cookies, &["session=1; session=2"]));

@@ -11,6 +11,7 @@ use super::cookies::Cookies;
 use super::options::{Authorization, Host};
 use super::query::Query;
 use super::sieve::Sieve;
+use crate::alias;
 use crate::key::{CacheKey, KeyBuilder, Part};
 use crate::outcome::{Detail, ForwardReason};
 use crate::semantics::NoVarySearch;
@@ -123,7 +124,7 @@ impl Keying {
             key.part(Part::Scheme, scheme.as_bytes());
         }
         if self.host == Host::Key {
-            write_host(uri.authority(), uri.scheme(), headers, seen, key);
+            write_host(uri.authority(), headers, seen, key);
         }
         key.part(Part::Path, uri.path().as_bytes());
         self.query.write(uri.query(), key);
@@ -132,9 +133,7 @@ impl Keying {
     /// The fields that the rule names: headers, cookies, and `Authorization`.
     fn write_fields(&self, headers: &HeaderMap, seen: &Seen<'_>, key: &mut KeyBuilder) {
         for name in &self.headers {
-            if headers.contains_key(name) {
-                write_field(name.as_str(), headers, key);
-            }
+            write_named(name, headers, key);
         }
         if seen.cookie {
             self.cookies.write(headers, key);
@@ -217,6 +216,23 @@ impl<'h> Seen<'h> {
     }
 }
 
+/// Adds the field `name` if it is there, and what may be taken for it (SAFETY 66): each line with its
+/// name and in its place, since a server may read all of them or one.
+fn write_named(name: &HeaderName, headers: &HeaderMap, key: &mut KeyBuilder) {
+    if alias::others(headers, name.as_str()).next().is_none() {
+        if headers.contains_key(name) {
+            write_field(name.as_str(), headers, key);
+        }
+        return;
+    }
+    for (found, line) in headers {
+        if found == name || alias::spells(found.as_str(), name.as_str()) {
+            key.part(Part::Header, found.as_str().as_bytes());
+            key.part(Part::Line, line.as_bytes());
+        }
+    }
+}
+
 /// Adds the field `name` with all its lines.
 pub(super) fn write_field(name: &str, headers: &HeaderMap, key: &mut KeyBuilder) {
     key.part(Part::Header, name.as_bytes());
@@ -231,30 +247,21 @@ pub(super) fn secret(value: &[u8]) -> [u8; 32] {
     *blake3::hash(value).as_bytes()
 }
 
-/// Adds the host: that of the URI if it has one, else that of `Host`. Where both are there and differ,
-/// or `Host` is there twice, the inner service may read the other, so all of them count (SAFETY 9).
+/// Adds the host, as it was sent: that of the URI if it has one, else that of `Host`. Where both are
+/// there and differ, or `Host` is there twice, the inner service may read the other, so all of them
+/// count (SAFETY 9). Letter case and a port that says nothing are not folded, since the inner service
+/// sees them (SAFETY 67); the proxy takes them out of the request.
 fn write_host(
     authority: Option<&Authority>,
-    scheme: Option<&Scheme>,
     headers: &HeaderMap,
     seen: &Seen<'_>,
     key: &mut KeyBuilder,
 ) {
     let of_uri = authority.map(|authority| authority.as_str().as_bytes());
     let of_field = seen.host.map(HeaderValue::as_bytes);
-    let differ = match (of_uri, of_field) {
-        (Some(one), Some(other)) if one != other => {
-            normal_host(one, scheme) != normal_host(other, scheme)
-        }
-        _ => false,
-    };
+    let differ = of_uri.is_some_and(|one| of_field.is_some_and(|other| one != other));
     if let Some(host) = of_uri.or(of_field) {
-        let host = without_port(host, scheme);
-        if host.contains(&b'@') {
-            key.part(Part::Host, host);
-        } else {
-            key.part_in_lower_case(Part::Host, host);
-        }
+        key.part(Part::Host, host);
     }
     if differ || seen.hosts {
         write_field(HOST.as_str(), headers, key);

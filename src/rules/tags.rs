@@ -4,13 +4,14 @@
 use std::borrow::Cow;
 
 use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, HeaderName, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use serde_json::Value;
 
 use super::options::Separator;
 use super::pattern::Captures;
 use super::query;
 use super::template::{Template, Values, json_text};
+use crate::alias;
 use crate::error::ConfigError;
 use crate::outcome::NotStored;
 use crate::tag::{MAX_TAGS, Tag, TagSet};
@@ -277,16 +278,26 @@ impl<'a> Request<'a> {
         match source {
             Source::Capture(place) => self.captures.get(*place).map(|value| [value].into()),
             Source::Query(name) => query::values(self.uri.query()?, name),
-            Source::RequestHeader(name) => lines(self.headers, name),
+            Source::RequestHeader(name) => all_lines(self.headers, name),
             Source::ResponseHeader(_) | Source::Body(_) => None,
         }
     }
 }
 
+/// The same of a request's field, with the lines that the inner service may take for its own (SAFETY 66).
+fn all_lines<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Values<'h>> {
+    let lines = headers.get_all(name).into_iter();
+    let others = alias::others(headers, name.as_str()).map(|(_, line)| line);
+    text_values(lines.chain(others))
+}
+
 /// A value for each line of the field; `None` if it is absent or not text.
 fn lines<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Values<'h>> {
-    let lines = headers.get_all(name).into_iter();
-    let text = |line: &'h http::HeaderValue| std::str::from_utf8(line.as_bytes()).ok();
+    text_values(headers.get_all(name).into_iter())
+}
+
+fn text_values<'h>(lines: impl Iterator<Item = &'h HeaderValue>) -> Option<Values<'h>> {
+    let text = |line: &'h HeaderValue| std::str::from_utf8(line.as_bytes()).ok();
     let values: Option<Values<'h>> = lines.map(|line| text(line).map(Cow::Borrowed)).collect();
     values.filter(|values| !values.is_empty())
 }

@@ -1,11 +1,13 @@
 //! Which fields of a response are stored (RFC 9111 §3.1) or passed on at all (RFC 9110 §7.6.1).
 
+use http::StatusCode;
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, SET_COOKIE, TE, TRANSFER_ENCODING, UPGRADE,
 };
 
 use super::cache_control::ResponseDirectives;
+use super::storable::content_length;
 use super::syntax::members;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -45,6 +47,37 @@ pub(crate) fn stored_fields(
     filter(headers, keep)
 }
 
+/// Writes the declared length as the number that it is, and not at all where there must be none (RFC 9110
+/// §8.6): a 204 with a length would seem to have lost its body (SAFETY 86, 87).
+pub(crate) fn settle_length(status: StatusCode, headers: &mut HeaderMap) {
+    if status == StatusCode::NO_CONTENT || status.is_informational() {
+        headers.remove(CONTENT_LENGTH);
+    }
+    let Ok(Some(length)) = content_length(headers) else {
+        return;
+    };
+    let mut lines = headers.get_all(CONTENT_LENGTH).iter();
+    let plain = |line: &HeaderValue| {
+        let line = line.as_bytes();
+        line == b"0"
+            || matches!(line, [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit))
+    };
+    if !lines.next().is_some_and(plain) || lines.next().is_some() {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+/// The cookies of all lines in one, as whoever knows nothing of HTTP/2 expects them (RFC 9113 §8.2.3).
+pub(crate) fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let joined = lines.collect::<Vec<_>>().join(&b"; "[..]);
+    let joined = HeaderValue::from_bytes(&joined).expect("what was joined are field values");
+    headers.insert(COOKIE, joined);
+}
+
 /// Removes the fields of the connection (RFC 9110 §7.6.1), as before forwarding; order is kept.
 #[cfg_attr(not(test), expect(dead_code, reason = "for the proxy"))]
 pub(crate) fn drop_hop_by_hop(headers: &mut HeaderMap) {
@@ -64,12 +97,13 @@ pub(super) fn filter(headers: &HeaderMap, keep: impl Fn(&HeaderName) -> bool) ->
 }
 
 /// The fields that belong to one connection of one message.
-struct PerConnection {
+#[derive(Debug)]
+pub(super) struct PerConnection {
     named: Vec<HeaderName>,
 }
 
 impl PerConnection {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
         let named = members(headers, &CONNECTION);
         Self {
             // An option that is no field name (it cannot be one) names no field.
@@ -77,7 +111,7 @@ impl PerConnection {
         }
     }
 
-    fn has(&self, name: &HeaderName) -> bool {
+    pub(super) fn has(&self, name: &HeaderName) -> bool {
         [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE].contains(name)
             || [KEEP_ALIVE, PROXY_CONNECTION].contains(name)
             || self.named.contains(name)
@@ -93,7 +127,6 @@ fn of_proxy(name: &HeaderName) -> bool {
 mod tests {
     use super::*;
     use crate::semantics::tests::headers;
-    use http::HeaderValue;
 
     fn stored(fields: &[(&str, &str)], set_cookie: StoreSetCookie) -> Vec<String> {
         let headers = headers(fields);
@@ -204,6 +237,34 @@ mod tests {
         assert_eq!(stored(&fields, StoreSetCookie::Strip), ["x-a: 1"]);
         assert_eq!(stored(&fields, StoreSetCookie::Refuse), ["x-a: 1"]);
         assert_eq!(stored(&fields, StoreSetCookie::Keep).len(), 3);
+    }
+
+    #[test]
+    fn safety_86_87_a_length_is_written_as_a_number_or_not_at_all() {
+        let rows: &[(u16, &[&str], &[&str])] = &[
+            (200, &["03"], &["3"]),
+            (200, &["3, 3"], &["3"]),
+            (200, &["3", "03"], &["3"]),
+            (200, &["0"], &["0"]),
+            (200, &["00"], &["0"]),
+            (200, &["30"], &["30"]),
+            // What cannot be read is not stored; it is not for here to mend it.
+            (200, &["3", "4"], &["3", "4"]),
+            (200, &["+3"], &["+3"]),
+            (204, &["5"], &[]),
+            (204, &["0"], &[]),
+            (204, &["x"], &[]),
+            (205, &["0"], &["0"]),
+            (304, &["5"], &["5"]),
+        ];
+        for (status, sent, expected) in rows {
+            let status = StatusCode::from_u16(*status).unwrap();
+            let sent: Vec<_> = sent.iter().map(|line| ("content-length", *line)).collect();
+            let mut fields = headers(&sent);
+            settle_length(status, &mut fields);
+            let left: Vec<_> = fields.get_all("content-length").iter().collect();
+            assert_eq!(left, *expected, "{status} {sent:?}");
+        }
     }
 
     #[test]

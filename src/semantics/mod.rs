@@ -11,6 +11,7 @@
 //! | RFC 9110 §13.2.2, RFC 9111 §4.3.2 | conditions of a client | [`evaluate_conditions`] |
 //! | RFC 9111 §3.3, §3.4 | parts, and combining them | [`Span`], [`select_of_part`] |
 //! | RFC 9110 §14.2, §13.1.5 | ranges, `If-Range` | [`select`], [`part_fields`], [`unsatisfiable_fields`] |
+//! | RFC 9110 §6.5.1 | which trailers are kept and passed on | [`TrailerSieve`], [`trailer_fields`] |
 //! | RFC 9110 §15.1, §15.4.5 | heuristic statuses; what a 304 carries | [`lifetime`], [`not_modified_fields`] |
 //! | RFC 9111 §3, §3.5, §5.2.2.3 | may it be stored | [`may_store`], [`understood`](storable::understood), [`allows_authorized`] |
 //! | RFC 9111 §3.1 | which fields are stored | [`stored_fields`], [`drop_hop_by_hop`](fields::drop_hop_by_hop) |
@@ -41,6 +42,7 @@ mod range;
 mod storable;
 mod syntax;
 mod targeted;
+mod trailers;
 mod update;
 mod validator;
 mod vary;
@@ -54,7 +56,7 @@ pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,
 };
 pub(crate) use self::date::value as date_value;
-pub(crate) use self::fields::{StoreSetCookie, stored_fields};
+pub(crate) use self::fields::{StoreSetCookie, join_cookies, settle_length, stored_fields};
 pub(crate) use self::freshness::{
     Lifetime, Reuse, Terms, corrected_initial_age, lifetime, reuse, stale_forbidden,
 };
@@ -67,6 +69,7 @@ pub(crate) use self::range::{
 };
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
 pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
+pub(crate) use self::trailers::{TrailerSieve, may_trail, trailer_fields};
 pub(crate) use self::update::{HeadVerdict, freshen, identifies, judge_head, not_modified_fields};
 pub(crate) use self::validator::{has_strong_tag, is_strong_validator, same_strong_tag};
 pub(crate) use self::vary::{Vary, append_variant};

@@ -1,11 +1,9 @@
 //! `Vary`: which request fields select among the responses of one URI (RFC 9111 §4.1).
 
-use http::header::{
-    ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, COOKIE, HOST, HeaderMap,
-    HeaderName, ORIGIN, REFERER, USER_AGENT, VARY,
-};
+use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, VARY};
 
 use super::syntax::{Quotes, is_ows, lines, members, trim_ows};
+use crate::alias;
 use crate::key::{KeyBuilder, Part};
 
 /// What the `Vary` of a response nominates.
@@ -40,16 +38,36 @@ impl Vary {
     }
 }
 
-/// Adds to a key what `request` says in the nominated `fields`, so that two requests share the key
-/// iff they match by RFC 9111 §4.1. A missing field matches only a missing one.
+/// Adds to a key what `request` says in the nominated `fields`, so that two requests share the key only
+/// if they match by RFC 9111 §4.1. A missing field matches only a missing one.
+///
+/// The lines count as they were sent. §4.1 would let them be joined and their white space be folded, but
+/// the inner service sees the difference, and may say something about it (SAFETY 67). The one exception
+/// is `Accept-Encoding`, in which letter case and white space make no response.
 pub(crate) fn append_variant(key: &mut KeyBuilder, fields: &[HeaderName], request: &HeaderMap) {
     for name in fields {
         key.part(Part::Vary, name.as_str().as_bytes());
+        if alias::others(request, name.as_str()).next().is_some() {
+            append_spellings(key, name, request);
+            continue;
+        }
         let mut values = lines(request, name);
         match (values.next(), values.next()) {
             (None, _) => key.part(Part::Absent, b""),
-            (Some(value), None) if is_plain(value) => key.part(Part::Line, trim_ows(value)),
-            _ => append_normalised(key, name, request),
+            (Some(value), None) if name != ACCEPT_ENCODING || is_plain(value) => {
+                key.part(Part::Line, value);
+            }
+            _ => append_lines(key, name, request),
+        }
+    }
+}
+
+/// What may be taken for a nominated field (SAFETY 66), each line with its name and in its place.
+fn append_spellings(key: &mut KeyBuilder, name: &HeaderName, request: &HeaderMap) {
+    for (found, line) in request {
+        if found == name || alias::spells(found.as_str(), name.as_str()) {
+            key.part(Part::Header, found.as_str().as_bytes());
+            key.part(Part::Line, line.as_bytes());
         }
     }
 }
@@ -58,51 +76,36 @@ pub(crate) fn append_variant(key: &mut KeyBuilder, fields: &[HeaderName], reques
 fn is_plain(value: &[u8]) -> bool {
     !value
         .iter()
-        .any(|byte| matches!(byte, b',' | b';' | b'A'..=b'Z'))
+        .any(|byte| matches!(byte, b',' | b';' | b'A'..=b'Z' | b' ' | b'\t'))
 }
 
-/// RFC 9111 §4.1 allows to combine lines, to fold white space where the field's syntax has none to
-/// lose, and to ignore case where the field does. No member is reordered or dropped: their order
-/// may count (RFC 9110 §12.5.4), and a needless variant costs less than a wrong answer.
-fn append_normalised(key: &mut KeyBuilder, name: &HeaderName, request: &HeaderMap) {
-    match combined(name, request) {
+fn append_lines(key: &mut KeyBuilder, name: &HeaderName, request: &HeaderMap) {
+    match (name == ACCEPT_ENCODING)
+        .then(|| combined(name, request))
+        .flatten()
+    {
         Some(value) => key.part(Part::Line, &value),
-        None => lines(request, name).for_each(|value| key.part(Part::Line, trim_ows(value))),
+        None => lines(request, name).for_each(|value| key.part(Part::Line, value)),
     }
 }
 
-/// The normalised lines in one; `None` where they are not to be touched.
+/// The lines in one, without the differences that content codings do not have (RFC 9110 §8.4.1,
+/// §12.5.3); `None` where they cannot be read. No member is reordered or dropped.
 fn combined(name: &HeaderName, request: &HeaderMap) -> Option<Vec<u8>> {
-    if is_one_value(name) {
-        return None;
-    }
     let mut combined = Vec::with_capacity(64);
     for (index, value) in lines(request, name).enumerate() {
         if index > 0 {
             combined.push(b',');
         }
-        fold_into(&mut combined, trim_ows(value), ignores_case(name))?;
+        fold_into(&mut combined, trim_ows(value))?;
     }
     Some(combined)
 }
 
-/// Fields that are no lists: in them a comma is text, and a second line no continuation. Of any
-/// other field, known or not, RFC 9110 §5.3 lets every recipient join the lines with a comma and
-/// optional white space, so a reader cannot tell `a,b` from `a, b`.
-fn is_one_value(name: &HeaderName) -> bool {
-    [COOKIE, AUTHORIZATION, USER_AGENT, REFERER, ORIGIN, HOST].contains(name)
-}
-
-/// Fields made of nothing but case-insensitive words and `q=`: content codings (RFC 9110 §8.4.1),
-/// language ranges (§12.5.4), charsets (§8.3.2).
-fn ignores_case(name: &HeaderName) -> bool {
-    [ACCEPT_ENCODING, ACCEPT_LANGUAGE, ACCEPT_CHARSET].contains(name)
-}
-
-/// Copies `value` without the white space around commas outside of quoted-strings; where case does
-/// not count also around semicolons, and in lower case. `None` if a quote is left open: joined with
-/// the next line it could mean something else.
-fn fold_into(out: &mut Vec<u8>, value: &[u8], ignore_case: bool) -> Option<()> {
+/// Copies `value` in lower case, without the white space around commas and semicolons outside of
+/// quoted-strings. `None` if a quote is left open: joined with the next line it could mean something
+/// else.
+fn fold_into(out: &mut Vec<u8>, value: &[u8]) -> Option<()> {
     let mut quotes = Quotes::default();
     let start = out.len();
     let mut after_separator = false;
@@ -111,17 +114,13 @@ fn fold_into(out: &mut Vec<u8>, value: &[u8], ignore_case: bool) -> Option<()> {
         if outside && after_separator && is_ows(byte) {
             continue;
         }
-        after_separator = outside && (byte == b',' || ignore_case && byte == b';');
+        after_separator = outside && matches!(byte, b',' | b';');
         if after_separator {
             while out.len() > start && out.last().copied().is_some_and(is_ows) {
                 out.pop();
             }
         }
-        out.push(if ignore_case {
-            byte.to_ascii_lowercase()
-        } else {
-            byte
-        });
+        out.push(byte.to_ascii_lowercase());
     }
     quotes.closed().then_some(())
 }

@@ -10,6 +10,7 @@
 //! | 34 | `exact` |
 //! | 54 | `upgrades`, `streams` |
 //! | 55, 56 | `streams`, `limits` |
+//! | 66, 67, 69, 70, 78, 80, 82, 83, 86, 87 | `edges` |
 
 #![allow(
     clippy::too_many_lines,
@@ -22,6 +23,7 @@ mod origin;
 mod site;
 
 mod basics;
+mod edges;
 mod exact;
 mod failover;
 mod faults;

@@ -26,7 +26,9 @@ use crate::site::{Site, settings};
 type Made = UnsyncBoxBody<Bytes, Infallible>;
 
 /// Serves both versions of HTTP on a free port until the test ends.
-async fn serve<F>(answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static) -> SocketAddr
+pub(crate) async fn serve<F>(
+    answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+) -> SocketAddr
 where
     F: Future<Output = Response<Made>> + Send + 'static,
 {

@@ -31,11 +31,13 @@
 //! | 63 | `src/entry/codec` |
 //! | 64 | left to live updates |
 //! | 65 | left to the tests of the Redis client's use |
+//! | 66, 67, 69, 70, 86, 87 | `edges`; with 78, 80, 82 and 83 in `tests/proxy` |
 //!
 //! Without a number: `Cache-Status` reasons, settling, negative caching and nested layers in `purges`;
 //! what browsers are told in `exact`.
 
 mod bodies;
+mod edges;
 mod exact;
 mod exchange;
 mod faults;

@@ -118,8 +118,24 @@ impl Asker<'_> {
     }
 
     fn asks_for_itself(self) -> bool {
-        let mut fields = FOR_OTHERS.iter();
-        !fields.any(|name| self.headers.contains_key(name))
+        // Names are read as the most lenient server reads them (SAFETY 66): here it is doubt that counts.
+        let lenient = |byte: u8| {
+            if byte.is_ascii_alphanumeric() {
+                byte
+            } else {
+                b'-'
+            }
+        };
+        let says = |name: &HeaderName| {
+            let mut others = FOR_OTHERS.iter();
+            others.any(|other| {
+                other
+                    .as_str()
+                    .bytes()
+                    .eq(name.as_str().bytes().map(lenient))
+            })
+        };
+        !self.headers.keys().any(says)
     }
 
     fn is_listed(self, settings: &AdminSettings) -> bool {

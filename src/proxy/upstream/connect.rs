@@ -41,7 +41,7 @@ struct Tls {
 /// What requests are sent through.
 pub(super) enum Sender {
     Http1(http1::SendRequest<RequestBody>, Ears),
-    Http2(http2::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>, Ears),
 }
 
 impl Address {
@@ -128,8 +128,8 @@ impl Address {
                 .keep_alive_interval(Duration::from_secs(20))
                 .max_header_list_size(bytes);
             let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
-            tokio::spawn(connection);
-            return Ok(Sender::Http2(sender));
+            tokio::spawn(ears.clone().attend(connection));
+            return Ok(Sender::Http2(sender, ears));
         }
         let mut builder = http1::Builder::new();
         builder
@@ -139,7 +139,7 @@ impl Address {
             builder.max_headers(self.limits.head_fields);
         }
         let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
-        tokio::spawn(connection.with_upgrades());
+        tokio::spawn(ears.clone().attend(connection.with_upgrades()));
         Ok(Sender::Http1(sender, ears))
     }
 }

@@ -45,7 +45,7 @@ pub(super) async fn send(
                 unanswered(unsent, error.into_error(), upload.as_ref(), silent)
             })
         }
-        Sender::Http2(sender) => {
+        Sender::Http2(sender, _) => {
             let answer = sender.try_send_request(for_http2(request, scheme));
             let answer = within(answer, upload.as_ref(), limit).await?;
             answer.map_err(|mut error| {
@@ -83,6 +83,7 @@ fn unanswered(
     let kind = match upload.and_then(Upload::fault) {
         Some(UploadFault::Broken) => FailureKind::Upload,
         Some(UploadFault::TooSlow) => FailureKind::UploadTimeout,
+        Some(UploadFault::TooManyFields) => FailureKind::UploadFields,
         None if error.is_parse() => FailureKind::Malformed,
         None => FailureKind::Closed,
     };

@@ -29,6 +29,8 @@ pub(in crate::proxy) enum FailureKind {
     Upload,
     /// The client's body came too slowly.
     UploadTimeout,
+    /// The client's trailers are more than are read.
+    UploadFields,
     /// The request has passed through this proxy too often.
     Loop,
 }
@@ -43,6 +45,7 @@ impl FailureKind {
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upload => StatusCode::BAD_REQUEST,
             Self::UploadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::UploadFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Loop => StatusCode::LOOP_DETECTED,
         }
     }
@@ -60,6 +63,7 @@ impl FailureKind {
             Self::Switched => "upstream-switched",
             Self::Upload => "request-body",
             Self::UploadTimeout => "request-body-timeout",
+            Self::UploadFields => "request-trailers",
             Self::Loop => "loop",
         }
     }
@@ -77,6 +81,7 @@ impl FailureKind {
             Self::Busy => "the upstream server has too many requests in hand\n",
             Self::Upload => "the request body is incomplete\n",
             Self::UploadTimeout => "the request body came too slowly\n",
+            Self::UploadFields => "the request has too many trailers\n",
             Self::Loop => "the request has passed through this proxy too often\n",
         }
     }
@@ -85,7 +90,7 @@ impl FailureKind {
     pub(super) const fn blames_upstream(self) -> bool {
         !matches!(
             self,
-            Self::Upload | Self::UploadTimeout | Self::Loop | Self::Busy
+            Self::Upload | Self::UploadTimeout | Self::UploadFields | Self::Loop | Self::Busy
         )
     }
 }

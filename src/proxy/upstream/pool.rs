@@ -24,7 +24,7 @@ pub(super) struct Pool {
     pub(super) address: Address,
     /// The latest last. Locked for moments only.
     idle: Mutex<Vec<Idle>>,
-    shared: Mutex<Option<http2::SendRequest<RequestBody>>>,
+    shared: Mutex<Option<(http2::SendRequest<RequestBody>, Ears)>>,
     /// One for each request in hand.
     permits: Arc<Semaphore>,
     max_idle: usize,
@@ -106,8 +106,9 @@ impl Pool {
     async fn kept(&self, wanted: Wanted) -> Option<Sender> {
         if wanted == Wanted::Any {
             let mut shared = self.shared.lock();
-            if let Some(sender) = shared.as_ref().filter(|sender| !sender.is_closed()) {
-                return Some(Sender::Http2(sender.clone()));
+            if let Some((sender, ears)) = shared.as_ref().filter(|(sender, _)| !sender.is_closed())
+            {
+                return Some(Sender::Http2(sender.clone(), ears.clone()));
             }
             *shared = None;
         }
@@ -130,8 +131,8 @@ impl Pool {
         let mut sender = self.address.connect().await?;
         let ready = match &mut sender {
             Sender::Http1(sender, _) => sender.ready().await,
-            Sender::Http2(sender) => {
-                *self.shared.lock() = Some(sender.clone());
+            Sender::Http2(sender, ears) => {
+                *self.shared.lock() = Some((sender.clone(), ears.clone()));
                 sender.ready().await
             }
         };
@@ -164,6 +165,12 @@ impl Lease {
     /// That of the connection.
     pub(super) fn scheme(&self) -> Scheme {
         self.pool.address.scheme()
+    }
+
+    /// Waits until the connection has dealt with what it has read so far.
+    pub(super) async fn dealt_with(&self) {
+        let (Sender::Http1(_, ears) | Sender::Http2(_, ears)) = &self.sender;
+        ears.dealt_with().await;
     }
 
     /// The response was read to its end: the connection may serve the next request. A lease that is

@@ -15,6 +15,7 @@ use tower_service::Service;
 
 use crate::proxy::forwarded::{Inbound, Upgrade, times_seen};
 use crate::proxy::request_body::RequestBody;
+use crate::proxy::trailers::{Odd, Trailers};
 use crate::proxy::upstream::body::UpstreamBody;
 use crate::proxy::upstream::exchange::{Unanswered, send};
 use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
@@ -120,19 +121,24 @@ impl Shared {
         }
         let upgrade = inbound.and_then(|inbound: Inbound| inbound.upgrade);
         let (mut response, lease) = self.exchange(request, upgrade.as_deref()).await?;
-        if !response::is_framed(&response) {
-            return Err(FailureKind::Malformed.into());
-        }
+        response::check(&mut response, self.settings.limits.head_fields)?;
         let now = self.settings.clock.now().into();
-        let switched = response::settle(&mut response, name, now);
+        let removed = response::settle(&mut response, name, now);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let (Some(upgrade), Some(_)) = (upgrade, switched) else {
+            let (Some(upgrade), Some(_)) = (upgrade, removed.upgrade) else {
                 return Err(FailureKind::Switched.into());
             };
             self.open_tunnel(*upgrade, &mut response);
         }
         let limit = self.settings.timeouts.response_body;
-        Ok(response.map(|body| UpstreamBody::new(body, limit, lease)))
+        let trailers = Trailers {
+            named: removed.named,
+            lines: self.settings.limits.head_fields,
+            odd: Odd::Pass,
+        };
+        let (parts, body) = response.into_parts();
+        let body = UpstreamBody::begun(body, limit, lease, trailers).await?;
+        Ok(Response::from_parts(parts, body))
     }
 
     fn open_tunnel(&self, upgrade: Upgrade, response: &mut Response<Incoming>) {

@@ -54,17 +54,18 @@ type Named = &'static [(&'static str, &'static str)];
 fn safety_09_host_and_scheme_are_part_of_the_key() {
     let rows: &[(&str, Named, &str, Named, bool)] = &[
         ("/", &[("host", "a")], "/", &[("host", "b")], false),
-        ("/", &[("host", "a")], "/", &[("host", "A")], true),
+        // The inner service sees the difference (SAFETY 67).
+        ("/", &[("host", "a")], "/", &[("host", "A")], false),
         ("/", &[("host", "a")], "/", &[], false),
         ("/", &[("host", "a")], "/", &[("host", "a:8080")], false),
-        // Without a scheme nobody knows which port is its own.
         ("/", &[("host", "a")], "/", &[("host", "a:443")], false),
-        ("http://a/", &[], "http://a:80/", &[], true),
-        ("https://a/", &[], "https://a:443/", &[], true),
+        ("http://a/", &[], "http://a:80/", &[], false),
+        ("https://a/", &[], "https://a:443/", &[], false),
         ("http://a/", &[], "http://a:443/", &[], false),
         ("http://a/", &[], "https://a/", &[], false),
         ("http://a/", &[], "http://b/", &[], false),
-        ("http://a/", &[], "http://a/", &[("host", "a:80")], true),
+        ("http://a/", &[], "http://a/", &[("host", "a")], true),
+        ("http://a/", &[], "http://a/", &[("host", "a:80")], false),
         // The inner service may read either.
         ("http://a/", &[], "http://a/", &[("host", "evil")], false),
         (
@@ -86,6 +87,42 @@ fn safety_09_host_and_scheme_are_part_of_the_key() {
     for (one, fields, other, others, same) in rows {
         let equal = key(&keying(), one, fields) == key(&keying(), other, others);
         assert_eq!(equal, *same, "{one} {fields:?} and {other} {others:?}");
+    }
+}
+
+#[test]
+fn safety_66_what_may_be_taken_for_a_keyed_field_is_keyed_too() {
+    let mut named = keying();
+    named.headers = [HeaderName::from_static("x-tenant")].into();
+    let rows: &[&[(&str, &str)]] = &[
+        &[],
+        &[("x_forwarded_host", "evil")],
+        &[("x-forwarded_host", "evil")],
+        &[("x-forwarded-host", "evil")],
+        &[("x-forwarded-host", "good"), ("x_forwarded_host", "evil")],
+        &[("x_forwarded_host", "evil"), ("x-forwarded-host", "good")],
+        &[("x_api_key", "1")],
+        &[("x_api_key", "2")],
+        &[("x.api.key", "1")],
+        &[("x_tenant", "1")],
+        &[("x-tenant", "1")],
+        &[("x-tenant", "1"), ("x_tenant", "2")],
+        &[("x_tenant", "2"), ("x-tenant", "1")],
+    ];
+    for (place, one) in rows.iter().enumerate() {
+        for other in &rows[..place] {
+            let same = key(&named, "/", one) == key(&named, "/", other);
+            assert!(!same, "{one:?} {other:?}");
+        }
+    }
+    for name in [
+        "x_http_method_override",
+        "x-http_method",
+        "x.method.override",
+    ] {
+        let refused = keyed(&named, &request("/", &[(name, "DELETE")])).map(|keyed| keyed.key);
+        let why = (ForwardReason::Method, Detail::MethodOverride);
+        assert_eq!(refused, Err(why), "{name}");
     }
 }
 
@@ -281,11 +318,7 @@ impl Sample {
         let proxied = ["rsc", "x-api-key", "x-forwarded-host", "x-host"];
         let proxied = proxied.iter().map(|name| ((*name).to_owned(), lines(name)));
         Counts {
-            target: (
-                self.host.to_lowercase(),
-                self.path.clone(),
-                self.query.clone(),
-            ),
+            target: (self.host.clone(), self.path.clone(), self.query.clone()),
             named: ["x-region", "x-shop"].map(lines),
             session: sessions.collect(),
             proxied: proxied.collect(),
