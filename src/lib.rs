@@ -125,7 +125,7 @@ pub use self::clock::ManualClock;
 pub use self::clock::{Clock, SystemClock, Timestamp};
 pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::invalidation::{
-    EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream,
+    EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream, StreamHealth,
 };
 pub use self::log::{Durability, Health, Purged, Trouble};
 pub use self::metrics::Metrics;

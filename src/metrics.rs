@@ -21,6 +21,7 @@ use crate::outcome::{Outcome, Served, Storing};
 /// | `tagcache_purges_delayed_total` | | purges that could not be appended at once |
 /// | `tagcache_epochs_joined_total` | | epochs of the purge log joined: each begins cold |
 /// | `tagcache_log_gaps_total` | | times that records were missed |
+/// | `tagcache_stream_in_doubt` | `stream` | gauge: 1 while events are not read, so that nothing that they can touch hits |
 /// | `tagcache_events_total` | `stream`, `outcome` (applied, ignored, quarantined, gap) | events |
 ///
 /// ```
@@ -69,6 +70,10 @@ impl Observer for Metrics {
             Notice::EventIgnored { stream, .. } => event(stream, "ignored"),
             Notice::EventQuarantined { stream, .. } => event(stream, "quarantined"),
             Notice::EventGap { stream, .. } => event(stream, "gap"),
+            Notice::EventsInDoubt { stream, begins } => {
+                gauge!("tagcache_stream_in_doubt", "stream" => (*stream).to_owned())
+                    .set(if *begins { 1.0 } else { 0.0 });
+            }
         }
     }
 }

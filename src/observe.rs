@@ -99,6 +99,14 @@ pub enum Notice<'a> {
         /// Why.
         reason: &'static str,
     },
+    /// Events of a stream were not read for too long, so that nothing that they can touch is served
+    /// from the cache in this process; or they are read again.
+    EventsInDoubt {
+        /// The stream.
+        stream: &'a str,
+        /// Whether the doubt begins or ends.
+        begins: bool,
+    },
     /// Events of a stream may be missing: everything that it can touch was purged.
     EventGap {
         /// The stream.

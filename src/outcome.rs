@@ -193,6 +193,8 @@ reasons! {
         PurgedAll = "purged-all",
         /// A purge that waits to be appended to the log.
         PurgePending = "purge-pending",
+        /// Events that may concern the response were not read for too long.
+        EventsUnread = "events-unread",
         /// The entry is older than the oldest purge still known.
         BelowFloor = "below-floor",
         /// The entry was stored in another life of the purge log.

@@ -11,7 +11,8 @@ use crate::observe::SharedObserver;
 use crate::store::{Claims, NearCache, Store};
 
 #[cfg(feature = "redis")]
-use crate::invalidation::{Applier, Consumer, EventStream, Settings, unique_name};
+use crate::invalidation::{Applier, Consumer, Settings, unique_name};
+use crate::invalidation::{EventStream, Status};
 
 /// How long each kind of operation may take.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +70,16 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// How well each of `streams` is read, where they are read from a server.
+    pub(super) fn statuses(&self, streams: &[Arc<EventStream>]) -> Vec<Status> {
+        #[cfg(feature = "redis")]
+        let are_read = self.events.is_some();
+        #[cfg(not(feature = "redis"))]
+        let are_read = false;
+        let read = streams.iter().filter(|_| are_read);
+        read.map(|stream| Status::new(&stream.name)).collect()
+    }
+
     fn without_events(log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
         Self {
             log,
@@ -158,12 +169,13 @@ impl Events {
         self,
         group: Option<&str>,
         streams: &[Arc<EventStream>],
+        statuses: &[Status],
         applier: &Applier,
-        settings: &Settings,
+        claim_after: Option<Duration>,
     ) -> Vec<Consumer> {
         let name = unique_name();
         let group = group.unwrap_or(&self.namespace);
-        let consumer = |stream: &Arc<EventStream>| {
+        let consumer = |(stream, status): (&Arc<EventStream>, &Status)| {
             let source = crate::redis::Group::new(
                 self.server.clone(),
                 &self.namespace,
@@ -175,9 +187,10 @@ impl Events {
                 Arc::clone(stream),
                 source,
                 applier.clone(),
-                settings.clone(),
+                Settings::of(stream, claim_after),
+                status.clone(),
             )
         };
-        streams.iter().map(consumer).collect()
+        streams.iter().zip(statuses).map(consumer).collect()
     }
 }

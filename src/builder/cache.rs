@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::builder::{CacheBuilder, warnings};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Warning};
-use crate::invalidation::{EventIntake, EventStream, Purger};
+use crate::invalidation::{EventIntake, EventStream, Purger, Status, StreamHealth};
 use crate::log::{Follower, Health, Purges};
 use crate::middleware::{CacheLayer, Layers};
 use crate::position::Position;
@@ -33,6 +33,8 @@ pub(super) struct Shared {
     /// What rules do not say themselves, also those that come later.
     pub(super) defaults: Defaults,
     pub(super) streams: Vec<Arc<EventStream>>,
+    /// How well those are read that are read from Redis.
+    pub(super) statuses: Vec<Status>,
 }
 
 impl Cache {
@@ -80,6 +82,12 @@ impl Cache {
         health.troubles = log.troubles();
         health.server = log.server();
         health
+    }
+
+    /// How well this process reads its event streams; none where they are not read from Redis.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamHealth> {
+        self.shared.statuses.iter().map(Status::health).collect()
     }
 
     /// How far this process has read the purge log: none before it was first reached.

@@ -3,6 +3,7 @@
 mod backend;
 mod cache;
 mod checks;
+mod events;
 mod refill;
 mod warnings;
 
@@ -20,7 +21,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::coalesce::{Flights, Permits};
 use crate::engine::{Engine, Heads, Limits, SearchMemory, VariantMemory};
 use crate::error::ConfigError;
-use crate::invalidation::{Applier, EventIntake, PurgeSink, Stream, compile, longest_settle};
+use crate::invalidation::{Applier, EventIntake, Stream, compile, longest_settle};
 use crate::log::{Follower, Log, Purges, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
 use crate::rules::{Consistency, Defaults, Profile, Rule, RuleSet};
@@ -76,7 +77,7 @@ pub struct CacheBuilder {
     #[cfg(feature = "redis")]
     group: Option<String>,
     #[cfg(feature = "redis")]
-    consuming: crate::invalidation::Settings,
+    claim_events_after: Option<Duration>,
     backend: Backend,
 }
 
@@ -109,7 +110,7 @@ impl CacheBuilder {
             #[cfg(feature = "redis")]
             group: None,
             #[cfg(feature = "redis")]
-            consuming: crate::invalidation::Settings::default(),
+            claim_events_after: None,
             backend: Backend::Embedded,
         }
     }
@@ -136,13 +137,6 @@ impl CacheBuilder {
         self
     }
 
-    /// Adds a stream of events, and what they purge. With [`redis`](Self::redis) the companion reads
-    /// it from there; without, events are handed in through [`Cache::events`]. Default: none.
-    pub fn stream(mut self, stream: Stream) -> Self {
-        self.streams.push(stream);
-        self
-    }
-
     /// Keeps responses and the purge log on the Redis server at `url`, shared by all nodes that name
     /// the same server and [`namespace`](Self::namespace). Nothing connects before it is needed,
     /// and a server that is away is picked up when it comes. Default: in this process.
@@ -155,24 +149,6 @@ impl CacheBuilder {
     /// What all keys in Redis begin with. Default: `tagcache`.
     pub fn namespace(mut self, namespace: impl Into<String>) -> Self {
         self.namespace = namespace.into();
-        self
-    }
-
-    /// The consumer group that reads the event streams. All nodes of one cache share it. Default:
-    /// the namespace.
-    #[cfg(feature = "redis")]
-    pub fn consumer_group(mut self, name: impl Into<String>) -> Self {
-        self.group = Some(name.into());
-        self
-    }
-
-    /// After which time without an acknowledgement a consumer counts as dead and its events are
-    /// claimed, for tests in which one dies. Default: 30 s.
-    #[cfg(all(feature = "redis", any(test, feature = "test-util")))]
-    pub fn claim_events_after(mut self, idle: Duration) -> Self {
-        self.consuming.min_idle = idle;
-        // Claiming has its turn when waiting for new entries ends.
-        self.consuming.wait = self.consuming.wait.min(idle);
         self
     }
 
@@ -288,22 +264,14 @@ impl CacheBuilder {
         let streams = compile(std::mem::take(&mut self.streams))?;
         warnings.extend(warnings::of(&rules, &streams));
         warnings::log(&warnings);
-        let surroundings = Surroundings {
-            namespace: &self.namespace,
-            budgets: self.budgets,
-            clock: &self.clock,
-            observer: &self.observer,
-            store_bytes: self.store_bytes,
-            connections: self.connections,
-            streams: streams.len(),
-            near_after: self.near_after,
-            compress: self.compress,
-        };
-        let parts = self.backend.clone().open(&surroundings)?;
+        let parts = self
+            .backend
+            .clone()
+            .open(&self.surroundings(streams.len()))?;
+        let statuses = parts.statuses(&streams);
         let (views, purges, follower) = self.log_parts(&parts.log);
         views.expect_settle(self.settle.max(longest_settle(&streams)));
-        let sink: Arc<dyn PurgeSink> = Arc::clone(&purges) as Arc<dyn PurgeSink>;
-        let applier = Applier::new(sink, self.observer.clone());
+        let applier = Applier::new(Arc::clone(&purges) as _, self.observer.clone());
         let engine = Arc::new(Engine {
             rules: ArcSwap::from_pointee(rules),
             heads: Heads::new(&parts.store, &follower, &self.observer),
@@ -329,11 +297,19 @@ impl CacheBuilder {
             intake: EventIntake::new(&streams, applier.clone()),
             warnings,
             defaults,
-            streams: streams.clone(),
+            streams,
+            statuses,
         });
         #[cfg(feature = "redis")]
         let consumers = parts.events.map_or_else(Vec::new, |events| {
-            events.consumers(self.group.as_deref(), &streams, &applier, &self.consuming)
+            let (group, claim_after) = (self.group.as_deref(), self.claim_events_after);
+            events.consumers(
+                group,
+                &shared.streams,
+                &shared.statuses,
+                &applier,
+                claim_after,
+            )
         });
         let companion = Companion {
             shared: Arc::clone(&shared),
@@ -341,6 +317,20 @@ impl CacheBuilder {
             consumers,
         };
         Ok((Cache::new(shared), companion))
+    }
+
+    fn surroundings(&self, streams: usize) -> Surroundings<'_> {
+        Surroundings {
+            namespace: &self.namespace,
+            budgets: self.budgets,
+            clock: &self.clock,
+            observer: &self.observer,
+            store_bytes: self.store_bytes,
+            connections: self.connections,
+            streams,
+            near_after: self.near_after,
+            compress: self.compress,
+        }
     }
 
     fn defaults(&self) -> Defaults {

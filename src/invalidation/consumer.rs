@@ -1,67 +1,45 @@
 //! The task that reads one stream: take, decode, purge, acknowledge; claim from the dead; close gaps.
 //!
 //! An entry is acknowledged only after its purges are (PROTOCOL 29). Until then it is pending in
-//! Redis, and another consumer claims it should this one die. Everything here may therefore happen
-//! twice, and nothing twice does harm: a purge that is repeated purges what is newer as well.
+//! Redis and [held] here; the reading goes on meanwhile, up to a bound, so that a purge that takes long
+//! (a replica that is away) holds up no other (SAFETY 102). Should this consumer die, it does not say
+//! any more that it [works](keeper) on what it holds, and another claims it (SAFETY 93). Everything here
+//! may therefore happen twice, and nothing twice does harm: a purge that is repeated purges what is
+//! newer as well.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::invalidation::event::Unreadable;
-use crate::invalidation::gap::Watch;
+use crate::invalidation::gap::{Watch, unaligned};
 use crate::invalidation::intake::Applier;
 use crate::invalidation::mapping::{Plan, Verdict};
 use crate::invalidation::quarantine;
 use crate::invalidation::source::EventSource;
-use crate::invalidation::stream::{EventStream, Start};
-use crate::redis::{Entry, EntryId};
+use crate::invalidation::status::Status;
+use crate::invalidation::stream::EventStream;
+use crate::redis::{Entry, EntryId, Read};
 
-/// The most pages of other consumers' entries that are claimed in one turn.
-const MAX_PAGES: usize = 100;
+mod held;
+mod keeper;
+mod pace;
+mod rescue;
+mod settings;
 
-/// How a consumer behaves.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    /// Entries taken at once.
-    pub(crate) count: usize,
-    /// How long to wait for new entries before looking at the group again.
-    pub(crate) wait: Duration,
-    /// After which time without an acknowledgement a consumer counts as dead. It must be far longer
-    /// than a turn takes, or the living take each other's work (which costs work, not truth).
-    pub(crate) min_idle: Duration,
-    /// If no consumer heard from the server for so long, events may be missing: rindexer drops an
-    /// event after about 90 s without Redis.
-    pub(crate) away: Duration,
-    /// An entry that was delivered more often has killed its consumers, and is put aside unread.
-    pub(crate) max_deliveries: u64,
-    /// After which time an idle consumer with nothing pending is removed.
-    pub(crate) forget: Duration,
-    /// The first and the longest pause after a failure.
-    pub(crate) backoff: (Duration, Duration),
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            count: 32,
-            wait: Duration::from_secs(5),
-            min_idle: Duration::from_secs(30),
-            away: Duration::from_secs(60),
-            max_deliveries: 5,
-            forget: Duration::from_secs(3600),
-            backoff: (Duration::from_millis(100), Duration::from_secs(5)),
-        }
-    }
-}
+use self::held::{Batch, Held, Purged};
+use self::keeper::{InDoubt, Keeper};
+use self::pace::Pace;
+use self::settings::Backoff;
+pub(crate) use self::settings::Settings;
 
 /// A name that no other consumer has: host, process, and a random number.
 pub(crate) fn unique_name() -> String {
@@ -88,19 +66,35 @@ pub(crate) async fn consume(consumers: Vec<Consumer>, shutdown: impl Future<Outp
 #[derive(Debug)]
 pub(crate) struct Consumer {
     stream: Arc<EventStream>,
-    source: Box<dyn EventSource>,
+    source: Arc<dyn EventSource>,
     applier: Applier,
     settings: Settings,
     watch: Watch,
-    /// Taken from the stream and not acknowledged.
-    held: Vec<Entry>,
-    /// Those of them that were delivered too often.
+    pace: Pace,
+    held: Arc<Held>,
+    /// The purges under way, at most as many as entries may be held, and one for a gap. Dropping
+    /// the consumer ends them.
+    purging: JoinSet<Purged>,
+    /// What was purged and is not acknowledged to the server yet.
+    purged: VecDeque<Purged>,
+    /// Entries that were delivered too often.
     hopeless: HashSet<EntryId>,
-    /// A gap that is not closed yet: its name and its reason.
+    /// A gap that is not being closed yet: its name and its reason.
     gap: Option<(String, &'static str)>,
-    /// Entries may have been delivered to us in an answer that never came.
-    recover: bool,
+    /// Gaps that are being closed.
+    closing: HashSet<String>,
+    /// Gaps that were closed, should the server not forget their markers.
+    closed: HashSet<String>,
+    closed_at: Option<Instant>,
+    /// Behind which id there may be entries that were delivered to us in an answer that never came.
+    recover: Option<EntryId>,
     claimed_at: Option<Instant>,
+    forgot_at: Option<Instant>,
+    said_heard: Option<Instant>,
+    /// An entry that another consumer does not get applied, and since when.
+    stuck: Option<(EntryId, Instant)>,
+    status: Status,
+    doubt: Arc<InDoubt>,
     /// The last state that was told.
     working: Option<bool>,
 }
@@ -111,18 +105,31 @@ impl Consumer {
         source: impl EventSource,
         applier: Applier,
         settings: Settings,
+        status: Status,
     ) -> Self {
+        let pace = Pace::new(settings.count, settings.bytes, source.budget());
         Self {
             stream,
-            source: Box::new(source),
+            source: Arc::new(source),
             applier,
             settings,
             watch: Watch::default(),
-            held: Vec::new(),
+            pace,
+            held: Arc::default(),
+            purging: JoinSet::new(),
+            purged: VecDeque::new(),
             hopeless: HashSet::new(),
             gap: None,
-            recover: true,
+            closing: HashSet::new(),
+            closed: HashSet::new(),
+            closed_at: None,
+            recover: Some(EntryId::default()),
             claimed_at: None,
+            forgot_at: None,
+            said_heard: None,
+            stuck: None,
+            status,
+            doubt: Arc::default(),
             working: None,
         }
     }
@@ -130,16 +137,30 @@ impl Consumer {
     /// Reads until told to stop. Between the steps of a turn it does not stop, and each step has its
     /// time budget; what could not be purged stays pending for another consumer.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        self.status.begin();
+        let keeper = self.keeper();
+        tokio::select! {
+            // Never ends by itself.
+            () = keeper.run() => {}
+            () = async {
+                self.read_until(&mut stop).await;
+                self.finish().await;
+            } => {}
+        }
+    }
+
+    async fn read_until(&mut self, stop: &mut watch::Receiver<bool>) {
         let mut backoff = Backoff::new(self.settings.backoff);
         while !*stop.borrow_and_update() {
             let result = match self.turn().await {
                 Ok(None) => Ok(()),
                 Ok(Some(after)) => {
                     self.tell_working();
-                    let wait = self.source.wait(after, self.settings.wait);
+                    let wait = self.source.wait(after, self.settings.waits());
                     tokio::select! {
                         biased;
                         _ = stop.changed() => break,
+                        Some(ended) = self.purging.join_next() => { self.ended(ended); Ok(()) }
                         waited = wait => waited,
                     }
                 }
@@ -150,56 +171,80 @@ impl Consumer {
                 continue;
             };
             self.tell_failing(&error);
+            self.pace.failed(error.kind());
             self.source.disconnect();
-            self.recover = true;
+            self.recover = Some(EntryId::default());
             tokio::select! {
                 biased;
                 _ = stop.changed() => break,
                 () = self.source.rest(backoff.pause()) => {}
             }
         }
-        if self.working == Some(true)
-            && let Err(error) = self.source.leave().await
-        {
-            tracing::debug!(stream = %self.stream.name, %error, "could not leave the group");
-        }
     }
 
     /// One round. `Some` if there is nothing to do until there is an entry behind that id.
     async fn turn(&mut self) -> Result<Option<EntryId>, Error> {
-        self.apply().await?;
+        self.acknowledge().await?;
         let look = self.source.look().await?;
         let reason = self.watch.judge(look.state.as_ref());
-        let reason = reason.or((!look.heard).then_some("server away too long"));
         self.note_gap(reason);
+        self.judge_silence().await?;
         self.close_gaps(look.gaps).await?;
-        if self.recover {
-            self.take_own().await?;
-            self.recover = false;
-        }
         self.take_from_the_dead().await?;
-        let read = self
-            .source
-            .read(self.settings.count, self.settings.away)
-            .await?;
-        self.held = read.entries;
+        self.take_own().await?;
+        let stuck = self.is_stuck(&look.waiting);
+        if self.held.len() >= self.settings.held {
+            // Reading on must wait for a purge.
+            let last = look.state.map(|state| state.last);
+            return Ok(Some(last.unwrap_or_default()));
+        }
+        let read = self.source.read(self.pace.portion()).await?;
+        self.pace.arrived(read.entries.len());
         let reason = self.watch.judge(read.state.as_ref());
         self.note_gap(reason);
+        let idle = read.entries.is_empty();
+        self.look_back(&read).await?;
         self.close_gaps(Vec::new()).await?;
-        let idle = self.held.is_empty();
-        self.apply().await?;
+        self.begin(read.entries);
+        if !stuck {
+            self.succeeded().await?;
+        }
         Ok(read.state.filter(|_| idle).map(|state| state.last))
     }
 
-    /// Purges what the entries in hand name, and acknowledges them. If that fails they stay in hand.
-    async fn apply(&mut self) -> Result<(), Error> {
-        if self.held.is_empty() {
+    /// What the state before a read says about losses, and to the server about what was read.
+    async fn look_back(&mut self, read: &Read) -> Result<(), Error> {
+        let Some(state) = &read.state else {
             return Ok(());
+        };
+        self.status.counted(state.lag, state.pending);
+        let nothing_left = read.entries.is_empty();
+        if nothing_left {
+            let reason = self.watch.judge_read(state);
+            self.note_gap(reason);
+        }
+        // Not before the gap is marked: the server forgets it here.
+        self.close_gaps(Vec::new()).await?;
+        match unaligned(state, nothing_left) {
+            Some((to, read)) => self.source.align(state, to, read).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Purges what `entries` name, in a task of its own.
+    fn begin(&mut self, mut entries: Vec<Entry>) {
+        entries.retain(|entry| !self.held.has(entry.id));
+        if entries.is_empty() {
+            return;
         }
         let mut plan = Plan::default();
-        let mut readings = Vec::new();
-        for entry in &self.held {
-            let mut reading = if self.hopeless.contains(&entry.id) {
+        let mut batch = Batch {
+            ids: Vec::new(),
+            readings: Vec::new(),
+            aside: Vec::new(),
+        };
+        for entry in &entries {
+            let mut reading = if self.hopeless.remove(&entry.id) {
                 let detail = "its consumers died or gave up";
                 self.stream
                     .give_up(Unreadable::new("too-many-deliveries", detail))
@@ -207,134 +252,98 @@ impl Consumer {
                 self.stream.read(&entry.fields)
             };
             plan.merge(std::mem::take(&mut reading.plan));
-            readings.push(reading);
-        }
-        self.applier.purge(plan, self.stream.settle).await?;
-        for (entry, reading) in self.held.iter().zip(&readings) {
             if let Verdict::Unreadable(unreadable) = &reading.verdict {
-                self.put_aside(entry, unreadable).await?;
+                let record = quarantine::record(entry, &unreadable.to_string());
+                batch.aside.insert(0, record);
+            }
+            batch.ids.push(entry.id);
+            batch.readings.push(reading);
+        }
+        self.held.add(batch.ids.iter().copied());
+        let (applier, settle) = (self.applier.clone(), self.stream.settle);
+        self.purging.spawn(async move {
+            applier.purge_until_acknowledged(plan, settle).await;
+            Purged::Batch(batch)
+        });
+    }
+
+    fn ended(&mut self, purged: Result<Purged, JoinError>) {
+        match purged {
+            Ok(purged) => self.purged.push_back(purged),
+            Err(error) => {
+                // What it held is pending in Redis, and read again.
+                tracing::error!(stream = %self.stream.name, %error, "a purge ended early");
+                self.held.remove(&self.held.all());
+                self.closing.clear();
+                self.recover = Some(EntryId::default());
             }
         }
-        let ids: Vec<EntryId> = self.held.iter().map(|entry| entry.id).collect();
-        self.source.acknowledge(&ids).await?;
-        for (id, reading) in ids.iter().zip(&readings) {
+    }
+
+    /// Acknowledges what was purged. What fails is tried again in the next turn.
+    async fn acknowledge(&mut self) -> Result<(), Error> {
+        while let Some(ended) = self.purging.try_join_next() {
+            self.ended(ended);
+        }
+        while let Some(mut purged) = self.purged.pop_front() {
+            let done = match &mut purged {
+                Purged::Batch(batch) => self.acknowledge_batch(batch).await,
+                Purged::Gap(gaps, reason) => self.forget_gaps(gaps, reason).await,
+            };
+            if let Err(error) = done {
+                self.purged.push_front(purged);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn acknowledge_batch(&self, batch: &mut Batch) -> Result<(), Error> {
+        while let Some(record) = batch.aside.last() {
+            self.source.quarantine(record).await?;
+            batch.aside.pop();
+        }
+        self.source.acknowledge(&batch.ids).await?;
+        for (id, reading) in batch.ids.iter().zip(&batch.readings) {
             self.applier
                 .report(&self.stream.name, &id.to_string(), reading);
         }
-        self.held.clear();
-        self.hopeless.clear();
+        self.held.remove(&batch.ids);
         Ok(())
     }
 
-    async fn put_aside(&self, entry: &Entry, unreadable: &Unreadable) -> Result<(), Error> {
-        let record = quarantine::record(entry, &unreadable.to_string());
-        match self.source.quarantine(&record).await {
-            // The record is for people; what the entry may have meant is purged. If the server is
-            // there and refuses it (another type at the key), it must not block the events behind it.
-            Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Protocol) => {
-                let stream = &*self.stream.name;
-                tracing::error!(stream, id = %entry.id, %error, "entry could not be put aside");
-                Ok(())
+    /// Waits for the purges under way, for a while, and leaves the group if nothing is left behind.
+    async fn finish(&mut self) {
+        let most = self.settings.finish;
+        let ending = async {
+            while let Some(ended) = self.purging.join_next().await {
+                self.ended(ended);
             }
-            other => other,
-        }
-    }
-
-    /// What was delivered to us and did not arrive.
-    async fn take_own(&mut self) -> Result<(), Error> {
-        let mut after = EntryId::default();
-        loop {
-            let pending = self.source.pending(after, self.settings.count).await?;
-            let ids = pending.entries.iter().map(|entry| entry.id);
-            let Some(last) = ids.chain(pending.deleted.iter().copied()).max() else {
-                return Ok(());
-            };
-            after = last;
-            self.held = pending.entries;
-            self.lose(&pending.deleted).await?;
-            self.apply().await?;
-        }
-    }
-
-    /// What others took and have not acknowledged for long, now and then.
-    async fn take_from_the_dead(&mut self) -> Result<(), Error> {
-        let every = self.settings.min_idle / 3;
-        if self.claimed_at.is_some_and(|at| at.elapsed() < every) {
-            return Ok(());
-        }
-        let (idle, count) = (self.settings.min_idle, self.settings.count);
-        let mut from = EntryId::default();
-        for _ in 0..MAX_PAGES {
-            let claimed = match self.source.claim(idle, from, count).await {
-                Ok(claimed) => claimed,
-                Err(error) => {
-                    // Redis names an entry that was trimmed before its purge once, and that answer
-                    // may be the one that was lost.
-                    self.note_gap(Some("a claim was not answered"));
-                    return Err(error);
-                }
-            };
-            let too_often = |(_, times): &(&EntryId, &u64)| **times > self.settings.max_deliveries;
-            let hopeless = claimed.deliveries.iter().filter(too_often);
-            self.hopeless = hopeless.map(|(id, _)| *id).collect();
-            self.held = claimed.entries;
-            self.lose(&claimed.deleted).await?;
-            self.apply().await?;
-            from = claimed.next;
-            if from == EntryId::default() {
-                break;
+        };
+        // What does not end in time stays pending, for another consumer.
+        let _ = tokio::time::timeout(most, ending).await;
+        let left = async {
+            self.acknowledge().await?;
+            if self.working == Some(true) {
+                self.source.leave().await?;
             }
-        }
-        if self.source.forget_idle(self.settings.forget).await? {
-            self.note_gap(Some("a consumer was removed with entries"));
-            self.close_gaps(Vec::new()).await?;
-        }
-        self.claimed_at = Some(Instant::now());
-        Ok(())
-    }
-
-    /// Entries that were trimmed after they were delivered.
-    async fn lose(&mut self, deleted: &[EntryId]) -> Result<(), Error> {
-        if deleted.is_empty() {
-            return Ok(());
-        }
-        self.note_gap(Some("pending entries deleted"));
-        self.close_gaps(Vec::new()).await?;
-        self.source.acknowledge(deleted).await
-    }
-
-    fn note_gap(&mut self, reason: Option<&'static str>) {
-        if let Some(reason) = reason
-            && self.gap.is_none()
-        {
-            self.gap = Some((format!("{:016x}", random()), reason));
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = left.await {
+            tracing::debug!(stream = %self.stream.name, %error, "could not leave the group");
         }
     }
 
-    /// Closes the gap that was noted and those that were `found`, in PROTOCOL 30's order: an event
-    /// that is published while the group is being made is in the group, or before the purge.
-    async fn close_gaps(&mut self, mut found: Vec<String>) -> Result<(), Error> {
-        let mut reason = "found by another consumer";
-        if let Some((gap, own)) = &self.gap {
-            reason = own;
-            self.source.mark_gap(gap, own).await?;
-            self.source
-                .create(self.stream.start == Start::Beginning)
-                .await?;
-            if !found.contains(gap) {
-                found.push(gap.clone());
-            }
+    fn keeper(&self) -> Keeper {
+        Keeper {
+            stream: Arc::clone(&self.stream),
+            source: Arc::clone(&self.source),
+            applier: self.applier.clone(),
+            settings: self.settings.clone(),
+            held: Arc::clone(&self.held),
+            status: self.status.clone(),
+            doubt: Arc::clone(&self.doubt),
         }
-        if found.is_empty() {
-            return Ok(());
-        }
-        let mut plan = Plan::default();
-        plan.add_scope(self.stream.scope());
-        self.applier.purge(plan, self.stream.settle).await?;
-        self.source.clear_gaps(&found).await?;
-        self.applier.report_gap(&self.stream.name, reason);
-        self.gap = None;
-        Ok(())
     }
 
     fn tell_working(&mut self) {
@@ -345,40 +354,11 @@ impl Consumer {
 
     fn tell_failing(&mut self, error: &Error) {
         self.applier.report_failure(error);
+        self.status.failed(error.to_string());
         if self.working.replace(false) != Some(false) {
             let stream = &*self.stream.name;
             tracing::warn!(stream, %error, "events cannot be consumed; trying again");
         }
-    }
-}
-
-/// Pauses that double up to a bound, each shortened by up to half at random, so that a fleet does not
-/// come back all at once.
-#[derive(Debug)]
-struct Backoff {
-    first: Duration,
-    longest: Duration,
-    coming: Duration,
-}
-
-impl Backoff {
-    const fn new((first, longest): (Duration, Duration)) -> Self {
-        Self {
-            first,
-            longest,
-            coming: first,
-        }
-    }
-
-    const fn reset(&mut self) {
-        self.coming = self.first;
-    }
-
-    fn pause(&mut self) -> Duration {
-        let pause = self.coming;
-        self.coming = (pause * 2).min(self.longest);
-        let part = u32::try_from(random() % 1000).unwrap_or(0);
-        pause / 2 + pause / 2 * part / 1000
     }
 }
 

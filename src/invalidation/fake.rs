@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::intake::{Applier, PurgeSink};
-use crate::log::{Durability, PurgeKind, Purged};
+use crate::log::{Doubt, Durability, PurgeKind, Purged};
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
 use crate::tag::Target;
@@ -21,6 +21,8 @@ pub(super) struct FakeSink {
     /// How often a purge was asked for, refused ones included.
     asked: Mutex<usize>,
     notices: Arc<Mutex<Vec<String>>>,
+    /// The targets that are in doubt.
+    doubts: Arc<Mutex<Vec<String>>>,
 }
 
 impl FakeSink {
@@ -36,6 +38,10 @@ impl FakeSink {
 
     pub(super) fn refuse(&self, refusing: bool) {
         self.refusing.store(refusing, Ordering::SeqCst);
+    }
+
+    pub(super) fn doubts(&self) -> Vec<String> {
+        self.doubts.lock().clone()
     }
 
     pub(super) fn asked(&self) -> usize {
@@ -100,5 +106,25 @@ impl PurgeSink for FakeSink {
                 durability: Durability::Acknowledged,
             })
         })
+    }
+
+    fn purge_until_acknowledged(
+        &self,
+        kind: PurgeKind,
+        targets: Vec<Target>,
+        settle: Duration,
+    ) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            while self.purge(kind, targets.clone(), settle).await.is_err() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+    }
+
+    fn doubt(&self, _: PurgeKind, targets: Vec<Target>) -> Doubt {
+        let doubts = Arc::clone(&self.doubts);
+        let named: Vec<String> = targets.iter().map(ToString::to_string).collect();
+        doubts.lock().extend(named.iter().cloned());
+        Doubt::until(move || doubts.lock().retain(|target| !named.contains(target)))
     }
 }

@@ -11,17 +11,23 @@ use crate::redis::{EntryId, GroupState};
 pub(crate) struct Watch {
     /// The highest id that was ever seen.
     highest: EntryId,
-    /// The loss that was reported last, so that it is reported once.
-    reported: Option<Loss>,
+    /// What was told already, so that each loss is told once.
+    told: Told,
 }
 
-/// What identifies a loss: the same, seen again, is not a new one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Loss {
-    delivered: EntryId,
-    first: Option<EntryId>,
-    last: EntryId,
-    max_deleted: EntryId,
+/// The losses that were told.
+#[derive(Debug, Default)]
+struct Told {
+    /// `XDEL` up to here.
+    deleted: EntryId,
+    /// The end of the stream when it was empty.
+    emptied: EntryId,
+    /// How many entries are gone that the group has not read.
+    missing: u64,
+    /// How many entries were gone when a loss was told: what was purged then covers them all.
+    gone: u64,
+    /// The position and the first entry behind it, where nobody counts.
+    uncounted: Option<(EntryId, EntryId)>,
 }
 
 impl Watch {
@@ -39,39 +45,82 @@ impl Watch {
             return Some("stream went back");
         }
         self.highest = state.last;
-        let reason = lost(state)?;
-        let loss = Loss {
-            delivered: state.delivered,
-            first: state.first,
-            // An emptied stream has no first entry to tell two losses apart.
-            last: state.first.map_or(state.last, |_| EntryId::default()),
-            max_deleted: state.max_deleted,
+        self.told.lost(state)
+    }
+
+    /// The same, where nothing was left to be read: what was added and not read is lost.
+    pub(crate) fn judge_read(&mut self, state: &GroupState) -> Option<&'static str> {
+        let (Some(added), Some(read)) = (state.added, state.read) else {
+            return None;
         };
-        (self.reported.replace(loss) != Some(loss)).then_some(reason)
+        let missing = added.saturating_sub(read);
+        let more = self.told.count(missing, added.saturating_sub(state.length));
+        more.then_some("entries deleted unread")
     }
 }
 
-/// Whether entries behind the group's position are gone.
-fn lost(state: &GroupState) -> Option<&'static str> {
-    // `XDEL` is recorded. Trimming is not, but takes entries from the front only.
-    if state.max_deleted > state.delivered {
-        return Some("entries deleted unread");
+impl Told {
+    /// Whether entries behind the group's position are gone, and that was not told yet.
+    fn lost(&mut self, state: &GroupState) -> Option<&'static str> {
+        let gone = state.added.map(|added| added.saturating_sub(state.length));
+        // `XDEL` is recorded. Trimming is not, but takes entries from the front only.
+        if state.max_deleted > state.delivered && state.max_deleted > self.deleted {
+            self.deleted = state.max_deleted;
+            self.emptied = state.last;
+            self.gone = self.gone.max(gone.unwrap_or(0));
+            if let (Some(added), Some(read), Some(unread)) = (state.added, state.read, state.unread)
+            {
+                self.missing = added.saturating_sub(read).saturating_sub(unread);
+            }
+            return Some("entries deleted unread");
+        }
+        let Some(first) = state.first else {
+            let more = state.last > state.delivered && state.last > self.emptied;
+            self.emptied = self.emptied.max(state.last);
+            self.gone = self.gone.max(gone.unwrap_or(0));
+            return more.then_some("trimmed unread");
+        };
+        if first <= state.delivered {
+            return None;
+        }
+        // Everything up to our position is trimmed. Whether more is: if more entries are gone than
+        // the group has read. Without the counters (Redis before 7) nobody can tell.
+        let lost = match (gone, state.read) {
+            (Some(gone), Some(read)) => self.count(gone.saturating_sub(read), gone),
+            // Nothing was ever taken out.
+            (Some(0), _) => false,
+            _ => {
+                let uncounted = Some((state.delivered, first));
+                std::mem::replace(&mut self.uncounted, uncounted) != uncounted
+            }
+        };
+        lost.then_some("trimmed unread")
     }
-    let Some(first) = state.first else {
-        return (state.last > state.delivered).then_some("trimmed unread");
+
+    /// So many entries are missing, of so many that are gone: whether that is a loss that was not told.
+    fn count(&mut self, missing: u64, gone: u64) -> bool {
+        let more = missing > self.missing && gone > self.gone;
+        self.missing = missing;
+        if more {
+            self.gone = gone;
+        }
+        more
+    }
+}
+
+/// Up to where the group has read and how many entries, where the server does not know that or has it
+/// wrong since a loss. What it does not know looks like a further loss at each trimming.
+pub(crate) fn unaligned(state: &GroupState, nothing_left: bool) -> Option<(EntryId, u64)> {
+    let added = state.added?;
+    let right = if nothing_left {
+        (state.last, added)
+    } else if state.first.is_some_and(|first| first > state.delivered) {
+        (state.delivered, added.saturating_sub(state.length))
+    } else {
+        (state.delivered, added.saturating_sub(state.unread?))
     };
-    if first <= state.delivered {
-        return None;
-    }
-    // Everything up to our position is trimmed. Whether more is: if more entries are gone than the
-    // group has read. Without the counters (Redis before 7) nobody can tell.
-    let gone = state.added.map(|added| added.saturating_sub(state.length));
-    match (gone, state.read) {
-        (Some(gone), Some(read)) if gone <= read => None,
-        // Nothing was ever taken out.
-        (Some(0), _) => None,
-        _ => Some("trimmed unread"),
-    }
+    let known = state.read.map(|read| (state.delivered, read));
+    (known != Some(right)).then_some(right)
 }
 
 #[cfg(test)]
@@ -92,6 +141,7 @@ mod tests {
             max_deleted: id(0),
             delivered: id(5),
             read: Some(5),
+            ..GroupState::default()
         }
     }
 

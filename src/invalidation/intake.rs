@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::invalidation::event::{Fields, Unreadable};
 use crate::invalidation::mapping::{Plan, Reading, Verdict};
 use crate::invalidation::stream::EventStream;
-use crate::log::{PurgeKind, Purged};
+use crate::log::{Doubt, PurgeKind, Purged};
 use crate::observe::{Notice, SharedObserver};
 use crate::tag::Target;
 
@@ -24,6 +24,18 @@ pub(crate) trait PurgeSink: Debug + Send + Sync + 'static {
         targets: Vec<Target>,
         settle: Duration,
     ) -> BoxFuture<'_, Result<Purged, Error>>;
+
+    /// The same, however long that takes: a purge that the log does not take now is made once.
+    fn purge_until_acknowledged(
+        &self,
+        kind: PurgeKind,
+        targets: Vec<Target>,
+        settle: Duration,
+    ) -> BoxFuture<'_, ()>;
+
+    /// Counts everything that `targets` name as purged, at every moment, in this process, until what
+    /// this returns is dropped.
+    fn doubt(&self, kind: PurgeKind, targets: Vec<Target>) -> Doubt;
 }
 
 /// What became of an event that was handed to an [`EventIntake`].
@@ -128,6 +140,28 @@ impl Applier {
             };
         }
         last
+    }
+
+    /// Purges what `plan` names, and returns when all of it is acknowledged.
+    #[cfg(feature = "redis")]
+    pub(crate) async fn purge_until_acknowledged(&self, plan: Plan, settle: Duration) {
+        let purges = plan.purges();
+        let purge = |(kind, targets)| self.sink.purge_until_acknowledged(kind, targets, settle);
+        futures_util::future::join_all(purges.map(purge)).await;
+    }
+
+    /// Puts all that `plan` names in doubt, until what this returns is dropped.
+    #[cfg(feature = "redis")]
+    pub(crate) fn doubt(&self, plan: &Plan) -> Vec<Doubt> {
+        let doubt = |(kind, targets)| self.sink.doubt(kind, targets);
+        plan.purges().map(doubt).collect()
+    }
+
+    /// Tells that what the events of `stream` can touch is in doubt, or is no more.
+    #[cfg(feature = "redis")]
+    pub(crate) fn report_doubt(&self, stream: &str, begins: bool) {
+        self.observer
+            .notify(&Notice::EventsInDoubt { stream, begins });
     }
 
     /// Tells what an entry said, after its purges are in the log.

@@ -72,6 +72,7 @@ mod purger;
 mod quarantine;
 #[cfg(feature = "redis")]
 mod source;
+mod status;
 mod stream;
 
 #[cfg(feature = "redis")]
@@ -83,5 +84,7 @@ pub use self::intake::{EventIntake, EventOutcome};
 pub(crate) use self::mapping::Mapping;
 pub(crate) use self::path::Path;
 pub use self::purger::Purger;
+pub(crate) use self::status::Status;
+pub use self::status::StreamHealth;
 pub(crate) use self::stream::{EventStream, compile, longest_settle};
 pub use self::stream::{On, Stream};

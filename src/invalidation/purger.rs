@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, join_all};
 
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::PurgeSink;
-use crate::log::{Purged, Purges};
+use crate::log::{Doubt, Purged, Purges};
 use crate::tag::{PurgeKind, Tag, Target};
 use crate::validity::Glob;
 
@@ -249,5 +249,18 @@ impl PurgeSink for Purges {
         settle: Duration,
     ) -> BoxFuture<'_, Result<Purged, Error>> {
         Box::pin(self.purge(kind, targets, settle))
+    }
+
+    fn purge_until_acknowledged(
+        &self,
+        kind: PurgeKind,
+        targets: Vec<Target>,
+        settle: Duration,
+    ) -> BoxFuture<'_, ()> {
+        Box::pin(self.purge_until_acknowledged(kind, targets, settle))
+    }
+
+    fn doubt(&self, kind: PurgeKind, targets: Vec<Target>) -> Doubt {
+        self.doubt(kind, targets)
     }
 }

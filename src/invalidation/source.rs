@@ -7,21 +7,29 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Error;
 use crate::invalidation::event::Fields;
-use crate::redis::{Claimed, EntryId, Group, Look, Pending, Read};
+use crate::redis::{Claimed, EntryId, Group, GroupState, Look, Pending, Portion, Read};
 
 /// One consumer of a stream's consumer group; each method is one step of the consumer's life. After
 /// an error the consumer [disconnects](Self::disconnect) and starts over, so a method that was half
 /// done must be harmless when it is done again.
 pub(crate) trait EventSource: Debug + Send + Sync + 'static {
-    /// The state of the group, the gaps that are open, and whether the server was heard from lately.
+    /// How long an answer may take.
+    fn budget(&self) -> Duration;
+
+    /// The state of the group, the gaps that are open, and what waits to be acknowledged.
     fn look(&self) -> BoxFuture<'_, Result<Look, Error>>;
 
-    /// Takes up to `count` new entries, without waiting, together with the state just before; says
-    /// for the time `heard_for` that the server was heard from.
-    fn read(&self, count: usize, heard_for: Duration) -> BoxFuture<'_, Result<Read, Error>>;
+    /// Takes new entries, without waiting, together with the state just before.
+    fn read(&self, portion: Portion) -> BoxFuture<'_, Result<Read, Error>>;
 
     /// What this consumer took before and did not acknowledge, behind `after`.
-    fn pending(&self, after: EntryId, count: usize) -> BoxFuture<'_, Result<Pending, Error>>;
+    fn pending(&self, after: EntryId, portion: Portion) -> BoxFuture<'_, Result<Pending, Error>>;
+
+    /// Says for the time `lasting` that events were read.
+    fn say_heard(&self, lasting: Duration) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// Whether some consumer of the group read `lately`.
+    fn was_heard(&self, lately: Duration) -> BoxFuture<'_, Result<bool, Error>>;
 
     /// Takes over what any consumer took and left for `idle`, from `from` on.
     fn claim(
@@ -30,6 +38,17 @@ pub(crate) trait EventSource: Debug + Send + Sync + 'static {
         from: EntryId,
         count: usize,
     ) -> BoxFuture<'_, Result<Claimed, Error>>;
+
+    /// Says that this consumer works on `ids`; returns those still to be acknowledged.
+    fn renew<'a>(&'a self, ids: &'a [EntryId]) -> BoxFuture<'a, Result<Vec<EntryId>, Error>>;
+
+    /// Says that the group has read up to `to`, so many entries, unless anything changed since `state`.
+    fn align<'a>(
+        &'a self,
+        state: &'a GroupState,
+        to: EntryId,
+        read: u64,
+    ) -> BoxFuture<'a, Result<(), Error>>;
 
     /// Acknowledges entries: nobody will see them again.
     fn acknowledge<'a>(&'a self, ids: &'a [EntryId]) -> BoxFuture<'a, Result<(), Error>>;
@@ -70,16 +89,28 @@ pub(crate) trait EventSource: Debug + Send + Sync + 'static {
 }
 
 impl EventSource for Group {
+    fn budget(&self) -> Duration {
+        self.budget()
+    }
+
     fn look(&self) -> BoxFuture<'_, Result<Look, Error>> {
         Box::pin(self.look())
     }
 
-    fn read(&self, count: usize, heard_for: Duration) -> BoxFuture<'_, Result<Read, Error>> {
-        Box::pin(self.read(count, heard_for))
+    fn read(&self, portion: Portion) -> BoxFuture<'_, Result<Read, Error>> {
+        Box::pin(self.read(portion))
     }
 
-    fn pending(&self, after: EntryId, count: usize) -> BoxFuture<'_, Result<Pending, Error>> {
-        Box::pin(self.pending(after, count))
+    fn pending(&self, after: EntryId, portion: Portion) -> BoxFuture<'_, Result<Pending, Error>> {
+        Box::pin(self.pending(after, portion))
+    }
+
+    fn say_heard(&self, lasting: Duration) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(self.say_heard(lasting))
+    }
+
+    fn was_heard(&self, lately: Duration) -> BoxFuture<'_, Result<bool, Error>> {
+        Box::pin(self.was_heard(lately))
     }
 
     fn claim(
@@ -89,6 +120,19 @@ impl EventSource for Group {
         count: usize,
     ) -> BoxFuture<'_, Result<Claimed, Error>> {
         Box::pin(self.claim(idle, from, count))
+    }
+
+    fn renew<'a>(&'a self, ids: &'a [EntryId]) -> BoxFuture<'a, Result<Vec<EntryId>, Error>> {
+        Box::pin(self.renew(ids))
+    }
+
+    fn align<'a>(
+        &'a self,
+        state: &'a GroupState,
+        to: EntryId,
+        read: u64,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(self.align(state, to, read))
     }
 
     fn acknowledge<'a>(&'a self, ids: &'a [EntryId]) -> BoxFuture<'a, Result<(), Error>> {

@@ -23,6 +23,7 @@ pub(crate) use crate::tag::PurgeKind;
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod doubt;
 mod follower;
 mod health;
 mod pending;
@@ -33,6 +34,7 @@ mod settling;
 mod size;
 mod view;
 
+pub(crate) use self::doubt::Doubt;
 pub(crate) use self::follower::{Follower, Retention};
 pub use self::health::{Health, Trouble};
 pub(crate) use self::pulse::Pulse;

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 
-use crate::clock::Timestamp;
+use tokio::sync::oneshot;
+
 use crate::log::PurgeRecord;
 use crate::outcome::Detail;
 use crate::sync::{AtomicUsize, Mutex};
@@ -24,10 +25,29 @@ pub(crate) struct Pending {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    /// In force, by number: being appended right now, or waiting.
-    records: HashMap<u64, PurgeRecord>,
+    /// In force, by number: being appended right now, waiting, or in doubt.
+    records: HashMap<u64, InForce>,
     /// Those that wait for the log to come back, in order.
     waiting: VecDeque<u64>,
+}
+
+#[derive(Debug)]
+struct InForce {
+    record: PurgeRecord,
+    /// What `Cache-Status` says of it.
+    detail: Detail,
+    /// Who waits until it is in the log.
+    waiters: Vec<oneshot::Sender<()>>,
+}
+
+impl InForce {
+    fn new(record: &PurgeRecord) -> Self {
+        Self {
+            record: record.clone(),
+            detail: Detail::PurgePending,
+            waiters: Vec::new(),
+        }
+    }
 }
 
 impl State {
@@ -35,23 +55,30 @@ impl State {
     fn targets_with(&self, number: u64) -> usize {
         let all = self.waiting.iter().chain([&number]);
         let records = all.filter_map(|number| self.records.get(number));
-        records.map(|record| record.targets.len()).sum()
+        records.map(|held| held.record.targets.len()).sum()
     }
 
-    /// Whether an equal purge waits, which will be appended later than now.
-    fn waits_already(&self, number: u64) -> bool {
-        let Some(record) = self.records.get(&number) else {
-            return true;
+    /// An equal purge that waits, which will be appended later than now.
+    fn waits_already(&self, number: u64) -> Option<u64> {
+        let record = &self.records.get(&number)?.record;
+        let equal = |waits: &&u64| {
+            self.records.get(waits).is_some_and(|other| {
+                let other = &other.record;
+                (other.kind, &other.targets, other.settle)
+                    == (record.kind, &record.targets, record.settle)
+            })
         };
-        let equal = |other: &PurgeRecord| {
-            (other.kind, &other.targets, other.settle)
-                == (record.kind, &record.targets, record.settle)
+        self.waiting.iter().find(equal).copied()
+    }
+
+    /// Ends one, and lets those who waited for it wait for another.
+    fn replace(&mut self, number: u64, by: u64) {
+        let Some(ended) = self.records.remove(&number) else {
+            return;
         };
-        let mut waiting = self
-            .waiting
-            .iter()
-            .filter_map(|waits| self.records.get(waits));
-        waiting.any(equal)
+        if let Some(other) = self.records.get_mut(&by) {
+            other.waiters.extend(ended.waiters);
+        }
     }
 }
 
@@ -77,7 +104,7 @@ impl Pending {
         let mut state = self.state.lock();
         let number = state.next;
         state.next += 1;
-        state.records.insert(number, record.clone());
+        state.records.insert(number, InForce::new(record));
         self.count.store(state.records.len(), Ordering::Release);
         Ticket {
             pending: self,
@@ -86,11 +113,30 @@ impl Pending {
         }
     }
 
+    /// Puts `record` in force for good, until [`trust`](Self::trust): it is never appended.
+    pub(crate) fn doubt(&self, record: &PurgeRecord) -> u64 {
+        let mut state = self.state.lock();
+        let number = state.next;
+        state.next += 1;
+        let mut held = InForce::new(record);
+        held.detail = Detail::EventsUnread;
+        state.records.insert(number, held);
+        self.count.store(state.records.len(), Ordering::Release);
+        number
+    }
+
+    /// Ends a [`doubt`](Self::doubt).
+    pub(crate) fn trust(&self, number: u64) {
+        let mut state = self.state.lock();
+        state.records.remove(&number);
+        self.count.store(state.records.len(), Ordering::Release);
+    }
+
     /// The purge that waits longest, if any.
     pub(crate) fn first_waiting(&self) -> Option<(Ticket<'_>, PurgeRecord)> {
         let mut state = self.state.lock();
         let number = state.waiting.pop_front()?;
-        let record = state.records.get(&number)?.clone();
+        let record = state.records.get(&number)?.record.clone();
         Some((
             Ticket {
                 pending: self,
@@ -112,12 +158,12 @@ impl Pending {
             return Verdict::Valid;
         }
         let mut verdict = Verdict::Valid;
-        for record in self.state.lock().records.values() {
+        for InForce { record, detail, .. } in self.state.lock().records.values() {
             if record.targets.iter().any(|target| names(target, subject)) {
                 if record.kind == PurgeKind::Hard {
-                    return Verdict::Purged(Detail::PurgePending);
+                    return Verdict::Purged(*detail);
                 }
-                verdict = Verdict::Soft(Detail::PurgePending);
+                verdict = Verdict::Soft(*detail);
             }
         }
         verdict
@@ -134,14 +180,27 @@ fn names(target: &Target, subject: Subject<'_>) -> bool {
 }
 
 impl Ticket<'_> {
+    /// Resolves when the record is in the log, or another one that stands for it.
+    pub(crate) fn in_log(&self) -> oneshot::Receiver<()> {
+        let (told, waits) = oneshot::channel();
+        if let Some(held) = self.pending.state.lock().records.get_mut(&self.number) {
+            held.waiters.push(told);
+        }
+        waits
+    }
+
     /// The record is in the log, and its marks are applied.
     pub(crate) fn appended(mut self) {
         self.done = true;
         let mut state = self.pending.state.lock();
-        state.records.remove(&self.number);
+        let ended = state.records.remove(&self.number);
         self.pending
             .count
             .store(state.records.len(), Ordering::Release);
+        for waiter in ended.map(|ended| ended.waiters).unwrap_or_default() {
+            // Whoever waited may have gone.
+            let _ = waiter.send(());
+        }
     }
 }
 
@@ -151,45 +210,47 @@ impl Drop for Ticket<'_> {
             return;
         }
         let mut state = self.pending.state.lock();
-        if state.waits_already(self.number) {
-            // A caller that tries again and again (a consumer of events) needs one place.
-            state.records.remove(&self.number);
-            self.pending
-                .count
-                .store(state.records.len(), Ordering::Release);
+        if !state.records.contains_key(&self.number) {
             return;
         }
-        if state.targets_with(self.number) <= LIMIT {
+        if let Some(equal) = state.waits_already(self.number) {
+            // A caller that tries again and again needs one place.
+            state.replace(self.number, equal);
+        } else if state.targets_with(self.number) <= LIMIT {
             state.waiting.push_back(self.number);
-            return;
+        } else {
+            state.overflow(self.number);
         }
-        // Overflow: one purge of everything stands for all that waited. Those being appended right
-        // now keep their own tickets.
-        let at = state
-            .records
-            .get(&self.number)
-            .map_or_else(Timestamp::default, |record| record.at);
-        let dropped: Vec<u64> = state.waiting.drain(..).chain([self.number]).collect();
-        let settle = dropped
-            .iter()
-            .filter_map(|number| state.records.remove(number))
-            .map(|r| r.settle)
-            .max();
-        let mut everything = PurgeRecord::everything(at);
-        everything.settle = settle.unwrap_or_default();
-        let number = state.next;
-        state.next += 1;
-        state.records.insert(number, everything);
-        state.waiting.push_back(number);
         self.pending
             .count
             .store(state.records.len(), Ordering::Release);
     }
 }
 
+impl State {
+    /// One purge of everything stands for all that waited, and for `last`. Those being appended right
+    /// now keep their own tickets.
+    fn overflow(&mut self, last: u64) {
+        let dropped: Vec<u64> = self.waiting.drain(..).chain([last]).collect();
+        let records = dropped.iter().filter_map(|number| self.records.get(number));
+        let at = records.clone().map(|held| held.record.at).max();
+        let settle = records.map(|held| held.record.settle).max();
+        let mut everything = PurgeRecord::everything(at.unwrap_or_default());
+        everything.settle = settle.unwrap_or_default();
+        let number = self.next;
+        self.next += 1;
+        self.records.insert(number, InForce::new(&everything));
+        self.waiting.push_back(number);
+        for old in dropped {
+            self.replace(old, number);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
     use crate::position::{Position, Stamp};
     use crate::tag::{Tag, TagSet};
     use std::time::Duration;
@@ -255,7 +316,10 @@ mod tests {
     #[test]
     fn too_many_waiting_purges_become_one_of_everything() {
         let pending = Pending::new();
-        for n in 0..=LIMIT {
+        let first = pending.begin(&record(PurgeKind::Hard, tag("first")));
+        let mut told = first.in_log();
+        drop(first);
+        for n in 0..LIMIT {
             drop(pending.begin(&record(PurgeKind::Hard, tag(&format!("{n}")))));
         }
         assert_eq!(pending.waiting(), 1);
@@ -263,5 +327,37 @@ mod tests {
             judge(&pending, "never purged"),
             Verdict::Purged(Detail::PurgePending)
         );
+        assert!(told.try_recv().is_err());
+        pending.first_waiting().unwrap().0.appended();
+        assert_eq!(told.try_recv(), Ok(()), "one of everything stands for it");
+    }
+
+    #[test]
+    fn who_waits_for_a_purge_is_told_when_an_equal_one_is_in_the_log() {
+        let pending = Pending::new();
+        let wait = || {
+            let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
+            ticket.in_log()
+        };
+        let mut both = [wait(), wait()];
+        assert_eq!(pending.waiting(), 1);
+        for told in &mut both {
+            assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        }
+        pending.first_waiting().unwrap().0.appended();
+        for told in &mut both {
+            assert_eq!(told.try_recv(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn safety_98_what_is_in_doubt_is_purged_at_every_moment_and_never_appended() {
+        let pending = Pending::new();
+        let number = pending.doubt(&record(PurgeKind::Hard, tag("x")));
+        assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::EventsUnread));
+        assert_eq!(judge(&pending, "y"), Verdict::Valid);
+        assert_eq!(pending.waiting(), 0);
+        pending.trust(number);
+        assert_eq!(judge(&pending, "x"), Verdict::Valid);
     }
 }

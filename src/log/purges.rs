@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Appended, Log, Pulse, PurgeRecord, Views};
+use crate::log::{Appended, Doubt, Log, Pulse, PurgeRecord, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::position::{Epoch, Position};
 use crate::tag::{PurgeKind, Target};
@@ -137,12 +137,7 @@ impl Purges {
         targets: Vec<Target>,
         settle: Duration,
     ) -> Result<Purged, Error> {
-        let record = PurgeRecord {
-            kind,
-            targets,
-            settle,
-            at: self.clock.now(),
-        };
+        let record = self.record(kind, targets, settle);
         let ticket = self.views.pending.begin(&record);
         match self.append(&record).await {
             Ok(appended) => {
@@ -153,6 +148,50 @@ impl Purges {
                 })
             }
             Err(error) => Err(self.pending(error)),
+        }
+    }
+
+    /// As [`purge`](Self::purge), and returns when it is acknowledged, however long that takes: what
+    /// the log does not take now is appended by the companion.
+    ///
+    /// # Cancel safety
+    /// As of [`purge`](Self::purge).
+    pub(crate) async fn purge_until_acknowledged(
+        &self,
+        kind: PurgeKind,
+        targets: Vec<Target>,
+        settle: Duration,
+    ) {
+        let record = self.record(kind, targets, settle);
+        loop {
+            let ticket = self.views.pending.begin(&record);
+            let in_log = ticket.in_log();
+            match self.append(&record).await {
+                Ok(_) => return ticket.appended(),
+                Err(error) => drop(self.pending(error)),
+            }
+            drop(ticket);
+            // An error would mean that it was forgotten: it is made again.
+            if in_log.await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Counts `targets` as purged at every moment, here, until the answer is dropped.
+    pub(crate) fn doubt(&self, kind: PurgeKind, targets: Vec<Target>) -> Doubt {
+        let record = self.record(kind, targets, Duration::ZERO);
+        let number = self.views.pending.doubt(&record);
+        let views = Arc::clone(&self.views);
+        Doubt::until(move || views.pending.trust(number))
+    }
+
+    fn record(&self, kind: PurgeKind, targets: Vec<Target>, settle: Duration) -> PurgeRecord {
+        PurgeRecord {
+            kind,
+            targets,
+            settle,
+            at: self.clock.now(),
         }
     }
 

@@ -2,48 +2,35 @@
 //!
 //! Commands and waiting have a connection each, so that a command never stands behind a `BLOCK`
 //! (SAFETY 65). Reading does not block: it takes the stream's and the group's state in the same
-//! transaction, which shows exactly whether entries were lost before they were delivered. Waiting is
-//! a plain `XREAD` that takes nothing from the group.
+//! step, which shows exactly whether entries were lost before they were delivered, and takes no more
+//! bytes than asked for. Waiting is a plain `XREAD` that takes nothing from the group. What a
+//! consumer can do without may be [refused].
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ::redis::{Cmd, RedisResult, Value, cmd, pipe};
+use ::redis::{Cmd, Value, cmd, pipe};
 
 use crate::error::Error;
 use crate::redis::conn::Server;
 use crate::redis::keyspace::StreamKeys;
 
+mod refused;
 mod reply;
 mod state;
 mod wire;
 
+use self::refused::{Refused, Side};
 pub(crate) use self::reply::{Claimed, Entry, EntryId, GroupState, Pending};
+pub(crate) use self::state::{Look, Portion, Read};
 use self::wire::Wire;
 
 /// How much longer than asked the server may wait before the connection counts as dead.
 const WATCHDOG: Duration = Duration::from_secs(2);
 /// Entries kept in a quarantine stream, about.
 const MAX_QUARANTINED: usize = 1_000;
-
-/// What was found before reading.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Look {
-    /// `None` if the stream or the group is missing.
-    pub(crate) state: Option<GroupState>,
-    /// The gaps that somebody found and did not finish closing.
-    pub(crate) gaps: Vec<String>,
-    /// Whether any consumer of the group heard from this server lately.
-    pub(crate) heard: bool,
-}
-
-/// What a read delivered.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Read {
-    /// The state just before; `None` if the stream or the group is missing.
-    pub(crate) state: Option<GroupState>,
-    pub(crate) entries: Vec<Entry>,
-}
+/// How many of the entries that wait are looked at.
+const LISTED: usize = 128;
 
 /// One consumer of one group.
 #[derive(Debug)]
@@ -55,6 +42,11 @@ pub(crate) struct Group {
     keys: StreamKeys,
     /// The server does not let us see the state of streams, so that losses cannot be told.
     blind: AtomicBool,
+    /// It lets us run scripts.
+    scripted: AtomicBool,
+    /// Bytes of the largest entry seen lately, where no script looks at the size of those to come.
+    largest: AtomicUsize,
+    refused: Refused,
 }
 
 impl Group {
@@ -73,48 +65,85 @@ impl Group {
             group: group.into(),
             consumer: consumer.into(),
             blind: AtomicBool::new(false),
+            scripted: AtomicBool::new(true),
+            largest: AtomicUsize::new(0),
+            refused: Refused::default(),
         }
     }
 
-    /// The state of stream and group, and of what is known about gaps.
-    pub(crate) async fn look(&self) -> Result<Look, Error> {
-        let mut connection = self.wire.commands().await?;
-        let mut marks = pipe();
-        marks.cmd("HKEYS").arg(&self.keys.gaps);
-        marks.cmd("EXISTS").arg(&self.keys.heard);
-        let marks: RedisResult<(Vec<String>, bool)> = marks.query_async(&mut *connection).await;
-        let (gaps, heard) = marks.map_err(|error| self.wire.error("look for gaps", error))?;
-        let [stream, groups] = self.with_state("look", None).await?;
-        let state = self.state(stream, groups)?;
-        Ok(Look { state, gaps, heard })
+    /// How long an answer may take.
+    pub(crate) fn budget(&self) -> Duration {
+        self.wire.budget()
     }
 
-    /// Takes the next `count` entries, if there are any, and says for the time `heard_for` that
-    /// this server was heard from.
-    pub(crate) async fn read(&self, count: usize, heard_for: Duration) -> Result<Read, Error> {
-        let mut heard = cmd("SET");
-        heard.arg(&self.keys.heard).arg(1);
-        heard.arg("PX").arg(millis(heard_for).max(1));
-        self.wire.run(&mut heard, "say it was heard").await?;
-        let command = self.xreadgroup(count, ">");
-        let [stream, groups, entries] = self.with_state("read", Some(command)).await?;
-        let Some(entries) = self.wire.unless_gone("read", entries)? else {
-            return Ok(Read::default());
-        };
+    /// The state of stream and group, the gaps that are open, and what waits.
+    pub(crate) async fn look(&self) -> Result<Look, Error> {
+        let mut marks = pipe();
+        marks.ignore_errors();
+        marks.cmd("HKEYS").arg(&self.keys.gaps);
+        marks.cmd("XPENDING").arg(&*self.stream).arg(&*self.group);
+        marks.arg("-").arg("+").arg(LISTED);
+        let budget = self.wire.budget();
+        let marks = self.wire.query_all(&marks, "look for gaps", budget).await?;
+        let [gaps, waiting] = self.wire.parts(marks)?;
+        let gaps = gaps.map_err(|error| self.wire.error("look for gaps", error));
+        let gaps = self.refused.allow(&self.stream, Side::Gaps, gaps)?;
+        let waiting = self.wire.unless_gone("look for what waits", waiting);
+        let waiting = self.refused.allow(&self.stream, Side::Pending, waiting)?;
+        let waiting = waiting.flatten().map(reply::waiting);
+        let (state, _) = self.take(">", None).await?;
+        Ok(Look {
+            state,
+            gaps: match gaps {
+                Some(gaps) => self.wire.understand(reply::texts(gaps))?,
+                None => Vec::new(),
+            },
+            waiting: match waiting {
+                Some(waiting) => self.wire.understand(waiting)?,
+                None => Vec::new(),
+            },
+        })
+    }
+
+    /// Takes the next entries, if there are any.
+    pub(crate) async fn read(&self, portion: Portion) -> Result<Read, Error> {
+        let (state, delivered) = self.take(">", Some(portion)).await?;
         Ok(Read {
-            state: self.state(stream, groups)?,
-            entries: self.wire.understand(reply::delivered(entries))?.entries,
+            state,
+            entries: delivered.entries,
         })
     }
 
     /// What was delivered to this consumer behind `after` and not acknowledged.
-    pub(crate) async fn pending(&self, after: EntryId, count: usize) -> Result<Pending, Error> {
-        let mut command = self.xreadgroup(count, &after.to_string());
-        let reply = self.wire.query(&mut command).await?;
-        match self.wire.unless_gone("read what is pending", reply)? {
-            Some(reply) => self.wire.understand(reply::delivered(reply)),
-            None => Ok(Pending::default()),
+    pub(crate) async fn pending(&self, after: EntryId, portion: Portion) -> Result<Pending, Error> {
+        let (_, pending) = self.take(&after.to_string(), Some(portion)).await?;
+        Ok(pending)
+    }
+
+    /// Says for the time `lasting` that events were read from this server.
+    pub(crate) async fn say_heard(&self, lasting: Duration) -> Result<(), Error> {
+        let mut heard = cmd("SET");
+        heard.arg(&self.keys.heard).arg(1);
+        heard.arg("PX").arg(millis(lasting).max(1));
+        let said = self.wire.run(&heard, "say that events were read").await;
+        self.refused
+            .allow(&self.stream, Side::Heard, said)
+            .map(drop)
+    }
+
+    /// Whether some consumer of the group read lately: it said so, or was given an entry within
+    /// `lately`. The key alone proves nothing by its absence, as a full server may evict it.
+    pub(crate) async fn was_heard(&self, lately: Duration) -> Result<bool, Error> {
+        let mut exists = cmd("EXISTS");
+        exists.arg(&self.keys.heard);
+        let exists = self.wire.run(&exists, "see whether events were read").await;
+        let exists = self.refused.allow(&self.stream, Side::Heard, exists)?;
+        if matches!(exists, Some(Value::Int(1))) {
+            return Ok(true);
         }
+        let consumers = self.consumers().await?;
+        let mut idle = consumers.iter().map(|consumer| u128::from(consumer.idle));
+        Ok(idle.any(|idle| idle < lately.as_millis()))
     }
 
     /// Takes over, from `from` on, what any consumer has left unacknowledged for `idle`.
@@ -129,20 +158,70 @@ impl Group {
             .arg(&*self.consumer)
             .arg(millis(idle))
             .arg(from.to_string());
-        command.arg("COUNT").arg(count);
-        let reply = self.wire.query(&mut command).await?;
-        let Some(reply) = self.wire.unless_gone("claim", reply)? else {
-            return Ok(Claimed::default());
+        // Only their ids: they are read as what is pending here, by their size.
+        command.arg("COUNT").arg(count).arg("JUSTID");
+        let reply = self.wire.query(&command).await?;
+        let reply = self.wire.unless_gone("claim", reply);
+        let mut claimed = match self.refused.allow(&self.stream, Side::Claim, reply)? {
+            Some(Some(reply)) => self.wire.understand(reply::claimed(reply))?,
+            Some(None) => return Ok(Claimed::default()),
+            None => return self.left_by_others(idle, count).await,
         };
-        let mut claimed = self.wire.understand(reply::claimed(reply))?;
-        if let (Some(first), Some(last)) = (claimed.entries.first(), claimed.entries.last()) {
+        if let (Some(first), Some(last)) = (claimed.ids.first(), claimed.ids.last()) {
             let mut command = self.on_group("XPENDING");
-            command.arg(first.id.to_string()).arg(last.id.to_string());
+            command.arg(first.to_string()).arg(last.to_string());
             command.arg(count).arg(&*self.consumer);
-            let reply = self.wire.run(&mut command, "count deliveries").await?;
-            claimed.deliveries = self.wire.understand(reply::deliveries(reply))?;
+            let reply = self.wire.run(&command, "count deliveries").await;
+            if let Some(reply) = self.refused.allow(&self.stream, Side::Pending, reply)? {
+                claimed.deliveries = self.wire.understand(reply::deliveries(reply))?;
+            }
         }
         Ok(claimed)
+    }
+
+    /// What cannot be taken over although it was left for `idle`.
+    async fn left_by_others(&self, idle: Duration, count: usize) -> Result<Claimed, Error> {
+        let mut command = self.on_group("XPENDING");
+        command
+            .arg("IDLE")
+            .arg(millis(idle))
+            .arg("-")
+            .arg("+")
+            .arg(count);
+        let reply = self.wire.query(&command).await?;
+        let reply = self.wire.unless_gone("see what others left", reply);
+        let reply = self.refused.allow(&self.stream, Side::Pending, reply)?;
+        Ok(Claimed {
+            out_of_reach: match reply.flatten() {
+                Some(reply) => self.wire.understand(reply::waiting(reply))?,
+                None => Vec::new(),
+            },
+            ..Claimed::default()
+        })
+    }
+
+    /// Says that this consumer works on `ids`, so that no other takes them over. Returns those that
+    /// are still to be acknowledged; all, if the server does not tell.
+    ///
+    /// Over the connection for waiting: the other may be busy with a long answer.
+    pub(crate) async fn renew(&self, ids: &[EntryId]) -> Result<Vec<EntryId>, Error> {
+        let mut command = self.on_group("XCLAIM");
+        command.arg(&*self.consumer).arg(0);
+        for id in ids {
+            command.arg(id.to_string());
+        }
+        command.arg("JUSTID");
+        let mut connection = self.wire.waiting().await?;
+        let reply = command.query_async::<Value>(&mut *connection);
+        let Ok(reply) = tokio::time::timeout(self.wire.budget(), reply).await else {
+            return Err(self.wire.silent());
+        };
+        let reply = self.wire.unless_gone("say what is worked on", reply);
+        match self.refused.allow(&self.stream, Side::Renew, reply)? {
+            Some(Some(reply)) => self.wire.understand(reply::ids(reply)),
+            // No group: the next look says so.
+            Some(None) | None => Ok(ids.to_vec()),
+        }
     }
 
     /// Acknowledges entries.
@@ -154,7 +233,7 @@ impl Group {
         for id in ids {
             command.arg(id.to_string());
         }
-        self.wire.run(&mut command, "acknowledge").await.map(drop)
+        self.wire.run(&command, "acknowledge").await.map(drop)
     }
 
     /// Adds a record to the quarantine stream.
@@ -165,9 +244,9 @@ impl Group {
         for (name, value) in record {
             command.arg(name).arg(value);
         }
-        self.wire
-            .run(&mut command, "put an entry aside")
-            .await
+        let added = self.wire.run(&command, "put an entry aside").await;
+        self.refused
+            .allow(&self.stream, Side::Quarantine, added)
             .map(drop)
     }
 
@@ -175,7 +254,10 @@ impl Group {
     pub(crate) async fn mark_gap(&self, gap: &str, reason: &str) -> Result<(), Error> {
         let mut command = cmd("HSET");
         command.arg(&self.keys.gaps).arg(gap).arg(reason);
-        self.wire.run(&mut command, "mark a gap").await.map(drop)
+        let marked = self.wire.run(&command, "mark a gap").await;
+        self.refused
+            .allow(&self.stream, Side::Gaps, marked)
+            .map(drop)
     }
 
     /// Forgets gaps that are closed. Others that were found meanwhile stay.
@@ -185,7 +267,10 @@ impl Group {
         }
         let mut command = cmd("HDEL");
         command.arg(&self.keys.gaps).arg(gaps);
-        self.wire.run(&mut command, "clear a gap").await.map(drop)
+        let cleared = self.wire.run(&command, "clear a gap").await;
+        self.refused
+            .allow(&self.stream, Side::Gaps, cleared)
+            .map(drop)
     }
 
     /// Makes the group, at the stream's end or beginning, and the stream if it is missing.
@@ -195,7 +280,7 @@ impl Group {
         command
             .arg(if at_beginning { "0" } else { "$" })
             .arg("MKSTREAM");
-        match self.wire.query(&mut command).await? {
+        match self.wire.query(&command).await? {
             // Somebody else made it: as good.
             Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
             other => other
@@ -231,20 +316,8 @@ impl Group {
     /// Removes consumers with nothing pending that were not heard from for `idle`. `true` if one
     /// turned out to have entries, which are lost with it.
     pub(crate) async fn forget_idle(&self, idle: Duration) -> Result<bool, Error> {
-        if self.is_blind() {
-            return Ok(false);
-        }
-        let mut command = cmd("XINFO");
-        command
-            .arg("CONSUMERS")
-            .arg(&*self.stream)
-            .arg(&*self.group);
-        let reply = self.wire.query(&mut command).await?;
-        let Some(reply) = self.wire.unless_gone("list consumers", reply)? else {
-            return Ok(false);
-        };
         let mut lost = false;
-        for consumer in self.wire.understand(reply::consumers(reply))? {
+        for consumer in self.consumers().await? {
             let dead = consumer.pending == 0 && u128::from(consumer.idle) > idle.as_millis();
             if dead && consumer.name != *self.consumer {
                 lost |= self.remove(&consumer.name).await?;
@@ -253,11 +326,26 @@ impl Group {
         Ok(lost)
     }
 
+    async fn consumers(&self) -> Result<Vec<reply::Consumer>, Error> {
+        let mut command = cmd("XINFO");
+        command
+            .arg("CONSUMERS")
+            .arg(&*self.stream)
+            .arg(&*self.group);
+        let reply = self.wire.query(&command).await?;
+        let reply = self.wire.unless_gone("list consumers", reply);
+        let reply = self.refused.allow(&self.stream, Side::Consumers, reply)?;
+        match reply.flatten() {
+            Some(reply) => self.wire.understand(reply::consumers(reply)),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Removes this consumer, unless it leaves entries for others to claim.
     pub(crate) async fn leave(&self) -> Result<(), Error> {
         let mut command = self.on_group("XPENDING");
         command.arg("-").arg("+").arg(1).arg(&*self.consumer);
-        let reply = self.wire.query(&mut command).await?;
+        let reply = self.wire.query(&command).await?;
         match self.wire.unless_gone("leave", reply)? {
             Some(Value::Array(pending)) if pending.is_empty() => {
                 self.remove(&self.consumer).await.map(drop)
@@ -269,6 +357,8 @@ impl Group {
     /// Drops the connections; the next command makes new ones.
     pub(crate) fn disconnect(&self) {
         self.wire.disconnect();
+        // What was refused may be allowed by now.
+        self.scripted.store(true, Ordering::Relaxed);
     }
 
     /// Waits before something is tried again: for `wait`, or until the server is known to be back.
@@ -283,20 +373,9 @@ impl Group {
             .arg(&*self.stream)
             .arg(&*self.group)
             .arg(consumer);
-        let reply = self.wire.run(&mut command, "remove a consumer").await?;
-        Ok(!matches!(reply, Value::Int(0)))
-    }
-
-    fn xreadgroup(&self, count: usize, from: &str) -> Cmd {
-        let mut command = cmd("XREADGROUP");
-        command.arg("GROUP").arg(&*self.group).arg(&*self.consumer);
-        command
-            .arg("COUNT")
-            .arg(count)
-            .arg("STREAMS")
-            .arg(&*self.stream)
-            .arg(from);
-        command
+        let reply = self.wire.run(&command, "remove a consumer").await;
+        let reply = self.refused.allow(&self.stream, Side::Consumers, reply)?;
+        Ok(reply.is_some_and(|reply| !matches!(reply, Value::Int(0))))
     }
 
     fn on_group(&self, name: &str) -> Cmd {

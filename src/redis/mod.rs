@@ -38,7 +38,9 @@ use self::breaker::Breaker;
 pub(crate) use self::conn::{Budgets, Server};
 use self::exclusive::Exclusive;
 use self::fleet::RedisClaims;
-pub(crate) use self::group::{Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Read};
+pub(crate) use self::group::{
+    Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Portion, Read,
+};
 use self::health::Health;
 pub(crate) use self::keyspace::Keyspace;
 use self::link::Link;

@@ -336,6 +336,8 @@ pub(crate) enum Told {
     Gap(String, &'static str),
     /// Stream, entry, reason.
     Quarantined(String, String, String),
+    /// Stream, and whether the doubt begins or ends.
+    Doubt(String, bool),
     /// A purge waits for the log.
     Waiting,
 }
@@ -353,6 +355,7 @@ impl Told {
             Notice::EventQuarantined { stream, id, reason } => {
                 Self::Quarantined(stream.into(), id.into(), reason.into())
             }
+            Notice::EventsInDoubt { stream, begins } => Self::Doubt(stream.into(), begins),
             Notice::PurgePending { .. } => Self::Waiting,
             _ => return None,
         })
@@ -371,7 +374,8 @@ impl Told {
             Self::Applied(of, ..)
             | Self::Ignored(of, _)
             | Self::Gap(of, _)
-            | Self::Quarantined(of, ..) => of == stream,
+            | Self::Quarantined(of, ..)
+            | Self::Doubt(of, _) => of == stream,
             Self::Waiting => false,
         }
     }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -26,6 +27,8 @@ struct Shared {
     mode: watch::Sender<(Mode, u64)>,
     accepted: AtomicU64,
     round_trips: AtomicU64,
+    /// Bytes a second that the server may send over each connection; 0: as many as it likes.
+    rate: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +50,7 @@ impl Forwarder {
             mode: watch::Sender::new((Mode::Pass, 0)),
             accepted: AtomicU64::new(0),
             round_trips: AtomicU64::new(0),
+            rate: AtomicU64::new(0),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self { shared, addr, task }
@@ -73,6 +77,11 @@ impl Forwarder {
         self.shared
             .mode
             .send_modify(|(mode, _)| *mode = Mode::Stall);
+    }
+
+    /// Lets the server send so many bytes a second over each connection.
+    pub(crate) fn slow(&self, bytes_a_second: u64) {
+        self.shared.rate.store(bytes_a_second, Ordering::SeqCst);
     }
 
     pub(crate) fn resume(&self) {
@@ -126,14 +135,27 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let server_spoke = AtomicBool::new(true);
-    let up = pump(from_client, to_server, shared.mode.subscribe(), || {
-        if server_spoke.swap(false, Ordering::SeqCst) {
-            shared.round_trips.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    let down = pump(from_server, to_client, shared.mode.subscribe(), || {
-        server_spoke.store(true, Ordering::SeqCst);
-    });
+    let unlimited = AtomicU64::new(0);
+    let up = pump(
+        from_client,
+        to_server,
+        shared.mode.subscribe(),
+        &unlimited,
+        || {
+            if server_spoke.swap(false, Ordering::SeqCst) {
+                shared.round_trips.fetch_add(1, Ordering::SeqCst);
+            }
+        },
+    );
+    let down = pump(
+        from_server,
+        to_client,
+        shared.mode.subscribe(),
+        &shared.rate,
+        || {
+            server_spoke.store(true, Ordering::SeqCst);
+        },
+    );
     tokio::select! {
         () = up => {}
         () = down => {}
@@ -146,6 +168,7 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut mode: watch::Receiver<(Mode, u64)>,
+    rate: &AtomicU64,
     passed: impl Fn(),
 ) {
     let mut buffer = vec![0; 64 * 1024];
@@ -160,6 +183,11 @@ async fn pump(
         passed();
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
+        }
+        let rate = rate.load(Ordering::SeqCst);
+        if rate > 0 {
+            let seconds = count as f64 / rate as f64;
+            tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
         }
     }
 }

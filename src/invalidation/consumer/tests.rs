@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::invalidation::fake::FakeSink;
 use crate::invalidation::stream::{On, Stream};
-use crate::redis::{Budgets, Group, Server};
+use crate::redis::{Budgets, Group, Portion, Server};
 use crate::redis_server::RedisServer;
 
 mod delivery;
@@ -23,7 +23,7 @@ fn settings() -> Settings {
         count: 4,
         wait: Duration::from_millis(20),
         // Nobody claims from the living in these tests, unless one asks for it.
-        min_idle: Duration::from_secs(3600),
+        claim_after: Duration::from_secs(3600),
         backoff: (Duration::from_millis(1), Duration::from_millis(10)),
         ..Settings::default()
     }
@@ -54,7 +54,13 @@ impl Worker {
     ) -> Self {
         let source = group(server);
         let stream = Arc::new(stream.compile().unwrap());
-        let consumer = Consumer::new(stream, source, sink.applier(), settings);
+        let consumer = Consumer::new(
+            stream,
+            source,
+            sink.applier(),
+            settings,
+            Status::new("sales"),
+        );
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(consumer.run(stopped));
         Self { stop, task }
@@ -81,6 +87,14 @@ fn group(server: &RedisServer) -> Group {
     };
     let url = Server::new(&server.url(), patient).unwrap();
     Group::new(url, "test", "test", "sales", &unique_name())
+}
+
+fn portion(count: usize) -> Portion {
+    Portion {
+        count,
+        bytes: usize::MAX,
+        patience: PATIENCE,
+    }
 }
 
 async fn sell(server: &RedisServer, auction: usize) {

@@ -57,6 +57,13 @@ pub(crate) struct GroupState {
     pub(crate) delivered: EntryId,
     /// How many entries the group has read, where the server knows it.
     pub(crate) read: Option<u64>,
+    /// How many entries it has not read, where the server knows it.
+    pub(crate) lag: Option<u64>,
+    /// How many entries were delivered and are not acknowledged.
+    pub(crate) pending: u64,
+    /// How many entries are left that it has not read, where they were counted: not more than a
+    /// thousand, and only if some in front of the group were deleted.
+    pub(crate) unread: Option<u64>,
 }
 
 /// Entries delivered and not acknowledged.
@@ -67,14 +74,16 @@ pub(crate) struct Pending {
     pub(crate) deleted: Vec<EntryId>,
 }
 
-/// Entries taken over from others.
+/// Entries taken over from others. They are read as [`Pending`] ones are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Claimed {
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) ids: Vec<EntryId>,
     pub(crate) deleted: Vec<EntryId>,
     /// Where to go on; nought at the end.
     pub(crate) next: EntryId,
     pub(crate) deliveries: HashMap<EntryId, u64>,
+    /// They cannot be taken over, and nobody else has acknowledged them.
+    pub(crate) out_of_reach: Vec<EntryId>,
 }
 
 /// A consumer of a group.
@@ -85,10 +94,11 @@ pub(super) struct Consumer {
     pub(super) idle: u64,
 }
 
-/// The reply to `XREADGROUP` of one stream.
+/// The reply to `XREADGROUP` of one stream; `false` out of a script.
 pub(super) fn delivered(reply: Value) -> Option<Pending> {
     let entries = match reply {
-        Value::Nil => return Some(Pending::default()),
+        Value::Nil | Value::Int(0) => return Some(Pending::default()),
+        Value::Array(streams) if streams.is_empty() => return Some(Pending::default()),
         Value::Array(mut streams) => match streams.pop()? {
             Value::Array(mut pair) => pair.pop()?,
             _ => return None,
@@ -99,23 +109,21 @@ pub(super) fn delivered(reply: Value) -> Option<Pending> {
     entries_of(entries)
 }
 
-/// The reply to `XAUTOCLAIM`.
+/// The reply to `XAUTOCLAIM` with `JUSTID`.
 pub(super) fn claimed(reply: Value) -> Option<Claimed> {
     let mut parts = array(reply)?.into_iter();
-    let next = id(&parts.next()?)?;
-    let mut pending = entries_of(parts.next()?)?;
-    // Since 7.0 the deleted ones are listed apart.
-    if let Some(deleted) = parts.next() {
-        for value in array(deleted)? {
-            pending.deleted.push(id(&value)?);
-        }
-    }
     Some(Claimed {
-        entries: pending.entries,
-        deleted: pending.deleted,
-        next,
-        deliveries: HashMap::new(),
+        next: id(&parts.next()?)?,
+        ids: ids(parts.next()?)?,
+        // Since 7.0 the deleted ones are listed.
+        deleted: parts.next().map_or(Some(Vec::new()), ids)?,
+        ..Claimed::default()
     })
+}
+
+/// A list of ids.
+pub(super) fn ids(reply: Value) -> Option<Vec<EntryId>> {
+    array(reply)?.iter().map(id).collect()
 }
 
 /// The reply to `XPENDING` with a range: how often each entry was delivered.
@@ -125,6 +133,17 @@ pub(super) fn deliveries(reply: Value) -> Option<HashMap<EntryId, u64>> {
         Some((id(row.first()?)?, number(row.get(3)?)?))
     });
     rows.collect()
+}
+
+/// The same: the ids alone.
+pub(super) fn waiting(reply: Value) -> Option<Vec<EntryId>> {
+    let rows = array(reply)?.into_iter();
+    rows.map(|row| id(array(row)?.first()?)).collect()
+}
+
+/// A list of texts.
+pub(super) fn texts(reply: Value) -> Option<Vec<String>> {
+    array(reply)?.iter().map(text).collect()
 }
 
 /// The replies to `XINFO STREAM` and `XINFO GROUPS`: the state of `group`, or `Some(None)` if there
@@ -151,6 +170,9 @@ pub(super) fn state(stream: &Value, groups: &Value, group: &str) -> Option<Optio
             .unwrap_or_default(),
         delivered: id(member(ours, "last-delivered-id")?)?,
         read: member(ours, "entries-read").and_then(number),
+        lag: member(ours, "lag").and_then(number),
+        pending: member(ours, "pending").and_then(number).unwrap_or(0),
+        unread: member(stream, "unread").and_then(number),
     }))
 }
 

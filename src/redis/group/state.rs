@@ -1,38 +1,176 @@
-//! Asking for the state of a group, also where the server does not tell it.
+//! The state of a group, and entries with it in the same step: by a script that looks at their size
+//! first, by a transaction where scripts are refused, and without the state where that is.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use ::redis::{Cmd, Pipeline, RedisResult, Value, cmd, pipe};
 
 use crate::error::{Error, ErrorKind};
-use crate::redis::group::{Group, GroupState, reply};
+use crate::redis::group::Group;
+use crate::redis::group::refused::Side;
+use crate::redis::group::reply::{self, Entry, EntryId, GroupState, Pending};
+
+const TAKE: &str = include_str!("take.lua");
+const ALIGN: &str = include_str!("align.lua");
+
+/// How much to ask for at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Portion {
+    /// The most entries.
+    pub(crate) count: usize,
+    /// The most bytes, but always one entry.
+    pub(crate) bytes: usize,
+    /// How long the answer may take.
+    pub(crate) patience: Duration,
+}
+
+/// What was found before reading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// `None` if the stream or the group is missing.
+    pub(crate) state: Option<GroupState>,
+    /// The gaps that somebody found and did not finish closing.
+    pub(crate) gaps: Vec<String>,
+    /// The first entries that were delivered, to whomever, and are not acknowledged.
+    pub(crate) waiting: Vec<EntryId>,
+}
+
+/// What a read delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Read {
+    /// The state just before; `None` if the stream or the group is missing.
+    pub(crate) state: Option<GroupState>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// The state of the group before, and what was delivered then.
+pub(super) type Taken = (Option<GroupState>, Pending);
 
 impl Group {
-    /// Asks for the state, and runs `command` in the same transaction.
-    pub(super) async fn with_state<const N: usize>(
+    /// Looks at the state, and takes a portion of what is behind `after`, `>` being what nobody was
+    /// given yet; nothing if `portion` is `None`.
+    pub(super) async fn take(&self, after: &str, portion: Option<Portion>) -> Result<Taken, Error> {
+        if self.is_scripted()
+            && let Some(taken) = self.take_scripted(after, portion).await?
+        {
+            return Ok(taken);
+        }
+        self.take_plainly(after, portion).await
+    }
+
+    /// `None` if the script is refused, or what it runs: without it, the server says which.
+    async fn take_scripted(
         &self,
-        operation: &str,
-        command: Option<Cmd>,
-    ) -> Result<[RedisResult<Value>; N], Error> {
-        let mut connection = self.wire.commands().await?;
+        after: &str,
+        portion: Option<Portion>,
+    ) -> Result<Option<Taken>, Error> {
+        let mut eval = cmd("EVAL");
+        eval.arg(TAKE).arg(1).arg(&*self.stream).arg(&*self.group);
+        eval.arg(&*self.consumer).arg(after);
+        eval.arg(portion.map_or(0, |portion| portion.count));
+        eval.arg(portion.map_or(0, |portion| portion.bytes));
+        let patience = portion.map_or(self.wire.budget(), |portion| portion.patience);
+        let answer = self.wire.query_within(&eval, patience).await?;
+        let refused =
+            matches!(&answer, Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")));
+        let answer = match self.wire.unless_gone("read", answer) {
+            Ok(Some(answer)) => answer,
+            Ok(None) => return Ok(Some((None, Pending::default()))),
+            Err(error) if refused => {
+                self.refused.tell(&self.stream, Side::Script, &error);
+                self.scripted.store(false, Ordering::Relaxed);
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        self.refused.works(Side::Script);
+        let Value::Array(parts) = answer else {
+            return self.wire.understand(None);
+        };
+        let [stream, groups, entries] = self.wire.parts(parts)?;
+        let state = reply::state(&stream, &groups, &self.group);
+        let entries = reply::delivered(entries);
+        let (state, entries) = (self.wire.understand(state)?, self.wire.understand(entries)?);
+        Ok(Some((state, entries)))
+    }
+
+    async fn take_plainly(&self, after: &str, portion: Option<Portion>) -> Result<Taken, Error> {
         let mut pipe = pipe();
         pipe.atomic().ignore_errors();
         self.ask_state(&mut pipe);
-        if let Some(command) = command {
-            pipe.add_command(command);
+        if let Some(portion) = portion {
+            pipe.add_command(self.xreadgroup(self.count_within(portion), after));
         }
-        match pipe.query_async(&mut *connection).await {
-            Ok(replies) => self.wire.replies(replies),
+        let patience = portion.map_or(self.wire.budget(), |portion| portion.patience);
+        let answers = match self.wire.query_all(&pipe, "read", patience).await {
+            Ok(answers) => answers,
             Err(error) => {
-                let error = self.wire.error(operation, error);
                 self.perhaps_go_blind(&error).await;
-                Err(error)
+                return Err(error);
             }
+        };
+        let mut answers = answers.into_iter();
+        let (Some(stream), Some(groups)) = (answers.next(), answers.next()) else {
+            return self.wire.understand(None);
+        };
+        let delivered = match answers.next() {
+            Some(entries) => match self.wire.unless_gone("read", entries)? {
+                Some(entries) => self.wire.understand(reply::delivered(entries))?,
+                None => return Ok((None, Pending::default())),
+            },
+            None => Pending::default(),
+        };
+        self.note_sizes(&delivered);
+        Ok((self.state(stream, groups)?, delivered))
+    }
+
+    /// How many entries to ask for where nobody looks at their size first: as many as fit if they are
+    /// like the largest seen lately.
+    fn count_within(&self, portion: Portion) -> usize {
+        let largest = self.largest.load(Ordering::Relaxed).max(1);
+        (portion.bytes / largest).clamp(1, portion.count)
+    }
+
+    fn note_sizes(&self, delivered: &Pending) {
+        let sizes = delivered.entries.iter().map(|entry| {
+            let sizes = entry.fields.iter().map(|(n, v)| n.len() + v.len());
+            sizes.sum::<usize>()
+        });
+        if let Some(largest) = sizes.max() {
+            // Large ones that came before may come again for a while.
+            let before = self.largest.load(Ordering::Relaxed);
+            self.largest
+                .store(largest.max(before / 2), Ordering::Relaxed);
         }
     }
 
+    /// Says to the server that the group has read up to `to`, which is so many entries, where it does
+    /// not know since a loss: the loss was told, and would look like a further one at each trimming
+    /// (SAFETY 101). Does nothing if anything has changed since `state`.
+    pub(crate) async fn align(
+        &self,
+        state: &GroupState,
+        to: EntryId,
+        read: u64,
+    ) -> Result<(), Error> {
+        let Some(added) = state.added.filter(|_| self.is_scripted()) else {
+            return Ok(());
+        };
+        let mut eval = cmd("EVAL");
+        eval.arg(ALIGN).arg(1).arg(&*self.stream).arg(&*self.group);
+        eval.arg(state.delivered.to_string()).arg(added);
+        eval.arg(state.length).arg(state.max_deleted.to_string());
+        eval.arg(to.to_string()).arg(read);
+        let answer = self.wire.query(&eval).await?;
+        let answer = self.wire.unless_gone("count what was read", answer);
+        self.refused
+            .allow(&self.stream, Side::Align, answer)
+            .map(drop)
+    }
+
     /// The state, or `None` if the stream or the group is missing.
-    pub(super) fn state(
+    fn state(
         &self,
         stream: RedisResult<Value>,
         groups: RedisResult<Value>,
@@ -53,6 +191,10 @@ impl Group {
         self.blind.load(Ordering::Relaxed)
     }
 
+    fn is_scripted(&self) -> bool {
+        self.scripted.load(Ordering::Relaxed)
+    }
+
     fn ask_state(&self, pipe: &mut Pipeline) {
         if self.is_blind() {
             // The last entry, to wait behind it. A missing group shows when it is read.
@@ -71,16 +213,29 @@ impl Group {
         if !matches!(error.kind(), ErrorKind::Denied | ErrorKind::Protocol) || self.is_blind() {
             return;
         }
-        let mut probe = cmd("XINFO");
-        probe.arg("GROUPS").arg(&*self.stream);
-        let answer = self.wire.run(&mut probe, "look at the group").await;
-        if answer.is_err_and(|error| error.kind() == ErrorKind::Denied) {
-            self.blind.store(true, Ordering::Relaxed);
-            let stream = &*self.stream;
-            tracing::warn!(
-                stream,
-                "XINFO is denied: events trimmed unread will not be noticed"
-            );
+        for what in ["STREAM", "GROUPS"] {
+            let mut probe = cmd("XINFO");
+            probe.arg(what).arg(&*self.stream);
+            let answer = self.wire.run(&probe, "look at the group").await;
+            if let Err(error) = answer
+                && error.kind() == ErrorKind::Denied
+            {
+                self.blind.store(true, Ordering::Relaxed);
+                self.refused.tell(&self.stream, Side::State, &error);
+                return;
+            }
         }
+    }
+
+    fn xreadgroup(&self, count: usize, from: &str) -> Cmd {
+        let mut command = cmd("XREADGROUP");
+        command.arg("GROUP").arg(&*self.group).arg(&*self.consumer);
+        command
+            .arg("COUNT")
+            .arg(count)
+            .arg("STREAMS")
+            .arg(&*self.stream)
+            .arg(from);
+        command
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ::redis::{Cmd, RedisError, RedisResult, Value};
+use ::redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind};
@@ -50,17 +50,53 @@ impl Wire {
         Error::new(ErrorKind::Timeout, message)
     }
 
-    pub(super) async fn commands(&self) -> Result<Connection, Error> {
-        let budget = self.server.budgets().purge;
-        self.commands.connection(&self.server, Some(budget)).await
+    /// How long an answer to a command may take that names no other time.
+    pub(super) fn budget(&self) -> Duration {
+        self.server.budgets().purge
     }
 
-    pub(super) async fn query(&self, command: &mut Cmd) -> Result<RedisResult<Value>, Error> {
-        let mut connection = self.commands().await?;
-        Ok(command.query_async(&mut *connection).await)
+    pub(super) async fn query(&self, command: &Cmd) -> Result<RedisResult<Value>, Error> {
+        self.query_within(command, self.budget()).await
     }
 
-    pub(super) async fn run(&self, command: &mut Cmd, operation: &str) -> Result<Value, Error> {
+    /// The answer to `command`, which may take as long as `patience`.
+    ///
+    /// # Errors
+    /// None in time: what comes later belongs to nobody, so the caller disconnects.
+    pub(super) async fn query_within(
+        &self,
+        command: &Cmd,
+        patience: Duration,
+    ) -> Result<RedisResult<Value>, Error> {
+        let mut connection = self.commands.connection(&self.server, None).await?;
+        let answer = command.query_async(&mut *connection);
+        let answer = tokio::time::timeout(patience, answer).await;
+        answer.map_err(|_| self.late(patience))
+    }
+
+    /// The same for several commands: an answer to each.
+    pub(super) async fn query_all(
+        &self,
+        pipe: &Pipeline,
+        operation: &str,
+        patience: Duration,
+    ) -> Result<Vec<RedisResult<Value>>, Error> {
+        let mut connection = self.commands.connection(&self.server, None).await?;
+        let answers = pipe.query_async(&mut *connection);
+        let answers = tokio::time::timeout(patience, answers).await;
+        let answers = answers.map_err(|_| self.late(patience))?;
+        answers.map_err(|error| self.error(operation, error))
+    }
+
+    fn late(&self, patience: Duration) -> Error {
+        let message = format!(
+            "stream `{}`: {} did not answer within {patience:?}",
+            self.stream, self.server
+        );
+        Error::new(ErrorKind::Timeout, message)
+    }
+
+    pub(super) async fn run(&self, command: &Cmd, operation: &str) -> Result<Value, Error> {
         let reply = self.query(command).await?;
         reply.map_err(|error| self.error(operation, error))
     }
@@ -78,11 +114,8 @@ impl Wire {
         }
     }
 
-    pub(super) fn replies<const N: usize>(
-        &self,
-        replies: Vec<RedisResult<Value>>,
-    ) -> Result<[RedisResult<Value>; N], Error> {
-        replies.try_into().map_err(|_| self.nonsense())
+    pub(super) fn parts<T, const N: usize>(&self, parts: Vec<T>) -> Result<[T; N], Error> {
+        parts.try_into().map_err(|_| self.nonsense())
     }
 
     pub(super) fn understand<T>(&self, parsed: Option<T>) -> Result<T, Error> {
@@ -138,5 +171,8 @@ impl std::fmt::Debug for Slot {
 }
 
 fn is_gone(error: &RedisError) -> bool {
-    error.code() == Some("NOGROUP") || error.detail() == Some("no such key")
+    error.code() == Some("NOGROUP")
+        || error
+            .detail()
+            .is_some_and(|detail| detail.starts_with("no such key"))
 }

@@ -53,7 +53,7 @@ async fn safety_47_entry_of_a_killed_consumer_is_claimed() {
     until_pending(&server, 1).await;
     doomed.kill().await;
     let claiming = Settings {
-        min_idle: Duration::from_millis(1),
+        claim_after: Duration::from_millis(1),
         ..settings()
     };
     let heir = Worker::with(&server, &late, sales(), claiming);
@@ -159,7 +159,7 @@ async fn safety_47_entry_that_kills_its_consumers_is_put_aside_unread() {
     }
     // Delivered five times; the claim is the sixth.
     let claiming = Settings {
-        min_idle: Duration::from_millis(1),
+        claim_after: Duration::from_millis(1),
         ..settings()
     };
     let worker = Worker::with(&server, &sink, sales(), claiming);
@@ -180,10 +180,16 @@ async fn restarted_consumer_first_takes_what_an_answer_lost() {
         sell(&server, auction).await;
     }
     // Delivered to this consumer in answers that it never saw.
-    let read = source.read(10, Duration::from_secs(60)).await.unwrap();
+    let read = source.read(portion(10)).await.unwrap();
     assert_eq!(read.entries.len(), 10);
     let stream = Arc::new(sales().compile().unwrap());
-    let consumer = Consumer::new(stream, source, sink.applier(), settings());
+    let consumer = Consumer::new(
+        stream,
+        source,
+        sink.applier(),
+        settings(),
+        Status::new("sales"),
+    );
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(consumer.run(stopped));
     for auction in 0..10 {
@@ -217,7 +223,16 @@ async fn stopped_consumer_leaves_the_group_unless_it_leaves_entries() {
 async fn consume_ends_when_told_to() {
     let (server, sink) = (RedisServer::start(), FakeSink::new());
     let stream = Arc::new(sales().compile().unwrap());
-    let consumer = || Consumer::new(stream.clone(), group(&server), sink.applier(), settings());
+    let consumer = || {
+        let status = Status::new("sales");
+        Consumer::new(
+            stream.clone(),
+            group(&server),
+            sink.applier(),
+            settings(),
+            status,
+        )
+    };
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let shutdown = async { stopped.await.unwrap_or(()) };
     let task = consume(vec![consumer(), consumer()], shutdown);

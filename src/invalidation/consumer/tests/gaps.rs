@@ -108,6 +108,25 @@ async fn key_of_another_type_is_waited_out() {
 }
 
 #[tokio::test]
+async fn safety_98_what_is_not_read_for_long_is_in_doubt_until_it_is_read() {
+    let (server, sink) = (RedisServer::start(), FakeSink::new());
+    let hasty = Settings {
+        away: Duration::from_millis(500),
+        ..settings()
+    };
+    let worker = Worker::with(&server, &sink, sales(), hasty);
+    until_gaps(&sink, 1).await;
+    server.run("SET sales 1").await;
+    until("in doubt", || async { sink.doubts().len() == 2 }).await;
+    assert_eq!(sink.doubts(), ["f:auction", "t:auctions"]);
+    server.run("DEL sales").await;
+    until("in doubt no more", || async { sink.doubts().is_empty() }).await;
+    assert_eq!(sink.told("begins: true"), 1);
+    assert_eq!(sink.told("begins: false"), 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn safety_45_entries_trimmed_unread_purge_the_scope() {
     let (server, sink) = (RedisServer::start(), FakeSink::new());
     started(&server, &sink).await.stop().await;
@@ -168,7 +187,7 @@ async fn pending_entries_that_were_trimmed_purge_the_scope() {
         .await;
     server.run("XTRIM sales MAXLEN 0").await;
     let claiming = Settings {
-        min_idle: Duration::from_millis(1),
+        claim_after: Duration::from_millis(1),
         ..settings()
     };
     let worker = Worker::with(&server, &sink, sales(), claiming);

@@ -1,0 +1,108 @@
+//! How a consumer behaves.
+
+use std::time::Duration;
+
+use crate::invalidation::consumer::random;
+use crate::invalidation::stream::EventStream;
+
+/// How a consumer behaves.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The most entries taken at once.
+    pub(crate) count: usize,
+    /// The most bytes of entries taken at once, but always one entry. A server on the same network
+    /// sends as many within the time that an answer has.
+    pub(crate) bytes: usize,
+    /// How long to wait for new entries before looking at the group again.
+    pub(crate) wait: Duration,
+    /// How long an entry may be in the hands of a consumer that does not say that it works on it
+    /// before another takes it over. A consumer says so three times as often.
+    pub(crate) claim_after: Duration,
+    /// If nothing was read for so long, events may be missing: rindexer drops an event after about 90 s
+    /// without Redis.
+    pub(crate) away: Duration,
+    /// The most entries in hand: taken, and their purges not acknowledged yet.
+    pub(crate) held: usize,
+    /// An entry that was delivered more often has killed its consumers, and is put aside unread.
+    pub(crate) max_deliveries: u64,
+    /// After which time an idle consumer with nothing pending is removed.
+    pub(crate) forget: Duration,
+    /// How long a consumer that is told to stop waits for the purges of what it has in hand.
+    pub(crate) finish: Duration,
+    /// The first and the longest pause after a failure.
+    pub(crate) backoff: (Duration, Duration),
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            count: 32,
+            bytes: 1024 * 1024,
+            wait: Duration::from_secs(1),
+            claim_after: Duration::from_secs(3),
+            away: Duration::from_secs(60),
+            held: 1024,
+            max_deliveries: 5,
+            forget: Duration::from_secs(3600),
+            finish: Duration::from_secs(3),
+            backoff: (Duration::from_millis(100), Duration::from_secs(5)),
+        }
+    }
+}
+
+impl Settings {
+    /// What `stream` says, over these; `claim_after` beats it.
+    pub(crate) fn of(stream: &EventStream, claim_after: Option<Duration>) -> Self {
+        Self {
+            count: stream.batch,
+            claim_after: claim_after.unwrap_or(stream.claim_after),
+            away: stream.away,
+            ..Self::default()
+        }
+    }
+
+    /// How often a consumer says that it works on what it holds.
+    pub(crate) fn renew_every(&self) -> Duration {
+        self.claim_after / 3
+    }
+
+    /// How often it looks for what others left.
+    pub(crate) fn claim_every(&self) -> Duration {
+        self.claim_after / 6
+    }
+
+    /// How long it waits for new entries, so that it looks in time for what others left.
+    pub(crate) fn waits(&self) -> Duration {
+        self.wait.min(self.claim_every())
+    }
+}
+
+/// Pauses that double up to a bound, each shortened by up to half at random, so that a fleet does not
+/// come back all at once.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    coming: Duration,
+}
+
+impl Backoff {
+    pub(super) const fn new((first, longest): (Duration, Duration)) -> Self {
+        Self {
+            first,
+            longest,
+            coming: first,
+        }
+    }
+
+    pub(super) const fn reset(&mut self) {
+        self.coming = self.first;
+    }
+
+    pub(super) fn pause(&mut self) -> Duration {
+        let pause = self.coming;
+        self.coming = (pause * 2).min(self.longest);
+        let part = u32::try_from(random() % 1000).unwrap_or(0);
+        pause / 2 + pause / 2 * part / 1000
+    }
+}

@@ -1,0 +1,135 @@
+//! Commands that a consumer can do without, where the server refuses them: by an access list, on a
+//! managed server that lacks them, or because its memory is full.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::error::{Error, ErrorKind};
+
+/// Such a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Script,
+    State,
+    Gaps,
+    Heard,
+    Pending,
+    Claim,
+    Renew,
+    Consumers,
+    Quarantine,
+    Align,
+}
+
+impl Side {
+    /// The command, and what is lost without it.
+    const fn loss(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Script => (
+                "EVAL",
+                "the size of entries is not known before they are read, and each look at the stream \
+                 transfers its first and last entry; after a loss, trimming may look like a further one",
+            ),
+            Self::State => ("XINFO", "events trimmed unread are not noticed"),
+            Self::Gaps => (
+                "HSET, HDEL or HKEYS",
+                "a consumer that dies while it closes a gap leaves it open",
+            ),
+            Self::Heard => (
+                "SET or EXISTS",
+                "after a start nobody knows how long the events were not read: if no consumer is left to \
+                 tell, all that they can touch is purged",
+            ),
+            Self::Pending => (
+                "XPENDING",
+                "events that another consumer cannot apply are not noticed, nor those that kill their consumers",
+            ),
+            Self::Claim => (
+                "XAUTOCLAIM",
+                "events that a dead consumer left are not read: all that they can touch is purged instead",
+            ),
+            Self::Renew => (
+                "XCLAIM",
+                "other consumers take over what this one works on for long, and purge it twice",
+            ),
+            Self::Consumers => (
+                "XINFO CONSUMERS or XGROUP DELCONSUMER",
+                "consumers that ended stay listed in the group",
+            ),
+            Self::Quarantine => (
+                "XADD",
+                "entries that cannot be understood are not kept for people",
+            ),
+            Self::Align => (
+                "XGROUP SETID",
+                "after a loss, trimming may look like a further one",
+            ),
+        }
+    }
+}
+
+/// Which of them are refused now, so that each is told once.
+#[derive(Debug, Default)]
+pub(super) struct Refused(AtomicU32);
+
+impl Refused {
+    /// `result`, or `None` if the server refuses the command and the consumer goes on without it.
+    ///
+    /// # Errors
+    /// Any other failure than a refusal.
+    pub(super) fn allow<T>(
+        &self,
+        stream: &str,
+        side: Side,
+        result: Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        match result {
+            Ok(value) => {
+                self.works(side);
+                Ok(Some(value))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Protocol) => {
+                self.tell(stream, side, &error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// `side` is not refused, or not any more.
+    pub(super) fn works(&self, side: Side) {
+        self.0.fetch_and(!bit(side), Ordering::Relaxed);
+    }
+
+    /// Says, once, that `side` is refused and what that costs.
+    pub(super) fn tell(&self, stream: &str, side: Side, error: &Error) {
+        if self.0.fetch_or(bit(side), Ordering::Relaxed) & bit(side) == 0 {
+            let (command, lost) = side.loss();
+            tracing::warn!(stream, %error, lost, "{command} is refused; events are consumed without it");
+        }
+    }
+}
+
+const fn bit(side: Side) -> u32 {
+    1 << side as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn safety_103_a_refusal_is_no_failure_and_a_failure_no_refusal() {
+        let refused = Refused::default();
+        let denied = || Err::<(), _>(Error::new(ErrorKind::Denied, "NOPERM"));
+        assert!(refused.allow("s", Side::Claim, denied()).unwrap().is_none());
+        assert_ne!(refused.0.load(Ordering::Relaxed), 0);
+        assert!(refused.allow("s", Side::Claim, Ok(())).unwrap().is_some());
+        assert_eq!(
+            refused.0.load(Ordering::Relaxed),
+            0,
+            "told again if it is refused again"
+        );
+        let away = Err::<(), _>(Error::new(ErrorKind::Timeout, "late"));
+        assert!(refused.allow("s", Side::Claim, away).is_err());
+    }
+}

@@ -1,0 +1,83 @@
+-- The state of a stream and its group, and the next entries: as many as fit, all in one step.
+-- XINFO STREAM has the first and the last entry whole; they are left out here, as they may be large.
+local stream, group, consumer, after = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+local count, room = tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local function member(list, name)
+  for i = 1, #list, 2 do
+    if list[i] == name then return list[i + 1] end
+  end
+end
+
+local info = redis.pcall('XINFO', 'STREAM', stream)
+if info.err then return info end
+local groups = redis.pcall('XINFO', 'GROUPS', stream)
+if groups.err then return groups end
+local brief = {}
+for i = 1, #info, 2 do
+  local name, value = info[i], info[i + 1]
+  if name ~= 'last-entry' then
+    if name == 'first-entry' and value then value = { value[1] } end
+    brief[#brief + 1] = name
+    brief[#brief + 1] = value
+  end
+end
+
+local ours
+for _, one in ipairs(groups) do
+  if member(one, 'name') == group then ours = one end
+end
+-- Entries in front of the group, counted where some of them were deleted: the server cannot tell then.
+if ours and member(info, 'max-deleted-entry-id') ~= '0-0' then
+  local delivered, gone = member(ours, 'last-delivered-id'), member(info, 'max-deleted-entry-id')
+  local function parts(id)
+    local ms, sequence = string.match(id, '^(%d+)-(%d+)$')
+    return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #sequence) .. sequence
+  end
+  if parts(gone) > parts(delivered) then
+    local unread, from = 0, delivered
+    while unread < 1000 do
+      local found = redis.pcall('XRANGE', stream, '(' .. from, '+', 'COUNT', 1)
+      if found.err then return found end
+      if not found[1] then
+        brief[#brief + 1] = 'unread'
+        brief[#brief + 1] = unread
+        break
+      end
+      unread, from = unread + 1, found[1][1]
+    end
+  end
+end
+if count == 0 then return { brief, groups, false } end
+
+-- How many entries fit; always one.
+local taken = 0
+local function fits(fields)
+  local size = 0
+  for _, field in ipairs(fields) do size = size + #field end
+  if taken > 0 and size > room then return false end
+  taken = taken + 1
+  room = room - size
+  return true
+end
+if after == '>' then
+  local from = ours and member(ours, 'last-delivered-id')
+  while from and taken < count do
+    local found = redis.pcall('XRANGE', stream, '(' .. from, '+', 'COUNT', 1)
+    if found.err then return found end
+    if not found[1] or not fits(found[1][2]) then break end
+    from = found[1][1]
+  end
+else
+  local ours = redis.pcall('XPENDING', stream, group, '(' .. after, '+', count, consumer)
+  if ours.err then return ours end
+  for _, one in ipairs(ours) do
+    local found = redis.pcall('XRANGE', stream, one[1], one[1])
+    if found.err then return found end
+    if not fits(found[1] and found[1][2] or {}) then break end
+  end
+end
+local entries = redis.pcall('XREADGROUP', 'GROUP', group, consumer, 'COUNT', math.max(taken, 1),
+  'STREAMS', stream, after)
+if entries and entries.err then return entries end
+return { brief, groups, entries }
