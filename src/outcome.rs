@@ -105,6 +105,9 @@ macro_rules! reasons {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
+            /// All of them, in the order of the documents.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
             /// The word used in `Cache-Status` details, metrics and logs.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -237,5 +240,32 @@ reasons! {
         OnlyIfCached = "only-if-cached",
         /// Served while a refresh runs behind (RFC 5861 §3).
         StaleWhileRevalidate = "stale-while-revalidate",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The words in the first column of the table under `heading`.
+    fn documented(heading: &str) -> BTreeSet<&'static str> {
+        let document = include_str!("../docs/CACHE-STATUS.md");
+        let (_, section) = document.split_once(heading).expect("a heading");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+        rows.filter_map(|row| row.split('`').next()).collect()
+    }
+
+    #[test]
+    fn safety_117_the_documents_have_a_row_for_each_word_of_cache_status_and_no_other() {
+        let details: BTreeSet<_> = Detail::ALL.iter().map(|detail| detail.as_str()).collect();
+        assert_eq!(documented("## `detail` where the cache"), details);
+        let reasons: BTreeSet<_> = NotStored::ALL
+            .iter()
+            .map(|reason| reason.as_str())
+            .collect();
+        assert_eq!(documented("## `detail` where a response"), reasons);
     }
 }

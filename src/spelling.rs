@@ -1,4 +1,6 @@
-//! What a misspelt word was probably meant to be.
+//! Words for people: what a misspelt one was probably meant to be, and how a time is written.
+
+use std::time::Duration;
 
 /// The one of `known` that `word` was probably meant to be.
 pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
@@ -22,9 +24,47 @@ fn distance(a: &str, b: &str) -> usize {
     row[row.len() - 1]
 }
 
+/// `time` in the largest unit that it is a whole number of, as a person would have written it: `24h`, `90s`.
+pub(crate) fn written(time: Duration) -> String {
+    const UNITS: [(u128, &str); 6] = [
+        (86_400_000_000_000, "d"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+    ];
+    let nanos = time.as_nanos();
+    let whole = |(unit, _): &&(u128, &str)| {
+        // "1d" is written "24h", and "1m" "60s" is not.
+        nanos > 0 && nanos.is_multiple_of(*unit) && (*unit < UNITS[0].0 || nanos > *unit)
+    };
+    match UNITS.iter().find(whole) {
+        Some((unit, name)) => format!("{}{name}", nanos / unit),
+        None if nanos == 0 => "0s".to_owned(),
+        None => format!("{nanos}ns"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_written_as_a_person_would() {
+        for (millis, expected) in [
+            (0, "0s"),
+            (5, "5ms"),
+            (1_500, "1500ms"),
+            (60_000, "1m"),
+            (90_000, "90s"),
+            (86_400_000, "24h"),
+            (90_000_000, "25h"),
+            (172_800_000, "2d"),
+        ] {
+            assert_eq!(written(Duration::from_millis(millis)), expected);
+        }
+    }
 
     #[test]
     fn the_nearest_word_is_found_if_it_is_near() {

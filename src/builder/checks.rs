@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::entry::codec::packed;
 use crate::error::ConfigError;
+use crate::spelling::written;
 
 pub(super) fn settings(lease: Duration, compress: bool) -> Result<(), ConfigError> {
     check_lease(lease)?;
@@ -18,7 +19,7 @@ fn check_lease(lease: Duration) -> Result<(), ConfigError> {
     } else {
         return Ok(());
     };
-    Err(ConfigError::new("lease", problem, format!("{lease:?}")))
+    Err(ConfigError::new("lease", problem, written(lease)))
 }
 
 fn check_compression(wanted: bool) -> Result<(), ConfigError> {

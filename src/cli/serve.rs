@@ -167,7 +167,7 @@ impl Program {
                     rules,
                     ..config.clone()
                 };
-                toml::to_string(&config).unwrap_or_else(|error| format!("# {error}"))
+                config.effective_text()
             });
         Admin::new(settings, self.cache.clone(), hooks)
     }

@@ -52,8 +52,9 @@ impl Loaded {
         let touched = rule.tags.iter().any(|tag| purged.contains(&family(tag)));
         (touched && ttl < settle.0).then(|| {
             format!(
-                "its ttl of {ttl:?} is shorter than the {settle} that stream `{}` settles: after an \
+                "its ttl of {} is shorter than the {settle} that stream `{}` settles: after an \
                  event nothing is stored for longer than a response would live",
+                super::Period(ttl),
                 stream.name
             )
         })

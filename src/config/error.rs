@@ -65,11 +65,18 @@ impl ConfigFileError {
         span: Option<Range<usize>>,
         error: &ConfigError,
     ) -> Self {
-        let place = span.map(|span| Place::new(text, &span));
+        let place = span.clone().map(|span| Place::new(text, &span));
+        // A time is quoted as it was written.
+        let raw = span.and_then(|span| text.get(span));
+        let marked = raw.and_then(|raw| raw.strip_prefix('"')?.strip_suffix('"'));
+        let is_time = |text: &&str| humantime::parse_duration(text).is_ok();
+        let marked = marked.filter(|_| is_time(&error.input())).filter(is_time);
+        let marked = marked.map(str::to_owned);
         let message = match &place {
             // Its own column is that of the input; here it would be taken for the file's.
             Some(_) => {
-                let (at, what, input) = (error.place(), error.message(), error.input());
+                let (at, what) = (error.place(), error.message());
+                let input = marked.as_deref().unwrap_or(error.input());
                 format!("{at}: {what} in {input:?}")
             }
             None => error.to_string(),
@@ -204,25 +211,63 @@ fn reworded(message: &str) -> (String, Option<String>) {
         (format!("unknown word `{first}`"), help())
     } else if message.starts_with("missing field") {
         (format!("the key `{first}` is missing"), None)
-    } else if message.contains("map, expected a sequence") {
-        let message = "a table where a list is expected".to_owned();
-        (
-            message,
-            Some("a list of tables is written `[[name]]`".to_owned()),
-        )
+    } else if let Some((found, wanted)) = mismatch(message) {
+        let help = match (found.as_str(), wanted) {
+            ("a table", "a list") => Some("a list of tables is written `[[name]]`".to_owned()),
+            (_, "a list") => Some("a list is written with brackets: `[\"…\", \"…\"]`".to_owned()),
+            _ => None,
+        };
+        (format!("{found} where {wanted} is expected"), help)
     } else {
         let message = message.replace("wanted string or table", "expected a word or a table");
         (message.lines().collect::<Vec<_>>().join("; "), None)
     }
 }
 
+/// What was found and what is expected, in the words of TOML's users, where serde says it in Rust's.
+fn mismatch(message: &str) -> Option<(String, &str)> {
+    let rest = message
+        .strip_prefix("invalid type: ")
+        .or_else(|| message.strip_prefix("invalid value: "))?;
+    let (found, wanted) = rest.lines().next()?.rsplit_once(", expected ")?;
+    let quoted = |kind: &str| {
+        let text = found.strip_prefix(kind)?.trim();
+        Some(text.trim_matches('`').to_owned())
+    };
+    let found = match found {
+        "map" => "a table".to_owned(),
+        "sequence" => "a list".to_owned(),
+        _ => quoted("string ")
+            .map(|text| format!("the text {text}"))
+            .or_else(|| quoted("integer ").map(|number| format!("the number {number}")))
+            .or_else(|| quoted("floating point ").map(|number| format!("the number {number}")))
+            .or_else(|| quoted("boolean "))
+            .unwrap_or_else(|| found.to_owned()),
+    };
+    let wanted = match wanted {
+        "a sequence" => "a list",
+        "a map" => "a table",
+        "a boolean" => "true or false",
+        "a string" => "a text in quotes",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not negative and not too large,",
+        "f32" | "f64" => "a number",
+        wanted if wanted.starts_with("struct ") || wanted.starts_with("internally") => "a table",
+        wanted if wanted.contains("variant") || wanted.starts_with("enum") => "a word",
+        wanted => wanted,
+    };
+    Some((found, wanted))
+}
+
 /// `line` with what may be secret masked, character by character: what stands between `://` and the
 /// last `@`, and the text of a token or password.
 fn masked(line: &str) -> String {
     let key = line.split('=').next().unwrap_or_default().to_lowercase();
-    let secret = ["tok", "pass", "secret"]
-        .iter()
-        .any(|word| key.contains(word));
+    // A file's name is told beside it anyway, and is no secret.
+    let names_file = key.trim_end().ends_with("_file");
+    let secret = !names_file
+        && ["tok", "pass", "secret"]
+            .iter()
+            .any(|word| key.contains(word));
     let range = if secret {
         line.find('=').map(|equals| equals + 1..line.len())
     } else {
@@ -242,9 +287,78 @@ fn masked(line: &str) -> String {
     format!("{}{hidden}{}", &line[..range.start], &line[range.end..])
 }
 
+/// A URL without what may be a password: what stands before its last `@`, and a query that has one.
+pub(super) fn masked_url(url: &str) -> String {
+    let shown = match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => {
+            format!("{}***{}", &url[..scheme + 3], &url[at..])
+        }
+        (None, Some(at)) => format!("***{}", &url[at..]),
+        _ => url.to_owned(),
+    };
+    match shown.split_once('?') {
+        Some((place, query)) if query.contains("pass") => format!("{place}?***"),
+        _ => shown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn safety_117_what_serde_says_is_said_in_the_words_of_the_file() {
+        for (message, expected) in [
+            (
+                "invalid type: string \"x\", expected a sequence",
+                "the text \"x\" where a list is expected",
+            ),
+            (
+                "invalid type: map, expected a sequence",
+                "a table where a list is expected",
+            ),
+            (
+                "invalid type: sequence, expected a string",
+                "a list where a text in quotes is expected",
+            ),
+            (
+                "invalid type: integer `5`, expected a boolean",
+                "the number 5 where true or false is expected",
+            ),
+            (
+                "invalid type: string \"5\", expected usize",
+                "the text \"5\" where a whole number",
+            ),
+            (
+                "invalid value: integer `-1`, expected u32",
+                "the number -1 where a whole number",
+            ),
+            (
+                "invalid type: integer `5`, expected struct RedisSection",
+                "the number 5 where a table is expected",
+            ),
+            (
+                "invalid type: boolean `true`, expected a string",
+                "true where a text in quotes is expected",
+            ),
+        ] {
+            let (told, _) = reworded(message);
+            assert!(told.starts_with(expected), "{message}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            ("redis://h:1", "redis://h:1"),
+            ("redis://:p@h:1/0", "redis://***@h:1/0"),
+            ("redis://u:p@q@h", "redis://***@h"),
+            ("u:p@h", "***@h"),
+            ("redis+unix:///s?pass=p", "redis+unix:///s?***"),
+        ] {
+            assert_eq!(masked_url(url), shown);
+        }
+    }
 
     #[test]
     fn secrets_are_masked_and_columns_stay() {
@@ -257,6 +371,7 @@ mod tests {
             ),
             ("upstreams = [\"a:b@host\"]", "upstreams = [\"***@host\"]"),
             ("token = \"abc\" # x", "token = \"***\" * *"),
+            ("token_file = \"/run/t\"", "token_file = \"/run/t\""),
             ("tokn = 'abc'", "tokn = '***'"),
         ] {
             assert_eq!(masked(line), shown);

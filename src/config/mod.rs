@@ -47,6 +47,8 @@
 mod advice;
 mod cache;
 mod choices;
+#[cfg(feature = "proxy")]
+mod effective;
 mod environment;
 mod error;
 mod locate;

@@ -14,8 +14,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Config, ConfigFileError, Loaded, RuleSection};
 use crate::{Cache, Warning};
 
-/// How often the file is looked at.
-const EVERY: Duration = Duration::from_secs(2);
+/// How often the file is looked at. A look is one question to the file system; two that are alike and differ from what was read mean that the
+/// file is read: within a second of a change.
+const EVERY: Duration = Duration::from_millis(400);
 
 type Env = Box<dyn Fn(&str) -> Option<String> + Send>;
 type Check = Box<dyn Fn(&Loaded) -> Result<(), ConfigFileError> + Send>;
@@ -24,7 +25,7 @@ type Check = Box<dyn Fn(&Loaded) -> Result<(), ConfigFileError> + Send>;
 ///
 /// Rules, and what `ttl = "default"` and the like mean, count at once; all else needs a restart, and
 /// is named when it has changed. A file that cannot be used changes nothing: the old rules go on, and
-/// what is wrong is told once. Where a file was replaced and not written in place, no
+/// what is wrong is told once, and again whenever it is asked for. Where a file was replaced and not written in place, no
 /// half-written one is ever seen.
 pub struct Reload {
     cache: Cache,
@@ -99,8 +100,8 @@ impl Reload {
         move || rules.lock().clone()
     }
 
-    /// Looks at the file every two seconds, and whenever `asked` has something (SIGHUP), until
-    /// `shutdown`. What happened is in the log.
+    /// Looks at the file every 400 ms, and at once whenever `asked` has something (SIGHUP), until
+    /// `shutdown`. What happened is in the log: after a signal in any case.
     pub async fn run(self, mut asked: Receiver<()>, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut ticks = interval(EVERY);
@@ -122,7 +123,7 @@ impl Reload {
             };
             this = back;
             if forced || outcome != Reloaded::Unchanged {
-                this.tell(outcome);
+                this.tell(outcome, forced);
             }
         }
     }
@@ -168,7 +169,7 @@ impl Reload {
         Ok(Reloaded::Replaced { warnings, restart })
     }
 
-    fn tell(&mut self, outcome: Reloaded) {
+    fn tell(&mut self, outcome: Reloaded, asked: bool) {
         match outcome {
             Reloaded::Unchanged => tracing::info!("the configuration has not changed"),
             // Building the cache has logged the warnings.
@@ -179,7 +180,7 @@ impl Reload {
                 }
             }
             Reloaded::Refused(error) => {
-                if self.wrong.as_ref() != Some(&error) {
+                if asked || self.wrong.as_ref() != Some(&error) {
                     tracing::error!("{error}; the old rules stay");
                 }
                 self.wrong = Some(error);

@@ -191,11 +191,18 @@ impl Applier {
     }
 
     pub(crate) fn report_gap(&self, stream: &str, reason: &'static str) {
-        tracing::warn!(
-            stream,
-            reason,
-            "events may be missing; purged all that they can touch"
-        );
+        // The same on a server that has never seen this cache, and no reason to worry there.
+        if reason == "no group" {
+            let told = "first read of this stream, or its group was lost: purged all that its events can \
+                        touch, once";
+            tracing::info!(stream, "{told}");
+        } else {
+            tracing::warn!(
+                stream,
+                reason,
+                "events may be missing; purged all that they can touch"
+            );
+        }
         self.observer.notify(&Notice::EventGap { stream, reason });
     }
 

@@ -16,6 +16,7 @@ use super::statuses::Lifetimes;
 use super::tags::{Source, TagRules};
 use crate::error::ConfigError;
 use crate::semantics::StoreSetCookie;
+use crate::spelling::written;
 
 /// Redis refuses longer values.
 const MAX_BODY_LIMIT: usize = 512 * 1024 * 1024;
@@ -56,8 +57,8 @@ pub(super) fn lifetimes(rule: &Rule, ceiling: Duration) -> Result<Lifetimes, Con
     let bound = |place: &str, time: Option<Duration>| match time {
         Some(time) if time > ceiling => Err(ConfigError::new(
             place,
-            format!("longer than the lifetime ceiling of {ceiling:?}"),
-            format!("{time:?}"),
+            format!("longer than the lifetime ceiling of {}", written(ceiling)),
+            written(time),
         )),
         _ => Ok(()),
     };

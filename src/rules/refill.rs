@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Defaults;
 use super::rule::Rule;
 use crate::error::ConfigError;
+use crate::spelling::written;
 
 /// The most of a lifetime that chance may take away, in percent.
 const MAX_JITTER: u8 = 50;
@@ -153,13 +154,16 @@ fn check_fleet(budget: Duration, defaults: &Defaults) -> Result<(), ConfigError>
     let message = if budget.is_zero() {
         "waits for no other node (leave it out for each to fetch by itself)".into()
     } else if budget > claim {
-        format!("longer than the {claim:?} for which a claim holds")
+        format!("longer than the {} for which a claim holds", written(claim))
     } else if budget > coalesce / 2 {
         // Who waits for the one that waits must have time left for its fetch.
-        format!("longer than half of the {coalesce:?} that a request waits for others")
+        format!(
+            "longer than half of the {} that a request waits for others",
+            written(coalesce)
+        )
     } else {
         return Ok(());
     };
-    let input = format!("{budget:?}");
+    let input = written(budget);
     Err(ConfigError::new("fleet_coalesce", message, input))
 }

@@ -40,6 +40,9 @@ fn a_changed_file_changes_the_rules_and_a_bad_one_does_not() {
         "{line}"
     );
     assert!(proxy.get("/a/1").ends_with("call 1"));
+    // Who asks again is told again.
+    proxy.signal("HUP");
+    proxy.log.wait("unknown key `tll`");
     directory.configure(&configured(&origin, &format!("{RULE}enabled = false\n")));
     proxy.signal("HUP");
     proxy.log.wait("rules replaced");
@@ -50,7 +53,7 @@ fn a_changed_file_changes_the_rules_and_a_bad_one_does_not() {
     );
 }
 
-/// Without a signal the file is looked at every two seconds.
+/// Without a signal the file is looked at now and then.
 #[test]
 fn a_changed_file_is_noticed_and_what_needs_a_restart_is_named() {
     let (directory, origin) = (Directory::new(), Origin::start());

@@ -87,7 +87,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "<rule>fleet_coalesce = \"1m\"",
-        "t.toml:4:18: rule `a`, fleet_coalesce: longer than the 30s for which a claim holds in \"60s\"",
+        "t.toml:4:18: rule `a`, fleet_coalesce: longer than the 30s for which a claim holds in \"1m\"",
     ),
     (
         "[cache]\nlease = \"5ms\"",
@@ -95,7 +95,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[cache]\nlease = \"0s\"",
-        "t.toml:2:9: lease: shorter than 30 ms, which no heartbeat can keep in \"0ns\"",
+        "t.toml:2:9: lease: shorter than 30 ms, which no heartbeat can keep in \"0s\"",
     ),
     (
         "<rule>[cache]\nstore_bytes = 100",
@@ -107,7 +107,19 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "<rule>stale_while_revalidate = \"25h\"",
-        "t.toml:4:26: rule `a`, stale_while_revalidate: longer than the lifetime ceiling of 86400s in \"90000s\"",
+        "t.toml:4:26: rule `a`, stale_while_revalidate: longer than the lifetime ceiling of 24h in \"25h\"",
+    ),
+    (
+        "<rule>ttl = \"9000000000y\"",
+        "t.toml:4:7: rule `a`, ttl: longer than the lifetime ceiling of 24h in \"9000000000y\"",
+    ),
+    (
+        "[proxy]\nupstreams = \"http://h\"",
+        "t.toml:2:13: the text \"http://h\" where a list is expected; a list is written with brackets: `[\"…\", \"…\"]`",
+    ),
+    (
+        "[redis]\nmax_connections = \"9\"",
+        "t.toml:2:19: the text \"9\" where a whole number, not negative and not too large, is expected",
     ),
     (
         "<rule>tll = \"5s\"",
@@ -123,7 +135,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "<rule>ttl = \"25h\"",
-        "t.toml:4:7: rule `a`, ttl: longer than the lifetime ceiling of 86400s in \"90000s\"",
+        "t.toml:4:7: rule `a`, ttl: longer than the lifetime ceiling of 24h in \"25h\"",
     ),
     (
         "<rule>ttl_for = { 99 = \"5s\" }",

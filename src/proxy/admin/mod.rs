@@ -8,7 +8,7 @@
 //! | `GET /healthz` | 200: the process runs | everybody |
 //! | `GET /readyz` | 200 or 503, and why, as JSON | everybody |
 //! | `GET /metrics` | counts, as JSON or for Prometheus (see below) | everybody |
-//! | `GET /config` | the configuration in effect, without secrets | loopback |
+//! | `GET /config` | the configuration in effect, defaults included, secrets masked | loopback |
 //! | `POST /purge` | where the purge is in the log (see below) | loopback, if settings allow it |
 //! | `POST /test/invalidate-cache` | purges everything; in mock and dev mode only | loopback |
 //!

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::proxy::admin::answer::{self, Answer};
@@ -26,16 +27,27 @@ struct Body {
 }
 
 /// One text or several.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Texts {
-    One(String),
-    Several(Vec<String>),
-}
+#[derive(Debug, Default)]
+struct Texts(Vec<String>);
 
-impl Default for Texts {
-    fn default() -> Self {
-        Self::Several(Vec::new())
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        const EXPECTED: &str = "a text or a list of texts is expected";
+        match Value::deserialize(from)? {
+            Value::String(text) => Ok(Self(vec![text])),
+            Value::Array(values) => {
+                let text = |value| match value {
+                    Value::String(text) => Ok(text),
+                    other => Err(D::Error::custom(format!("{other} where {EXPECTED}"))),
+                };
+                values
+                    .into_iter()
+                    .map(text)
+                    .collect::<Result<_, _>>()
+                    .map(Self)
+            }
+            other => Err(D::Error::custom(format!("{other} where {EXPECTED}"))),
+        }
     }
 }
 
@@ -44,11 +56,7 @@ impl Texts {
         &self,
         target: fn(&String) -> Result<Target, Error>,
     ) -> impl Iterator<Item = Result<Target, Error>> {
-        let texts = match self {
-            Self::One(text) => std::slice::from_ref(text),
-            Self::Several(texts) => texts,
-        };
-        texts.iter().map(target)
+        self.0.iter().map(target)
     }
 }
 
@@ -220,7 +228,11 @@ mod tests {
             (r#"{"tag":[]}"#, "nothing to purge"),
             (r#"{"tags":["a"]}"#, "unknown field `tags`"),
             (r#"{"tag":""}"#, "is empty"),
-            (r#"{"tag":7}"#, "Texts"),
+            (
+                r#"{"tag":7}"#,
+                "7 where a text or a list of texts is expected",
+            ),
+            (r#"{"tag":["a",{}]}"#, "{} where a text"),
             (r#"{"glob":"x"}"#, "no path matches"),
             (r#"{"all":"yes"}"#, "expected a boolean"),
             (r#"{"all":true,"settle":"soon"}"#, "settle"),

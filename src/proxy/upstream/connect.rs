@@ -110,8 +110,9 @@ impl Address {
         };
         let connector = TlsConnector::from(Arc::clone(&tls.config));
         let stream = connector.connect(tls.name.clone(), tcp).await;
-        let stream =
-            stream.map_err(|error| UpstreamFailure::because(FailureKind::Handshake, error))?;
+        let stream = stream.map_err(|error| {
+            UpstreamFailure::because(FailureKind::Handshake, tls::sentence(&error))
+        })?;
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         self.speak(stream, http2).await
     }

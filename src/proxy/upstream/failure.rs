@@ -86,6 +86,21 @@ impl FailureKind {
         }
     }
 
+    #[cfg(test)]
+    const ALL: [Self; 11] = [
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::Handshake,
+        Self::Closed,
+        Self::Malformed,
+        Self::HeadTimeout,
+        Self::Busy,
+        Self::Switched,
+        Self::Upload,
+        Self::UploadTimeout,
+        Self::Loop,
+    ];
+
     /// Whether it counts against the upstream's health.
     pub(super) const fn blames_upstream(self) -> bool {
         !matches!(
@@ -126,5 +141,19 @@ impl fmt::Display for UpstreamFailure {
 impl std::error::Error for UpstreamFailure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn safety_117_the_documents_have_a_row_for_each_failure() {
+        let document = include_str!("../../../docs/CACHE-STATUS.md");
+        for kind in FailureKind::ALL {
+            let row = format!("| `{}` | {} | ", kind.as_str(), kind.status().as_u16());
+            assert!(document.contains(&row), "{row}");
+        }
     }
 }
