@@ -28,6 +28,17 @@ pub struct StreamSection {
     /// The largest entry that is read. Default: "4 MiB".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_entry_bytes: Option<Bytes>,
+    /// The most entries that are read at once. Default: 32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// After how long without a sign of life the events that a consumer took are taken over by another. The same
+    /// on all nodes. Default: "3s".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_after: Option<Period>,
+    /// How long the events may stay unread before nothing that they can touch is served from the cache.
+    /// Default: "60s".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub away: Option<Period>,
 }
 
 /// Which events of a stream, and what they purge.
@@ -173,6 +184,15 @@ impl StreamSection {
         }
         if self.replay {
             stream = stream.replay();
+        }
+        if let Some(entries) = self.batch {
+            stream = stream.batch(entries);
+        }
+        if let Some(Period(time)) = self.claim_after {
+            stream = stream.claim_after(time);
+        }
+        if let Some(Period(time)) = self.away {
+            stream = stream.away(time);
         }
         match self.max_entry_bytes {
             Some(Bytes(bytes)) => {

@@ -14,9 +14,6 @@ use crate::rules::template::Template;
 
 /// The largest entry that is read, by default.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-const BATCH: usize = 32;
-const CLAIM_AFTER: Duration = Duration::from_secs(3);
-const AWAY: Duration = Duration::from_secs(60);
 
 /// A stream of events, and what to purge when one arrives.
 ///
@@ -68,9 +65,9 @@ impl Stream {
             settle: Duration::ZERO,
             start: Start::Tail,
             max_bytes: MAX_BYTES,
-            batch: BATCH,
-            claim_after: CLAIM_AFTER,
-            away: AWAY,
+            batch: reading::BATCH,
+            claim_after: reading::CLAIM_AFTER,
+            away: reading::AWAY,
         }
     }
 
@@ -122,56 +119,6 @@ impl Stream {
         self
     }
 
-    /// The most entries that are read at once, from 1 to 1,000; fewer where they are large. Default: 32, so that
-    /// a purge of the first does not wait long for the others.
-    #[must_use]
-    pub const fn batch(mut self, entries: usize) -> Self {
-        self.batch = entries;
-        self
-    }
-
-    /// After which time the entries that a consumer took, and says no more that it works on, are taken
-    /// over by another: the consumer has died. A living one says so three times as often, however long
-    /// it takes. From 10 ms to one hour; use the same on all nodes. Default: 3 s, so that the purges of a
-    /// consumer that was killed are in force within 5 s of its death.
-    #[must_use]
-    pub const fn claim_after(mut self, time: Duration) -> Self {
-        self.claim_after = time;
-        self
-    }
-
-    /// How long the events may not be read (a server that does not answer or refuses, a key of
-    /// another type) before what they can touch is in doubt: nothing of it is then served from the
-    /// cache until they are read again. It is also how long a publisher is trusted to keep an event
-    /// that Redis does not take. From 100 ms to one day. Default: 60 s, as rindexer gives up after about 90.
-    #[must_use]
-    pub const fn away(mut self, time: Duration) -> Self {
-        self.away = time;
-        self
-    }
-
-    /// Whether batch and times can be used.
-    fn check_reading(&self) -> Result<(), (String, String)> {
-        let within = |what: &str, time: Duration, least, most| {
-            let fits = (least..=most).contains(&time);
-            let why = || format!("`{what}` is not between {least:?} and {most:?}");
-            fits.then_some(())
-                .ok_or_else(|| (why(), format!("{time:?}")))
-        };
-        if !(1..=1_000).contains(&self.batch) {
-            let why = "`batch` is not between 1 and 1000".to_owned();
-            return Err((why, self.batch.to_string()));
-        }
-        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
-        within(
-            "claim_after",
-            self.claim_after,
-            Duration::from_millis(10),
-            hour,
-        )?;
-        within("away", self.away, Duration::from_millis(100), day)
-    }
-
     /// Reads all templates, paths and conditions.
     pub(crate) fn compile(self) -> Result<EventStream, ConfigError> {
         let place = format!("stream `{}`", self.name);
@@ -188,9 +135,7 @@ impl Stream {
         if self.on.is_empty() {
             return refuse("nothing is purged on any event");
         }
-        if let Err((why, input)) = self.check_reading() {
-            return Err(ConfigError::new(place.as_str(), why, input));
-        }
+        self.check_reading().map_err(|e| e.within(&place))?;
         let decoder = self.format.compile().map_err(|e| e.within(&place))?;
         let mut mappings = Vec::new();
         for on in self.on {
@@ -409,5 +354,6 @@ pub(crate) fn longest_settle(streams: &[Arc<EventStream>]) -> Duration {
     times.max().unwrap_or_default()
 }
 
+mod reading;
 #[cfg(test)]
 mod tests;

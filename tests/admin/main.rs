@@ -4,11 +4,15 @@
 //! |---|---|
 //! | 21 | `refusals`, `public`, `file` |
 //! | 55 | `bounds` |
+//! | 98 | `telemetry` |
 
 #![allow(
     clippy::unwrap_used,
     reason = "a test that cannot go on should say where"
 )]
+
+#[path = "../support/mod.rs"]
+mod support;
 
 mod site;
 

@@ -1,9 +1,12 @@
 //! `/metrics`.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tower_tagcache::{On, Stream};
 
 use crate::site::{Site, open, rules};
+use crate::support::{RedisServer, until};
 
 #[tokio::test]
 async fn the_hit_rate_is_there_for_the_command_of_the_requirement() {
@@ -86,4 +89,59 @@ async fn failures_of_redis_are_counted_and_the_breaker_shown() {
     let told = site.get("/metrics.txt").await.text;
     assert!(told.contains("tagcache_store_failures_total{"), "{told}");
     assert!(told.contains("tagcache_breaker_open 1"), "{told}");
+}
+
+/// Also when it cannot be read: for the stream's sake the service is degraded, and says which and why.
+#[tokio::test]
+async fn safety_98_each_stream_shows_what_is_unread_and_since_when() {
+    let server = RedisServer::start();
+    let stream = Stream::rindexer("sales")
+        .away(Duration::from_secs(1))
+        .on(On::event("Sale").purge("auctions"));
+    let builder = rules().redis(server.url()).stream(stream);
+    let site = Site::start(open(), builder, |hooks| hooks).await;
+    let told = async || site.get("/readyz").await.json();
+    let is_read = async || told().await["streams"][0]["silence_seconds"].is_f64();
+    until("it is read", is_read).await;
+    let all_is_well = async || told().await["degraded"] == json!(false);
+    until("all is well", all_is_well).await;
+    let ready = told().await;
+    let stream = &ready["streams"][0];
+    assert_eq!(
+        (&stream["name"], &stream["pending"]),
+        (&json!("sales"), &json!(0))
+    );
+    until("the lag is known", async || {
+        told().await["streams"][0]["lag"] == json!(0)
+    })
+    .await;
+    let metrics = site.get("/metrics.txt").await.text;
+    for line in [
+        r#"tagcache_stream_lag{stream="sales"} 0"#,
+        r#"tagcache_stream_pending{stream="sales"} 0"#,
+        r#"tagcache_stream_in_doubt{stream="sales"} 0"#,
+        r#"tagcache_stream_silence_seconds{stream="sales"} "#,
+    ] {
+        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+    }
+    server.run("SET sales 1").await;
+    let in_doubt = async || told().await["streams"][0]["in_doubt"] == json!(true);
+    until("it is in doubt", in_doubt).await;
+    let doubtful = told().await;
+    assert_eq!(doubtful["ready"], json!(true));
+    let reasons = doubtful["reasons"].to_string();
+    for part in [
+        "stream sales is not read",
+        "nothing that its events can touch",
+        "WRONGTYPE",
+    ] {
+        assert!(reasons.contains(part), "{part}: {reasons}");
+    }
+    let metrics = site.get("/metrics.txt").await.text;
+    assert!(
+        metrics.contains(r#"tagcache_stream_in_doubt{stream="sales"} 1"#),
+        "{metrics}"
+    );
+    server.run("DEL sales").await;
+    until("all is well again", all_is_well).await;
 }

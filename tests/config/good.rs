@@ -88,7 +88,7 @@ fn what_all_rules_share_is_understood() {
 #[test]
 fn every_form_of_a_stream_is_understood() {
     for line in [
-        "format = \"rindexer\"\nsettle = \"2s\"\nreplay = true\nmax_entry_bytes = \"1 MiB\"",
+        "format = \"rindexer\"\nsettle = \"2s\"\nreplay = true\nmax_entry_bytes = \"1 MiB\"\nbatch = 100\nclaim_after = \"5s\"\naway = \"2m\"",
         "format = \"debezium\"",
         "format = { kind = \"debezium\", payload = { field = \"value\" } }",
         "format = { kind = \"json\", payload = \"single\", events = \"list\", event_name = \"kind\", network = \"chain\", tombstone = \"-\" }",

@@ -54,6 +54,18 @@ const MISTAKES: &[(&str, &str)] = &[
         "t.toml:2:1: unknown key `conections`; did you mean `connections`?",
     ),
     (
+        "[[streams]]\nname = \"s\"\nformat = \"debezium\"\nbatch = 0\n[[streams.on]]\npurge = [\"a\"]",
+        "t.toml:4:9: stream `s`, batch: not between 1 and 1000 in \"0\"",
+    ),
+    (
+        "[[streams]]\nname = \"s\"\nformat = \"debezium\"\nclaim_after = \"1ms\"\n[[streams.on]]\npurge = [\"a\"]",
+        "t.toml:4:15: stream `s`, claim_after: not between 10ms and 3600s in \"1ms\"",
+    ),
+    (
+        "[[streams]]\nname = \"s\"\nformat = \"debezium\"\naway = \"2d\"\n[[streams.on]]\npurge = [\"a\"]",
+        "t.toml:4:8: stream `s`, away: not between 100ms and 86400s in \"172800s\"",
+    ),
+    (
         "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\npurge = [\"a:{before..id}\"]",
         "t.toml:5:14: stream `s`, on any event, tag: empty name in the path `before..id` in \"a:{before..id}\"",
     ),

@@ -5,9 +5,9 @@ use http::{HeaderMap, StatusCode};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use serde_json::json;
 
-use crate::Health;
 use crate::proxy::admin::Telemetry;
 use crate::proxy::admin::answer::{self, Answer};
+use crate::{Cache, Health, StreamHealth};
 
 /// What `/metrics` may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +29,14 @@ impl Format {
     }
 }
 
-pub(super) fn answer(telemetry: &Telemetry, health: &Health, format: Format) -> Answer {
+pub(super) fn answer(telemetry: &Telemetry, cache: &Cache, format: Format) -> Answer {
+    let (health, streams) = (&cache.health(), &cache.streams());
     match format {
         Format::Json => json(telemetry, health),
         Format::Prometheus => answer::text(
             StatusCode::OK,
             "text/plain; version=0.0.4; charset=utf-8",
-            telemetry.prometheus(health),
+            telemetry.prometheus(health, streams),
         ),
     }
 }
@@ -96,7 +97,7 @@ const COUNTERS: [(&str, &str); 9] = [
     ),
 ];
 
-const GAUGES: [(&str, Unit, &str); 7] = [
+const GAUGES: [(&str, Unit, &str); 11] = [
     (
         "tagcache_breaker_open",
         Unit::Count,
@@ -132,6 +133,26 @@ const GAUGES: [(&str, Unit, &str); 7] = [
         Unit::Count,
         "Purges in force in this process that wait to be appended.",
     ),
+    (
+        "tagcache_stream_lag",
+        Unit::Count,
+        "Entries of the stream that were not read yet.",
+    ),
+    (
+        "tagcache_stream_pending",
+        Unit::Count,
+        "Entries of the stream that were read and whose purges are not acknowledged.",
+    ),
+    (
+        "tagcache_stream_silence_seconds",
+        Unit::Seconds,
+        "How long ago the stream was last read.",
+    ),
+    (
+        "tagcache_stream_in_doubt",
+        Unit::Count,
+        "1 while the stream is not read, so that nothing that its events can touch hits.",
+    ),
 ];
 
 /// Tells the recorder what each name is, and begins those at zero that an alert may ask for.
@@ -149,7 +170,20 @@ pub(super) fn describe() {
 }
 
 /// What is not counted but looked at.
-pub(super) fn set_gauges(health: &Health) {
+pub(super) fn set_gauges(health: &Health, streams: &[StreamHealth]) {
+    for stream in streams {
+        let set = |name: &'static str, value: Option<f64>| {
+            if let Some(value) = value {
+                gauge!(name, "stream" => stream.name.to_string()).set(value);
+            }
+        };
+        set("tagcache_stream_lag", stream.lag.map(|lag| lag as f64));
+        set("tagcache_stream_pending", stream.pending.map(|n| n as f64));
+        let silence = stream.silence.map(|silence| silence.as_secs_f64());
+        set("tagcache_stream_silence_seconds", silence);
+        let doubt = f64::from(u8::from(stream.doubt.is_some()));
+        set("tagcache_stream_in_doubt", Some(doubt));
+    }
     gauge!("tagcache_log_followed").set(f64::from(u8::from(health.followed)));
     if let Some(silence) = health.silence {
         gauge!("tagcache_log_silence_seconds").set(silence.as_secs_f64());

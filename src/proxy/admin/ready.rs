@@ -1,11 +1,11 @@
 //! `GET /readyz`: whether requests should be sent here, and how well they are served.
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::proxy::UpstreamStatuses;
 use crate::proxy::admin::answer::{self, Answer};
-use crate::{Cache, Health};
+use crate::{Cache, Health, StreamHealth};
 
 /// What is looked at.
 pub(super) struct Signs<'a> {
@@ -30,6 +30,8 @@ pub(super) fn answer(signs: &Signs<'_>) -> Answer {
         reasons
             .push("the breaker is open: redis fails too often, requests go on without it".into());
     }
+    let streams = signs.cache.streams();
+    reasons.extend(streams.iter().filter_map(stream_reason));
     reasons.extend(down.map(|upstream| format!("upstream {} is down", upstream.url)));
     let degraded = !reasons.is_empty();
     reasons.splice(..0, signs.unready.clone());
@@ -46,6 +48,7 @@ pub(super) fn answer(signs: &Signs<'_>) -> Answer {
             "silence_seconds": health.silence.map(|silence| silence.as_secs_f64()),
             "purges_waiting": health.waiting,
         },
+        "streams": streams.iter().map(stream).collect::<Vec<_>>(),
         "upstreams": upstreams.collect::<Vec<_>>(),
     });
     let status = match signs.unready {
@@ -71,4 +74,26 @@ fn log_reasons(health: &Health) -> Vec<String> {
         reasons.push(format!("{waiting} purges wait for the purge log"));
     }
     reasons
+}
+
+fn stream(stream: &StreamHealth) -> Value {
+    json!({
+        "name": stream.name,
+        "lag": stream.lag,
+        "pending": stream.pending,
+        "silence_seconds": stream.silence.map(|silence| silence.as_secs_f64()),
+        "in_doubt": stream.doubt.is_some(),
+        "trouble": stream.trouble,
+    })
+}
+
+/// Why a stream makes the service degraded: in doubt, or about to be.
+fn stream_reason(stream: &StreamHealth) -> Option<String> {
+    let StreamHealth { name, doubt, .. } = stream;
+    if let Some(why) = doubt {
+        let what = "nothing that its events can touch is served from the cache";
+        return Some(format!("stream {name} is not read, {what}: {why}"));
+    }
+    let why = stream.trouble.as_ref()?;
+    Some(format!("stream {name} is not read: {why}"))
 }

@@ -127,7 +127,7 @@ impl Office {
     }
 
     pub(super) fn metrics(&self, format: Format) -> Answer {
-        metrics::answer(&self.hooks.telemetry, &self.cache.health(), format)
+        metrics::answer(&self.hooks.telemetry, &self.cache, format)
     }
 
     /// Purges what `body` names.

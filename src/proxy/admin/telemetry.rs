@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use rapidhash::fast::RandomState;
 
 use crate::proxy::admin::metrics::{describe, set_gauges};
-use crate::{Health, Metrics, Notice, Observer, Outcome, Served};
+use crate::{Health, Metrics, Notice, Observer, Outcome, Served, StreamHealth};
 
 /// Counts what the cache does. Hand a clone to [`CacheBuilder::observer`](crate::CacheBuilder::observer),
 /// and another to [`AdminHooks::new`](crate::proxy::admin::AdminHooks::new), which shows it. A cheap
@@ -73,10 +73,10 @@ impl Telemetry {
     }
 
     /// All of it in the text format of Prometheus.
-    pub(super) fn prometheus(&self, health: &Health) -> String {
+    pub(super) fn prometheus(&self, health: &Health, streams: &[StreamHealth]) -> String {
         with_local_recorder(&self.shared.recorder, || {
             self.shared.requests.publish();
-            set_gauges(health);
+            set_gauges(health, streams);
         });
         self.shared.handle.render()
     }

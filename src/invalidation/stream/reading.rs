@@ -1,0 +1,65 @@
+//! How a stream is read: how much at once, and how long one waits for whom.
+
+use std::time::Duration;
+
+use crate::error::ConfigError;
+use crate::invalidation::stream::Stream;
+
+pub(super) const BATCH: usize = 32;
+pub(super) const CLAIM_AFTER: Duration = Duration::from_secs(3);
+pub(super) const AWAY: Duration = Duration::from_secs(60);
+
+impl Stream {
+    /// The most entries that are read at once, from 1 to 1,000; fewer where they are large. Default: 32, so that
+    /// a purge of the first does not wait long for the others.
+    #[must_use]
+    pub const fn batch(mut self, entries: usize) -> Self {
+        self.batch = entries;
+        self
+    }
+
+    /// After which time the entries that a consumer took, and says no more that it works on, are taken
+    /// over by another: the consumer has died. A living one says so three times as often, however long
+    /// it takes. From 10 ms to one hour; use the same on all nodes. Default: 3 s, so that the purges of a
+    /// consumer that was killed are in force within 5 s of its death.
+    #[must_use]
+    pub const fn claim_after(mut self, time: Duration) -> Self {
+        self.claim_after = time;
+        self
+    }
+
+    /// How long the events may not be read (a server that does not answer or refuses, a key of
+    /// another type) before what they can touch is in doubt: nothing of it is then served from the
+    /// cache until they are read again. It is also how long a publisher is trusted to keep an event
+    /// that Redis does not take. From 100 ms to one day. Default: 60 s, as rindexer gives up after about 90.
+    #[must_use]
+    pub const fn away(mut self, time: Duration) -> Self {
+        self.away = time;
+        self
+    }
+
+    /// Whether batch and times can be used.
+    pub(super) fn check_reading(&self) -> Result<(), ConfigError> {
+        if !(1..=1_000).contains(&self.batch) {
+            let batch = self.batch.to_string();
+            return Err(ConfigError::new("batch", "not between 1 and 1000", batch));
+        }
+        let within = |what, time: Duration, least, most| {
+            let why = || format!("not between {least:?} and {most:?}");
+            let error = || ConfigError::new(what, why(), format!("{time:?}"));
+            (least..=most)
+                .contains(&time)
+                .then_some(())
+                .ok_or_else(error)
+        };
+        let least = Duration::from_millis(10);
+        within(
+            "claim_after",
+            self.claim_after,
+            least,
+            Duration::from_secs(3600),
+        )?;
+        let least = Duration::from_millis(100);
+        within("away", self.away, least, Duration::from_secs(86_400))
+    }
+}
