@@ -134,7 +134,7 @@ pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
-    Authorization, ClientPolicy, Cookies, Explanation, Host, Profile, Query, Reach, Rule,
+    Authorization, ClientPolicy, Cookies, Explanation, Forward, Host, Profile, Query, Reach, Rule,
     SetCookie, Statuses, TagHeader,
 };
 /// What the proxy has to know of trailers, as the cache knows it.

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::scalar::{Written, read};
-use crate::{Authorization, ClientPolicy, Cookies, Host, Query, SetCookie, TagHeader};
+use crate::{Authorization, ClientPolicy, Cookies, Forward, Host, Query, SetCookie, TagHeader};
 
 /// How a hit is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -64,6 +64,16 @@ pub enum HostChoice {
     Key,
     /// All hosts share them.
     Ignore,
+}
+
+/// See [`Forward`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ForwardChoice {
+    /// All of a request.
+    Whole,
+    /// What is in the key.
+    Keyed,
 }
 
 /// See [`SetCookie`].
@@ -274,6 +284,15 @@ impl From<HostChoice> for Host {
         match choice {
             HostChoice::Key => Self::Key,
             HostChoice::Ignore => Self::Ignore,
+        }
+    }
+}
+
+impl From<ForwardChoice> for Forward {
+    fn from(choice: ForwardChoice) -> Self {
+        match choice {
+            ForwardChoice::Whole => Self::Whole,
+            ForwardChoice::Keyed => Self::Keyed,
         }
     }
 }

@@ -68,8 +68,8 @@ use serde::{Deserialize, Serialize};
 pub use self::cache::{CacheSection, LogFormat, LogSection, RedisSection};
 pub use self::choices::{
     AuthorizationChoice, ClientChoice, ConsistencyChoice, CookieChoice, CookieNames, CookieWord,
-    HostChoice, ProfileChoice, QueryChoice, SeparatedHeader, SeparatorChoice, SetCookieChoice,
-    TagHeaderChoice,
+    ForwardChoice, HostChoice, ProfileChoice, QueryChoice, SeparatedHeader, SeparatorChoice,
+    SetCookieChoice, TagHeaderChoice,
 };
 pub use self::error::ConfigFileError;
 use self::locate::Located;

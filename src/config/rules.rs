@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::choices::{
-    AuthorizationChoice, ClientChoice, ConsistencyChoice, CookieChoice, HostChoice, QueryChoice,
-    SetCookieChoice, TagHeaderChoice,
+    AuthorizationChoice, ClientChoice, ConsistencyChoice, CookieChoice, ForwardChoice, HostChoice,
+    QueryChoice, SetCookieChoice, TagHeaderChoice,
 };
 use super::scalar::{Bytes, Period, Status, Ttl};
 use crate::Rule;
@@ -64,6 +64,10 @@ pub struct RuleSection {
     /// How the query is part of the key. Default: "all", as sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<QueryChoice>,
+    /// What of a request reaches the upstream: "whole", or "keyed", without what the rule leaves out of the
+    /// key (query parameters, cookies, `ignore_headers`). Default: "whole".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward: Option<ForwardChoice>,
     /// Request headers that are part of the key. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<String>,
@@ -192,6 +196,9 @@ impl RuleSection {
         }
         if let Some(query) = &self.query {
             rule = rule.query(query.query());
+        }
+        if let Some(forward) = self.forward {
+            rule = rule.forward(forward.into());
         }
         if let Some(cookies) = &self.cookies {
             rule = rule.cookies(cookies.cookies());

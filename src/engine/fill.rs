@@ -165,6 +165,7 @@ impl Fill {
         request
             .extensions_mut()
             .insert::<Forwarded>(self.engine.mark());
+        self.planned.reduce(request);
         let headers = request.headers_mut();
         semantics::strip_conditions(headers);
         let conditions = self

@@ -32,7 +32,7 @@ impl Engine {
         self: Arc<Self>,
         planned: Planned,
         mut lookup: Lookup,
-        request: Request<A>,
+        mut request: Request<A>,
         inner: S,
     ) -> Result<Response<CacheBody<B>>, S::Error>
     where
@@ -49,6 +49,7 @@ impl Engine {
         if let Some((not_stored, detail)) = self.unshareable(&planned, &lookup, &request) {
             let mut outcome = lookup.why.outcome();
             outcome.detail = outcome.detail.or(detail);
+            planned.reduce(&mut request);
             return self
                 .pass(&planned.rule, outcome, not_stored, request, inner)
                 .await;
@@ -66,6 +67,7 @@ impl Engine {
                 }
                 Join::Full => {
                     let outcome = lookup.why.outcome();
+                    planned.reduce(&mut request);
                     return self
                         .pass(&planned.rule, outcome, NotStored::Busy, request, inner)
                         .await;

@@ -23,7 +23,7 @@ impl Engine {
         &self,
         planned: &Planned,
         lookup: &Lookup,
-        request: Request<A>,
+        mut request: Request<A>,
         inner: S,
     ) -> Result<Response<CacheBody<B>>, S::Error>
     where
@@ -32,6 +32,7 @@ impl Engine {
         B::Error: Into<BoxError>,
     {
         let asked = request.headers().clone();
+        planned.reduce(&mut request);
         let (requested_at, began) = (self.clock.now(), self.clock.monotonic());
         let outcome = lookup.why.outcome();
         let passed = self.pass(&planned.rule, outcome, NotStored::Method, request, inner);

@@ -4,7 +4,7 @@
 //! `X-Forwarded-For` and its kin are not among them: they differ for each client, and keyed would end
 //! caching behind every proxy. A rule can leave a field out, or name more.
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
 use super::keying::secret;
@@ -141,6 +141,16 @@ impl Fields {
             place += 1;
         }
         sieve
+    }
+
+    /// Removes those that the set is without, in every spelling.
+    pub(super) fn remove_ignored(self, headers: &mut HeaderMap) {
+        for (place, (name, _)) in FIELDS.iter().enumerate() {
+            if !self.contains(place) {
+                headers.remove(*name);
+                alias::remove_others(headers, &[HeaderName::from_static(name)]);
+            }
+        }
     }
 
     fn contains(self, place: usize) -> bool {

@@ -177,6 +177,7 @@ pub(super) fn keying(
     }
     let mut keying = Keying {
         query: rule.query.clone(),
+        forward: rule.forward,
         headers: headers.into(),
         automatic,
         cookies,

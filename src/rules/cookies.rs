@@ -114,28 +114,50 @@ impl Cookies {
             .any(|part| !ignored.contain(name(part)))
     }
 
-    /// Adds the keyed cookies that the request has, each as it was sent: readers do not agree on spaces
-    /// around name and value (PHP's keeps them).
+    /// Adds the keyed cookies that the request has, each as it was sent and where: readers do not agree on
+    /// spaces around name and value (PHP's keeps them), on which of two counts, nor on further lines, and
+    /// the inner service sees the order (SAFETY 67).
     pub(super) fn write(&self, headers: &HeaderMap, key: &mut KeyBuilder) {
-        for name in self.keyed.iter() {
-            let mut found = pieces(headers)
-                .filter(|piece| reads_as(self::name(piece), name.as_bytes()))
-                .peekable();
-            if found.peek().is_some() {
+        for (number, line) in headers.get_all(COOKIE).into_iter().enumerate() {
+            for piece in pieces_of(line.as_bytes()) {
+                let Some(name) = self.key_of(piece) else {
+                    continue;
+                };
+                if number > 0 {
+                    let number = u32::try_from(number).unwrap_or(u32::MAX);
+                    key.part(Part::Absent, &number.to_le_bytes());
+                }
                 key.part(Part::Cookie, name.as_bytes());
-            }
-            for piece in found {
                 key.part(Part::Line, &secret(piece));
             }
         }
+    }
+
+    /// The keyed cookies of each line that has some.
+    pub(super) fn keyed_lines(&self, headers: &HeaderMap) -> Vec<Vec<u8>> {
+        let lines = headers.get_all(COOKIE).into_iter();
+        let lines = lines.map(|line| {
+            let keyed = pieces_of(line.as_bytes()).filter(|piece| self.key_of(piece).is_some());
+            keyed.collect::<Vec<_>>().join(&b"; "[..])
+        });
+        lines.filter(|line| !line.is_empty()).collect()
+    }
+
+    /// The keyed name that a cookie may be read as.
+    fn key_of(&self, piece: &[u8]) -> Option<&str> {
+        let mut keyed = self.keyed.iter();
+        keyed.find(|keyed| reads_as(name(piece), keyed.as_bytes()))
     }
 }
 
 /// The cookies of all lines: HTTP/2 may send each on its own (RFC 9113 §8.2.3).
 fn pieces(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(COOKIE).into_iter();
-    lines
-        .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+    lines.flat_map(|line| pieces_of(line.as_bytes()))
+}
+
+fn pieces_of(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b';')
         .map(<[u8]>::trim_ascii_start)
         .filter(|piece| !piece.is_empty())
 }
@@ -218,8 +240,11 @@ mod tests {
         let cookies = Cookies::ignore(["_ga*"]).key(["session", "lang"]);
         let one = key(&cookies, &["session=1; _ga=1; lang=en"]);
         for (lines, same) in [
-            (&["lang=en; session=1"][..], true),
-            (&["lang=en", "session=1; _ga=2"], true),
+            (&["session=1; lang=en"][..], true),
+            (&["_ga=2; session=1;lang=en"], true),
+            // The inner service sees the order, and may read one line only (SAFETY 67).
+            (&["lang=en; session=1"], false),
+            (&["session=1", "lang=en"], false),
             (&["lang=en; session=2"], false),
             (&["lang=en"], false),
             (&["lang=en; session=1; session=2"], false),

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::automatic::{Fields, Present};
 use super::cookies::Cookies;
+use super::forward::Forward;
 use super::options::{Authorization, Host};
 use super::query::Query;
 use super::sieve::Sieve;
@@ -23,6 +24,7 @@ const MAX_KEY_BYTES: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct Keying {
     pub(super) query: Query,
+    pub(super) forward: Forward,
     /// Sorted, without repeats.
     pub(super) headers: Box<[HeaderName]>,
     pub(super) automatic: Fields,
@@ -71,6 +73,7 @@ impl Keying {
     pub(super) fn fingerprint(&self, more: &str) -> [u8; 8] {
         let Self {
             query,
+            forward,
             headers,
             automatic,
             cookies,
@@ -78,8 +81,9 @@ impl Keying {
             host,
             fingerprint: _,
         } = self;
-        let text =
-            format!("{query:?}{headers:?}{automatic:?}{cookies:?}{authorization:?}{host:?}{more}");
+        let text = format!(
+            "{query:?}{forward:?}{headers:?}{automatic:?}{cookies:?}{authorization:?}{host:?}{more}"
+        );
         let mut short = [0; 8];
         short.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..8]);
         short

@@ -29,6 +29,7 @@ mod client;
 mod compiled;
 mod cookies;
 mod explain;
+mod forward;
 mod keying;
 mod names;
 mod options;
@@ -48,6 +49,7 @@ pub(crate) use self::client::{Sent, client_fields};
 pub(crate) use self::compiled::CompiledRule;
 pub use self::cookies::Cookies;
 pub use self::explain::Explanation;
+pub use self::forward::Forward;
 pub(crate) use self::options::Consistency;
 pub use self::options::{Authorization, ClientPolicy, Host, Profile, SetCookie, TagHeader};
 pub(crate) use self::place::Place;
@@ -191,6 +193,8 @@ impl RuleSet {
             place,
         } = wanted;
         let matched_on = place.matched_on(uri);
+        // A query that something in front has changed is in the key as it is.
+        let folds = uri.query() == place.whole(uri).query();
         let uri = place.whole(uri);
         let scope = rule.keying.scope(uri, headers);
         let hears = rule.no_vary_search();
@@ -212,6 +216,7 @@ impl RuleSet {
             scope,
             search,
             tags,
+            folds,
             kept,
         }
     }
@@ -340,6 +345,8 @@ pub(crate) struct Planned {
     pub(crate) tags: Result<TagSet, NotStored>,
     /// The request, where the response may say that its query matters less than it seems.
     pub(crate) search: Option<Box<(Uri, HeaderMap, Bytes)>>,
+    /// Whether the request's query is the one that the key was made of.
+    folds: bool,
     /// What the templates that wait for the response read from the request.
     kept: Kept,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::cookies::Cookies;
+use super::forward::Forward;
 use super::options::{
     Authorization, ClientPolicy, Consistency, Host, Overrides, SetCookie, TagHeader, Windows,
 };
@@ -42,6 +43,7 @@ pub struct Rule {
     pub(super) overrides: Overrides,
     pub(super) windows: Windows,
     pub(super) query: Query,
+    pub(super) forward: Forward,
     pub(super) headers: Vec<String>,
     pub(super) ignored_headers: Vec<String>,
     pub(super) cookies: Option<Cookies>,
@@ -72,6 +74,7 @@ impl Rule {
             overrides: Overrides::default(),
             windows: Windows::default(),
             query: Query::default(),
+            forward: Forward::default(),
             headers: Vec::new(),
             ignored_headers: Vec::new(),
             cookies: None,

@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::body::Incoming;
 use tower_tagcache::proxy::UpstreamProtocol;
-use tower_tagcache::{BoxError, Cache, Cookies, Rule};
+use tower_tagcache::{BoxError, Cache, Cookies, Forward, Query, Rule};
 
 use crate::client::{Raw, VERSIONS, Whole, get, get_with, request, send};
 use crate::origin::{Origin, Reply, fields, ok, reply};
@@ -175,6 +175,23 @@ async fn safety_67_what_is_one_in_the_key_is_one_for_upstream() {
                 assert_eq!(answer.text(), expected, "{proto} {first} {host}");
             }
             assert_eq!(origin.calls(), 1, "{proto} {first}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn safety_67_a_query_in_any_order_reaches_upstream_in_one() {
+    for version in VERSIONS {
+        for first in ["/a?b=1&a=2&utm_source=x", "/a?a=2&utm_source=y&b=1"] {
+            let origin = Origin::start(|heard| ok("", heard.path())).await;
+            let all = Rule::new("all", "/{*path}").ttl(std::time::Duration::from_secs(60));
+            let rule = all.query(Query::deny(["utm_*"])).forward(Forward::Keyed);
+            let site = Site::start(settings(origin.url()), Cache::builder().rule(rule)).await;
+            for target in [first, "/a?b=1&a=2", "/a?a=2&b=1"] {
+                let answer = get(site.address, version, target).await;
+                assert_eq!(answer.text(), "/a?a=2&b=1", "{version:?} {first} {target}");
+            }
+            assert_eq!(origin.calls(), 1);
         }
     }
 }

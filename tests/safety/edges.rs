@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use tower_tagcache::{Cookies, Rule};
+use tower_tagcache::{Authorization, Cookies, Forward, Query, Rule};
 
 use crate::sockets::{ask_with, serve};
 use crate::support::{Body, Failure, Origin, Site, append, empty, get, ok, response, rule};
@@ -152,6 +152,90 @@ async fn safety_67_the_layer_folds_nothing_that_the_inner_service_sees() {
             "{one} {fields:?}"
         );
     }
+}
+
+/// Answers with what it reads of a request.
+fn mirror() -> Origin {
+    Origin::new(|asked| {
+        let line = |name| asked.field(name).unwrap_or_default();
+        let fields = ["cookie", "authorization", "x-host", "x-any"].map(line);
+        let query = asked.parts.uri.query().unwrap_or_default();
+        let private = [("cache-control", "public, max-age=60")];
+        ok(&private, format!("{query}|{}", fields.join("|")))
+    })
+}
+
+#[tokio::test]
+async fn safety_67_a_query_whose_order_does_not_count_is_forwarded_in_one() {
+    let asks = ["/a?b=1&a=2", "/a?a=2&b=1"];
+    for rule in [
+        rule().query(Query::sorted()),
+        rule().query(Query::allow(["a", "b"])),
+        rule().query(Query::deny(["utm_*"])),
+    ] {
+        for first in asks {
+            let site = Site::new(rule.clone(), &mirror());
+            for target in [first].into_iter().chain(asks) {
+                assert_eq!(
+                    site.get(target).await.text(),
+                    "a=2&b=1||||",
+                    "{first} {target}"
+                );
+            }
+            assert_eq!(site.origin.calls(), 1);
+            assert_eq!(site.head("/a?b=1&c=0&a=2").await.status, 200);
+            let query = site.origin.last().parts.uri.query().map(str::to_owned);
+            let head = query.unwrap_or_default();
+            assert!(head.starts_with("a=2&b=1"), "HEAD {head}");
+        }
+    }
+    let site = Site::new(rule(), &mirror());
+    assert_eq!(
+        site.get("/a?b=1&a=2").await.text(),
+        "b=1&a=2||||",
+        "all counts"
+    );
+}
+
+#[tokio::test]
+async fn safety_67_what_a_rule_ignores_is_forwarded_unless_it_says_otherwise() {
+    let cookies = Cookies::ignore(["_ga"]).key(["session"]);
+    let rule = rule()
+        .query(Query::deny(["utm_*"]))
+        .cookies(cookies)
+        .authorization(Authorization::Ignore)
+        .ignore_header("x-host");
+    let asked = [
+        ("cookie", "_ga=1; session=2"),
+        ("authorization", "Bearer x"),
+        ("x-host", "evil"),
+        ("x_host", "evil"),
+        ("x-any", "1"),
+    ];
+    let target = "/a?utm_source=mail&b=1&a=2";
+    let whole = "a=2&b=1&utm_source=mail|_ga=1; session=2|Bearer x|evil|1";
+    let site = Site::new(rule.clone(), &mirror());
+    assert_eq!(site.get_with(target, &asked).await.text(), whole);
+    let site = Site::new(rule.forward(Forward::Keyed), &mirror());
+    for hit in [false, true] {
+        let answer = site.get_with(target, &asked).await;
+        assert_eq!(
+            (answer.text(), answer.is_hit()),
+            ("a=2&b=1|session=2|||1", hit)
+        );
+    }
+    assert_eq!(site.origin.last().field("x_host"), None);
+    let other = site
+        .get_with("/a?a=2&b=1", &[("cookie", "session=2")])
+        .await;
+    assert!(other.is_hit(), "{}", other.cache());
+    // What is behind a stale response is asked for in the same way.
+    site.clock.advance(crate::support::secs(61));
+    let answer = site.get_with(target, &asked).await;
+    assert_eq!(
+        (answer.text(), answer.is_hit()),
+        ("a=2&b=1|session=2|||1", false)
+    );
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 fn keying() -> Keying {
     let mut keying = Keying {
+        forward: Forward::default(),
         query: Query::all(),
         headers: ["x-region", "x-shop"].map(HeaderName::from_static).into(),
         automatic: Fields::ALL,
@@ -271,7 +272,7 @@ fn another_configuration_of_the_rule_has_other_keys() {
 struct Counts {
     target: (String, String, Option<String>),
     named: [Vec<String>; 2],
-    session: Vec<Option<String>>,
+    session: Vec<(usize, Option<String>)>,
     proxied: Vec<(String, Vec<String>)>,
 }
 
@@ -310,9 +311,10 @@ impl Sample {
         let sessions = self
             .cookies
             .iter()
-            .filter_map(|cookie| match cookie.split_once('=') {
-                Some(("session", value)) => Some(Some(value.to_owned())),
-                None if cookie == "session" => Some(None),
+            .enumerate()
+            .filter_map(|(line, cookie)| match cookie.split_once('=') {
+                Some(("session", value)) => Some((line, Some(value.to_owned()))),
+                None if cookie == "session" => Some((line, None)),
                 _ => None,
             });
         let proxied = ["rsc", "x-api-key", "x-forwarded-host", "x-host"];
