@@ -10,7 +10,7 @@ SCHEDULES ?= 100000
 FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-report load-check check-deploy verify model msrv deny redis-server
+.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-report load-check drill-load check-deploy verify model msrv deny redis-server
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -62,6 +62,10 @@ bench-report: ## put what was measured last into benches/README.md and benches/p
 load-check: ## put a slow API behind the proxy, and curl, ab and wrk before it (installs them)
 	cargo build $(CARGO_FLAGS) --release --features proxy --bin tagcache
 	scripts/load-check.sh
+
+drill-load: ## what one client, or many at once, must not do to a proxy, at full size (needs ab, redis-server)
+	cargo build $(CARGO_FLAGS) --release --features proxy --bin tagcache
+	scripts/drill-load.py
 
 check-deploy: ## check examples/deploy/ with the linters that are here
 	scripts/check-deploy.sh

@@ -75,6 +75,7 @@ mod error;
 mod key;
 mod observe;
 mod outcome;
+mod patience;
 mod position;
 mod spelling;
 mod sync;

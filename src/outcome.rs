@@ -232,6 +232,8 @@ reasons! {
         KeyLimit = "key-limit",
         /// The key was recently not storable.
         Uncacheable = "uncacheable",
+        /// The forwards that the request shared with others failed, and it made none of its own.
+        CollapsedFailed = "collapsed-failed",
         /// Served because the inner service failed (RFC 5861 §4).
         StaleIfError = "stale-if-error",
         /// Served stale because the client's `max-stale` permits it (RFC 9111 §5.2.1.2).

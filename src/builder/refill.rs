@@ -30,8 +30,9 @@ impl CacheBuilder {
         self
     }
 
-    /// How long a request waits for an identical one under way before it forwards by itself.
-    /// Default: 10 s.
+    /// How long a forward that others wait for may take before one of them makes another; the rest wait for
+    /// either. A forward that has failed has one successor as well; if that fails too, those who waited are
+    /// answered 502. Default: 10 s.
     pub const fn coalesce_timeout(mut self, timeout: Duration) -> Self {
         self.limits.follow = timeout;
         self

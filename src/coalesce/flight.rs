@@ -6,9 +6,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use http_body::SizeHint;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::coalesce::Flights;
 use crate::coalesce::buffer::{Buffer, FlightReader, Room};
+use crate::coalesce::{Flights, Moment};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::outcome::NotStored;
@@ -58,6 +59,10 @@ pub(crate) enum Landing {
 #[derive(Debug)]
 pub(crate) struct Flight {
     landing: watch::Sender<Landing>,
+    number: Moment,
+    /// When it was registered, and when its lead called the inner service.
+    since: Instant,
+    called: OnceLock<Instant>,
     /// Set by the lead as it begins.
     expected: OnceLock<Expected>,
     /// The body, and who wants it.
@@ -65,8 +70,11 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(number: Moment) -> Self {
         Self {
+            number,
+            since: Instant::now(),
+            called: OnceLock::new(),
             landing: watch::Sender::new(Landing::Flying),
             expected: OnceLock::new(),
             buffer: Arc::new(Buffer::new()),
@@ -83,6 +91,21 @@ impl Flight {
         let seen = landing.wait_for(enough).await.map(|seen| seen.clone());
         // The sender lives in `self`, so the channel cannot close.
         seen.unwrap_or(Landing::Failed)
+    }
+
+    /// Whether it began after `moment`.
+    pub(crate) fn began_after(&self, moment: Moment) -> bool {
+        self.number > moment
+    }
+
+    /// Whether its lead has called the inner service. What it brings may be from elsewhere: another node.
+    pub(crate) fn has_called(&self) -> bool {
+        self.called.get().is_some()
+    }
+
+    /// Since when the inner service is asked, or its turn to ask is waited for.
+    pub(crate) fn under_way_since(&self) -> Instant {
+        self.called.get().copied().unwrap_or(self.since)
     }
 
     /// What it will bring; `None` if that is not known yet.
@@ -174,6 +197,11 @@ impl Lead {
     /// Says what the flight will bring.
     pub(crate) fn expect(&self, expected: Expected) {
         self.flight.expected.get_or_init(|| expected);
+    }
+
+    /// The inner service is called now.
+    pub(crate) fn calls(&self) {
+        self.flight.called.get_or_init(Instant::now);
     }
 
     /// The response ends with its head. Said before [`head`](Self::head), so that readers know it at

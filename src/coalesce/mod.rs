@@ -5,8 +5,8 @@
 //! only read. A leader that goes away neither aborts the fill nor strands the others; a fill that
 //! dies tells everybody at once.
 //!
-//! What a flight brings may be used by a request that joined it only if it is valid for that request
-//! (PROTOCOL 20): the engine asks, not this module.
+//! What a flight brings may be used by a request that joined it only if it is valid for that request, or if
+//! the flight began after the request had come (PROTOCOL 20): the engine asks, not this module.
 
 mod buffer;
 mod flight;
@@ -41,7 +41,13 @@ pub(crate) struct Flights {
     uncacheable: quick_cache::sync::Cache<u64, Duration>,
     /// By key digest: responses that flights have handed to the store.
     landings: [AtomicU64; LANDING_COUNTERS],
+    /// How many have begun, and so the number of the next one.
+    begun: AtomicU64,
 }
+
+/// A moment among the beginnings of flights ([`Flights::moment`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
 
 /// How many flights have landed ([`Flights::landings`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +71,7 @@ impl Flights {
             limit,
             uncacheable: quick_cache::sync::Cache::new(UNCACHEABLE_KEYS),
             landings: [const { AtomicU64::new(0) }; LANDING_COUNTERS],
+            begun: AtomicU64::new(0),
         })
     }
 
@@ -88,14 +95,23 @@ impl Flights {
             None if by_key.len() >= self.limit && !weakened(Rule::Places) => return Join::Full,
             _ => {}
         }
-        let flight = Arc::new(Flight::new());
+        let flight = Arc::new(Flight::new(self.next()));
         by_key.insert(key.clone(), Arc::clone(&flight));
         Join::Lead(Lead::registered(flight, key.clone(), Arc::clone(self)))
     }
 
     /// A flight that nobody joins: its response is stored and read like any other.
     pub(crate) fn alone() -> Lead {
-        Lead::alone(Arc::new(Flight::new()))
+        Lead::alone(Arc::new(Flight::new(Moment(0))))
+    }
+
+    /// Now: a flight that [began after](Flight::began_after) it began after this was called.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment(self.begun.load(Ordering::SeqCst))
+    }
+
+    fn next(&self) -> Moment {
+        Moment(self.begun.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
     /// Ends the registration of `flight`, unless it was replaced.

@@ -46,7 +46,11 @@ impl Fill {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        let Some(asking) = self.asking(recipient.is_some()) else {
+        let somebody_waits = recipient.is_some();
+        let Some(asking) = self.asking(somebody_waits) else {
+            if somebody_waits {
+                self.patience = self.engine.limits.orphan;
+            }
             return self.call(request, inner, recipient).await;
         };
         let clearance = self.unless_abandoned(asking.clearance(), &mut recipient);
@@ -69,6 +73,9 @@ impl Fill {
             }
         }
         self.begin(leave.stamp);
+        if somebody_waits && leave.ticket.is_none() {
+            self.patience = self.engine.limits.orphan;
+        }
         let (engine, key) = (Arc::clone(&self.engine), self.key.clone());
         self.call(request, inner, recipient).await;
         if engine

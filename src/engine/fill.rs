@@ -73,7 +73,8 @@ pub(super) struct Fill {
     partial: bool,
     /// A flight that the request could have joined may have landed since it looked.
     pub(super) overtaken: bool,
-    /// Since when nobody has waited for it or read it.
+    /// How long it goes on when nobody waits for it or reads it; and since when that is so.
+    pub(super) patience: Duration,
     unwanted_since: Option<Instant>,
 }
 
@@ -94,6 +95,7 @@ impl Fill {
             key: lookup.key.clone(),
             overtaken: engine.flights.have_landed(&planned.key, lookup.landings),
             unwanted_since: None,
+            patience: engine.limits.fill,
             partial: semantics::asks_for_one_range(&client.method, &client.headers),
             engine,
             lead,
@@ -128,10 +130,12 @@ impl Fill {
         B::Error: Into<BoxError>,
     {
         self.prepare(&mut request);
+        self.lead.calls();
         let call = inner.oneshot(request);
         let Some(result) = self.unless_abandoned(call, &mut recipient).await else {
             return;
         };
+        self.patience = self.engine.limits.fill;
         let mut response = match result {
             Ok(response) => response,
             Err(error) => {
@@ -177,8 +181,7 @@ impl Fill {
         }
     }
 
-    /// Runs `work`, but no longer than [`Limits::fill`](crate::engine::Limits) after the last one who
-    /// wanted the response has gone; not at all if nobody else can come to want it.
+    /// Runs `work`, but no longer than its patience after the last one who wanted the response has gone; not at all if nobody else can come to want it.
     pub(super) async fn unless_abandoned<T, B, E>(
         &mut self,
         work: impl Future<Output = T>,
@@ -187,7 +190,7 @@ impl Fill {
         let flight = self.lead.flight();
         let patience = match self.lead.is_alone() {
             true => Duration::ZERO,
-            false => self.engine.limits.fill,
+            false => self.patience,
         };
         let unwanted_since = &mut self.unwanted_since;
         let abandoned = async {

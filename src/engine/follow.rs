@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use futures_util::future::select_all;
 use http::Response;
+use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
-use crate::coalesce::{Expected, Flight, FlightHead, Landing};
+use crate::coalesce::{Expected, Flight, FlightHead, Landing, Moment};
 use crate::engine::CacheBody;
 use crate::engine::Engine;
 use crate::engine::fitness::subject;
@@ -17,47 +19,131 @@ use crate::rules::Planned;
 use crate::semantics::{self, Vary};
 use crate::validity::Subject;
 
+/// Flights that one request waits for at a time, of which all but the last take too long.
+const AT_ONCE: usize = 4;
+
 /// What following a flight came to.
 pub(super) enum Followed<B> {
     Response(Response<CacheBody<B>>),
-    /// It is not valid for this request: a purge came after it began.
-    Purged,
+    /// It is not valid for this request, which came after it began: a purge has named it since, or its
+    /// lifetime was over before it could be used.
+    Over,
+    /// It takes too long: another one may be begun beside it.
+    Late,
     /// It is for another variant; ours has this key.
     OtherVariant(CacheKey),
-    /// It died.
-    Failed,
-    /// It cannot be shared, or takes too long.
+    /// It died, and is not waited for any more.
+    Failed(Arc<Flight>),
+    /// It cannot be shared.
     Apart,
 }
 
+/// The flights that a request waits for.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// The one that it joined last, after those that it waits for still although they take long: whichever
+    /// lands first will do.
+    flights: SmallVec<[Arc<Flight>; 1]>,
+    /// Those that took too long.
+    late: usize,
+}
+
+impl Following {
+    /// Waits for `flight` as well.
+    pub(super) fn add(&mut self, flight: Arc<Flight>) {
+        self.flights.push(flight);
+    }
+
+    /// What is to be replaced by a new one.
+    pub(super) fn last(&self) -> &Arc<Flight> {
+        self.flights.last().expect("it follows one")
+    }
+
+    /// Whether there is another one that it waits for.
+    pub(super) fn goes_on(&self) -> bool {
+        !self.flights.is_empty()
+    }
+
+    /// Waits for the last one no longer.
+    pub(super) fn drop_last(&mut self) -> Arc<Flight> {
+        self.flights.pop().expect("it follows one")
+    }
+
+    /// How far the first has come that has come far enough. `None`: the last one takes too long.
+    async fn first(&self, patience: std::time::Duration) -> Option<(usize, Landing)> {
+        loop {
+            if self.late + 1 >= AT_ONCE {
+                return Some(self.any().await);
+            }
+            // It grows when its turn has come to ask the inner service.
+            let late = |flight: &Flight| flight.under_way_since() + patience;
+            let deadline = late(self.last());
+            if let Ok(come) = timeout_at(deadline, self.any()).await {
+                return Some(come);
+            }
+            if late(self.last()) <= Instant::now() {
+                return None;
+            }
+        }
+    }
+
+    async fn any(&self) -> (usize, Landing) {
+        if let [flight] = &*self.flights {
+            return (0, flight.wait_for(has_come_far_enough).await);
+        }
+        let waits = self.flights.iter();
+        let waits = waits.map(|flight| Box::pin(flight.wait_for(has_come_far_enough)));
+        let (landing, which, _) = select_all(waits).await;
+        (which, landing)
+    }
+}
+
+fn has_come_far_enough(landing: &Landing) -> bool {
+    match landing {
+        Landing::Flying => false,
+        // Without its last tags it is not known whether a purge has named it (PROTOCOL 20).
+        Landing::Headed(head) => head.tags_final,
+        Landing::Landed(_) | Landing::Released | Landing::Failed => true,
+    }
+}
+
 impl Engine {
-    /// Waits, until `deadline` at the longest, for what `flight` brings.
+    /// Waits for what one of the flights brings.
     pub(super) async fn follow<B>(
         &self,
-        flight: &Arc<Flight>,
+        following: &mut Following,
         planned: &Planned,
         lookup: &Lookup,
         client: &Client,
-        deadline: Instant,
     ) -> Followed<B> {
         // Not only when it has answered: until then nobody would wait for what can be used.
-        if flight.expected().is_some_and(|flight| self.is_over(flight)) {
-            return Followed::Purged;
+        if self.is_over(following.last(), lookup.moment) {
+            return Followed::Over;
         }
-        let headed = |landing: &Landing| match landing {
-            Landing::Flying => false,
-            // Without its last tags it is not known whether a purge has named it (PROTOCOL 20).
-            Landing::Headed(head) => head.tags_final,
-            Landing::Landed(_) | Landing::Released | Landing::Failed => true,
-        };
-        let Ok(landing) = timeout_at(deadline, flight.wait_for(headed)).await else {
-            return Followed::Apart;
-        };
-        match landing {
-            Landing::Headed(head) => self.follow_filling(flight, &head, planned, lookup, client),
-            Landing::Landed(stored) => self.follow_landed(&stored, planned, lookup, client),
-            Landing::Released => Followed::Apart,
-            Landing::Flying | Landing::Failed => self.follow_failed(planned, lookup, client),
+        loop {
+            let Some((which, landing)) = following.first(self.limits.follow).await else {
+                following.late += 1;
+                return Followed::Late;
+            };
+            let flight = &following.flights[which];
+            if matches!(landing, Landing::Flying | Landing::Failed) {
+                let failed = following.flights.remove(which);
+                return self.follow_failed(failed, planned, lookup, client);
+            }
+            let followed = match landing {
+                Landing::Headed(head) => {
+                    self.follow_filling(flight, &head, planned, lookup, client)
+                }
+                Landing::Landed(stored) => {
+                    self.follow_landed(flight, &stored, planned, lookup, client)
+                }
+                Landing::Released | Landing::Flying | Landing::Failed => Followed::Apart,
+            };
+            if matches!(followed, Followed::Response(_)) || which + 1 == following.flights.len() {
+                return followed;
+            }
+            // Nothing is lost with it: another one is under way.
+            following.flights.remove(which);
         }
     }
 
@@ -74,11 +160,8 @@ impl Engine {
             self.variants.learn(&planned.key, &head.vary);
             return Followed::OtherVariant(ours);
         }
-        if !self.shareable(&head.response) {
-            return Followed::Apart;
-        }
-        if !self.valid_now(&head.response) {
-            return Followed::Purged;
+        if let Some(objection) = self.objection(flight, &head.response, lookup.moment) {
+            return objection;
         }
         let Some(reader) = flight.reader() else {
             return Followed::Apart;
@@ -95,6 +178,7 @@ impl Engine {
 
     fn follow_landed<B>(
         &self,
+        flight: &Flight,
         stored: &Arc<StoredResponse>,
         planned: &Planned,
         lookup: &Lookup,
@@ -106,11 +190,8 @@ impl Engine {
                 return Followed::OtherVariant(ours);
             }
         }
-        if !self.shareable(stored) {
-            return Followed::Apart;
-        }
-        if !self.valid_now(stored) {
-            return Followed::Purged;
+        if let Some(objection) = self.objection(flight, stored, lookup.moment) {
+            return objection;
         }
         let mut outcome = lookup.why.outcome();
         outcome.collapsed = true;
@@ -124,7 +205,13 @@ impl Engine {
         Followed::Response(response)
     }
 
-    fn follow_failed<B>(&self, planned: &Planned, lookup: &Lookup, client: &Client) -> Followed<B> {
+    fn follow_failed<B>(
+        &self,
+        failed: Arc<Flight>,
+        planned: &Planned,
+        lookup: &Lookup,
+        client: &Client,
+    ) -> Followed<B> {
         match self.stale_if_disconnected(&planned.rule, lookup) {
             Some((stored, outcome)) => Followed::Response(self.respond_whole(
                 &planned.rule,
@@ -133,26 +220,47 @@ impl Engine {
                 &stored,
                 outcome,
             )),
-            None => Followed::Failed,
+            None => Followed::Failed(failed),
         }
     }
 
-    /// Whether requests that came while it was on its way may use it without asking.
-    fn shareable(&self, stored: &StoredResponse) -> bool {
+    /// Why a request that had come by `moment` may not use what `flight` brings.
+    fn objection<B>(
+        &self,
+        flight: &Flight,
+        stored: &StoredResponse,
+        moment: Moment,
+    ) -> Option<Followed<B>> {
         let freshness = &stored.freshness;
-        !freshness.always_validate
-            && (stored.remaining_millis(self.clock.now()) > 0
-                || !freshness.stale_while_revalidate.is_zero())
+        let past = self.remaining(stored) <= 0 && freshness.stale_while_revalidate.is_zero();
+        if freshness.always_validate || past && freshness.lifetime <= stored.initial_age {
+            return Some(Followed::Apart);
+        }
+        // PROTOCOL 20: it would get no other answer by a call of its own, which began as late as this one.
+        if flight.began_after(moment) && flight.has_called() {
+            return None;
+        }
+        (past || !self.valid_now(stored)).then_some(Followed::Over)
+    }
+
+    fn remaining(&self, stored: &StoredResponse) -> i128 {
+        stored.remaining_millis(self.clock.now())
     }
 
     /// Whether a purge that this request knows of names a flight that has not answered yet.
-    fn is_over(&self, flight: &Expected) -> bool {
-        let subject = Subject {
-            stamp: flight.stamp,
-            tags: &flight.tags,
-            path: &flight.path,
+    fn is_over(&self, flight: &Flight, moment: Moment) -> bool {
+        if flight.began_after(moment) {
+            return false;
+        }
+        let names = |flight: &Expected| {
+            let subject = Subject {
+                stamp: flight.stamp,
+                tags: &flight.tags,
+                path: &flight.path,
+            };
+            self.is_valid(subject).is_some_and(|valid| !valid)
         };
-        self.is_valid(subject).is_some_and(|valid| !valid)
+        flight.expected().is_some_and(names)
     }
 
     /// PROTOCOL 20: valid in the current view, which is at or past the head that this request's lookup

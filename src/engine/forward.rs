@@ -13,7 +13,7 @@ use tracing::Instrument;
 
 use crate::coalesce::{FlightHead, Flights, Join, Lead};
 use crate::engine::fill::{Answer, Fill};
-use crate::engine::follow::Followed;
+use crate::engine::follow::{Followed, Following};
 use crate::engine::lookup::{Lookup, Usable};
 use crate::engine::respond::Client;
 use crate::engine::{CacheBody, Engine};
@@ -23,9 +23,19 @@ use crate::outcome::{Detail, NotStored, Outcome, Storing};
 use crate::rules::{CompiledRule, Planned};
 use crate::semantics::{self, Precondition};
 
-/// Flights that a request follows in vain before it forwards by itself: purges that come one upon the
-/// other, or variants that name each other, must not keep it for ever. A failed one counts for two.
+/// Flights that a request follows in vain before it forwards by itself: variants that name each other must
+/// not keep it for ever.
 const USELESS: u32 = 4;
+/// Flights that may fail under a request. One more try together; if that fails too, all are told, so that
+/// neither does a failing inner service get the calls of all, nor do they wait for one another's.
+const FAILED: u32 = 2;
+
+/// What a request waited for in vain.
+#[derive(Debug, Default)]
+struct InVain {
+    useless: u32,
+    failed: u32,
+}
 
 impl Engine {
     pub(super) async fn forward<S, A, B>(
@@ -56,10 +66,9 @@ impl Engine {
         }
         let client = Client::of(&request);
         let mut join = self.join(&planned, &mut lookup, &client);
-        let deadline = client.since + self.limits.follow;
-        let mut useless = 0;
+        let (mut following, mut in_vain) = (Following::default(), InVain::default());
         loop {
-            let flight = match join {
+            match join {
                 Join::Lead(lead) => {
                     return self
                         .lead(lead, planned, lookup, client, request, inner)
@@ -72,32 +81,61 @@ impl Engine {
                         .pass(&planned.rule, outcome, NotStored::Busy, request, inner)
                         .await;
                 }
-                Join::Follow(flight) => flight,
-            };
-            let followed = self.follow(&flight, &planned, &lookup, &client, deadline);
-            let followed = followed.await;
-            useless += match &followed {
-                // One more try together; if that fails too, each for itself, so that a failing
-                // inner service does not answer its clients one after the other.
-                Followed::Failed => USELESS / 2,
-                _ => 1,
-            };
-            join = match followed {
+                Join::Follow(flight) => following.add(flight),
+            }
+            let followed = self.follow(&mut following, &planned, &lookup, &client);
+            let followed = match followed.await {
                 Followed::Response(response) => return Ok(response),
-                Followed::Apart => Join::Lead(Flights::alone()),
-                _ if useless >= USELESS => Join::Lead(Flights::alone()),
-                Followed::Purged | Followed::Failed => self.flights.replace(&lookup.key, &flight),
-                Followed::OtherVariant(ours) => {
-                    let same = ours == lookup.key;
-                    lookup.key = ours;
-                    if same {
-                        Join::Lead(Flights::alone())
-                    } else {
-                        self.flights.join(&lookup.key)
-                    }
-                }
+                followed => followed,
+            };
+            join = match self.rejoin(&followed, &mut following, &mut lookup, &mut in_vain) {
+                Some(join) => join,
+                None => return Ok(self.all_failed(&planned.rule, &lookup)),
             };
         }
+    }
+
+    /// What a request does that has followed in vain: one of all those leads, and the others follow it.
+    /// `None`: nothing more.
+    fn rejoin<B>(
+        &self,
+        followed: &Followed<B>,
+        following: &mut Following,
+        lookup: &mut Lookup,
+        in_vain: &mut InVain,
+    ) -> Option<Join> {
+        let apart = Some(Join::Lead(Flights::alone()));
+        match followed {
+            Followed::Response(_) | Followed::Apart => apart,
+            Followed::Late => Some(self.flights.replace(&lookup.key, following.last())),
+            Followed::Over => Some(self.flights.replace(&lookup.key, &following.drop_last())),
+            Followed::Failed(failed) => {
+                in_vain.failed += 1;
+                let again = in_vain.failed < FAILED;
+                again.then(|| match following.goes_on() {
+                    true => Join::Follow(following.drop_last()),
+                    false => self.flights.replace(&lookup.key, failed),
+                })
+            }
+            Followed::OtherVariant(ours) => {
+                in_vain.useless += 1;
+                if *ours == lookup.key || in_vain.useless >= USELESS {
+                    return apart;
+                }
+                *following = Following::default();
+                lookup.key = ours.clone();
+                Some(self.flights.join(&lookup.key))
+            }
+        }
+    }
+
+    /// The flights that a request waited for failed, and so would its own.
+    fn all_failed<B>(&self, rule: &CompiledRule, lookup: &Lookup) -> Response<CacheBody<B>> {
+        let mut outcome = lookup.why.outcome();
+        outcome.collapsed = true;
+        outcome.detail = Some(Detail::CollapsedFailed);
+        let (status, fields) = (StatusCode::BAD_GATEWAY, HeaderMap::new());
+        self.finish(rule, status, fields, CacheBody::empty(), &outcome)
     }
 
     /// Joins a flight or leads one; one that nobody joins where its answer may not be for others.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-use crate::coalesce::Landings;
+use crate::coalesce::{Landings, Moment};
 use crate::engine::fitness::Fitness;
 use crate::engine::{Engine, Why, heads};
 use crate::entry::{Cut, Entry, StoredResponse};
@@ -38,6 +38,8 @@ pub(crate) struct Lookup {
     pub(super) needs_lease: bool,
     /// The landings of its URI when it began.
     pub(crate) landings: Landings,
+    /// When it began: the request had come by then.
+    pub(crate) moment: Moment,
 }
 
 /// What may be done with what was found.
@@ -153,6 +155,7 @@ impl Engine {
             },
             needs_lease: false,
             landings: self.flights.landings(uri),
+            moment: self.flights.moment(),
         }
     }
 

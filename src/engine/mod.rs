@@ -11,7 +11,8 @@
 //! What a request spawns: one fill task ([`Fill`](fill::Fill)). It ends when the inner service's
 //! response has ended and was handed to the store (bounded by the store's write budget); or when
 //! nobody waits for it or reads it any more, at once if nobody can join it or its body is too large to
-//! store, else when [`Limits::fill`] is over. The number of those that can be joined is bounded by
+//! store, else when [`Limits::fill`] is over, or
+//! [`Limits::orphan`] while there is no head of a response. The number of those that can be joined is bounded by
 //! [`Limits::flights`]; each other has its client.
 //!
 //! A task that reads the head of the purge log for strict hits on copies, one at a time in a process
@@ -72,12 +73,15 @@ use crate::store::{Claims, NearCache, Store};
 pub(crate) struct Limits {
     /// Fills under way that others can join.
     pub(crate) flights: usize,
-    /// How long a request waits for the flights of others before it forwards by itself.
+    /// How long a flight that others wait for may take before one of them begins another, and how long a fill
+    /// waits for leave to begin.
     pub(crate) follow: Duration,
     /// How long another node is believed to be fetching a response.
     pub(crate) claim: Duration,
-    /// How long a fill goes on when nobody waits for it.
+    /// How long a fill goes on when nobody waits for it, and how long while the inner service has not begun
+    /// to answer (SAFETY 72). A refresh, which nobody waits for, and what the fleet waits for have the former.
     pub(crate) fill: Duration,
+    pub(crate) orphan: Duration,
     /// How long one reader may hold up the others once a body is too large to store.
     pub(crate) stall: Duration,
     /// The longest freshness lifetime, whatever upstream or rule say.
@@ -91,6 +95,7 @@ impl Default for Limits {
             follow: Duration::from_secs(10),
             claim: Duration::from_secs(30),
             fill: Duration::from_secs(60),
+            orphan: Duration::from_secs(5),
             stall: Duration::from_secs(30),
             lifetime: Duration::from_secs(24 * 60 * 60),
         }

@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::log::{Applied, Head, Keep, Log, Pulse, Purges, View, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
+use crate::patience::answered_by;
 use crate::position::Position;
 use crate::weaken::{Rule, weakened};
 
@@ -97,20 +98,14 @@ impl Follower {
         if let Some(view) = self.reached(head.position) {
             return Ok(view);
         }
-        match timeout(self.budget, self.read_up_to(head.position)).await {
-            Ok(reached) => reached,
-            Err(_) => Err(Detail::Behind),
-        }
+        let deadline = Instant::now() + self.budget;
+        let reached = answered_by(deadline, self.read_up_to(head.position)).await;
+        reached.unwrap_or(Err(Detail::Behind))
     }
 
     /// The log that is followed.
     pub(crate) fn log(&self) -> &dyn Log {
         &*self.log
-    }
-
-    /// How long a request may wait for records to be read.
-    pub(crate) const fn budget(&self) -> Duration {
-        self.budget
     }
 
     /// The same as [`reach`](Self::reach), if it need not be waited for.

@@ -6,15 +6,15 @@
 //! (PROTOCOL 6 and 8).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use ::redis::{Pipeline, RedisError, Value};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
+use crate::patience::answered_by;
 use crate::redis::breaker::jittered;
 use crate::redis::conn::Connection;
 use crate::redis::connect::connect;
@@ -30,7 +30,8 @@ const FREE: u32 = 3;
 const FIRST: Duration = Duration::from_millis(50);
 /// Short, as heartbeats wait for it as well, and what is away is to be found when it is back (SAFETY 89).
 const LONGEST: Duration = Duration::from_millis(300);
-/// So many requests in a row without an answer, and the socket is taken for dead (half-open TCP).
+/// So many requests in a row without an answer, each sent after the last was given up, and the socket is
+/// taken for dead (half-open TCP). Those that wait together for one slow command are one.
 const UNANSWERED: u32 = 3;
 
 /// A verified connection.
@@ -40,7 +41,8 @@ pub(crate) struct Live {
     pub(crate) verified: Arc<Verified>,
     pub(super) generation: u64,
     pub(super) made: Duration,
-    pub(super) unanswered: Arc<AtomicU32>,
+    /// Requests in a row, and when the last of them was given up.
+    pub(super) unanswered: Arc<Mutex<(u32, Option<Instant>)>>,
 }
 
 impl Live {
@@ -130,8 +132,8 @@ impl Link {
     /// # Errors
     /// [`ErrorKind::Timeout`] at `deadline`; at once why there is none, until the next attempt.
     pub(crate) async fn verified(&self, deadline: Instant) -> Result<Live, Error> {
-        let ready = timeout_at(deadline, self.ready()).await;
-        ready.unwrap_or_else(|_| Err(self.late("no connection in time")))
+        let ready = answered_by(deadline, self.ready()).await;
+        ready.unwrap_or_else(|| Err(self.late("no connection in time")))
     }
 
     /// Whether there is a trusted connection right now.
@@ -151,13 +153,13 @@ impl Link {
         deadline: Instant,
         pipe: &Pipeline,
     ) -> Result<Vec<Value>, Error> {
-        let mut conn = live.conn.clone();
+        let (mut conn, sent) = (live.conn.clone(), Instant::now());
         let answer = conn.send_packed_commands(pipe, 0, pipe.len());
-        let Ok(answer) = timeout_at(deadline, answer).await else {
-            self.not_answered(live);
+        let Some(answer) = answered_by(deadline, answer).await else {
+            self.not_answered(live, sent);
             return Err(self.late("no answer in time"));
         };
-        live.unanswered.store(0, Ordering::Relaxed);
+        live.unanswered.lock().0 = 0;
         let trust = &self.inner.verifier.trust;
         believed(&self.inner.verifier, self.inner.name, live, answer).inspect_err(|error| {
             if live.generation != trust.generation() {
@@ -247,8 +249,14 @@ impl Link {
         self.inner.changed.notify_waiters();
     }
 
-    fn not_answered(&self, live: &Live) {
-        if live.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= UNANSWERED {
+    fn not_answered(&self, live: &Live, sent: Instant) {
+        let (number, until) = &mut *live.unanswered.lock();
+        if *number > 0 && until.is_some_and(|until| sent < until) {
+            return;
+        }
+        *number += 1;
+        *until = Some(Instant::now());
+        if *number >= UNANSWERED {
             self.drop_if(live, |_| Slot::Empty);
         }
     }
@@ -284,7 +292,7 @@ impl State {
         }
         let over = match &self.slot {
             Slot::Down { .. } => true,
-            Slot::Up(live) => live.unanswered.load(Ordering::Relaxed) > 0,
+            Slot::Up(live) => live.unanswered.lock().0 > 0,
             Slot::Empty | Slot::Connecting | Slot::Doubted(_) => false,
         };
         if over {

@@ -14,8 +14,8 @@ struct Row {
 }
 
 const WORDS: &[&str] = &[
-    "alias", "backoff", "chance", "clock", "error", "key", "observe", "outcome", "position",
-    "spelling", "sync", "tag", "telling", "weaken",
+    "alias", "backoff", "chance", "clock", "error", "key", "observe", "outcome", "patience",
+    "position", "spelling", "sync", "tag", "telling", "weaken",
 ];
 const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];

@@ -137,17 +137,15 @@ async fn safety_52_a_panic_is_the_caller_s_own_and_followers_forward() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn safety_52_followers_of_an_inner_service_that_never_answers_go_on_by_themselves() {
+async fn safety_52_followers_of_an_inner_service_that_never_answers_go_on_together() {
     let (origin, mut calls) = origin();
     let service = cache(rule()).layer().layer(origin);
     let begun = Instant::now();
     let ask = || tokio::spawn(service.clone().oneshot(get("/a")));
     let leader = ask();
     let hangs = calls.next().await;
-    let followers = [ask(), ask()];
-    for _ in 0..2 {
-        calls.next().await.answer("late");
-    }
+    let followers = [ask(), ask(), ask()];
+    calls.next().await.answer("late");
     for follower in followers {
         let response = follower.await.expect("no panic").expect("it answers");
         assert_eq!(text(response).await, "late");
@@ -160,55 +158,156 @@ async fn safety_52_followers_of_an_inner_service_that_never_answers_go_on_by_the
         text(leader.await.expect("no panic").expect("it answers")).await,
         "at last"
     );
+    assert!(calls.are_over().await, "one more call for all of them");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_request_waits_for_others_no_longer_than_once() {
-    // Each flight that it follows fails just before its patience ends.
-    let (origin, mut calls) = origin();
-    let service = cache(rule()).layer().layer(origin);
-    let ask = || tokio::spawn(service.clone().oneshot(get("/a")));
-    let leader = ask();
-    let first = calls.next().await;
-    let (second_leader, follower) = (ask(), ask());
-    settle().await;
+/// Asks `n` times at once for what takes `time`; how many calls that made.
+async fn herd(n: usize, time: Duration) -> usize {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let inner = {
+        let calls = Arc::clone(&calls);
+        service_fn(move |_: Request<Empty<Bytes>>| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            async move {
+                tokio::time::sleep(time).await;
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("slow")))
+            }
+        })
+    };
+    let service = cache(rule()).layer().layer(inner);
     let begun = Instant::now();
-    tokio::time::sleep(Duration::from_secs(9)).await;
-    first.fail("down");
-    let hangs = calls.next().await;
-    let own = calls.next().await;
-    assert_eq!(begun.elapsed().as_secs(), 10, "not nine and then ten more");
-    own.answer("own");
-    hangs.fail("down");
-    leader.await.expect("no panic").expect_err("it failed");
-    let mut answers = Vec::new();
-    for asked in [second_leader, follower] {
-        match asked.await.expect("no panic") {
-            Ok(response) => answers.push(text(response).await),
-            Err(error) => answers.push(error.to_string()),
-        }
+    let ask = || {
+        let asked = service.clone().oneshot(get("/a"));
+        tokio::spawn(async move {
+            assert_eq!(text(asked.await.expect("it answers")).await, "slow");
+            begun.elapsed()
+        })
+    };
+    let asked: Vec<_> = (0..n).map(|_| ask()).collect();
+    let mut waited = Vec::new();
+    for asked in asked {
+        waited.push(asked.await.expect("no panic"));
     }
-    answers.sort_unstable();
-    assert_eq!(answers, ["down", "own"]);
+    let calls = calls.load(Ordering::SeqCst);
+    let soon = time + Duration::from_millis(1);
+    let on_time = waited.iter().filter(|waited| **waited <= soon).count();
+    // Who leads another one waits for that.
+    assert_eq!(on_time, n - calls + 1, "the first that answers answers all");
+    calls
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_inner_service_does_not_answer_its_clients_one_after_the_other() {
-    let inner = service_fn(|_: Request<Empty<Bytes>>| async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        Err::<Response<Full<Bytes>>, _>("down")
-    });
+async fn safety_91_an_answer_that_takes_too_long_costs_one_call_more_and_not_one_for_each_client() {
+    assert_eq!(herd(500, Duration::from_secs(9)).await, 1);
+    assert_eq!(herd(500, Duration::from_secs(12)).await, 2);
+    assert_eq!(herd(500, Duration::from_secs(25)).await, 3);
+    assert_eq!(
+        herd(500, Duration::from_secs(600)).await,
+        4,
+        "no more than that"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn safety_91_a_failed_flight_has_one_successor_and_a_second_failure_is_everybody_s() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let inner = {
+        let calls = Arc::clone(&calls);
+        service_fn(move |_: Request<Empty<Bytes>>| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            async {
+                tokio::time::sleep(Duration::from_secs(12)).await;
+                Err::<Response<Full<Bytes>>, _>("down")
+            }
+        })
+    };
     let service = cache(rule()).layer().layer(inner);
     let begun = Instant::now();
     let asked: Vec<_> = (0..101)
         .map(|_| tokio::spawn(service.clone().oneshot(get("/a"))))
         .collect();
+    let (mut errors, mut told) = (0, 0);
     for asked in asked {
-        assert_eq!(
-            asked.await.expect("no panic").expect_err("it is down"),
-            "down"
-        );
+        match asked.await.expect("no panic") {
+            Err(error) => errors += usize::from(error == "down"),
+            Ok(response) => {
+                assert_eq!(response.status(), http::StatusCode::BAD_GATEWAY);
+                let how = response.headers()["cache-status"].to_str().expect("text");
+                assert!(how.contains("collapsed-failed"), "{how}");
+                told += 1;
+            }
+        }
     }
-    // Together, together once more, then each by itself.
-    assert_eq!(begun.elapsed().as_secs(), 3);
+    // The first at 0 s; the second at 10 s, as that takes too long, and the third at 20 s. The first fails at
+    // 12 s, the second at 22 s: that is enough for who waited for both.
+    assert_eq!((calls.load(Ordering::SeqCst), errors, told), (3, 3, 98));
+    assert_eq!(begun.elapsed().as_secs(), 32);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_inner_service_does_not_answer_its_clients_one_after_the_other() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let inner = {
+        let calls = Arc::clone(&calls);
+        service_fn(move |_: Request<Empty<Bytes>>| {
+            calls.fetch_add(1, Ordering::SeqCst);
+            async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Err::<Response<Full<Bytes>>, _>("down")
+            }
+        })
+    };
+    let service = cache(rule()).layer().layer(inner);
+    let begun = Instant::now();
+    let asked: Vec<_> = (0..101)
+        .map(|_| tokio::spawn(service.clone().oneshot(get("/a"))))
+        .collect();
+    let mut errors = 0;
+    for asked in asked {
+        errors += usize::from(asked.await.expect("no panic").is_err());
+    }
+    // Together, then together once more.
+    assert_eq!((begun.elapsed().as_secs(), errors), (2, 2));
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+}
+
+/// Purges that come one upon the other end each flight under those that joined it, but not one that began
+/// after they had come (PROTOCOL 20).
+#[tokio::test]
+async fn safety_91_purges_one_upon_the_other_cost_one_call_more_and_not_one_for_each_client() {
+    let (origin, mut calls) = origin();
+    let cache = cache(rule().tag("x"));
+    let service = cache.layer().layer(origin);
+    let ask = || tokio::spawn(service.clone().oneshot(get("/a")));
+    let leader = ask();
+    let first = calls.next().await;
+    cache.purger().tag("x").await.expect("purged");
+    let late: Vec<_> = (0..50).map(|_| ask()).collect();
+    let second = calls.next().await;
+    settle().await;
+    cache.purger().tag("x").await.expect("purged");
+    first.answer("one");
+    second.answer("two");
+    // It began with the first of them, before the others had come: they make one more, which the next purge
+    // does not take from them.
+    let third = calls.next().await;
+    settle().await;
+    cache.purger().tag("x").await.expect("purged");
+    third.answer("three");
+    let text_of = async |asked: tokio::task::JoinHandle<Result<_, _>>| {
+        text(asked.await.expect("no panic").expect("it answers")).await
+    };
+    assert_eq!(text_of(leader).await, "one");
+    let mut answers = Vec::new();
+    for late in late {
+        answers.push(text_of(late).await);
+    }
+    answers.sort_unstable();
+    assert_eq!(answers.iter().filter(|got| *got == "three").count(), 49);
+    assert_eq!(answers.last().map(String::as_str), Some("two"));
+    assert!(calls.are_over().await);
+    // Who comes after the purge gets none of them.
+    let later = ask();
+    calls.next().await.answer("four");
+    assert_eq!(text_of(later).await, "four");
 }

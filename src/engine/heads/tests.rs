@@ -20,15 +20,22 @@ struct Slow {
     store: EmbeddedStore,
     permits: Semaphore,
     reads: AtomicUsize,
+    /// Reads that are not answered in time, before any other.
+    late: AtomicUsize,
 }
 
 impl Store for Slow {
     fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
         async move {
             self.reads.fetch_add(1, Ordering::SeqCst);
+            let late = |left: usize| left.checked_sub(1);
+            let order = Ordering::SeqCst;
+            if self.late.fetch_update(order, order, late).is_ok() {
+                return Err(Error::new(ErrorKind::Timeout, "late"));
+            }
             match self.permits.acquire().await {
                 Ok(permit) => permit.forget(),
-                Err(_) => return Err(Error::new(ErrorKind::Timeout, "closed")),
+                Err(_) => return Err(Error::new(ErrorKind::Unavailable, "closed")),
             }
             self.store.get(keys).await
         }
@@ -53,6 +60,7 @@ fn slow() -> (Arc<Slow>, Heads) {
         store,
         permits: Semaphore::new(0),
         reads: AtomicUsize::new(0),
+        late: AtomicUsize::new(0),
     });
     let given = Arc::clone(&slow) as Arc<dyn Store>;
     let cache = Cache::builder().clock(clock).backend(Arc::new(log), given);
@@ -118,9 +126,23 @@ fn safety_57_who_waits_behind_a_read_that_fails_is_told_at_once() {
         slow.permits.close();
         for read in [first, behind] {
             let seen = read.await.expect("no panic");
-            assert_eq!(seen.err(), Some(Detail::StoreTimeout));
+            assert_eq!(seen.err(), Some(Detail::StoreUnavailable));
         }
         assert_eq!(slow.reads.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
+fn safety_91_a_read_that_is_not_answered_in_time_is_sent_again_a_few_times() {
+    let (slow, heads) = slow();
+    runtime().block_on(async {
+        slow.permits.add_permits(1);
+        slow.late.store(AGAIN, Ordering::SeqCst);
+        assert!(heads.read().await.is_ok(), "the last try was answered");
+        slow.permits.add_permits(1);
+        slow.late.store(AGAIN + 1, Ordering::SeqCst);
+        let seen = heads.read().await;
+        assert_eq!(seen.err(), Some(Detail::StoreTimeout), "no more than that");
     });
 }
 
