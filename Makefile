@@ -6,11 +6,13 @@ CARGO_FLAGS ?=
 HISTORIES ?= 200000
 # Schedules of each test of interleavings in `make verify`.
 SCHEDULES ?= 100000
+# Sales of `make soak-sales`.
+SALES ?= 2000000
 
 FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-report load-check drill-load check-deploy verify model msrv deny redis-server
+.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-report load-check drill-load soak-sales check-deploy verify model msrv deny redis-server
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -66,6 +68,9 @@ load-check: ## put a slow API behind the proxy, and curl, ab and wrk before it (
 drill-load: ## what one client, or many at once, must not do to a proxy, at full size (needs ab, redis-server)
 	cargo build $(CARGO_FLAGS) --release --features proxy --bin tagcache
 	scripts/drill-load.py
+
+soak-sales: redis-server ## put SALES sales through the shipped deployment: nothing refused, stale or growing (half an hour)
+	TAGCACHE_SOAK_SALES=$(SALES) cargo test $(CARGO_FLAGS) --release --all-features --test soak -- --nocapture
 
 check-deploy: ## check examples/deploy/ with the linters that are here
 	scripts/check-deploy.sh

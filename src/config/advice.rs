@@ -7,7 +7,7 @@ use crate::Warning;
 impl Loaded {
     /// What of the rules deserves a second look: routes taken from a broader rule whose tags they
     /// lack, cookies that do not end caching, lifetimes below what a stream needs to settle, streams
-    /// without a Redis to read them from. The
+    /// that nothing trims or that there is no Redis to read from. The
     /// cache itself warns of more when it is built.
     #[must_use]
     pub fn advice(&self) -> Vec<Warning> {
@@ -37,6 +37,16 @@ impl Loaded {
                            `Cache::events`, and `tagcache proxy` does not start";
             advice.push(Warning::new(format!("stream `{}`", stream.name), message));
         }
+        let untrimmed = self
+            .config
+            .streams
+            .iter()
+            .filter(|stream| !unheard && !meant && !stream.trim);
+        advice.extend(untrimmed.map(|stream| {
+            let message = "nothing here trims it: it grows until Redis is full, if its publisher does not \
+                           trim it either (`trim = true` drops what all its groups have read)";
+            Warning::new(format!("stream `{}`", stream.name), message)
+        }));
         advice
     }
 

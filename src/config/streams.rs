@@ -25,6 +25,10 @@ pub struct StreamSection {
     /// `true` reads the stream from its first entry when nobody has read it before. Default: false, from its end.
     #[serde(default)]
     pub replay: bool,
+    /// `true` drops what all groups of the stream have read, so that it does not fill Redis; not for a stream
+    /// that somebody reads without a group. Default: false, somebody else trims it.
+    #[serde(default)]
+    pub trim: bool,
     /// The largest entry that is read. Default: "4 MiB".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_entry_bytes: Option<Bytes>,
@@ -193,6 +197,9 @@ impl StreamSection {
         }
         if let Some(Period(time)) = self.away {
             stream = stream.away(time);
+        }
+        if self.trim {
+            stream = stream.trim();
         }
         match self.max_entry_bytes {
             Some(Bytes(bytes)) => {

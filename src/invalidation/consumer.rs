@@ -34,12 +34,14 @@ mod keeper;
 mod pace;
 mod rescue;
 mod settings;
+mod tidy;
 
 use self::held::{Batch, Held, Purged};
 use self::keeper::{InDoubt, Keeper};
 use self::pace::Pace;
 use self::settings::Backoff;
 pub(crate) use self::settings::Settings;
+use self::tidy::Tidy;
 
 /// A name that no other consumer has: host, process, and a random number.
 pub(crate) fn unique_name() -> String {
@@ -95,6 +97,7 @@ pub(crate) struct Consumer {
     stuck: Option<(EntryId, Instant)>,
     status: Status,
     doubt: Arc<InDoubt>,
+    tidy: Tidy,
     /// The last state that was told.
     working: Option<bool>,
 }
@@ -130,6 +133,7 @@ impl Consumer {
             stuck: None,
             status,
             doubt: Arc::default(),
+            tidy: Tidy::default(),
             working: None,
         }
     }
@@ -185,6 +189,7 @@ impl Consumer {
     /// One round. `Some` if there is nothing to do until there is an entry behind that id.
     async fn turn(&mut self) -> Result<Option<EntryId>, Error> {
         self.acknowledge().await?;
+        self.tidy().await?;
         let look = self.source.look().await?;
         let reason = self.watch.judge(look.state.as_ref());
         self.note_gap(reason);
@@ -298,12 +303,13 @@ impl Consumer {
         Ok(())
     }
 
-    async fn acknowledge_batch(&self, batch: &mut Batch) -> Result<(), Error> {
+    async fn acknowledge_batch(&mut self, batch: &mut Batch) -> Result<(), Error> {
         while let Some(record) = batch.aside.last() {
             self.source.quarantine(record).await?;
             batch.aside.pop();
         }
         self.source.acknowledge(&batch.ids).await?;
+        self.tidy.acknowledged(batch.ids.len());
         for (id, reading) in batch.ids.iter().zip(&batch.readings) {
             self.applier
                 .report(&self.stream.name, &id.to_string(), reading);

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::error::Error;
 use crate::invalidation::event::Fields;
-use crate::redis::{Claimed, EntryId, Group, GroupState, Look, Pending, Portion, Read};
+use crate::redis::{Claimed, EntryId, Group, GroupState, Look, Pending, Portion, Read, Slowest};
 
 /// One consumer of a stream's consumer group; each method is one step of the consumer's life. After
 /// an error the consumer [disconnects](Self::disconnect) and starts over, so a method that was half
@@ -74,6 +74,12 @@ pub(crate) trait EventSource: Debug + Send + Sync + 'static {
 
     /// Removes consumers that are long dead; `true` if entries were lost with one.
     fn forget_idle(&self, idle: Duration) -> BoxFuture<'_, Result<bool, Error>>;
+
+    /// Drops what every group of the stream has acknowledged; which group of another program has most
+    /// unread. Default: drops nothing.
+    fn trim(&self) -> BoxFuture<'_, Result<Option<Slowest>, Error>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Ends this consumer, if it leaves nothing behind.
     fn leave(&self) -> BoxFuture<'_, Result<(), Error>>;
@@ -165,6 +171,10 @@ impl EventSource for Group {
 
     fn forget_idle(&self, idle: Duration) -> BoxFuture<'_, Result<bool, Error>> {
         Box::pin(self.forget_idle(idle))
+    }
+
+    fn trim(&self) -> BoxFuture<'_, Result<Option<Slowest>, Error>> {
+        Box::pin(self.trim())
     }
 
     fn leave(&self) -> BoxFuture<'_, Result<(), Error>> {

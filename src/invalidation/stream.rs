@@ -1,16 +1,13 @@
-//! What the operator says about event streams: [`Stream`] and [`On`].
+//! What the operator says about event streams: [`Stream`].
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::ConfigError;
-use crate::invalidation::condition::Condition;
-use crate::invalidation::event::CONTROL;
 use crate::invalidation::format::{Decoder, Format, Payload};
 use crate::invalidation::mapping::{Mapping, Scope};
-use crate::invalidation::path::Path;
-use crate::rules::template::Template;
+use crate::invalidation::on::On;
 
 /// The largest entry that is read, by default.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -46,6 +43,7 @@ pub struct Stream {
     batch: usize,
     claim_after: Duration,
     away: Duration,
+    trim: bool,
 }
 
 /// Where a consumer group that does not exist yet begins.
@@ -68,6 +66,7 @@ impl Stream {
             batch: reading::BATCH,
             claim_after: reading::CLAIM_AFTER,
             away: reading::AWAY,
+            trim: false,
         }
     }
 
@@ -119,6 +118,15 @@ impl Stream {
         self
     }
 
+    /// Drops what all groups of the stream have read and acknowledged, so that it does not grow for ever:
+    /// hardly any publisher trims. What the slowest group has not acknowledged stays. Not for a stream
+    /// that somebody reads without a group, or wants to read again. Default: nothing is dropped.
+    #[must_use]
+    pub const fn trim(mut self) -> Self {
+        self.trim = true;
+        self
+    }
+
     /// Reads all templates, paths and conditions.
     pub(crate) fn compile(self) -> Result<EventStream, ConfigError> {
         let place = format!("stream `{}`", self.name);
@@ -153,153 +161,9 @@ impl Stream {
             batch: self.batch,
             claim_after: self.claim_after,
             away: self.away,
+            trim: self.trim,
         })
     }
-}
-
-/// Which events of a stream, and what they purge.
-#[derive(Debug, Clone)]
-pub struct On {
-    event: Option<String>,
-    network: Option<String>,
-    when: Vec<String>,
-    purge: Vec<String>,
-    families: Vec<String>,
-    soft: bool,
-}
-
-impl On {
-    /// The events that arrive with this name: for rindexer the ABI name, or the alias that its
-    /// configuration gives the event.
-    pub fn event(name: impl Into<String>) -> Self {
-        Self {
-            event: Some(name.into()),
-            ..Self::any()
-        }
-    }
-
-    /// All events of the stream.
-    #[must_use]
-    pub const fn any() -> Self {
-        Self {
-            event: None,
-            network: None,
-            when: Vec::new(),
-            purge: Vec::new(),
-            families: Vec::new(),
-            soft: false,
-        }
-    }
-
-    /// Only those of the network with this name. Default: of all networks.
-    #[must_use]
-    pub fn network(mut self, name: impl Into<String>) -> Self {
-        self.network = Some(name.into());
-        self
-    }
-
-    /// Only those for which `condition` holds: a path, one of `>= <= == != > <`, and a whole number
-    /// of any size; `==` or `!=` and a text in quotes; or `in` or `not in` and a list of both
-    /// (`op in ["c", "u"]`). Several conditions must all hold. A path that may find nothing
-    /// (`status?`) and finds nothing passes `!=` and `not in` alone. Default: none.
-    #[must_use]
-    pub fn when(mut self, condition: impl Into<String>) -> Self {
-        self.when.push(condition.into());
-        self
-    }
-
-    /// Purges the tags that `template` gives, such as `auction:{transaction_information.address}`.
-    ///
-    /// A path names members by dots. `before?.id` may find nothing, `"a.b".c` quotes a name, and
-    /// `ids.@json` reads the JSON in a string (where names follow, a path goes on into it by itself:
-    /// `data.id`). Default: none; without [`purge_family`](Self::purge_family) either, `build()` refuses.
-    #[must_use]
-    pub fn purge(mut self, template: impl Into<String>) -> Self {
-        self.purge.push(template.into());
-        self
-    }
-
-    /// Purges all tags of the family that `template` gives: what stands before their first colon.
-    /// `item` purges `item:1`, `item:2` and all others, and `{source.table}` those of the table that
-    /// the event names. Default: none.
-    #[must_use]
-    pub fn purge_family(mut self, template: impl Into<String>) -> Self {
-        self.families.push(template.into());
-        self
-    }
-
-    /// Purges softly: what is stored stays usable as stale, where its rule allows that.
-    /// Default: hard.
-    #[must_use]
-    pub const fn soft(mut self) -> Self {
-        self.soft = true;
-        self
-    }
-
-    fn place(&self) -> String {
-        match &self.event {
-            Some(name) => format!("on `{name}`"),
-            None => "on any event".into(),
-        }
-    }
-
-    fn compile(self, decoder: &Decoder) -> Result<Mapping, ConfigError> {
-        let refuse = |message, input: &str| Err(ConfigError::new("", message, input));
-        if let Some(name) = &self.event {
-            if decoder.event_name.is_none() {
-                return refuse("the stream's format does not say where names are", name);
-            }
-            if name.starts_with(CONTROL) {
-                return refuse("a name that starts with `__` is a control message's", name);
-            }
-        }
-        if let Some(network) = &self.network
-            && decoder.network.is_none()
-        {
-            return refuse(
-                "the stream's format does not say where networks are",
-                network,
-            );
-        }
-        if self.purge.is_empty() && self.families.is_empty() {
-            return refuse("nothing is purged", self.event.as_deref().unwrap_or("*"));
-        }
-        let when = self.when.iter().map(|text| Condition::parse(text));
-        Ok(Mapping {
-            when: when.collect::<Result<_, _>>()?,
-            purge: templates(&self.purge, tag_template)?,
-            families: templates(&self.families, family_template)?,
-            event: self.event.map(Into::into),
-            network: self.network.map(Into::into),
-            soft: self.soft,
-        })
-    }
-}
-
-fn templates(
-    texts: &[String],
-    read: fn(&str) -> Result<Template<Path>, ConfigError>,
-) -> Result<Vec<Template<Path>>, ConfigError> {
-    texts.iter().map(|text| read(text)).collect()
-}
-
-fn tag_template(text: &str) -> Result<Template<Path>, ConfigError> {
-    if let Some(family) = text.strip_suffix(":*") {
-        let message = format!(
-            "a tag with a star is a tag like others; the whole family is purged by purge_family `{family}`"
-        );
-        return Err(ConfigError::new("purge", message, text));
-    }
-    Template::parse(text, Path::parse)
-}
-
-fn family_template(text: &str) -> Result<Template<Path>, ConfigError> {
-    let template = Template::parse(text, Path::parse)?;
-    if template.family().is_some() {
-        let message = "a family is what stands before the first colon of a tag";
-        return Err(ConfigError::new("purge_family", message, text));
-    }
-    Ok(template)
 }
 
 /// A [`Stream`] that has been read: it can decode entries and map them to purges.
@@ -314,6 +178,7 @@ pub(crate) struct EventStream {
     pub(crate) batch: usize,
     pub(crate) claim_after: Duration,
     pub(crate) away: Duration,
+    pub(crate) trim: bool,
 }
 
 impl EventStream {

@@ -18,11 +18,13 @@ use crate::redis::keyspace::StreamKeys;
 mod refused;
 mod reply;
 mod state;
+mod trim;
 mod wire;
 
 use self::refused::{Refused, Side};
 pub(crate) use self::reply::{Claimed, Entry, EntryId, GroupState, Pending};
 pub(crate) use self::state::{Look, Portion, Read};
+pub(crate) use self::trim::Slowest;
 use self::wire::Wire;
 
 /// How much longer than asked the server may wait before the connection counts as dead.

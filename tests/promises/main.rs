@@ -47,4 +47,5 @@ mod p6_formats;
 mod p6_gaps;
 mod p6_nodes;
 mod p6_quarantine;
+mod p6_trimmed;
 mod refill;

@@ -8,7 +8,8 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::invalidation::fake::FakeSink;
-use crate::invalidation::stream::{On, Stream};
+use crate::invalidation::on::On;
+use crate::invalidation::stream::Stream;
 use crate::redis::{Budgets, Group, Portion, Server};
 use crate::redis_server::RedisServer;
 

@@ -1,7 +1,8 @@
 use super::*;
 use crate::invalidation::fake::FakeSink;
 use crate::invalidation::format::Payload;
-use crate::invalidation::stream::{On, Stream, compile};
+use crate::invalidation::on::On;
+use crate::invalidation::stream::{Stream, compile};
 
 fn intake(sink: &Arc<FakeSink>) -> EventIntake {
     let sales = Stream::json("sales", Payload::field("data"))

@@ -1,6 +1,7 @@
 use super::*;
 use crate::invalidation::format::{Format, Payload};
-use crate::invalidation::stream::{On, Stream};
+use crate::invalidation::on::On;
+use crate::invalidation::stream::Stream;
 
 mod captures;
 mod others;

@@ -86,6 +86,16 @@ pub(crate) struct Claimed {
     pub(crate) out_of_reach: Vec<EntryId>,
 }
 
+/// Where some group is in the stream.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) name: String,
+    pub(super) delivered: EntryId,
+    pub(super) pending: u64,
+    /// How many it has not read, where the server knows (Redis 7).
+    pub(super) unread: Option<u64>,
+}
+
 /// A consumer of a group.
 #[derive(Debug)]
 pub(super) struct Consumer {
@@ -187,6 +197,27 @@ pub(super) fn last(reply: Value) -> Option<GroupState> {
         delivered: last,
         ..GroupState::default()
     })
+}
+
+/// The reply to `XINFO GROUPS`.
+pub(super) fn places(reply: Value) -> Option<Vec<Place>> {
+    let rows = array(reply)?.into_iter().map(|row| {
+        Some(Place {
+            name: text(member(&row, "name")?)?,
+            delivered: id(member(&row, "last-delivered-id")?)?,
+            pending: number(member(&row, "pending")?)?,
+            unread: member(&row, "lag").and_then(number),
+        })
+    });
+    rows.collect()
+}
+
+/// The reply to `XPENDING` without a range: the first entry that is pending, if one is.
+pub(super) fn oldest_pending(reply: Value) -> Option<Option<EntryId>> {
+    match array(reply)?.into_iter().nth(1)? {
+        Value::Nil => Some(None),
+        first => id(&first).map(Some),
+    }
 }
 
 /// The reply to `XINFO CONSUMERS`.
