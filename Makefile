@@ -61,6 +61,10 @@ bench-scale: ## measure what grows, and what must not: a million entries, 1,000 
 bench-report: ## put what was measured last into benches/README.md and benches/plots/
 	benches/report.py
 
+.PHONY: drill-redis
+drill-redis: redis-server ## make a Redis of its own hang, die, vanish and come back under load, and judge what clients saw (two minutes)
+	cargo bench $(CARGO_FLAGS) --bench drill_redis
+
 load-check: ## put a slow API behind the proxy, and curl, ab and wrk before it (installs them)
 	cargo build $(CARGO_FLAGS) --release --features proxy --bin tagcache
 	scripts/load-check.sh

@@ -390,3 +390,6 @@ impl Drop for Running<'_> {
         self.0.store(false, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@
 //! as working when nothing failed for [`SETTLED`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -81,6 +81,8 @@ pub(crate) struct Health {
     /// Why the last heartbeat failed.
     silent: Mutex<Option<Cause>>,
     replicas: Mutex<Replicas>,
+    /// Heartbeats in a row whose end was noticed late.
+    late: AtomicU32,
 }
 
 #[derive(Debug, Clone)]
@@ -117,6 +119,8 @@ struct Failing {
     /// In a row.
     failures: u32,
     last: Option<Instant>,
+    /// Something worked since.
+    works: bool,
     /// Whether it is taken for a state.
     lasts: bool,
     telling: Telling,
@@ -130,6 +134,7 @@ impl Default for PartState {
                 cause: None,
                 failures: 0,
                 last: None,
+                works: false,
                 lasts: false,
                 telling: Telling::of_well(),
             }),
@@ -160,6 +165,7 @@ impl Health {
             parts: Default::default(),
             silent: Mutex::default(),
             replicas: Mutex::default(),
+            late: AtomicU32::new(0),
         }
     }
 
@@ -183,11 +189,17 @@ impl Health {
             return;
         }
         let mut state = one.state.lock();
+        state.works = true;
+        self.end_if_settled(part, one, &mut state);
+    }
+
+    /// Ends a state of failure that nothing has confirmed for long enough.
+    fn end_if_settled(&self, part: Part, one: &PartState, state: &mut Failing) {
         let settled = state.last.is_none_or(|last| last.elapsed() >= SETTLED);
-        if !state.lasts || settled {
+        if state.works && (!state.lasts || settled) {
             state.end();
-            self.settle(part, &mut state);
-            one.noted.store(state.lasts, Ordering::Relaxed);
+            self.settle(part, state);
+            one.noted.store(false, Ordering::Relaxed);
         }
     }
 
@@ -196,6 +208,7 @@ impl Health {
         let mut state = one.state.lock();
         one.noted.store(true, Ordering::Relaxed);
         state.failures = state.failures.saturating_add(1);
+        state.works = false;
         let since = state.cause.as_ref().map(|cause| cause.since);
         let mut cause = Cause::of(error);
         cause.since = since.unwrap_or(cause.since);
@@ -237,6 +250,7 @@ impl Health {
 
     /// A heartbeat was answered; too late for lookups, if it says so.
     pub(super) fn heartbeat_answered(&self, too_late: Option<Duration>) {
+        self.late.store(0, Ordering::Relaxed);
         let kept = self.pulse().is_kept();
         let was_silent = self.silent.lock().take().is_some();
         if was_silent {
@@ -266,9 +280,16 @@ impl Health {
         }
         for (one, part) in self.parts.iter().zip(Part::ALL) {
             if one.noted.load(Ordering::Relaxed) {
-                self.settle(part, &mut one.state.lock());
+                let mut state = one.state.lock();
+                self.end_if_settled(part, one, &mut state);
+                self.settle(part, &mut state);
             }
         }
+    }
+
+    /// No answer to a heartbeat was seen, by a process that was busy: whether that still says nothing.
+    pub(super) fn is_late_once_more(&self) -> bool {
+        self.late.fetch_add(1, Ordering::Relaxed) + 1 < STREAK
     }
 
     /// A heartbeat was not answered, or refused.

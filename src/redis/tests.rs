@@ -14,7 +14,9 @@ use crate::position::Position;
 use crate::redis_server::RedisServer;
 use crate::store::Store;
 
+mod fake;
 mod faults;
+mod kinds;
 mod parts;
 mod replication;
 mod rules;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AGE, HeaderMap, HeaderName, HeaderValue};
 
-use crate::outcome::{ForwardReason, Outcome, Served, Storing};
+use crate::outcome::{ForwardReason, NotStored, Outcome, Served, Storing};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -176,6 +176,12 @@ fn detail(outcome: &Outcome) -> Option<&'static str> {
     let detail = outcome.detail.map(|detail| detail.as_str());
     match (outcome.served, outcome.storing) {
         (Served::Forwarded(ForwardReason::Bypass | ForwardReason::Method), _)
+            if detail.is_some() =>
+        {
+            detail
+        }
+        // Nothing was known of the purge log, and that has a cause.
+        (Served::Forwarded(_), Some(Storing::NotStored(NotStored::NoStamp)))
             if detail.is_some() =>
         {
             detail

@@ -32,6 +32,7 @@ mod p1_settle;
 mod p1_soft;
 mod p2_lost;
 mod p2_spoilt;
+mod p3_drill;
 mod p3_outages;
 mod p4_bytes;
 mod p4_large;

@@ -1,4 +1,4 @@
-//! A TCP forwarder that can cut, stall and switch, and counts round trips.
+//! A TCP forwarder that can cut, stall, swallow and switch, and counts round trips.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -36,6 +36,9 @@ enum Mode {
     Pass,
     /// Connections are accepted and live, but nothing passes.
     Stall,
+    /// Connections are accepted and live, and what is sent is lost: a connection that lost anything is dead for
+    /// ever, and no end of the socket tells.
+    Swallow,
     /// Connections are accepted and closed at once.
     Refuse,
 }
@@ -82,6 +85,13 @@ impl Forwarder {
     /// Lets the server send so many bytes a second over each connection.
     pub(crate) fn slow(&self, bytes_a_second: u64) {
         self.shared.rate.store(bytes_a_second, Ordering::SeqCst);
+    }
+
+    /// Loses what is sent, in either direction, until [`resume`](Self::resume): half-open TCP.
+    pub(crate) fn swallow(&self) {
+        self.shared
+            .mode
+            .send_modify(|(mode, _)| *mode = Mode::Swallow);
     }
 
     pub(crate) fn resume(&self) {
@@ -136,26 +146,17 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
     let (from_server, to_server) = server.into_split();
     let server_spoke = AtomicBool::new(true);
     let unlimited = AtomicU64::new(0);
-    let up = pump(
-        from_client,
-        to_server,
-        shared.mode.subscribe(),
-        &unlimited,
-        || {
-            if server_spoke.swap(false, Ordering::SeqCst) {
-                shared.round_trips.fetch_add(1, Ordering::SeqCst);
-            }
-        },
-    );
-    let down = pump(
-        from_server,
-        to_client,
-        shared.mode.subscribe(),
-        &shared.rate,
-        || {
-            server_spoke.store(true, Ordering::SeqCst);
-        },
-    );
+    let dead = AtomicBool::new(now == Mode::Swallow);
+    let (for_up, for_down) = (shared.mode.subscribe(), shared.mode.subscribe());
+    let up = pump(from_client, to_server, for_up, &unlimited, &dead, || {
+        if server_spoke.swap(false, Ordering::SeqCst) {
+            shared.round_trips.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let rate = &shared.rate;
+    let down = pump(from_server, to_client, for_down, rate, &dead, || {
+        server_spoke.store(true, Ordering::SeqCst);
+    });
     tokio::select! {
         () = up => {}
         () = down => {}
@@ -169,16 +170,19 @@ async fn pump(
     mut to: OwnedWriteHalf,
     mut mode: watch::Receiver<(Mode, u64)>,
     rate: &AtomicU64,
+    dead: &AtomicBool,
     passed: impl Fn(),
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        if mode
-            .wait_for(|(mode, _)| *mode == Mode::Pass)
-            .await
-            .is_err()
-        {
-            return;
+        let passes = |mode: &(Mode, u64)| matches!(mode.0, Mode::Pass | Mode::Swallow);
+        match mode.wait_for(passes).await {
+            Ok(mode) if mode.0 == Mode::Swallow => dead.store(true, Ordering::SeqCst),
+            Ok(_) => {}
+            Err(_) => return,
+        }
+        if dead.load(Ordering::SeqCst) {
+            continue;
         }
         passed();
         if to.write_all(&buffer[..count]).await.is_err() {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::proxy::UpstreamStatuses;
 use crate::proxy::admin::answer::{self, Answer};
-use crate::{Cache, Health, StreamHealth};
+use crate::{Cache, Health, StreamHealth, Trouble};
 
 /// What is looked at.
 pub(super) struct Signs<'a> {
@@ -26,9 +26,10 @@ pub(super) fn answer(signs: &Signs<'_>) -> Answer {
         .unwrap_or_default();
     let down = upstreams.iter().filter(|upstream| !upstream.up);
     let mut reasons = log_reasons(&health);
-    if signs.breaker_open {
-        reasons
-            .push("the breaker is open: redis fails too often, requests go on without it".into());
+    let troubles = health.troubles.iter();
+    reasons.extend(troubles.map(|trouble| trouble.message.clone()));
+    if signs.breaker_open && health.troubles.is_empty() {
+        reasons.push("the breaker is open: redis fails, requests go on without it".into());
     }
     let streams = signs.cache.streams();
     reasons.extend(streams.iter().filter_map(stream_reason));
@@ -49,6 +50,10 @@ pub(super) fn answer(signs: &Signs<'_>) -> Answer {
             "purges_waiting": health.waiting,
         },
         "streams": streams.iter().map(stream).collect::<Vec<_>>(),
+        "redis": {
+            "server": health.server,
+            "troubles": health.troubles.iter().map(trouble).collect::<Vec<_>>(),
+        },
         "upstreams": upstreams.collect::<Vec<_>>(),
     });
     let status = match signs.unready {
@@ -56,6 +61,14 @@ pub(super) fn answer(signs: &Signs<'_>) -> Answer {
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
     };
     answer::json(status, &told)
+}
+
+fn trouble(trouble: &Trouble) -> Value {
+    json!({
+        "part": trouble.part,
+        "message": trouble.message,
+        "seconds": trouble.since.as_secs_f64(),
+    })
 }
 
 fn log_reasons(health: &Health) -> Vec<String> {

@@ -63,8 +63,12 @@ impl RedisLog {
                 beat.end(|health| health.heartbeat_answered(late.then_some(took)));
                 self.probe_writes();
             }
-            // This process was too busy to see an answer: that says nothing.
-            Err(error) if error.kind() == ErrorKind::Timeout && took > budgets.write + SLIP => {
+            // This process was too busy to see an answer: that says nothing, unless it is always so.
+            Err(error)
+                if error.kind() == ErrorKind::Timeout
+                    && took > budgets.write + SLIP
+                    && self.health.is_late_once_more() =>
+            {
                 beat.end(|_| self.verifier.server.pulse().alarm());
             }
             Err(error) => beat.end(|health| health.heartbeat_failed(error)),
@@ -148,7 +152,12 @@ impl RedisLog {
                 link.ask(&live, deadline, &pipe).await
             };
             // Any answer will do: what is stored is refused or taken later.
-            health.writes.heartbeat(probed.await.is_ok());
+            let answered = probed.await.is_ok();
+            health.writes.heartbeat(answered);
+            if health.writes.is_shut() {
+                // It is worth asking again soon, since the server is there.
+                health.server.pulse().alarm();
+            }
         });
     }
 }

@@ -10,7 +10,7 @@ use crate::redis_server::{Forwarder, RedisServer};
 use crate::store::contract::{LONG, key, response};
 
 #[path = "../../../tests/support/logged.rs"]
-mod logged;
+pub(super) mod logged;
 
 /// Budgets short enough to be waited for.
 const SHORT: Budgets = Budgets {
@@ -90,14 +90,14 @@ async fn safety_88_heartbeats_open_and_close_the_breakers_and_no_request_probes(
     let server = RedisServer::start();
     let node = Node::with(&server.url(), SHORT);
     let before = eventually(|| node.head()).await;
-    let pulse = node.log().pulse();
-    let _kept = pulse.keep();
     let put = async || {
         let key = key("/a");
         node.store().put(&key, response(&key, "v1"), LONG).await
     };
     eventually(|| node.lookup()).await;
     eventually(&put).await;
+    let pulse = node.log().pulse();
+    let _kept = pulse.keep();
     server.suspend();
     // Until one counts: a time-out that this process noticed late does not.
     while !pulse.is_silent() {

@@ -203,3 +203,19 @@ fn safety_29_age_replaces_what_was_received() {
         assert_eq!(lines, [expected]);
     }
 }
+
+/// SAFETY 95: that nothing was known of the purge log has a cause, and that is said.
+#[test]
+fn safety_95_what_is_not_stored_without_a_stamp_says_why_there_is_none() {
+    for (detail, said) in [
+        (Some(Detail::BreakerOpen), "breaker-open"),
+        (Some(Detail::StoreTimeout), "store-timeout"),
+        (Some(Detail::NoLease), "no-lease"),
+        (None, "no-stamp"),
+    ] {
+        let mut outcome = forwarded(ForwardReason::Miss);
+        outcome.storing = Some(Storing::NotStored(NotStored::NoStamp));
+        outcome.detail = detail;
+        assert_eq!(line(&outcome), format!("tagcache; fwd=miss; detail={said}"));
+    }
+}
