@@ -230,6 +230,8 @@ reasons! {
         MethodOverride = "method-override",
         /// The query or a field is over a limit of the key.
         KeyLimit = "key-limit",
+        /// No rule takes the request, or the one whose route matches is switched off.
+        NoRule = "no-rule",
         /// The key was recently not storable.
         Uncacheable = "uncacheable",
         /// The forwards that the request shared with others failed, and it made none of its own.

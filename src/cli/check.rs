@@ -78,9 +78,13 @@ fn summary(loaded: &Loaded, warnings: usize) -> String {
     }
     parts.push(count(config.streams.len(), "stream"));
     parts.push(count(warnings, "warning"));
-    let upstream = match config.proxy.upstreams.is_empty() {
-        true => "; no upstream: `tagcache proxy` needs --upstream",
-        false => "",
+    let upstream = match (
+        config.proxy.upstreams.is_empty(),
+        config.has_implicit_rule(),
+    ) {
+        (true, _) => "; no upstream: `tagcache proxy` needs --upstream",
+        (false, true) => "; what no rule takes is cached as its Cache-Control says",
+        (false, false) => "; what no rule takes is not cached",
     };
     format!(
         "ok: {}; responses are kept in {place}{upstream}",

@@ -57,10 +57,16 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     args.overlay.lay_over(&mut loaded);
     log_filter(&loaded)?;
     let assembled = loaded.assemble(builder(&loaded), &super::variable)?;
-    let request = request(args)?;
-    let explained = match response(args) {
-        Some(response) => assembled.cache.explain_response(&request, &response),
-        None => assembled.cache.explain(&request),
+    let mut request = request(args)?;
+    // A library's layer sees what its server gives it.
+    let seen = assembled
+        .proxy
+        .as_ref()
+        .map(|proxy| proxy.as_seen(&mut request));
+    let explained = match (seen, response(args)) {
+        (Some(Err(refusal)), _) => Explanation::because(refusal),
+        (_, Some(response)) => assembled.cache.explain_response(&request, &response),
+        (_, None) => assembled.cache.explain(&request),
     };
     print(&if args.json {
         format!("{:#}", as_json(&explained))

@@ -53,8 +53,9 @@ pub(super) fn run(args: ProxyArgs) -> Result<(), Failure> {
     let cache = assembled.cache;
     let reload = Reload::new(read, cache.clone(), super::variable);
     let overlay = args.overlay;
+    let implicit = loaded.config.has_implicit_rule();
     let program = Program {
-        reload: reload.checked(move |read| check_again(read, &overlay)),
+        reload: reload.checked(move |read| check_again(read, &overlay, implicit)),
         loaded,
         cache,
         companion: assembled.companion,
@@ -67,13 +68,21 @@ pub(super) fn run(args: ProxyArgs) -> Result<(), Failure> {
 }
 
 /// What the next start would refuse of a file that has changed.
-fn check_again(read: &Loaded, overlay: &Overlay) -> Result<(), ConfigFileError> {
+fn check_again(read: &Loaded, overlay: &Overlay, implicit: bool) -> Result<(), ConfigFileError> {
     let mut loaded = read.clone();
     overlay.lay_over(&mut loaded);
     log_filter(&loaded)?;
-    loaded
-        .assemble(builder(&loaded), &super::variable)
-        .map(drop)
+    drop(loaded.assemble(builder(&loaded), &super::variable)?);
+    match (implicit, loaded.config.has_implicit_rule()) {
+        (true, false) => tracing::warn!("after the next start {UNCACHED}"),
+        (false, true) => {
+            tracing::warn!(
+                "after the next start what no rule takes is kept as its Cache-Control says"
+            );
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// What is written to the log.
@@ -177,13 +186,21 @@ fn not_bound(error: ProxyError) -> Failure {
     Failure::failed(error.to_string())
 }
 
+/// Said at start, as one rule changes what becomes of all other paths.
+const UNCACHED: &str = "what no rule takes is forwarded and not cached; `upstream_rule = true` under [cache] keeps it \
+                        as its Cache-Control says";
+
 fn announce(bound: &Bound, loaded: &Loaded) {
     for address in bound.local_addresses() {
         tracing::info!(%address, "listening");
     }
     let rules = loaded.config.rules.len();
-    match loaded.path() {
-        Some(path) => tracing::info!(rules, "configuration {}", path.display()),
-        None => tracing::info!("no configuration: responses are kept as they say themselves"),
+    if let Some(path) = loaded.path() {
+        tracing::info!(rules, "configuration {}", path.display());
+    }
+    match (loaded.config.has_implicit_rule(), rules) {
+        (true, 0) => tracing::info!("no rules: all responses are kept as their Cache-Control says"),
+        (true, _) => tracing::info!("what no rule takes is kept as its Cache-Control says"),
+        (false, _) => tracing::info!("{UNCACHED}"),
     }
 }

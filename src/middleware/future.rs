@@ -11,6 +11,7 @@ use pin_project::pin_project;
 use tower_service::Service;
 
 use crate::middleware::CacheBody;
+use crate::semantics::{Passed, append_passed};
 
 /// The answer to come. See the [module docs](crate::middleware).
 #[pin_project]
@@ -20,6 +21,8 @@ where
 {
     #[pin]
     kind: Kind<S, A, B>,
+    /// What is told of an answer that the cache has no part in.
+    passed: Option<Passed>,
 }
 
 #[pin_project(project = KindProj)]
@@ -56,12 +59,13 @@ where
             Poll::Ready(Err(error)) => Kind::Failed(Some(error)),
             Poll::Pending => Kind::Waiting(Box::new((inner, Some(request)))),
         };
-        Self { kind }
+        Self { kind, passed: None }
     }
 
     pub(crate) const fn ready(response: Response<CacheBody<B>>) -> Self {
         Self {
             kind: Kind::Ready(Some(response)),
+            passed: None,
         }
     }
 
@@ -70,7 +74,13 @@ where
     ) -> Self {
         Self {
             kind: Kind::Engine(Box::pin(serve)),
+            passed: None,
         }
+    }
+
+    pub(crate) fn telling(mut self, passed: Option<Passed>) -> Self {
+        self.passed = passed;
+        self
     }
 }
 
@@ -81,7 +91,14 @@ where
     type Output = Result<Response<CacheBody<B>>, S::Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut kind = self.project().kind;
+        let this = self.project();
+        let (mut kind, passed) = (this.kind, *this.passed);
+        let told = |mut response: Response<CacheBody<B>>| {
+            if let Some(passed) = passed {
+                append_passed(&mut response, passed);
+            }
+            response
+        };
         loop {
             return match kind.as_mut().project() {
                 KindProj::Waiting(waiting) => {
@@ -94,7 +111,7 @@ where
                 }
                 KindProj::Forwarded(call) => {
                     let response = ready!(call.poll(cx))?;
-                    Poll::Ready(Ok(response.map(CacheBody::forwarded)))
+                    Poll::Ready(Ok(told(response.map(CacheBody::forwarded))))
                 }
                 KindProj::Failed(error) => {
                     Poll::Ready(Err(error.take().expect("not polled after it was ready")))
@@ -103,7 +120,7 @@ where
                     let response = response.take();
                     Poll::Ready(Ok(response.expect("not polled after it was ready")))
                 }
-                KindProj::Engine(serve) => serve.as_mut().poll(cx),
+                KindProj::Engine(serve) => serve.as_mut().poll(cx).map_ok(told),
             };
         }
     }

@@ -16,6 +16,7 @@ use crate::middleware::place::Place;
 pub struct CacheLayer {
     engine: Arc<Engine>,
     place: Arc<Place>,
+    tells_passed: bool,
 }
 
 impl CacheLayer {
@@ -25,7 +26,11 @@ impl CacheLayer {
         at: &'static Location<'static>,
     ) -> Self {
         let place = Arc::new(Place::new(layers, at));
-        Self { engine, place }
+        Self {
+            engine,
+            place,
+            tells_passed: false,
+        }
     }
 
     /// Where a request keeps the URI that the client asked for, if something in front of this layer
@@ -40,6 +45,16 @@ impl CacheLayer {
         F: Fn(&Extensions) -> Option<&Uri> + Send + Sync + 'static,
     {
         Arc::make_mut(&mut self.place).read(read);
+        self
+    }
+
+    /// Adds `Cache-Status` to the answers that the cache has no part in as well: `fwd=bypass; detail=no-rule` where
+    /// no rule takes the request, `fwd=method` for methods other than `GET` and `HEAD`. The proxy does.
+    ///
+    /// Default: such requests and their answers pass untouched, as if there were no cache.
+    #[must_use]
+    pub const fn tell_passed(mut self) -> Self {
+        self.tells_passed = true;
         self
     }
 
@@ -60,6 +75,7 @@ impl<S> Layer<S> for CacheLayer {
 
     fn layer(&self, inner: S) -> CacheService<S> {
         self.place.mount(&self.engine);
-        CacheService::new(Arc::clone(&self.engine), Arc::clone(&self.place), inner)
+        let (engine, place) = (Arc::clone(&self.engine), Arc::clone(&self.place));
+        CacheService::new(engine, place, self.tells_passed, inner)
     }
 }

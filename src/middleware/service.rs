@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Version};
 use http_body::Body;
 use tower_service::Service;
 
@@ -15,23 +15,41 @@ use crate::middleware::place::Place;
 use crate::middleware::{CacheBody, ResponseFuture};
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::{Asked, Plan};
-use crate::semantics;
+use crate::semantics::{self, Passed};
 
 /// A service behind the cache. See the [module docs](crate::middleware).
 #[derive(Debug, Clone)]
 pub struct CacheService<S> {
     engine: Arc<Engine>,
     place: Arc<Place>,
+    tells_passed: bool,
     inner: S,
 }
 
 impl<S> CacheService<S> {
-    pub(super) const fn new(engine: Arc<Engine>, place: Arc<Place>, inner: S) -> Self {
+    pub(super) const fn new(
+        engine: Arc<Engine>,
+        place: Arc<Place>,
+        tells_passed: bool,
+        inner: S,
+    ) -> Self {
         Self {
             engine,
             place,
+            tells_passed,
             inner,
         }
+    }
+
+    /// What is told of a request that no rule takes, if anything is.
+    fn passed(&self, method: &Method) -> Option<Passed> {
+        let looked_up = *method == Method::GET || *method == Method::HEAD;
+        let passed = if looked_up {
+            Passed::NoRule
+        } else {
+            Passed::Method
+        };
+        self.tells_passed.then_some(passed)
     }
 }
 
@@ -62,11 +80,13 @@ where
         }
         if let Some(target) = self.place.changed(engine, &request) {
             let (engine, inner) = (Arc::clone(engine), self.inner.clone());
-            return ResponseFuture::engine(engine.change(target, request, inner));
+            let changing = ResponseFuture::engine(engine.change(target, request, inner));
+            return changing.telling(self.tells_passed.then_some(Passed::Method));
         }
         let mut key = KeyBuilder::new();
         let Some(plan) = self.place.plan(engine, &request, &mut key) else {
-            return ResponseFuture::forward(self.inner.clone(), request);
+            let passed = self.passed(request.method());
+            return ResponseFuture::forward(self.inner.clone(), request).telling(passed);
         };
         let has_body = !request.body().is_end_stream();
         let (rule, reason, detail) = match plan {

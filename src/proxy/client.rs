@@ -248,7 +248,7 @@ impl Survey {
     }
 }
 
-fn is_http2(protocol: &HeaderValue) -> bool {
+pub(super) fn is_http2(protocol: &HeaderValue) -> bool {
     let mut offered = protocol.as_bytes().split(|byte| *byte == b',');
     offered.any(|offered| {
         let offered = offered.trim_ascii();
@@ -257,7 +257,7 @@ fn is_http2(protocol: &HeaderValue) -> bool {
 }
 
 /// `Max-Forwards` (RFC 9110 §7.6.2).
-fn count_down(parts: &mut Parts) -> Result<(), Refusal> {
+pub(super) fn count_down(parts: &mut Parts) -> Result<(), Refusal> {
     let used_up = match parts.method {
         Method::TRACE => Refusal::Trace,
         Method::OPTIONS => Refusal::Options,

@@ -109,6 +109,7 @@ mod forwarded;
 mod network;
 mod refusal;
 mod request_body;
+mod seen;
 mod server;
 mod settings;
 mod stream;

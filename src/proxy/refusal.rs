@@ -30,7 +30,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    const fn status(self) -> StatusCode {
+    pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Connect | Self::Trace => StatusCode::METHOD_NOT_ALLOWED,
             Self::Target | Self::Host | Self::Length | Self::Value => StatusCode::BAD_REQUEST,
@@ -41,7 +41,7 @@ impl Refusal {
         }
     }
 
-    const fn text(self) -> &'static str {
+    pub(super) const fn text(self) -> &'static str {
         match self {
             Self::Connect => "CONNECT is not served here\n",
             Self::Target => "the request target is malformed\n",

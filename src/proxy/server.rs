@@ -56,7 +56,7 @@ impl Proxy {
         let tls = tls.collect::<Result<_, ProxyError>>()?;
         let upstreams = Upstreams::new(&settings)?;
         let site = Site {
-            service: cache.layer().layer(upstreams.clone()),
+            service: cache.layer().tell_passed().layer(upstreams.clone()),
             fallback: upstreams.first_authority(),
             door: None,
             settings,
@@ -75,6 +75,10 @@ impl Proxy {
             site.door = door;
         }
         self
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.site
     }
 
     /// How the upstreams are.

@@ -65,7 +65,8 @@ pub struct Explanation {
 
 impl Explanation {
     /// One that says only why there is nothing to say.
-    fn because(why: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn because(why: impl Into<String>) -> Self {
         Self {
             why_not: Some(why.into()),
             ..Self::default()

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Response;
 use http::header::{AGE, HeaderMap, HeaderName, HeaderValue};
 
 use crate::outcome::{ForwardReason, NotStored, Outcome, Served, Storing};
@@ -20,6 +21,8 @@ macro_rules! cache_name {
 
 const NAME: &str = cache_name!();
 const HIT: &str = concat!(cache_name!(), "; hit");
+const METHOD: &str = concat!(cache_name!(), "; fwd=method");
+const NO_RULE: &str = concat!(cache_name!(), "; fwd=bypass; detail=no-rule");
 const HIT_TTL: &str = concat!(cache_name!(), "; hit; ttl=");
 
 /// A structured-field integer has at most 15 digits (RFC 8941 §3.3.1).
@@ -32,6 +35,27 @@ pub(crate) fn append(headers: &mut HeaderMap, outcome: &Outcome) {
     if let Some(value) = value {
         headers.append(CACHE_STATUS, value);
     }
+}
+
+/// Why a request passed that no rule has a part in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passed {
+    /// Its method is never answered from a cache.
+    Method,
+    /// No rule takes it.
+    NoRule,
+}
+
+/// [`append`], for a request that passed; not to an interim response.
+pub(crate) fn append_passed<B>(response: &mut Response<B>, passed: Passed) {
+    if response.status().is_informational() {
+        return;
+    }
+    let value = HeaderValue::from_static(match passed {
+        Passed::Method => METHOD,
+        Passed::NoRule => NO_RULE,
+    });
+    response.headers_mut().append(CACHE_STATUS, value);
 }
 
 /// The fields of a response before it is known how old it is: with places for its age and for what

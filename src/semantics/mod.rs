@@ -51,7 +51,9 @@ mod vary;
 mod tests;
 
 pub(crate) use self::cache_control::{Qualified, RequestDirectives, ResponseDirectives};
-pub(crate) use self::cache_status::{append as append_cache_status, fill_in, set_age, with_places};
+pub(crate) use self::cache_status::{
+    Passed, append as append_cache_status, append_passed, fill_in, set_age, with_places,
+};
 pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,
 };

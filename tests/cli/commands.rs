@@ -78,7 +78,7 @@ fn explain_tells_rule_key_tags_and_lifetime() {
     assert_eq!(ran.status, 0, "{ran:?}");
     for expected in [
         "rule       auction (/auctions/{address})\n",
-        "host=example.org path=/auctions/0xA16E02E87b7454126E5E10d957A927A7F5B5d2be query=x=1\n",
+        "host=Example.org path=/auctions/0xA16E02E87b7454126E5E10d957A927A7F5B5d2be query=x=1\n",
         "tag        auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be\n",
         "tag        seller:{/seller} (from the response)\n",
         "lifetime   the response's own, else 10s\n",
@@ -170,6 +170,35 @@ fn safety_113_explain_promises_no_lifetime_that_a_response_does_not_get() {
         put.out.contains("what is stored under its URL is purged"),
         "{put:?}"
     );
+}
+
+/// The proxy settles some things before the cache sees them.
+#[test]
+fn safety_113_explain_sees_what_the_proxy_lets_the_cache_see() {
+    let proxy = "[proxy]\nupstreams = [\"http://127.0.0.1:9\"]\n";
+    let rule = "[[rules]]\nname = \"a\"\nroute = \"/a/{id}\"\nttl = \"10s\"\n";
+    let directory = configured(&format!("{proxy}{rule}"));
+    for (fields, expected) in [
+        (&["host: Example.ORG:80"][..], "host=example.org"),
+        (&["host: a", "host: b"], "the proxy answers 400"),
+        (&["host: a b"], "the proxy answers 400"),
+        (&["transfer-encoding: gzip"], "the proxy answers 501"),
+        (&["transfer-encoding: chunked"], "it has a body"),
+        (
+            &["connection: upgrade", "upgrade: websocket"],
+            "it asks for another protocol",
+        ),
+        (
+            &["connection: cookie", "cookie: a=b"],
+            "lifetime   the response's own",
+        ),
+        (&["x_cookie: a"], "lifetime   the response's own"),
+    ] {
+        let mut args = vec!["explain", "GET", "/a/1"];
+        args.extend(fields.iter().flat_map(|field| ["-H", *field]));
+        let ran = directory.run(&args);
+        assert!(ran.out.contains(expected), "{fields:?}: {ran:?}");
+    }
 }
 
 #[test]

@@ -157,9 +157,14 @@ impl Drop for Running {
 
 /// The whole response to a `GET`.
 pub(crate) fn get(address: SocketAddr, path: &str) -> String {
+    ask(address, "GET", path)
+}
+
+/// The whole response to a request without a body.
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("sent");
     let mut response = String::new();
     stream.read_to_string(&mut response).expect("answered");

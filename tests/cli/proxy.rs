@@ -53,6 +53,47 @@ fn a_changed_file_changes_the_rules_and_a_bad_one_does_not() {
     );
 }
 
+#[test]
+fn safety_115_what_no_rule_takes_is_told_at_start_and_in_each_answer() {
+    let (directory, origin) = (Directory::new(), Origin::start());
+    directory.configure(&configured(&origin, RULE));
+    let check = directory.run(&["check"]);
+    assert!(
+        check.out.contains("what no rule takes is not cached"),
+        "{check:?}"
+    );
+    let proxy = directory.proxy(&[]);
+    let line = proxy
+        .log
+        .wait("what no rule takes is forwarded and not cached");
+    assert!(line.contains("upstream_rule = true"), "{line}");
+    for _ in 0..2 {
+        let passed = proxy.get("/other");
+        assert!(
+            passed.contains("cache-status: tagcache; fwd=bypass; detail=no-rule\r\n"),
+            "{passed}"
+        );
+    }
+    let posted = super::program::ask(proxy.address, "POST", "/other");
+    assert!(
+        posted.contains("cache-status: tagcache; fwd=method\r\n"),
+        "{posted}"
+    );
+    assert!(!proxy.get("/a/1").contains("no-rule"));
+    assert_eq!(proxy.get("/a/1").matches("cache-status").count(), 1);
+    // Without rules all is kept; the file's first rule would end that, at the next start.
+    directory.configure(&configured(&origin, ""));
+    let proxy = directory.proxy(&[]);
+    proxy
+        .log
+        .wait("all responses are kept as their Cache-Control says");
+    directory.configure(&configured(&origin, RULE));
+    proxy.signal("HUP");
+    proxy
+        .log
+        .wait("after the next start what no rule takes is forwarded");
+}
+
 /// Without a signal the file is looked at now and then.
 #[test]
 fn a_changed_file_is_noticed_and_what_needs_a_restart_is_named() {
