@@ -489,6 +489,12 @@ async fn safety_83_a_body_that_is_broken_from_the_start_is_answered_502() {
             for fields in [&[][..], &cookie] {
                 let answer = get_with(site.address, version, "/a", fields).await;
                 assert_eq!(answer.status, 502, "{name} {version:?}");
+                let detail = match name.starts_with("nothing") {
+                    true => "detail=upstream-closed",
+                    false => "detail=upstream-malformed",
+                };
+                let status = answer.field("cache-status").unwrap_or_default();
+                assert!(status.contains(detail), "{name} {version:?} {status}");
             }
         }
     }

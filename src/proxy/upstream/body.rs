@@ -64,7 +64,11 @@ impl UpstreamBody {
         match first.ok().flatten() {
             Some(Ok(frame)) => body.first = Some(frame),
             Some(Err(error)) => {
-                return Err(UpstreamFailure::because(FailureKind::Malformed, error));
+                let kind = match is_cut_off(&*error) {
+                    true => FailureKind::Closed,
+                    false => FailureKind::Malformed,
+                };
+                return Err(UpstreamFailure::because(kind, error));
             }
             // It has ended, or is not there yet.
             None => {}
@@ -131,6 +135,15 @@ impl UpstreamBody {
             },
         }
     }
+}
+
+/// Whether the connection ended before the body did.
+fn is_cut_off(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| {
+        let io = cause.downcast_ref::<std::io::Error>();
+        io.is_some_and(|error| error.kind() == std::io::ErrorKind::UnexpectedEof)
+    })
 }
 
 impl Body for UpstreamBody {

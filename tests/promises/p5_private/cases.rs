@@ -255,7 +255,7 @@ pub(super) const CASES: &[Case] = &[
         name: "hosts are apart",
         rule: as_is,
         response: "",
-        clients: &[(":host: one.example", 1), (":host: two.example", 2), (":host: ONE.example", 1)],
+        clients: &[(":host: one.example", 1), (":host: two.example", 2), (":host: ONE.example", 3)],
         first: "stored",
     },
     Case {
