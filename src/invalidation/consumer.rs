@@ -31,6 +31,7 @@ use crate::redis::{Entry, EntryId, Read};
 
 mod held;
 mod keeper;
+mod merged;
 mod pace;
 mod rescue;
 mod settings;
@@ -38,6 +39,7 @@ mod tidy;
 
 use self::held::{Batch, Held, Purged};
 use self::keeper::{InDoubt, Keeper};
+use self::merged::Merged;
 use self::pace::Pace;
 use self::settings::Backoff;
 pub(crate) use self::settings::Settings;
@@ -98,6 +100,8 @@ pub(crate) struct Consumer {
     status: Status,
     doubt: Arc<InDoubt>,
     tidy: Tidy,
+    /// Purges of the scope for entries that cannot be understood.
+    merged: Arc<Merged>,
     /// The last state that was told.
     working: Option<bool>,
 }
@@ -134,6 +138,7 @@ impl Consumer {
             status,
             doubt: Arc::default(),
             tidy: Tidy::default(),
+            merged: Arc::default(),
             working: None,
         }
     }
@@ -200,6 +205,7 @@ impl Consumer {
         let stuck = self.is_stuck(&look.waiting);
         if self.held.len() >= self.settings.held {
             // Reading on must wait for a purge.
+            self.merged.hurry();
             let last = look.state.map(|state| state.last);
             return Ok(Some(last.unwrap_or_default()));
         }
@@ -242,7 +248,7 @@ impl Consumer {
         if entries.is_empty() {
             return;
         }
-        let mut plan = Plan::default();
+        let (mut plan, mut scope) = (Plan::default(), Plan::default());
         let mut batch = Batch {
             ids: Vec::new(),
             readings: Vec::new(),
@@ -256,18 +262,29 @@ impl Consumer {
             } else {
                 self.stream.read(&entry.fields)
             };
-            plan.merge(std::mem::take(&mut reading.plan));
-            if let Verdict::Unreadable(unreadable) = &reading.verdict {
-                let record = quarantine::record(entry, &unreadable.to_string());
-                batch.aside.insert(0, record);
-            }
+            let own = std::mem::take(&mut reading.plan);
+            let Verdict::Unreadable(unreadable) = &reading.verdict else {
+                plan.merge(own);
+                batch.ids.push(entry.id);
+                batch.readings.push(reading);
+                continue;
+            };
+            // One purge for all that cannot be understood, also of other batches.
+            scope.merge(own);
+            let record = quarantine::record(entry, &unreadable.to_string());
+            batch.aside.insert(0, record);
             batch.ids.push(entry.id);
             batch.readings.push(reading);
         }
         self.held.add(batch.ids.iter().copied());
         let (applier, settle) = (self.applier.clone(), self.stream.settle);
+        let merged = Arc::clone(&self.merged);
         self.purging.spawn(async move {
             applier.purge_until_acknowledged(plan, settle).await;
+            if scope.len() > 0 {
+                let purge = || applier.purge_until_acknowledged(scope, settle);
+                merged.purge(purge).await;
+            }
             Purged::Batch(batch)
         });
     }
@@ -308,19 +325,24 @@ impl Consumer {
             self.source.quarantine(record).await?;
             batch.aside.pop();
         }
-        self.source.acknowledge(&batch.ids).await?;
+        // What the server has acknowledged is in nobody's hands: the keeper must not miss it there.
+        self.held.remove(&batch.ids);
+        if let Err(error) = self.source.acknowledge(&batch.ids).await {
+            self.held.add(batch.ids.iter().copied());
+            return Err(error);
+        }
         self.tidy.acknowledged(batch.ids.len());
         for (id, reading) in batch.ids.iter().zip(&batch.readings) {
             self.applier
                 .report(&self.stream.name, &id.to_string(), reading);
         }
-        self.held.remove(&batch.ids);
         Ok(())
     }
 
     /// Waits for the purges under way, for a while, and leaves the group if nothing is left behind.
     async fn finish(&mut self) {
         let most = self.settings.finish;
+        self.merged.hurry();
         let ending = async {
             while let Some(ended) = self.purging.join_next().await {
                 self.ended(ended);

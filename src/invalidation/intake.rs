@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 
@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::invalidation::event::{Fields, Unreadable};
 use crate::invalidation::mapping::{Plan, Reading, Verdict};
 use crate::invalidation::stream::EventStream;
+use crate::invalidation::tally::Tally;
 use crate::log::{Doubt, PurgeKind, Purged};
 use crate::observe::{Notice, SharedObserver};
 use crate::tag::Target;
@@ -115,11 +116,16 @@ impl EventIntake {
 pub(crate) struct Applier {
     sink: Arc<dyn PurgeSink>,
     observer: SharedObserver,
+    tally: Arc<Tally>,
 }
 
 impl Applier {
-    pub(crate) const fn new(sink: Arc<dyn PurgeSink>, observer: SharedObserver) -> Self {
-        Self { sink, observer }
+    pub(crate) fn new(sink: Arc<dyn PurgeSink>, observer: SharedObserver) -> Self {
+        Self {
+            sink,
+            observer,
+            tally: Arc::default(),
+        }
     }
 
     /// Purges what `plan` names; the last purge, if there was one.
@@ -191,26 +197,51 @@ impl Applier {
     }
 
     pub(crate) fn report_gap(&self, stream: &str, reason: &'static str) {
+        let more = self.tally.tell(stream, reason, Instant::now());
         // The same on a server that has never seen this cache, and no reason to worry there.
         if reason == "no group" {
             let told = "first read of this stream, or its group was lost: purged all that its events can \
                         touch, once";
             tracing::info!(stream, "{told}");
-        } else {
+        } else if let Some(more) = more {
+            let also = also(more);
             tracing::warn!(
                 stream,
                 reason,
-                "events may be missing; purged all that they can touch"
+                "events may be missing; purged all that they can touch{also}"
             );
         }
         self.observer.notify(&Notice::EventGap { stream, reason });
     }
 
     pub(crate) fn report_unreadable(&self, stream: &str, id: &str, unreadable: &Unreadable) {
-        tracing::warn!(stream, id, reason = %unreadable, "event not understood; put aside");
         let reason = unreadable.reason;
+        if let Some(more) = self.tally.tell(stream, reason, Instant::now()) {
+            let also = also(more);
+            tracing::warn!(stream, id, reason = %unreadable, "event not understood; put aside{also}");
+        }
         self.observer
             .notify(&Notice::EventQuarantined { stream, id, reason });
+    }
+
+    /// Tells how many lines about `stream` were left out, where no more such came.
+    #[cfg(feature = "redis")]
+    pub(crate) fn report_rest(&self, stream: &str) {
+        for (reason, more) in self.tally.rest(stream, Instant::now()) {
+            tracing::warn!(
+                stream,
+                reason,
+                "… and {more} more of these since the last line"
+            );
+        }
+    }
+}
+
+/// What a line says about those that were left out before it.
+fn also(more: u64) -> String {
+    match more {
+        0 => String::new(),
+        more => format!(" (and {more} more since the last such line)"),
     }
 }
 

@@ -75,6 +75,7 @@ mod quarantine;
 mod source;
 mod status;
 mod stream;
+mod tally;
 
 #[cfg(feature = "redis")]
 pub(crate) use self::consumer::{Consumer, Settings, consume, unique_name};

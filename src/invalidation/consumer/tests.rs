@@ -14,6 +14,7 @@ use crate::redis::{Budgets, Group, Portion, Server};
 use crate::redis_server::RedisServer;
 
 mod delivery;
+mod doubtful;
 mod gaps;
 
 /// How long anything here may take before it counts as hanging.

@@ -40,6 +40,7 @@ impl Consumer {
     /// Trims the stream, if it is to be trimmed and that is worth it by now. That it fails is told and
     /// stops nothing: events are read all the same.
     pub(super) async fn tidy(&mut self) -> Result<(), Error> {
+        self.applier.report_rest(&self.stream.name);
         if !self.stream.trim || !self.tidy.is_due() {
             return Ok(());
         }
