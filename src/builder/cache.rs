@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::builder::{CacheBuilder, warnings};
 use crate::engine::Engine;
-use crate::error::{ConfigError, Warning};
+use crate::error::{ConfigError, Error, Warning};
 use crate::invalidation::{EventIntake, EventStream, Purger, Status, StreamHealth};
 use crate::log::{Follower, Health, Purges};
 use crate::middleware::{CacheLayer, Layers};
@@ -88,6 +88,17 @@ impl Cache {
     #[must_use]
     pub fn streams(&self) -> Vec<StreamHealth> {
         self.shared.statuses.iter().map(Status::health).collect()
+    }
+
+    /// Asks the server of responses and purge log for the log's head now, as the companion's heartbeat does, and
+    /// says who it is in [`health`](Self::health). For programs that want to know at their start; nothing
+    /// depends on it, and no request waits for it.
+    ///
+    /// # Errors
+    /// Why it cannot be used: not reached, refused, too old, a node of a Cluster …
+    pub async fn connect(&self) -> Result<Position, Error> {
+        let head = self.shared.follower.log().head().await?;
+        Ok(head.position)
     }
 
     /// How far this process has read the purge log: none before it was first reached.

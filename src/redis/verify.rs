@@ -189,7 +189,7 @@ impl Verifier {
     }
 
     /// Where the server does not say that it knows `XADD E-*`, that is tried, with an id that no log of ours takes: all
-    /// are greater. Nothing is written. `[fit]`
+    /// are greater. Nothing is written.
     async fn try_out(
         &self,
         conn: &mut MultiplexedConnection,
