@@ -18,7 +18,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 test: redis-server ## run every test, installing redis-server if it is missing
-	cargo test $(CARGO_FLAGS) --all-features
+	cargo test $(CARGO_FLAGS) --all-features --no-fail-fast
 
 lint: fmt clippy features ## check formatting, and clippy without warnings
 
@@ -82,7 +82,7 @@ check-deploy: ## check examples/deploy/ with the linters that are here
 verify: lint docs test model msrv deny ## the long form: model test at length, minimum Rust version, licences
 
 model: redis-server ## run the tests optimised, with HISTORIES histories in the model test
-	TAGCACHE_HISTORIES=$(HISTORIES) TAGCACHE_SCHEDULES=$(SCHEDULES) cargo test $(CARGO_FLAGS) --release --all-features
+	TAGCACHE_HISTORIES=$(HISTORIES) TAGCACHE_SCHEDULES=$(SCHEDULES) cargo test $(CARGO_FLAGS) --release --all-features --no-fail-fast
 
 msrv: ## check the library with the declared minimum Rust version
 	rustup toolchain install --profile minimal $(MSRV)

@@ -4,9 +4,8 @@
 //!
 //! A test that is named after a rule of `docs/PROTOCOL.md` tells the history that the rule forbids. Each
 //! rule's word in brackets stands in a test's name or comment, here, in `src/redis/tests`, beside
-//! `src/log` and in `src/invalidation/consumer/tests`; the model test (`src/model`) takes twelve of
-//! them away, one at a time, and fails. Left to the near copy: `near_stamp`, `near_judge`. Left to
-//! live updates: `pos_near`, `soft_pos`, `pos_epoch`.
+//! `src/log` and in `src/invalidation/consumer/tests`; the model test (`src/model`) takes
+//! rules away, one at a time, and fails. Left to live updates: `pos_near`, `soft_pos`, `pos_epoch`.
 
 #![cfg(feature = "redis")]
 #![allow(
