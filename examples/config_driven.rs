@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! MODE=mock cargo run --features config --example config_driven
-//! curl -i http://127.0.0.1:3000/auctions/0x01      # Cache-Status: … fwd=uri-miss; stored
-//! curl -i http://127.0.0.1:3000/auctions/0x01      # Cache-Status: … hit
+//! auction=http://127.0.0.1:3000/auctions/0xa16e02e87b7454126e5e10d957a927a7f5b5d2be
+//! curl -i $auction      # cache-status: tagcache; fwd=uri-miss; stored
+//! curl -i $auction      # cache-status: tagcache; hit; …
 //! ```
 //!
 //! In mode `mock` everything is kept in the process. Without it the file's Redis is used, or the one

@@ -54,7 +54,7 @@ async fn list(
     State(database): State<Database>,
     Query(filter): Query<Filter>,
 ) -> Result<Response, Failed> {
-    let mut auctions = database.all().await?;
+    let mut auctions = database.all().await;
     auctions.retain(|auction| filter.accepts(auction));
     let (total, limit) = (auctions.len(), filter.limit.clamp(1, 100));
     let page = auctions
@@ -69,7 +69,7 @@ async fn details(
     State(database): State<Database>,
     Path(address): Path<String>,
 ) -> Result<Response, Failed> {
-    Ok(match database.find(&address).await? {
+    Ok(match database.find(&address).await {
         Some(auction) => Json(overview(&auction)).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     })
@@ -90,7 +90,7 @@ async fn price_history(
     Path(address): Path<String>,
     Query(Span { hours }): Query<Span>,
 ) -> Result<Response, Failed> {
-    let Some(auction) = database.find(&address).await? else {
+    let Some(auction) = database.find(&address).await else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     // The recorded chain ended some time ago: its last sale counts as now.

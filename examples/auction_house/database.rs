@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::AsyncCommands;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, FromRedisValue};
 use serde::{Deserialize, Serialize};
 use tower_tagcache::BoxError;
 
@@ -18,6 +19,8 @@ pub(crate) const AUCTIONS: [&str; 4] = [
 ];
 /// What a query costs.
 const QUERY: Duration = Duration::from_millis(40);
+/// How long Redis may take.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The prices that an auction remembers.
 const HISTORY: usize = 100;
 /// Where the auctions are in Redis.
@@ -67,10 +70,47 @@ impl Auction {
 }
 
 /// The table of auctions. A cheap clone.
+///
+/// With Redis it is there, for all copies. While that cannot be reached, this copy goes on with what it
+/// has seen of it, as an API goes on that has a database of its own.
 #[derive(Debug, Clone)]
-pub(crate) enum Database {
-    Memory(Arc<Mutex<BTreeMap<String, Auction>>>),
-    Redis(redis::aio::MultiplexedConnection),
+pub(crate) struct Database {
+    rows: Arc<Mutex<BTreeMap<String, Auction>>>,
+    shared: Option<Shared>,
+}
+
+/// The table in Redis, with its connection as long as that lasts.
+#[derive(Debug, Clone)]
+struct Shared {
+    client: redis::Client,
+    connection: Arc<tokio::sync::Mutex<Option<MultiplexedConnection>>>,
+}
+
+impl Shared {
+    /// A connection, made anew if the last one broke.
+    async fn connection(&self) -> Result<MultiplexedConnection, BoxError> {
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = &*kept {
+            return Ok(connection.clone());
+        }
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(PATIENCE))
+            .set_response_timeout(Some(PATIENCE));
+        let connecting = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        Ok(kept.insert(connecting.await?).clone())
+    }
+
+    /// Sends a command. After a failure the next one begins with a new connection.
+    async fn ask<T: FromRedisValue>(&self, command: &redis::Cmd) -> Result<T, BoxError> {
+        let mut connection = self.connection().await?;
+        let answer = command.query_async(&mut connection).await;
+        if answer.is_err() {
+            *self.connection.lock().await = None;
+        }
+        Ok(answer?)
+    }
 }
 
 impl Database {
@@ -82,45 +122,48 @@ impl Database {
             rounds: 1,
             ..Auction::default()
         });
-        let Some(url) = redis else {
-            let rows = rows
-                .into_iter()
-                .map(|row| (row.address.clone(), row))
-                .collect();
-            return Ok(Self::Memory(Arc::new(Mutex::new(rows))));
+        let rows = rows.map(|row| (row.address.clone(), row));
+        let mut database = Self {
+            rows: Arc::new(Mutex::new(rows.into_iter().collect())),
+            shared: None,
         };
-        let away = |error| format!("cannot use Redis: {error} (without it, leave out --redis)");
-        let client = redis::Client::open(url).map_err(away)?;
-        let connection = client.get_multiplexed_async_connection().await;
-        let mut connection = connection.map_err(away)?;
-        for row in rows {
-            let text = serde_json::to_string(&row)?;
-            let _: bool = connection.hset_nx(TABLE, &row.address, text).await?;
+        if let Some(url) = redis {
+            let away = |error| format!("cannot use Redis: {error} (without it, leave out --redis)");
+            let shared = Shared {
+                client: redis::Client::open(url).map_err(|error| away(error.into()))?,
+                connection: Arc::default(),
+            };
+            shared.connection().await.map_err(away)?;
+            database.shared = Some(shared);
         }
-        Ok(Self::Redis(connection))
+        Ok(database)
+    }
+
+    /// Sends a command to the Redis that the copies share, if they do.
+    pub(crate) async fn shared<T: FromRedisValue>(
+        &self,
+        command: &redis::Cmd,
+    ) -> Option<Result<T, BoxError>> {
+        Some(self.shared.as_ref()?.ask(command).await)
     }
 
     /// One auction, in whatever case its address is written.
-    pub(crate) async fn find(&self, address: &str) -> Result<Option<Auction>, BoxError> {
+    pub(crate) async fn find(&self, address: &str) -> Option<Auction> {
         tokio::time::sleep(QUERY).await;
         self.row(&address.to_ascii_lowercase()).await
     }
 
     /// All auctions, by address.
-    pub(crate) async fn all(&self) -> Result<Vec<Auction>, BoxError> {
+    pub(crate) async fn all(&self) -> Vec<Auction> {
         tokio::time::sleep(QUERY).await;
-        match self {
-            Self::Memory(rows) => {
-                let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(rows.values().cloned().collect())
-            }
-            Self::Redis(connection) => {
-                let rows: BTreeMap<String, String> = connection.clone().hgetall(TABLE).await?;
-                rows.values()
-                    .map(|text| Ok(serde_json::from_str(text)?))
-                    .collect()
-            }
+        let asked = self.shared(redis::cmd("HVALS").arg(TABLE)).await;
+        for text in asked
+            .and_then(Result::ok)
+            .unwrap_or_else(Vec::<String>::new)
+        {
+            self.keep(&text);
         }
+        self.rows().values().cloned().collect()
     }
 
     /// Changes one auction, which it adds if it is new.
@@ -129,35 +172,37 @@ impl Database {
         address: &str,
         change: impl FnOnce(&mut Auction),
     ) -> Result<(), BoxError> {
-        let mut row = self.row(address).await?.unwrap_or_else(|| Auction {
+        let mut row = self.row(address).await.unwrap_or_else(|| Auction {
             address: address.to_owned(),
             chain_id: 31337,
             ..Auction::default()
         });
         change(&mut row);
-        match self {
-            Self::Memory(rows) => {
-                let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-                rows.insert(address.to_owned(), row);
-            }
-            Self::Redis(connection) => {
-                let text = serde_json::to_string(&row)?;
-                let _: i64 = connection.clone().hset(TABLE, address, text).await?;
-            }
-        }
+        let text = serde_json::to_string(&row)?;
+        let mut set = redis::cmd("HSET");
+        set.arg(TABLE).arg(address).arg(text);
+        self.shared::<i64>(&set).await.transpose()?;
+        self.rows().insert(address.to_owned(), row);
         Ok(())
     }
 
-    async fn row(&self, address: &str) -> Result<Option<Auction>, BoxError> {
-        match self {
-            Self::Memory(rows) => {
-                let rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-                Ok(rows.get(address).cloned())
-            }
-            Self::Redis(connection) => {
-                let text: Option<String> = connection.clone().hget(TABLE, address).await?;
-                Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
-            }
+    async fn row(&self, address: &str) -> Option<Auction> {
+        let mut get = redis::cmd("HGET");
+        get.arg(TABLE).arg(address);
+        if let Some(Ok(Some(text))) = self.shared::<Option<String>>(&get).await {
+            self.keep(&text);
         }
+        self.rows().get(address).cloned()
+    }
+
+    /// Keeps what was read, for when it cannot be.
+    fn keep(&self, text: &str) {
+        if let Ok(row) = serde_json::from_str::<Auction>(text) {
+            self.rows().insert(row.address.clone(), row);
+        }
+    }
+
+    fn rows(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Auction>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tower_tagcache::{BoxError, Cache, CacheBuilder, On, Query, Rule, Statuses, Stream};
+use tower_tagcache::{BoxError, Cache, CacheBuilder, Host, On, Query, Rule, Statuses, Stream};
 
 use crate::database::Database;
 use crate::replay::Replay;
@@ -54,21 +54,25 @@ struct Arguments {
 /// The streams of the requirement document, and the one that the events were captured from.
 const STREAMS: [&str; 3] = ["auction_sales", "auction_kicks", "auction:events"];
 
-/// The rules: what is cached, for how long, and what each response depends on.
+/// The rules: what is cached, for how long, and what each response depends on. The copies answer at
+/// different ports, and say the same whatever `Host` they are asked by, so it is not in the key.
 fn rules(cache: CacheBuilder) -> CacheBuilder {
     let auction = Rule::new("auction_details", "/auctions/{address}")
         .ttl(Duration::from_secs(10))
         // That there is no such auction is remembered too, until one is deployed there.
         .ttl_for(Statuses::code(404), Duration::from_secs(10))
-        .tag("auction:{address:address}");
+        .tag("auction:{address:address}")
+        .host(Host::Ignore);
     let history = Rule::new("price_history", "/auctions/{address}/price-history")
         .ttl(Duration::from_secs(60))
         .query(Query::allow(["hours"]))
-        .tag("history:{address:address}");
+        .tag("history:{address:address}")
+        .host(Host::Ignore);
     let list = Rule::new("auctions_list", "/auctions")
         .ttl(Duration::from_secs(30))
         .query(Query::allow(["status", "chain_id", "page", "limit"]))
-        .tag("auctions");
+        .tag("auctions")
+        .host(Host::Ignore);
     cache.rule(auction).rule(history).rule(list)
 }
 
@@ -132,6 +136,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         let _ = tokio::signal::ctrl_c().await;
     };
     let companion = tokio::spawn(companion.run(shutdown()));
+    tokio::spawn(screen.follow(cache.clone()));
     if let Some(replay) = replay {
         tokio::spawn(replay.run(cache, database, screen));
     }

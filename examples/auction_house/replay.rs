@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use serde_json::Value;
 use tower_tagcache::{BoxError, Cache};
 
@@ -57,11 +56,16 @@ impl Replay {
 
     /// Replays for ever.
     pub(crate) async fn run(self, cache: Cache, database: Database, screen: Screen) {
+        let mut waits = false;
         for (id, fields) in self.entries.iter().cycle() {
             tokio::time::sleep(self.pause).await;
-            if let Err(error) = self.replay(&cache, &database, screen, id, fields).await {
-                screen.trouble(format_args!("the replay: {error}"));
+            let replayed = self.replay(&cache, &database, screen, id, fields).await;
+            match &replayed {
+                Err(error) if !waits => screen.trouble(format_args!("the replay waits: {error}")),
+                Ok(()) if waits => screen.chain("the replay goes on"),
+                _ => {}
             }
+            waits = replayed.is_err();
         }
     }
 
@@ -73,47 +77,44 @@ impl Replay {
         id: &str,
         fields: &[String],
     ) -> Result<(), BoxError> {
-        if let Database::Redis(connection) = database
-            && !self.has_the_turn(connection.clone()).await?
-        {
+        if !self.has_the_turn(database).await? {
             return Ok(());
         }
         screen.chain(change(database, fields).await?);
         let pairs = fields
             .chunks_exact(2)
             .map(|pair| (pair[0].as_str(), pair[1].as_str()));
-        match database {
-            // As rindexer does. The companion of some copy reads it from there.
-            Database::Redis(connection) => {
-                let mut add = redis::cmd("XADD");
-                add.arg(STREAM).arg("MAXLEN").arg("~").arg(1000).arg("*");
-                for (name, value) in pairs {
-                    add.arg(name).arg(value);
-                }
-                let _: String = add.query_async(&mut connection.clone()).await?;
-            }
-            // Without Redis there is no stream: the event is handed in.
-            Database::Memory(_) => {
-                let fields = pairs
-                    .map(|(name, value)| (name.into(), value.into()))
-                    .collect();
-                cache.events().apply(STREAM, id, fields).await?;
-            }
+        let mut add = redis::cmd("XADD");
+        add.arg(STREAM).arg("MAXLEN").arg("~").arg(1000).arg("*");
+        for (name, value) in pairs.clone() {
+            add.arg(name).arg(value);
         }
+        // As rindexer does. The companion of some copy reads it from there.
+        if let Some(added) = database.shared::<String>(&add).await {
+            added?;
+            return Ok(());
+        }
+        // Without Redis there is no stream: the event is handed in.
+        let fields = pairs
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect();
+        cache.events().apply(STREAM, id, fields).await?;
         Ok(())
     }
 
     /// Whether it is this copy that replays.
-    async fn has_the_turn(&self, mut redis: MultiplexedConnection) -> Result<bool, BoxError> {
+    async fn has_the_turn(&self, database: &Database) -> Result<bool, BoxError> {
         let mut take = redis::cmd("SET");
         take.arg(REPLAYER).arg(self.me).arg("NX").arg("GET");
         take.arg("EX").arg(TAKE_OVER_SECONDS);
-        let holder: Option<u64> = take.query_async(&mut redis).await?;
-        let mine = holder.is_none_or(|holder| holder == self.me);
+        let Some(holder) = database.shared::<Option<u64>>(&take).await else {
+            return Ok(true);
+        };
+        let mine = holder?.is_none_or(|holder| holder == self.me);
         if mine {
             let mut keep = redis::cmd("EXPIRE");
             keep.arg(REPLAYER).arg(TAKE_OVER_SECONDS);
-            let _: bool = keep.query_async(&mut redis).await?;
+            database.shared::<bool>(&keep).await.transpose()?;
         }
         Ok(mine)
     }

@@ -3,12 +3,13 @@
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
-use tower_tagcache::{Notice, Observer};
+use tower_tagcache::{Cache, Notice, Observer};
 
 use crate::Arguments;
 use crate::database::AUCTIONS;
@@ -18,6 +19,10 @@ const YELLOW: u8 = 33;
 const BLUE: u8 = 34;
 const MAGENTA: u8 = 35;
 const RED: u8 = 31;
+
+/// Purges that this copy has appended to the log.
+static OWN: AtomicU64 = AtomicU64::new(0);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Standard output, in colour if somebody looks at it. Cheap to copy.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +41,8 @@ impl Screen {
 
     /// What there is to see, and how.
     pub(crate) fn introduce(self, at: SocketAddr, arguments: &Arguments) {
-        let auction = AUCTIONS[0];
+        // The one that changes least, so that there is more to see than changes.
+        let auction = AUCTIONS[3];
         self.write(format_args!(
             "The auction house is open at http://{at}
 
@@ -51,18 +57,26 @@ auction and purges exactly what showed it, however fresh. So the sales in
 
 never lag behind, though nearly all of these answers are hits. Other pages:
 
-  http://{at}/auctions?status=active&page=1&limit=2
-  http://{at}/auctions/{auction}/price-history?hours=24
+  curl -i 'http://{at}/auctions?status=active&page=1&limit=2'
+  curl -i 'http://{at}/auctions/{auction}/price-history?hours=24'
 "
         ));
+        let (next, program) = (
+            next_to(at),
+            "cargo run --release --example auction_house --",
+        );
         match &arguments.redis {
-            Some(_) => self.write(format_args!(
-                "Responses, purges and events are in Redis. Start a second copy with `--listen 127.0.0.1:3001`:
-what one stores the other serves, and a purge reaches both.
+            Some(url) => self.write(format_args!(
+                "Responses, purges and events are in Redis. Start another copy, and ask it for the same pages:
+
+  {program} --redis {url} --listen {next}
+
+What one stores the other serves, and a purge reaches both. Stop Redis, and both go on.
 "
             )),
             None => self.write(format_args!(
-                "Everything is in this process. With `--redis redis://127.0.0.1:6379` several copies share it.
+                "Everything is in this process. With `--redis redis://127.0.0.1:6379` several copies
+share it.
 "
             )),
         }
@@ -94,6 +108,32 @@ what one stores the other serves, and a purge reaches both.
         response
     }
 
+    /// Prints purges of other copies, as this one reads of them in the log.
+    pub(crate) async fn follow(self, cache: Cache) {
+        let mut known = None;
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Some(at) = cache.position() else {
+                continue;
+            };
+            // Its own are told of before or after they are read; one look later they are.
+            tokio::time::sleep(LOOK_EVERY).await;
+            let own = OWN.load(Ordering::SeqCst);
+            let others = at.ordinal.saturating_sub(own);
+            match known {
+                Some((epoch, before)) if epoch == at.epoch => {
+                    if others > before {
+                        let text =
+                            format_args!("by another copy: record {} of the log", at.ordinal);
+                        self.line(MAGENTA, "purged", text);
+                    }
+                    known = Some((epoch, others.max(before)));
+                }
+                _ => known = Some((at.epoch, others)),
+            }
+        }
+    }
+
     /// The data changed.
     pub(crate) fn chain(self, what: impl Display) {
         self.line(BLUE, "chain", what);
@@ -123,9 +163,11 @@ what one stores the other serves, and a purge reaches both.
 impl Observer for Screen {
     fn observe(&self, notice: &Notice<'_>) {
         match notice {
-            Notice::Purged { targets, .. } => {
+            Notice::Purged { targets, position } => {
+                OWN.fetch_add(1, Ordering::SeqCst);
                 let s = if *targets == 1 { "" } else { "s" };
-                let text = format_args!("{targets} tag{s}");
+                let at = position.ordinal;
+                let text = format_args!("{targets} tag{s}: record {at} of the log");
                 self.line(MAGENTA, "purge", text);
             }
             Notice::EventGap { stream, reason } => {
@@ -147,6 +189,12 @@ impl Observer for Screen {
             _ => {}
         }
     }
+}
+
+/// Another port of the same address, for another copy.
+fn next_to(at: SocketAddr) -> SocketAddr {
+    let port = at.port().checked_add(1).unwrap_or(1024);
+    SocketAddr::new(at.ip(), port)
 }
 
 /// `text` with its addresses as `0xa16e…d2be`.
