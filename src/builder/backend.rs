@@ -181,8 +181,14 @@ impl Events {
                 &self.namespace,
                 group,
                 &stream.name,
-                &name,
-            );
+                // Whose it is stands in its name, where others that read as this group can see it.
+                &format!(
+                    "{}/{:08x}/{name}",
+                    self.namespace,
+                    stream.mapping & 0xffff_ffff
+                ),
+            )
+            .bound_to(&self.namespace, stream.mapping);
             Consumer::new(
                 Arc::clone(stream),
                 source,

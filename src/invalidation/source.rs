@@ -75,6 +75,12 @@ pub(crate) trait EventSource: Debug + Send + Sync + 'static {
     /// Removes consumers that are long dead; `true` if entries were lost with one.
     fn forget_idle(&self, idle: Duration) -> BoxFuture<'_, Result<bool, Error>>;
 
+    /// Who else read as this group `lately`, by name. Default: nobody.
+    fn strangers(&self, lately: Duration) -> BoxFuture<'_, Result<Vec<String>, Error>> {
+        let _ = lately;
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
     /// Drops what every group of the stream has acknowledged; which group of another program has most
     /// unread. Default: drops nothing.
     fn trim(&self) -> BoxFuture<'_, Result<Option<Slowest>, Error>> {
@@ -171,6 +177,10 @@ impl EventSource for Group {
 
     fn forget_idle(&self, idle: Duration) -> BoxFuture<'_, Result<bool, Error>> {
         Box::pin(self.forget_idle(idle))
+    }
+
+    fn strangers(&self, lately: Duration) -> BoxFuture<'_, Result<Vec<String>, Error>> {
+        Box::pin(self.strangers(lately))
     }
 
     fn trim(&self) -> BoxFuture<'_, Result<Option<Slowest>, Error>> {

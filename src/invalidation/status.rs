@@ -24,6 +24,8 @@ pub struct StreamHealth {
     pub doubt: Option<String>,
     /// What went wrong last, if the last try failed.
     pub trouble: Option<String>,
+    /// Who else reads as this group, if entries went to others within the last minutes.
+    pub shared: Option<String>,
 }
 
 /// Written by the consumer of the stream and its keeper, read by whoever asks.
@@ -41,7 +43,11 @@ struct Inner {
     succeeded: Option<Instant>,
     doubt: Option<String>,
     trouble: Option<String>,
+    shared: Option<(Instant, String)>,
 }
+
+/// How long it is shown that entries went to others.
+const SHARED_FOR: Duration = Duration::from_secs(300);
 
 impl Status {
     pub(crate) fn new(name: &str) -> Self {
@@ -52,6 +58,7 @@ impl Status {
             succeeded: None,
             doubt: None,
             trouble: None,
+            shared: None,
         };
         Self {
             name: name.into(),
@@ -68,6 +75,10 @@ impl Status {
             silence: inner.succeeded.map(|at| at.elapsed()),
             doubt: inner.doubt.clone(),
             trouble: inner.trouble.clone(),
+            shared: inner.shared.as_ref().and_then(|(at, why)| {
+                let is_recent = at.elapsed() < SHARED_FOR;
+                is_recent.then(|| why.clone())
+            }),
         }
     }
 }
@@ -94,6 +105,11 @@ impl Status {
         let mut inner = self.inner.lock();
         inner.lag = lag;
         inner.pending = Some(pending);
+    }
+
+    /// Entries went to others.
+    pub(super) fn shared(&self, why: String) {
+        self.inner.lock().shared = Some((Instant::now(), why));
     }
 
     /// For how long nothing was read; since the consumer began, if nothing ever was.

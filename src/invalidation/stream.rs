@@ -144,6 +144,9 @@ impl Stream {
             return refuse("nothing is purged on any event");
         }
         self.check_reading().map_err(|e| e.within(&place))?;
+        // What an event purges: two processes that differ in it must not pass for one another.
+        let mapping = format!("{:?}{:?}", self.format, self.on);
+        let mapping = rapidhash::v3::rapidhash_v3(mapping.as_bytes());
         let decoder = self.format.compile().map_err(|e| e.within(&place))?;
         let mut mappings = Vec::new();
         for on in self.on {
@@ -162,6 +165,7 @@ impl Stream {
             claim_after: self.claim_after,
             away: self.away,
             trim: self.trim,
+            mapping,
         })
     }
 }
@@ -179,6 +183,8 @@ pub(crate) struct EventStream {
     pub(crate) claim_after: Duration,
     pub(crate) away: Duration,
     pub(crate) trim: bool,
+    /// A number for format and mappings, the same wherever they are the same.
+    pub(crate) mapping: u64,
 }
 
 impl EventStream {

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::redis::conn::Server;
 use crate::redis::keyspace::StreamKeys;
 
+mod members;
 mod refused;
 mod reply;
 mod state;
@@ -23,7 +24,7 @@ mod wire;
 
 use self::refused::{Refused, Side};
 pub(crate) use self::reply::{Claimed, Entry, EntryId, GroupState, Pending};
-pub(crate) use self::state::{Look, Portion, Read};
+pub(crate) use self::state::{Look, Portion, Read, TAKEN};
 pub(crate) use self::trim::Slowest;
 use self::wire::Wire;
 
@@ -61,7 +62,7 @@ impl Group {
         consumer: &str,
     ) -> Self {
         Self {
-            keys: StreamKeys::new(namespace, stream),
+            keys: StreamKeys::new(namespace, group, stream, 0),
             wire: Wire::new(server, stream),
             stream: stream.into(),
             group: group.into(),
@@ -71,6 +72,13 @@ impl Group {
             largest: AtomicUsize::new(0),
             refused: Refused::default(),
         }
+    }
+
+    /// The same for consumers whose mapping has this number: entries that one of them was given count as
+    /// taken by others for those with another mapping, which purges something else.
+    pub(crate) fn bound_to(mut self, namespace: &str, mapping: u64) -> Self {
+        self.keys = StreamKeys::new(namespace, &self.group, &self.stream, mapping);
+        self
     }
 
     /// How long an answer may take.
@@ -285,9 +293,15 @@ impl Group {
         match self.wire.query(&command).await? {
             // Somebody else made it: as good.
             Err(error) if error.code() == Some("BUSYGROUP") => Ok(()),
-            other => other
-                .map(drop)
-                .map_err(|error| self.wire.error("make the group", error)),
+            Ok(_) => {
+                // It was made elsewhere than the last one was: our own doing.
+                let mut forget = cmd("DEL");
+                forget.arg(&self.keys.at);
+                let forgotten = self.wire.run(&forget, "forget the last group").await;
+                let forgotten = self.refused.allow(&self.stream, Side::Gaps, forgotten);
+                forgotten.map(drop)
+            }
+            Err(error) => Err(self.wire.error("make the group", error)),
         }
     }
 
@@ -315,47 +329,6 @@ impl Group {
         }
     }
 
-    /// Removes consumers with nothing pending that were not heard from for `idle`. `true` if one
-    /// turned out to have entries, which are lost with it.
-    pub(crate) async fn forget_idle(&self, idle: Duration) -> Result<bool, Error> {
-        let mut lost = false;
-        for consumer in self.consumers().await? {
-            let dead = consumer.pending == 0 && u128::from(consumer.idle) > idle.as_millis();
-            if dead && consumer.name != *self.consumer {
-                lost |= self.remove(&consumer.name).await?;
-            }
-        }
-        Ok(lost)
-    }
-
-    async fn consumers(&self) -> Result<Vec<reply::Consumer>, Error> {
-        let mut command = cmd("XINFO");
-        command
-            .arg("CONSUMERS")
-            .arg(&*self.stream)
-            .arg(&*self.group);
-        let reply = self.wire.query(&command).await?;
-        let reply = self.wire.unless_gone("list consumers", reply);
-        let reply = self.refused.allow(&self.stream, Side::Consumers, reply)?;
-        match reply.flatten() {
-            Some(reply) => self.wire.understand(reply::consumers(reply)),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// Removes this consumer, unless it leaves entries for others to claim.
-    pub(crate) async fn leave(&self) -> Result<(), Error> {
-        let mut command = self.on_group("XPENDING");
-        command.arg("-").arg("+").arg(1).arg(&*self.consumer);
-        let reply = self.wire.query(&command).await?;
-        match self.wire.unless_gone("leave", reply)? {
-            Some(Value::Array(pending)) if pending.is_empty() => {
-                self.remove(&self.consumer).await.map(drop)
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// Drops the connections; the next command makes new ones.
     pub(crate) fn disconnect(&self) {
         self.wire.disconnect();
@@ -366,18 +339,6 @@ impl Group {
     /// Waits before something is tried again: for `wait`, or until the server is known to be back.
     pub(crate) async fn rest(&self, wait: Duration) {
         self.wire.rest(wait).await;
-    }
-
-    async fn remove(&self, consumer: &str) -> Result<bool, Error> {
-        let mut command = cmd("XGROUP");
-        command
-            .arg("DELCONSUMER")
-            .arg(&*self.stream)
-            .arg(&*self.group)
-            .arg(consumer);
-        let reply = self.wire.run(&command, "remove a consumer").await;
-        let reply = self.refused.allow(&self.stream, Side::Consumers, reply)?;
-        Ok(reply.is_some_and(|reply| !matches!(reply, Value::Int(0))))
     }
 
     fn on_group(&self, name: &str) -> Cmd {

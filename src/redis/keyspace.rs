@@ -92,13 +92,16 @@ pub(super) struct StreamKeys {
     pub(super) quarantine: String,
     /// A hash of the gaps that are not closed yet.
     pub(super) gaps: String,
+    /// Where the group is, as far as consumers with this mapping know: how they notice that others moved it.
+    pub(super) at: String,
     /// There as long as some consumer heard from the server lately.
     pub(super) heard: String,
 }
 
 impl StreamKeys {
-    pub(super) fn new(namespace: &str, stream: &str) -> Self {
+    pub(super) fn new(namespace: &str, group: &str, stream: &str, mapping: u64) -> Self {
         Self {
+            at: format!("{namespace}:at:{group}:{mapping:016x}:{stream}"),
             quarantine: format!("{namespace}:quarantine:{stream}"),
             gaps: format!("{namespace}:gaps:{stream}"),
             heard: format!("{namespace}:heard:{stream}"),

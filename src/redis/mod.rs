@@ -39,7 +39,7 @@ pub(crate) use self::conn::{Budgets, Server};
 use self::exclusive::Exclusive;
 use self::fleet::RedisClaims;
 pub(crate) use self::group::{
-    Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Portion, Read, Slowest,
+    Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Portion, Read, Slowest, TAKEN,
 };
 use self::health::Health;
 pub(crate) use self::keyspace::Keyspace;

@@ -7,7 +7,7 @@ use crate::invalidation::consumer::held::Purged;
 use crate::invalidation::consumer::{Consumer, random};
 use crate::invalidation::mapping::Plan;
 use crate::invalidation::stream::Start;
-use crate::redis::EntryId;
+use crate::redis::{EntryId, TAKEN};
 
 /// The most pages of other consumers' entries that are claimed in one turn.
 const MAX_PAGES: usize = 100;
@@ -139,6 +139,10 @@ impl Consumer {
                 self.source.create(at_beginning).await?;
             }
             found.push(gap.clone());
+        }
+        if found.iter().any(|gap| gap.starts_with(TAKEN)) {
+            reason = "events were taken by others";
+            self.tell_strangers().await?;
         }
         if found.is_empty() {
             return Ok(());

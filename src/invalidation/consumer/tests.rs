@@ -16,6 +16,7 @@ use crate::redis_server::RedisServer;
 mod delivery;
 mod doubtful;
 mod gaps;
+mod taken;
 
 /// How long anything here may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -23,6 +23,8 @@ pub(super) struct Tidy {
     slow: Option<String>,
     /// The last try failed.
     failing: bool,
+    /// Who was told to read as this group as well.
+    strangers: Option<String>,
 }
 
 impl Tidy {
@@ -37,6 +39,32 @@ impl Tidy {
 }
 
 impl Consumer {
+    /// Says, once, who else reads as this group: entries were delivered that no consumer of this cache and
+    /// mapping took (SAFETY 104).
+    pub(super) async fn tell_strangers(&mut self) -> Result<(), Error> {
+        let names = self.source.strangers(self.settings.away).await?;
+        let who = if names.is_empty() {
+            "nobody is listed, so its position was moved (XGROUP SETID), or another program read and left"
+                .to_owned()
+        } else {
+            format!("they are called {}", names.join(", "))
+        };
+        let why = format!(
+            "entries of its consumer group went to others, or were skipped: {who}; give each cache a group of its \
+             own (consumer_group)"
+        );
+        self.status.shared(why.clone());
+        if self.tidy.strangers.as_ref() != Some(&who) {
+            let stream = &*self.stream.name;
+            tracing::error!(
+                stream,
+                "{why}; all that its events can touch is purged each time"
+            );
+            self.tidy.strangers = Some(who);
+        }
+        Ok(())
+    }
+
     /// Trims the stream, if it is to be trimmed and that is worth it by now. That it fails is told and
     /// stops nothing: events are read all the same.
     pub(super) async fn tidy(&mut self) -> Result<(), Error> {

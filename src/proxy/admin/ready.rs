@@ -97,6 +97,7 @@ fn stream(stream: &StreamHealth) -> Value {
         "silence_seconds": stream.silence.map(|silence| silence.as_secs_f64()),
         "in_doubt": stream.doubt.is_some(),
         "trouble": stream.trouble,
+        "shared": stream.shared,
     })
 }
 
@@ -107,6 +108,9 @@ fn stream_reason(stream: &StreamHealth) -> Option<String> {
         let what = "nothing that its events can touch is served from the cache";
         return Some(format!("stream {name} is not read, {what}: {why}"));
     }
-    let why = stream.trouble.as_ref()?;
-    Some(format!("stream {name} is not read: {why}"))
+    if let Some(why) = &stream.trouble {
+        return Some(format!("stream {name} is not read: {why}"));
+    }
+    let why = stream.shared.as_ref()?;
+    Some(format!("stream {name}: {why}"))
 }

@@ -14,7 +14,10 @@ for _, one in ipairs(groups) do
   if member(one, 'name') == group and member(one, 'last-delivered-id') == ARGV[2]
     and member(info, 'entries-added') == tonumber(ARGV[3]) and member(info, 'length') == tonumber(ARGV[4])
     and member(info, 'max-deleted-entry-id') == ARGV[5] then
-    return redis.pcall('XGROUP', 'SETID', stream, group, ARGV[6], 'ENTRIESREAD', ARGV[7])
+    local set = redis.pcall('XGROUP', 'SETID', stream, group, ARGV[6], 'ENTRIESREAD', ARGV[7])
+    -- Our own doing, and no gap.
+    if not set.err and redis.call('EXISTS', KEYS[2]) == 1 then redis.pcall('SET', KEYS[2], ARGV[6]) end
+    return set
   end
 end
 return false

@@ -12,6 +12,8 @@ use crate::redis::group::refused::Side;
 use crate::redis::group::reply::{self, Entry, EntryId, GroupState, Pending};
 
 const TAKE: &str = include_str!("take.lua");
+/// How the names of gaps begin that are about entries which others were given.
+pub(crate) const TAKEN: &str = "taken-";
 const ALIGN: &str = include_str!("align.lua");
 
 /// How much to ask for at once.
@@ -66,10 +68,12 @@ impl Group {
         portion: Option<Portion>,
     ) -> Result<Option<Taken>, Error> {
         let mut eval = cmd("EVAL");
-        eval.arg(TAKE).arg(1).arg(&*self.stream).arg(&*self.group);
+        eval.arg(TAKE).arg(3).arg(&*self.stream).arg(&self.keys.at);
+        eval.arg(&self.keys.gaps).arg(&*self.group);
         eval.arg(&*self.consumer).arg(after);
         eval.arg(portion.map_or(0, |portion| portion.count));
         eval.arg(portion.map_or(0, |portion| portion.bytes));
+        eval.arg(format!("{TAKEN}{:016x}", fastrand::u64(..)));
         let patience = portion.map_or(self.wire.budget(), |portion| portion.patience);
         let answer = self.wire.query_within(&eval, patience).await?;
         let refused =
@@ -158,7 +162,8 @@ impl Group {
             return Ok(());
         };
         let mut eval = cmd("EVAL");
-        eval.arg(ALIGN).arg(1).arg(&*self.stream).arg(&*self.group);
+        eval.arg(ALIGN).arg(2).arg(&*self.stream).arg(&self.keys.at);
+        eval.arg(&*self.group);
         eval.arg(state.delivered.to_string()).arg(added);
         eval.arg(state.length).arg(state.max_deleted.to_string());
         eval.arg(to.to_string()).arg(read);

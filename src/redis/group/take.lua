@@ -27,14 +27,32 @@ local ours
 for _, one in ipairs(groups) do
   if member(one, 'name') == group then ours = one end
 end
+local function padded(id)
+  local ms, sequence = string.match(id, '^(%d+)-(%d+)$')
+  return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #sequence) .. sequence
+end
+
+-- Where the group was when one of ours last looked. If it is further on, somebody else was given the entries
+-- between, or skipped them: that is a gap, and is marked as one before it is forgotten here. A place that is
+-- not known, as it may have been evicted, says nothing.
+local before = ours and member(ours, 'last-delivered-id')
+local at = redis.pcall('GET', KEYS[2])
+local marked = true
+if type(at) == 'string' and before and padded(before) > padded(at) then
+  local answer = redis.pcall('HSET', KEYS[3], ARGV[6], 'taken by others')
+  marked = type(answer) ~= 'table' or not answer.err
+end
+local function now_at(id)
+  if marked and id and id ~= at then
+    local answer = redis.pcall('SET', KEYS[2], id)
+    -- Rather no place than one that is not ours any more.
+    if answer.err then redis.pcall('DEL', KEYS[2]) end
+  end
+end
 -- Entries in front of the group, counted where some of them were deleted: the server cannot tell then.
 if ours and member(info, 'max-deleted-entry-id') ~= '0-0' then
   local delivered, gone = member(ours, 'last-delivered-id'), member(info, 'max-deleted-entry-id')
-  local function parts(id)
-    local ms, sequence = string.match(id, '^(%d+)-(%d+)$')
-    return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #sequence) .. sequence
-  end
-  if parts(gone) > parts(delivered) then
+  if padded(gone) > padded(delivered) then
     local unread, from = 0, delivered
     while unread < 1000 do
       local found = redis.pcall('XRANGE', stream, '(' .. from, '+', 'COUNT', 1)
@@ -48,6 +66,7 @@ if ours and member(info, 'max-deleted-entry-id') ~= '0-0' then
     end
   end
 end
+now_at(before)
 if count == 0 then return { brief, groups, false } end
 
 -- How many entries fit; always one.
@@ -80,4 +99,11 @@ end
 local entries = redis.pcall('XREADGROUP', 'GROUP', group, consumer, 'COUNT', math.max(taken, 1),
   'STREAMS', stream, after)
 if entries and entries.err then return entries end
+if entries and after == '>' then
+  local list = entries[1][2]
+  if #list > 0 then
+    at = before
+    now_at(list[#list][1])
+  end
+end
 return { brief, groups, entries }
