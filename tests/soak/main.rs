@@ -86,6 +86,8 @@ async fn safety_99_the_shipped_deployment_takes_sales_for_ever() {
     }
     note_memory(&redis, &mut publisher, &mut seen).await;
     report(&redis, &mut publisher, &seen, sales, limit, began).await;
+    println!("gaps               {}", site.gaps());
+    assert_eq!(site.gaps(), 0, "events counted as missing");
 }
 
 /// The arguments of `redis-server` in the shipped compose file.

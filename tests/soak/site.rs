@@ -67,6 +67,7 @@ fn answer(stream: TcpStream, sold: &[AtomicU64]) {
 pub(crate) struct Site {
     child: Child,
     address: SocketAddr,
+    gaps: Arc<AtomicU64>,
 }
 
 impl Site {
@@ -97,14 +98,23 @@ impl Site {
         let line = lines.find(listening).unwrap().unwrap();
         let (_, rest) = line.split_once("address=").unwrap();
         let address = rest.split_whitespace().next().unwrap().parse().unwrap();
+        let gaps = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&gaps);
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 if line.contains("WARN") || line.contains("ERROR") {
                     println!("proxy: {line}");
                 }
+                if line.contains("events may be missing") {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                }
             }
         });
-        let site = Self { child, address };
+        let site = Self {
+            child,
+            address,
+            gaps,
+        };
         // The groups are there, and their gap at the start is closed.
         let since = std::time::Instant::now();
         loop {
@@ -118,6 +128,11 @@ impl Site {
             tokio::time::sleep(LEASE / 20).await;
         }
         site
+    }
+
+    /// How often everything was purged because events might be missing, which hides what is stale.
+    pub(crate) fn gaps(&self) -> u64 {
+        self.gaps.load(Ordering::SeqCst)
     }
 
     /// How many sales of `auction` are shown.
