@@ -12,7 +12,7 @@ SALES ?= 2000000
 FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-report load-check drill-load soak-sales check-deploy verify model msrv deny redis-server
+.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-report conformance load-check drill-load soak-sales check-deploy verify model msrv deny redis-server
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -64,6 +64,9 @@ bench-report: ## put what was measured last into benches/README.md and benches/p
 .PHONY: drill-redis
 drill-redis: redis-server ## make a Redis of its own hang, die, vanish and come back under load, and judge what clients saw (two minutes)
 	cargo bench $(CARGO_FLAGS) --bench drill_redis
+
+conformance: ## run the public suite of HTTP cache tests against the proxy; SUITE is a checkout of it (needs node)
+	scripts/conformance.sh $(SUITE)
 
 load-check: ## put a slow API behind the proxy, and curl, ab and wrk before it (installs them)
 	cargo build $(CARGO_FLAGS) --release --features proxy --bin tagcache

@@ -177,6 +177,31 @@ reasons! {
     }
 }
 
+impl NotStored {
+    /// The response itself says so, or what it is: not the request, and not the moment.
+    pub(crate) const fn is_of_response(self) -> bool {
+        !matches!(
+            self,
+            Self::Method
+                | Self::RequestNoStore
+                | Self::Authorization
+                | Self::Cookie
+                | Self::Partial
+                | Self::NotModified
+                | Self::Unkeyed
+                | Self::Settling
+                | Self::NoStamp
+                | Self::RuleReplaced
+                | Self::Busy
+        )
+    }
+
+    /// A directive of the response forbids it.
+    pub(crate) const fn is_forbidden(self) -> bool {
+        matches!(self, Self::NoStore | Self::Private | Self::VaryAny)
+    }
+}
+
 reasons! {
     /// More about why a stored response was not used, or that a rule decided.
     Detail {

@@ -27,6 +27,9 @@ use crate::weaken::{Rule, weakened};
 
 /// How long a key is remembered as not storable, so that its requests do not queue (SAFETY 53).
 pub(crate) const UNCACHEABLE_FOR: Duration = Duration::from_secs(10);
+/// How long a stale response is served, where it may be, after a refresh that brought nothing, before the next
+/// one is begun: so that a failing inner service has one call a key in that time, and not one a request.
+const REFRESH_AGAIN_AFTER: Duration = Duration::from_secs(5);
 /// How many such keys are remembered.
 const UNCACHEABLE_KEYS: usize = 10_000;
 /// Among how many counters the URIs are divided ([`Flights::landings`]).
@@ -39,6 +42,8 @@ pub(crate) struct Flights {
     limit: usize,
     /// Key digest -> until when (monotonic).
     uncacheable: quick_cache::sync::Cache<u64, Duration>,
+    /// Key digest -> until when (monotonic) no other refresh is begun.
+    refreshes: quick_cache::sync::Cache<u64, Duration>,
     /// By key digest: responses that flights have handed to the store.
     landings: [AtomicU64; LANDING_COUNTERS],
     /// How many have begun, and so the number of the next one.
@@ -70,6 +75,7 @@ impl Flights {
             by_key: Mutex::default(),
             limit,
             uncacheable: quick_cache::sync::Cache::new(UNCACHEABLE_KEYS),
+            refreshes: quick_cache::sync::Cache::new(UNCACHEABLE_KEYS),
             landings: [const { AtomicU64::new(0) }; LANDING_COUNTERS],
             begun: AtomicU64::new(0),
         })
@@ -161,6 +167,30 @@ impl Flights {
     /// A response under `key` was storable after all.
     pub(crate) fn mark_cacheable(&self, key: &CacheKey) {
         self.uncacheable.remove(&short(key));
+    }
+
+    /// A refresh of the response under `key` begins. Until it ends it is a flight, and so the only one.
+    pub(crate) fn begin_refresh(&self, key: &CacheKey) {
+        self.refreshes.insert(short(key), Duration::ZERO);
+    }
+
+    /// It brought a response to store, or the end of the stored one.
+    pub(crate) fn note_refreshed(&self, key: &CacheKey) {
+        self.refreshes.remove(&short(key));
+    }
+
+    /// It has ended. Remembers for a while if it brought nothing.
+    pub(crate) fn end_refresh(&self, key: &CacheKey, now: Duration) {
+        if self.refreshes.get(&short(key)).is_some() {
+            self.refreshes.insert(short(key), now + REFRESH_AGAIN_AFTER);
+        }
+    }
+
+    /// Whether a refresh of the response under `key` brought nothing lately.
+    pub(crate) fn has_failed_to_refresh(&self, key: &CacheKey, now: Duration) -> bool {
+        self.refreshes
+            .get(&short(key))
+            .is_some_and(|until| now < until)
     }
 
     /// Whether responses under `key` were not storable lately.

@@ -70,4 +70,12 @@ impl Store for EmbeddedStore {
         }
         .boxed()
     }
+
+    fn remove<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            self.entries.remove(key);
+            Ok(())
+        }
+        .boxed()
+    }
 }

@@ -13,7 +13,7 @@ use crate::engine::fitness::subject;
 use crate::engine::kept::Kept;
 use crate::engine::lookup::variant_key;
 use crate::engine::partial::finished;
-use crate::engine::revalidate::{is_own, window_if_disconnected};
+use crate::engine::revalidate::window_if_disconnected;
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
 use crate::observe::Notice;
@@ -85,6 +85,7 @@ impl Fill {
     pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);
+        self.note_refreshed();
         self.engine.put(&self.planned, stored, vary).await;
         self.engine.flights.note_landing(&self.planned.key);
         // Only now is the flight over: a request that misses the store until here joins it.
@@ -149,18 +150,16 @@ fn complete(headers: &mut HeaderMap, body: &[u8], received_at: crate::clock::Tim
     }
     if !headers.contains_key(ETAG) {
         let digest = blake3::hash(body).to_hex();
-        if let Ok(etag) = HeaderValue::from_str(&format!("\"{OWN_ETAG}{}\"", &digest[..32])) {
+        let digest = &digest[..semantics::OWN_DIGITS];
+        if let Ok(etag) = HeaderValue::from_str(&format!("\"{}{digest}\"", semantics::OWN_ETAG)) {
             headers.insert(ETAG, etag);
         }
     }
 }
 
-/// How our own validators begin. The inner service does not know them, so it is never asked by one.
-pub(super) const OWN_ETAG: &str = "tc-";
-
 fn keep_for(rule: &CompiledRule, stored: &StoredResponse, ceiling: Duration) -> Duration {
     let freshness = &stored.freshness;
-    let theirs = stored.headers.get(ETAG).is_some_and(|tag| !is_own(tag));
+    let theirs = stored.headers.contains_key(ETAG) && !semantics::has_own_tag(&stored.headers);
     let validation = if theirs || stored.headers.contains_key(LAST_MODIFIED) {
         KEEP_FOR_VALIDATION
     } else {

@@ -29,6 +29,8 @@ enum Kind<B> {
         /// Rare, and large where they stand.
         trailers: Option<Box<HeaderMap>>,
     },
+    /// Of an answer that has none, whatever its fields say.
+    Absent,
     Forwarded(#[pin] B),
     Shared(#[pin] FlightReader),
     /// Large where it stands.
@@ -38,6 +40,12 @@ enum Kind<B> {
 impl<B> CacheBody<B> {
     pub(crate) fn empty() -> Self {
         Self::stored(Bytes::new(), None)
+    }
+
+    /// The body of an answer to `HEAD`, and of a 304. It has no length of its own that a server could take for
+    /// that of what is not sent (RFC 9110 §8.6).
+    pub(crate) const fn absent() -> Self {
+        Self { kind: Kind::Absent }
     }
 
     pub(crate) fn stored(bytes: Bytes, trailers: Option<&HeaderMap>) -> Self {
@@ -87,6 +95,7 @@ where
                 };
                 Poll::Ready(frame.map(Ok))
             }
+            KindProj::Absent => Poll::Ready(None),
             KindProj::Forwarded(body) => poll_forwarded(body, cx),
             KindProj::Shared(reader) => reader.poll_frame(cx),
             KindProj::Parts(reader) => reader.poll_frame(cx),
@@ -96,6 +105,7 @@ where
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Stored { bytes, trailers } => bytes.is_empty() && trailers.is_none(),
+            Kind::Absent => true,
             Kind::Forwarded(body) => body.is_end_stream(),
             Kind::Shared(reader) => reader.is_end_stream(),
             Kind::Parts(reader) => reader.is_end_stream(),
@@ -105,6 +115,7 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Stored { bytes, trailers } => stored_size(bytes.len(), trailers.is_some()),
+            Kind::Absent => SizeHint::default(),
             Kind::Forwarded(body) => body.size_hint(),
             Kind::Shared(reader) => reader.size_hint(),
             Kind::Parts(reader) => reader.size_hint(),
@@ -160,6 +171,7 @@ impl<B> fmt::Debug for CacheBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.kind {
             Kind::Stored { .. } => "Stored",
+            Kind::Absent => "Absent",
             Kind::Forwarded(_) => "Forwarded",
             Kind::Shared(_) => "Shared",
             Kind::Parts(_) => "Parts",

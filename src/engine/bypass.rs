@@ -1,7 +1,7 @@
 //! Requests that a rule matched and that are answered without the cache.
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -11,7 +11,8 @@ use crate::engine::invalidate::Change;
 use crate::engine::{CacheBody, Engine, Why};
 use crate::error::BoxError;
 use crate::outcome::{NotStored, Outcome, Storing};
-use crate::rules::CompiledRule;
+use crate::rules::{CompiledRule, names_unsafe_method};
+use crate::semantics::{self, Conditions};
 
 impl Engine {
     /// The rule says that this request is not for the cache. By a method that stands in a field it may
@@ -30,6 +31,7 @@ impl Engine {
         B::Error: Into<BoxError>,
     {
         // It changes things as one in the request line does.
+        let target = target.filter(|_| may_change(&request));
         let change = target.map(|target| Change::new(target, request.uri(), request.headers()));
         let passed = self.pass(&rule, why.outcome(), why.not_stored(), request, inner);
         let response = passed.await?;
@@ -54,19 +56,31 @@ impl Engine {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
+        if without_own(&mut request) == Conditions::Failed {
+            let (status, body) = (StatusCode::PRECONDITION_FAILED, CacheBody::empty());
+            return Ok(self.finish(rule, status, HeaderMap::new(), body, &outcome));
+        }
+        let asks_for_304 = semantics::asks_for_304(request.headers());
         request.extensions_mut().insert(self.mark());
         outcome.storing = Some(Storing::NotStored(not_stored));
         let response = inner.oneshot(request).await;
-        self.passed(rule, outcome, response)
+        self.passed(rule, outcome, asks_for_304, response)
     }
 
     fn passed<B, E>(
         &self,
         rule: &CompiledRule,
-        outcome: Outcome,
+        mut outcome: Outcome,
+        asks_for_304: bool,
         response: Result<Response<B>, E>,
     ) -> Result<Response<CacheBody<B>>, E> {
         match response {
+            // The client has nothing that it could speak of (RFC 9110 §15.4.5).
+            Ok(response) if response.status() == StatusCode::NOT_MODIFIED && !asks_for_304 => {
+                outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
+                let (status, body) = (StatusCode::BAD_GATEWAY, CacheBody::empty());
+                Ok(self.finish(rule, status, HeaderMap::new(), body, &outcome))
+            }
             Ok(response) => {
                 let (parts, body) = response.into_parts();
                 Ok(self.finish_parts(rule, parts, CacheBody::forwarded(body), &outcome))
@@ -77,4 +91,29 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether a request may change something, by its method or by one that a field puts in its place.
+fn may_change<A>(request: &Request<A>) -> bool {
+    semantics::is_unsafe(request.method()) || names_unsafe_method(request.headers())
+}
+
+/// Takes our own validators out of a request that is forwarded as the client sent it.
+pub(super) fn without_own<A>(request: &mut Request<A>) -> Conditions {
+    let changes = may_change(request);
+    semantics::drop_own(changes, request.headers_mut())
+}
+
+/// The same for a request that no rule takes; an answer, where it is not to be forwarded.
+pub(crate) fn settle_conditions<A, B>(request: &mut Request<A>) -> Option<Response<CacheBody<B>>> {
+    (without_own(request) == Conditions::Failed).then(precondition_failed)
+}
+
+/// 412, as only this cache knows the validators that the request depends on.
+pub(super) fn precondition_failed<B>() -> Response<CacheBody<B>> {
+    let mut response = Response::new(CacheBody::empty());
+    *response.status_mut() = StatusCode::PRECONDITION_FAILED;
+    let status = HeaderValue::from_static("tagcache; fwd=method; detail=own-validator");
+    response.headers_mut().insert("cache-status", status);
+    response
 }

@@ -96,7 +96,7 @@ impl Fill {
             overtaken: engine.flights.have_landed(&planned.key, lookup.landings),
             unwanted_since: None,
             patience: engine.limits.fill,
-            partial: semantics::asks_for_one_range(&client.method, &client.headers),
+            partial: semantics::asks_for_one_range(&client.headers),
             engine,
             lead,
             planned,
@@ -149,12 +149,24 @@ impl Fill {
         if response.status() == StatusCode::NOT_MODIFIED && self.asked_conditionally() {
             return self.freshen(response, &mut recipient).await;
         }
-        if let Some((stored, outcome)) = self.spared(response.status()) {
+        let mut status = response.status();
+        if status == StatusCode::NOT_MODIFIED {
+            // Nobody asked for it (RFC 9110 §15.4.5): as if the inner service had failed.
+            status = StatusCode::BAD_GATEWAY;
+        }
+        if let Some((stored, outcome)) = self.spared(status) {
             self.lead.fail("the inner service answered with an error");
             return answer(&mut recipient, Answer::Spared(stored, outcome));
         }
+        if response.status() == StatusCode::NOT_MODIFIED {
+            self.lead.fail("a 304 that was not asked for");
+            return answer(&mut recipient, Answer::Unusable);
+        }
         semantics::settle_length(response.status(), response.headers_mut());
-        match self.head(&response) {
+        let head = self.head(&response);
+        let ended = self.ended(&response, head.as_ref().err().copied());
+        self.end(ended).await;
+        match head {
             Ok(head) => self.stream(response, head, recipient).await,
             Err(reason) => {
                 self.remember_uncacheable(reason);
@@ -172,6 +184,7 @@ impl Fill {
         self.planned.reduce(request);
         let headers = request.headers_mut();
         semantics::strip_conditions(headers);
+        semantics::drop_own(false, headers);
         let conditions = self
             .stale
             .as_ref()
@@ -369,19 +382,8 @@ impl Fill {
     }
 
     /// Unless the reason is the moment or this one request: then it says nothing about the next.
-    fn remember_uncacheable(&self, reason: NotStored) {
-        let of_the_moment = matches!(
-            reason,
-            NotStored::NoStamp | NotStored::Settling | NotStored::Busy
-        );
-        let of_the_request = matches!(
-            reason,
-            NotStored::Authorization
-                | NotStored::RequestNoStore
-                | NotStored::Cookie
-                | NotStored::Partial
-        );
-        if !of_the_moment && !of_the_request {
+    pub(super) fn remember_uncacheable(&self, reason: NotStored) {
+        if reason.is_of_response() {
             let now = self.engine.clock.monotonic();
             self.engine.flights.mark_uncacheable(&self.key, now);
         }

@@ -61,7 +61,7 @@ impl Engine {
             outcome.detail = outcome.detail.or(detail);
             planned.reduce(&mut request);
             return self
-                .pass(&planned.rule, outcome, not_stored, request, inner)
+                .pass_heeded(&planned, &lookup, outcome, not_stored, request, inner)
                 .await;
         }
         let client = Client::of(&request);
@@ -76,9 +76,10 @@ impl Engine {
                 }
                 Join::Full => {
                     let outcome = lookup.why.outcome();
+                    let busy = NotStored::Busy;
                     planned.reduce(&mut request);
                     return self
-                        .pass(&planned.rule, outcome, NotStored::Busy, request, inner)
+                        .pass_heeded(&planned, &lookup, outcome, busy, request, inner)
                         .await;
                 }
                 Join::Follow(flight) => following.add(flight),
@@ -162,10 +163,6 @@ impl Engine {
         lookup: &Lookup,
         request: &Request<A>,
     ) -> Option<(NotStored, Option<Detail>)> {
-        let one_range = semantics::asks_for_one_range(request.method(), request.headers());
-        if request.headers().contains_key(http::header::RANGE) && !one_range {
-            return Some((NotStored::Partial, Some(Detail::Range)));
-        }
         if planned.wishes.no_store {
             return Some((NotStored::RequestNoStore, None));
         }
@@ -278,7 +275,7 @@ impl Engine {
             outcome.forward_status = Some(parts.status);
             parts.status = StatusCode::NOT_MODIFIED;
             parts.headers = semantics::not_modified_fields(&parts.headers);
-            body = CacheBody::empty();
+            body = CacheBody::absent();
         }
         self.finish_parts(rule, parts, body, &outcome)
     }
@@ -286,6 +283,11 @@ impl Engine {
     /// Whether the client's own conditions, which were not forwarded, are answered by a 304.
     fn client_has(&self, client: &Client, status: StatusCode, headers: &HeaderMap) -> bool {
         let now = self.clock.now();
+        // A 206 would have been a 200 without `Range`, which comes after the conditions (RFC 9110 §13.2.2).
+        let status = match status {
+            StatusCode::PARTIAL_CONTENT => StatusCode::OK,
+            status => status,
+        };
         semantics::evaluate_conditions(&client.method, &client.headers, status, headers, now)
             == Precondition::NotModified
     }

@@ -35,7 +35,8 @@ impl Engine {
         planned.reduce(&mut request);
         let (requested_at, began) = (self.clock.now(), self.clock.monotonic());
         let outcome = lookup.why.outcome();
-        let passed = self.pass(&planned.rule, outcome, NotStored::Method, request, inner);
+        let method = NotStored::Method;
+        let passed = self.pass_heeded(planned, lookup, outcome, method, request, inner);
         let response = passed.await?;
         let stale = lookup.stale().filter(|_| !planned.wishes.no_store);
         // A purge may have come meanwhile.

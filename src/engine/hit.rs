@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, Request, Response};
 use crate::clock::Timestamp;
 use crate::engine::fitness::Fitness;
 use crate::engine::near::selected;
+use crate::engine::respond::declare_length;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served};
@@ -63,7 +64,8 @@ impl Engine {
         let mut headers = fields.clone();
         semantics::fill_in(&mut headers, stored.age(now), outcome);
         let mut response = Response::new(if method == Method::HEAD {
-            CacheBody::empty()
+            declare_length(stored, stored.body.len(), &mut headers);
+            CacheBody::absent()
         } else {
             CacheBody::stored(stored.body.clone(), stored.trailers.as_ref())
         });

@@ -4,21 +4,26 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
+use crate::engine::bypass::{precondition_failed, without_own};
 use crate::engine::{CacheBody, Engine};
 use crate::error::BoxError;
-use crate::rules::{CompiledRule, RuleSet};
-use crate::semantics;
+use crate::rules::{CompiledRule, RuleSet, names_unsafe_method};
+use crate::semantics::{self, Conditions};
 use crate::tag::{PurgeKind, Target};
 
 impl Engine {
     /// Whether a request may by its method change what is stored.
     pub(crate) fn may_change<A>(&self, request: &Request<A>) -> bool {
-        semantics::is_unsafe(request.method()) && !self.has_forwarded(request.extensions())
+        let method = request.method();
+        let changes = semantics::is_unsafe(method)
+            // Rules are asked about these two, and see to the field.
+            || method != Method::GET && method != Method::HEAD && names_unsafe_method(request.headers());
+        changes && !self.has_forwarded(request.extensions())
     }
 
     /// Forwards a request that may change `target`. If it did not fail, everything stored under that
@@ -34,6 +39,9 @@ impl Engine {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
+        if without_own(&mut request) == Conditions::Failed {
+            return Ok(precondition_failed());
+        }
         request.extensions_mut().insert(self.mark());
         let change = Change::new(target, request.uri(), request.headers());
         let response = inner.oneshot(request).await?;

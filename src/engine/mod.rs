@@ -42,6 +42,7 @@ mod parts;
 mod respond;
 mod revalidate;
 mod search;
+mod supersede;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +54,7 @@ use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::CacheBody;
+pub(crate) use self::bypass::settle_conditions;
 pub(crate) use self::heads::Heads;
 pub(crate) use self::lookup::VariantMemory;
 use self::lookup::{Bodies, Usable, Wish};

@@ -121,6 +121,8 @@ impl Engine {
         let remaining = stored.remaining_millis(self.clock.now());
         let is_part = stored.status == StatusCode::PARTIAL_CONTENT;
         if remaining <= 0 || stored.freshness.always_validate || is_part {
+            // Nor is the copy of what it replaces (RFC 9111 §4.3.3).
+            near.remove(&stored.key);
             return;
         }
         let keep = Duration::from_millis(u64::try_from(remaining).unwrap_or(u64::MAX));

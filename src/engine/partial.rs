@@ -34,7 +34,8 @@ impl Engine {
         headers: &HeaderMap,
     ) -> Option<Response<CacheBody<B>>> {
         if !matches!(lookup.usable, Usable::Nothing)
-            || !semantics::asks_for_one_range(method, headers)
+            || method != Method::GET
+            || !semantics::asks_for_one_range(headers)
         {
             return None;
         }
@@ -43,7 +44,7 @@ impl Engine {
             return None;
         };
         let span = Span::of(&stored.headers)?;
-        let range = semantics::select_of_part(headers, &span)?;
+        let range = semantics::select_of_part(headers, &stored.headers, &span, stored.received_at)?;
         let place = |at: u64| usize::try_from(at - span.first).unwrap_or(usize::MAX);
         let bytes = place(*range.start())..place(*range.end()).saturating_add(1);
         if bytes.end > stored.body.len() {

@@ -23,7 +23,7 @@ use crate::engine::body::stored_size;
 use crate::engine::fitness::Fitness;
 use crate::engine::hit::hit_at;
 use crate::engine::lookup::{Bodies, Lookup, Usable};
-use crate::engine::respond::{Chosen, span};
+use crate::engine::respond::{Chosen, declare_length, span};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::{Cut, PART, StoredResponse, parts_of};
 use crate::error::{BoxError, Error, ErrorKind};
@@ -115,7 +115,8 @@ impl Engine {
         };
         let all = matches!(chosen, Chosen::Of(Selected::Whole));
         let body = match bytes {
-            None => CacheBody::empty(),
+            None if matches!(chosen, Chosen::Of(Selected::Unsatisfiable)) => CacheBody::empty(),
+            None => CacheBody::absent(),
             Some(bytes) => match PartsReader::open(cut, bytes, all).await? {
                 Some(reader) => CacheBody::parts(reader),
                 None => return Ok(Opened::Lost),
@@ -125,7 +126,10 @@ impl Engine {
         if !self.may_still_use(lookup) {
             return Ok(Opened::Lost);
         }
-        let (fields, age) = (chosen.head(head, length), head.age(now));
+        let (mut fields, age) = (chosen.head(head, length), head.age(now));
+        if method == Method::HEAD && !matches!(chosen, Chosen::NotModified) {
+            declare_length(head, length, &mut fields.1);
+        }
         let answer = self.respond_with(&wanted.rule, fields, age, body, hit_at(head, now));
         Ok(Opened::Answer(answer))
     }

@@ -5,6 +5,7 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
@@ -72,8 +73,12 @@ impl Engine {
         let chosen = Chosen::of(method, request, stored, stored.body.len());
         let (status, mut headers) = chosen.head(stored, stored.body.len());
         let body = match &chosen {
-            _ if method == Method::HEAD => CacheBody::empty(),
-            Chosen::NotModified | Chosen::Of(Selected::Unsatisfiable) => CacheBody::empty(),
+            Chosen::NotModified => CacheBody::absent(),
+            _ if method == Method::HEAD => {
+                declare_length(stored, stored.body.len(), &mut headers);
+                CacheBody::absent()
+            }
+            Chosen::Of(Selected::Unsatisfiable) => CacheBody::empty(),
             Chosen::Of(Selected::Whole) => {
                 CacheBody::stored(stored.body.clone(), stored.trailers.as_ref())
             }
@@ -200,6 +205,16 @@ impl Chosen {
             }
         };
         (status, headers)
+    }
+}
+
+/// Says in an answer to `HEAD` how long the body is that `GET` would get, as the server that sends that body
+/// would (RFC 9110 §8.6).
+pub(super) fn declare_length(stored: &StoredResponse, length: usize, headers: &mut HeaderMap) {
+    let is_sent = stored.status != StatusCode::NO_CONTENT && stored.trailers.is_none();
+    if is_sent && !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING)
+    {
+        headers.insert(CONTENT_LENGTH, length.into());
     }
 }
 

@@ -15,12 +15,11 @@ use tracing::Instrument;
 use crate::clock::Timestamp;
 use crate::coalesce::Join;
 use crate::engine::Engine;
-use crate::engine::admit::OWN_ETAG;
 use crate::engine::fill::{Answer, Fill, Recipient, answer};
 use crate::engine::fitness::subject;
 use crate::engine::lookup::{Lookup, Stale, Wish, variant_key};
 use crate::engine::respond::Client;
-use crate::entry::{Entry, Freshness, StoredResponse};
+use crate::entry::{Freshness, StoredResponse};
 use crate::error::BoxError;
 use crate::outcome::{Detail, NotStored, Outcome, Served, Storing};
 use crate::position::Stamp;
@@ -75,14 +74,25 @@ impl Engine {
         if planned.has_authorization {
             return;
         }
+        // One that fails is not repeated by each request that finds the response stale.
+        let now = self.clock.monotonic();
+        if self.flights.has_failed_to_refresh(&lookup.key, now) {
+            return;
+        }
         let Join::Lead(lead) = self.flights.join(&lookup.key) else {
             return;
         };
         *request.method_mut() = Method::GET;
-        request.headers_mut().remove(http::header::RANGE);
+        semantics::strip_range(request.headers_mut());
         let client = Client::of(&request);
         let fill = Fill::new(Arc::clone(&self), lead, Arc::new(planned), &lookup, client);
-        tokio::spawn(fill.run::<S, A, B>(request, inner, None).in_current_span());
+        self.flights.begin_refresh(&lookup.key);
+        let refresh = async move {
+            fill.run::<S, A, B>(request, inner, None).await;
+            let now = self.clock.monotonic();
+            self.flights.end_refresh(&lookup.key, now);
+        };
+        tokio::spawn(refresh.in_current_span());
     }
 
     /// The fields that ask the inner service whether the stored response is still good; none if it has
@@ -91,7 +101,7 @@ impl Engine {
     /// again.
     pub(super) fn conditions(&self, stale: &Stale) -> Option<Vec<(HeaderName, HeaderValue)>> {
         let mut theirs = Cow::Borrowed(&stale.stored.headers);
-        if theirs.get(ETAG).is_some_and(is_own) {
+        if semantics::has_own_tag(&theirs) {
             theirs.to_mut().remove(ETAG);
         }
         let received_at = stale.stored.received_at;
@@ -196,13 +206,6 @@ pub(super) fn window_if_disconnected(rule: &CompiledRule, freshness: &Freshness)
     freshness.stale_if_error.max(by_profile)
 }
 
-/// Whether we made this validator. The inner service does not know it.
-pub(super) fn is_own(etag: &HeaderValue) -> bool {
-    etag.as_bytes()
-        .strip_prefix(b"\"")
-        .is_some_and(|tag| tag.starts_with(OWN_ETAG.as_bytes()))
-}
-
 impl Fill {
     /// Whether the forwarded request carried our conditions.
     pub(super) fn asked_conditionally(&self) -> bool {
@@ -232,7 +235,7 @@ impl Fill {
         };
         let received_at = self.engine.clock.now();
         if !semantics::identifies(not_modified.headers(), &stale.stored.headers, received_at) {
-            return self.mistaken((*stale.stored).clone(), recipient).await;
+            return self.mistaken(&stale, recipient).await;
         }
         let update = Update {
             planned: &self.planned,
@@ -249,6 +252,13 @@ impl Fill {
             Ok(_) if self.settles(&stored) => Err(NotStored::Settling),
             decided => decided,
         };
+        // What forbids to store it ends the stored one (RFC 9111 §4.3.4), before anybody hears of it.
+        let ended = vary.as_ref().err().filter(|reason| reason.is_of_response());
+        if let Some(reason) = ended {
+            self.engine.forget(&self.planned, &stale).await;
+            self.note_refreshed();
+            self.remember_uncacheable(*reason);
+        }
         let stored = Arc::new(stored);
         if let Some(recipient) = recipient.take() {
             let storing = vary
@@ -267,22 +277,14 @@ impl Fill {
 
     /// The 304 names another response than the one that we asked about: it updates nothing (RFC 9111
     /// §4.3.4). Ours is forgotten, so that the next request fetches it whole.
-    async fn mistaken<B, E>(mut self, stored: StoredResponse, recipient: &mut Recipient<B, E>) {
+    async fn mistaken<B, E>(mut self, stale: &Stale, recipient: &mut Recipient<B, E>) {
         tracing::warn!(
             rule = &**self.planned.rule.name(),
             "a 304 names another response than was asked about"
         );
+        self.engine.forget(&self.planned, stale).await;
+        self.note_refreshed();
         answer(recipient, Answer::Unusable);
-        let key = stored.key.clone();
-        if let Some(near) = &self.engine.near {
-            near.remove(&key);
-        }
-        let gone = Entry::Response(Arc::new(stored));
-        let _ = self
-            .engine
-            .store
-            .put(&key, gone, Duration::from_millis(1))
-            .await;
         self.lead.fail("a 304 for another response");
     }
 }

@@ -8,7 +8,7 @@ use http::{Method, Request, Response, Version};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::engine::{Engine, Why};
+use crate::engine::{Engine, Why, settle_conditions};
 use crate::error::BoxError;
 use crate::key::KeyBuilder;
 use crate::middleware::place::Place;
@@ -85,11 +85,16 @@ where
         }
         let mut key = KeyBuilder::new();
         let Some(plan) = self.place.plan(engine, &request, &mut key) else {
+            if let Some(refused) = settle_conditions(&mut request) {
+                return ResponseFuture::ready(refused);
+            }
             let passed = self.passed(request.method());
             return ResponseFuture::forward(self.inner.clone(), request).telling(passed);
         };
         let has_body = !request.body().is_end_stream();
         let (rule, reason, detail) = match plan {
+            // It may change something, with a body or without.
+            Plan::Bypass(rule, reason, detail @ Detail::MethodOverride) => (rule, reason, detail),
             // What a body asks for is in no key.
             Plan::Bypass(rule, ..) | Plan::Lookup(Asked { rule, .. }) if has_body => {
                 (rule, ForwardReason::Bypass, Detail::Body)

@@ -157,6 +157,14 @@ impl Store for FaultyStore {
         }
         .boxed()
     }
+
+    fn remove<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            self.faults.check()?;
+            self.store.remove(key).await
+        }
+        .boxed()
+    }
 }
 
 /// How the rules of a history look up.

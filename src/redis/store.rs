@@ -161,6 +161,20 @@ impl RedisStore {
         }
         Ok(())
     }
+
+    /// The parts of a large one end by themselves: nothing says any more where they are.
+    async fn forget(&self, key: &CacheKey) -> Result<(), Error> {
+        let deadline = Instant::now() + self.verifier.server.budgets().write;
+        let live = self.writes.verified(deadline).await?;
+        let mut pipe = ::redis::pipe();
+        pipe.cmd("UNLINK")
+            .arg(self.verifier.keys.entry(key.digest()));
+        let answer = self.writes.ask(&live, deadline, &pipe).await?;
+        match answer.last().and_then(fault::error_in) {
+            Some(error) => Err(self.verifier.server.error("forget", error)),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Store for RedisStore {
@@ -189,6 +203,16 @@ impl Store for RedisStore {
             let stored = self.health.writes.run(counts, storing).await;
             self.health.note(Part::Stores, &stored);
             stored
+        }
+        .boxed()
+    }
+
+    fn remove<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            let counts = |error: &Error| speaks_against(error, &self.writes);
+            let removed = self.health.writes.run(counts, self.forget(key)).await;
+            self.health.note(Part::Stores, &removed);
+            removed
         }
         .boxed()
     }

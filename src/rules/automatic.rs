@@ -4,7 +4,7 @@
 //! `X-Forwarded-For` and its kin are not among them: they differ for each client, and keyed would end
 //! caching behind every proxy. A rule can leave a field out, or name more.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use smallvec::SmallVec;
 
 use super::keying::secret;
@@ -12,6 +12,7 @@ use super::sieve::Sieve;
 use crate::alias;
 use crate::error::ConfigError;
 use crate::key::{KeyBuilder, Part};
+use crate::semantics;
 
 /// The fields, sorted by name. A set of them is a bit mask of their places.
 const FIELDS: [(&str, Kind); 82] = [
@@ -233,6 +234,20 @@ impl<'h> Present<'h> {
             }
         }
     }
+}
+
+/// Whether a field puts a method in place of the request's that may change something.
+pub(crate) fn names_unsafe_method(headers: &HeaderMap) -> bool {
+    let methods = FIELDS.iter().filter(|(_, kind)| *kind == Kind::Method);
+    let mut lines = methods.flat_map(|(name, _)| {
+        let others = alias::others(headers, name).map(|(_, line)| line);
+        headers.get_all(*name).into_iter().chain(others)
+    });
+    lines.any(|line| {
+        let named = line.as_bytes().trim_ascii().to_ascii_uppercase();
+        // What is no method is not known to be safe.
+        Method::from_bytes(&named).map_or(true, |method| semantics::is_unsafe(&method))
+    })
 }
 
 /// The place of `name` among the fields.

@@ -97,11 +97,12 @@ impl Keying {
         key: &mut KeyBuilder,
     ) -> Result<Keyed, (ForwardReason, Detail)> {
         let seen = Seen::new(headers, self.automatic);
-        if seen.upgrade {
-            return Err((ForwardReason::Bypass, Detail::Upgrade));
-        }
+        // Before all others: such a request may change something, whatever else it is.
         if seen.automatic.override_method() {
             return Err((ForwardReason::Method, Detail::MethodOverride));
+        }
+        if seen.upgrade {
+            return Err((ForwardReason::Bypass, Detail::Upgrade));
         }
         if seen.cookie && !self.cookies.admit(headers) {
             return Err((ForwardReason::Bypass, Detail::Cookie));

@@ -45,6 +45,7 @@ mod statuses;
 mod tags;
 pub(crate) mod template;
 
+pub(crate) use self::automatic::names_unsafe_method;
 pub(crate) use self::client::{Sent, client_fields};
 pub(crate) use self::compiled::CompiledRule;
 pub use self::cookies::Cookies;

@@ -83,9 +83,9 @@ pub(crate) fn conditional_fields(
 /// them would be one client's (SAFETY 19). They are evaluated against what comes back.
 ///
 /// `If-Match` and `If-Unmodified-Since` go as well: an intermediary may ignore them (RFC 9110
-/// §13.1.1, §13.1.4), and a 412 is no answer for others. A `Range` under `If-Range` goes with it:
-/// alone it would ask for a part of whatever is there. So does what the inner service may take for one
-/// of them: its 304 would seem to be an answer to our own condition (SAFETY 66).
+/// §13.1.1, §13.1.4), and a 412 is no answer for others. `Range` stays, and `If-Range`, which decides only
+/// whether it counts; but not what the inner service may take for one of them: its 304 would seem to be an
+/// answer to our own condition (SAFETY 66).
 pub(crate) fn strip_conditions(request: &mut HeaderMap) {
     if alias::remove_others(request, &[IF_RANGE]) {
         request.remove(RANGE);
@@ -97,12 +97,18 @@ pub(crate) fn strip_conditions(request: &mut HeaderMap) {
         IF_UNMODIFIED_SINCE,
     ];
     alias::remove_others(request, &conditions);
-    if request.remove(IF_RANGE).is_some() {
-        request.remove(RANGE);
+    if !request.contains_key(RANGE) {
+        request.remove(IF_RANGE);
     }
     for name in conditions {
         request.remove(name);
     }
+}
+
+/// Removes what asks for a part.
+pub(crate) fn strip_range(request: &mut HeaderMap) {
+    request.remove(IF_RANGE);
+    request.remove(RANGE);
 }
 
 /// Whether a client asks under a condition.

@@ -38,6 +38,7 @@ mod freshness;
 mod groups;
 mod invalidation;
 mod no_vary_search;
+mod own;
 mod range;
 mod storable;
 mod syntax;
@@ -56,6 +57,7 @@ pub(crate) use self::cache_status::{
 };
 pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,
+    strip_range,
 };
 pub(crate) use self::date::value as date_value;
 pub(crate) use self::fields::{StoreSetCookie, join_cookies, settle_length, stored_fields};
@@ -65,6 +67,7 @@ pub(crate) use self::freshness::{
 pub(crate) use self::groups::{groups, invalidated_groups};
 pub(crate) use self::invalidation::{is_non_error, is_unsafe, named_paths};
 pub(crate) use self::no_vary_search::NoVarySearch;
+pub(crate) use self::own::{Conditions, OWN_DIGITS, OWN_ETAG, asks_for_304, drop_own, has_own_tag};
 pub(crate) use self::range::{
     Selected, Span, asks_for_one_range, multipart, part_fields, select, select_of_part,
     unsatisfiable_fields,
@@ -72,6 +75,9 @@ pub(crate) use self::range::{
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
 pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
 pub(crate) use self::trailers::{TrailerSieve, may_trail, trailer_fields};
-pub(crate) use self::update::{HeadVerdict, freshen, identifies, judge_head, not_modified_fields};
+pub(crate) use self::update::{
+    HeadVerdict, freshen, identifies, judge_head, not_modified_fields, same_validators,
+    speaks_of_resource,
+};
 pub(crate) use self::validator::{has_strong_tag, is_strong_validator, same_strong_tag};
 pub(crate) use self::vary::{Vary, append_variant};

@@ -206,18 +206,25 @@ impl Span {
     }
 }
 
-/// Whether a request asks for one range of bytes, under no condition: what a stored part could answer.
-pub(crate) fn asks_for_one_range(method: &Method, request: &HeaderMap) -> bool {
-    method == Method::GET
-        && !request.contains_key(IF_RANGE)
-        && !has_conditions(request)
-        && single(request, &RANGE)
-            .and_then(parse)
-            .is_some_and(|ranges| ranges.len() == 1)
+/// Whether a `GET` with these fields asks for one range of bytes: what brings a part, and what a stored part
+/// could answer.
+pub(crate) fn asks_for_one_range(request: &HeaderMap) -> bool {
+    let ranges = single(request, &RANGE).and_then(parse);
+    ranges.is_some_and(|ranges| ranges.len() == 1)
 }
 
-/// The bytes of the whole that such a request asks for, if a part that spans `span` has them.
-pub(crate) fn select_of_part(request: &HeaderMap, span: &Span) -> Option<RangeInclusive<u64>> {
+/// The bytes of the whole that such a request asks for, if a stored part with the fields `part`, which spans
+/// `span`, has them.
+pub(crate) fn select_of_part(
+    request: &HeaderMap,
+    part: &HeaderMap,
+    span: &Span,
+    now: Timestamp,
+) -> Option<RangeInclusive<u64>> {
+    // What other conditions ask is for the whole.
+    if has_conditions(request) || !if_range_holds(request, part, now) {
+        return None;
+    }
     let ranges = parse(single(request, &RANGE)?)?;
     match ranges.first()?.of(span.total) {
         Selected::Part(range) if *range.start() >= span.first && *range.end() <= span.last => {
@@ -296,8 +303,9 @@ pub(crate) fn unsatisfiable_fields(headers: &mut HeaderMap, length: u64) {
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let content_range = HeaderValue::try_from(format!("bytes */{length}"));
-    headers.extend(content_range.ok().map(|value| (CONTENT_RANGE, value)));
+    if let Ok(content_range) = HeaderValue::try_from(format!("bytes */{length}")) {
+        headers.insert(CONTENT_RANGE, content_range);
+    }
     headers.insert(CONTENT_LENGTH, 0_u64.into());
 }
 

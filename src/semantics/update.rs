@@ -1,6 +1,7 @@
 //! What a 304 does to a stored response, and what one of ours carries (RFC 9111 §3.2, §4.3.4; RFC
 //! 9110 §15.4.5).
 
+use http::StatusCode;
 use http::header::{
     AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, DATE,
     ETAG, HeaderMap, HeaderName, LAST_MODIFIED, TRAILER,
@@ -35,6 +36,32 @@ pub(crate) fn identifies(not_modified: &HeaderMap, stored: &HeaderMap, now: Time
         return modified(not_modified).is_some_and(|new| modified(stored) == Some(new));
     }
     true
+}
+
+/// Whether a response with this status says what is to be had under its URI now, so that it takes the place of
+/// the stored one that was asked about (RFC 9111 §4.3.3). Not so errors of the server, and statuses that blame
+/// the request, its method, or who sent it: 405 too, which a method in some field brings about. But 451 (RFC 7725),
+/// which is to be obeyed.
+pub(crate) fn speaks_of_resource(status: StatusCode) -> bool {
+    match status.as_u16() {
+        // A part, and the answer to a condition.
+        206 | 304 => false,
+        200..=399 | 404 | 410 | 451 => true,
+        _ => false,
+    }
+}
+
+/// Whether the validators of a response are those of the stored one: `None` where it has none to compare.
+pub(crate) fn same_validators(new: &HeaderMap, stored: &HeaderMap, now: Timestamp) -> Option<bool> {
+    if new.contains_key(ETAG) && stored.contains_key(ETAG) {
+        let (new, old) = (ETag::of(new)?, ETag::of(stored)?);
+        return Some(new.weak_eq(&old));
+    }
+    if new.contains_key(LAST_MODIFIED) && stored.contains_key(LAST_MODIFIED) {
+        let modified = |headers| date::field(headers, &LAST_MODIFIED, now);
+        return Some(modified(new)? == modified(stored)?);
+    }
+    None
 }
 
 /// The stored fields after a 304 that [`identifies`] them: each field of the 304 replaces the lines

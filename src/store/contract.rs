@@ -37,6 +37,7 @@ macro_rules! store_contract {
             a_later_entry_replaces_an_earlier_one
             an_entry_is_gone_after_its_time
             an_entry_kept_for_no_time_is_not_found
+            a_removed_entry_is_found_by_no_node
             the_head_is_the_one_that_the_log_has_now
             a_lookup_after_a_loss_sees_the_new_epoch
         );
@@ -129,6 +130,18 @@ pub(crate) async fn keys_are_answered_in_order(fixture: &impl Fixture) {
     let found = get_whole(&*store, &[c, b, a]).await;
     assert_eq!(found, [Some(at_c), None, Some(at_a)]);
     assert!(get(&*store, &[]).await.entries.is_empty());
+}
+
+pub(crate) async fn a_removed_entry_is_found_by_no_node(fixture: &impl Fixture) {
+    let (store, _) = fixture.node();
+    let (a, b) = (key("/a"), key("/b"));
+    for key in [&a, &b] {
+        store.put(key, response(key, "v1"), LONG).await.unwrap();
+    }
+    fixture.node().0.remove(&a).await.unwrap();
+    assert_eq!(get_one(&*store, &a).await, None);
+    assert_eq!(get_one(&*store, &b).await, Some(response(&b, "v1")));
+    store.remove(&a).await.unwrap();
 }
 
 pub(crate) async fn a_later_entry_replaces_an_earlier_one(fixture: &impl Fixture) {

@@ -79,4 +79,7 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
         entry: Entry,
         keep: Duration,
     ) -> BoxFuture<'a, Result<(), Error>>;
+
+    /// Forgets what stands under `key`, if anything does.
+    fn remove<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), Error>>;
 }

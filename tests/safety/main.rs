@@ -31,6 +31,7 @@
 //! | 63 | `src/entry/codec` |
 //! | 64 | left to live updates |
 //! | 65 | left to the tests of the Redis client's use |
+//! | 68, 77, 79, 81, 84, 85 | `superseded` |
 //! | 66, 67, 69, 70, 86, 87 | `edges`; with 78, 80, 82 and 83 in `tests/proxy` |
 //!
 //! Without a number: `Cache-Status` reasons, settling, negative caching and nested layers in `purges`;
@@ -52,6 +53,7 @@ mod samples;
 mod sockets;
 mod stale;
 mod streams;
+mod superseded;
 mod support;
 mod tags;
 mod wire;

@@ -59,7 +59,7 @@ async fn safety_31_stale_while_revalidate_ends_with_its_window() {
 #[tokio::test]
 async fn safety_31_stale_while_revalidate_is_not_for_ever_while_upstream_fails() {
     let fields = &[("cache-control", "max-age=10, stale-while-revalidate=20")];
-    for again in [Again::Fails, Again::Status(500), Again::Status(404)] {
+    for again in [Again::Fails, Again::Status(500), Again::Status(429)] {
         let origin = once_then(fields, again);
         let site = Site::new(rule(), &origin);
         site.get("/a").await;

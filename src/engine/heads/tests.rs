@@ -50,6 +50,10 @@ impl Store for Slow {
     ) -> BoxFuture<'a, Result<(), Error>> {
         async { Ok(()) }.boxed()
     }
+
+    fn remove<'a>(&'a self, _: &'a CacheKey) -> BoxFuture<'a, Result<(), Error>> {
+        async { Ok(()) }.boxed()
+    }
 }
 
 fn slow() -> (Arc<Slow>, Heads) {

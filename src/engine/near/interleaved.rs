@@ -78,6 +78,14 @@ impl Store for Shared {
         }
         .boxed()
     }
+
+    fn remove<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), Error>> {
+        async move {
+            point();
+            self.0.remove(key).await
+        }
+        .boxed()
+    }
 }
 
 /// A node, the log that it follows, and the data.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use http::header::{HOST, HeaderValue};
+use http::header::{HOST, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH};
 use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -119,9 +119,13 @@ impl Shared {
         if let Some(inbound) = &inbound {
             inbound.tell(request.headers_mut(), name);
         }
+        let may_be_304 = asks_for_304(&request);
         let upgrade = inbound.and_then(|inbound: Inbound| inbound.upgrade);
         let (mut response, lease) = self.exchange(request, upgrade.as_deref()).await?;
         response::check(&mut response, self.settings.limits.head_fields)?;
+        if response.status() == StatusCode::NOT_MODIFIED && !may_be_304 {
+            return Err(FailureKind::Malformed.into());
+        }
         let now = self.settings.clock.now().into();
         let removed = response::settle(&mut response, name, now);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -237,6 +241,15 @@ impl Shared {
             wanted = Wanted::Fresh;
         }
     }
+}
+
+/// Whether a 304 could answer a request (RFC 9110 §15.4.5). One that nobody asked for says nothing.
+fn asks_for_304(request: &Request<RequestBody>) -> bool {
+    let conditional = [IF_NONE_MATCH, IF_MODIFIED_SINCE];
+    let conditional = conditional
+        .iter()
+        .any(|name| request.headers().contains_key(name));
+    conditional || !matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 /// The request once more, if upstream may see it twice (RFC 9110 §9.2.2).

@@ -157,10 +157,15 @@ fn safety_19_stripped_requests_carry_no_condition() {
         ("range", "bytes=0-1"),
         ("accept", "a"),
     ]);
-    let mut with_if_range = request.clone();
-    with_if_range.insert(IF_RANGE, HeaderValue::from_static("\"a\""));
+    request.insert(IF_RANGE, HeaderValue::from_static("\"a\""));
     strip_conditions(&mut request);
-    assert_eq!(request, headers(&[("range", "bytes=0-1"), ("accept", "a")]));
-    strip_conditions(&mut with_if_range);
-    assert_eq!(with_if_range, headers(&[("accept", "a")]));
+    // `If-Range` is no condition on the answer, only on the range.
+    let range = [
+        ("range", "bytes=0-1"),
+        ("accept", "a"),
+        ("if-range", "\"a\""),
+    ];
+    assert_eq!(request, headers(&range));
+    strip_range(&mut request);
+    assert_eq!(request, headers(&[("accept", "a")]));
 }

@@ -40,6 +40,10 @@ impl Store for Slow {
     ) -> BoxFuture<'a, Result<(), Error>> {
         self.inner.put(key, entry, keep)
     }
+
+    fn remove<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), Error>> {
+        self.inner.remove(key)
+    }
 }
 
 /// One call, though the second request found neither the response nor a flight.

@@ -1,0 +1,236 @@
+//! What the answer to a question about a stored response does to that one, where it does not freshen it
+//! (RFC 9111 §4.3.3, §4.3.4): a full answer takes its place, stored or not; a 304 that forbids storing ends it.
+//!
+//! Not so an answer that says nothing about the resource: an error of the inner service, and a status that
+//! blames the request or who asks. Otherwise one hostile request that is forwarded (`no-cache`) would take the
+//! stored response from all.
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::clock::Timestamp;
+use crate::engine::fill::Fill;
+use crate::engine::lookup::{Lookup, Stale, variant_key};
+use crate::engine::partial::part_key;
+use crate::engine::{CacheBody, Engine};
+use crate::entry::StoredResponse;
+use crate::error::{BoxError, Error};
+use crate::key::CacheKey;
+use crate::observe::Notice;
+use crate::outcome::{NotStored, Outcome};
+use crate::rules::{Exchange, Planned, decide};
+use crate::semantics::{self, NoVarySearch};
+use crate::tag::{PurgeKind, Target};
+
+/// An answer that was passed on, neither stored nor kept.
+struct Passed<'a> {
+    request: &'a HeaderMap,
+    status: StatusCode,
+    headers: &'a HeaderMap,
+    requested_at: Timestamp,
+    /// To a `HEAD`.
+    head: bool,
+}
+
+impl Engine {
+    /// Why a response with these fields is not stored, if it is not.
+    fn refusal(
+        &self,
+        planned: &Planned,
+        status: StatusCode,
+        passed: &Passed<'_>,
+    ) -> Option<NotStored> {
+        let exchange = Exchange {
+            request: passed.request,
+            status,
+            headers: passed.headers,
+            requested_at: passed.requested_at,
+            received_at: self.clock.now(),
+            ceiling: self.limits.lifetime,
+            chance: 0.0,
+        };
+        decide(planned, &exchange).err()
+    }
+
+    /// Forwards without sharing or storing; but what the answer says about the stored response is heeded.
+    pub(super) async fn pass_heeded<S, A, B>(
+        &self,
+        planned: &Planned,
+        lookup: &Lookup,
+        outcome: Outcome,
+        not_stored: NotStored,
+        request: Request<A>,
+        inner: S,
+    ) -> Result<Response<CacheBody<B>>, S::Error>
+    where
+        S: Service<Request<A>, Response = Response<B>>,
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let asked = lookup.stale().is_some().then(|| request.headers().clone());
+        let head = request.method() == Method::HEAD;
+        let requested_at = self.clock.now();
+        let passed = self.pass(&planned.rule, outcome, not_stored, request, inner);
+        let response = passed.await?;
+        if let Some(asked) = asked {
+            let passed = Passed {
+                request: &asked,
+                status: response.status(),
+                headers: response.headers(),
+                requested_at,
+                head,
+            };
+            let ended = self.ended_by(planned, lookup, &passed);
+            if let Some(stale) = ended {
+                self.forget(planned, &stale).await;
+            }
+        }
+        Ok(response)
+    }
+
+    /// The stored response that the request asked about, if such an answer ends it.
+    fn ended_by(&self, planned: &Planned, lookup: &Lookup, passed: &Passed<'_>) -> Option<Stale> {
+        // A purge may have come meanwhile.
+        let stale = lookup.stale().and_then(|stale| self.still_usable(stale));
+        stale.filter(|stale| self.ends(planned, &stale.stored, passed))
+    }
+
+    /// Whether `stored` is over because of such an answer.
+    fn ends(&self, planned: &Planned, stored: &StoredResponse, passed: &Passed<'_>) -> bool {
+        let (status, now) = (passed.status, self.clock.now());
+        let same = semantics::same_validators(passed.headers, &stored.headers, now);
+        match status {
+            // To the client's own condition, which may be about another response.
+            StatusCode::NOT_MODIFIED if same != Some(true) => false,
+            StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT | StatusCode::OK => {
+                let reason = self.refusal(planned, StatusCode::OK, passed);
+                // What a `HEAD` says of another is in `head`.
+                same == Some(false) && !passed.head || reason.is_some_and(NotStored::is_forbidden)
+            }
+            _ if !semantics::speaks_of_resource(status) => false,
+            _ => self
+                .refusal(planned, status, passed)
+                .is_none_or(NotStored::is_of_response),
+        }
+    }
+
+    /// Forgets the stored response, under all of its keys, with what is stored of its parts.
+    ///
+    /// Other nodes may have copies of one that is still fresh. Those end by a soft purge of its path, once
+    /// and only where there are other nodes; copies of what was stale are not used without asking.
+    pub(super) async fn forget(&self, planned: &Planned, stale: &Stale) {
+        let stored = &stale.stored;
+        let removed = self.remove(&self.keys_of(planned, stored)).await;
+        self.tell(removed.as_ref().err());
+        let fresh = !stale.soft_purged
+            && !stored.freshness.always_validate
+            && stored.remaining_millis(self.clock.now()) > 0;
+        let kind = match (removed, fresh && self.near.is_some()) {
+            (Err(_), _) => PurgeKind::Hard,
+            (Ok(()), true) => PurgeKind::Soft,
+            (Ok(()), false) => return,
+        };
+        let path = vec![Target::Path(stored.path.as_ref().into())];
+        self.purges.purge_promptly(kind, path).await;
+    }
+
+    /// Removes what stands under `keys`, here and in the store.
+    async fn remove(&self, keys: &[CacheKey]) -> Result<(), Error> {
+        if let Some(near) = &self.near {
+            keys.iter().for_each(|key| near.remove(key));
+        }
+        let removed = join_all(keys.iter().map(|key| self.store.remove(key))).await;
+        removed.into_iter().collect()
+    }
+
+    fn tell(&self, failed: Option<&Error>) {
+        if let Some(error) = failed {
+            let operation = "remove";
+            self.observer
+                .notify(&Notice::StoreFailed { operation, error });
+        }
+    }
+
+    fn keys_of(&self, planned: &Planned, stored: &StoredResponse) -> Vec<CacheKey> {
+        let mut keys = vec![stored.key.clone(), part_key(&stored.key)];
+        let said = NoVarySearch::of(&stored.headers);
+        if let (Some((uri, request, added)), Some(said)) = (planned.search.as_deref(), said)
+            && let Some(key) = planned.rule.search_key((uri, request, added), &said)
+        {
+            let vary = self.variants.get(&planned.key).unwrap_or_default();
+            keys.push(variant_key(&key, &vary, request));
+        }
+        keys
+    }
+}
+
+/// What the answer to a fill ends.
+pub(super) enum Ended {
+    Nothing,
+    /// The stored response that was asked about.
+    Stored(Stale),
+    /// The part that is stored of what was asked for.
+    Part,
+}
+
+impl Fill {
+    /// What `response` ends; `refused` says why it is not stored.
+    pub(super) fn ended<B>(&self, response: &Response<B>, refused: Option<NotStored>) -> Ended
+    where
+        B: Body<Data = Bytes>,
+    {
+        let (status, headers) = (response.status(), response.headers());
+        let part = status == StatusCode::PARTIAL_CONTENT;
+        let speaks = semantics::speaks_of_resource(status);
+        let of_response = refused.is_some_and(NotStored::is_of_response);
+        let Some(stale) = &self.stale else {
+            // A part that is stored beside no whole is not asked about unless the client wishes it.
+            let wishes = &self.planned.wishes;
+            let asked_anew = wishes.no_cache || wishes.max_age.is_some();
+            return match asked_anew && of_response && (speaks || part) {
+                true => Ended::Part,
+                false => Ended::Nothing,
+            };
+        };
+        let ended = if part {
+            // It replaces nothing, but its validators and directives say what they say.
+            let passed = Passed {
+                request: &self.client.headers,
+                status,
+                headers,
+                requested_at: self.requested_at,
+                head: false,
+            };
+            self.engine.ends(&self.planned, &stale.stored, &passed)
+        } else {
+            // What is stored takes its place anyway.
+            speaks && of_response
+        };
+        match ended {
+            true => Ended::Stored(stale.clone()),
+            false => Ended::Nothing,
+        }
+    }
+
+    pub(super) async fn end(&self, ended: Ended) {
+        match ended {
+            Ended::Nothing => {}
+            Ended::Stored(stale) => {
+                self.engine.forget(&self.planned, &stale).await;
+                self.note_refreshed();
+            }
+            Ended::Part => {
+                let removed = self.engine.remove(&[part_key(&self.key)]).await;
+                self.engine.tell(removed.err().as_ref());
+            }
+        }
+    }
+
+    /// The stored response is refreshed or gone: nothing speaks against the next refresh.
+    pub(super) fn note_refreshed(&self) {
+        self.engine.flights.note_refreshed(&self.key);
+    }
+}
