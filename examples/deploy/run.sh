@@ -86,8 +86,27 @@ check_redis() {
   say "Redis at $host:$port still does not answer; going on without it"
 }
 
-check_redis
+# The program: the one that $TAGCACHE names, the one that was installed, or the one that was built here.
+find_program() {
+  local program
+  for program in "${TAGCACHE:-tagcache}" ../../target/release/tagcache ../../target/debug/tagcache; do
+    if command -v "$program"; then
+      return 0
+    fi
+    if [ -n "${TAGCACHE:-}" ]; then
+      say "TAGCACHE is $TAGCACHE, where no program is"
+      return 1
+    fi
+  done
+  say "tagcache is neither installed nor built. From the root of the repository:"
+  say "  cargo build --release --features proxy"
+  return 1
+}
+
 if [ "${RUN_SH_ONLY_REDIS:-}" = 1 ]; then
+  check_redis
   exit 0
 fi
-exec "${TAGCACHE:-tagcache}" proxy --config tagcache.toml "$@"
+program=$(find_program)
+check_redis
+exec "$program" proxy --config tagcache.toml "$@"

@@ -34,6 +34,7 @@ mod p2_spoilt;
 mod p3_drill;
 mod p3_outages;
 mod p3_told;
+mod p3_user;
 mod p4_bytes;
 mod p4_large;
 #[cfg(feature = "zstd")]
