@@ -46,19 +46,22 @@ impl Screen {
         self.write(format_args!(
             "The auction house is open at http://{at}
 
-Its origin takes 40 ms for an answer, a hit next to nothing. Try, in another terminal, twice:
+Its origin takes 40 ms for an answer, a hit next to nothing. Try, in another
+terminal, the second line twice:
 
-  curl -i http://{at}/auctions/{auction}
+  A=http://{at}/auctions/{auction}
+  curl -i $A
 
-and look at `cache-status`: first `fwd=uri-miss; stored`, then `hit`. Each chain event changes an
-auction and purges exactly what showed it, however fresh. So the sales in
+and look at `cache-status`: first `fwd=uri-miss; stored`, then `hit`. Each chain
+event changes an auction and purges exactly what showed it, however fresh. So
+the sales in
 
-  while sleep 0.2; do curl -s http://{at}/auctions/{auction}; echo; done
+  while sleep 0.2; do curl -s $A; echo; done
 
 never lag behind, though nearly all of these answers are hits. Other pages:
 
   curl -i 'http://{at}/auctions?status=active&page=1&limit=2'
-  curl -i 'http://{at}/auctions/{auction}/price-history?hours=24'
+  curl -i \"$A/price-history?hours=24\"
 "
         ));
         let (next, program) = (
@@ -67,16 +70,19 @@ never lag behind, though nearly all of these answers are hits. Other pages:
         );
         match &arguments.redis {
             Some(url) => self.write(format_args!(
-                "Responses, purges and events are in Redis. Start another copy, and ask it for the same pages:
+                "Responses, purges and events are in Redis. Start another copy, and ask it for
+the same pages:
 
-  {program} --redis {url} --listen {next}
+  {program} \\
+    --redis {url} --listen {next}
 
-What one stores the other serves, and a purge reaches both. Stop Redis, and both go on.
+What one stores the other serves, and a purge reaches both. Stop Redis, and both
+go on.
 "
             )),
             None => self.write(format_args!(
-                "Everything is in this process. With `--redis redis://127.0.0.1:6379` several copies
-share it.
+                "Everything is in this process. With `--redis redis://127.0.0.1:6379` several
+copies share it.
 "
             )),
         }
@@ -90,7 +96,7 @@ share it.
         let what = format!("{} {}", request.method(), short(&request.uri().to_string()));
         let start = Instant::now();
         let response = next.run(request).await;
-        let took = start.elapsed().as_secs_f64() * 1000.0;
+        let took = time(start.elapsed());
         let status = response.headers().get("cache-status");
         let status = status.and_then(|value| value.to_str().ok());
         let status = status.unwrap_or("no rule for it");
@@ -100,11 +106,7 @@ share it.
         } else {
             YELLOW
         };
-        self.line(
-            colour,
-            "request",
-            format_args!("{what:<44} {took:>5.1} ms  {status}"),
-        );
+        self.line(colour, "request", fitted(&what, &took, status));
         response
     }
 
@@ -195,6 +197,39 @@ impl Observer for Screen {
 fn next_to(at: SocketAddr) -> SocketAddr {
     let port = at.port().checked_add(1).unwrap_or(1024);
     SocketAddr::new(at.ip(), port)
+}
+
+/// What is left of 80 columns behind the time and the kind of a line.
+const WIDTH: usize = 62;
+/// The column in which the duration stands, where the rest of the line leaves so much.
+const COLUMN: usize = 30;
+
+/// A request in one line: what does not fit is left out of its middle.
+fn fitted(what: &str, took: &str, status: &str) -> String {
+    let rest = format!("{took:>6}  {status}");
+    let room = WIDTH.saturating_sub(rest.chars().count() + 1);
+    let room = room.clamp(12, COLUMN);
+    let count = what.chars().count();
+    let what = match count <= room {
+        true => what.to_owned(),
+        false => {
+            let (front, back) = (room / 2, room - room / 2 - 1);
+            let start: String = what.chars().take(front).collect();
+            let end: String = what.chars().skip(count - back).collect();
+            format!("{start}…{end}")
+        }
+    };
+    format!("{what:<room$} {rest}")
+}
+
+/// `time` with two digits that count.
+fn time(time: Duration) -> String {
+    let micros = time.as_secs_f64() * 1_000_000.0;
+    match micros {
+        ..1_000.0 => format!("{micros:.0} µs"),
+        ..10_000.0 => format!("{:.1} ms", micros / 1_000.0),
+        _ => format!("{:.0} ms", micros / 1_000.0),
+    }
 }
 
 /// `text` with its addresses as `0xa16e…d2be`.

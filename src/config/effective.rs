@@ -146,7 +146,7 @@ fn fill_admin(admin: &mut AdminSection) {
     let settings = AdminSettings::default();
     admin.listen.get_or_insert(Address(settings.listen));
     fill!(admin, settings; purge_from_loopback, public_test_calls, connections, body_bytes, timeout,
-        connection_lifetime);
+        connection_lifetime, ready_without_upstream);
 }
 
 impl From<std::time::Duration> for Period {

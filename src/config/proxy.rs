@@ -206,8 +206,11 @@ section! {
         body_bytes: Bytes,
         /// For a request to be read, and for it to be answered. Default: "10s".
         timeout: Period,
-        /// After which a connection takes no more requests. Default: "1m".
+        /// After which a connection ends with its next answer. Default: "1m".
         connection_lifetime: Period,
+        /// `false`: /readyz answers 503 while all upstreams are down, for a load balancer whose other instances
+        /// have upstreams of their own. Default: true, as what is stored is still served, also stale.
+        ready_without_upstream: bool,
     }
 }
 

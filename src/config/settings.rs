@@ -153,7 +153,7 @@ impl Loaded {
             settings.public_purge = Some(PublicPurge { networks });
         }
         lay_over!(section => settings; purge_from_loopback, public_test_calls, connections,
-            body_bytes, timeout, connection_lifetime);
+            body_bytes, timeout, connection_lifetime, ready_without_upstream);
         Ok(Some(settings))
     }
 

@@ -46,10 +46,38 @@ async fn safety_55_who_is_slow_is_let_go() {
     );
 }
 
+/// It ends with an answer that says so, and not between two requests.
 #[tokio::test]
-async fn a_connection_ends_when_its_lifetime_is_over() {
+async fn safety_119_a_connection_whose_lifetime_is_over_ends_with_an_answer() {
     let mut settings = open();
-    settings.connection_lifetime = Duration::from_millis(200);
+    settings.connection_lifetime = Duration::from_millis(100);
+    let site = Site::with(settings).await;
+    let mut stream = TcpStream::connect(site.admin).await.unwrap();
+    let mut buffer = [0; 4096];
+    loop {
+        stream.write_all(GET).await.unwrap();
+        let read = stream.read(&mut buffer).await.unwrap();
+        assert!(
+            buffer.starts_with(b"HTTP/1.1 200 "),
+            "no request is cut off"
+        );
+        let told = String::from_utf8_lossy(&buffer[..read]);
+        if told.to_ascii_lowercase().contains("connection: close") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(
+        stream.read(&mut buffer).await.unwrap(),
+        0,
+        "and then it ends"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_without_requests_is_let_go() {
+    let mut settings = open();
+    settings.timeout = Duration::from_millis(200);
     let site = Site::with(settings).await;
     let told = send(site.admin, GET).await;
     assert!(told.starts_with(b"HTTP/1.1 200 "), "and then it was closed");

@@ -94,6 +94,29 @@ fn safety_115_what_no_rule_takes_is_told_at_start_and_in_each_answer() {
         .wait("after the next start what no rule takes is forwarded");
 }
 
+#[test]
+fn safety_119_whether_a_proxy_without_upstream_is_ready_is_a_choice() {
+    for (choice, expected) in [
+        ("", "HTTP/1.1 200"),
+        ("ready_without_upstream = false\n", "HTTP/1.1 503"),
+    ] {
+        let directory = Directory::new();
+        directory.configure(&format!(
+            "[proxy]\nupstreams = [\"http://127.0.0.1:9\"]\n[proxy.health]\nfailures = 1\npause = \"1h\"\n\
+             [admin]\nlisten = \"127.0.0.1:0\"\n{choice}"
+        ));
+        let proxy = directory.proxy(&[]);
+        let line = proxy.log.wait("admin listener");
+        let admin = line.split_once("address=").expect("an address").1.trim();
+        let admin = admin.parse().expect("an address");
+        assert!(get(admin, "/readyz").starts_with("HTTP/1.1 200"));
+        assert!(proxy.get("/").starts_with("HTTP/1.1 502"));
+        let told = get(admin, "/readyz");
+        assert!(told.starts_with(expected), "{choice}: {told}");
+        assert!(told.contains("is down"), "{told}");
+    }
+}
+
 /// Without a signal the file is looked at now and then.
 #[test]
 fn a_changed_file_is_noticed_and_what_needs_a_restart_is_named() {

@@ -24,7 +24,8 @@
 //! # Readiness
 //!
 //! A service whose Redis is away still answers, so it is ready, and degraded. It is not ready while
-//! it drains, or for a reason of the program's own.
+//! it drains, or for a reason of the program's own. With all upstreams down it is ready, and degraded: what is
+//! stored is still served; [`AdminSettings::ready_without_upstream`] is the choice.
 //!
 //! # Purging
 //!

@@ -165,12 +165,22 @@ impl Office {
         plan.carry_out(&self.cache).await
     }
 
+    /// Why requests should go elsewhere, if they should.
+    fn unready(&self) -> Option<String> {
+        let down = || {
+            let upstreams = self.hooks.upstreams.as_ref()?;
+            let unready = !self.settings.ready_without_upstream && !upstreams.any_up();
+            unready.then(|| "all upstreams are down".to_owned())
+        };
+        self.hooks.unready_reason().or_else(down)
+    }
+
     fn ready(&self) -> Answer {
         ready::answer(&Signs {
             cache: &self.cache,
             upstreams: self.hooks.upstreams.as_ref(),
             breaker_open: self.hooks.telemetry.breaker_open(),
-            unready: self.hooks.unready_reason(),
+            unready: self.unready(),
         })
     }
 }

@@ -9,7 +9,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Duration, sleep, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::Cache;
 use crate::proxy::admin::answer::{self, Answer};
@@ -194,7 +195,7 @@ impl fmt::Debug for BoundAdmin {
     }
 }
 
-/// Serves one connection: for its lifetime, and then for as long as one more answer may take.
+/// Serves one connection: for its lifetime, and then to the end of one more answer.
 async fn serve(
     office: Arc<Office>,
     tcp: TcpStream,
@@ -206,9 +207,18 @@ async fn serve(
         connection_lifetime: lifetime,
         ..
     } = office.settings;
+    let started = Instant::now();
     let service = service_fn(move |request| {
         let office = Arc::clone(&office);
-        async move { Ok::<_, Infallible>(respond(&office, peer, request).await) }
+        async move {
+            let mut response = respond(&office, peer, request).await;
+            // Told with an answer: a client that is about to send the next request would find it cut off.
+            if started.elapsed() >= lifetime {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -220,10 +230,12 @@ async fn serve(
         _ = served.as_mut() => return,
         // An error means that the listener is gone.
         _ = stopped.changed() => {}
-        () = sleep(lifetime) => {}
+        // Nobody can make it last so long: a head is awaited for `limit`, an answer as well. Who does not read
+        // answers is not waited for.
+        () = sleep(lifetime.saturating_add(limit.saturating_mul(4))) => {}
     }
     served.as_mut().graceful_shutdown();
-    let _ = timeout(limit * 2, served).await;
+    let _ = timeout(limit.saturating_mul(2), served).await;
 }
 
 /// Answers one request, in bounded time.

@@ -30,8 +30,13 @@ pub struct AdminSettings {
     pub body_bytes: usize,
     /// For a request to be read, and for it to be answered. Default: 10 s.
     pub timeout: Duration,
-    /// After which a connection takes no more requests. Default: 60 s.
+    /// After which a connection ends with its next answer, which says so (`Connection: close`), so that no
+    /// request is cut off. Default: 60 s.
     pub connection_lifetime: Duration,
+    /// Whether `/readyz` is 200 while all upstreams are down. What is stored is still served then, also stale, and
+    /// all instances mostly see the same upstreams: who takes them all out of a load balancer ends that too.
+    /// `false` where other instances have upstreams of their own. Default: yes.
+    pub ready_without_upstream: bool,
 }
 
 impl Default for AdminSettings {
@@ -47,6 +52,7 @@ impl Default for AdminSettings {
             body_bytes: 64 * 1024,
             timeout: Duration::from_secs(10),
             connection_lifetime: Duration::from_secs(60),
+            ready_without_upstream: true,
         }
     }
 }
