@@ -60,8 +60,12 @@ impl Fault {
 /// `error` as our own, saying what was being done.
 pub(crate) fn error(operation: &str, error: RedisError) -> Error {
     let kind = Fault::of(&error).kind;
-    let said = said(&error);
-    let message = match advice(&error) {
+    // Of a transaction or a pipeline, what the first of its commands was refused for.
+    let refused = error.clone().into_server_errors();
+    let first = refused.and_then(|all| Some(RedisError::from(all.first()?.1.clone())));
+    let cause = first.as_ref().unwrap_or(&error);
+    let said = said(cause);
+    let message = match advice(cause) {
         Some(advice) => format!("redis, {operation}: {said}: {advice}"),
         None => format!("redis, {operation}: {said}"),
     };
@@ -235,5 +239,23 @@ mod tests {
         let closed = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
         let fault = Fault::of(&closed.into());
         assert_eq!(fault, Fault::new(ErrorKind::Unavailable, true));
+    }
+
+    /// SAFETY 95: the server's own words, and what can be done, also where a transaction hides them.
+    #[test]
+    fn safety_95_an_error_says_what_the_server_said_and_what_to_do() {
+        let broken = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let message = error("lookup at x", broken.into()).to_string();
+        assert_eq!(
+            message,
+            "redis, lookup at x: the server closed the connection"
+        );
+        let full = "OOM command not allowed when used memory > 'maxmemory'.";
+        let value = ::redis::parse_redis_value(format!("-{full}\r\n").as_bytes()).unwrap();
+        let message = error("store at x", error_in(&value).unwrap()).to_string();
+        assert!(
+            message.starts_with(&format!("redis, store at x: {full}: it is full")),
+            "{message}"
+        );
     }
 }
