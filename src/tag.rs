@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 
+/// The family of the tags of cache groups (RFC 9875).
+pub(crate) const CACHE_GROUP: &str = "cache-group";
 /// The longest tag, in bytes.
 pub(crate) const MAX_TAG_BYTES: usize = 256;
 /// The most tags that one stored response may carry, the implicit ones not counted.
@@ -51,6 +53,11 @@ impl Tag {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is one of a cache group (RFC 9875), which responses to unsafe requests can purge.
+    pub(crate) fn is_cache_group(&self) -> bool {
+        self.family() == Some(CACHE_GROUP)
     }
 
     /// What stands before the first colon, if there is one.

@@ -8,6 +8,7 @@ pub(crate) enum Rule {
     EpochCheck,
     TwoMarks,
     MarkFloor,
+    SlotNewest,
     BootFloor,
     Gap,
     OwnAck,

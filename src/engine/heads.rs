@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Error, ErrorKind};
 use crate::log::{Follower, Head, View};
@@ -26,8 +26,13 @@ use crate::weaken::{Rule, weakened};
 /// How long a request waits for the task, which may be on a runtime that is held up. No more than a last
 /// resort: reads have bounds of their own, and those count no time in which this process is late.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How often a read that is not answered in time is sent again.
+/// How often a read that is not answered in time is sent again where no heartbeats tell whether that is of
+/// use.
 const AGAIN: usize = 3;
+/// How long, and how often, it is tried where they are answered: a heartbeat that is asked for by the first
+/// failure tells within its own budget.
+const DOUBT: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A head of the log and a view that has reached it, or why there is none.
 pub(super) type Seen = Result<(Head, Arc<View>), Detail>;
@@ -179,16 +184,21 @@ impl Inner {
     }
 
     async fn read(&self) -> Seen {
-        let mut found = self.store.get(&[]).await;
-        for _ in 0..AGAIN {
-            let late = |error: &Error| error.kind() == ErrorKind::Timeout;
-            if !found.as_ref().is_err_and(late) {
-                break;
+        let (begun, mut again) = (Instant::now(), 0);
+        loop {
+            let error = match self.store.get(&[]).await {
+                Ok(found) => return Ok((found.head, self.follower.reach(found.head).await?)),
+                Err(error) => error,
+            };
+            let in_doubt = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::BreakerOpen);
+            if in_doubt && self.follower.is_answered() && begun.elapsed() < DOUBT {
+                sleep(PAUSE).await;
+            } else if error.kind() == ErrorKind::Timeout && again < AGAIN {
+                again += 1;
+            } else {
+                return Err(failed(&self.observer, &error));
             }
-            found = self.store.get(&[]).await;
         }
-        let head = found.map_err(|error| failed(&self.observer, &error))?.head;
-        Ok((head, self.follower.reach(head).await?))
     }
 
     fn fail_next(&self, detail: Detail) {

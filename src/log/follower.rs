@@ -103,6 +103,11 @@ impl Follower {
         reached.unwrap_or(Err(Detail::Behind))
     }
 
+    /// Whether heartbeats are sent and answered: what fails then is in doubt, not away.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.pulse.is_kept() && !self.pulse.is_silent()
+    }
+
     /// The log that is followed.
     pub(crate) fn log(&self) -> &dyn Log {
         &*self.log

@@ -14,6 +14,10 @@ use crate::validity::{Glob, Subject, Verdict};
 /// The most targets that waiting purges may name; more turn all of them into a purge of everything.
 const LIMIT: usize = 10_000;
 
+/// Targets, and bytes of them, that purges which wait bring into one record; that of the last may exceed it.
+const TOGETHER: usize = 256;
+const BYTES_TOGETHER: usize = 32 * 1024;
+
 /// Each counts as a mark above every stamp until it is appended.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -132,19 +136,37 @@ impl Pending {
         self.count.store(state.records.len(), Ordering::Release);
     }
 
-    /// The purge that waits longest, if any.
-    pub(crate) fn first_waiting(&self) -> Option<(Ticket<'_>, PurgeRecord)> {
+    /// The purge that waits longest, if any, and in one record with it those behind it that are of its kind:
+    /// unsafe requests purge by the thousand (SAFETY 75).
+    pub(crate) fn first_waiting(&self) -> Option<(Tickets<'_>, PurgeRecord)> {
         let mut state = self.state.lock();
         let number = state.waiting.pop_front()?;
-        let record = state.records.get(&number)?.record.clone();
-        Some((
-            Ticket {
-                pending: self,
-                number,
-                done: false,
-            },
-            record,
-        ))
+        let mut record = state.records.get(&number)?.record.clone();
+        let (mut tickets, mut bytes) = (vec![self.ticket(number)], 0);
+        while let Some(next) = state.waiting.front().copied()
+            && let Some(held) = state.records.get(&next)
+            && record.joins(&held.record)
+            && record.targets.len() < TOGETHER
+            && bytes < BYTES_TOGETHER
+        {
+            let names = held.record.targets.iter();
+            bytes += names.map(|target| target.name().len()).sum::<usize>();
+            record.targets.extend(held.record.targets.iter().cloned());
+            record.at = record.at.max(held.record.at);
+            tickets.push(self.ticket(next));
+            state.waiting.pop_front();
+        }
+        // The order in which they wait again if the log does not take them.
+        tickets.reverse();
+        Some((Tickets(tickets), record))
+    }
+
+    const fn ticket(&self, number: u64) -> Ticket<'_> {
+        Ticket {
+            pending: self,
+            number,
+            done: false,
+        }
     }
 
     /// How many wait to be appended.
@@ -176,6 +198,17 @@ fn names(target: &Target, subject: Subject<'_>) -> bool {
         _ => target
             .id()
             .is_some_and(|id: TagId| subject.tags.contains(id)),
+    }
+}
+
+/// Those of purges that are one record.
+#[derive(Debug)]
+pub(crate) struct Tickets<'a>(Vec<Ticket<'a>>);
+
+impl Tickets<'_> {
+    /// The record is in the log, and its marks are applied.
+    pub(crate) fn appended(self) {
+        self.0.into_iter().for_each(Ticket::appended);
     }
 }
 

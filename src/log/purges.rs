@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::clock::Clock;
@@ -64,6 +64,9 @@ pub(crate) struct Purges {
     recent: Mutex<Recent>,
     /// Monotonic milliseconds at which one caller may try again what failed; 0 while nothing fails.
     retry_at: AtomicU64,
+    /// Whether a task appends what waits for those who have a client to answer; told when it fails.
+    prompt: AtomicBool,
+    prompt_failed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -120,6 +123,8 @@ impl Purges {
             repeat_for,
             recent: Mutex::default(),
             retry_at: AtomicU64::new(0),
+            prompt: AtomicBool::new(false),
+            prompt_failed: Notify::new(),
         }
     }
 
@@ -198,14 +203,27 @@ impl Purges {
     /// As [`purge`](Self::purge), for a caller that has a client to answer: while the log takes nothing,
     /// at most one in [`RETRY_AFTER`] waits for it, and none once heartbeats are not answered (P3). The others' purges are in force here at once
     /// and appended by the companion.
-    pub(crate) async fn purge_promptly(&self, kind: PurgeKind, targets: Vec<Target>) {
-        let purging = self.purge(kind, targets, Duration::ZERO);
-        if self.is_worth_waiting_for() {
-            // An error is told by `pending`.
-            let _ = purging.await;
-        } else if purging.now_or_never().is_none() {
+    ///
+    /// Purges that come while a record is on its way go into the next one, together (PROTOCOL 23): a client
+    /// that sends unsafe requests by the thousand must not fill the log with as many records (SAFETY 75).
+    pub(crate) async fn purge_promptly(self: &Arc<Self>, kind: PurgeKind, targets: Vec<Target>) {
+        let record = self.record(kind, targets, Duration::ZERO);
+        let ticket = self.views.pending.begin(&record);
+        let in_log = ticket.in_log();
+        let failed = self.prompt_failed.notified();
+        // From here on it waits, in force.
+        drop(ticket);
+        if !self.is_worth_waiting_for() {
             let waiting = self.views.pending.waiting();
-            self.observer.notify(&Notice::PurgePending { waiting });
+            return self.observer.notify(&Notice::PurgePending { waiting });
+        }
+        self.append_in_a_task();
+        tokio::select! {
+            // It fails if all became one purge of everything, which is told as well.
+            _ = in_log => {}
+            () = failed => {}
+            // Should the task not get on.
+            () = tokio::time::sleep((self.budget + GRACE) * 2) => {}
         }
     }
 
@@ -354,5 +372,6 @@ const fn durability(appended: Appended) -> Durability {
     }
 }
 
+mod prompt;
 #[cfg(test)]
 mod tests;

@@ -71,6 +71,12 @@ impl PurgeRecord {
         fields
     }
 
+    /// Whether both are hard and settle nothing, so that one record can stand for both.
+    pub(super) fn joins(&self, other: &Self) -> bool {
+        let plain = |record: &Self| record.kind == PurgeKind::Hard && record.settle.is_zero();
+        plain(self) && plain(other)
+    }
+
     /// Reads what [`to_fields`](Self::to_fields) wrote; unknown fields are skipped. Anything else (a
     /// newer version, an unknown kind or target) is a purge of everything.
     pub(crate) fn from_fields<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {

@@ -210,7 +210,11 @@ impl Node {
             .rule(rule)
             .lease(LEASE)
             .clock(clock.clone())
-            .bounds(Bounds { marks: 3, globs: 2 })
+            .bounds(Bounds {
+                marks: 3,
+                globs: 2,
+                slots: 2,
+            })
             .expect_settle(SETTLE)
             .backend(
                 Arc::new(FaultyLog {

@@ -3,9 +3,12 @@
 //! One timer for each connection, and no work on it for each request: what happens notes the time, and
 //! the timer, when it is due, looks whether it still is.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::proxy::Timeouts;
@@ -35,7 +38,17 @@ pub(super) struct Activity {
     /// When a part of any answer was last taken. HTTP/2 has a window for each stream: a client that
     /// opens none of them stalls no write.
     taken: AtomicU64,
+    /// Request bodies that are being read: what ends then is cut short.
+    reading: AtomicUsize,
+    /// When the client ended its side while its requests were in hand, plus one; 0 if it has not.
+    ended: AtomicU64,
+    /// Who is to see that end once they are answered.
+    reader: Mutex<Option<Waker>>,
 }
+
+/// How long a client that has ended its side is waited with for the beginning of an answer: it may have gone,
+/// and then others want what is held for it (SAFETY 72).
+const ENDED: u64 = 5_000;
 
 const NOT_READ: u64 = u64::MAX;
 const BETWEEN: u64 = u64::MAX - 1;
@@ -45,6 +58,16 @@ struct Limits {
     head: u64,
     idle: u64,
     write: u64,
+}
+
+/// A request's body is being read.
+#[derive(Debug)]
+pub(super) struct Reading(Arc<Activity>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.reading.fetch_sub(1, SeqCst);
+    }
 }
 
 /// What the timer finds.
@@ -77,6 +100,9 @@ impl Activity {
             stalled: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             taken: AtomicU64::new(0),
+            reading: AtomicUsize::new(0),
+            ended: AtomicU64::new(0),
+            reader: Mutex::new(None),
         }
     }
 
@@ -158,7 +184,34 @@ impl Activity {
         if waited {
             self.waiting.fetch_sub(1, Relaxed);
         }
-        self.in_hand.fetch_sub(1, Relaxed);
+        let last = self.in_hand.fetch_sub(1, SeqCst) == 1;
+        if last && self.ended.load(SeqCst) != 0 {
+            self.show_end();
+        }
+    }
+
+    /// Whether the end of what the client sends is kept from the one who reads it: it waits for answers, and
+    /// has sent all of its requests.
+    pub(super) fn keeps_end_from(&self, cx: &Context<'_>) -> bool {
+        *self.reader.lock() = Some(cx.waker().clone());
+        // Before the look, so that whoever answers the last one sees it.
+        let ended = self.ended.load(SeqCst);
+        if ended == 0 {
+            self.ended.store(self.now() + 1, SeqCst);
+        }
+        self.in_hand.load(SeqCst) > 0 && self.reading.load(SeqCst) == 0
+    }
+
+    fn show_end(&self) {
+        if let Some(reader) = self.reader.lock().take() {
+            reader.wake();
+        }
+    }
+
+    /// A request's body is being read, until the answer is dropped.
+    pub(super) fn read_body(self: &Arc<Self>) -> Reading {
+        self.reading.fetch_add(1, SeqCst);
+        Reading(Arc::clone(self))
     }
 
     pub(super) fn verdict(&self) -> Verdict {
@@ -170,11 +223,21 @@ impl Activity {
             return Verdict::TooSlow;
         }
         let in_hand = self.in_hand.load(Relaxed);
+        let ended = self.ended.load(Relaxed);
+        if ended != 0 && in_hand > 0 && in_hand == self.waiting.load(Relaxed) {
+            // Since the last of an answer, if there was one.
+            let since = (ended - 1).max(self.taken.load(Relaxed));
+            return match late(since, ENDED) {
+                true => Verdict::TooSlow,
+                false => self.until(since.saturating_add(ENDED)),
+            };
+        }
         if in_hand > self.waiting.load(Relaxed) && late(self.taken.load(Relaxed), limits.write) {
             return Verdict::TooSlow;
         }
         if in_hand > 0 {
-            return self.until(now.saturating_add(limits.write.min(limit)));
+            // The client may end its side meanwhile.
+            return self.until(now.saturating_add(limits.write.min(limit).min(ENDED)));
         }
         match late(since, limit) {
             true if self.in_head.load(Relaxed) => Verdict::TooSlow,
@@ -300,6 +363,24 @@ mod tests {
         after(4).await;
         assert_eq!(activity.now(), 3_000);
         poll(7_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn safety_72_a_client_that_ended_its_side_may_have_gone_and_is_not_waited_with_for_long()
+    {
+        let activity = Activity::new(&Timeouts::default());
+        let cx = Context::from_waker(Waker::noop());
+        activity.begin();
+        activity.wait();
+        assert!(activity.keeps_end_from(&cx));
+        after(4).await;
+        assert!(until(&activity));
+        after(1).await;
+        assert_eq!(activity.verdict(), Verdict::TooSlow);
+        activity.waited();
+        assert!(until(&activity), "it is being answered");
+        activity.end(false);
+        assert!(!activity.keeps_end_from(&cx));
     }
 
     #[tokio::test(start_paused = true)]

@@ -156,6 +156,7 @@ impl Client {
                 false => Odd::Drop,
             },
         });
+        let body = body.told_to(&self.activity);
         Ok(state.service.call(Request::from_parts(parts, body)))
     }
 

@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
 use crate::proxy::activity::Activity;
+use crate::proxy::streams;
 use crate::proxy::upstream::UpstreamBody;
 use crate::{BoxError, CacheBody};
 
@@ -48,6 +49,7 @@ impl InHand {
     }
 
     fn is_ready(&mut self, ready: bool) {
+        streams::note(ready);
         match (self.waiting, ready) {
             (true, true) => self.activity.waited(),
             (false, false) => self.activity.wait(),

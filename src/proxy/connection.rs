@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -20,7 +20,9 @@ use crate::proxy::activity::{Activity, Verdict};
 use crate::proxy::client::{Client, Site};
 use crate::proxy::drain::{End, Stage};
 use crate::proxy::forwarded::Peer;
+use crate::proxy::half_closed::HalfClosed;
 use crate::proxy::stream::{Transport, Watched, begins_with_http2};
+use crate::proxy::streams::{self, Streams};
 
 /// For a goodbye: HTTP/2 has one to say, and the last bytes are still to be taken.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -29,7 +31,7 @@ const GOODBYE: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub(super) struct Protocols {
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Streams>,
 }
 
 impl Protocols {
@@ -46,7 +48,9 @@ impl Protocols {
         if limits.head_fields != 100 {
             http1.max_headers(limits.head_fields);
         }
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let mut http2 = http2::Builder::new(Streams {
+            patience: streams::patience(settings.timeouts.client_write),
+        });
         http2
             .timer(TokioTimer::new())
             .keep_alive_interval(Duration::from_secs(20))
@@ -147,7 +151,12 @@ impl Connection {
         let stage = self.stage;
         let client = Client::new(self.site, self.peer, Arc::clone(&activity), stage.clone());
         let service = service_fn(move |request| client.serve(request));
-        let io = Watched::new(TokioIo::new(io), before, Arc::clone(&activity), self.permit);
+        let io = Watched::new(
+            TokioIo::new(HalfClosed::new(io, Arc::clone(&activity))),
+            before,
+            Arc::clone(&activity),
+            self.permit,
+        );
         if http2 {
             activity.has_streams();
             let served = Box::pin(self.protocols.http2.serve_connection(io, service));
@@ -214,7 +223,7 @@ where
     }
 }
 
-impl<I, B, S> Served for http2::Connection<I, S, TokioExecutor>
+impl<I, B, S> Served for http2::Connection<I, S, Streams>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
     S::Error: Into<crate::BoxError>,

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use crate::BoxError;
+use crate::proxy::activity::{Activity, Reading};
 use crate::proxy::forwarded::Inbound;
 use crate::proxy::trailers::{BadTrailers, Trailers, were_too_many};
 
@@ -34,6 +35,8 @@ struct Streamed {
     /// Runs while the client is waited for.
     timer: Option<Pin<Box<Sleep>>>,
     upload: Upload,
+    /// Until it has ended.
+    reading: Option<Reading>,
     /// What its trailers may be.
     trailers: Trailers,
 }
@@ -98,6 +101,7 @@ impl RequestBody {
                 limit,
                 timer: None,
                 upload: Upload::default(),
+                reading: None,
                 trailers: trailers(),
             }),
         };
@@ -105,6 +109,14 @@ impl RequestBody {
             kind,
             inbound: Some(inbound),
         }
+    }
+
+    /// Until it has ended, `activity` knows that it is being read.
+    pub(super) fn told_to(mut self, activity: &Arc<Activity>) -> Self {
+        if let Kind::Streamed(streamed) = &mut self.kind {
+            streamed.reading = Some(activity.read_body());
+        }
+        self
     }
 
     /// No body, and of nobody.
@@ -133,6 +145,9 @@ impl Streamed {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
             self.timer = None;
             self.upload.0.frames.fetch_add(1, Relaxed);
+            if self.incoming.is_end_stream() || !matches!(frame, Some(Ok(_))) {
+                self.reading = None;
+            }
             return match frame {
                 Some(Ok(frame)) => Poll::Ready(self.settle(frame)),
                 Some(Err(error)) => {

@@ -7,14 +7,16 @@
 mod bans;
 mod glob;
 mod marks;
+mod slots;
 
 pub(crate) use self::bans::Bans;
 pub(crate) use self::glob::Glob;
 pub(crate) use self::marks::Marks;
+use self::slots::{SLOTS, Slots};
 
 use crate::outcome::Detail;
 use crate::position::Stamp;
-use crate::tag::{PurgeKind, TagSet, Target};
+use crate::tag::{PurgeKind, TagId, TagSet, Target};
 use crate::weaken::{Rule, weakened};
 
 /// What a stored response may be used for.
@@ -41,6 +43,8 @@ pub(crate) struct Subject<'a> {
 pub(crate) struct Bounds {
     pub(crate) marks: usize,
     pub(crate) globs: usize,
+    /// For what unsafe requests name.
+    pub(crate) slots: usize,
 }
 
 impl Default for Bounds {
@@ -48,6 +52,7 @@ impl Default for Bounds {
         Self {
             marks: 100_000,
             globs: 1_000,
+            slots: SLOTS,
         }
     }
 }
@@ -57,6 +62,10 @@ impl Default for Bounds {
 pub(crate) struct Memory {
     marks: Marks,
     bans: Bans,
+    /// Hard purges of paths, and of cache groups: what unsafe requests name. In tables of their own, since
+    /// all tags of a response may be groups, and only one id is its path.
+    paths: Slots,
+    groups: Slots,
     floor: u64,
 }
 
@@ -65,6 +74,8 @@ impl Memory {
         Self {
             marks: Marks::new(bounds.marks),
             bans: Bans::new(bounds.globs),
+            paths: Slots::new(bounds.slots),
+            groups: Slots::new(bounds.slots),
             floor,
         }
     }
@@ -75,6 +86,9 @@ impl Memory {
             return;
         }
         for target in targets {
+            if kind == PurgeKind::Hard && self.slot(ordinal, target) {
+                continue;
+            }
             let forgotten = match target {
                 Target::Glob(pattern) => self.bans.add(ordinal, kind, pattern),
                 _ => target
@@ -86,6 +100,19 @@ impl Memory {
                 self.raise_floor(forgotten);
             }
         }
+    }
+
+    /// Remembers what unsafe requests name by the thousand where it takes no room of others.
+    fn slot(&mut self, ordinal: u64, target: &Target) -> bool {
+        let slots = match target {
+            Target::Path(_) => &mut self.paths,
+            Target::Tag(tag) if tag.is_cache_group() => &mut self.groups,
+            _ => return false,
+        };
+        if let Some(id) = target.id() {
+            slots.set(id, ordinal);
+        }
+        true
     }
 
     /// Responses stamped below `ordinal` are purged from now on.
@@ -111,8 +138,17 @@ impl Memory {
         if stamp < self.floor {
             return Verdict::Purged(Detail::BelowFloor);
         }
+        if self.paths.has_purged_since(stamp)
+            && self.paths.has_purged(TagId::path(subject.path), stamp)
+        {
+            return Verdict::Purged(Detail::PurgedPath);
+        }
+        let by_group = self.groups.has_purged_since(stamp);
         let mut verdict = Verdict::Valid;
         for id in subject.tags.iter() {
+            if by_group && self.groups.has_purged(id, stamp) {
+                return Verdict::Purged(Detail::Purged);
+            }
             match self.marks.judge(id, stamp) {
                 Verdict::Valid => {}
                 purged @ Verdict::Purged(_) => return purged,

@@ -33,7 +33,14 @@ impl Stored {
 }
 
 fn memory(marks: usize, globs: usize) -> Memory {
-    Memory::new(Bounds { marks, globs }, 0)
+    Memory::new(
+        Bounds {
+            marks,
+            globs,
+            slots: 1 << 16,
+        },
+        0,
+    )
 }
 
 #[test]
@@ -171,4 +178,38 @@ fn safety_41_old_tags_do_not_survive_a_refill_with_other_tags() {
         Verdict::Purged(Detail::Purged)
     );
     assert!(!refilled.tags.contains(TagId::tag("a")));
+}
+
+/// SAFETY 75: what unsafe requests name pushes no mark out and raises no floor.
+#[test]
+fn safety_75_paths_and_groups_by_the_thousand_leave_other_marks_and_the_floor_alone() {
+    use crate::tag::Tag;
+    let mut memory = memory(100, 10);
+    let named = Target::Tag(Tag::new("auction:1").unwrap());
+    memory.apply(1, PurgeKind::Hard, &[named]);
+    for n in 0..2_000_u64 {
+        let group = Tag::new(&format!("cache-group:h:{n}")).unwrap();
+        let targets = [Target::Path(format!("/x/{n}").into()), Target::Tag(group)];
+        memory.apply(2 + n, PurgeKind::Hard, &targets);
+    }
+    assert_eq!((memory.floor(), memory.len()), (0, 1));
+    let judge = |path: &str, tag: &str, ordinal| {
+        let mut tags = TagSet::implicit("r", path);
+        tags.add(&Tag::new(tag).unwrap()).unwrap();
+        let stamp = Stamp::at(Position::new(1, ordinal));
+        memory.judge(Subject {
+            stamp,
+            tags: &tags,
+            path,
+        })
+    };
+    assert_eq!(judge("/p", "auction:1", 0), Verdict::Purged(Detail::Purged));
+    let last = Verdict::Purged(Detail::PurgedPath);
+    assert_eq!(judge("/x/1999", "a", 2_000), last);
+    assert_eq!(judge("/x/1999", "a", 2_001), Verdict::Valid);
+    assert_eq!(
+        judge("/p", "cache-group:h:1999", 2_000),
+        Verdict::Purged(Detail::Purged)
+    );
+    assert_eq!(judge("/p", "cache-group:h:1999", 2_001), Verdict::Valid);
 }

@@ -56,6 +56,11 @@ impl Raw {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
+    /// Says that nothing more will come, and still listens.
+    pub(crate) async fn end(&mut self) {
+        self.stream.shutdown().await.expect("its side is closed");
+    }
+
     /// The next answer; none if the server closes first.
     pub(crate) async fn answer(&mut self) -> Option<Told> {
         let message = read_message(&mut self.stream, &mut self.buffer);

@@ -282,3 +282,42 @@ async fn a_proxy_that_cannot_start_says_why_in_a_line() {
     );
     assert_eq!(text.lines().count(), 1);
 }
+
+#[tokio::test]
+async fn safety_76_a_client_that_ends_its_side_gets_its_answers() {
+    let origin = Origin::start(|heard| match heard.path() {
+        "/a" => ok("cache-control: max-age=60", "a"),
+        path => ok("cache-control: no-store", path),
+    })
+    .await;
+    let site = Site::with(settings(origin.url())).await;
+    let get = "GET /a HTTP/1.1\r\nhost: x\r\n\r\n";
+    let post = "POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi";
+    let rows = [
+        ("a miss", get.to_owned(), vec!["a"]),
+        ("a hit", get.to_owned(), vec!["a"]),
+        ("a body", post.to_owned(), vec!["/post"]),
+        (
+            "pipelined",
+            format!("{get}{post}{get}"),
+            vec!["a", "/post", "a"],
+        ),
+    ];
+    for (name, requests, expected) in rows {
+        let mut raw = Raw::connect(site.address).await;
+        raw.write(&requests).await;
+        raw.end().await;
+        for expected in expected {
+            let answer = raw.answer().await;
+            let answer = answer.unwrap_or_else(|| panic!("{name}: no answer"));
+            assert_eq!(answer.text(), expected, "{name}");
+        }
+        assert!(raw.rest().await.is_empty(), "{name}: the connection ends");
+    }
+    // A body that is cut short is no end to wait behind.
+    let mut raw = Raw::connect(site.address).await;
+    let cut = "POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\n\r\nhi";
+    raw.write(cut).await;
+    raw.end().await;
+    raw.rest().await;
+}

@@ -35,6 +35,7 @@ impl Turning {
         let bounds = Bounds {
             marks: 10,
             globs: 10,
+            slots: 1024,
         };
         let views = Views::new(bounds, Duration::from_secs(1), Arc::new(clock.clone()));
         let purges = Arc::new(Purges::new(
@@ -203,16 +204,17 @@ async fn safety_57_while_the_log_hangs_few_wait_for_it_and_all_purges_are_in_for
     let bounds = Bounds {
         marks: 10,
         globs: 10,
+        slots: 1024,
     };
     let views = Views::new(bounds, Duration::from_secs(1), Arc::new(clock.clone()));
-    let purges = Purges::new(
+    let purges = Arc::new(Purges::new(
         Arc::clone(&log) as Arc<dyn Log>,
         Arc::new(views),
         Arc::new(clock.clone()),
         SharedObserver::new(()),
         Duration::from_secs(2),
         Duration::from_secs(30),
-    );
+    ));
     join(&purges, OLD);
     let target = |name: &str| vec![Target::Tag(Tag::new(name).unwrap())];
     let prompt = |name: &str| purges.purge_promptly(PurgeKind::Hard, target(name));
@@ -238,4 +240,54 @@ async fn safety_57_while_the_log_hangs_few_wait_for_it_and_all_purges_are_in_for
     prompt("h").await;
     assert_eq!(*log.asked.lock(), before + 1, "it is waited for again");
     assert_eq!(purges.views.pending.waiting(), 0);
+}
+
+/// SAFETY 75: unsafe requests that come while a record is on its way share the next one.
+#[tokio::test(start_paused = true)]
+async fn safety_75_purges_of_many_requests_go_into_few_records_and_all_are_told() {
+    let (log, clock) = (Arc::new(Hung::default()), ManualClock::default());
+    let views = Views::new(
+        Bounds::default(),
+        Duration::from_secs(1),
+        Arc::new(clock.clone()),
+    );
+    let purges = Arc::new(Purges::new(
+        Arc::clone(&log) as Arc<dyn Log>,
+        Arc::new(views),
+        Arc::new(clock),
+        SharedObserver::new(()),
+        Duration::from_secs(2),
+        Duration::from_secs(30),
+    ));
+    join(&purges, OLD);
+    log.answers.store(true, Ordering::SeqCst);
+    let asked: Vec<_> = (0..500)
+        .map(|n| {
+            let purges = Arc::clone(&purges);
+            let target = Target::Path(format!("/x/{n}").into());
+            tokio::spawn(async move { purges.purge_promptly(PurgeKind::Hard, vec![target]).await })
+        })
+        .collect();
+    for asked in asked {
+        asked.await.expect("no panic");
+    }
+    assert!(!purges.any_waiting());
+    let records = *log.asked.lock();
+    assert!(records <= 3, "{records} records");
+    let view = purges.views.current().unwrap();
+    for n in [0, 499] {
+        let path = format!("/x/{n}");
+        let tags = TagSet::implicit("r", &path);
+        let stamp = Stamp::at(Position::new(OLD, 0));
+        let judged = purges.views.judge(
+            &view,
+            Subject {
+                stamp,
+                tags: &tags,
+                path: &path,
+            },
+        );
+        assert_eq!(judged, Verdict::Purged(Detail::PurgedPath), "{path}");
+    }
+    assert_eq!(view.floor(), 0);
 }

@@ -1,0 +1,91 @@
+//! A client that has said all that it has to say, and waits for the answer.
+//!
+//! `shutdown(SHUT_WR)` after a request is how many simple clients ask. Nothing tells such an end of what is
+//! read from that of a client that has gone, and the server library takes both for the latter and drops the
+//! answer (SAFETY 76). So the end is kept from it until the requests in hand are answered. How long that may
+//! take without any answer, the connection's timer knows ([`Activity`]).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::proxy::activity::Activity;
+use crate::proxy::stream::Transport;
+
+/// A client's stream whose end is noticed late.
+pub(super) struct HalfClosed<T> {
+    io: T,
+    activity: Arc<Activity>,
+    ended: Option<io::Result<()>>,
+}
+
+impl<T> HalfClosed<T> {
+    pub(super) const fn new(io: T, activity: Arc<Activity>) -> Self {
+        Self {
+            io,
+            activity,
+            ended: None,
+        }
+    }
+
+    fn end(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.keeps_end_from(cx) {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.ended.replace(Ok(())).unwrap_or(Ok(())))
+    }
+}
+
+impl<T: Transport> AsyncRead for HalfClosed<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ended.is_none() {
+            let (before, room) = (buf.filled().len(), buf.remaining());
+            let read = std::task::ready!(Pin::new(&mut self.io).poll_read(cx, buf));
+            // TLS that ends without its goodbye is an end as well.
+            let cut = |error: &io::Error| error.kind() == io::ErrorKind::UnexpectedEof;
+            let over = read.as_ref().is_err_and(cut);
+            if !over && (read.is_err() || buf.filled().len() > before || room == 0) {
+                return Poll::Ready(read);
+            }
+            self.ended = Some(read);
+        }
+        self.end(cx)
+    }
+}
+
+impl<T: Transport> AsyncWrite for HalfClosed<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
+    }
+}
