@@ -169,6 +169,7 @@ impl Log for EmbeddedLog {
             Ok(Appended {
                 position,
                 replicas: 0,
+                durable: true,
             })
         }
         .boxed()

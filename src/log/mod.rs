@@ -59,6 +59,8 @@ pub(crate) struct Appended {
     pub(crate) position: Position,
     /// Replicas that acknowledged it.
     pub(crate) replicas: u32,
+    /// Whether it is as durable as PROTOCOL 23 asks. What is not is [confirmed](Log::confirm) later.
+    pub(crate) durable: bool,
 }
 
 /// A record read back.
@@ -92,8 +94,19 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
     /// Appends `record`.
     ///
     /// # Errors
-    /// Not known to be in the log, or not as durable as asked: repeat it until it is (PROTOCOL 23).
+    /// Not known to be in the log: repeat it until it is (PROTOCOL 23).
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>>;
+
+    /// Whether the record that was appended at `position` is durable by now, so that it need not be
+    /// appended again; `None` if the log is another one since, and it must be.
+    ///
+    /// # Errors
+    /// Not durable yet, or nobody can tell.
+    fn confirm(&self, position: Position) -> BoxFuture<'_, Result<Option<Appended>, Error>> {
+        // A log whose records are durable at once is not asked.
+        let _ = position;
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// A heartbeat: checks the log's identity afresh, opens an epoch if it must, and reads the head.
     fn head(&self) -> BoxFuture<'_, Result<Head, Error>>;

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::log::PurgeRecord;
 use crate::outcome::Detail;
+use crate::position::{Epoch, Position};
 use crate::sync::{AtomicUsize, Mutex};
 use crate::tag::{PurgeKind, TagId, Target};
 use crate::validity::{Glob, Subject, Verdict};
@@ -40,7 +41,9 @@ struct InForce {
     record: PurgeRecord,
     /// What `Cache-Status` says of it.
     detail: Detail,
-    /// Who waits until it is in the log.
+    /// Where it is in the log, if it is, and not as durable as it should be.
+    logged: Option<Position>,
+    /// Who waits until it is in the log for good.
     waiters: Vec<oneshot::Sender<()>>,
 }
 
@@ -49,6 +52,7 @@ impl InForce {
         Self {
             record: record.clone(),
             detail: Detail::PurgePending,
+            logged: None,
             waiters: Vec::new(),
         }
     }
@@ -67,6 +71,9 @@ impl State {
         let record = &self.records.get(&number)?.record;
         let equal = |waits: &&u64| {
             self.records.get(waits).is_some_and(|other| {
+                if other.logged.is_some() {
+                    return false;
+                }
                 let other = &other.record;
                 (other.kind, &other.targets, other.settle)
                     == (record.kind, &record.targets, record.settle)
@@ -137,14 +144,24 @@ impl Pending {
     }
 
     /// The purge that waits longest, if any, and in one record with it those behind it that are of its kind:
-    /// unsafe requests purge by the thousand (SAFETY 75).
+    /// unsafe requests purge by the thousand (SAFETY 75). Those that are in the log already come last, alone.
     pub(crate) fn first_waiting(&self) -> Option<(Tickets<'_>, PurgeRecord)> {
         let mut state = self.state.lock();
-        let number = state.waiting.pop_front()?;
+        let is_new = |number: &u64| {
+            let held = state.records.get(number);
+            held.is_some_and(|held| held.logged.is_none())
+        };
+        let first = state.waiting.iter().position(is_new).unwrap_or(0);
+        let number = state.waiting.remove(first)?;
         let mut record = state.records.get(&number)?.record.clone();
         let (mut tickets, mut bytes) = (vec![self.ticket(number)], 0);
-        while let Some(next) = state.waiting.front().copied()
+        while let Some(next) = state.waiting.get(first).copied()
             && let Some(held) = state.records.get(&next)
+            && held.logged.is_none()
+            && state
+                .records
+                .get(&number)
+                .is_some_and(|held| held.logged.is_none())
             && record.joins(&held.record)
             && record.targets.len() < TOGETHER
             && bytes < BYTES_TOGETHER
@@ -154,7 +171,7 @@ impl Pending {
             record.targets.extend(held.record.targets.iter().cloned());
             record.at = record.at.max(held.record.at);
             tickets.push(self.ticket(next));
-            state.waiting.pop_front();
+            state.waiting.remove(first);
         }
         // The order in which they wait again if the log does not take them.
         tickets.reverse();
@@ -174,13 +191,18 @@ impl Pending {
         self.state.lock().waiting.len()
     }
 
-    /// What the purges in force mean for a response.
-    pub(crate) fn judge(&self, subject: Subject<'_>) -> Verdict {
+    /// What the purges in force mean for a response, to whoever knows the log of `epoch`.
+    pub(crate) fn judge(&self, subject: Subject<'_>, epoch: Epoch) -> Verdict {
         if self.count.load(Ordering::Acquire) == 0 {
             return Verdict::Valid;
         }
         let mut verdict = Verdict::Valid;
-        for InForce { record, detail, .. } in self.state.lock().records.values() {
+        for held in self.state.lock().records.values() {
+            let InForce { record, detail, .. } = held;
+            // Its mark is in the view, as of all that are in the log.
+            if held.logged.is_some_and(|position| position.epoch == epoch) {
+                continue;
+            }
             if record.targets.iter().any(|target| names(target, subject)) {
                 if record.kind == PurgeKind::Hard {
                     return Verdict::Purged(*detail);
@@ -203,7 +225,7 @@ fn names(target: &Target, subject: Subject<'_>) -> bool {
 
 /// Those of purges that are one record.
 #[derive(Debug)]
-pub(crate) struct Tickets<'a>(Vec<Ticket<'a>>);
+pub(crate) struct Tickets<'a>(pub(super) Vec<Ticket<'a>>);
 
 impl Tickets<'_> {
     /// The record is in the log, and its marks are applied.
@@ -220,6 +242,19 @@ impl Ticket<'_> {
             held.waiters.push(told);
         }
         waits
+    }
+
+    /// Where the record is in the log, if it is.
+    pub(crate) fn logged(&self) -> Option<Position> {
+        self.pending.state.lock().records.get(&self.number)?.logged
+    }
+
+    /// The record is in the log there, its marks are applied, and it is not durable yet; or it is in the
+    /// log no more.
+    pub(crate) fn set_logged(&self, position: Option<Position>) {
+        if let Some(held) = self.pending.state.lock().records.get_mut(&self.number) {
+            held.logged = position;
+        }
     }
 
     /// The record is in the log, and its marks are applied.
@@ -281,116 +316,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Timestamp;
-    use crate::position::{Position, Stamp};
-    use crate::tag::{Tag, TagSet};
-    use std::time::Duration;
-
-    fn record(kind: PurgeKind, target: Target) -> PurgeRecord {
-        PurgeRecord {
-            kind,
-            targets: vec![target],
-            settle: Duration::ZERO,
-            at: Timestamp::default(),
-        }
-    }
-
-    fn tag(text: &str) -> Target {
-        Target::Tag(Tag::new(text).unwrap())
-    }
-
-    fn judge(pending: &Pending, text: &str) -> Verdict {
-        let mut tags = TagSet::implicit("r", "/p");
-        tags.add(&Tag::new(text).unwrap()).unwrap();
-        let stamp = Stamp::at(Position::new(1, u64::MAX));
-        pending.judge(Subject {
-            stamp,
-            tags: &tags,
-            path: "/p",
-        })
-    }
-
-    #[test]
-    fn a_purge_is_in_force_from_its_call_to_its_append() {
-        let pending = Pending::new();
-        let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
-        assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::PurgePending));
-        assert_eq!(judge(&pending, "y"), Verdict::Valid);
-        ticket.appended();
-        assert_eq!(judge(&pending, "x"), Verdict::Valid);
-    }
-
-    #[test]
-    fn a_purge_whose_caller_gives_up_waits_and_stays_in_force() {
-        let pending = Pending::new();
-        drop(pending.begin(&record(PurgeKind::Soft, Target::Glob("/p".into()))));
-        assert_eq!(judge(&pending, "x"), Verdict::Soft(Detail::PurgePending));
-        let (ticket, again) = pending.first_waiting().unwrap();
-        assert_eq!(again.kind, PurgeKind::Soft);
-        drop(ticket);
-        assert_eq!(pending.waiting(), 1);
-        pending.first_waiting().unwrap().0.appended();
-        assert_eq!(judge(&pending, "x"), Verdict::Valid);
-    }
-
-    #[test]
-    fn a_purge_tried_again_and_again_waits_once() {
-        let pending = Pending::new();
-        for _ in 0..3 {
-            drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
-        }
-        assert_eq!(pending.waiting(), 1);
-        pending.first_waiting().unwrap().0.appended();
-        assert_eq!(judge(&pending, "x"), Verdict::Valid);
-    }
-
-    #[test]
-    fn too_many_waiting_purges_become_one_of_everything() {
-        let pending = Pending::new();
-        let first = pending.begin(&record(PurgeKind::Hard, tag("first")));
-        let mut told = first.in_log();
-        drop(first);
-        for n in 0..LIMIT {
-            drop(pending.begin(&record(PurgeKind::Hard, tag(&format!("{n}")))));
-        }
-        assert_eq!(pending.waiting(), 1);
-        assert_eq!(
-            judge(&pending, "never purged"),
-            Verdict::Purged(Detail::PurgePending)
-        );
-        assert!(told.try_recv().is_err());
-        pending.first_waiting().unwrap().0.appended();
-        assert_eq!(told.try_recv(), Ok(()), "one of everything stands for it");
-    }
-
-    #[test]
-    fn who_waits_for_a_purge_is_told_when_an_equal_one_is_in_the_log() {
-        let pending = Pending::new();
-        let wait = || {
-            let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
-            ticket.in_log()
-        };
-        let mut both = [wait(), wait()];
-        assert_eq!(pending.waiting(), 1);
-        for told in &mut both {
-            assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        }
-        pending.first_waiting().unwrap().0.appended();
-        for told in &mut both {
-            assert_eq!(told.try_recv(), Ok(()));
-        }
-    }
-
-    #[test]
-    fn safety_98_what_is_in_doubt_is_purged_at_every_moment_and_never_appended() {
-        let pending = Pending::new();
-        let number = pending.doubt(&record(PurgeKind::Hard, tag("x")));
-        assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::EventsUnread));
-        assert_eq!(judge(&pending, "y"), Verdict::Valid);
-        assert_eq!(pending.waiting(), 0);
-        pending.trust(number);
-        assert_eq!(judge(&pending, "x"), Verdict::Valid);
-    }
-}
+mod tests;

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Appended, Doubt, Log, Pulse, PurgeRecord, Views};
+use crate::log::pending::Ticket;
+use crate::log::{Appended, Log, Pulse, PurgeRecord, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::position::{Epoch, Position};
 use crate::tag::{PurgeKind, Target};
@@ -20,6 +21,8 @@ use crate::weaken::{Rule, weakened};
 /// The most recent purges kept for repeating in a new epoch; past it, the oldest are covered by one
 /// purge of everything.
 const RECENT_LIMIT: usize = 10_000;
+/// How long after it was not durable a record is looked at again.
+const CONFIRM_AGAIN: Duration = Duration::from_millis(20);
 /// How often a purge is appended that is acknowledged in an epoch which is over.
 const TRIES: usize = 3;
 /// How long after a failure nobody who has a client to answer waits for the log.
@@ -28,6 +31,15 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(20);
 /// The joined epochs that are remembered.
 const JOINED_LIMIT: usize = 64;
+
+/// How long a record that is in the log may take to be durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// Not at all: it is confirmed later.
+    None,
+    /// As long as somebody waits for a purge.
+    Budget,
+}
 
 /// A purge that is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +156,10 @@ impl Purges {
     ) -> Result<Purged, Error> {
         let record = self.record(kind, targets, settle);
         let ticket = self.views.pending.begin(&record);
-        match self.append(&record).await {
+        match self
+            .append(&record, std::slice::from_ref(&ticket), Patience::Budget)
+            .await
+        {
             Ok(appended) => {
                 ticket.appended();
                 Ok(Purged {
@@ -154,41 +169,6 @@ impl Purges {
             }
             Err(error) => Err(self.pending(error)),
         }
-    }
-
-    /// As [`purge`](Self::purge), and returns when it is acknowledged, however long that takes: what
-    /// the log does not take now is appended by the companion.
-    ///
-    /// # Cancel safety
-    /// As of [`purge`](Self::purge).
-    pub(crate) async fn purge_until_acknowledged(
-        &self,
-        kind: PurgeKind,
-        targets: Vec<Target>,
-        settle: Duration,
-    ) {
-        let record = self.record(kind, targets, settle);
-        loop {
-            let ticket = self.views.pending.begin(&record);
-            let in_log = ticket.in_log();
-            match self.append(&record).await {
-                Ok(_) => return ticket.appended(),
-                Err(error) => drop(self.pending(error)),
-            }
-            drop(ticket);
-            // An error would mean that it was forgotten: it is made again.
-            if in_log.await.is_ok() {
-                return;
-            }
-        }
-    }
-
-    /// Counts `targets` as purged at every moment, here, until the answer is dropped.
-    pub(crate) fn doubt(&self, kind: PurgeKind, targets: Vec<Target>) -> Doubt {
-        let record = self.record(kind, targets, Duration::ZERO);
-        let number = self.views.pending.doubt(&record);
-        let views = Arc::clone(&self.views);
-        Doubt::until(move || views.pending.trust(number))
     }
 
     fn record(&self, kind: PurgeKind, targets: Vec<Target>, settle: Duration) -> PurgeRecord {
@@ -249,14 +229,55 @@ impl Purges {
     }
 
     /// Appends `record` within the budget, until it is acknowledged in an epoch that is not over: the
-    /// epoch that was joined meanwhile may not know it (PROTOCOL 25).
-    async fn append(&self, record: &PurgeRecord) -> Result<Appended, Error> {
+    /// epoch that was joined meanwhile may not know it (PROTOCOL 25). What is in the log already is not
+    /// appended again, only confirmed (SAFETY 102).
+    async fn append(
+        &self,
+        record: &PurgeRecord,
+        tickets: &[Ticket<'_>],
+        patience: Patience,
+    ) -> Result<Appended, Error> {
+        let begun = Instant::now();
+        let set_logged = |position| {
+            tickets
+                .iter()
+                .for_each(|ticket| ticket.set_logged(position))
+        };
+        let is_late = |_: &Error| patience == Patience::None || begun.elapsed() >= self.budget;
         let appending = async {
-            for _ in 0..TRIES {
+            let mut tries = 0;
+            while tries < TRIES {
                 let joins = self.recent.lock().joins;
-                let appended = self.log.append(record).await?;
-                if self.acknowledged(appended, record, joins) {
-                    return Ok(appended);
+                let appended = match tickets.first().and_then(Ticket::logged) {
+                    None => {
+                        tries += 1;
+                        self.log.append(record).await?
+                    }
+                    Some(position) => match self.log.confirm(position).await {
+                        Ok(Some(appended)) => appended,
+                        Ok(None) => {
+                            set_logged(None);
+                            continue;
+                        }
+                        Err(error) if is_late(&error) => return Err(error),
+                        Err(_) => {
+                            sleep(CONFIRM_AGAIN).await;
+                            continue;
+                        }
+                    },
+                };
+                if appended.durable {
+                    if self.acknowledged(appended, record, joins) {
+                        return Ok(appended);
+                    }
+                    set_logged(None);
+                    continue;
+                }
+                self.views.apply_own(appended.position, record);
+                set_logged(Some(appended.position));
+                if patience == Patience::None {
+                    let message = "redis: no replica acknowledged the purge in time";
+                    return Err(Error::new(ErrorKind::Unavailable, message));
                 }
             }
             let message = "the purge log acknowledges in an epoch that is over";
@@ -266,8 +287,8 @@ impl Purges {
             let message = "the purge log did not acknowledge in time";
             Error::new(ErrorKind::Timeout, message)
         };
-        let patience = self.budget + GRACE;
-        timeout(patience, appending).await.map_err(late)?
+        let most = self.budget + GRACE;
+        timeout(most, appending).await.map_err(late)?
     }
 
     fn pending(&self, cause: Error) -> Error {
@@ -327,9 +348,9 @@ impl Purges {
     /// # Errors
     /// The log's, at the first that it does not take; the rest go on waiting.
     pub(crate) async fn append_waiting(&self) -> Result<(), Error> {
-        while let Some((ticket, record)) = self.views.pending.first_waiting() {
-            self.append(&record).await?;
-            ticket.appended();
+        while let Some((tickets, record)) = self.views.pending.first_waiting() {
+            self.append(&record, &tickets.0, Patience::None).await?;
+            tickets.appended();
         }
         Ok(())
     }
@@ -372,6 +393,7 @@ const fn durability(appended: Appended) -> Durability {
     }
 }
 
+mod lasting;
 mod prompt;
 #[cfg(test)]
 mod tests;

@@ -332,7 +332,7 @@ impl Views {
     /// Judges a stored or in-flight response (PROTOCOL 5).
     pub(crate) fn judge(&self, view: &View, subject: Subject<'_>) -> Verdict {
         // In this order: a purge leaves the pending ones only after its marks are in the view.
-        let pending = self.pending.judge(subject);
+        let pending = self.pending.judge(subject, view.epoch);
         match (view.judge(subject), pending) {
             (purged @ Verdict::Purged(_), _) | (_, purged @ Verdict::Purged(_)) => purged,
             (Verdict::Valid, pending) => pending,

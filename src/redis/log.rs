@@ -1,6 +1,7 @@
 //! The purge log as a Redis stream.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ::redis::Cmd;
@@ -46,6 +47,10 @@ pub(crate) struct RedisLog {
     health: Arc<Health>,
     /// Of the records that this process has read. Held for moments.
     size: Mutex<LogSize>,
+    /// The replicas did not acknowledge the last record in time.
+    late: AtomicBool,
+    /// Up to where they have, and how many. Held by whoever asks them.
+    confirmed: tokio::sync::Mutex<Option<(Position, u32)>>,
 }
 
 impl RedisLog {
@@ -65,6 +70,8 @@ impl RedisLog {
             follower,
             health,
             size: Mutex::new(LogSize::new()),
+            late: AtomicBool::new(false),
+            confirmed: tokio::sync::Mutex::const_new(None),
         }
     }
 
@@ -166,8 +173,23 @@ impl Log for RedisLog {
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
         async move {
             let appended = self.append_within(record).await;
-            self.health.note(Part::Purges, &appended);
+            match &appended {
+                Ok(appended) if !appended.durable => {
+                    let undone: Result<(), _> = Err(append::not_replicated());
+                    self.health.note(Part::Purges, &undone);
+                }
+                _ => self.health.note(Part::Purges, &appended),
+            }
             appended
+        }
+        .boxed()
+    }
+
+    fn confirm(&self, position: Position) -> BoxFuture<'_, Result<Option<Appended>, Error>> {
+        async move {
+            let confirmed = self.confirm_within(position).await;
+            self.health.note(Part::Purges, &confirmed);
+            confirmed
         }
         .boxed()
     }

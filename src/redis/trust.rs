@@ -46,6 +46,13 @@ pub(crate) struct Sent {
     changes: u64,
 }
 
+impl Sent {
+    /// The highest position that was known then.
+    pub(crate) const fn highest(&self) -> Option<Position> {
+        self.highest
+    }
+}
+
 /// Why the end of the log is not believed: an epoch has to be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Distrust {

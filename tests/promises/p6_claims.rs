@@ -297,3 +297,57 @@ async fn safety_100_large_entries_over_a_slow_line_are_read() {
         drop(summary);
     }
 }
+
+/// A replica that is there and acknowledges nothing: each purge is in the log once and in force at once,
+/// and its event is acknowledged when the replica is back.
+#[tokio::test]
+async fn safety_102_a_replica_that_is_away_holds_up_no_event() {
+    let house = House::open();
+    let replica = crate::support::RedisServer::start();
+    replica.replica_of(&house.server).await;
+    let node = house
+        .node([sample(STREAM, "AuctionSale")])
+        .join(&house, STREAM)
+        .await;
+    house
+        .publish(STREAM, &captures::first("AuctionSale").again())
+        .await;
+    node.until("it reads", |told| applied(told).len() == 1)
+        .await;
+    let other = house.node([]).run();
+    let before = house.purges().await;
+    replica.suspend();
+    for n in 0..6 {
+        let address = format!("0x{n:040x}");
+        let path = format!("/auctions/{address}");
+        until("it is stored", async || !other.misses(&path).await).await;
+        house.origin.change(&path);
+        house
+            .publish(STREAM, &Entry::made("AuctionSale", &address))
+            .await;
+        // The answer is always the newest, which `misses` checks.
+        let tag = format!("t:auction:{address}");
+        until("it is in the log", async || {
+            house.purge_log().await.contains(&tag)
+        })
+        .await;
+        assert!(other.misses(&path).await);
+    }
+    assert_eq!(house.unacknowledged(STREAM).await, 6, "no replica has them");
+    assert_eq!(applied(&node.told()).len(), 1);
+    // Asked about several times meanwhile.
+    let asked = house.server.calls("wait").await;
+    until("it asks again", async || {
+        house.server.calls("wait").await > asked + 3
+    })
+    .await;
+    assert_eq!(house.purges().await, before + 6, "each once");
+    replica.resume();
+    node.until("all are applied", |told| applied(told).len() == 7)
+        .await;
+    until("all are acknowledged", async || {
+        house.unacknowledged(STREAM).await == 0
+    })
+    .await;
+    assert_eq!(house.purges().await, before + 6, "each once");
+}

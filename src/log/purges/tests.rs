@@ -77,7 +77,12 @@ impl Log for Turning {
         *appended += 1;
         let position = Position::new(epoch, *appended as u64);
         let replicas = 0;
-        std::future::ready(Ok(Appended { position, replicas })).boxed()
+        std::future::ready(Ok(Appended {
+            position,
+            replicas,
+            durable: true,
+        }))
+        .boxed()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
@@ -177,7 +182,12 @@ impl Log for Hung {
         }
         let position = Position::new(OLD, *asked);
         let replicas = 0;
-        std::future::ready(Ok(Appended { position, replicas })).boxed()
+        std::future::ready(Ok(Appended {
+            position,
+            replicas,
+            durable: true,
+        }))
+        .boxed()
     }
 
     fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {

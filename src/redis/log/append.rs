@@ -1,13 +1,16 @@
 //! Appending: in the log of a verified epoch, and on a replica where there is one (PROTOCOL 23).
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ::redis::{Pipeline, Value};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
+use super::beat::KEPT_MS;
 use super::{RedisLog, TRIES, changes_too_fast};
 use crate::error::{Error, ErrorKind};
 use crate::log::{Appended, PurgeRecord};
+use crate::position::Position;
 use crate::redis::fault;
 use crate::redis::info::Lost;
 use crate::redis::link::Live;
@@ -48,8 +51,10 @@ impl RedisLog {
     ) -> Result<Option<Appended>, Error> {
         let trust = &self.verifier.trust;
         let sent = trust.sent();
+        // Where the replicas are late, `WAIT` would only hold up the next record: SAFETY 102.
         let waits = trust.replicas() > 0;
-        let pipe = self.appending(live, record, waits, deadline);
+        let asks = waits && !self.late.load(Ordering::Relaxed);
+        let pipe = self.appending(live, record, asks, deadline);
         let answer = self.appends.ask(live, deadline, &pipe).await?;
         let added = answer
             .first()
@@ -65,10 +70,73 @@ impl RedisLog {
             return Ok(None);
         }
         trust.wrote(position);
-        let replicas = answer
+        let replicas = match answer.get(1) {
+            Some(wait) => self.replicated(wait)?,
+            None => Some(0),
+        };
+        let durable = replicas.is_some() && asks == waits;
+        self.late.store(waits && !durable, Ordering::Relaxed);
+        Ok(Some(Appended {
+            position,
+            replicas: replicas.unwrap_or(0),
+            durable,
+        }))
+    }
+
+    /// Whether what was appended up to `position` is on a replica by now. One caller asks at a time, for
+    /// all: `WAIT` holds up what comes after it on the same connection.
+    pub(super) async fn confirm_within(
+        &self,
+        position: Position,
+    ) -> Result<Option<Appended>, Error> {
+        let deadline = Instant::now() + self.verifier.server.budgets().purge;
+        let confirming = timeout_at(deadline, self.confirmed.lock()).await;
+        let Ok(mut confirmed) = confirming else {
+            return Err(not_replicated());
+        };
+        let done = |replicas| {
+            Some(Appended {
+                position,
+                replicas,
+                durable: true,
+            })
+        };
+        if let Some((known, replicas)) = *confirmed
+            && known.epoch == position.epoch
+            && known.ordinal >= position.ordinal
+        {
+            return Ok(done(replicas));
+        }
+        let live = self.appends.verified(deadline).await?;
+        if live.verified.epoch != position.epoch {
+            return Ok(None);
+        }
+        let trust = &self.verifier.trust;
+        if trust.replicas() == 0 {
+            self.late.store(false, Ordering::Relaxed);
+            return Ok(done(0));
+        }
+        // All that is known to be in the log is in front of what is written now.
+        let known = trust.sent().highest();
+        let up_to = known.filter(|known| known.epoch == position.epoch);
+        let up_to = up_to.filter(|known| known.ordinal > position.ordinal);
+        let mut pipe = ::redis::pipe();
+        // `WAIT` counts from the last write on its own connection, which may be a new one.
+        let now = self.verifier.clock.now().as_millis();
+        let set = pipe.cmd("SET").arg(self.verifier.keys.heartbeat());
+        set.arg(now).arg("PX").arg(KEPT_MS);
+        wait_for_one(&mut pipe, SLICE.min(within(deadline)));
+        let answer = self.appends.ask(&live, deadline, &pipe).await?;
+        if let Some(error) = answer.first().and_then(fault::error_in) {
+            return Err(self.verifier.server.error("wait for a replica", error));
+        }
+        let wait = answer
             .get(1)
-            .map_or(Ok(0), |wait| self.is_replicated(wait))?;
-        Ok(Some(Appended { position, replicas }))
+            .ok_or_else(|| reply::malformed("answer to WAIT"))?;
+        let replicas = self.replicated(wait)?.ok_or_else(not_replicated)?;
+        self.late.store(false, Ordering::Relaxed);
+        *confirmed = Some((up_to.unwrap_or(position), replicas));
+        Ok(done(replicas))
     }
 
     fn appending(
@@ -87,35 +155,42 @@ impl RedisLog {
             add.arg(name).arg(value);
         }
         if waits {
-            // `WAIT n 0` would wait for ever.
-            let millis = within(deadline).as_millis();
-            pipe.cmd("WAIT")
-                .arg(1)
-                .arg(u64::try_from(millis).unwrap_or(1).max(1));
+            wait_for_one(&mut pipe, SLICE.min(within(deadline)));
         }
         pipe
     }
 
     /// PROTOCOL 23: where replicas exist, a record that none of them has is not durable. `[durable]`
-    fn is_replicated(&self, wait: &Value) -> Result<u32, Error> {
+    fn replicated(&self, wait: &Value) -> Result<Option<u32>, Error> {
         if let Value::Int(count) = wait {
             let count = u32::try_from(*count).unwrap_or(0);
-            if count > 0 {
-                return Ok(count);
-            }
-            let message = "redis: no replica acknowledged the purge in time";
-            return Err(Error::new(ErrorKind::Unavailable, message));
+            return Ok((count > 0).then_some(count));
         }
         let Some(error) = fault::error_in(wait) else {
             return Err(reply::malformed("answer to WAIT"));
         };
         if fault::Fault::of(&error).kind == ErrorKind::Denied {
             self.verifier.tell(Lost::Wait);
-            return Ok(0);
+            return Ok(Some(0));
         }
         Err(self.verifier.server.error("wait for a replica", error))
     }
 }
+
+pub(super) fn not_replicated() -> Error {
+    let message = "redis: no replica acknowledged the purge in time";
+    Error::new(ErrorKind::Unavailable, message)
+}
+
+fn wait_for_one(pipe: &mut Pipeline, at_most: Duration) {
+    // `WAIT n 0` would wait for ever.
+    let millis = u64::try_from(at_most.as_millis()).unwrap_or(1).max(1);
+    pipe.cmd("WAIT").arg(1).arg(millis);
+}
+
+/// How long one `WAIT` may hold up what comes after it. A replica that is well answers within a round
+/// trip.
+const SLICE: Duration = Duration::from_millis(300);
 
 /// `WAIT` is late by up to 100 ms, as everything that blocks in Redis.
 const LATE: Duration = Duration::from_millis(150);

@@ -15,7 +15,7 @@ use crate::redis::link::Live;
 use crate::redis::verify::{ask_last, role_is_master};
 
 /// How long the heartbeat's key outlives the last heartbeat.
-const KEPT_MS: u64 = 60_000;
+pub(super) const KEPT_MS: u64 = 60_000;
 /// How late the end of a heartbeat may be noticed and still be the server's.
 const SLIP: Duration = Duration::from_millis(20);
 /// Turns that an answer waits for where this process is busy: to be read, to be handed over, to be taken.

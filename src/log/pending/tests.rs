@@ -1,0 +1,136 @@
+//! What is in force before it is in the log, and until when.
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::position::Stamp;
+use crate::tag::{Tag, TagSet};
+use std::time::Duration;
+
+fn record(kind: PurgeKind, target: Target) -> PurgeRecord {
+    PurgeRecord {
+        kind,
+        targets: vec![target],
+        settle: Duration::ZERO,
+        at: Timestamp::default(),
+    }
+}
+
+fn tag(text: &str) -> Target {
+    Target::Tag(Tag::new(text).unwrap())
+}
+
+fn judge(pending: &Pending, text: &str) -> Verdict {
+    let mut tags = TagSet::implicit("r", "/p");
+    tags.add(&Tag::new(text).unwrap()).unwrap();
+    let stamp = Stamp::at(Position::new(1, u64::MAX));
+    let subject = Subject {
+        stamp,
+        tags: &tags,
+        path: "/p",
+    };
+    pending.judge(subject, stamp.position().epoch)
+}
+
+#[test]
+fn a_purge_is_in_force_from_its_call_to_its_append() {
+    let pending = Pending::new();
+    let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
+    assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::PurgePending));
+    assert_eq!(judge(&pending, "y"), Verdict::Valid);
+    ticket.appended();
+    assert_eq!(judge(&pending, "x"), Verdict::Valid);
+}
+
+#[test]
+fn a_purge_whose_caller_gives_up_waits_and_stays_in_force() {
+    let pending = Pending::new();
+    drop(pending.begin(&record(PurgeKind::Soft, Target::Glob("/p".into()))));
+    assert_eq!(judge(&pending, "x"), Verdict::Soft(Detail::PurgePending));
+    let (ticket, again) = pending.first_waiting().unwrap();
+    assert_eq!(again.kind, PurgeKind::Soft);
+    drop(ticket);
+    assert_eq!(pending.waiting(), 1);
+    pending.first_waiting().unwrap().0.appended();
+    assert_eq!(judge(&pending, "x"), Verdict::Valid);
+}
+
+#[test]
+fn a_purge_tried_again_and_again_waits_once() {
+    let pending = Pending::new();
+    for _ in 0..3 {
+        drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
+    }
+    assert_eq!(pending.waiting(), 1);
+    pending.first_waiting().unwrap().0.appended();
+    assert_eq!(judge(&pending, "x"), Verdict::Valid);
+}
+
+#[test]
+fn too_many_waiting_purges_become_one_of_everything() {
+    let pending = Pending::new();
+    let first = pending.begin(&record(PurgeKind::Hard, tag("first")));
+    let mut told = first.in_log();
+    drop(first);
+    for n in 0..LIMIT {
+        drop(pending.begin(&record(PurgeKind::Hard, tag(&format!("{n}")))));
+    }
+    assert_eq!(pending.waiting(), 1);
+    assert_eq!(
+        judge(&pending, "never purged"),
+        Verdict::Purged(Detail::PurgePending)
+    );
+    assert!(told.try_recv().is_err());
+    pending.first_waiting().unwrap().0.appended();
+    assert_eq!(told.try_recv(), Ok(()), "one of everything stands for it");
+}
+
+#[test]
+fn who_waits_for_a_purge_is_told_when_an_equal_one_is_in_the_log() {
+    let pending = Pending::new();
+    let wait = || {
+        let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
+        ticket.in_log()
+    };
+    let mut both = [wait(), wait()];
+    assert_eq!(pending.waiting(), 1);
+    for told in &mut both {
+        assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+    }
+    pending.first_waiting().unwrap().0.appended();
+    for told in &mut both {
+        assert_eq!(told.try_recv(), Ok(()));
+    }
+}
+
+#[test]
+fn safety_98_what_is_in_doubt_is_purged_at_every_moment_and_never_appended() {
+    let pending = Pending::new();
+    let number = pending.doubt(&record(PurgeKind::Hard, tag("x")));
+    assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::EventsUnread));
+    assert_eq!(judge(&pending, "y"), Verdict::Valid);
+    assert_eq!(pending.waiting(), 0);
+    pending.trust(number);
+    assert_eq!(judge(&pending, "x"), Verdict::Valid);
+}
+
+/// In force by its mark where the log is known, and everywhere again should the log be another one.
+#[test]
+fn safety_102_a_purge_in_the_log_that_is_not_durable_counts_by_its_place_there() {
+    let pending = Pending::new();
+    let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
+    ticket.set_logged(Some(Position::new(1, 3)));
+    drop(ticket);
+    drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
+    assert_eq!(pending.waiting(), 2, "a later one is not that one");
+    let (new, _) = pending.first_waiting().unwrap();
+    assert_eq!(
+        new.0[0].logged(),
+        None,
+        "what is not in the log comes first"
+    );
+    new.appended();
+    assert_eq!(judge(&pending, "x"), Verdict::Valid);
+    let (old, _) = pending.first_waiting().unwrap();
+    old.0[0].set_logged(Some(Position::new(2, 3)));
+    assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::PurgePending));
+}

@@ -1,0 +1,48 @@
+//! Purges that nobody gives up: for events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::log::Doubt;
+use crate::log::purges::{Patience, Purges};
+use crate::tag::{PurgeKind, Target};
+
+impl Purges {
+    /// As [`purge`](Self::purge), and returns when it is acknowledged, however long that takes: what
+    /// the log does not take now is appended by the companion.
+    ///
+    /// # Cancel safety
+    /// As of [`purge`](Self::purge).
+    pub(crate) async fn purge_until_acknowledged(
+        &self,
+        kind: PurgeKind,
+        targets: Vec<Target>,
+        settle: Duration,
+    ) {
+        let record = self.record(kind, targets, settle);
+        loop {
+            let ticket = self.views.pending.begin(&record);
+            let in_log = ticket.in_log();
+            match self
+                .append(&record, std::slice::from_ref(&ticket), Patience::None)
+                .await
+            {
+                Ok(_) => return ticket.appended(),
+                Err(error) => drop(self.pending(error)),
+            }
+            drop(ticket);
+            // An error would mean that it was forgotten: it is made again.
+            if in_log.await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Counts `targets` as purged at every moment, here, until the answer is dropped.
+    pub(crate) fn doubt(&self, kind: PurgeKind, targets: Vec<Target>) -> Doubt {
+        let record = self.record(kind, targets, Duration::ZERO);
+        let number = self.views.pending.doubt(&record);
+        let views = Arc::clone(&self.views);
+        Doubt::until(move || views.pending.trust(number))
+    }
+}
