@@ -52,6 +52,7 @@ async fn all_hits(node: &Node) {
 /// events are read.
 async fn in_doubt_while(house: &House, node: &Node, break_it: &[&str], mend: &[&str], why: &str) {
     all_hits(node).await;
+    let before = house.purges().await;
     for command in break_it {
         house.server.run(command).await;
     }
@@ -66,6 +67,10 @@ async fn in_doubt_while(house: &House, node: &Node, break_it: &[&str], mend: &[&
         "{told:?}"
     );
     nothing_hits(node).await;
+    until("the scope is purged once, for others", async || {
+        house.purges().await > before
+    })
+    .await;
     let purges = house.purges().await;
     nothing_hits(node).await;
     let ended = doubts(node, false);

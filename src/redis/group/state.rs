@@ -111,7 +111,7 @@ impl Group {
             Ok(answers) => answers,
             Err(error) => {
                 self.perhaps_go_blind(&error).await;
-                return Err(error);
+                return Err(self.cause_of(error).await);
             }
         };
         let mut answers = answers.into_iter();
@@ -229,6 +229,22 @@ impl Group {
                 self.refused.tell(&self.stream, Side::State, &error);
                 return;
             }
+        }
+    }
+
+    /// A transaction that was refused does not say why: the reading itself may.
+    async fn cause_of(&self, error: Error) -> Error {
+        if !matches!(error.kind(), ErrorKind::Denied | ErrorKind::Protocol) || self.is_blind() {
+            return error;
+        }
+        // Behind all entries, so that nothing is delivered.
+        let command = self.xreadgroup(1, &format!("{}-0", u64::MAX));
+        match self.wire.query(&command).await {
+            Ok(answer) => match self.wire.unless_gone("read", answer) {
+                Err(cause) => cause,
+                Ok(_) => error,
+            },
+            Err(_) => error,
         }
     }
 
