@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::failure::{colours, print};
 use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
+use super::survey::{Survey, survey};
 use super::{ConfigArgs, Failure};
 use crate::Warning;
 use crate::config::{Config, ConfigFileError, Loaded};
@@ -18,6 +19,9 @@ pub(super) struct CheckArgs {
     overlay: Overlay,
     #[command(flatten)]
     config: ConfigArgs,
+    /// Connects to Redis as well, and says what this server lets the cache keep; nothing is written
+    #[arg(long)]
+    connect: bool,
     /// Prints the result as JSON
     #[arg(long)]
     json: bool,
@@ -35,9 +39,30 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         let warnings = warnings(&loaded)?;
         Ok((loaded, warnings))
     });
+    let asked = checked.as_ref().ok().filter(|_| args.connect);
+    let asked = asked.map(|(loaded, _)| survey_of(loaded)).transpose()?;
     if args.json {
-        print(&format!("{:#}", as_json(&checked)))?;
-        return checked.map(drop).map_err(|_| Failure::usage(""));
+        let mut told = as_json(&checked);
+        let bad = asked.as_ref().is_some_and(|asked| match asked {
+            Ok(survey) => !survey.faults.is_empty(),
+            Err(_) => true,
+        });
+        if let Some(asked) = asked {
+            told["redis"] = match asked {
+                Ok(survey) => json!({
+                    "facts": survey.facts,
+                    "warnings": survey.doubts,
+                    "errors": survey.faults,
+                }),
+                Err(why) => json!({ "facts": [], "warnings": [], "errors": [why] }),
+            };
+        }
+        print(&format!("{told:#}"))?;
+        return match (checked, bad) {
+            (Err(_), _) => Err(Failure::usage("")),
+            (Ok(_), true) => Err(Failure::failed("")),
+            (Ok(_), false) => Ok(()),
+        };
     }
     let (loaded, warnings) = checked?;
     let (on, off) = colours(io::stdout().is_terminal(), "33;1");
@@ -48,7 +73,34 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         let file = path.map_or_else(String::new, |path| format!("{}{line}: ", path.display()));
         print(&format!("{on}warning:{off} {file}{warning}"))?;
     }
-    print(&summary(&loaded, warnings.len()))
+    print(&summary(&loaded, warnings.len()))?;
+    asked.map_or(Ok(()), |asked| tell_survey(asked, &on, off))
+}
+
+/// What the server says. The outer error: nobody could be asked.
+fn survey_of(loaded: &Loaded) -> Result<Result<Survey, String>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+    Ok(runtime.block_on(survey(&loaded.config)))
+}
+
+fn tell_survey(asked: Result<Survey, String>, on: &str, off: &str) -> Result<(), Failure> {
+    let survey = asked.map_err(Failure::failed)?;
+    for fact in &survey.facts {
+        print(&format!("redis: {fact}"))?;
+    }
+    for doubt in &survey.doubts {
+        print(&format!("{on}warning:{off} redis: {doubt}"))?;
+    }
+    match survey.faults.as_slice() {
+        [] => Ok(()),
+        faults => Err(Failure::failed(format!(
+            "redis cannot be used: {}",
+            faults.join("; ")
+        ))),
+    }
 }
 
 /// Builds everything that a start builds, connects to nothing, and collects what it warns of.

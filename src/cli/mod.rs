@@ -10,6 +10,7 @@ mod purge;
 mod purge_admin;
 mod serve;
 mod signals;
+mod survey;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

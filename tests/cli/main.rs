@@ -7,3 +7,4 @@ mod proxy;
 mod purging;
 #[path = "../support/redis.rs"]
 mod redis;
+mod surveyed;

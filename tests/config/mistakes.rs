@@ -59,11 +59,11 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[[streams]]\nname = \"s\"\nformat = \"debezium\"\nclaim_after = \"1ms\"\n[[streams.on]]\npurge = [\"a\"]",
-        "t.toml:4:15: stream `s`, claim_after: not between 10ms and 3600s in \"1ms\"",
+        "t.toml:4:15: stream `s`, claim_after: not between 10ms and 1h in \"1ms\"",
     ),
     (
         "[[streams]]\nname = \"s\"\nformat = \"debezium\"\naway = \"2d\"\n[[streams.on]]\npurge = [\"a\"]",
-        "t.toml:4:8: stream `s`, away: not between 100ms and 86400s in \"172800s\"",
+        "t.toml:4:8: stream `s`, away: not between 100ms and 24h in \"2d\"",
     ),
     (
         "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\npurge = [\"a:{before..id}\"]",

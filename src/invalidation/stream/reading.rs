@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::ConfigError;
 use crate::invalidation::stream::Stream;
+use crate::spelling::written;
 
 pub(super) const BATCH: usize = 32;
 pub(super) const CLAIM_AFTER: Duration = Duration::from_secs(3);
@@ -45,8 +46,8 @@ impl Stream {
             return Err(ConfigError::new("batch", "not between 1 and 1000", batch));
         }
         let within = |what, time: Duration, least, most| {
-            let why = || format!("not between {least:?} and {most:?}");
-            let error = || ConfigError::new(what, why(), format!("{time:?}"));
+            let why = || format!("not between {} and {}", written(least), written(most));
+            let error = || ConfigError::new(what, why(), written(time));
             (least..=most)
                 .contains(&time)
                 .then_some(())
