@@ -16,7 +16,7 @@ pub(super) struct Located<'t> {
 }
 
 /// A place in messages, and the key of the file; where they differ.
-const KEYS: [(&str, &str, &str); 40] = [
+const KEYS: [(&str, &str, &str); 42] = [
     ("compress", "redis", "compress"),
     ("store bytes", "cache", "store_bytes"),
     ("lease", "cache", "lease"),
@@ -46,6 +46,8 @@ const KEYS: [(&str, &str, &str); 40] = [
     ("tunnel_idle", "proxy.timeouts", "tunnel_idle"),
     ("interval", "proxy.health", "interval"),
     ("path", "proxy.health", "path"),
+    ("access_log path", "proxy.access_log", "path"),
+    ("access_log one_in", "proxy.access_log", "one_in"),
     ("log level", "log", "level"),
     ("admin listen", "admin", "listen"),
     ("admin connections", "admin", "connections"),

@@ -74,8 +74,9 @@ pub use self::choices::{
 pub use self::error::ConfigFileError;
 use self::locate::Located;
 pub use self::proxy::{
-    AdminSection, HealthSection, LimitsSection, ListenChoice, ProtocolChoice, ProxySection,
-    TimeoutsSection, TlsListen, UpstreamChoice, UpstreamHostChoice, UpstreamSection,
+    AccessFormatChoice, AccessLogSection, AdminSection, HealthSection, LimitsSection, ListenChoice,
+    ProtocolChoice, ProxySection, TimeoutsSection, TlsListen, UpstreamChoice, UpstreamHostChoice,
+    UpstreamSection,
 };
 pub use self::reload::{Reload, Reloaded};
 pub use self::rules::RuleSection;

@@ -28,12 +28,39 @@ pub struct ProxySection {
     /// The name in Via. Default: "tagcache".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// A line for each request of a client. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<AccessLogSection>,
     /// Bounds on sizes and numbers.
     pub limits: LimitsSection,
     /// Bounds on time, each for one phase.
     pub timeouts: TimeoutsSection,
     /// How upstreams are found to be down, and up again.
     pub health: HealthSection,
+}
+
+/// The access log of the proxy: one line for each request, once its response is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLogSection {
+    /// A file, which is appended to and kept open (rotate it with copytruncate); "-" is the standard output.
+    pub path: PathBuf,
+    /// "common", with the seconds and what the cache did at the end, or "json". Default: "common".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<AccessFormatChoice>,
+    /// A line for one in so many requests. Default: 1, for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_in: Option<u32>,
+}
+
+/// How a line of the access log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AccessFormatChoice {
+    /// The Common Log Format and more.
+    Common,
+    /// One JSON object.
+    Json,
 }
 
 /// An address to listen on: `"127.0.0.1:8080"`, or a table with a certificate.

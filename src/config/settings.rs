@@ -2,13 +2,14 @@
 
 use super::error::ConfigFileError;
 use super::{
-    Address, AdminSection, Bytes, HealthSection, LimitsSection, ListenChoice, Loaded, Mode, Period,
-    ProtocolChoice, ProxySection, Secret, TimeoutsSection, UpstreamChoice, UpstreamHostChoice,
+    AccessFormatChoice, Address, AdminSection, Bytes, HealthSection, LimitsSection, ListenChoice,
+    Loaded, Mode, Period, ProtocolChoice, ProxySection, Secret, TimeoutsSection, UpstreamChoice,
+    UpstreamHostChoice,
 };
 use crate::proxy::admin::{AdminSettings, AdminToken, PublicPurge};
 use crate::proxy::{
-    HealthSettings, Listen, Network, Proxy, ProxyError, ProxyLimits, ProxySettings, Timeouts,
-    UpstreamHost, UpstreamProtocol, UpstreamSettings,
+    AccessFormat, AccessLogSettings, HealthSettings, Listen, Network, Proxy, ProxyError,
+    ProxyLimits, ProxySettings, Timeouts, UpstreamHost, UpstreamProtocol, UpstreamSettings,
 };
 use crate::{Cache, CacheBuilder, Companion, ConfigError};
 
@@ -207,6 +208,14 @@ impl ProxySection {
             };
         }
         lay_over!(self => to; name);
+        to.access_log = self.access_log.as_ref().map(|section| {
+            let mut log = AccessLogSettings::new(&section.path);
+            if section.format == Some(AccessFormatChoice::Json) {
+                log.format = AccessFormat::Json;
+            }
+            log.one_in = section.one_in.unwrap_or(1);
+            log
+        });
         self.limits.apply(&mut to.limits);
         self.timeouts.apply(&mut to.timeouts);
         self.health.apply(&mut to.health);

@@ -18,6 +18,18 @@ impl ProxySettings {
         }
         self.check_limits()?;
         self.check_timeouts()?;
+        if let Some(log) = &self.access_log {
+            nonzero("access_log one_in", log.one_in == 0)?;
+            let folder = log
+                .path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            if log.path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+                let message = "a file cannot be made there";
+                let error = ProxyError::new(message);
+                return Err(error.about("access_log path", log.path.display().to_string()));
+            }
+        }
         if let Some(path) = &self.health.path
             && (!path.starts_with('/') || path.parse::<http::uri::PathAndQuery>().is_err())
         {

@@ -20,6 +20,7 @@ use parking_lot::Mutex;
 use tower_service::Service;
 
 use crate::proxy::ProxySettings;
+use crate::proxy::access_log::AccessLog;
 use crate::proxy::activity::Activity;
 use crate::proxy::admin::PublicDoor;
 use crate::proxy::client_body::{ClientBody, InHand};
@@ -44,6 +45,7 @@ pub(super) struct Site {
     pub(super) fallback: Authority,
     /// What is answered before the cache is asked.
     pub(super) door: Option<PublicDoor>,
+    pub(super) access_log: Option<AccessLog>,
 }
 
 /// One connection.
@@ -95,7 +97,11 @@ impl Client {
         &self,
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<ClientBody>, Infallible>> + Send + use<> {
-        let in_hand = InHand::new(&self.activity);
+        let mut in_hand = InHand::new(&self.activity);
+        if let Some(log) = &self.site.access_log {
+            let (method, uri) = (request.method(), request.uri());
+            in_hand.line = log.begin(self.peer.address(), method, uri, request.version());
+        }
         let http1 = request.version() <= Version::HTTP_11;
         let safe = request.method().is_safe();
         let begun = self.begin(request);
@@ -108,7 +114,10 @@ impl Client {
                 Err(Own::Door(answer)) => return Ok(own_answer(answer.await, in_hand)),
             };
             Ok(match answer {
-                Ok(response) => response.map(|body| ClientBody::cache(body, in_hand)),
+                Ok(response) => {
+                    in_hand.answered(&response);
+                    response.map(|body| ClientBody::cache(body, in_hand))
+                }
                 Err(failure) => own_answer(unanswered(&failure, safe, http1), in_hand),
             })
         }
@@ -280,7 +289,8 @@ pub(super) fn count_down(parts: &mut Parts) -> Result<(), Refusal> {
     }
 }
 
-fn own_answer(response: Response<Bytes>, in_hand: InHand) -> Response<ClientBody> {
+fn own_answer(response: Response<Bytes>, mut in_hand: InHand) -> Response<ClientBody> {
+    in_hand.answered(&response);
     response.map(|text| ClientBody::plain(text, in_hand))
 }
 

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
+use crate::proxy::access_log::Line;
 use crate::proxy::activity::Activity;
 use crate::proxy::streams;
 use crate::proxy::upstream::UpstreamBody;
@@ -36,6 +38,8 @@ pub(super) struct InHand {
     activity: Arc<Activity>,
     /// Upstream is waited for, not the client.
     waiting: bool,
+    /// Its line of the access log, which is written when this is dropped.
+    pub(super) line: Option<Box<Line>>,
 }
 
 impl InHand {
@@ -45,6 +49,21 @@ impl InHand {
         Self {
             activity: Arc::clone(activity),
             waiting: true,
+            line: None,
+        }
+    }
+
+    /// The head of the response is known.
+    pub(super) fn answered<B>(&mut self, response: &Response<B>) {
+        if let Some(line) = &mut self.line {
+            line.answered(response.status(), response.headers());
+        }
+    }
+
+    fn sent(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, BoxError>>>) {
+        let Some(line) = &mut self.line else { return };
+        if let Poll::Ready(Some(Ok(frame))) = frame {
+            line.sent(frame.data_ref().map_or(0, Bytes::len));
         }
     }
 
@@ -103,6 +122,7 @@ impl Body for ClientBody {
             KindProj::Cache(body) => body.poll_frame(cx),
         };
         own.in_hand.is_ready(frame.is_ready());
+        own.in_hand.sent(&frame);
         if let Poll::Ready(Some(Err(error))) = frame {
             // The server library drops what it has not written yet, even the head. In another turn it
             // will have (SAFETY 83).

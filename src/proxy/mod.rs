@@ -96,6 +96,7 @@
 //! addresses as trusted peers, or all clients look like it. The process needs a file descriptor for each
 //! connection of [`ProxyLimits::connections`], and for those to upstreams.
 
+mod access_log;
 mod activity;
 pub mod admin;
 mod check;
@@ -125,7 +126,7 @@ pub use self::error::ProxyError;
 pub use self::network::{Network, ParseNetworkError};
 pub use self::server::{Bound, Drained, Proxy};
 pub use self::settings::{
-    HealthSettings, Listen, ProxyLimits, ProxySettings, Timeouts, TlsFiles, UpstreamHost,
-    UpstreamProtocol, UpstreamSettings,
+    AccessFormat, AccessLogSettings, HealthSettings, Listen, ProxyLimits, ProxySettings, Timeouts,
+    TlsFiles, UpstreamHost, UpstreamProtocol, UpstreamSettings,
 };
 pub use self::upstream::{UpstreamStatus, UpstreamStatuses};

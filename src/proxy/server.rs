@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use tower_layer::Layer;
 
 use crate::Cache;
+use crate::proxy::access_log::AccessLog;
 use crate::proxy::admin::PublicDoor;
 use crate::proxy::client::Site;
 use crate::proxy::connection::{Accepted, Protocols};
@@ -58,6 +59,7 @@ impl Proxy {
         let site = Site {
             service: cache.layer().tell_passed().layer(upstreams.clone()),
             fallback: upstreams.first_authority(),
+            access_log: None,
             door: None,
             settings,
         };
@@ -89,17 +91,24 @@ impl Proxy {
     /// Opens the listeners.
     ///
     /// # Errors
-    /// If an address is in use or is none of this machine.
+    /// If an address is in use or is none of this machine, or the access log cannot be opened.
     pub async fn bind(self) -> Result<Bound, ProxyError> {
+        let mut this = self;
+        if let Some(settings) = &this.site.settings.access_log {
+            let log = AccessLog::open(settings)?;
+            if let Some(site) = Arc::get_mut(&mut this.site) {
+                site.access_log = Some(log);
+            }
+        }
         let mut listeners = Vec::new();
-        for listen in &self.site.settings.listen {
+        for listen in &this.site.settings.listen {
             let address = listen.address;
             let bound = TcpListener::bind(address).await;
             let error = |error| ProxyError::because(format!("cannot listen on {address}"), error);
             listeners.push(bound.map_err(error)?);
         }
         Ok(Bound {
-            proxy: self,
+            proxy: this,
             listeners,
         })
     }

@@ -36,6 +36,8 @@ pub struct ProxySettings {
     pub timeouts: Timeouts,
     /// How upstreams are found to be down, and up again.
     pub health: HealthSettings,
+    /// A line for each request of a client. Default: none.
+    pub access_log: Option<AccessLogSettings>,
     /// What time it is, for `Date` where upstream sent none. Default: the system's clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -53,9 +55,44 @@ impl ProxySettings {
             limits: ProxyLimits::default(),
             timeouts: Timeouts::default(),
             health: HealthSettings::default(),
+            access_log: None,
             clock: Arc::new(SystemClock::new()),
         }
     }
+}
+
+/// Where and how the access log is written: one line for each request, once its response is over. No request
+/// waits for its line: lines that the file cannot take in time are left out, and their number is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccessLogSettings {
+    /// A file, which is appended to and kept open (rotate it with `copytruncate`); `-` is the standard output.
+    pub path: PathBuf,
+    /// Default: [`AccessFormat::Common`].
+    pub format: AccessFormat,
+    /// A line for one in so many requests. Default: 1, for each.
+    pub one_in: u32,
+}
+
+impl AccessLogSettings {
+    /// Each request, in the common form, to `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            format: AccessFormat::Common,
+            one_in: 1,
+        }
+    }
+}
+
+/// How a line of the access log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccessFormat {
+    /// The Common Log Format, and then the seconds that it took and what the cache did.
+    #[default]
+    Common,
+    /// One JSON object: `time`, `client`, `method`, `target`, `version`, `status`, `bytes`, `seconds`, `cache`.
+    Json,
 }
 
 /// One address that clients connect to.

@@ -13,7 +13,12 @@ const GOOD: &str = "\"http://127.0.0.1:9\"";
 const LISTEN: &str = "listen = [\"127.0.0.1:18080\"]\n";
 
 /// Upstreams, what follows them in the file, and what is said.
-const REFUSED: [(&str, &str, &str); 26] = [
+const REFUSED: [(&str, &str, &str); 27] = [
+    (
+        GOOD,
+        "access_log = { path = \"none/a.log\" }\n",
+        "tagcache.toml:3:23: access_log path: a file cannot be made there",
+    ),
     (
         "\"127.0.0.1:9000\"",
         "",

@@ -34,6 +34,20 @@ impl Directory {
         fs::rename(new, self.0.join("tagcache.toml")).expect("a file");
     }
 
+    /// The lines of a file here, as soon as there are so many.
+    pub(crate) fn lines(&self, name: &str, least: usize) -> Vec<String> {
+        let started = std::time::Instant::now();
+        loop {
+            let text = fs::read_to_string(self.0.join(name)).unwrap_or_default();
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            if lines.len() >= least {
+                return lines;
+            }
+            assert!(started.elapsed() < PATIENCE, "{lines:?}");
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Runs the program here until it ends.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).output().expect("the program runs"))

@@ -117,6 +117,40 @@ fn safety_119_whether_a_proxy_without_upstream_is_ready_is_a_choice() {
     }
 }
 
+#[test]
+fn the_access_log_has_a_line_for_each_request() {
+    let (directory, origin) = (Directory::new(), Origin::start());
+    let log = "access_log = { path = \"access.log\", format = \"json\" }\n";
+    directory.configure(&format!(
+        "[proxy]\nupstreams = [\"{}\"]\n{log}{RULE}",
+        origin.url
+    ));
+    let proxy = directory.proxy(&[]);
+    for path in ["/a/1?x=%22", "/a/1?x=%22", "/other"] {
+        proxy.get(path);
+    }
+    let lines = directory.lines("access.log", 3);
+    let told: Vec<serde_json::Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let field = |key: &str| {
+        told.iter()
+            .map(|line| line[key].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(field("status"), [200, 200, 200]);
+    assert_eq!(field("bytes"), [6, 6, 6]);
+    assert_eq!(field("target"), ["/a/1?x=%22", "/a/1?x=%22", "/other"]);
+    assert_eq!(field("client"), ["127.0.0.1"; 3]);
+    assert_eq!(told[0]["cache"], "fwd=uri-miss; stored");
+    assert!(
+        told[1]["cache"].as_str().unwrap().starts_with("hit"),
+        "{told:?}"
+    );
+    assert_eq!(told[2]["cache"], "fwd=bypass; detail=no-rule");
+}
+
 /// Without a signal the file is looked at now and then.
 #[test]
 fn a_changed_file_is_noticed_and_what_needs_a_restart_is_named() {
