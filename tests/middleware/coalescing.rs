@@ -270,12 +270,15 @@ async fn a_stale_response_is_refreshed_once_for_all_who_get_it() {
     assert_eq!(status(&fresh), "tagcache; hit; ttl=60");
     assert_eq!(text(fresh).await, "new");
 
-    // The next time it fails: the stale one goes on, and the one after tries again.
+    // The next time it fails: the stale one goes on, and one that comes some seconds later tries again.
     clock.advance(TTL + Duration::from_secs(1));
     for _ in 0..2 {
         assert_eq!(text(ask().await.expect("it answers")).await, "new");
         calls.next().await.fail("down");
         settle().await;
+        assert_eq!(text(ask().await.expect("it answers")).await, "new");
+        assert!(calls.are_over().await, "not for each request");
+        clock.advance(Duration::from_secs(5));
     }
 }
 

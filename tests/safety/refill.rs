@@ -326,7 +326,7 @@ fn what_cannot_be_meant_is_refused_by_the_rules_name() {
         (rule().refresh_early(f64::NAN), "refresh_early", "NaN"),
         (rule().refresh_early(101.0), "refresh_early", "101"),
         (rule().forward_limit(0), "forward_limit", "\"0\""),
-        (fleet(secs(0)), "fleet_coalesce", "0ns"),
+        (fleet(secs(0)), "fleet_coalesce", "0s"),
         // Longer than a claim holds; than leaves requests time.
         (fleet(secs(31)), "fleet_coalesce", "31s"),
         (fleet(secs(6)), "fleet_coalesce", "6s"),
