@@ -172,6 +172,8 @@ reasons! {
         RuleReplaced = "rule-replaced",
         /// Too many fills are under way.
         Busy = "busy",
+        /// The path has a parameter (`;`), and the lifetime is the rule's.
+        PathParameter = "path-parameter",
         /// `Date`, `Age` or a directive is malformed in a way that forbids reuse.
         Malformed = "malformed",
     }
@@ -253,6 +255,8 @@ reasons! {
         Upgrade = "upgrade",
         /// A field that puts another method in place of `GET`.
         MethodOverride = "method-override",
+        /// The path has dot segments or encoded separators, which the upstream may read as another path.
+        OddPath = "odd-path",
         /// The query or a field is over a limit of the key.
         KeyLimit = "key-limit",
         /// No rule takes the request, or the one whose route matches is switched off.

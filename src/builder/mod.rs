@@ -10,6 +10,7 @@ mod warnings;
 pub use self::cache::{Cache, Companion};
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -264,10 +265,8 @@ impl CacheBuilder {
         let streams = compile(std::mem::take(&mut self.streams))?;
         warnings.extend(warnings::of(&rules, &streams));
         warnings::log(&warnings);
-        let parts = self
-            .backend
-            .clone()
-            .open(&self.surroundings(streams.len()))?;
+        let surroundings = self.surroundings(streams.len());
+        let parts = self.backend.clone().open(&surroundings)?;
         let statuses = parts.statuses(&streams);
         let (views, purges, follower) = self.log_parts(&parts.log);
         views.expect_settle(self.settle.max(longest_settle(&streams)));
@@ -289,6 +288,7 @@ impl CacheBuilder {
             limits: self.limits,
             variants: VariantMemory::new(),
             searches: SearchMemory::new(),
+            doubts_paths: AtomicBool::new(false),
         });
         let shared = Arc::new(Shared {
             engine,

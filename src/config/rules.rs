@@ -108,6 +108,10 @@ pub struct RuleSection {
     /// that differ in those alone. Default: false.
     #[serde(default, skip_serializing_if = "is_off")]
     pub no_vary_search: bool,
+    /// `true`: in the proxy, captures also take paths with dot segments, encoded separators or parameters, which
+    /// an upstream may read as other paths. Default: false, they are forwarded and not stored.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub encoded_paths: bool,
     /// "strict" checks each hit against the purge log; "near" trusts this process within the lease. Default: as `[cache]` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<ConsistencyChoice>,
@@ -179,6 +183,9 @@ impl RuleSection {
         }
         if self.no_vary_search {
             rule = rule.no_vary_search();
+        }
+        if self.encoded_paths {
+            rule = rule.encoded_paths();
         }
         match self.consistency {
             Some(ConsistencyChoice::Near) => rule.near(),

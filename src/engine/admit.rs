@@ -1,6 +1,7 @@
 //! A fill that ended well: make the stored response, and store it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{DATE, ETAG, LAST_MODIFIED};
@@ -17,7 +18,8 @@ use crate::engine::revalidate::window_if_disconnected;
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
 use crate::observe::Notice;
-use crate::rules::{CompiledRule, Planned};
+use crate::outcome::NotStored;
+use crate::rules::{CompiledRule, Exchange, Planned, Storable, decide, has_parameter};
 use crate::semantics;
 use crate::weaken::{Rule, weakened};
 
@@ -99,6 +101,24 @@ impl Fill {
 }
 
 impl Engine {
+    /// Whether and how a response is stored. Not by the rule's word alone where the inner service may take the
+    /// path for another one (SAFETY 71).
+    pub(super) fn decide(
+        &self,
+        planned: &Planned,
+        exchange: &Exchange<'_>,
+    ) -> Result<Storable, NotStored> {
+        let storable = decide(planned, exchange)?;
+        let doubtful = storable.freshness.by_rule
+            && self.doubts_paths.load(Ordering::Relaxed)
+            && !planned.rule.takes_odd_paths()
+            && has_parameter(&planned.path);
+        match doubtful {
+            true => Err(NotStored::PathParameter),
+            false => Ok(storable),
+        }
+    }
+
     /// Stores a response, and by which fields the responses of its URI vary.
     pub(super) async fn put(
         &self,

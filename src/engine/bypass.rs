@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use http_body::Body;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tower::ServiceExt;
 use tower_service::Service;
 
@@ -11,7 +12,7 @@ use crate::engine::invalidate::Change;
 use crate::engine::{CacheBody, Engine, Why};
 use crate::error::BoxError;
 use crate::outcome::{NotStored, Outcome, Storing};
-use crate::rules::{CompiledRule, names_unsafe_method};
+use crate::rules::{CompiledRule, is_odd, names_unsafe_method};
 use crate::semantics::{self, Conditions};
 
 impl Engine {
@@ -90,6 +91,13 @@ impl Engine {
                 Err(error)
             }
         }
+    }
+}
+
+impl Engine {
+    /// Whether the inner service may read `path`, which `rule` takes, as another one (SAFETY 71).
+    pub(crate) fn doubts(&self, rule: &CompiledRule, path: &str) -> bool {
+        self.doubts_paths.load(Ordering::Relaxed) && !rule.takes_odd_paths() && is_odd(path)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::error::BoxError;
 use crate::key::CacheKey;
 use crate::outcome::{NotStored, Outcome, Storing};
 use crate::position::Stamp;
-use crate::rules::{Exchange, Planned, Storable, decide};
+use crate::rules::{Exchange, Planned, Storable};
 use crate::semantics::{self, Span, TrailerSieve};
 use crate::weaken::{Rule, weakened};
 
@@ -245,7 +245,7 @@ impl Fill {
             ceiling: self.engine.limits.lifetime,
             chance: self.engine.chance.next(),
         };
-        let storable = decide(&self.planned, &exchange)?;
+        let storable = self.engine.decide(&self.planned, &exchange)?;
         let size = response.body().size_hint();
         let limit = self.planned.rule.body_limit() as u64;
         let declared = semantics::content_length(response.headers())?.unwrap_or(0);

@@ -45,6 +45,7 @@ mod search;
 mod supersede;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -126,6 +127,8 @@ pub(crate) struct Engine {
     pub(crate) limits: Limits,
     pub(crate) variants: VariantMemory,
     pub(crate) searches: SearchMemory,
+    /// The inner service is another program, which may read a path otherwise than a rule does (SAFETY 71).
+    pub(crate) doubts_paths: AtomicBool,
 }
 
 /// Put into forwarded requests: the same cache further inside lets them pass, instead of waiting for a

@@ -23,7 +23,7 @@ use crate::entry::{Freshness, StoredResponse};
 use crate::error::BoxError;
 use crate::outcome::{Detail, NotStored, Outcome, Served, Storing};
 use crate::position::Stamp;
-use crate::rules::{CompiledRule, Exchange, Planned, Profile, decide};
+use crate::rules::{CompiledRule, Exchange, Planned, Profile};
 use crate::semantics;
 use crate::validity::Verdict;
 use crate::weaken::{Rule, weakened};
@@ -179,7 +179,7 @@ impl Engine {
             ceiling: self.limits.lifetime,
             chance: self.chance.next(),
         };
-        let decided = decide(planned, &exchange);
+        let decided = self.decide(planned, &exchange);
         if let Ok(storable) = &decided {
             stored.tags.union(&storable.tags);
             stored.freshness = storable.freshness;

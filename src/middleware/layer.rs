@@ -2,6 +2,7 @@
 
 use std::panic::Location;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::{Extensions, Uri};
 use tower_layer::Layer;
@@ -55,6 +56,14 @@ impl CacheLayer {
     #[must_use]
     pub const fn tell_passed(mut self) -> Self {
         self.tells_passed = true;
+        self
+    }
+
+    /// Says that the inner service may read a path otherwise than a rule does: captures then take no path with dot
+    /// segments or encoded separators. A router in this process reads it as it was sent.
+    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "of the proxy"))]
+    pub(crate) fn doubt_paths(self) -> Self {
+        self.engine.doubts_paths.store(true, Ordering::Relaxed);
         self
     }
 

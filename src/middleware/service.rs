@@ -100,6 +100,9 @@ where
                 (rule, ForwardReason::Bypass, Detail::Body)
             }
             Plan::Bypass(rule, reason, detail) => (rule, reason, detail),
+            Plan::Lookup(Asked { rule, .. }) if engine.doubts(&rule, request.uri().path()) => {
+                (rule, ForwardReason::Bypass, Detail::OddPath)
+            }
             Plan::Lookup(mut asked) => {
                 if let Some(response) = engine.answer(&mut asked, key.as_bytes(), &request) {
                     return ResponseFuture::ready(response);

@@ -57,7 +57,11 @@ impl Proxy {
         let tls = tls.collect::<Result<_, ProxyError>>()?;
         let upstreams = Upstreams::new(&settings)?;
         let site = Site {
-            service: cache.layer().tell_passed().layer(upstreams.clone()),
+            service: cache
+                .layer()
+                .tell_passed()
+                .doubt_paths()
+                .layer(upstreams.clone()),
             fallback: upstreams.first_authority(),
             access_log: None,
             door: None,

@@ -52,6 +52,7 @@ pub(crate) struct CompiledRule {
     consistency: Consistency,
     request_directives: bool,
     no_vary_search: bool,
+    takes_odd_paths: bool,
     refill: Refill,
     profile: Profile,
 }
@@ -104,6 +105,11 @@ impl CompiledRule {
                 pattern.route()
             ));
         }
+        let named = rule.name != super::UPSTREAM;
+        if rule.encoded_paths && named && !pattern.captures().is_empty() {
+            warn("encoded_paths: an upstream that decodes or cleans paths lets anybody have a private page stored \
+                  under this route".into());
+        }
         let tags = tag_rules(&rule, pattern, warn)?;
         Ok(Self {
             number: RULES.fetch_add(1, Ordering::Relaxed),
@@ -122,6 +128,8 @@ impl CompiledRule {
             consistency: rule.consistency.unwrap_or(defaults.consistency),
             request_directives: rule.request_directives,
             no_vary_search: rule.no_vary_search,
+            // Without a capture it takes one path alone, which the operator has written.
+            takes_odd_paths: rule.encoded_paths || pattern.captures().is_empty(),
             refill: rule.refill.checked(defaults)?,
             profile: defaults.profile,
         })
@@ -166,6 +174,11 @@ impl CompiledRule {
     /// How its responses are fetched again.
     pub(crate) fn refill(&self) -> Refill {
         self.refill
+    }
+
+    /// Whether its captures take paths that an upstream may read as others.
+    pub(crate) fn takes_odd_paths(&self) -> bool {
+        self.takes_odd_paths
     }
 
     /// Whether the rule hears `No-Vary-Search`.

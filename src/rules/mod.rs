@@ -32,6 +32,7 @@ mod explain;
 mod forward;
 mod keying;
 mod names;
+mod odd;
 mod options;
 mod pattern;
 mod place;
@@ -51,6 +52,7 @@ pub(crate) use self::compiled::CompiledRule;
 pub use self::cookies::Cookies;
 pub use self::explain::Explanation;
 pub use self::forward::Forward;
+pub(crate) use self::odd::{has_parameter, is_odd};
 pub(crate) use self::options::Consistency;
 pub use self::options::{Authorization, ClientPolicy, Host, Profile, SetCookie, TagHeader};
 pub(crate) use self::place::Place;
@@ -244,7 +246,10 @@ fn upstream(
         let message = "the name of the implicit rule for what no other rule takes";
         return Err(ConfigError::new("rules", message, UPSTREAM));
     }
-    let rule = Rule::new(UPSTREAM, "/{*path}").honor_request_directives();
+    let rule = Rule::new(UPSTREAM, "/{*path}")
+        .honor_request_directives()
+        // It gives no lifetime: each response says for itself whether it is for all.
+        .encoded_paths();
     let pattern = Pattern::parse(&rule.route)?;
     CompiledRule::new(rule, &pattern, defaults, &mut Vec::new()).map(Arc::new)
 }

@@ -58,6 +58,7 @@ pub struct Rule {
     pub(super) consistency: Option<Consistency>,
     pub(super) request_directives: bool,
     pub(super) no_vary_search: bool,
+    pub(super) encoded_paths: bool,
     pub(super) refill: Refill,
 }
 
@@ -89,6 +90,7 @@ impl Rule {
             consistency: None,
             request_directives: false,
             no_vary_search: false,
+            encoded_paths: false,
             refill: Refill::default(),
         }
     }
@@ -344,6 +346,14 @@ impl Rule {
     #[must_use]
     pub fn no_vary_search(mut self) -> Self {
         self.no_vary_search = true;
+        self
+    }
+
+    /// Takes, in a proxy, also paths that the upstream may read as others: with dot segments, encoded separators,
+    /// or parameters (`;`). Only for an upstream that reads a path as it was sent. Default: they are forwarded.
+    #[must_use]
+    pub fn encoded_paths(mut self) -> Self {
+        self.encoded_paths = true;
         self
     }
 

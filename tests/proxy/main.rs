@@ -30,6 +30,7 @@ mod faults;
 mod fields;
 mod key;
 mod limits;
+mod odd_paths;
 mod smuggling;
 mod streams;
 mod tls;
