@@ -5,14 +5,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
 use crate::coalesce::FlightReader;
 use crate::engine::parts::PartsReader;
 use crate::error::BoxError;
-use crate::semantics;
+use crate::semantics::{self, PerConnection};
 
 /// A response body: stored bytes, the inner service's own body untouched, or a body that is being
 /// stored while it is read. See the [module docs](crate::middleware).
@@ -31,7 +31,12 @@ enum Kind<B> {
     },
     /// Of an answer that has none, whatever its fields say.
     Absent,
-    Forwarded(#[pin] B),
+    Forwarded {
+        #[pin]
+        body: B,
+        /// What of its trailers is of the inner service's connection; rare, and large where it stands.
+        connection: Option<Box<PerConnection>>,
+    },
     Shared(#[pin] FlightReader),
     /// Large where it stands.
     Parts(Box<PartsReader>),
@@ -55,10 +60,12 @@ impl<B> CacheBody<B> {
         }
     }
 
-    pub(crate) const fn forwarded(body: B) -> Self {
-        Self {
-            kind: Kind::Forwarded(body),
-        }
+    /// A response of the inner service, with its own body.
+    pub(crate) fn forward(response: Response<B>) -> Response<Self> {
+        let connection = PerConnection::named(response.headers()).map(Box::new);
+        response.map(|body| Self {
+            kind: Kind::Forwarded { body, connection },
+        })
     }
 
     pub(super) fn parts(reader: PartsReader) -> Self {
@@ -96,7 +103,9 @@ where
                 Poll::Ready(frame.map(Ok))
             }
             KindProj::Absent => Poll::Ready(None),
-            KindProj::Forwarded(body) => poll_forwarded(body, cx),
+            KindProj::Forwarded { body, connection } => {
+                poll_forwarded(body, connection.as_deref(), cx)
+            }
             KindProj::Shared(reader) => reader.poll_frame(cx),
             KindProj::Parts(reader) => reader.poll_frame(cx),
         }
@@ -106,7 +115,7 @@ where
         match &self.kind {
             Kind::Stored { bytes, trailers } => bytes.is_empty() && trailers.is_none(),
             Kind::Absent => true,
-            Kind::Forwarded(body) => body.is_end_stream(),
+            Kind::Forwarded { body, .. } => body.is_end_stream(),
             Kind::Shared(reader) => reader.is_end_stream(),
             Kind::Parts(reader) => reader.is_end_stream(),
         }
@@ -116,7 +125,7 @@ where
         match &self.kind {
             Kind::Stored { bytes, trailers } => stored_size(bytes.len(), trailers.is_some()),
             Kind::Absent => SizeHint::default(),
-            Kind::Forwarded(body) => body.size_hint(),
+            Kind::Forwarded { body, .. } => body.size_hint(),
             Kind::Shared(reader) => reader.size_hint(),
             Kind::Parts(reader) => reader.size_hint(),
         }
@@ -127,6 +136,7 @@ where
 /// `Connection` among them, say, is an error in HTTP/2 (SAFETY 70).
 fn poll_forwarded<B>(
     mut body: Pin<&mut B>,
+    connection: Option<&PerConnection>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>>
 where
@@ -139,7 +149,7 @@ where
             other => return Poll::Ready(other.map(|frame| frame.map_err(Into::into))),
         };
         let trailers = match frame.into_trailers() {
-            Ok(trailers) => semantics::trailer_fields(trailers),
+            Ok(trailers) => semantics::trailer_fields(trailers, connection),
             Err(frame) => return Poll::Ready(Some(Ok(frame))),
         };
         if let Some(trailers) = trailers {
@@ -172,7 +182,7 @@ impl<B> fmt::Debug for CacheBody<B> {
         let kind = match &self.kind {
             Kind::Stored { .. } => "Stored",
             Kind::Absent => "Absent",
-            Kind::Forwarded(_) => "Forwarded",
+            Kind::Forwarded { .. } => "Forwarded",
             Kind::Shared(_) => "Shared",
             Kind::Parts(_) => "Parts",
         };

@@ -83,8 +83,8 @@ impl Engine {
                 Ok(self.finish(rule, status, HeaderMap::new(), body, &outcome))
             }
             Ok(response) => {
-                let (parts, body) = response.into_parts();
-                Ok(self.finish_parts(rule, parts, CacheBody::forwarded(body), &outcome))
+                let (parts, body) = CacheBody::forward(response).into_parts();
+                Ok(self.finish_parts(rule, parts, body, &outcome))
             }
             Err(error) => {
                 self.report(rule.name(), &outcome);

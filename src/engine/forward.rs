@@ -238,8 +238,7 @@ impl Engine {
             }
             Answer::Direct(response, not_stored) => {
                 outcome.storing = Some(Storing::NotStored(not_stored));
-                let (parts, body) = response.into_parts();
-                let body = CacheBody::forwarded(body);
+                let (parts, body) = CacheBody::forward(response).into_parts();
                 self.respond_forwarded(rule, client, parts, body, outcome)
             }
             Answer::Spared(stored, outcome) => whole(&stored, outcome),

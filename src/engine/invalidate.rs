@@ -47,7 +47,7 @@ impl Engine {
         let response = inner.oneshot(request).await?;
         self.invalidate(&change, response.status(), response.headers())
             .await;
-        Ok(response.map(CacheBody::forwarded))
+        Ok(CacheBody::forward(response))
     }
 
     /// Purges what `change` has changed, if the response says that it succeeded.

@@ -111,7 +111,7 @@ where
                 }
                 KindProj::Forwarded(call) => {
                     let response = ready!(call.poll(cx))?;
-                    Poll::Ready(Ok(told(response.map(CacheBody::forwarded))))
+                    Poll::Ready(Ok(told(CacheBody::forward(response))))
                 }
                 KindProj::Failed(error) => {
                     Poll::Ready(Err(error.take().expect("not polled after it was ready")))

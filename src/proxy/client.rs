@@ -30,6 +30,7 @@ use crate::proxy::fields::{
     settle_length, understood,
 };
 use crate::proxy::forwarded::{self, Inbound, Peer, Upgrade};
+use crate::proxy::lists;
 use crate::proxy::refusal::{Refusal, plain};
 use crate::proxy::request_body::RequestBody;
 use crate::proxy::target::{self, LastHost};
@@ -128,8 +129,10 @@ impl Client {
         let (mut parts, body) = request.into_parts();
         let survey = Survey::of(&parts.headers);
         if parts.version == Version::HTTP_2 {
-            let expects = survey.expect && !body.is_end_stream();
-            self.check_http2(&parts.headers, expects)?;
+            self.check_http2(&parts.headers)?;
+        }
+        if survey.expect {
+            settle_expectation(&mut parts, body.is_end_stream())?;
         }
         let mut state = self.state.lock();
         let scheme = self.peer.scheme(&parts.headers);
@@ -148,6 +151,9 @@ impl Client {
             );
         }
         let (upgrade, named) = self.settle_fields(&mut parts, &survey)?;
+        if survey.lists || parts.headers.len() > parts.headers.keys_len() {
+            lists::fold(&mut parts.headers);
+        }
         count_down(&mut parts)?;
         self.peer.introduce(&mut parts.headers, survey.claims);
         let inbound = Inbound {
@@ -170,19 +176,12 @@ impl Client {
     }
 
     /// What the parser of HTTP/1.1 has seen to, and that of HTTP/2 has not.
-    fn check_http2(&self, headers: &HeaderMap, expects: bool) -> Result<(), Refusal> {
+    fn check_http2(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         if headers.len() > self.site.settings.limits.head_fields {
             return Err(Refusal::Fields);
         }
         if has_outer_space(headers) {
             return Err(Refusal::Value);
-        }
-        // The server library has no way to ask for the body. A client repeats the request without the
-        // expectation (RFC 9110 §10.1.1); without an answer it might wait for ever.
-        let expected = || headers.get_all(EXPECT).iter();
-        if expects && expected().any(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-        {
-            return Err(Refusal::Expectation);
         }
         Ok(())
     }
@@ -239,6 +238,8 @@ struct Survey {
     claims: bool,
     cookie: bool,
     expect: bool,
+    /// A field that is folded where it is written in another way than most write it.
+    lists: bool,
     /// A name that a server behind may take for another one.
     odd: bool,
 }
@@ -252,6 +253,7 @@ impl Survey {
             survey.claims |= forwarded::is_claim(name);
             survey.cookie |= *name == COOKIE;
             survey.expect |= *name == EXPECT;
+            survey.lists |= lists::is_folded(name);
             survey.odd |= is_odd(name);
         }
         survey
@@ -264,6 +266,26 @@ pub(super) fn is_http2(protocol: &HeaderValue) -> bool {
         let offered = offered.trim_ascii();
         offered.eq_ignore_ascii_case(b"h2c") || offered.eq_ignore_ascii_case(b"h2")
     })
+}
+
+/// An expectation that nothing here would meet is answered at once: a client repeats the request without
+/// it, and without an answer it might wait for ever (RFC 9110 §10.1.1, SAFETY 80). Over HTTP/1.1 the
+/// server library asks for the body if `100-continue` stands alone; over HTTP/2 it cannot.
+///
+/// Without a body nobody waits, and the field must not be there. It would reach upstream in a call whose
+/// answer is for many.
+fn settle_expectation(parts: &mut Parts, bodiless: bool) -> Result<(), Refusal> {
+    let lines = || parts.headers.get_all(EXPECT).iter();
+    let http2 = parts.version >= Version::HTTP_2;
+    if bodiless || parts.version == Version::HTTP_10 || lines().all(HeaderValue::is_empty) {
+        parts.headers.remove(EXPECT);
+        return Ok(());
+    }
+    let met = |line: &HeaderValue| line.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    match !http2 && lines().all(met) {
+        true => Ok(()),
+        false => Err(Refusal::Expectation),
+    }
 }
 
 /// `Max-Forwards` (RFC 9110 §7.6.2).

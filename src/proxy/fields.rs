@@ -1,5 +1,7 @@
 //! Fields that belong to one connection and go no further (RFC 9110 §7.6.1), in both directions.
 
+use std::collections::HashSet;
+
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
     UPGRADE,
@@ -10,21 +12,29 @@ use crate::proxy::forwarded::is_claim;
 
 /// Stay even if `Connection` names them: a sender must not (RFC 9110 §7.6.1), and without them the
 /// message would mean something else, or be kept where it may not be.
-const NEVER: [&str; 14] = [
+const NEVER: [&str; 22] = [
     "age",
     "cache-control",
+    "cache-groups",
+    "cache-tag",
     "cdn-cache-control",
     "content-encoding",
     "content-length",
     "content-range",
     "content-type",
     "date",
+    "edge-cache-tag",
+    "etag",
     "expires",
     "host",
+    "last-modified",
     "pragma",
     "set-cookie",
+    "surrogate-control",
+    "surrogate-key",
     "trailer",
     "vary",
+    "xkey",
 ];
 
 /// What of the removed fields the next connection may need to know.
@@ -46,14 +56,9 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) -> Removed {
     let asked = named.contains(&UPGRADE).then(|| headers.get(UPGRADE));
     let upgrade = asked.flatten().cloned();
     let trailers = always.contains(&TE) && has_token(headers, &TE, "trailers");
-    // What is named, in whatever spelling a server behind may read.
-    let spelled = |name: &&HeaderName| {
-        is_odd(name)
-            && usual(name).is_some_and(|usual| named.iter().any(|named| spell(named) == usual))
-    };
-    let spelled: SmallVec<[HeaderName; 4]> = match named.is_empty() {
+    let spelled = match named.is_empty() {
         true => SmallVec::new(),
-        false => headers.keys().filter(spelled).cloned().collect(),
+        false => spelled(headers, &named),
     };
     for name in named.iter().chain(&always).chain(&spelled) {
         headers.remove(name);
@@ -65,8 +70,18 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) -> Removed {
     }
 }
 
-fn spell(name: &HeaderName) -> HeaderName {
-    usual(name).unwrap_or_else(|| name.clone())
+/// What is named, in whatever spelling a server behind may read. A head may name thousands, and have a
+/// hundred odd names beside: each is looked at once.
+fn spelled(headers: &HeaderMap, named: &[HeaderName]) -> SmallVec<[HeaderName; 4]> {
+    let odd = headers.keys().filter(|name| is_odd(name));
+    let odd: SmallVec<[&HeaderName; 4]> = odd.collect();
+    if odd.is_empty() {
+        return SmallVec::new();
+    }
+    let spell = |name: &HeaderName| usual(name).unwrap_or_else(|| name.clone());
+    let named: HashSet<HeaderName> = named.iter().map(spell).collect();
+    let spelled = odd.into_iter().filter(|name| named.contains(&spell(name)));
+    spelled.cloned().collect()
 }
 
 /// Whether a field is always of one connection, named by `Connection` or not. `Proxy-*` speaks to a
@@ -261,12 +276,13 @@ mod tests {
             ("cache-control", "private"),
             ("vary", "cookie"),
             ("set-cookie", "a=b"),
+            ("surrogate-key", "a"),
+            ("surrogate-control", "max-age=9"),
+            ("etag", "\"a\""),
         ];
         let mut headers = map(&fields);
-        headers.insert(
-            "connection",
-            HeaderValue::from_static("cache-control, Vary, set-cookie"),
-        );
+        let named = "cache-control, Vary, set-cookie, Surrogate-Key, surrogate-control, ETag";
+        headers.insert("connection", HeaderValue::from_static(named));
         remove_hop_by_hop(&mut headers);
         assert_eq!(headers, map(&fields));
     }

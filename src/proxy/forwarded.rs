@@ -71,9 +71,11 @@ impl Peer {
         if !self.trusted {
             return self.scheme.clone();
         }
-        match headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes) {
-            Some(b"https") => Scheme::HTTPS,
-            Some(b"http") => Scheme::HTTP,
+        let told = headers.get(X_FORWARDED_PROTO).map(HeaderValue::as_bytes);
+        // A scheme has no letter case (RFC 3986 §3.1).
+        match told.unwrap_or_default() {
+            told if told.eq_ignore_ascii_case(b"https") => Scheme::HTTPS,
+            told if told.eq_ignore_ascii_case(b"http") => Scheme::HTTP,
             _ => self.scheme.clone(),
         }
     }

@@ -108,6 +108,7 @@ mod error;
 mod fields;
 mod forwarded;
 mod half_closed;
+mod lists;
 mod network;
 mod refusal;
 mod request_body;

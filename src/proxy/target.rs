@@ -67,7 +67,10 @@ fn normal(authority: &Authority, scheme: &Scheme) -> String {
 /// Whether what follows the host is a port, which may be empty (RFC 3986 §3.2.3).
 fn has_port(authority: &Authority) -> bool {
     let rest = authority.as_str().strip_prefix(authority.host());
-    rest == Some(":") || authority.port_u16().is_some()
+    let digits = rest.and_then(|rest| rest.strip_prefix(':'));
+    // `+80` is a number for who parses it, and no port.
+    let plain = digits.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    plain && (digits == Some("") || authority.port_u16().is_some())
 }
 
 /// Gives the request an absolute target with `scheme`, and the `Host` that belongs to it.
@@ -182,7 +185,7 @@ mod tests {
     #[test]
     #[allow(clippy::too_many_lines, reason = "a table of cases")]
     fn safety_9_scheme_and_host_of_the_target_are_those_of_the_connection() {
-        let rows: [(Version, &str, &str, &[&str], Expected); 23] = [
+        let rows: [(Version, &str, &str, &[&str], Expected); 25] = [
             (
                 Version::HTTP_11,
                 "GET",
@@ -283,6 +286,20 @@ mod tests {
                 "GET",
                 "/a",
                 &["x:port"],
+                Err(Refusal::Host),
+            ),
+            (
+                Version::HTTP_11,
+                "GET",
+                "/a",
+                &["x:+80"],
+                Err(Refusal::Host),
+            ),
+            (
+                Version::HTTP_11,
+                "GET",
+                "/a",
+                &["x:65536"],
                 Err(Refusal::Host),
             ),
             (Version::HTTP_11, "GET", "/a", &[""], Err(Refusal::Host)),

@@ -1,5 +1,6 @@
 //! Trailers on their way through the proxy: the same rules as for fields (SAFETY 70, 78).
 
+use std::collections::HashSet;
 use std::fmt;
 
 use http::HeaderMap;
@@ -55,7 +56,9 @@ impl Trailers {
         if has_outer_space(&trailers) {
             return Err(BadTrailers::Malformed);
         }
-        let gone = |name: &&HeaderName| !self.pass(name);
+        // A head may name thousands.
+        let named: HashSet<&HeaderName> = self.named.iter().collect();
+        let gone = |name: &&HeaderName| !self.pass(name, &named);
         let gone: Vec<HeaderName> = trailers.keys().filter(gone).cloned().collect();
         for name in &gone {
             trailers.remove(name);
@@ -63,8 +66,8 @@ impl Trailers {
         Ok((!trailers.is_empty()).then_some(trailers))
     }
 
-    fn pass(&self, name: &HeaderName) -> bool {
-        let may = |name: &HeaderName| may_trail(name) && !self.named.contains(name);
+    fn pass(&self, name: &HeaderName, named: &HashSet<&HeaderName>) -> bool {
+        let may = |name: &HeaderName| may_trail(name) && !named.contains(name);
         match is_odd(name) {
             false => may(name),
             true if self.odd == Odd::Drop => false,

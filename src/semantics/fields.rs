@@ -98,7 +98,7 @@ pub(super) fn filter(headers: &HeaderMap, keep: impl Fn(&HeaderName) -> bool) ->
 
 /// The fields that belong to one connection of one message.
 #[derive(Debug)]
-pub(super) struct PerConnection {
+pub(crate) struct PerConnection {
     named: Vec<HeaderName>,
 }
 
@@ -109,6 +109,12 @@ impl PerConnection {
             // An option that is no field name (it cannot be one) names no field.
             named: named.flat_map(HeaderName::from_bytes).collect(),
         }
+    }
+
+    /// If the message names some itself.
+    pub(crate) fn named(headers: &HeaderMap) -> Option<Self> {
+        let found = Self::of(headers);
+        (!found.named.is_empty()).then_some(found)
     }
 
     pub(super) fn has(&self, name: &HeaderName) -> bool {

@@ -60,7 +60,9 @@ pub(crate) use self::conditions::{
     strip_range,
 };
 pub(crate) use self::date::value as date_value;
-pub(crate) use self::fields::{StoreSetCookie, join_cookies, settle_length, stored_fields};
+pub(crate) use self::fields::{
+    PerConnection, StoreSetCookie, join_cookies, settle_length, stored_fields,
+};
 pub(crate) use self::freshness::{
     Lifetime, Reuse, Terms, corrected_initial_age, lifetime, reuse, stale_forbidden,
 };

@@ -34,9 +34,15 @@ impl TrailerSieve {
     }
 }
 
-/// The trailers that any response may have; `None` if there are none.
-pub(crate) fn trailer_fields(trailers: HeaderMap) -> Option<HeaderMap> {
-    sift(trailers, |_| true)
+/// The trailers that a response which is passed on as it is may have, where `connection` are the fields
+/// that its head names as those of the connection; `None` if there are none.
+pub(crate) fn trailer_fields(
+    trailers: HeaderMap,
+    connection: Option<&PerConnection>,
+) -> Option<HeaderMap> {
+    sift(trailers, |name| {
+        connection.is_none_or(|connection| !connection.has(name))
+    })
 }
 
 fn sift(trailers: HeaderMap, also: impl Fn(&HeaderName) -> bool) -> Option<HeaderMap> {
@@ -51,51 +57,99 @@ fn sift(trailers: HeaderMap, also: impl Fn(&HeaderName) -> bool) -> Option<Heade
 /// Whether a field may stand among trailers, by name.
 pub(crate) fn may_trail(name: &HeaderName) -> bool {
     let name = name.as_str();
-    let forbidden = match name {
+    match name {
         // Digests of the content are made for it (RFC 9530).
-        "content-digest" | "content-md5" => false,
-        // Framing, and the connection.
-        "connection" | "keep-alive" | "proxy-connection" | "te" | "trailer"
-        | "transfer-encoding" | "upgrade" => true,
-        // Routing.
-        "host" | "forwarded" | "max-forwards" | "via" | "x-real-ip" => true,
-        // Modifiers of a request.
-        "cache-control"
-        | "expect"
-        | "if-match"
-        | "if-modified-since"
-        | "if-none-match"
-        | "if-range"
-        | "if-unmodified-since"
-        | "pragma"
-        | "range" => true,
-        // Who asks, and state.
-        "authorization"
-        | "cookie"
-        | "cookie2"
-        | "proxy-authenticate"
-        | "proxy-authentication-info"
-        | "proxy-authorization"
-        | "set-cookie"
-        | "set-cookie2"
-        | "www-authenticate" => true,
-        // Data that controls the response.
+        "content-digest" | "content-md5" => true,
+        _ => !(frames_or_routes(name) || asks(name) || controls(name)),
+    }
+}
+
+/// Framing, the connection, what the content is, and where the message goes.
+fn frames_or_routes(name: &str) -> bool {
+    let named = matches!(
+        name,
+        "connection"
+            | "forwarded"
+            | "host"
+            | "keep-alive"
+            | "max-forwards"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+            | "via"
+            | "x-host"
+            | "x-http-host-override"
+            | "x-original-host"
+            | "x-original-url"
+            | "x-real-ip"
+            | "x-rewrite-url"
+    );
+    named || name.starts_with("content-") || name.starts_with("x-forwarded-")
+}
+
+/// What is asked for, on which condition, by whom, and state.
+fn asks(name: &str) -> bool {
+    matches!(
+        name,
+        "api-key"
+            | "authorization"
+            | "cookie"
+            | "cookie2"
+            | "expect"
+            | "if-match"
+            | "if-modified-since"
+            | "if-none-match"
+            | "if-range"
+            | "if-unmodified-since"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "range"
+            | "remote-user"
+            | "set-cookie"
+            | "set-cookie2"
+            | "www-authenticate"
+            | "x-access-token"
+            | "x-api-key"
+            | "x-auth-token"
+            | "x-http-method"
+            | "x-http-method-override"
+            | "x-method-override"
+            | "x-remote-user"
+    )
+}
+
+/// Data that controls caches or clients.
+fn controls(name: &str) -> bool {
+    let named = matches!(
+        name,
         "age"
-        | "date"
-        | "expires"
-        | "location"
-        | "retry-after"
-        | "surrogate-capability"
-        | "surrogate-control"
-        | "vary"
-        | "warning" => true,
-        _ => {
-            name.starts_with("content-")
-                || name.starts_with("x-forwarded-")
-                || name.ends_with("-cache-control")
-        }
-    };
-    !forbidden
+            | "alt-svc"
+            | "cache-control"
+            | "cache-group-invalidation"
+            | "cache-groups"
+            | "cache-status"
+            | "cache-tag"
+            | "clear-site-data"
+            | "date"
+            | "edge-cache-tag"
+            | "expires"
+            | "location"
+            | "no-vary-search"
+            | "pragma"
+            | "refresh"
+            | "retry-after"
+            | "strict-transport-security"
+            | "surrogate-capability"
+            | "surrogate-control"
+            | "surrogate-key"
+            | "vary"
+            | "warning"
+            | "xkey"
+    );
+    named || name.ends_with("-cache-control")
 }
 
 #[cfg(test)]
@@ -125,6 +179,12 @@ mod tests {
             "age",
             "date",
             "x-forwarded-for",
+            "x-http-method-override",
+            "x-original-url",
+            "x-api-key",
+            "cache-status",
+            "cache-tag",
+            "clear-site-data",
             "x-hop",
             "x-mine",
             "surrogate-key",

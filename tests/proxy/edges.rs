@@ -199,8 +199,8 @@ async fn safety_67_a_query_in_any_order_reaches_upstream_in_one() {
 #[tokio::test]
 async fn safety_67_variants_are_told_apart_as_upstream_can() {
     for version in VERSIONS {
-        for (one, other) in [("a,b", "a, b"), ("EN", "en"), ("a", "A")] {
-            for name in ["accept-language", "x-any"] {
+        for (one, other) in [("a,b", "a, b"), ("EN", "en"), ("a", "A"), ("b,a", "a,b")] {
+            for name in ["x-any", "user-agent"] {
                 let origin = Origin::start(move |heard| {
                     let value = heard.field(name).unwrap_or_default();
                     ok(&format!("vary: {name}"), value)
@@ -213,6 +213,93 @@ async fn safety_67_variants_are_told_apart_as_upstream_can() {
                 }
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn safety_67_variants_that_are_one_reach_upstream_as_one() {
+    let rows: [(&str, [&[&str]; 3], &str); 3] = [
+        (
+            "accept-language",
+            [
+                &["en-US,de;q=0.5"],
+                &["EN-us , , De; Q=0.5"],
+                &["en-us", "de;q=0.5"],
+            ],
+            "en-US,de;q=0.5",
+        ),
+        (
+            "accept",
+            [
+                &["a/a,*/*;q=0.1"],
+                &["a/a, */* ; q=0.1"],
+                &["a/a", "*/*;q=0.1"],
+            ],
+            "a/a,*/*;q=0.1",
+        ),
+        ("x-any", [&["1, 2"], &["1", "2"], &["1, 2"]], "1, 2"),
+    ];
+    for version in VERSIONS {
+        for (name, spellings, expected) in rows {
+            for first in spellings {
+                let origin = Origin::start(move |heard| {
+                    ok(&format!("vary: {name}"), &heard.fields(name).join("|"))
+                })
+                .await;
+                let site = Site::before(&origin).await;
+                for lines in [first].into_iter().chain(spellings) {
+                    let fields: Vec<_> = lines.iter().map(|line| (name, *line)).collect();
+                    let answer = get_with(site.address, version, "/a", &fields).await;
+                    assert_eq!(answer.text(), expected, "{version:?} {lines:?}");
+                }
+                assert_eq!(origin.calls(), 1, "{version:?} {first:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn safety_67_a_scheme_and_a_port_are_read_in_one_way() {
+    let origin = Origin::start(|heard| ok("", heard.field("host").unwrap_or_default())).await;
+    let mut settings = settings(origin.url());
+    settings.trusted_peers = vec!["127.0.0.1".parse().unwrap()];
+    let site = Site::with(settings).await;
+    for (host, proto, status, expected) in [
+        ("a.example:443", "HTTPS", 200, "a.example"),
+        ("a.example:80", "https", 200, "a.example:80"),
+        ("a.example:80", "Http", 200, "a.example"),
+        ("a.example:+80", "http", 400, ""),
+    ] {
+        let mut client = Raw::connect(site.address).await;
+        let asked =
+            format!("GET /a HTTP/1.1\r\nhost: {host}\r\nx-forwarded-proto: {proto}\r\n\r\n");
+        let answer = client.ask(&asked).await;
+        assert_eq!(answer.status(), status, "{host} {proto}");
+        if status == 200 {
+            assert_eq!(answer.text(), expected, "{host} {proto}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn safety_16_upstreams_connection_takes_nothing_away_that_the_cache_has_to_read() {
+    let origin = Origin::start(|heard| {
+        let named = match heard.path() {
+            "/kept" => "connection: surrogate-control",
+            _ => "surrogate-control: no-store\nconnection: surrogate-control, x-hop\nx-hop: 1",
+        };
+        ok(named, "a page")
+    })
+    .await;
+    let site = Site::before(&origin).await;
+    for (path, hits) in [("/kept", true), ("/refused", false)] {
+        get(site.address, Version::HTTP_11, path).await;
+        let answer = get(site.address, Version::HTTP_11, path).await;
+        assert_eq!(
+            (answer.is_hit(), answer.field("x-hop")),
+            (hits, None),
+            "{path}"
+        );
     }
 }
 
@@ -315,6 +402,9 @@ async fn safety_70_trailers_of_a_client_pass_the_sieve_of_fields() {
             ("x_sum", "2"),
             ("authorization", "x"),
             ("x-forwarded-for", "1.1.1.1"),
+            ("x-http-method-override", "DELETE"),
+            ("x-original-url", "/admin"),
+            ("x-api-key", "1"),
         ])
         .collect();
     for version in VERSIONS {
@@ -426,6 +516,7 @@ async fn safety_80_an_expectation_over_http2_gets_a_final_answer() {
                 )
                 .await;
                 assert_eq!(answer.status, 200, "{method}");
+                assert_eq!(origin.last().field("expect"), None, "{method}");
             } else {
                 let mut client = Raw::connect(site.address).await;
                 let head = format!(
@@ -437,6 +528,34 @@ async fn safety_80_an_expectation_over_http2_gets_a_final_answer() {
                 assert_eq!(client.answer().await.expect("an answer").text(), "taken");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn safety_80_an_expectation_that_nobody_meets_is_answered_at_once() {
+    let origin = Origin::start(|_| ok("", "taken")).await;
+    let site = Site::before(&origin).await;
+    for value in ["100-continue, x", "100-continue;q=1", "200-ok"] {
+        let fields = [("expect", value), ("content-length", "3")];
+        let asked = request(site.address, Method::POST, "/a", &fields);
+        // The body never comes: its sender waits.
+        let body = StreamBody::new(stream::pending::<Result<Frame<Bytes>, BoxError>>());
+        let answer = send(site.address, Version::HTTP_2, asked.body(body).unwrap()).await;
+        assert_eq!(answer.status, 417, "{value}");
+        let mut client = Raw::connect(site.address).await;
+        let head =
+            format!("POST /a HTTP/1.1\r\nhost: x\r\nexpect: {value}\r\ncontent-length: 3\r\n\r\n");
+        assert_eq!(client.ask(&head).await.status(), 417, "{value}");
+        let heard = origin.heard();
+        assert!(heard.iter().all(|heard| heard.path() != "/a"), "{value}");
+        // Without a body nobody waits, and the call may be for many.
+        let mut client = Raw::connect(site.address).await;
+        let head = format!(
+            "GET /{} HTTP/1.1\r\nhost: x\r\nexpect: {value}\r\n\r\n",
+            value.len()
+        );
+        assert_eq!(client.ask(&head).await.status(), 200, "{value}");
+        assert_eq!(origin.last().field("expect"), None, "{value}");
     }
 }
 

@@ -326,6 +326,33 @@ async fn safety_70_trailers_pass_the_sieve_of_fields_stored_and_forwarded() {
 }
 
 #[tokio::test]
+async fn safety_70_trailers_that_the_connection_names_go_no_further() {
+    const SENT: [(&str, &str); 2] = [("x-hop", "1"), ("x-sum", "1")];
+    let origin = Origin::new(|asked| {
+        let lifetime = match asked.parts.uri.path() {
+            "/stored" => ("cache-control", "max-age=60"),
+            _ => ("cache-control", "no-store"),
+        };
+        response(200, &[lifetime, ("connection", "X-Hop")], trailed(&SENT))
+    });
+    let site = Site::new(rule(), &origin);
+    let mut left = HeaderMap::new();
+    append(&mut left, &SENT[1..]);
+    for (method, target) in [
+        (Method::GET, "/stored"),
+        (Method::GET, "/stored"),
+        (Method::GET, "/forwarded"),
+        (Method::POST, "/changed"),
+        (Method::OPTIONS, "/asked"),
+    ] {
+        let mut request = get(target, &[]);
+        *request.method_mut() = method.clone();
+        let trailers = site.send(request).await.trailers;
+        assert_eq!(trailers.as_ref(), Some(&left), "{method} {target}");
+    }
+}
+
+#[tokio::test]
 async fn safety_86_87_a_length_is_stored_as_a_number_or_not_at_all() {
     for (status, sent, told) in [(200, "03", Some("3")), (204, "5", None), (204, "0", None)] {
         let origin = Origin::new(move |_| {
