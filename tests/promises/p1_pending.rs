@@ -68,11 +68,15 @@ async fn rule_24_other_nodes_see_a_pending_purge_once_it_is_appended() {
         assert_eq!(there.body, "v1", "nobody said that it is in force there");
 
         takes_records(&fleet, true).await;
-        a.notices.heard(3, purged).await;
-        let there = b.get("/item/7").await;
-        assert_eq!(there.body, "v2", "{}", there.how);
+        a.notices.heard(1, purged).await;
+        until("it is in force there", async || {
+            b.get("/item/7").await.body == "v2"
+        })
+        .await;
+        until("nothing waits", async || a.cache.health().waiting == 0).await;
         let appended = fleet.log_length().await - length;
-        assert_eq!(appended, 3, "all that waited, and no more");
+        // Those that wait together may be one record.
+        assert!((1..=3).contains(&appended), "all that waited, and no more");
     }
 }
 
