@@ -82,7 +82,9 @@ async fn any_status_passes() {
     for version in VERSIONS {
         for status in (200..=599).chain([600, 777, 999]) {
             let answer = get(site.address, version, &format!("/{status}")).await;
-            assert_eq!(answer.status, status, "{version:?}");
+            // A 304 that nobody asked for is no answer (SAFETY 84).
+            let expected = if status == 304 { 502 } else { status };
+            assert_eq!(answer.status, expected, "{version:?} {status}");
         }
     }
 }
