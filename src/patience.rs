@@ -8,14 +8,18 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::task::yield_now;
-use tokio::time::{Instant, timeout_at};
+use tokio::task::{spawn_blocking, yield_now};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Turns of the executor that a question and its answer may need in this process: to be written, to be read,
 /// and to be handed on, some of them twice. In an idle process they take microseconds.
 const TURNS: u32 = 8;
 /// The longest that they may take together.
 const LONGEST: Duration = Duration::from_secs(1);
+/// Passes of the executor after which an answer that has come would have been read.
+const PASSES: u32 = 16;
+/// The longest that they may take together.
+const LONGEST_PASSES: Duration = Duration::from_secs(3);
 
 /// What `answer` brings by `deadline`, or soon after it if it is this process that is late. `None`: nothing.
 pub(crate) async fn answered_by<T>(
@@ -41,6 +45,49 @@ pub(crate) async fn answered_by<T>(
         answer = answer => Some(answer),
         () = std::future::ready(()) => None,
     }
+}
+
+/// The same for the few that decide for all: with as much patience as this process, or the machine, is late.
+///
+/// A task that a timer wakes, or that yields, runs before those that are ready already, so turns alone say
+/// little of how long what came for another task lies in its queue.
+pub(crate) async fn surely_answered_by<T>(
+    deadline: Instant,
+    answer: impl Future<Output = T>,
+) -> Option<T> {
+    let mut answer = pin!(answer);
+    if let Ok(answer) = timeout_at(deadline, answer.as_mut()).await {
+        return Some(answer);
+    }
+    for _ in 0..PASSES {
+        tokio::select! {
+            biased;
+            answer = answer.as_mut() => return Some(answer),
+            () = pass() => {}
+            () = sleep_until(deadline + LONGEST_PASSES) => break,
+        }
+    }
+    tokio::select! {
+        biased;
+        answer = answer => Some(answer),
+        () = std::future::ready(()) => None,
+    }
+}
+
+/// About how long what comes from elsewhere lies here before it is taken.
+pub(crate) async fn lag() -> Duration {
+    let began = Instant::now();
+    // It is an answer from another thread that is waited for.
+    let _ = tokio::time::timeout(LONGEST, pass()).await;
+    began.elapsed()
+}
+
+/// Returns when what was ready at the call has about run. What another thread wakes stands behind it, on every
+/// kind of runtime, and that thread waits for the machine as a server does.
+async fn pass() {
+    // It fails where the runtime ends.
+    let _ = spawn_blocking(|| ()).await;
+    yield_now().await;
 }
 
 #[cfg(test)]

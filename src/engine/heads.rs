@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// use.
 const AGAIN: usize = 3;
 /// How long, and how often, it is tried where they are answered: a heartbeat that is asked for by the first
-/// failure tells within its own budget.
-const DOUBT: Duration = Duration::from_secs(2);
+/// failure tells within its own budget, or as late as this process is.
+const DOUBT: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A head of the log and a view that has reached it, or why there is none.

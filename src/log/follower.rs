@@ -27,10 +27,11 @@ const TAIL_ON_REQUEST: usize = 1_000;
 const BLOCK: Duration = Duration::from_secs(1);
 /// The longest between two heartbeats while they are not answered.
 const BEAT_AGAIN: Duration = Duration::from_millis(150);
+/// The longest that one is waited for; the log bounds its part, and is patient with a busy process.
+const LONGEST_BEAT: Duration = Duration::from_secs(10);
 /// The least between two that somebody asks for.
 const ALARMED_EVERY: Duration = Duration::from_millis(100);
-/// So often in a row the log could not be followed before that is told on its own: when its server is away
-/// heartbeats tell it.
+/// So often in a row it could not be followed before that is told: a server that is away heartbeats tell.
 const TOLD_AFTER: u32 = 4;
 /// How often old records are trimmed, unless the log grows fast.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
@@ -103,9 +104,9 @@ impl Follower {
         reached.unwrap_or(Err(Detail::Behind))
     }
 
-    /// Whether heartbeats are sent and answered: what fails then is in doubt, not away.
+    /// Whether what fails is in doubt, and will be known to be away or not by the next heartbeat.
     pub(crate) fn is_answered(&self) -> bool {
-        self.pulse.is_kept() && !self.pulse.is_silent()
+        self.pulse.is_good()
     }
 
     /// The log that is followed.
@@ -276,7 +277,7 @@ impl Follower {
         let every = self.views.lease() / 3;
         loop {
             let began = Instant::now();
-            let answered = match timeout(self.views.lease(), self.beat(every)).await {
+            let answered = match timeout(LONGEST_BEAT, self.beat(every)).await {
                 Ok(Ok(())) => true,
                 Ok(Err(error)) => {
                     // A server that refuses may be cut off or demoted (PROTOCOL 22): the lease ends now.
@@ -290,10 +291,9 @@ impl Follower {
                 }
                 Err(_) => false,
             };
-            let wait = if answered {
-                every
-            } else {
-                every.min(BEAT_AGAIN)
+            let wait = match answered {
+                true => every,
+                false => every.min(BEAT_AGAIN),
             };
             tokio::select! {
                 () = sleep(wait) => {}

@@ -5,7 +5,7 @@
 //! of trying again at a client's expense; and who waits before trying again is woken when one is answered
 //! after others were not ([`Pulse::rest`]).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -19,6 +19,8 @@ const AWAKE: Duration = Duration::from_millis(500);
 pub(crate) struct Pulse {
     state: watch::Sender<State>,
     alarm: Notify,
+    /// They are answered too late for lookups.
+    slow: AtomicBool,
     /// Background tasks that keep it.
     keepers: AtomicUsize,
 }
@@ -34,6 +36,7 @@ impl Default for Pulse {
         Self {
             state: watch::Sender::new(State::default()),
             alarm: Notify::new(),
+            slow: AtomicBool::new(false),
             keepers: AtomicUsize::new(0),
         }
     }
@@ -66,6 +69,16 @@ impl Pulse {
             state.silent = true;
             false
         });
+    }
+
+    /// Whether they are answered, but too late for lookups, which are not tried then.
+    pub(crate) fn slow(&self, slow: bool) {
+        self.slow.store(slow, Ordering::Release);
+    }
+
+    /// Whether they are sent, and answered soon enough for lookups: what fails then is in doubt, not away.
+    pub(crate) fn is_good(&self) -> bool {
+        self.is_kept() && !self.is_silent() && !self.slow.load(Ordering::Acquire)
     }
 
     /// Whether the last heartbeat was not answered.

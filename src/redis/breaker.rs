@@ -123,6 +123,11 @@ impl Breaker {
         self.tell(change);
     }
 
+    /// What failed since the last heartbeat did so in a process that was busy, and says nothing about Redis.
+    pub(crate) fn excuse(&self) {
+        self.state.lock().doubts = 0;
+    }
+
     /// Whether operations are refused until a heartbeat has said something.
     pub(crate) fn is_shut(&self) -> bool {
         !matches!(self.state.lock().phase, Phase::Closed(_))

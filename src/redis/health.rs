@@ -26,6 +26,9 @@ use crate::telling::Telling;
 const STREAK: u32 = 3;
 /// Or one that nothing has contradicted for so long.
 const LASTING: Duration = Duration::from_secs(1);
+/// So many heartbeats in a row that an idle process is answered too late, and lookups are not to be tried: one
+/// is nothing, on a machine that has other work too (SAFETY 91).
+const SLOW: u32 = 3;
 /// What failed works when nothing has failed for so long.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -68,6 +71,16 @@ impl Part {
     }
 }
 
+/// How an answer to a heartbeat came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    InTime,
+    /// To a process that was too busy to say whether it came in time.
+    Busy,
+    /// After so long, which is too late for lookups, and this process was idle.
+    Slow(Duration),
+}
+
 /// The health of one server, as one cache sees it.
 #[derive(Debug)]
 pub(crate) struct Health {
@@ -83,6 +96,8 @@ pub(crate) struct Health {
     replicas: Mutex<Replicas>,
     /// Heartbeats in a row whose end was noticed late.
     late: AtomicU32,
+    /// Heartbeats in a row that were answered too late for lookups.
+    slow: AtomicU32,
 }
 
 #[derive(Debug, Clone)]
@@ -166,6 +181,7 @@ impl Health {
             silent: Mutex::default(),
             replicas: Mutex::default(),
             late: AtomicU32::new(0),
+            slow: AtomicU32::new(0),
         }
     }
 
@@ -248,8 +264,8 @@ impl Health {
         }
     }
 
-    /// A heartbeat was answered; too late for lookups, if it says so.
-    pub(super) fn heartbeat_answered(&self, too_late: Option<Duration>) {
+    /// A heartbeat was answered, at that pace.
+    pub(super) fn heartbeat_answered(&self, pace: Pace) {
         self.late.store(0, Ordering::Relaxed);
         let kept = self.pulse().is_kept();
         let was_silent = self.silent.lock().take().is_some();
@@ -267,6 +283,11 @@ impl Health {
         if !kept {
             return;
         }
+        if pace == Pace::Busy {
+            self.reads.excuse();
+        }
+        let too_late = self.too_late(pace);
+        self.pulse().slow(too_late.is_some());
         self.reads.heartbeat(too_late.is_none());
         if let Some(took) = too_late {
             let message = format!(
@@ -285,6 +306,16 @@ impl Health {
                 self.settle(part, &mut state);
             }
         }
+    }
+
+    /// How long the last heartbeat took, if those before it took too long as well.
+    fn too_late(&self, pace: Pace) -> Option<Duration> {
+        let Pace::Slow(took) = pace else {
+            self.slow.store(0, Ordering::Relaxed);
+            return None;
+        };
+        let before = self.slow.fetch_add(1, Ordering::Relaxed);
+        (before.saturating_add(1) >= SLOW).then_some(took)
     }
 
     /// No answer to a heartbeat was seen, by a process that was busy: whether that still says nothing.

@@ -15,21 +15,20 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 use crate::patience::answered_by;
-use crate::redis::breaker::jittered;
 use crate::redis::conn::Connection;
 use crate::redis::connect::connect;
 use crate::redis::fault::{self, Fault};
-use crate::redis::random;
 use crate::redis::trust::Trust;
 use crate::redis::verify::{Verified, Verifier};
+
+mod down;
+
+use self::down::{Why, pause};
 
 /// A connection that lived so long ends a burst of reconnects.
 const SETTLED: Duration = Duration::from_secs(1);
 /// So many connections in a burst are made without delay.
 const FREE: u32 = 3;
-const FIRST: Duration = Duration::from_millis(50);
-/// Short, as heartbeats wait for it as well, and what is away is to be found when it is back (SAFETY 89).
-const LONGEST: Duration = Duration::from_millis(300);
 /// So many requests in a row without an answer, each sent after the last was given up, and the socket is
 /// taken for dead (half-open TCP). Those that wait together for one slow command are one.
 const UNANSWERED: u32 = 3;
@@ -72,6 +71,8 @@ struct Inner {
     /// What it is for, in messages.
     name: &'static str,
     verifier: Arc<Verifier>,
+    /// Heartbeats are sent on it.
+    has_heartbeats: bool,
     /// Held for moments only, by whoever needs the connection and by the task that makes it.
     state: Mutex<State>,
     /// Told when the task that makes a connection has ended.
@@ -102,15 +103,17 @@ enum Slot {
     },
 }
 
-/// Why there is no connection; kept to be told to many.
-#[derive(Debug, Clone)]
-struct Why {
-    kind: ErrorKind,
-    message: Box<str>,
-}
-
 impl Link {
     pub(crate) fn new(name: &'static str, verifier: Arc<Verifier>) -> Self {
+        Self::with(name, verifier, false)
+    }
+
+    /// One on which heartbeats are sent, where they are.
+    pub(crate) fn with_heartbeats(name: &'static str, verifier: Arc<Verifier>) -> Self {
+        Self::with(name, verifier, true)
+    }
+
+    fn with(name: &'static str, verifier: Arc<Verifier>, has_heartbeats: bool) -> Self {
         let state = State {
             slot: Slot::Empty,
             burst: 0,
@@ -121,6 +124,7 @@ impl Link {
             inner: Arc::new(Inner {
                 name,
                 verifier,
+                has_heartbeats,
                 state: Mutex::new(state),
                 changed: Notify::new(),
             }),
@@ -172,6 +176,16 @@ impl Link {
     /// Has the connection verified again before its next use: the log was not the expected one.
     pub(crate) fn doubt(&self, live: &Live) {
         self.drop_if(live, Slot::Doubted);
+    }
+
+    /// A heartbeat sent then was not answered, by somebody who waited with all patience; what that is.
+    pub(crate) fn gave_up(&self, sent: Instant) -> Error {
+        let live = match &self.inner.state.lock().slot {
+            Slot::Up(live) => live.clone(),
+            _ => return self.late("no connection in time"),
+        };
+        self.count_unanswered(&live, sent);
+        self.late("no answer in time")
     }
 
     async fn ready(&self) -> Result<Live, Error> {
@@ -250,6 +264,17 @@ impl Link {
     }
 
     fn not_answered(&self, live: &Live, sent: Instant) {
+        if self.inner.has_heartbeats && self.inner.verifier.server.pulse().is_kept() {
+            // Those know better whether it is the server (SAFETY 91). Should it be back, this shows that what
+            // was asked before may never be answered.
+            let number = &mut live.unanswered.lock().0;
+            *number = (*number).max(1);
+        } else {
+            self.count_unanswered(live, sent);
+        }
+    }
+
+    fn count_unanswered(&self, live: &Live, sent: Instant) {
         let (number, until) = &mut *live.unanswered.lock();
         if *number > 0 && until.is_some_and(|until| sent < until) {
             return;
@@ -325,34 +350,6 @@ impl Drop for Task {
     fn drop(&mut self) {
         self.link.settle(self.result.take());
     }
-}
-
-impl Why {
-    fn of(error: &Error) -> Self {
-        Self {
-            kind: error.kind(),
-            message: error.to_string().into(),
-        }
-    }
-
-    fn flapping(cause: Option<&str>) -> Self {
-        let cause = cause.unwrap_or("each was lost at once");
-        let message = format!("{cause}; connections do not last, the next is made after a pause");
-        Self {
-            kind: ErrorKind::Unavailable,
-            message: message.into(),
-        }
-    }
-
-    fn error(&self) -> Error {
-        Error::new(self.kind, self.message.clone())
-    }
-}
-
-/// The pause after the `n`th connection of a burst.
-fn pause(n: u32) -> Duration {
-    let doubled = FIRST * 2_u32.pow(n.saturating_sub(1).min(10));
-    jittered(doubled.min(LONGEST), random())
 }
 
 /// PROTOCOL 8: an answer counts only if neither it nor anything else has ended the trust in the

@@ -93,7 +93,8 @@ impl RedisParts {
         ));
         let verifier = Arc::new(Verifier::new(server.clone(), keys.clone(), clock));
         let link = |name| Link::new(name, Arc::clone(&verifier));
-        let (reads, appends, writes) = (link("read"), link("append"), link("write"));
+        let (appends, writes) = (link("append"), link("write"));
+        let reads = Link::with_heartbeats("read", Arc::clone(&verifier));
         let follower = Exclusive::new(Arc::clone(&verifier));
         let (probed, watched) = (writes.clone(), Arc::clone(&health));
         let log = RedisLog::new(

@@ -14,6 +14,7 @@ use crate::position::Position;
 use crate::redis_server::RedisServer;
 use crate::store::Store;
 
+mod busy;
 mod fake;
 mod faults;
 mod kinds;

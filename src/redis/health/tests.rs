@@ -32,8 +32,8 @@ fn safety_94_refused_stores_are_told_once_and_shown_while_they_last() {
         health.note(Part::Stores, &refused());
         health.note(Part::Lookups, &Ok(()));
     }
-    health.heartbeat_answered(None);
-    health.heartbeat_answered(None);
+    health.heartbeat_answered(Pace::InTime);
+    health.heartbeat_answered(Pace::InTime);
     assert_eq!(*said.lock(), ["stores fail"]);
     let troubles = health.troubles();
     assert_eq!(troubles.len(), 1, "{troubles:?}");
@@ -51,7 +51,7 @@ fn safety_91_one_failure_between_successes_is_no_state() {
         health.note(Part::Stores, &refused());
         health.note(Part::Stores, &Ok(()));
     }
-    health.heartbeat_answered(None);
+    health.heartbeat_answered(Pace::InTime);
     assert_eq!(*said.lock(), [""; 0]);
     assert_eq!(health.troubles(), []);
 }
@@ -68,7 +68,7 @@ fn safety_91_what_fails_beside_a_silent_server_is_told_as_that_alone() {
     }
     assert_eq!(health.troubles()[0].part, "heartbeat");
     assert!(health.reads.is_shut() && health.writes.is_shut());
-    health.heartbeat_answered(None);
+    health.heartbeat_answered(Pace::InTime);
     assert_eq!(*said.lock(), [""; 0]);
     assert_eq!(health.troubles(), []);
     assert!(!health.reads.is_shut());
@@ -83,4 +83,40 @@ fn what_was_not_tried_says_nothing() {
         health.note(Part::Lookups, &open);
     }
     assert_eq!(health.troubles(), []);
+}
+
+/// On a machine that has other work, and in a process that has too much, an answer that comes is an answer.
+#[test]
+fn safety_91_answers_that_this_process_or_chance_is_late_for_open_nothing() {
+    let (health, said) = health();
+    let pulse = Arc::clone(health.pulse());
+    let _kept = pulse.keep();
+    let slow = Pace::Slow(Duration::from_millis(88));
+    for _ in 0..100 {
+        for pace in [slow, slow, Pace::Busy, slow, slow, Pace::InTime] {
+            health.heartbeat_answered(pace);
+            assert!(!health.reads.is_shut() && pulse.is_good());
+        }
+    }
+    assert_eq!(*said.lock(), [""; 0]);
+    assert_eq!(health.troubles(), []);
+}
+
+#[test]
+fn safety_88_a_server_that_answers_too_late_again_and_again_is_not_asked_until_it_is_faster() {
+    let (health, _) = health();
+    let pulse = Arc::clone(health.pulse());
+    let _kept = pulse.keep();
+    for _ in 0..2 * SLOW {
+        health.heartbeat_answered(Pace::Slow(Duration::from_millis(88)));
+    }
+    assert!(health.reads.is_shut());
+    assert!(!pulse.is_good(), "nobody waits for it either");
+    assert!(!health.writes.is_shut(), "stores have more time");
+    let troubles = health.troubles();
+    assert_eq!((troubles.len(), troubles[0].part), (1, "lookups"));
+    let message = &troubles[0].message;
+    assert!(message.contains("answers after 88 ms"), "{message}");
+    health.heartbeat_answered(Pace::InTime);
+    assert!(!health.reads.is_shut() && pulse.is_good());
 }

@@ -2,26 +2,27 @@
 
 use std::time::Duration;
 
-use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::{RedisLog, TRIES, changes_too_fast};
 use crate::error::{Error, ErrorKind};
 use crate::log::Head;
+use crate::patience::{lag, surely_answered_by};
 use crate::position::Position;
 use crate::redis::fault;
-use crate::redis::health::Health;
+use crate::redis::health::{Health, Pace};
 use crate::redis::link::Live;
 use crate::redis::verify::{ask_last, role_is_master};
 
 /// How long the heartbeat's key outlives the last heartbeat.
 pub(super) const KEPT_MS: u64 = 60_000;
-/// How late the end of a heartbeat may be noticed and still be the server's.
-const SLIP: Duration = Duration::from_millis(20);
+/// How long a heartbeat may be waited for if it is this process that is late: more than patience lasts.
+const LONGEST: Duration = Duration::from_secs(5);
 /// Turns that an answer waits for where this process is busy: to be read, to be handed over, to be taken.
 const TURNS: u32 = 3;
 
-/// One heartbeat. Dropped without an end, it was not answered in the time that somebody had for it.
+/// One heartbeat. Dropped without an end, it was not answered in the time that somebody had for it: that says
+/// nothing of the server, unless it is always so.
 struct Beat<'a> {
     health: &'a Health,
     ended: bool,
@@ -36,11 +37,9 @@ impl Beat<'_> {
 
 impl Drop for Beat<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            let message = format!(
-                "redis at {}: no heartbeat within the lease",
-                self.health.server
-            );
+        if !self.ended && !self.health.is_late_once_more() {
+            let server = &self.health.server;
+            let message = format!("redis at {server}: no heartbeat within the lease");
             self.health
                 .heartbeat_failed(&Error::new(ErrorKind::Timeout, message));
         }
@@ -55,25 +54,32 @@ impl RedisLog {
             health: &self.health,
             ended: false,
         };
-        let result = self.heartbeat_within(began + budgets.write).await;
-        let took = began.elapsed();
+        let within = budgets.write;
+        let asked = self.heartbeat_within(began + within.max(LONGEST));
+        let result = surely_answered_by(began + within, asked).await;
+        let result = result.unwrap_or_else(|| Err(self.reads.gave_up(began)));
         match &result {
             Ok(_) => {
-                let late = took > budgets.read && took > budgets.read + busy_for().await;
-                beat.end(|health| health.heartbeat_answered(late.then_some(took)));
+                let pace = self.pace(began.elapsed(), budgets.read).await;
+                beat.end(|health| health.heartbeat_answered(pace));
                 self.probe_writes();
-            }
-            // This process was too busy to see an answer: that says nothing, unless it is always so.
-            Err(error)
-                if error.kind() == ErrorKind::Timeout
-                    && took > budgets.write + SLIP
-                    && self.health.is_late_once_more() =>
-            {
-                beat.end(|_| self.verifier.server.pulse().alarm());
             }
             Err(error) => beat.end(|health| health.heartbeat_failed(error)),
         }
         result
+    }
+
+    /// What it means that the answer to a heartbeat was there after `took`, where lookups wait for `budget`.
+    async fn pace(&self, took: Duration, budget: Duration) -> Pace {
+        if took <= budget && !self.health.reads.is_shut() {
+            return Pace::InTime;
+        }
+        let late = lag().await * TURNS;
+        match took > budget + late {
+            true => Pace::Slow(took),
+            false if took > budget || late > budget => Pace::Busy,
+            false => Pace::InTime,
+        }
     }
 
     async fn heartbeat_within(&self, deadline: Instant) -> Result<Head, Error> {
@@ -160,11 +166,4 @@ impl RedisLog {
             }
         });
     }
-}
-
-/// About how long an answer lies here before it is taken.
-async fn busy_for() -> Duration {
-    let began = Instant::now();
-    yield_now().await;
-    began.elapsed() * TURNS
 }

@@ -13,7 +13,7 @@ use crate::store::contract::{LONG, key, response};
 pub(super) mod logged;
 
 /// Budgets short enough to be waited for.
-const SHORT: Budgets = Budgets {
+pub(super) const SHORT: Budgets = Budgets {
     connect: Duration::from_millis(200),
     read: Duration::from_millis(25),
     write: Duration::from_millis(25),

@@ -1,0 +1,46 @@
+//! Why there is no connection, and when the next one is made.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+use crate::redis::breaker::jittered;
+use crate::redis::random;
+
+const FIRST: Duration = Duration::from_millis(50);
+/// Short, as heartbeats wait for it as well, and what is away is to be found when it is back (SAFETY 89).
+const LONGEST: Duration = Duration::from_millis(300);
+
+/// Why there is no connection; kept to be told to many.
+#[derive(Debug, Clone)]
+pub(super) struct Why {
+    kind: ErrorKind,
+    message: Box<str>,
+}
+
+impl Why {
+    pub(super) fn of(error: &Error) -> Self {
+        Self {
+            kind: error.kind(),
+            message: error.to_string().into(),
+        }
+    }
+
+    pub(super) fn flapping(cause: Option<&str>) -> Self {
+        let cause = cause.unwrap_or("each was lost at once");
+        let message = format!("{cause}; connections do not last, the next is made after a pause");
+        Self {
+            kind: ErrorKind::Unavailable,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn error(&self) -> Error {
+        Error::new(self.kind, self.message.clone())
+    }
+}
+
+/// The pause after the `n`th connection of a burst.
+pub(super) fn pause(n: u32) -> Duration {
+    let doubled = FIRST * 2_u32.pow(n.saturating_sub(1).min(10));
+    jittered(doubled.min(LONGEST), random())
+}
