@@ -65,7 +65,7 @@ pub(crate) fn error(operation: &str, error: RedisError) -> Error {
     let first = refused.and_then(|all| Some(RedisError::from(all.first()?.1.clone())));
     let cause = first.as_ref().unwrap_or(&error);
     let said = said(cause);
-    let message = match advice(cause) {
+    let message = match advice(cause).or_else(|| first_advice(operation, cause)) {
         Some(advice) => format!("redis, {operation}: {said}: {advice}"),
         None => format!("redis, {operation}: {said}"),
     };
@@ -90,6 +90,14 @@ fn is_broken_pipe(error: &RedisError) -> bool {
     text.contains("broken pipe")
         || text.contains("unexpected end of file")
         || text.contains("driver unexpectedly")
+}
+
+/// The same where it is the first that is asked of the server: it may be none that we can talk to.
+fn first_advice(operation: &str, error: &RedisError) -> Option<&'static str> {
+    let first = operation.starts_with("verify") || operation.starts_with("connect");
+    (first && error.code().is_none() && matches!(error.kind(), Kind::Io | Kind::Parse)).then_some(
+        "see whether it is a Redis that listens there, on a port without TLS, and whether it lets this host in",
+    )
 }
 
 /// What can be done about it, where that can be told.
@@ -133,6 +141,9 @@ fn advice(error: &RedisError) -> Option<&'static str> {
         "WRONGTYPE" => "something else uses this cache's keys: give it a namespace of its own",
         "ERR" if detail.starts_with("max number of clients") => {
             "raise maxclients there, or set max_connections here"
+        }
+        "ERR" if detail.starts_with("DB index is out of range") => {
+            "it has no database of that number: name another at the end of the URL, or raise databases there"
         }
         "ERR" if detail.to_ascii_lowercase().starts_with("invalid stream id") => {
             "it is too old: use Redis 7.0 or Valkey 7.2, or newer"
@@ -250,6 +261,12 @@ mod tests {
             message,
             "redis, lookup at x: the server closed the connection"
         );
+        let first = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        let message = error("verify at x", first.into()).to_string();
+        assert!(message.contains("a port without TLS"), "{message}");
+        let value = ::redis::parse_redis_value(b"-ERR DB index is out of range\r\n").unwrap();
+        let message = error("connect at x", error_in(&value).unwrap()).to_string();
+        assert!(message.contains("no database of that number"), "{message}");
         let full = "OOM command not allowed when used memory > 'maxmemory'.";
         let value = ::redis::parse_redis_value(format!("-{full}\r\n").as_bytes()).unwrap();
         let message = error("store at x", error_in(&value).unwrap()).to_string();

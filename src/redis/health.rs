@@ -108,10 +108,15 @@ struct Cause {
 }
 
 impl Cause {
-    fn of(error: &Error) -> Self {
+    /// That `error` of `server`, which it is to name.
+    fn of(error: &Error, server: &Server) -> Self {
+        let (mut message, server) = (error.to_string(), server.to_string());
+        if !message.contains(&server) {
+            message = format!("{message} ({server})");
+        }
         Self {
             kind: error.kind(),
-            message: error.to_string().into(),
+            message: message.into(),
             since: Instant::now(),
         }
     }
@@ -226,7 +231,7 @@ impl Health {
         state.failures = state.failures.saturating_add(1);
         state.works = false;
         let since = state.cause.as_ref().map(|cause| cause.since);
-        let mut cause = Cause::of(error);
+        let mut cause = Cause::of(error, &self.server);
         cause.since = since.unwrap_or(cause.since);
         state.cause = Some(cause);
         state.last = Some(Instant::now());
@@ -328,7 +333,7 @@ impl Health {
         {
             let mut silent = self.silent.lock();
             let since = silent.as_ref().map(|cause| cause.since);
-            let mut cause = Cause::of(error);
+            let mut cause = Cause::of(error, &self.server);
             cause.since = since.unwrap_or(cause.since);
             *silent = Some(cause);
         }

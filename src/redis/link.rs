@@ -182,7 +182,11 @@ impl Link {
     pub(crate) fn gave_up(&self, sent: Instant) -> Error {
         let live = match &self.inner.state.lock().slot {
             Slot::Up(live) => live.clone(),
-            _ => return self.late("no connection in time"),
+            _ => {
+                let what =
+                    "no connection in time: see whether it hangs, or what is sent there is lost";
+                return self.late(what);
+            }
         };
         self.count_unanswered(&live, sent);
         self.late("no answer in time")
