@@ -3,7 +3,7 @@
 use super::*;
 use crate::clock::Timestamp;
 use crate::position::Stamp;
-use crate::tag::{Tag, TagSet};
+use crate::tag::{PurgeKind, Tag, TagSet, Target};
 use std::time::Duration;
 
 fn record(kind: PurgeKind, target: Target) -> PurgeRecord {
@@ -133,4 +133,44 @@ fn safety_102_a_purge_in_the_log_that_is_not_durable_counts_by_its_place_there()
     let (old, _) = pending.first_waiting().unwrap();
     old.0[0].set_logged(Some(Position::new(2, 3)));
     assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::PurgePending));
+}
+
+/// Tens of thousands are a matter of a moment: what waits is not looked through for each.
+#[test]
+fn those_in_force_are_found_among_many_by_id_and_by_pattern_and_forgotten_with_their_end() {
+    let pending = Pending::new();
+    let many: Vec<_> = (0..20_000)
+        .map(|n| pending.begin(&record(PurgeKind::Hard, tag(&format!("{n}")))))
+        .collect();
+    let soft = pending.begin(&record(PurgeKind::Soft, tag("7")));
+    let pattern = pending.begin(&record(PurgeKind::Soft, Target::Glob("/p".into())));
+    assert_eq!(judge(&pending, "7"), Verdict::Purged(Detail::PurgePending));
+    assert_eq!(judge(&pending, "x"), Verdict::Soft(Detail::PurgePending));
+    many.into_iter().for_each(Ticket::appended);
+    pattern.appended();
+    assert_eq!(judge(&pending, "7"), Verdict::Soft(Detail::PurgePending));
+    assert_eq!(judge(&pending, "8"), Verdict::Valid);
+    soft.appended();
+    assert_eq!(judge(&pending, "7"), Verdict::Valid);
+}
+
+#[test]
+fn only_purges_that_are_equal_in_all_stand_for_each_other() {
+    let pending = Pending::new();
+    let both = |kind| PurgeRecord {
+        targets: vec![tag("x"), tag("y")],
+        ..record(kind, tag("x"))
+    };
+    for _ in 0..2 {
+        drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
+        drop(pending.begin(&record(PurgeKind::Soft, tag("x"))));
+        drop(pending.begin(&both(PurgeKind::Soft)));
+    }
+    assert_eq!(pending.waiting(), 3);
+    let (first, of_first) = pending.first_waiting().unwrap();
+    assert_eq!(of_first.kind, PurgeKind::Hard);
+    first.appended();
+    // None is left that waits and is equal.
+    drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
+    assert_eq!(pending.waiting(), 3);
 }
