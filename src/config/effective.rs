@@ -130,7 +130,7 @@ impl Config {
                 .collect();
         }
         proxy.host.get_or_insert(UpstreamHostChoice::Client);
-        fill!(proxy, settings; name);
+        fill!(proxy, settings; name, accept_encoding);
         let limits: &mut LimitsSection = &mut proxy.limits;
         fill!(limits, settings.limits; connections, head_bytes, head_fields, streams, upstream_requests,
             upstream_idle, attempts);

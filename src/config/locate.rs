@@ -16,7 +16,7 @@ pub(super) struct Located<'t> {
 }
 
 /// A place in messages, and the key of the file; where they differ.
-const KEYS: [(&str, &str, &str); 42] = [
+const KEYS: [(&str, &str, &str); 43] = [
     ("compress", "redis", "compress"),
     ("store bytes", "cache", "store_bytes"),
     ("lease", "cache", "lease"),
@@ -27,6 +27,7 @@ const KEYS: [(&str, &str, &str); 42] = [
     ("upstreams", "proxy", "upstreams"),
     ("listen", "proxy", "listen"),
     ("name", "proxy", "name"),
+    ("accept_encoding", "proxy", "accept_encoding"),
     ("host", "proxy", "host"),
     ("connections", "proxy.limits", "connections"),
     ("head_bytes", "proxy.limits", "head_bytes"),

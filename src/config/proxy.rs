@@ -25,6 +25,10 @@ pub struct ProxySection {
     /// `X_User` for `X-User`. Default: false, they are dropped.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub underscores_in_headers: bool,
+    /// The content codings that upstreams are asked for where a rule takes the request, the most wanted first:
+    /// `["br", "gzip"]`. Clients then share stored responses; `[]`: as each client asks. Default: `["gzip"]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accept_encoding: Option<Vec<String>>,
     /// The name in Via. Default: "tagcache".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,

@@ -208,6 +208,9 @@ impl ProxySection {
             };
         }
         lay_over!(self => to; name);
+        if let Some(codings) = &self.accept_encoding {
+            to.accept_encoding.clone_from(codings);
+        }
         to.access_log = self.access_log.as_ref().map(|section| {
             let mut log = AccessLogSettings::new(&section.path);
             if section.format == Some(AccessFormatChoice::Json) {

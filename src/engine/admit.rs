@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{DATE, ETAG, LAST_MODIFIED};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
 use crate::coalesce::FlightHead;
 use crate::engine::Engine;
+use crate::engine::begun::own_tag;
 use crate::engine::fill::Fill;
 use crate::engine::fitness::subject;
 use crate::engine::kept::Kept;
@@ -168,12 +169,10 @@ fn complete(headers: &mut HeaderMap, body: &[u8], received_at: crate::clock::Tim
     {
         headers.insert(DATE, date);
     }
-    if !headers.contains_key(ETAG) {
-        let digest = blake3::hash(body).to_hex();
-        let digest = &digest[..semantics::OWN_DIGITS];
-        if let Ok(etag) = HeaderValue::from_str(&format!("\"{}{digest}\"", semantics::OWN_ETAG)) {
-            headers.insert(ETAG, etag);
-        }
+    if !headers.contains_key(ETAG)
+        && let Some(tag) = own_tag(body)
+    {
+        headers.insert(ETAG, tag);
     }
 }
 

@@ -18,6 +18,7 @@ use tower_service::Service;
 
 use crate::clock::Timestamp;
 use crate::coalesce::{Expected, FlightHead, FlightReader, Lead, Room};
+use crate::engine::begun::Begun;
 use crate::engine::kept::{Kept, next_frame, sifted};
 use crate::engine::lookup::{Lookup, Stale, variant_key};
 use crate::engine::partial::part_key;
@@ -292,9 +293,7 @@ impl Fill {
         }
         let headers = response.headers();
         // Tags from a part of the body would not be all of them.
-        let storable = self.partial
-            && !self.planned.rule.has_body_tags()
-            && semantics::has_strong_tag(headers);
+        let storable = self.partial && !self.planned.rule.has_body_tags();
         let span = Span::of(headers).filter(|_| storable);
         span.map(Some).ok_or(NotStored::Partial)
     }
@@ -303,16 +302,19 @@ impl Fill {
     async fn stream<B, E>(
         mut self,
         response: Response<B>,
-        head: Arc<FlightHead>,
+        mut head: Arc<FlightHead>,
         mut recipient: Recipient<B, E>,
     ) where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        let (parts, body) = response.into_parts();
+        let (mut parts, body) = response.into_parts();
         let rule = &self.planned.rule;
         let ours = rule.tag_headers().filter(|_| !rule.keeps_tag_headers());
         let sieve = TrailerSieve::of(&parts.headers, ours);
+        let body = std::pin::pin!(body);
+        let mut body = Begun::of(body).await;
+        body.name(&mut head, &mut parts);
         // The reader is made before anything is read, so that it can only begin at the first byte.
         let reader = self.lead.flight().reader();
         if body.is_end_stream() {
@@ -324,7 +326,7 @@ impl Fill {
             answer(&mut recipient, filling);
         }
         let limit = self.planned.rule.body_limit() as u64;
-        let mut body = std::pin::pin!(body);
+        let mut body = Pin::new(&mut body);
         let mut kept = Kept::default();
         while !body.is_end_stream() {
             let frame = self

@@ -22,6 +22,7 @@
 //! ([`clearance`]).
 
 mod admit;
+mod begun;
 mod body;
 mod bypass;
 mod clearance;

@@ -1,7 +1,8 @@
 //! Parts: a 206 of the inner service is stored beside the whole, answers what it covers, and is combined
 //! with others until it is the whole (RFC 9111 §3.3, §3.4).
 //!
-//! Only parts with a strong validator are stored, one contiguous part of a response at a time.
+//! One contiguous part of a response is stored at a time. Only with a strong validator is it combined with
+//! another one; without, the newer takes its place.
 
 use std::sync::Arc;
 

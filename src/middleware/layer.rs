@@ -4,7 +4,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use http::{Extensions, Uri};
+use http::{Extensions, HeaderValue, Uri};
 use tower_layer::Layer;
 
 use crate::engine::Engine;
@@ -64,6 +64,14 @@ impl CacheLayer {
     #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "of the proxy"))]
     pub(crate) fn doubt_paths(self) -> Self {
         self.engine.doubts_paths.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Of each request that is looked up, the inner service is asked for the best of `codings` alone (RFC 9110
+    /// §12.5.3).
+    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "of the proxy"))]
+    pub(crate) fn ask_for_codings(mut self, codings: Arc<[HeaderValue]>) -> Self {
+        Arc::make_mut(&mut self.place).ask_for(codings);
         self
     }
 

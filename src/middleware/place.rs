@@ -4,12 +4,13 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::{Arc, OnceLock};
 
-use http::{Extensions, Request, Uri};
+use http::{Extensions, HeaderValue, Request, Uri};
 
 use crate::engine::Engine;
 use crate::key::{KeyBuilder, Part};
 use crate::middleware::layers::{Layers, Mounted};
 use crate::rules::Plan;
+use crate::semantics;
 
 /// Where a layer stands: how it finds the URI that the client asked for, and what keeps its stored
 /// responses apart from those of other layers. Shared by the layer's clones and their services.
@@ -18,6 +19,8 @@ pub(super) struct Place {
     original: OriginalUri,
     name: Name,
     layers: Arc<Layers>,
+    /// The content codings that the inner service is asked for, in this order; none: as clients ask.
+    codings: Arc<[HeaderValue]>,
 }
 
 /// How to find the URI that the client asked for.
@@ -45,6 +48,7 @@ impl Place {
             original: OriginalUri::Framework,
             name: Name::Made(at, Arc::default()),
             layers,
+            codings: Arc::default(),
         }
     }
 
@@ -53,6 +57,18 @@ impl Place {
         F: Fn(&Extensions) -> Option<&Uri> + Send + Sync + 'static,
     {
         self.original = OriginalUri::Read(Arc::new(read));
+    }
+
+    pub(super) fn ask_for(&mut self, codings: Arc<[HeaderValue]>) {
+        self.codings = codings;
+    }
+
+    /// Makes one of the ways in which clients ask for a content coding, before the request is looked up: they
+    /// then share a stored response, and have asked for it in the same words (SAFETY 67).
+    pub(super) fn settle_codings<A>(&self, request: &mut Request<A>) {
+        if !self.codings.is_empty() {
+            semantics::reduce_encodings(request.headers_mut(), &self.codings);
+        }
     }
 
     pub(super) fn name(&mut self, name: &str) {

@@ -104,6 +104,7 @@ where
                 (rule, ForwardReason::Bypass, Detail::OddPath)
             }
             Plan::Lookup(mut asked) => {
+                self.place.settle_codings(&mut request);
                 if let Some(response) = engine.answer(&mut asked, key.as_bytes(), &request) {
                     return ResponseFuture::ready(response);
                 }

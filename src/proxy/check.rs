@@ -1,7 +1,10 @@
 //! Settings that a proxy cannot work with, found before anything listens.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
+
+use http::HeaderValue;
 
 use crate::proxy::admin::AdminSettings;
 use crate::proxy::upstream::address;
@@ -16,6 +19,7 @@ impl ProxySettings {
             let message = "not made of letters, digits and -._~";
             return Err(ProxyError::new(message).about("name", name));
         }
+        self.codings()?;
         self.check_limits()?;
         self.check_timeouts()?;
         if let Some(log) = &self.access_log {
@@ -64,6 +68,21 @@ impl ProxySettings {
                 Err(ProxyError::new(message).about("upstreams", upstream.url.as_str()))
             })
         })
+    }
+
+    /// The content codings as they are asked for.
+    pub(super) fn codings(&self) -> Result<Arc<[HeaderValue]>, ProxyError> {
+        let coding = |name: &String| {
+            let letter =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let named = name != "identity" && !name.is_empty() && name.bytes().all(letter);
+            let value = HeaderValue::from_str(name).ok().filter(|_| named);
+            value.ok_or_else(|| {
+                let message = "no content coding, such as `gzip`, `br` or `zstd`";
+                ProxyError::new(message).about("accept_encoding", name)
+            })
+        };
+        self.accept_encoding.iter().map(coding).collect()
     }
 
     fn check_limits(&self) -> Result<(), ProxyError> {

@@ -56,6 +56,8 @@
 //! [`underscores_in_headers`](ProxySettings::underscores_in_headers) is set. Trailers pass the same sieve as
 //! fields, both ways: what frames, routes or authorises a message, or decides about caching, is none (RFC
 //! 9110 §6.5.1).
+//! `Accept-Encoding` of a request that a rule takes names the one coding that is wanted most, of those of
+//! [`accept_encoding`](ProxySettings::accept_encoding), so that clients share stored responses.
 //! `Surrogate-Capability` says that `Surrogate-Control` is heard here (Edge Architecture Specification).
 //!
 //! A request is sent a second time only where nobody can notice: to another upstream if nothing of it

@@ -61,6 +61,7 @@ impl Proxy {
                 .layer()
                 .tell_passed()
                 .doubt_paths()
+                .ask_for_codings(settings.codings()?)
                 .layer(upstreams.clone()),
             fallback: upstreams.first_authority(),
             access_log: None,

@@ -28,6 +28,12 @@ pub struct ProxySettings {
     /// for the latter. Those that could pass for fields of the connection, of the length or of who asked
     /// never pass. Default: `false`, they are dropped, as nginx does.
     pub underscores_in_headers: bool,
+    /// Which content codings upstreams are asked for, the most wanted first, where a rule takes the request. Each
+    /// client gets the one of these that it likes best (RFC 9110 §12.5.3), and no coding if it accepts none of
+    /// them: `gzip` and `gzip, deflate, br` then share one stored response. Name what the upstreams offer:
+    /// `["br", "gzip"]`. Empty: as clients ask, with a stored response for each way of asking.
+    /// Default: `["gzip"]`, which nearly every client and server knows.
+    pub accept_encoding: Vec<String>,
     /// The name in `Via` (RFC 9110 §7.6.3). Default: `tagcache`.
     pub name: String,
     /// Bounds on sizes and numbers.
@@ -51,6 +57,7 @@ impl ProxySettings {
             host: UpstreamHost::default(),
             trusted_peers: Vec::new(),
             underscores_in_headers: false,
+            accept_encoding: vec!["gzip".to_owned()],
             name: "tagcache".to_owned(),
             limits: ProxyLimits::default(),
             timeouts: Timeouts::default(),

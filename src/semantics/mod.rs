@@ -33,6 +33,7 @@ mod cache_status;
 mod conditions;
 mod date;
 mod directive;
+mod encoding;
 mod fields;
 mod freshness;
 mod groups;
@@ -60,6 +61,7 @@ pub(crate) use self::conditions::{
     strip_range,
 };
 pub(crate) use self::date::value as date_value;
+pub(crate) use self::encoding::reduce_encodings;
 pub(crate) use self::fields::{
     PerConnection, StoreSetCookie, join_cookies, settle_length, stored_fields,
 };
@@ -81,5 +83,5 @@ pub(crate) use self::update::{
     HeadVerdict, freshen, identifies, judge_head, not_modified_fields, same_validators,
     speaks_of_resource,
 };
-pub(crate) use self::validator::{has_strong_tag, is_strong_validator, same_strong_tag};
+pub(crate) use self::validator::{is_strong_validator, same_strong_tag};
 pub(crate) use self::vary::{Vary, append_variant};

@@ -100,10 +100,6 @@ pub(super) struct Quotes {
 }
 
 impl Quotes {
-    pub(super) const fn closed(&self) -> bool {
-        !self.inside
-    }
-
     /// Takes the next byte; true if it stands outside of quoted-strings (the quotes themselves do not).
     pub(super) const fn outside(&mut self, byte: u8) -> bool {
         if !self.inside {

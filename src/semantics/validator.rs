@@ -124,11 +124,6 @@ pub(crate) fn same_strong_tag(one: &HeaderMap, other: &HeaderMap) -> bool {
     tags.is_some_and(|(one, other)| one.strong_eq(&other))
 }
 
-/// Whether a response has a strong entity-tag.
-pub(crate) fn has_strong_tag(headers: &HeaderMap) -> bool {
-    ETag::of(headers).is_some_and(|tag| tag.is_strong())
-}
-
 /// `Last-Modified`, if it is strong.
 pub(super) fn strong_last_modified(headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
     let modified = date::field(headers, &LAST_MODIFIED, now)?;

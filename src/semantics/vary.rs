@@ -2,7 +2,8 @@
 
 use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, VARY};
 
-use super::syntax::{Quotes, is_ows, lines, members, trim_ows};
+use super::encoding::canonical;
+use super::syntax::{lines, members};
 use crate::alias;
 use crate::key::{KeyBuilder, Part};
 
@@ -43,7 +44,7 @@ impl Vary {
 ///
 /// The lines count as they were sent. §4.1 would let them be joined and their white space be folded, but
 /// the inner service sees the difference, and may say something about it (SAFETY 67). The one exception
-/// is `Accept-Encoding`, in which letter case and white space make no response.
+/// is `Accept-Encoding`, in which letter case, white space and order say nothing (RFC 9110 §12.5.3).
 pub(crate) fn append_variant(key: &mut KeyBuilder, fields: &[HeaderName], request: &HeaderMap) {
     for name in fields {
         key.part(Part::Vary, name.as_str().as_bytes());
@@ -72,57 +73,22 @@ fn append_spellings(key: &mut KeyBuilder, name: &HeaderName, request: &HeaderMap
     }
 }
 
-/// Normalising cannot change it: no separator, no letter with a lower case.
+/// Normalising cannot change it: no separator, no letter with a lower case, no old name.
 fn is_plain(value: &[u8]) -> bool {
-    !value
-        .iter()
-        .any(|byte| matches!(byte, b',' | b';' | b'A'..=b'Z' | b' ' | b'\t'))
+    !value.starts_with(b"x-")
+        && !value
+            .iter()
+            .any(|byte| matches!(byte, b',' | b';' | b'A'..=b'Z' | b' ' | b'\t'))
 }
 
 fn append_lines(key: &mut KeyBuilder, name: &HeaderName, request: &HeaderMap) {
     match (name == ACCEPT_ENCODING)
-        .then(|| combined(name, request))
+        .then(|| canonical(request))
         .flatten()
     {
         Some(value) => key.part(Part::Line, &value),
         None => lines(request, name).for_each(|value| key.part(Part::Line, value)),
     }
-}
-
-/// The lines in one, without the differences that content codings do not have (RFC 9110 §8.4.1,
-/// §12.5.3); `None` where they cannot be read. No member is reordered or dropped.
-fn combined(name: &HeaderName, request: &HeaderMap) -> Option<Vec<u8>> {
-    let mut combined = Vec::with_capacity(64);
-    for (index, value) in lines(request, name).enumerate() {
-        if index > 0 {
-            combined.push(b',');
-        }
-        fold_into(&mut combined, trim_ows(value))?;
-    }
-    Some(combined)
-}
-
-/// Copies `value` in lower case, without the white space around commas and semicolons outside of
-/// quoted-strings. `None` if a quote is left open: joined with the next line it could mean something
-/// else.
-fn fold_into(out: &mut Vec<u8>, value: &[u8]) -> Option<()> {
-    let mut quotes = Quotes::default();
-    let start = out.len();
-    let mut after_separator = false;
-    for &byte in value {
-        let outside = quotes.outside(byte);
-        if outside && after_separator && is_ows(byte) {
-            continue;
-        }
-        after_separator = outside && matches!(byte, b',' | b';');
-        if after_separator {
-            while out.len() > start && out.last().copied().is_some_and(is_ows) {
-                out.pop();
-            }
-        }
-        out.push(byte.to_ascii_lowercase());
-    }
-    quotes.closed().then_some(())
 }
 
 #[cfg(test)]

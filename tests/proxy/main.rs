@@ -24,6 +24,7 @@ mod site;
 
 mod basics;
 mod edges;
+mod encodings;
 mod exact;
 mod failover;
 mod faults;

@@ -27,6 +27,10 @@ const LYING: script::Fields = &[
     ("content-range", "bytes 0-5/10"),
     ("etag", "\"a\""),
 ];
+const BARE: script::Fields = &[
+    ("cache-control", "max-age=60"),
+    ("content-range", "bytes 5-9/10"),
+];
 const WHOLE: script::Fields = &[("cache-control", "max-age=60"), ("etag", "\"a\"")];
 
 #[test]
@@ -55,9 +59,12 @@ fn a_part_answers_what_it_covers_and_nothing_else() {
             get("/").with("range", "bytes=0-4").reply(206, FIRST, "01234"),
             ask("POST", "/").reply(200, &[], ""),
             get("/").with("range", "bytes=0-4").reply(206, FIRST, "abcde");
-        "nor without a strong validator", "RFC 9111 §3.4":
+        "without a strong validator as well", "RFC 9111 §3.3":
             get("/").with("range", "bytes=0-4").reply(206, WEAK, "01234"),
-            get("/").with("range", "bytes=0-4").reply(206, WEAK, "01234");
+            get("/").with("range", "bytes=1-2").status(206).body("12");
+        "and without any", "RFC 9111 §3.3":
+            get("/").with("range", "bytes=5-9").reply(206, BARE, "56789"),
+            get("/").with("range", "bytes=-1").status(206).body("9");
         "a 206 that nobody asked for is not stored", "RFC 9111 §3.3":
             get("/").reply(206, FIRST, "01234"),
             get("/").with("range", "bytes=0-4").reply(206, FIRST, "01234");
@@ -83,6 +90,11 @@ fn parts_with_the_same_strong_validator_are_combined() {
             get("/").with("range", "bytes=5-9").reply(206, OTHER, "fghij"),
             get("/").with("range", "bytes=5-6").status(206).body("fg"),
             get("/").with("range", "bytes=0-4").reply(206, FIRST, "01234");
+        "not without a strong validator", "RFC 9111 §3.4":
+            get("/").with("range", "bytes=0-4").reply(206, WEAK, "01234"),
+            get("/").with("range", "bytes=5-9").reply(206, BARE, "56789"),
+            get("/").with("range", "bytes=6-7").status(206).body("67"),
+            get("/").reply(200, WHOLE, "0123456789").not_sent("range");
         "not over a purge", "RFC 9111 §4.4":
             get("/").with("range", "bytes=0-4").reply(206, FIRST, "01234"),
             ask("POST", "/").reply(200, &[], ""),

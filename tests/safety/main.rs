@@ -31,6 +31,7 @@
 //! | 63 | `src/entry/codec` |
 //! | 64 | left to live updates |
 //! | 65 | left to the tests of the Redis client's use |
+//! | 119 | `misses` |
 //! | 68, 77, 79, 81, 84, 85 | `superseded` |
 //! | 66, 67, 69, 70, 86, 87 | `edges`; with 78, 80, 82 and 83 in `tests/proxy` |
 //!
@@ -45,6 +46,7 @@ mod faults;
 mod keys;
 mod leaks;
 mod load;
+mod misses;
 mod purges;
 mod ranges;
 mod refill;
