@@ -71,6 +71,11 @@ async fn in_doubt_while(house: &House, node: &Node, break_it: &[&str], mend: &[&
         house.purges().await > before
     })
     .await;
+    // On a slow machine its append may be late, and is made again.
+    until("nothing waits for the log", async || {
+        node.cache.health().waiting == 0
+    })
+    .await;
     let purges = house.purges().await;
     nothing_hits(node).await;
     let ended = doubts(node, false);
