@@ -66,7 +66,7 @@ const NEEDED: [(&str, &str, bool); 14] = [
 ];
 
 /// The same for each event stream.
-const FOR_STREAMS: [(&str, &str, bool); 7] = [
+const FOR_STREAMS: [(&str, &str, bool); 8] = [
     (
         "XGROUP CREATE {k} g $ MKSTREAM",
         "the group has to be made by hand",
@@ -81,6 +81,11 @@ const FOR_STREAMS: [(&str, &str, bool); 7] = [
     (
         "XAUTOCLAIM {k} g c 0 0",
         "a dead consumer's events are not taken over",
+        false,
+    ),
+    (
+        "XCLAIM {k} g c 0 0-1 JUSTID",
+        "others take over what is worked on for long, and purge it twice",
         false,
     ),
     (
