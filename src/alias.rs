@@ -14,7 +14,7 @@ pub(crate) fn is_odd(name: &str) -> bool {
 }
 
 /// The usual name that `name` may be taken for.
-pub(crate) fn usual(name: &str) -> SmallVec<[u8; 48]> {
+pub(crate) fn usual(name: &str) -> SmallVec<[u8; 64]> {
     name.bytes().map(variable).collect()
 }
 

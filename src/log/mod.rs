@@ -41,7 +41,9 @@ pub(crate) use self::pulse::Pulse;
 pub(crate) use self::purges::Purges;
 pub use self::purges::{Durability, Purged};
 pub(crate) use self::record::PurgeRecord;
-pub(crate) use self::size::{LogSize, OVERHEAD};
+#[cfg(feature = "redis")]
+pub(crate) use self::size::LogSize;
+pub(crate) use self::size::OVERHEAD;
 pub(crate) use self::view::{Applied, View, Views};
 
 /// The head of the log, as one read saw it.

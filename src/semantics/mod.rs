@@ -78,7 +78,9 @@ pub(crate) use self::range::{
 };
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
 pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
-pub(crate) use self::trailers::{TrailerSieve, may_trail, trailer_fields};
+#[cfg(feature = "proxy")]
+pub(crate) use self::trailers::may_trail;
+pub(crate) use self::trailers::{TrailerSieve, trailer_fields};
 pub(crate) use self::update::{
     HeadVerdict, freshen, identifies, judge_head, not_modified_fields, same_validators,
     speaks_of_resource,
