@@ -6,7 +6,7 @@ use serde_json::json;
 use tower_tagcache::{On, Stream};
 
 use crate::site::{Site, open, rules};
-use crate::support::{RedisServer, until};
+use crate::support::{GENEROUS, RedisServer, eventually, until};
 
 #[tokio::test]
 async fn the_hit_rate_is_there_for_the_command_of_the_requirement() {
@@ -98,7 +98,9 @@ async fn safety_98_each_stream_shows_what_is_unread_and_since_when() {
     let stream = Stream::rindexer("sales")
         .away(Duration::from_secs(1))
         .on(On::event("Sale").purge("auctions"));
+    // A server that is too slow for lookups, as on a busy machine, degrades the service as well.
     let builder = rules().redis(server.url()).stream(stream);
+    let builder = builder.read_timeout(GENEROUS).write_timeout(GENEROUS);
     let site = Site::start(open(), builder, |hooks| hooks).await;
     let told = async || site.get("/readyz").await.json();
     let is_read = async || told().await["streams"][0]["silence_seconds"].is_f64();
@@ -143,5 +145,9 @@ async fn safety_98_each_stream_shows_what_is_unread_and_since_when() {
         "{metrics}"
     );
     server.run("DEL sales").await;
-    until("all is well again", all_is_well).await;
+    eventually(async || {
+        let told = told().await;
+        (told["degraded"] == json!(false)).then_some(()).ok_or(told)
+    })
+    .await;
 }
