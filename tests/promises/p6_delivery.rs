@@ -223,6 +223,8 @@ async fn safety_46_events_published_while_the_connection_is_cut_are_applied() {
     node.until("both are applied", |told| applied(told).len() == 2)
         .await;
     assert_eq!(applied(&node.told()), ["AuctionRoundKicked", "AuctionSale"]);
+    // Lookups were cut off as well: until they are answered again, everything misses.
+    until("lookups work again", async || !node.misses("/stats").await).await;
     let missing = node.missing(&everything()).await;
     assert_eq!(missing, named, "{:?}", node.told());
     assert_eq!(house.unacknowledged(STREAM).await, 0);
