@@ -108,7 +108,8 @@ fn may_change<A>(request: &Request<A>) -> bool {
 
 /// Takes our own validators out of a request that is forwarded as the client sent it.
 pub(super) fn without_own<A>(request: &mut Request<A>) -> Conditions {
-    let changes = may_change(request);
+    let unsafe_method = semantics::is_unsafe(request.method());
+    let changes = |fields: &HeaderMap| unsafe_method || names_unsafe_method(fields);
     semantics::drop_own(changes, request.headers_mut())
 }
 

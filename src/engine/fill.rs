@@ -185,7 +185,7 @@ impl Fill {
         self.planned.reduce(request);
         let headers = request.headers_mut();
         semantics::strip_conditions(headers);
-        semantics::drop_own(false, headers);
+        semantics::drop_own(|_| false, headers);
         let conditions = self
             .stale
             .as_ref()
