@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::error::Warning;
-use crate::invalidation::EventStream;
+use crate::invalidation::{EventStream, Mapping};
 use crate::rules::RuleSet;
 use crate::rules::template::{Apart, Shape};
 
@@ -37,7 +37,34 @@ pub(super) fn of(rules: &RuleSet, streams: &[Arc<EventStream>]) -> Vec<Warning> 
             }
         }
     }
+    warnings.extend(other_ways(&made, &purged));
     warnings.extend(streams.iter().flat_map(|stream| streams::of(stream)));
+    warnings
+}
+
+/// Purges that write the value of a tag in another way than its rule, although another event writes it as the
+/// rule does: that tag has no warning of its own.
+fn other_ways(made: &[Made<'_>], purged: &[Purged<'_>]) -> Vec<Warning> {
+    let mut told = HashSet::new();
+    let mut warnings = Vec::new();
+    for purge in purged {
+        if made.iter().any(|tag| purge.meets(tag).is_ok()) {
+            continue;
+        }
+        for tag in made {
+            let Err(apart @ Apart::Normalisers(..)) = purge.meets(tag) else {
+                continue;
+            };
+            let meeting: Vec<_> = purged.iter().filter(|p| p.meets(tag).is_ok()).collect();
+            // One event may purge a tag in both ways, while a rule is about to change.
+            let is_covered = meeting
+                .iter()
+                .any(|other| std::ptr::eq(other.mapping, purge.mapping));
+            if !meeting.is_empty() && !is_covered && told.insert((tag.template, purge.template)) {
+                warnings.push(tag.missed_by(purge, apart));
+            }
+        }
+    }
     warnings
 }
 
@@ -51,6 +78,7 @@ struct Made<'c> {
 /// What an event purges.
 struct Purged<'c> {
     stream: &'c str,
+    mapping: &'c Mapping,
     template: &'c str,
     shape: Shape,
     /// A whole family, and not a tag.
@@ -66,15 +94,16 @@ fn made_by(rule: &crate::rules::CompiledRule) -> impl Iterator<Item = Made<'_>> 
 }
 
 fn purged_by(stream: &EventStream) -> impl Iterator<Item = Purged<'_>> {
-    let tags = stream.mappings.iter().flat_map(|mapping| &mapping.purge);
-    let families = stream.mappings.iter().flat_map(|mapping| &mapping.families);
-    let tags = tags.map(|template| (template, false));
-    let all = tags.chain(families.map(|template| (template, true)));
-    all.map(|(template, is_family)| Purged {
-        stream: &stream.name,
-        template: template.text(),
-        shape: template.shape(),
-        is_family,
+    stream.mappings.iter().flat_map(|mapping| {
+        let tags = mapping.purge.iter().map(|template| (template, false));
+        let families = mapping.families.iter().map(|template| (template, true));
+        tags.chain(families).map(|(template, is_family)| Purged {
+            stream: &stream.name,
+            mapping,
+            template: template.text(),
+            shape: template.shape(),
+            is_family,
+        })
     })
 }
 
@@ -89,10 +118,12 @@ impl Made<'_> {
         for purge in purged {
             match purge.meets(self) {
                 Ok(()) => return None,
-                Err(apart) if purge.is_near(self) => match (&nearest, apart) {
-                    (Some((_, Apart::Normalisers(..))), _) | (Some(_), Apart::Text) => {}
-                    _ => nearest = Some((purge, apart)),
-                },
+                Err(apart) if apart != Apart::Text || purge.is_near(self) => {
+                    match (&nearest, apart) {
+                        (Some((_, Apart::Normalisers(..))), _) | (Some(_), Apart::Text) => {}
+                        _ => nearest = Some((purge, apart)),
+                    }
+                }
                 Err(_) => {}
             }
         }
@@ -103,16 +134,25 @@ impl Made<'_> {
                 "no event purges the tag {tag:?}: stream `{}` purges {:?}, which never is the same",
                 purge.stream, purge.template
             ),
-            Some((purge, Apart::Normalisers(own, theirs))) => format!(
-                "its tag {tag:?} and {:?}, which stream `{}` purges, write one value in two ways (`{}` \
-                 and `{}`), so that a purge may miss it: give both the same normaliser",
-                purge.template,
-                purge.stream,
-                own.name(),
-                theirs.name()
-            ),
+            Some((purge, apart)) => return Some(self.missed_by(purge, apart)),
         };
         Some(Warning::new(format!("rule `{}`", self.rule), message))
+    }
+
+    /// The warning that `purge` may miss it.
+    fn missed_by(&self, purge: &Purged<'_>, apart: Apart) -> Warning {
+        let ways = match apart {
+            Apart::Normalisers(own, theirs) => {
+                format!(" (`{}` and `{}`)", own.name(), theirs.name())
+            }
+            Apart::Text => String::new(),
+        };
+        let message = format!(
+            "its tag {:?} and {:?}, which stream `{}` purges, write one value in two ways{ways}, so that a \
+             purge may miss it: give both the same normaliser",
+            self.template, purge.template, purge.stream
+        );
+        Warning::new(format!("rule `{}`", self.rule), message)
     }
 }
 

@@ -87,6 +87,15 @@ impl Condition {
         }
     }
 
+    /// Whether `value` is one of the texts that it compares with.
+    pub(crate) fn names(&self, value: &str) -> bool {
+        let (Test::OneOf(constants) | Test::NoneOf(constants)) = &self.test else {
+            return false;
+        };
+        let is = |constant: &Constant| matches!(constant, Constant::Text(text) if **text == *value);
+        constants.iter().any(is)
+    }
+
     /// What it compares with, for messages.
     pub(crate) const fn wanted(&self) -> &'static str {
         match self.test {

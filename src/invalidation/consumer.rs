@@ -29,6 +29,7 @@ use crate::invalidation::status::Status;
 use crate::invalidation::stream::EventStream;
 use crate::redis::{Entry, EntryId, Read};
 
+mod heard;
 mod held;
 mod keeper;
 mod merged;
@@ -94,7 +95,7 @@ pub(crate) struct Consumer {
     recover: Option<EntryId>,
     claimed_at: Option<Instant>,
     forgot_at: Option<Instant>,
-    said_heard: Option<Instant>,
+    heard: heard::Heard,
     /// An entry that another consumer does not get applied, and since when.
     stuck: Option<(EntryId, Instant)>,
     status: Status,
@@ -133,7 +134,7 @@ impl Consumer {
             recover: Some(EntryId::default()),
             claimed_at: None,
             forgot_at: None,
-            said_heard: None,
+            heard: heard::Heard::default(),
             stuck: None,
             status,
             doubt: Arc::default(),

@@ -195,7 +195,10 @@ impl Decoder {
             network: None,
             node,
         };
-        let read = |path: &Path| path.value(event.start(path, whole));
+        let read = |path: &Path| {
+            let value = path.value(event.start(path, whole));
+            value.filter(|value| self.unknown(value).is_none())
+        };
         let network = self.network.as_ref().and_then(read);
         let name = self.event_name.as_ref().map(|path| {
             let missing = || Unreadable::new("no-event-name", format!("no `{}`", path.text()));

@@ -170,10 +170,21 @@ pub(crate) struct Decoder {
 impl Decoder {
     /// Why `value` can be no part of a tag, if it is a placeholder.
     pub(crate) fn problem(&self, value: &str) -> Option<&'static str> {
-        if self.placeholders.iter().any(|known| **known == *value) {
-            return Some("the publisher does not know the value");
-        }
-        placeholder::problem(value)
+        self.unknown(value).or_else(|| placeholder::problem(value))
+    }
+
+    /// Why a condition cannot judge `value`, if it is not the one that the publisher has.
+    pub(super) fn hidden(&self, value: &str) -> Option<&'static str> {
+        self.unknown(value).or_else(|| placeholder::hidden(value))
+    }
+
+    /// The same for `value` being one of the publisher's own placeholders.
+    pub(super) fn unknown(&self, value: &str) -> Option<&'static str> {
+        let known = self
+            .placeholders
+            .iter()
+            .any(|known| **known == *value.trim());
+        known.then_some("the publisher does not know the value")
     }
 
     /// Whether entries are as rindexer writes them.

@@ -50,7 +50,12 @@ impl Mapping {
         }
     }
 
-    fn fits(&self, event: &ChangeEvent<'_>, whole: &Node<'_>) -> Result<bool, Unreadable> {
+    fn fits(
+        &self,
+        event: &ChangeEvent<'_>,
+        whole: &Node<'_>,
+        decoder: &Decoder,
+    ) -> Result<bool, Unreadable> {
         if let Some(wanted) = &self.event
             && event.name.as_deref() != Some(wanted)
         {
@@ -74,9 +79,13 @@ impl Mapping {
                 continue;
             }
             let value = path.value(start);
+            let hidden = value.as_deref().filter(|value| !condition.names(value));
+            if let Some(why) = hidden.and_then(|value| decoder.hidden(value)) {
+                let detail = format!("at `{}`: {why}", path.text());
+                return Err(Unreadable::new("placeholder", detail));
+            }
             let Some(holds) = value.and_then(|value| condition.holds(&value)) else {
-                let wanted = condition.wanted();
-                let detail = format!("no {wanted} at `{}`", path.text());
+                let detail = format!("no {} at `{}`", condition.wanted(), path.text());
                 return Err(Unreadable::new("no-number", detail));
             };
             if !holds {
@@ -322,7 +331,7 @@ impl EventStream {
             }
             let mut named = None;
             for mapping in &self.mappings {
-                if !mapping.fits(event, whole)? {
+                if !mapping.fits(event, whole, &self.decoder)? {
                     continue;
                 }
                 match mapping.apply(event, whole, &self.decoder, &mut reading.plan)? {

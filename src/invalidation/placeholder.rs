@@ -34,10 +34,15 @@ const NO_VALUE: [&str; 12] = [
 
 /// Whether `text` is Debezium's placeholder, or it in another form.
 pub(super) fn is_unavailable(text: &str) -> bool {
+    // As PostgreSQL, and as others, mark hexadecimal.
+    let marked = text
+        .strip_prefix("\\x")
+        .or_else(|| text.strip_prefix("0x"))
+        .unwrap_or(text);
     text.contains(UNAVAILABLE)
         || UNAVAILABLE_FORMS
             .iter()
-            .any(|f| text.eq_ignore_ascii_case(f))
+            .any(|f| marked.eq_ignore_ascii_case(f))
 }
 
 /// Whether a list of numbers is the placeholder's bytes, as it stands in an array of integers.
@@ -48,6 +53,16 @@ pub(super) fn is_unavailable_list(elements: &[&RawValue]) -> bool {
 
 /// Why `value` can be no part of a tag, if it is a placeholder or was cut off.
 pub(super) fn problem(value: &str) -> Option<&'static str> {
+    hidden(value).or_else(|| {
+        let lower = value.trim().to_lowercase();
+        NO_VALUE
+            .contains(&lower.as_str())
+            .then_some("the publisher wrote that there is no value")
+    })
+}
+
+/// Why `value` is not the one that the publisher has. Words for no value are one: a condition may be about them.
+pub(super) fn hidden(value: &str) -> Option<&'static str> {
     let value = value.trim();
     if is_unavailable(value) {
         return Some("the publisher did not read the value");
@@ -58,10 +73,7 @@ pub(super) fn problem(value: &str) -> Option<&'static str> {
     if !value.is_empty() && value.bytes().all(|byte| byte == b'*') {
         return Some("the publisher masked the value");
     }
-    let lower = value.to_lowercase();
-    NO_VALUE
-        .contains(&lower.as_str())
-        .then_some("the publisher wrote that there is no value")
+    None
 }
 
 /// Whether `value` ends as texts do that somebody shortened: `…`, `...`, `…truncated`, `[truncated]`,
@@ -94,6 +106,8 @@ mod tests {
             "__debezium_unavailable_value",
             "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==",
             "5F5F646562657A69756D5F756E617661696C61626C655F76616C7565",
+            "\\x5f5f646562657a69756d5f756e617661696c61626c655f76616c7565",
+            "0x5F5F646562657A69756D5F756E617661696C61626C655F76616C7565",
             UUID_FORM,
             "{\"x\":\"__debezium_unavailable_value\"}",
             "a long text…",

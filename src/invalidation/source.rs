@@ -25,8 +25,8 @@ pub(crate) trait EventSource: Debug + Send + Sync + 'static {
     /// What this consumer took before and did not acknowledge, behind `after`.
     fn pending(&self, after: EntryId, portion: Portion) -> BoxFuture<'_, Result<Pending, Error>>;
 
-    /// Says for the time `lasting` that events were read.
-    fn say_heard(&self, lasting: Duration) -> BoxFuture<'_, Result<(), Error>>;
+    /// Says for the time `lasting` that events were read; what the server says if it is full.
+    fn say_heard(&self, lasting: Duration) -> BoxFuture<'_, Result<Option<Error>, Error>>;
 
     /// Whether some consumer of the group read `lately`.
     fn was_heard(&self, lately: Duration) -> BoxFuture<'_, Result<bool, Error>>;
@@ -117,7 +117,7 @@ impl EventSource for Group {
         Box::pin(self.pending(after, portion))
     }
 
-    fn say_heard(&self, lasting: Duration) -> BoxFuture<'_, Result<(), Error>> {
+    fn say_heard(&self, lasting: Duration) -> BoxFuture<'_, Result<Option<Error>, Error>> {
         Box::pin(self.say_heard(lasting))
     }
 

@@ -130,15 +130,22 @@ impl Group {
         Ok(pending)
     }
 
-    /// Says for the time `lasting` that events were read from this server.
-    pub(crate) async fn say_heard(&self, lasting: Duration) -> Result<(), Error> {
+    /// Says for the time `lasting` that events were read from this server. Returns what it says if it is
+    /// full: publishers can add nothing then either.
+    pub(crate) async fn say_heard(&self, lasting: Duration) -> Result<Option<Error>, Error> {
         let mut heard = cmd("SET");
         heard.arg(&self.keys.heard).arg(1);
         heard.arg("PX").arg(millis(lasting).max(1));
-        let said = self.wire.run(&heard, "say that events were read").await;
-        self.refused
-            .allow(&self.stream, Side::Heard, said)
-            .map(drop)
+        let said = self.wire.query(&heard).await?;
+        let is_full = matches!(&said, Err(error) if error.code() == Some("OOM"));
+        let said = said.map_err(|error| self.wire.error("say that events were read", error));
+        match said {
+            Err(error) if is_full => Ok(Some(error)),
+            said => {
+                let said = self.refused.allow(&self.stream, Side::Heard, said);
+                said.map(|_| None)
+            }
+        }
     }
 
     /// Whether some consumer of the group read lately: it said so, or was given an entry within

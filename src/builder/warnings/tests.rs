@@ -138,3 +138,27 @@ fn safety_105_a_path_beside_the_row_is_told() {
         "{told:?}"
     );
 }
+
+#[test]
+fn safety_105_an_event_that_writes_a_tag_in_another_way_is_told_beside_one_that_does_not() {
+    let stream = |second: On| {
+        let first = On::event("Sale").purge("item:{id:int}");
+        Stream::rindexer("sales").on(first).on(second)
+    };
+    let told_of = |second| told(&["item:{address:int}"], stream(second));
+    let other = told_of(On::event("Kick").purge("item:{id}"));
+    assert_eq!(other.len(), 1, "{other:?}");
+    assert!(other[0].contains("(`int` and `auto`)"), "{other:?}");
+    // While a rule is about to change, one event purges both.
+    let both = On::event("Kick").purge("item:{id}").purge("item:{id:int}");
+    assert_eq!(told_of(both), [""; 0]);
+}
+
+#[test]
+fn safety_105_values_beside_text_are_compared_as_well() {
+    let told = warnings("item-{address:int}", "item-{id}");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("(`int` and `auto`)"), "{told:?}");
+    assert_eq!(warnings("item-{address}", "bid-{id}").len(), 2);
+    assert_eq!(warnings("item-{address}", "item-{id}"), [""; 0]);
+}

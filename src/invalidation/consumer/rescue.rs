@@ -194,12 +194,12 @@ impl Consumer {
     /// Events were read, or there were none. What was in doubt is so no more, once the gap that the
     /// doubt was about is closed.
     pub(super) async fn succeeded(&mut self) -> Result<(), Error> {
-        self.status.succeeded();
-        let (away, said) = (self.settings.away, self.said_heard);
-        if said.is_none_or(|at| at.elapsed() > away / 4) {
-            self.source.say_heard(away).await?;
-            self.said_heard = Some(Instant::now());
+        let said = self.say_heard().await;
+        if matches!(said, Ok(false)) {
+            return Ok(());
         }
+        self.status.succeeded();
+        said?;
         if self.doubt.is_any() && self.gap.is_none() && self.closing.is_empty() {
             self.doubt.end();
             self.status.doubt(None);

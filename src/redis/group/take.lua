@@ -29,6 +29,7 @@ for _, one in ipairs(groups) do
 end
 local function padded(id)
   local ms, sequence = string.match(id, '^(%d+)-(%d+)$')
+  if not ms or #ms > 20 or #sequence > 20 then return nil end
   return string.rep('0', 20 - #ms) .. ms .. string.rep('0', 20 - #sequence) .. sequence
 end
 
@@ -38,7 +39,7 @@ end
 local before = ours and member(ours, 'last-delivered-id')
 local at = redis.pcall('GET', KEYS[2])
 local marked = true
-if type(at) == 'string' and before and padded(before) > padded(at) then
+if type(at) == 'string' and before and padded(at) and padded(before) > padded(at) then
   local answer = redis.pcall('HSET', KEYS[3], ARGV[6], 'taken by others')
   marked = type(answer) ~= 'table' or not answer.err
 end
@@ -49,12 +50,13 @@ local function now_at(id)
     if answer.err then redis.pcall('DEL', KEYS[2]) end
   end
 end
--- Entries in front of the group, counted where some of them were deleted: the server cannot tell then.
+-- Entries in front of the group, counted where some of them were deleted: the server cannot tell then. Each is
+-- copied for that, so they are counted once few bytes are left of them.
 if ours and member(info, 'max-deleted-entry-id') ~= '0-0' then
   local delivered, gone = member(ours, 'last-delivered-id'), member(info, 'max-deleted-entry-id')
   if padded(gone) > padded(delivered) then
-    local unread, from = 0, delivered
-    while unread < 1000 do
+    local unread, from, bytes = 0, delivered, 0
+    while unread < 1000 and bytes < 262144 do
       local found = redis.pcall('XRANGE', stream, '(' .. from, '+', 'COUNT', 1)
       if found.err then return found end
       if not found[1] then
@@ -63,6 +65,7 @@ if ours and member(info, 'max-deleted-entry-id') ~= '0-0' then
         break
       end
       unread, from = unread + 1, found[1][1]
+      for _, field in ipairs(found[1][2]) do bytes = bytes + #field end
     end
   end
 end

@@ -11,8 +11,14 @@ enum Part {
     Literal(String),
     /// One value and nothing else.
     Value(Normaliser),
-    /// Text and values.
-    Mixed,
+    /// Text and values, or several values.
+    Mixed(Vec<Piece>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Value(Normaliser),
 }
 
 /// Why tags of two shapes do not meet.
@@ -32,7 +38,7 @@ impl<S> Template<S> {
             *part = Some(match (part.take(), more) {
                 (None, more) => more,
                 (Some(Part::Literal(text)), Part::Literal(more)) => Part::Literal(text + &more),
-                _ => Part::Mixed,
+                (Some(part), more) => Part::Mixed([part.pieces(), more.pieces()].concat()),
             });
         };
         for segment in &self.segments {
@@ -72,7 +78,12 @@ impl Shape {
         let mut apart = None;
         for (own, theirs) in self.0.iter().zip(&other.0) {
             match (own, theirs) {
-                (Part::Mixed, _) | (_, Part::Mixed) => {}
+                (Part::Mixed(_), _) | (_, Part::Mixed(_)) => {
+                    match both(&own.pieces(), &theirs.pieces()) {
+                        Err(Apart::Text) => return Err(Apart::Text),
+                        met => apart = apart.or(met.err()),
+                    }
+                }
                 (Part::Literal(a), Part::Literal(b)) if a == b => {}
                 (Part::Literal(_), Part::Literal(_)) => return Err(Apart::Text),
                 (Part::Literal(text), Part::Value(normaliser))
@@ -102,6 +113,46 @@ impl Shape {
     /// Whether it is one text without values.
     pub(crate) fn is_literal(&self) -> bool {
         self.0.iter().all(|part| matches!(part, Part::Literal(_)))
+    }
+}
+
+impl Part {
+    fn pieces(&self) -> Vec<Piece> {
+        match self {
+            Self::Literal(text) => vec![Piece::Text(text.clone())],
+            Self::Value(normaliser) => vec![Piece::Value(*normaliser)],
+            Self::Mixed(pieces) => pieces.clone(),
+        }
+    }
+}
+
+/// Whether two parts of which one is text with values can be the same: by their normalisers, where both have
+/// the same texts in the same places, and by how they begin and end otherwise.
+fn both(own: &[Piece], theirs: &[Piece]) -> Result<(), Apart> {
+    let mut apart = None;
+    let alike = |(a, b): (&Piece, &Piece)| match (a, b) {
+        (Piece::Value(a), Piece::Value(b)) => {
+            let differ = (!a.agrees_with(*b)).then_some(Apart::Normalisers(*a, *b));
+            apart = apart.or(differ);
+            true
+        }
+        (a, b) => a == b,
+    };
+    if own.len() == theirs.len() && own.iter().zip(theirs).all(alike) {
+        return apart.map_or(Ok(()), Err);
+    }
+    let text = |piece: Option<&Piece>| match piece {
+        Some(Piece::Text(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let (a, b) = (text(own.first()), text(theirs.first()));
+    let begin = a.starts_with(&b) || b.starts_with(&a);
+    let (a, b) = (text(own.last()), text(theirs.last()));
+    let end = a.ends_with(&b) || b.ends_with(&a);
+    if begin && end {
+        Ok(())
+    } else {
+        Err(Apart::Text)
     }
 }
 
@@ -160,6 +211,27 @@ mod tests {
             ("items", "items", Ok(())),
             ("items", "item", Err(Apart::Text)),
             ("item:v{id:int}", "item:{a}", Ok(())),
+            (
+                "item:v{id:int}",
+                "item:v{a}",
+                both(Normaliser::Int, Normaliser::Auto),
+            ),
+            (
+                "item-{id:lower}",
+                "item-{a:upper}",
+                both(Normaliser::Lower, Normaliser::Upper),
+            ),
+            ("item-{id}", "item-{a}", Ok(())),
+            ("item-{id}", "bid-{a}", Err(Apart::Text)),
+            ("{id}-item", "{a}-bid", Err(Apart::Text)),
+            ("item-{id}", "item", Err(Apart::Text)),
+            ("item-{id}", "item-all", Ok(())),
+            ("item-{id}-{x}", "item-{a}", Ok(())),
+            (
+                "{a}{b:int}",
+                "{a}{b}",
+                both(Normaliser::Int, Normaliser::Auto),
+            ),
             ("{kind}:{id}", "item:{a}", Ok(())),
         ] {
             let met = shape(rule).meets(&shape(event));

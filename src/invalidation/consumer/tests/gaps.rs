@@ -254,3 +254,48 @@ async fn protocol_30_gap_found_while_another_is_closed_stays_marked() {
     source.clear_gaps(&look.gaps).await.unwrap();
     assert_eq!(source.look().await.unwrap().gaps, ["two"]);
 }
+
+#[tokio::test]
+async fn safety_98_on_a_full_server_no_publisher_can_write_so_that_silence_is_doubt() {
+    let (server, sink) = (RedisServer::start(), FakeSink::new());
+    let away = Duration::from_millis(400);
+    let settings = Settings { away, ..settings() };
+    let worker = Worker::with(&server, &sink, sales(), settings);
+    until_gaps(&sink, 1).await;
+    assert_eq!(sink.doubts(), [""; 0]);
+    server.run("CONFIG SET maxmemory 1").await;
+    until("doubt", || async { !sink.doubts().is_empty() }).await;
+    server.run("CONFIG SET maxmemory 0").await;
+    // What publishers gave up meanwhile is lost.
+    until_gaps(&sink, 2).await;
+    assert!(sink.told("server full too long") > 0);
+    until("no doubt", || async { sink.doubts().is_empty() }).await;
+    sell(&server, 2).await;
+    until_purged(&sink, &tag(2)).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn safety_101_after_a_loss_large_entries_are_not_copied_again_and_again_to_count_them() {
+    let (server, sink) = (RedisServer::start(), FakeSink::new());
+    let worker = started(&server, &sink).await;
+    let many = "for i = 1, 60 do redis.call('XADD', 'sales', '*', 'auction', i, 'pad', string.rep('x', 100000)) end
+        local last = redis.call('XADD', 'sales', '*', 'auction', '999')
+        redis.call('XADD', 'sales', '*', 'auction', '61')
+        return redis.call('XDEL', 'sales', last)";
+    server.run("CONFIG RESETSTAT").await;
+    server.command(&["EVAL", many, "0"]).await;
+    until_purged(&sink, &tag(61)).await;
+    until_pending(&server, 0).await;
+    until_gaps(&sink, 2).await;
+    // Each is copied a few times; without a bound, each once for each that was read before it.
+    let copies = server.calls("xrange").await;
+    assert!(copies < 500, "{copies}");
+    let gaps = sink.told("EventGap");
+    for auction in 100..110 {
+        sell(&server, auction).await;
+        until_purged(&sink, &tag(auction)).await;
+    }
+    assert_eq!(sink.told("EventGap"), gaps, "the loss is told once");
+    worker.stop().await;
+}

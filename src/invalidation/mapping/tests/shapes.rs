@@ -175,6 +175,33 @@ fn safety_105_a_placeholder_purges_the_scope() {
 }
 
 #[test]
+fn safety_105_a_condition_or_name_with_a_placeholder_decides_nothing() {
+    let read_as = |event: &str| {
+        let format = Format::json(Payload::field("payload")).placeholder("n/a");
+        let on = On::event("sold").when(r#"state in ["paid", "***"]"#);
+        let stream = Stream::new("s", format.event_name("type")).on(on.purge("item:{id}"));
+        purged(&read(stream, event))
+    };
+    for (state, expected) in [
+        ("paid", &["t:item:7"][..]),
+        ("***", &["t:item:7"]),
+        ("draft", &[]),
+        ("none", &[]),
+        ("n/a", &["f:item"]),
+        ("****", &["f:item"]),
+        ("pa...", &["f:item"]),
+        ("__debezium_unavailable_value", &["f:item"]),
+    ] {
+        let event = format!(r#"{{"type":"sold","id":7,"state":"{state}"}}"#);
+        assert_eq!(read_as(&event), expected, "{state}");
+    }
+    for name in ["n/a", "__debezium_unavailable_value"] {
+        let event = format!(r#"{{"type":"{name}","id":7,"state":"paid"}}"#);
+        assert_eq!(read_as(&event), ["f:item"], "{name}");
+    }
+}
+
+#[test]
 fn safety_105_fields_with_json_values_are_read_without_their_quotes() {
     let read = |format: Format| {
         let stream = Stream::new("s", format).on(On::any().purge("item:{id}"));
