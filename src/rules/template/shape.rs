@@ -141,6 +141,17 @@ fn both(own: &[Piece], theirs: &[Piece]) -> Result<(), Apart> {
     if own.len() == theirs.len() && own.iter().zip(theirs).all(alike) {
         return apart.map_or(Ok(()), Err);
     }
+    let least = |piece: &Piece| match piece {
+        Piece::Text(text) => text.len(),
+        Piece::Value(_) => 1,
+    };
+    let is_short = |text: &[Piece], other: &[Piece]| match text {
+        [Piece::Text(text)] => text.len() < other.iter().map(least).sum(),
+        _ => false,
+    };
+    if is_short(own, theirs) || is_short(theirs, own) {
+        return Err(Apart::Text);
+    }
     let text = |piece: Option<&Piece>| match piece {
         Some(Piece::Text(text)) => text.clone(),
         _ => String::new(),
