@@ -288,7 +288,7 @@ fn masked(line: &str) -> String {
 }
 
 /// A URL without what may be a password: what stands before its last `@`, and a query that has one.
-#[cfg(feature = "proxy")]
+#[cfg(any(test, feature = "proxy"))]
 pub(super) fn masked_url(url: &str) -> String {
     let shown = match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if at > scheme => {
