@@ -8,6 +8,7 @@ mod init;
 mod overlay;
 mod purge;
 mod purge_admin;
+mod rights;
 mod serve;
 mod signals;
 mod survey;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, cmd};
 
+use super::rights::{FOR_STREAMS, NEEDED};
 use crate::config::{Config, Secret};
 
 /// For the connection, and for each question.
@@ -21,85 +22,6 @@ pub(super) struct Survey {
     /// What keeps the cache from using this server.
     pub(super) faults: Vec<String>,
 }
-
-/// Commands that are needed, each as it is sent, `{k}` standing for one of the cache's keys; and what is lost
-/// without it.
-const NEEDED: [(&str, &str, bool); 14] = [
-    ("GET {k}", "nothing is read from Redis", true),
-    (
-        "GETRANGE {k} 0 1",
-        "large responses are not read in parts",
-        false,
-    ),
-    ("SET {k} v PX 1000", "nothing is stored", true),
-    (
-        "UNLINK {k}",
-        "what was overwritten stays until it expires",
-        false,
-    ),
-    (
-        "PEXPIRE {k} 1000",
-        "the purge log is not kept as long as it should be",
-        false,
-    ),
-    ("XADD {k} * f v", "no purge reaches other nodes", true),
-    ("XREAD COUNT 1 STREAMS {k} 0", "no purge is heard of", true),
-    ("XRANGE {k} - + COUNT 1", "no purge is heard of", true),
-    ("XREVRANGE {k} + - COUNT 1", "no purge is heard of", true),
-    (
-        "XTRIM {k} MAXLEN 1000",
-        "the purge log grows for ever",
-        false,
-    ),
-    ("XLEN {k}", "the purge log is not bounded in bytes", false),
-    ("EVAL 0 1 {k}", "`fleet_coalesce` has no effect", false),
-    (
-        "WAIT 0 1",
-        "a purge is acknowledged before a replica has it",
-        false,
-    ),
-    (
-        "INFO server",
-        "a failover that forgets a purge is noticed late",
-        false,
-    ),
-];
-
-/// The same for each event stream.
-const FOR_STREAMS: [(&str, &str, bool); 8] = [
-    (
-        "XGROUP CREATE {k} g $ MKSTREAM",
-        "the group has to be made by hand",
-        false,
-    ),
-    (
-        "XREADGROUP GROUP g c STREAMS {k} >",
-        "no event is read",
-        true,
-    ),
-    ("XACK {k} g 0-1", "events are read again and again", true),
-    (
-        "XAUTOCLAIM {k} g c 0 0",
-        "a dead consumer's events are not taken over",
-        false,
-    ),
-    (
-        "XCLAIM {k} g c 0 0-1 JUSTID",
-        "others take over what is worked on for long, and purge it twice",
-        false,
-    ),
-    (
-        "XPENDING {k} g",
-        "a dead consumer's events are not noticed",
-        false,
-    ),
-    ("XINFO STREAM {k}", "lost events are not noticed", false),
-    (
-        "XINFO CONSUMERS {k} g",
-        "dead consumers are not noticed",
-        false,
-    ),
-];
 
 /// Asks the server that `config` names.
 ///
@@ -124,7 +46,11 @@ pub(super) async fn survey(config: &Config) -> Result<Survey, String> {
         survey: Survey::default(),
     };
     let pong: Result<String, RedisError> = questions.ask("PING").await;
-    pong.map_err(told)?;
+    // The cache itself has no need of it.
+    match pong {
+        Err(error) if error.code() != Some("NOPERM") => return Err(told(error)),
+        _ => {}
+    }
     let info = questions.info().await;
     questions.server(&info);
     questions.replication(&info).await;
@@ -282,7 +208,7 @@ impl Questions {
         }
         let mut denied = 0;
         for ((line, lost, vital), key) in &lines {
-            let line = line.replace("{k}", key);
+            let line = line.replace("{k}", key).replace("{o}", &own);
             let tried: Result<String, RedisError> =
                 self.ask(&format!("ACL DRYRUN {user} {line}")).await;
             let why = match tried {
@@ -334,17 +260,41 @@ impl Questions {
             }
             let groups: Result<Vec<HashMap<String, ::redis::Value>>, RedisError> =
                 self.ask(&format!("XINFO GROUPS {name}")).await;
-            let has = groups.iter().flatten().any(|one| {
-                let own = one.get("name").cloned();
-                let own = own.and_then(|own| ::redis::from_redis_value::<String>(own).ok());
-                own.as_deref() == Some(group.as_str())
-            });
+            let has = groups
+                .iter()
+                .flatten()
+                .any(|one| name_of(one) == Some(group.clone()));
             self.fact(match has {
                 true => format!("stream `{name}` has the group `{group}`"),
                 false => {
                     format!("stream `{name}` has no group `{group}` yet: the first start makes it")
                 }
             });
+            if has {
+                self.company(name, &group, namespace).await;
+            }
         }
     }
+
+    /// Who else reads in the name of the group: what they are given reaches no purge here.
+    async fn company(&mut self, stream: &str, group: &str, namespace: &str) {
+        let line = format!("XINFO CONSUMERS {stream} {group}");
+        let told: Result<Vec<HashMap<String, ::redis::Value>>, RedisError> = self.ask(&line).await;
+        let ours = format!("{namespace}/");
+        let names = told.iter().flatten().filter_map(name_of);
+        let others: Vec<String> = names.filter(|name| !name.starts_with(&ours)).collect();
+        if let Some(first) = others.first() {
+            self.doubt(format!(
+                "stream `{stream}`: the group `{group}` is shared with {} consumers that are none of this cache's \
+                 (`{first}`): each event goes to one of them, so that purges are lost; give this cache a group of \
+                 its own (`consumer_group` in [redis])",
+                others.len()
+            ));
+        }
+    }
+}
+
+fn name_of(told: &HashMap<String, ::redis::Value>) -> Option<String> {
+    let name = told.get("name").cloned()?;
+    ::redis::from_redis_value(name).ok()
 }

@@ -11,6 +11,7 @@ use pin_project::pin_project;
 use tower_service::Service;
 
 use crate::middleware::CacheBody;
+use crate::outcome::ForwardReason;
 use crate::semantics::{Passed, append_passed};
 
 /// The answer to come. See the [module docs](crate::middleware).
@@ -23,6 +24,8 @@ where
     kind: Kind<S, A, B>,
     /// What is told of an answer that the cache has no part in.
     passed: Option<Passed>,
+    /// Why the inner service is asked, where that is known before anything is looked up.
+    reason: ForwardReason,
 }
 
 #[pin_project(project = KindProj)]
@@ -59,13 +62,18 @@ where
             Poll::Ready(Err(error)) => Kind::Failed(Some(error)),
             Poll::Pending => Kind::Waiting(Box::new((inner, Some(request)))),
         };
-        Self { kind, passed: None }
+        Self {
+            kind,
+            passed: None,
+            reason: ForwardReason::Bypass,
+        }
     }
 
     pub(crate) const fn ready(response: Response<CacheBody<B>>) -> Self {
         Self {
             kind: Kind::Ready(Some(response)),
             passed: None,
+            reason: ForwardReason::Miss,
         }
     }
 
@@ -75,7 +83,19 @@ where
         Self {
             kind: Kind::Engine(Box::pin(serve)),
             passed: None,
+            reason: ForwardReason::Miss,
         }
+    }
+
+    pub(crate) const fn because(mut self, reason: ForwardReason) -> Self {
+        self.reason = reason;
+        self
+    }
+
+    /// What an error is told with: no response says it.
+    #[cfg(feature = "proxy")]
+    pub(crate) const fn reason(&self) -> ForwardReason {
+        self.reason
     }
 
     pub(crate) fn telling(mut self, passed: Option<Passed>) -> Self {

@@ -43,14 +43,18 @@ impl<S> CacheService<S> {
 
     /// What is told of a request that no rule takes, if anything is.
     fn passed(&self, method: &Method) -> Option<Passed> {
-        let looked_up = *method == Method::GET || *method == Method::HEAD;
-        let passed = if looked_up {
+        let passed = if looked_up(method) {
             Passed::NoRule
         } else {
             Passed::Method
         };
         self.tells_passed.then_some(passed)
     }
+}
+
+/// Whether there are stored responses for the method.
+fn looked_up(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
 }
 
 impl<S, A, B> Service<Request<A>> for CacheService<S>
@@ -81,6 +85,7 @@ where
         if let Some(target) = self.place.changed(engine, &request) {
             let (engine, inner) = (Arc::clone(engine), self.inner.clone());
             let changing = ResponseFuture::engine(engine.change(target, request, inner));
+            let changing = changing.because(ForwardReason::Method);
             return changing.telling(self.tells_passed.then_some(Passed::Method));
         }
         let mut key = KeyBuilder::new();
@@ -89,7 +94,12 @@ where
                 return ResponseFuture::ready(refused);
             }
             let passed = self.passed(request.method());
-            return ResponseFuture::forward(self.inner.clone(), request).telling(passed);
+            let reason = match looked_up(request.method()) {
+                true => ForwardReason::Bypass,
+                false => ForwardReason::Method,
+            };
+            let forwarded = ResponseFuture::forward(self.inner.clone(), request);
+            return forwarded.because(reason).telling(passed);
         };
         let has_body = !request.body().is_end_stream();
         let (rule, reason, detail) = match plan {
@@ -120,6 +130,6 @@ where
         let overridden = detail == Detail::MethodOverride;
         let target = overridden.then(|| self.place.whole(&request).clone());
         let (engine, inner) = (Arc::clone(engine), self.inner.clone());
-        ResponseFuture::engine(engine.bypass(rule, why, target, request, inner))
+        ResponseFuture::engine(engine.bypass(rule, why, target, request, inner)).because(reason)
     }
 }

@@ -36,7 +36,7 @@ use crate::proxy::request_body::RequestBody;
 use crate::proxy::target::{self, LastHost};
 use crate::proxy::trailers::{Odd, Trailers};
 use crate::proxy::upstream::{UpstreamFailure, Upstreams};
-use crate::{CacheService, ResponseFuture};
+use crate::{CacheService, ForwardReason, ResponseFuture};
 
 /// What all connections share.
 pub(super) struct Site {
@@ -104,11 +104,10 @@ impl Client {
             in_hand.line = log.begin(self.peer.address(), method, uri, request.version());
         }
         let http1 = request.version() <= Version::HTTP_11;
-        let safe = request.method().is_safe();
         let begun = self.begin(request);
         async move {
-            let answer = match begun {
-                Ok(answer) => answer.await,
+            let (reason, answer) = match begun {
+                Ok(answer) => (answer.reason(), answer.await),
                 Err(Own::Refusal(refusal)) => {
                     return Ok(own_answer(refusal.response(http1), in_hand));
                 }
@@ -119,7 +118,7 @@ impl Client {
                     in_hand.answered(&response);
                     response.map(|body| ClientBody::cache(body, in_hand))
                 }
-                Err(failure) => own_answer(unanswered(&failure, safe, http1), in_hand),
+                Err(failure) => own_answer(unanswered(&failure, reason, http1), in_hand),
             })
         }
     }
@@ -317,12 +316,15 @@ fn own_answer(response: Response<Bytes>, mut in_hand: InHand) -> Response<Client
 }
 
 /// The answer where upstream gave none and nothing is stored that may stand in for one.
-fn unanswered(failure: &UpstreamFailure, safe: bool, http1: bool) -> Response<Bytes> {
+fn unanswered(failure: &UpstreamFailure, reason: ForwardReason, http1: bool) -> Response<Bytes> {
     let kind = failure.kind;
     tracing::debug!(error = failure as &dyn std::error::Error, "no answer");
     let mut response = plain::<Bytes>(kind.status(), kind.text());
-    let why = if safe { "miss" } else { "method" };
-    let status = format!("tagcache; fwd={why}; detail={}", kind.as_str());
+    let status = format!(
+        "tagcache; fwd={}; detail={}",
+        reason.as_str(),
+        kind.as_str()
+    );
     if let Ok(status) = HeaderValue::from_str(&status) {
         let name = HeaderName::from_static("cache-status");
         response.headers_mut().insert(name, status);

@@ -8,3 +8,4 @@ mod purging;
 #[path = "../support/redis.rs"]
 mod redis;
 mod surveyed;
+mod upstreams;

@@ -136,6 +136,14 @@ impl Log {
     }
 }
 
+impl Log {
+    /// How many of the lines up to the one that was waited for last say `what`.
+    pub(crate) fn count(&self, what: &str) -> usize {
+        let heard = self.heard.lock().expect("no panic");
+        heard.iter().filter(|line| line.contains(what)).count()
+    }
+}
+
 /// A proxy that runs; killed when dropped.
 pub(crate) struct Running {
     child: Child,

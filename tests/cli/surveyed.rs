@@ -34,6 +34,39 @@ fn check_connects_and_says_what_a_server_can_promise() {
 }
 
 #[test]
+fn safety_104_check_tells_of_a_group_that_others_share_and_of_the_user_of_the_example() {
+    let user = include_str!("../../examples/deploy/redis-user.acl").replace("~auction_*", "~sales");
+    let mut args: Vec<&str> = vec!["--user"];
+    args.extend(user.split_whitespace().skip(1));
+    let redis = RedisServer::start_with(&args);
+    let mut admin = redis::Client::open(redis.url())
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    for line in [
+        "XGROUP CREATE sales tagcache $ MKSTREAM",
+        "XGROUP CREATECONSUMER sales tagcache tagcache/00000001/a",
+        "XGROUP CREATECONSUMER sales tagcache worker-1",
+    ] {
+        let mut words = line.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        command.arg(words.collect::<Vec<_>>());
+        command.query::<redis::Value>(&mut admin).unwrap();
+    }
+    let url = redis
+        .url()
+        .replace("redis://", "redis://tagcache:change-me@");
+    let ran = configured(&url).run(&["check", "--connect"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let shared = "the group `tagcache` is shared with 1 consumers that are none of this cache's (`worker-1`)";
+    for expected in [shared, "consumer_group"] {
+        assert!(ran.out.contains(expected), "{expected}: {ran:?}");
+    }
+    assert!(!ran.out.contains("may not `"), "{ran:?}");
+    assert!(!ran.out.contains("change-me"), "{ran:?}");
+}
+
+#[test]
 fn check_connects_and_says_what_a_server_cannot_promise() {
     let acl = [
         "--user", "default", "on", "nopass", "~*", "+@all", "-xadd", "-wait", "-info",

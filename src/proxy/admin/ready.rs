@@ -33,7 +33,10 @@ pub(super) fn answer(signs: &Signs<'_>) -> Answer {
     }
     let streams = signs.cache.streams();
     reasons.extend(streams.iter().filter_map(stream_reason));
-    reasons.extend(down.map(|upstream| format!("upstream {} is down", upstream.url)));
+    reasons.extend(down.map(|upstream| match &upstream.trouble {
+        Some(trouble) => format!("upstream {} is down: {trouble}", upstream.url),
+        None => format!("upstream {} is down", upstream.url),
+    }));
     let degraded = !reasons.is_empty();
     reasons.splice(..0, signs.unready.clone());
     let upstreams = upstreams

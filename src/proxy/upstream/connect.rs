@@ -9,7 +9,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -90,16 +90,36 @@ impl Address {
 
     /// A new connection. Its task ends when it is closed by either side.
     pub(super) async fn connect(&self) -> Result<Sender, UpstreamFailure> {
-        let tcp = TcpStream::connect((self.host.as_str(), self.port));
-        let tcp = match timeout(self.connect, tcp).await {
-            Ok(Ok(tcp)) => tcp,
-            Ok(Err(error)) => return Err(UpstreamFailure::because(FailureKind::Connect, error)),
-            Err(_) => return Err(FailureKind::ConnectTimeout.into()),
+        let late = |what: &str, limit: Duration| {
+            let why = format!("{what} with {}:{} within {limit:?}", self.host, self.port);
+            UpstreamFailure::because(FailureKind::ConnectTimeout, why)
         };
+        let tcp = timeout(self.connect, self.reach()).await;
+        let tcp = tcp.map_err(|_| late("no connection", self.connect))??;
         // Without it small requests would wait for acknowledgements; with it failing, they do.
         let _ = tcp.set_nodelay(true);
         let shaken = timeout(self.handshake, self.shake_hands(tcp)).await;
-        shaken.unwrap_or_else(|_| Err(FailureKind::ConnectTimeout.into()))
+        shaken.map_err(|_| late("no handshake", self.handshake))?
+    }
+
+    /// The first of its addresses that takes a connection.
+    async fn reach(&self) -> Result<TcpStream, UpstreamFailure> {
+        let unknown = |error| {
+            let why = format!("{}: {error}", self.host);
+            UpstreamFailure::because(FailureKind::Name, why)
+        };
+        let found = lookup_host((self.host.as_str(), self.port)).await;
+        let mut refused = unknown(std::io::Error::other("it has no address"));
+        for address in found.map_err(unknown)? {
+            match TcpStream::connect(address).await {
+                Ok(tcp) => return Ok(tcp),
+                Err(error) => {
+                    let why = format!("{address}: {error}");
+                    refused = UpstreamFailure::because(FailureKind::Connect, why);
+                }
+            }
+        }
+        Err(refused)
     }
 
     async fn shake_hands(&self, tcp: TcpStream) -> Result<Sender, UpstreamFailure> {

@@ -69,7 +69,11 @@ async fn within<T>(
         match timeout(limit, answer.as_mut()).await {
             Ok(answer) => return Ok(answer),
             Err(_) if frames() != before => {}
-            Err(_) => return Err(Unanswered::Failed(FailureKind::HeadTimeout.into())),
+            Err(_) => {
+                let why = format!("no head of a response within {limit:?}");
+                let failure = UpstreamFailure::because(FailureKind::HeadTimeout, why);
+                return Err(Unanswered::Failed(failure));
+            }
         }
     }
 }

@@ -9,7 +9,9 @@ use crate::BoxError;
 /// What went wrong between this proxy and an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::proxy) enum FailureKind {
-    /// No connection: refused, unreachable, no such name.
+    /// No address for its name.
+    Name,
+    /// No connection: refused, unreachable.
     Connect,
     /// No connection in time.
     ConnectTimeout,
@@ -38,9 +40,12 @@ pub(in crate::proxy) enum FailureKind {
 impl FailureKind {
     pub(in crate::proxy) const fn status(self) -> StatusCode {
         match self {
-            Self::Connect | Self::Handshake | Self::Closed | Self::Malformed | Self::Switched => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::Name
+            | Self::Connect
+            | Self::Handshake
+            | Self::Closed
+            | Self::Malformed
+            | Self::Switched => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::HeadTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upload => StatusCode::BAD_REQUEST,
@@ -53,6 +58,7 @@ impl FailureKind {
     /// The word in `Cache-Status` and logs.
     pub(in crate::proxy) const fn as_str(self) -> &'static str {
         match self {
+            Self::Name => "upstream-name",
             Self::Connect => "upstream-connect",
             Self::ConnectTimeout => "upstream-connect-timeout",
             Self::Handshake => "upstream-handshake",
@@ -71,14 +77,25 @@ impl FailureKind {
     /// A line for the client, which learns nothing about what is behind the proxy.
     pub(in crate::proxy) const fn text(self) -> &'static str {
         match self {
-            Self::Connect | Self::Handshake => "the upstream server cannot be reached\n",
-            Self::ConnectTimeout | Self::HeadTimeout => {
-                "the upstream server did not answer in time\n"
+            Self::Name => {
+                "the upstream server cannot be reached: its name was not found; the proxy's log says more\n"
+            }
+            Self::Connect => {
+                "the upstream server cannot be reached: it takes no connection; the proxy's log says more\n"
+            }
+            Self::Handshake => {
+                "the upstream server cannot be reached: the TLS or HTTP/2 handshake failed; the proxy's log says more\n"
+            }
+            Self::ConnectTimeout => {
+                "the upstream server did not take a connection in time; the proxy's log says more\n"
+            }
+            Self::HeadTimeout => {
+                "the upstream server did not answer in time; the proxy's log says more\n"
             }
             Self::Closed | Self::Malformed | Self::Switched => {
-                "the upstream server gave no usable answer\n"
+                "the upstream server gave no usable answer; the proxy's log says more\n"
             }
-            Self::Busy => "the upstream server has too many requests in hand\n",
+            Self::Busy => "the upstream server has too many requests in hand; try again later\n",
             Self::Upload => "the request body is incomplete\n",
             Self::UploadTimeout => "the request body came too slowly\n",
             Self::UploadFields => "the request has too many trailers\n",
@@ -86,8 +103,54 @@ impl FailureKind {
         }
     }
 
+    /// What happened, for the log.
+    pub(super) const fn what(self) -> &'static str {
+        match self {
+            Self::Name => "its name was not found",
+            Self::Connect => "no connection",
+            Self::ConnectTimeout => "no connection in time",
+            Self::Handshake => "the TLS or HTTP/2 handshake failed",
+            Self::Closed => "the connection ended before an answer",
+            Self::Malformed => "its answer is not HTTP that can be used",
+            Self::HeadTimeout => "no answer in time",
+            Self::Busy => "it has as many requests in hand as it may",
+            Self::Switched => "it switched protocols although nobody asked for that",
+            Self::Upload | Self::UploadTimeout | Self::UploadFields => {
+                "the client's body is at fault"
+            }
+            Self::Loop => "the request has passed through this proxy too often",
+        }
+    }
+
+    /// What to do about it, for the log.
+    pub(super) const fn advice(self) -> &'static str {
+        match self {
+            Self::Name => {
+                "check the name in `upstreams`, and that this machine's resolver knows it"
+            }
+            Self::Connect => "is it running, and does it listen where `upstreams` says?",
+            Self::ConnectTimeout => {
+                "is a firewall in between, or its machine overloaded? `connect` and `handshake` in \
+                 [proxy.timeouts] say how long is waited"
+            }
+            Self::Handshake => "does it speak TLS and HTTP there as `upstreams` says?",
+            Self::Closed => "its own log says why it closes connections without an answer",
+            Self::Malformed => {
+                "does it speak HTTP there, with heads within `head_bytes` and `head_fields` of [proxy.limits]?"
+            }
+            Self::HeadTimeout => {
+                "see why it is slow; `response_head` in [proxy.timeouts] says how long is waited"
+            }
+            Self::Busy => "see why it is slow, or raise `upstream_requests` in [proxy.limits]",
+            Self::Switched => "its own log may say why",
+            Self::Upload | Self::UploadTimeout | Self::UploadFields => "it is the client's affair",
+            Self::Loop => "is it its own upstream? Look at `upstreams`",
+        }
+    }
+
     #[cfg(test)]
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
+        Self::Name,
         Self::Connect,
         Self::ConnectTimeout,
         Self::Handshake,
@@ -98,6 +161,7 @@ impl FailureKind {
         Self::Switched,
         Self::Upload,
         Self::UploadTimeout,
+        Self::UploadFields,
         Self::Loop,
     ];
 

@@ -45,16 +45,21 @@ impl Health {
         self.paused_until.load(Relaxed)
     }
 
-    /// It answered. True if it was down.
+    /// It failed neither the last request nor the last questions.
+    pub(super) fn is_well(&self) -> bool {
+        !self.questioned_down.load(Relaxed) && self.failures.load(Relaxed) == 0
+    }
+
+    /// It answered. True if it had failed before.
     pub(super) fn succeeded(&self) -> bool {
         if self.failures.load(Relaxed) == 0 {
             return false;
         }
-        self.failures.store(0, Relaxed);
-        self.paused_until.swap(0, Relaxed) != 0
+        self.paused_until.store(0, Relaxed);
+        self.failures.swap(0, Relaxed) != 0
     }
 
-    /// It did not answer. True if that makes it down.
+    /// It did not answer. True if it is down with that.
     pub(super) fn failed(&self) -> bool {
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
         if failures < self.threshold {
@@ -62,18 +67,22 @@ impl Health {
         }
         let pause = u64::try_from(self.pause.as_millis()).unwrap_or(u64::MAX / 2);
         let until = self.now().saturating_add(pause);
-        self.paused_until.swap(until, Relaxed) == 0
+        self.paused_until.store(until, Relaxed);
+        true
     }
 
-    /// What a question found. True if that changes anything.
+    /// What a question found. True if it is down with that.
     pub(super) fn questioned(&self, answered: bool) -> bool {
         if answered {
             self.succeeded();
-            return self.questioned_down.swap(false, Relaxed);
+            self.questioned_down.store(false, Relaxed);
+            return false;
         }
-        self.failed();
-        let down = self.failures.load(Relaxed) >= self.threshold;
-        down && !self.questioned_down.swap(true, Relaxed)
+        let down = self.failed();
+        if down {
+            self.questioned_down.store(true, Relaxed);
+        }
+        down
     }
 }
 
@@ -86,15 +95,16 @@ mod tests {
         let health = Health::new(3, Duration::from_secs(10));
         health.failed();
         health.failed();
-        assert!(!health.succeeded(), "it was not down");
-        health.failed();
-        health.failed();
-        assert!(health.is_up());
+        assert!(health.succeeded(), "it had failed");
+        assert!(!health.succeeded(), "it had not");
+        assert!(!health.failed());
+        assert!(!health.failed());
+        assert!(health.is_up() && !health.is_well());
         assert!(health.failed());
         assert!(!health.is_up());
         tokio::time::advance(Duration::from_secs(10)).await;
         assert!(health.is_up());
-        assert!(!health.failed(), "one more failure is enough, and no news");
+        assert!(health.failed(), "one more failure is enough");
         assert!(!health.is_up());
         assert!(health.succeeded());
         assert!(health.is_up());
@@ -107,7 +117,7 @@ mod tests {
         assert!(health.questioned(false));
         tokio::time::advance(Duration::from_secs(60)).await;
         assert!(!health.is_up());
-        assert!(health.questioned(true));
-        assert!(health.is_up());
+        assert!(!health.questioned(true));
+        assert!(health.is_up() && health.is_well());
     }
 }

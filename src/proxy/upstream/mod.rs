@@ -9,6 +9,7 @@ mod connect;
 mod exchange;
 mod failure;
 mod health;
+mod news;
 mod pool;
 mod questions;
 mod response;

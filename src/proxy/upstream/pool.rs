@@ -103,6 +103,11 @@ impl Pool {
         })
     }
 
+    /// Whether another request may be sent at once.
+    pub(super) fn has_room(&self) -> bool {
+        self.permits.available_permits() > 0
+    }
+
     async fn kept(&self, wanted: Wanted) -> Option<Sender> {
         if wanted == Wanted::Any {
             let mut shared = self.shared.lock();

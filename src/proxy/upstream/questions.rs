@@ -9,7 +9,9 @@ use http::{Request, Uri};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::proxy::request_body::RequestBody;
-use crate::proxy::upstream::exchange::send;
+use crate::proxy::upstream::exchange::{Unanswered, send};
+use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
+use crate::proxy::upstream::news::Trouble;
 use crate::proxy::upstream::pool::Wanted;
 use crate::proxy::upstream::service::{Shared, Upstream, Upstreams};
 
@@ -28,6 +30,7 @@ pub(in crate::proxy) async fn maintain(upstreams: Upstreams) {
         ticks.tick().await;
         let each = shared.upstreams.iter().map(|upstream| {
             upstream.pool.sweep();
+            upstream.catch_up();
             question(&shared, upstream)
         });
         futures_util::future::join_all(each).await;
@@ -39,38 +42,58 @@ async fn question(shared: &Arc<Shared>, upstream: &Upstream) {
         return;
     };
     let limit = shared.settings.health.interval;
-    let answered = timeout(limit, is_well(shared, upstream, path)).await;
-    let answered = answered.unwrap_or(false);
-    if upstream.health.questioned(answered) {
-        match answered {
-            true => tracing::info!(upstream = upstream.url, "upstream is up"),
-            false => tracing::warn!(upstream = upstream.url, "upstream is down"),
-        }
+    let answered = timeout(limit, ask(shared, upstream, path)).await;
+    let trouble = answered.unwrap_or_else(|_| Some(Trouble::silent(path, limit)));
+    let down = upstream.health.questioned(trouble.is_none());
+    match trouble {
+        Some(trouble) => upstream.news.failing(&upstream.url, trouble, down),
+        None => upstream.news.well(&upstream.url),
     }
 }
 
-async fn is_well(shared: &Shared, upstream: &Upstream, path: &str) -> bool {
+/// What is wrong with it, if anything is.
+async fn ask(shared: &Shared, upstream: &Upstream, path: &str) -> Option<Trouble> {
+    let request = match asking(shared, upstream, path) {
+        Ok(request) => request,
+        Err(error) => {
+            let failure = UpstreamFailure::because(FailureKind::Malformed, error);
+            return Some(Trouble::from(&failure));
+        }
+    };
     let timeouts = &shared.settings.timeouts;
+    let lease = upstream.pool.lease(Wanted::Fresh, timeouts.connect).await;
+    let mut lease = match lease {
+        Ok(lease) => lease,
+        Err(failure) => return Some(Trouble::from(&failure)),
+    };
+    // The body is not read: the connection ends with the lease.
+    match send(&mut lease, request, None, timeouts.response_head).await {
+        Ok(response) if response.status().as_u16() < 400 => None,
+        Ok(response) => Some(Trouble::unwell(path, response.status().as_u16())),
+        Err(
+            Unanswered::Unsent(_, failure)
+            | Unanswered::Silent(failure)
+            | Unanswered::Failed(failure),
+        ) => Some(Trouble::from(&failure)),
+    }
+}
+
+fn asking(
+    shared: &Shared,
+    upstream: &Upstream,
+    path: &str,
+) -> Result<Request<RequestBody>, http::Error> {
     let address = &upstream.pool.address;
     let uri = Uri::builder()
         .scheme(address.scheme())
         .authority(address.authority.clone())
         .path_and_query(path);
-    let Ok(uri) = uri.build() else { return false };
     let mut request = Request::new(RequestBody::empty());
-    *request.uri_mut() = uri;
-    let host = HeaderValue::from_str(address.authority.as_str());
-    let Ok(host) = host else { return false };
+    *request.uri_mut() = uri.build()?;
+    let host = HeaderValue::from_str(address.authority.as_str())?;
     request.headers_mut().insert(HOST, host);
     shared.name_host(upstream, &mut request);
-    let Ok(agent) = HeaderValue::from_str(&shared.settings.name) else {
-        return false;
-    };
+    let agent = HeaderValue::from_str(&shared.settings.name)?;
     request.headers_mut().insert(USER_AGENT, agent);
-    let Ok(mut lease) = upstream.pool.lease(Wanted::Fresh, timeouts.connect).await else {
-        return false;
-    };
-    // The body is not read: the connection ends with the lease.
-    let answer = send(&mut lease, request, None, timeouts.response_head).await;
-    answer.is_ok_and(|response| response.status().as_u16() < 400)
+    Ok(request)
 }

@@ -20,6 +20,7 @@ use crate::proxy::upstream::body::UpstreamBody;
 use crate::proxy::upstream::exchange::{Unanswered, send};
 use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
 use crate::proxy::upstream::health::Health;
+use crate::proxy::upstream::news::{News, Trouble};
 use crate::proxy::upstream::pool::{Lease, Pool, Wanted};
 use crate::proxy::upstream::response;
 use crate::proxy::{ProxyError, ProxySettings, UpstreamHost, tunnel};
@@ -42,6 +43,7 @@ pub(super) struct Upstream {
     pub(super) url: String,
     pub(super) pool: Arc<Pool>,
     pub(super) health: Health,
+    pub(super) news: News,
     host: HeaderValue,
 }
 
@@ -57,6 +59,7 @@ impl Upstreams {
                 url: upstream.url.clone(),
                 host: host.map_err(|error| ProxyError::because("a host", error))?,
                 health: Health::new(settings.health.failures, settings.health.pause),
+                news: News::new(),
                 pool: Arc::new(pool),
             });
         }
@@ -121,16 +124,19 @@ impl Shared {
         }
         let may_be_304 = asks_for_304(&request);
         let upgrade = inbound.and_then(|inbound: Inbound| inbound.upgrade);
-        let (mut response, lease) = self.exchange(request, upgrade.as_deref()).await?;
-        response::check(&mut response, self.settings.limits.head_fields)?;
+        let (upstream, mut response, lease) = self.exchange(request, upgrade.as_deref()).await?;
+        response::check(&mut response, self.settings.limits.head_fields)
+            .map_err(|failure| upstream.unusable(failure))?;
         if response.status() == StatusCode::NOT_MODIFIED && !may_be_304 {
-            return Err(FailureKind::Malformed.into());
+            let why = "a 304 that no condition asked for";
+            let failure = UpstreamFailure::because(FailureKind::Malformed, why);
+            return Err(upstream.unusable(failure));
         }
         let now = self.settings.clock.now().into();
         let removed = response::settle(&mut response, name, now);
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let (Some(upgrade), Some(_)) = (upgrade, removed.upgrade) else {
-                return Err(FailureKind::Switched.into());
+                return Err(upstream.unusable(FailureKind::Switched));
             };
             self.open_tunnel(*upgrade, &mut response);
         }
@@ -156,7 +162,7 @@ impl Shared {
         &self,
         mut request: Request<RequestBody>,
         upgrade: Option<&Upgrade>,
-    ) -> Result<(Response<Incoming>, Lease), UpstreamFailure> {
+    ) -> Result<(&Upstream, Response<Incoming>, Lease), UpstreamFailure> {
         let mut tried = SmallVec::<[usize; 8]>::new();
         loop {
             let chosen = self.choose(&tried);
@@ -164,18 +170,15 @@ impl Shared {
             let upstream = &self.upstreams[chosen];
             self.name_host(upstream, &mut request);
             let (failure, unsent) = match self.ask(upstream, request, upgrade).await {
-                Ok(answer) => {
-                    if upstream.health.succeeded() {
-                        tracing::info!(upstream = upstream.url, "upstream is up");
+                Ok((response, lease)) => {
+                    if upstream.health.succeeded() && upstream.health.is_well() {
+                        upstream.news.well(&upstream.url);
                     }
-                    return Ok(answer);
+                    return Ok((upstream, response, lease));
                 }
                 Err((failure, unsent)) => (failure, unsent),
             };
-            if failure.kind.blames_upstream() && upstream.health.failed() {
-                let error = &failure as &dyn std::error::Error;
-                tracing::warn!(upstream = upstream.url, error, "upstream is down");
-            }
+            upstream.failed(&failure);
             let again = tried.len() < self.settings.limits.attempts.min(self.upstreams.len());
             match unsent {
                 Some(unsent) if again => request = *unsent,
@@ -239,6 +242,35 @@ impl Shared {
                 Err(Unanswered::Failed(failure)) => return Err((failure, None)),
             };
             wanted = Wanted::Fresh;
+        }
+    }
+}
+
+impl Upstream {
+    fn failed(&self, failure: &UpstreamFailure) {
+        if failure.kind.blames_upstream() {
+            let down = self.health.failed();
+            self.news.failing(&self.url, Trouble::from(failure), down);
+        } else if failure.kind == FailureKind::Busy {
+            self.news.busy(&self.url, true);
+        }
+    }
+
+    /// An answer came, and cannot be used. The next one may be all right.
+    fn unusable(&self, failure: impl Into<UpstreamFailure>) -> UpstreamFailure {
+        let failure = failure.into();
+        self.news
+            .failing(&self.url, Trouble::from(&failure), !self.health.is_up());
+        failure
+    }
+
+    /// Tells what there was no turn for when it happened.
+    pub(super) fn catch_up(&self) {
+        if self.health.is_well() {
+            self.news.well(&self.url);
+        }
+        if self.pool.has_room() {
+            self.news.busy(&self.url, false);
         }
     }
 }

@@ -16,6 +16,8 @@ pub struct UpstreamStatus {
     pub url: String,
     /// Whether requests are sent to it. (Where all are down they are sent all the same.)
     pub up: bool,
+    /// Why it failed last, if it has not answered since.
+    pub trouble: Option<String>,
 }
 
 impl UpstreamStatuses {
@@ -24,6 +26,7 @@ impl UpstreamStatuses {
         let status = |upstream: &super::service::Upstream| UpstreamStatus {
             url: upstream.url.clone(),
             up: upstream.health.is_up(),
+            trouble: upstream.news.cause(),
         };
         self.0.upstreams.iter().map(status).collect()
     }
