@@ -170,7 +170,7 @@ reasons! {
         Unkeyed = "unkeyed",
         /// The rules were replaced while the request was under way.
         RuleReplaced = "rule-replaced",
-        /// Too many fills are under way.
+        /// Too many fills are under way, or they hold as many bytes as they may.
         Busy = "busy",
         /// The path has a parameter (`;`), and the lifetime is the rule's.
         PathParameter = "path-parameter",

@@ -379,12 +379,12 @@ mod tests {
     }
 
     #[test]
-    fn safety_48_one_address_is_one_tag_however_it_is_written() -> Result<(), Error> {
-        let lower = Tag::new("auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be")?;
-        let checksummed = Tag::new("auction:0xA16E02E87b7454126E5E10D957A927A7F5B5d2be")?;
-        assert_eq!(lower, checksummed);
-        assert_ne!(Tag::new("Auctions")?, Tag::new("auctions")?);
-        Ok(())
+    fn safety_48_one_address_is_one_tag_however_it_is_written() {
+        let tag = |text| Tag::new(text).unwrap();
+        let lower = tag("auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be");
+        let mixed = tag("auction:0xA16E02E87b7454126E5E10D957A927A7F5B5d2be");
+        assert_eq!(lower, mixed);
+        assert_ne!(tag("Auctions"), tag("auctions"));
     }
 
     #[test]
@@ -393,8 +393,8 @@ mod tests {
         for n in 0..MAX_TAGS {
             set.add(&Tag::new(&format!("t:{n}"))?)?;
         }
-        let refused = set.add(&Tag::new("t:one-more")?);
-        assert_eq!(refused.map_err(|e| e.kind()), Err(ErrorKind::Invalid));
+        let refused = set.add(&Tag::new("t:one-more")?).map_err(|e| e.kind());
+        assert_eq!(refused, Err(ErrorKind::Invalid));
         Ok(())
     }
 }

@@ -8,7 +8,6 @@ pub(crate) enum Rule {
     EpochCheck,
     TwoMarks,
     MarkFloor,
-    SlotNewest,
     BootFloor,
     Gap,
     OwnAck,

@@ -81,6 +81,9 @@ impl Cache {
         let mut health = self.shared.engine.views.health();
         health.troubles = log.troubles();
         health.server = log.server();
+        let budget = &self.shared.engine.flights.budget;
+        health.fill_bytes = budget.taken();
+        health.fills_unstored = budget.unstored();
         health
     }
 
@@ -99,6 +102,14 @@ impl Cache {
     pub async fn connect(&self) -> Result<Position, Error> {
         let head = self.shared.follower.log().head().await?;
         Ok(head.position)
+    }
+
+    /// Ends the oldest call of an inner service that was begun for a client and that nobody waits for any more, if
+    /// there is one; returns whether there was. Such a call goes on for some seconds, in case somebody asks again:
+    /// for who has a limited number of places for calls, all of them taken, and a new one that wants one.
+    #[must_use]
+    pub fn end_orphan(&self) -> bool {
+        self.shared.engine.flights.orphans.end_oldest()
     }
 
     /// How far this process has read the purge log: none before it was first reached.

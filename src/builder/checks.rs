@@ -6,8 +6,16 @@ use crate::entry::codec::packed;
 use crate::error::ConfigError;
 use crate::spelling::written;
 
-pub(super) fn settings(lease: Duration, compress: bool) -> Result<(), ConfigError> {
+/// Three quarters of it, for what is to be stored, hold one body of the usual limit.
+const LEAST_FILL_BYTES: u64 = 4 << 20;
+
+pub(super) fn settings(
+    lease: Duration,
+    compress: bool,
+    fill_bytes: u64,
+) -> Result<(), ConfigError> {
     check_lease(lease)?;
+    check_fill_bytes(fill_bytes)?;
     check_compression(compress)
 }
 
@@ -20,6 +28,14 @@ fn check_lease(lease: Duration) -> Result<(), ConfigError> {
         return Ok(());
     };
     Err(ConfigError::new("lease", problem, written(lease)))
+}
+
+fn check_fill_bytes(bytes: u64) -> Result<(), ConfigError> {
+    if bytes < LEAST_FILL_BYTES {
+        let problem = format!("fewer than {LEAST_FILL_BYTES} bytes hold no body of 2 MiB");
+        return Err(ConfigError::new("fill bytes", problem, bytes.to_string()));
+    }
+    Ok(())
 }
 
 fn check_compression(wanted: bool) -> Result<(), ConfigError> {
@@ -51,6 +67,20 @@ mod tests {
             let told = refused(Cache::builder().lease(lease));
             assert!(told.starts_with("lease: ") && told.contains(why), "{told}");
         }
+    }
+
+    #[test]
+    fn safety_73_room_for_less_than_one_fill_is_refused() {
+        for bytes in [0, (4 << 20) - 1] {
+            assert_eq!(
+                refused(Cache::builder().fill_bytes(bytes)),
+                format!(
+                    "fill bytes: fewer than 4194304 bytes hold no body of 2 MiB in \"{bytes}\""
+                )
+            );
+        }
+        let least = Cache::builder().fill_bytes(4 << 20);
+        assert!(least.rule(Rule::new("r", "/")).build().is_ok());
     }
 
     #[test]

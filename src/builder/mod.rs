@@ -258,7 +258,7 @@ impl CacheBuilder {
     /// The first setting that cannot be used, with the input quoted and the place marked. What works
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
-        checks::settings(self.lease, self.compress)?;
+        checks::settings(self.lease, self.compress, self.limits.fill_bytes)?;
         let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
@@ -281,7 +281,7 @@ impl CacheBuilder {
             views,
             follower: Arc::clone(&follower),
             purges: Arc::clone(&purges),
-            flights: Flights::new(self.limits.flights),
+            flights: Flights::new(self.limits.flights, self.limits.fill_bytes),
             clock: self.clock,
             chance: self.chance,
             observer: self.observer,

@@ -32,9 +32,20 @@ impl CacheBuilder {
 
     /// How long a forward that others wait for may take before one of them makes another; the rest wait for
     /// either. A forward that has failed has one successor as well; if that fails too, those who waited are
-    /// answered 502. Default: 10 s.
+    /// answered 502. Default: 30 s: an inner service that is slow has not failed, and a second call makes it
+    /// slower.
     pub const fn coalesce_timeout(mut self, timeout: Duration) -> Self {
         self.limits.follow = timeout;
+        self
+    }
+
+    /// How many bytes of responses may be held, all together, while they are fetched for the cache and until their
+    /// readers have taken them. What does not fit into three quarters of it is passed on at the pace of its reader
+    /// and not stored: clients that take nothing must not fill the memory (SAFETY 73). The rest is for what is
+    /// passed on. Not less than 4 MiB. Default: 256 MiB, for about a hundred of the largest bodies that a rule
+    /// stores by default, at once.
+    pub const fn fill_bytes(mut self, bytes: u64) -> Self {
+        self.limits.fill_bytes = bytes;
         self
     }
 

@@ -4,19 +4,25 @@
 //! byte and a slow reader holds nobody up. Past it, only what some reader has not read yet is kept,
 //! in a bounded window, and the writer waits for the slowest; one that holds up others without
 //! keeping pace is cut off.
+//!
+//! What is kept is taken from the [`Budget`] of all fills. Where that is used up, a writer may keep one chunk
+//! that its readers have not taken, so that each goes on at their pace, and no more (SAFETY 73).
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::{Body, Frame, SizeHint};
+use http_body::SizeHint;
 use smallvec::SmallVec;
 
-use crate::error::BoxError;
+use crate::coalesce::budget::{Budget, cost};
 use crate::sync::Mutex;
+
+mod reader;
+
+pub(crate) use self::reader::FlightReader;
 
 /// Bytes kept ahead of the slowest reader once the body is too large to store.
 pub(super) const WINDOW: usize = 256 * 1024;
@@ -26,13 +32,21 @@ pub(super) type End = Result<Option<HeaderMap>, Arc<str>>;
 
 /// Held by the flight and every reader; the lock is held for a few pointer moves at a time.
 #[derive(Debug)]
-pub(super) struct Buffer(Mutex<State>);
+pub(super) struct Buffer {
+    state: Mutex<State>,
+    budget: Arc<Budget>,
+}
 
 #[derive(Debug, Default)]
 struct State {
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Chunk>,
     /// Bytes in `chunks`.
     held: usize,
+    /// Taken from the budget for `chunks`, and for those that are to come.
+    taken: u64,
+    reserved: u64,
+    /// The last of `chunks` is more than what fills may hold: there is room for the next when it is gone.
+    beside: bool,
     /// Chunks that were dropped from the front.
     dropped: usize,
     end: Option<End>,
@@ -43,6 +57,13 @@ struct State {
     /// Requests that wait for the head and may become readers.
     waiting: usize,
     writer: Option<Waker>,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    bytes: Bytes,
+    /// What was taken from the budget for it.
+    taken: u64,
 }
 
 #[derive(Debug, Default)]
@@ -70,24 +91,30 @@ struct After {
     wake: SmallVec<[Waker; 4]>,
     replaced: Option<Waker>,
     freed: SmallVec<[Bytes; 4]>,
+    /// To the budget.
+    back: u64,
 }
 
 impl Buffer {
-    pub(super) fn new() -> Self {
-        Self(Mutex::default())
+    pub(super) fn new(budget: &Arc<Budget>) -> Self {
+        Self {
+            state: Mutex::default(),
+            budget: Arc::clone(budget),
+        }
     }
 
     /// Changes the state, then, without the lock, does what follows from it.
     fn change<T>(&self, change: impl FnOnce(&mut State, &mut After) -> T) -> T {
         let mut after = After::default();
-        let result = change(&mut self.0.lock(), &mut after);
+        let result = change(&mut self.state.lock(), &mut after);
+        self.budget.give_back(after.back);
         after.wake.into_iter().for_each(Waker::wake);
         result
     }
 
     /// Reads from the first byte; `None` if that is gone.
     pub(super) fn reader(this: &Arc<Self>) -> Option<FlightReader> {
-        let mut state = this.0.lock();
+        let mut state = this.state.lock();
         if state.dropped > 0 {
             return None;
         }
@@ -104,7 +131,7 @@ impl Buffer {
 
     /// A request waits for the head.
     pub(super) fn arrive(&self) {
-        self.0.lock().waiting += 1;
+        self.state.lock().waiting += 1;
     }
 
     /// A request waits for the head no longer.
@@ -117,7 +144,7 @@ impl Buffer {
 
     /// Whether nobody waits for the head or reads the body.
     pub(super) fn unwanted(&self) -> bool {
-        self.0.lock().unwanted()
+        self.state.lock().unwanted()
     }
 
     /// Waits until nobody waits for the head or reads the body.
@@ -125,14 +152,59 @@ impl Buffer {
         std::future::poll_fn(|cx| self.change(|state, after| state.poll_unwanted(cx, after))).await;
     }
 
-    pub(super) fn push(&self, chunk: Bytes) {
+    /// Takes what a body that is as long will need, unless all fills together would hold too much.
+    pub(super) fn reserve(&self, bytes: u64) -> bool {
+        let taken = self.budget.take(bytes);
+        if taken {
+            self.state.lock().reserved += bytes;
+        }
+        taken
+    }
+
+    /// Keeps a chunk; gives it back if all fills together would hold too much.
+    pub(super) fn push(&self, chunk: Bytes) -> Result<(), Bytes> {
         if chunk.is_empty() {
-            return;
+            return Ok(());
         }
         self.change(|state, after| {
-            state.held += chunk.len();
-            state.chunks.push_back(chunk);
-            state.wake_readers(after);
+            let taken = cost(chunk.len());
+            let reserved = state.reserved.min(taken);
+            if !self.budget.take(taken - reserved) {
+                return Err(chunk);
+            }
+            state.reserved -= reserved;
+            state.push(chunk, taken, after);
+            Ok(())
+        })
+    }
+
+    /// Keeps a chunk of an outgrown body, for which there was [`room`](Self::room): if need be beside the budget.
+    pub(super) fn pass(&self, chunk: Bytes) {
+        let Err(chunk) = self.push(chunk) else {
+            return;
+        };
+        self.change(|state, after| {
+            let cost = cost(chunk.len());
+            let taken = if self.budget.take_last(cost) { cost } else { 0 };
+            state.beside = true;
+            state.push(chunk, taken, after);
+        });
+    }
+
+    /// The whole body is there, in one piece, and kept by others: nothing of it is held twice.
+    pub(super) fn share(&self, body: &Bytes) {
+        self.change(|state, after| {
+            if state.outgrown || state.held != body.len() {
+                return;
+            }
+            let mut from = 0;
+            for chunk in &mut state.chunks {
+                let to = from + chunk.bytes.len();
+                after
+                    .freed
+                    .push(std::mem::replace(&mut chunk.bytes, body.slice(from..to)));
+                from = to;
+            }
         });
     }
 
@@ -140,6 +212,7 @@ impl Buffer {
     pub(super) fn end(&self, end: End) {
         self.change(|state, after| {
             state.end.get_or_insert(end);
+            after.back += std::mem::take(&mut state.reserved);
             state.wake_readers(after);
         });
     }
@@ -148,6 +221,7 @@ impl Buffer {
     pub(super) fn outgrow(&self) {
         self.change(|state, after| {
             state.outgrown = true;
+            after.back += std::mem::take(&mut state.reserved);
             state.forget_read(after);
         });
     }
@@ -166,6 +240,13 @@ impl Buffer {
     }
 }
 
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let state = self.state.lock();
+        self.budget.give_back(state.taken + state.reserved);
+    }
+}
+
 impl State {
     fn unwanted(&self) -> bool {
         self.waiting == 0 && self.readers.is_empty()
@@ -179,11 +260,18 @@ impl State {
         Poll::Pending
     }
 
+    fn push(&mut self, bytes: Bytes, taken: u64, after: &mut After) {
+        self.held += bytes.len();
+        self.taken += taken;
+        self.chunks.push_back(Chunk { bytes, taken });
+        self.wake_readers(after);
+    }
+
     fn poll_room(&mut self, cx: &mut Context<'_>, after: &mut After) -> Poll<Room> {
         if self.readers.is_empty() {
             return Poll::Ready(Room::Unread);
         }
-        if self.held < WINDOW {
+        if self.held < WINDOW && !self.beside {
             return Poll::Ready(Room::Free);
         }
         keep(&mut self.writer, cx.waker(), after);
@@ -195,7 +283,7 @@ impl State {
             return Read::Cut;
         };
         let place = reader.next - self.dropped;
-        if let Some(chunk) = self.chunks.get(place).cloned() {
+        if let Some(chunk) = self.chunks.get(place).map(|chunk| chunk.bytes.clone()) {
             reader.next += 1;
             reader.taken = reader.taken.saturating_add(chunk.len());
             // Only who reads the oldest chunk can have been its last reader.
@@ -228,9 +316,12 @@ impl State {
             && let Some(chunk) = self.chunks.pop_front()
         {
             self.dropped += 1;
-            self.held -= chunk.len();
-            after.freed.push(chunk);
+            self.held -= chunk.bytes.len();
+            self.taken -= chunk.taken;
+            after.back += chunk.taken;
+            after.freed.push(chunk.bytes);
         }
+        self.beside &= !self.chunks.is_empty();
         if !after.freed.is_empty() {
             after.wake.extend(self.writer.take());
         }
@@ -267,87 +358,4 @@ enum Read {
     End(End),
     /// It was cut off.
     Cut,
-}
-
-/// Reads the body of a flight from its first byte.
-#[derive(Debug)]
-pub(crate) struct FlightReader {
-    buffer: Arc<Buffer>,
-    id: u64,
-    size: SizeHint,
-    done: bool,
-}
-
-impl FlightReader {
-    /// The same reader, which knows the size of the whole body.
-    pub(crate) fn sized(mut self, size: SizeHint) -> Self {
-        self.size = size;
-        self
-    }
-
-    fn took(&mut self, bytes: usize) {
-        let bytes = bytes as u64;
-        let mut size = SizeHint::new();
-        if let Some(upper) = self.size.upper() {
-            size.set_upper(upper.saturating_sub(bytes));
-        }
-        size.set_lower(self.size.lower().saturating_sub(bytes));
-        self.size = size;
-    }
-}
-
-impl Body for FlightReader {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        if self.done {
-            return Poll::Ready(None);
-        }
-        let id = self.id;
-        let read = self
-            .buffer
-            .change(|state, after| state.read(id, cx.waker(), after));
-        self.done = matches!(read, Read::End(_) | Read::Cut);
-        match read {
-            Read::Nothing => Poll::Pending,
-            Read::Chunk(chunk) => {
-                self.took(chunk.len());
-                Poll::Ready(Some(Ok(Frame::data(chunk))))
-            }
-            Read::End(Ok(trailers)) => {
-                Poll::Ready(trailers.map(|fields| Ok(Frame::trailers(fields))))
-            }
-            Read::End(Err(reason)) => Poll::Ready(Some(Err((*reason).into()))),
-            Read::Cut => Poll::Ready(Some(Err("this client read too slowly".into()))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        if self.done {
-            return true;
-        }
-        let state = self.buffer.0.lock();
-        let reader = state.readers.get(&self.id);
-        let read_all = reader.is_some_and(|own| own.next >= state.dropped + state.chunks.len());
-        read_all && matches!(state.end, Some(Ok(None)))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.size
-    }
-}
-
-impl Drop for FlightReader {
-    fn drop(&mut self) {
-        self.buffer.change(|state, after| {
-            let reader = state.readers.remove(&self.id);
-            after.replaced = reader.and_then(|reader| reader.waker);
-            state.forget_read(after);
-            after.wake.extend(state.writer.take());
-        });
-    }
 }

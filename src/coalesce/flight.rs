@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::coalesce::buffer::{Buffer, FlightReader, Room};
-use crate::coalesce::{Flights, Moment};
+use crate::coalesce::{Budget, Flights, Moment};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::outcome::NotStored;
@@ -70,14 +70,14 @@ pub(crate) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new(number: Moment) -> Self {
+    pub(super) fn new(number: Moment, budget: &Arc<Budget>) -> Self {
         Self {
             number,
             since: Instant::now(),
             called: OnceLock::new(),
             landing: watch::Sender::new(Landing::Flying),
             expected: OnceLock::new(),
-            buffer: Arc::new(Buffer::new()),
+            buffer: Arc::new(Buffer::new(budget)),
         }
     }
 
@@ -215,12 +215,23 @@ impl Lead {
         self.flight.landing.send_replace(Landing::Headed(head));
     }
 
-    /// The next piece of the body.
-    pub(crate) fn push(&self, chunk: Bytes) {
-        self.flight.buffer.push(chunk);
+    /// Takes the place that a body as long needs. If it has none, because fills hold too much already, the
+    /// response is not for this flight to keep (SAFETY 73).
+    pub(crate) fn reserve(&self, bytes: u64) -> bool {
+        self.flight.buffer.reserve(bytes)
     }
 
-    /// The body is larger than what may be stored: from now on only what some reader still needs is
+    /// The next piece of the body; it comes back if fills hold too much already.
+    pub(crate) fn push(&self, chunk: Bytes) -> Result<(), Bytes> {
+        self.flight.buffer.push(chunk)
+    }
+
+    /// The next piece of a body that was outgrown, for which there was [`room`](Self::room).
+    pub(crate) fn pass(&self, chunk: Bytes) {
+        self.flight.buffer.pass(chunk);
+    }
+
+    /// The body is larger than what may be stored, or kept at the moment: from now on only what some reader still needs is
     /// kept, and nobody joins any more. Who waits for the end of the body waits in vain.
     pub(crate) fn outgrow(&mut self) {
         self.release();
@@ -240,6 +251,7 @@ impl Lead {
     /// The body is whole, and this is the stored response.
     pub(crate) fn landed(&self, response: Arc<StoredResponse>) {
         let trailers = response.trailers.clone();
+        self.flight.buffer.share(&response.body);
         self.flight.landing.send_replace(Landing::Landed(response));
         self.flight.buffer.end(Ok(trailers));
     }

@@ -8,12 +8,16 @@
 //! What a flight brings may be used by a request that joined it only if it is valid for that request, or if
 //! the flight began after the request had come (PROTOCOL 20): the engine asks, not this module.
 
+mod budget;
 mod buffer;
 mod flight;
+mod orphans;
 mod permits;
 
+pub(crate) use self::budget::Budget;
 pub(crate) use self::buffer::{FlightReader, Room};
 pub(crate) use self::flight::{Expected, Flight, FlightHead, Landing, Lead};
+pub(crate) use self::orphans::Orphans;
 pub(crate) use self::permits::Permits;
 
 use std::collections::HashMap;
@@ -48,6 +52,10 @@ pub(crate) struct Flights {
     landings: [AtomicU64; LANDING_COUNTERS],
     /// How many have begun, and so the number of the next one.
     begun: AtomicU64,
+    /// What all of them may hold, those included that nobody joins.
+    pub(crate) budget: Arc<Budget>,
+    /// Those that nobody waits for any more.
+    pub(crate) orphans: Orphans,
 }
 
 /// A moment among the beginnings of flights ([`Flights::moment`]).
@@ -70,7 +78,7 @@ pub(crate) enum Join {
 }
 
 impl Flights {
-    pub(crate) fn new(limit: usize) -> Arc<Self> {
+    pub(crate) fn new(limit: usize, bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             by_key: Mutex::default(),
             limit,
@@ -78,6 +86,8 @@ impl Flights {
             refreshes: quick_cache::sync::Cache::new(UNCACHEABLE_KEYS),
             landings: [const { AtomicU64::new(0) }; LANDING_COUNTERS],
             begun: AtomicU64::new(0),
+            budget: Budget::new(bytes),
+            orphans: Orphans::default(),
         })
     }
 
@@ -101,14 +111,14 @@ impl Flights {
             None if by_key.len() >= self.limit && !weakened(Rule::Places) => return Join::Full,
             _ => {}
         }
-        let flight = Arc::new(Flight::new(self.next()));
+        let flight = Arc::new(Flight::new(self.next(), &self.budget));
         by_key.insert(key.clone(), Arc::clone(&flight));
         Join::Lead(Lead::registered(flight, key.clone(), Arc::clone(self)))
     }
 
     /// A flight that nobody joins: its response is stored and read like any other.
-    pub(crate) fn alone() -> Lead {
-        Lead::alone(Arc::new(Flight::new(Moment(0))))
+    pub(crate) fn alone(&self) -> Lead {
+        Lead::alone(Arc::new(Flight::new(Moment(0), &self.budget)))
     }
 
     /// Now: a flight that [began after](Flight::began_after) it began after this was called.

@@ -85,7 +85,11 @@ pub struct CacheSection {
     /// The longest lifetime of a stored response. Default: "24h".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifetime_ceiling: Option<Period>,
-    /// How long a request waits for an identical one under way. Default: "10s".
+    /// How much may be held of responses on their way into the cache, all together; what does not fit is passed
+    /// on and not stored. At least "4 MiB". Default: "256 MiB".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill_bytes: Option<Bytes>,
+    /// How long a request waits for an identical one under way before one more is forwarded. Default: "30s".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub coalesce_timeout: Option<Period>,
     /// After what time another node takes the place of one that fetches for the fleet and may have died, for
@@ -146,6 +150,9 @@ impl CacheSection {
         }
         if let Some(Bytes(bytes)) = self.store_bytes {
             to = to.store_bytes(bytes);
+        }
+        if let Some(Bytes(bytes)) = self.fill_bytes {
+            to = to.fill_bytes(bytes);
         }
         if let Some(times) = self.near_after {
             to = to.near_after(times);

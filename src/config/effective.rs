@@ -113,7 +113,8 @@ impl Config {
         cache.store_bytes.get_or_insert(Bytes(64 << 20));
         cache.near_after.get_or_insert(1);
         cache.lifetime_ceiling.get_or_insert(seconds(24 * 60 * 60));
-        cache.coalesce_timeout.get_or_insert(seconds(10));
+        cache.coalesce_timeout.get_or_insert(seconds(30));
+        cache.fill_bytes.get_or_insert(Bytes(256 << 20));
         cache.fleet_claim.get_or_insert(seconds(30));
     }
 

@@ -49,7 +49,7 @@ impl Fill {
         let somebody_waits = recipient.is_some();
         let Some(asking) = self.asking(somebody_waits) else {
             if somebody_waits {
-                self.patience = self.engine.limits.orphan;
+                self.may_yield();
             }
             return self.call(request, inner, recipient).await;
         };
@@ -74,7 +74,7 @@ impl Fill {
         }
         self.begin(leave.stamp);
         if somebody_waits && leave.ticket.is_none() {
-            self.patience = self.engine.limits.orphan;
+            self.may_yield();
         }
         let (engine, key) = (Arc::clone(&self.engine), self.key.clone());
         self.call(request, inner, recipient).await;
@@ -84,6 +84,12 @@ impl Fill {
         {
             leave.unshareable();
         }
+    }
+
+    /// It is for those who wait for it here, and for nobody else.
+    fn may_yield(&mut self) {
+        self.patience = self.engine.limits.orphan;
+        self.yields = true;
     }
 
     pub(super) fn needs_clearance(&self) -> bool {

@@ -12,14 +12,14 @@ use http::response::Parts;
 use http::{Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt;
 use tower_service::Service;
 
 use crate::clock::Timestamp;
-use crate::coalesce::{Expected, FlightHead, FlightReader, Lead, Room};
+use crate::coalesce::{Expected, FlightHead, FlightReader, Lead};
 use crate::engine::begun::Begun;
-use crate::engine::kept::{Kept, next_frame, sifted};
+use crate::engine::kept::{Kept, next_frame};
 use crate::engine::lookup::{Lookup, Stale, variant_key};
 use crate::engine::partial::part_key;
 use crate::engine::respond::Client;
@@ -76,6 +76,8 @@ pub(super) struct Fill {
     pub(super) overtaken: bool,
     /// How long it goes on when nobody waits for it or reads it; and since when that is so.
     pub(super) patience: Duration,
+    /// It ends before that where others want its place (SAFETY 72).
+    pub(super) yields: bool,
     unwanted_since: Option<Instant>,
 }
 
@@ -96,6 +98,7 @@ impl Fill {
             key: lookup.key.clone(),
             overtaken: engine.flights.have_landed(&planned.key, lookup.landings),
             unwanted_since: None,
+            yields: false,
             patience: engine.limits.fill,
             partial: semantics::asks_for_one_range(&client.headers),
             engine,
@@ -206,6 +209,7 @@ impl Fill {
             true => Duration::ZERO,
             false => self.patience,
         };
+        let (orphans, yields) = (&self.engine.flights.orphans, self.yields);
         let unwanted_since = &mut self.unwanted_since;
         let abandoned = async {
             loop {
@@ -217,7 +221,10 @@ impl Fill {
                 }
                 flight.until_unwanted().await;
                 let since = *unwanted_since.get_or_insert_with(Instant::now);
-                if !patience.is_zero() {
+                if !patience.is_zero() && yields {
+                    let mut orphan = orphans.add();
+                    let _ = timeout_at(since + patience, orphan.is_to_end()).await;
+                } else if !patience.is_zero() {
                     sleep_until(since + patience).await;
                 }
                 if flight.unwanted() {
@@ -254,6 +261,10 @@ impl Fill {
             return Err(NotStored::TooLarge);
         }
         let stamp = self.stamp.ok_or(NotStored::NoStamp)?;
+        if !self.lead.reserve(size.lower().max(declared)) {
+            self.engine.flights.budget.note_unstored();
+            return Err(NotStored::Busy);
+        }
         let Storable {
             freshness,
             initial_age,
@@ -336,51 +347,18 @@ impl Fill {
                 None => return,
                 Some(None) => break,
                 Some(Some(Err(error))) => return self.lead.fail(&error),
-                Some(Some(Ok(frame))) => kept.take(frame, &self.lead, &sieve),
-            }
-            if kept.exceeds(limit) {
-                return self.pass_on(body, &sieve).await;
+                Some(Some(Ok(frame))) => {
+                    if let Err(left) = kept.take(frame, limit, &self.lead, &sieve) {
+                        drop(kept);
+                        return self.pass_on(left, body, &sieve).await;
+                    }
+                }
             }
         }
         if let Err(reason) = kept.check(&head.response.headers, &head.size) {
             return self.lead.fail(reason);
         }
         self.admit(&head, kept).await;
-    }
-
-    /// The body is larger than what may be stored: hand it on, at the pace of the slowest reader.
-    async fn pass_on<B>(mut self, mut body: Pin<&mut B>, sieve: &TrailerSieve)
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        self.remember_uncacheable(NotStored::TooLarge);
-        self.lead.outgrow();
-        let mut trailers = None;
-        loop {
-            match timeout(self.engine.limits.stall, self.lead.room()).await {
-                Err(_) => {
-                    self.lead.cut_slowest();
-                    continue;
-                }
-                Ok(Room::Unread) => return,
-                Ok(Room::Free) => {}
-            }
-            let frame = tokio::select! {
-                biased;
-                frame = next_frame(body.as_mut()) => frame,
-                () = self.lead.flight().until_unwanted() => return,
-            };
-            match frame {
-                None => break,
-                Some(Err(error)) => return self.lead.fail(&error),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(chunk) => self.lead.push(chunk),
-                    Err(frame) => trailers = sifted(frame, sieve),
-                },
-            }
-        }
-        self.lead.landed_unstored(trailers);
     }
 
     /// Unless the reason is the moment or this one request: then it says nothing about the next.

@@ -147,6 +147,27 @@ impl Engine {
         }
     }
 
+    /// What one of the flights brings that took so long that whoever waited for them leads another now. Waits for
+    /// ever if none brings anything.
+    pub(super) async fn overtaken<B>(
+        &self,
+        following: &mut Following,
+        planned: &Planned,
+        lookup: &Lookup,
+        client: &Client,
+    ) -> Response<CacheBody<B>> {
+        while following.goes_on() {
+            match self.follow(following, planned, lookup, client).await {
+                Followed::Response(response) => return response,
+                Followed::Late | Followed::Failed(_) => {}
+                Followed::Over | Followed::OtherVariant(_) | Followed::Apart => {
+                    following.drop_last();
+                }
+            }
+        }
+        std::future::pending().await
+    }
+
     fn follow_filling<B>(
         &self,
         flight: &Arc<Flight>,

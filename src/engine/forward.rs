@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tower_service::Service;
 use tracing::Instrument;
 
-use crate::coalesce::{FlightHead, Flights, Join, Lead};
+use crate::coalesce::{FlightHead, Join, Lead};
 use crate::engine::fill::{Answer, Fill};
 use crate::engine::follow::{Followed, Following};
 use crate::engine::lookup::{Lookup, Usable};
@@ -71,7 +71,7 @@ impl Engine {
             match join {
                 Join::Lead(lead) => {
                     return self
-                        .lead(lead, planned, lookup, client, request, inner)
+                        .lead((lead, following), planned, lookup, client, request, inner)
                         .await;
                 }
                 Join::Full => {
@@ -105,7 +105,7 @@ impl Engine {
         lookup: &mut Lookup,
         in_vain: &mut InVain,
     ) -> Option<Join> {
-        let apart = Some(Join::Lead(Flights::alone()));
+        let apart = Some(Join::Lead(self.flights.alone()));
         match followed {
             Followed::Response(_) | Followed::Apart => apart,
             Followed::Late => Some(self.flights.replace(&lookup.key, following.last())),
@@ -150,7 +150,7 @@ impl Engine {
         let alone = planned.has_authorization || planned.wishes.no_cache || ranged;
         let now = self.clock.monotonic();
         if alone || self.flights.is_uncacheable(&lookup.key, now) {
-            Join::Lead(Flights::alone())
+            Join::Lead(self.flights.alone())
         } else {
             self.flights.join(&lookup.key)
         }
@@ -182,7 +182,7 @@ impl Engine {
 
     async fn lead<S, A, B>(
         self: Arc<Self>,
-        lead: Lead,
+        (lead, mut following): (Lead, Following),
         planned: Planned,
         lookup: Lookup,
         client: Client,
@@ -207,7 +207,13 @@ impl Engine {
         );
         let (answer, receive) = oneshot::channel();
         let task = tokio::spawn(fill.run(request, inner, Some(answer)).in_current_span());
-        match receive.await {
+        let received = tokio::select! {
+            biased;
+            received = receive => received,
+            // The fill goes on for those who joined it.
+            response = self.overtaken(&mut following, &planned, &lookup, &client) => return Ok(response),
+        };
+        match received {
             Ok(answer) => self.respond_answer(&planned.rule, &lookup, &client, answer),
             Err(_) => unanswered(task).await,
         }

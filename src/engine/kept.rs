@@ -9,11 +9,16 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::coalesce::Lead;
 use crate::error::BoxError;
+use crate::outcome::NotStored;
 use crate::semantics::{self, TrailerSieve};
 
 /// Chunks that a body may come in and still be stored: each costs far more than the few bytes that it
 /// may hold.
 const MAX_CHUNKS: usize = 64 * 1024;
+
+/// Chunks of fewer bytes are copied: what a client library reads from a connection stands in a buffer that may be
+/// many times as large, and lives as long as any part of it.
+const SMALL: usize = 16 * 1024;
 
 /// The next frame, or why the body broke off.
 pub(super) async fn next_frame<B>(mut body: Pin<&mut B>) -> Option<Result<Frame<Bytes>, Box<str>>>
@@ -27,6 +32,14 @@ where
         Poll::Ready(frame.map(|frame| frame.map_err(reason)))
     })
     .await
+}
+
+/// The same bytes, alone in their buffer if they are few.
+pub(super) fn compact(chunk: Bytes) -> Bytes {
+    match chunk.len() < SMALL {
+        true => Bytes::copy_from_slice(&chunk),
+        false => chunk,
+    }
 }
 
 /// The trailers in a frame without data, as far as they are kept and passed on (SAFETY 70).
@@ -43,21 +56,27 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Keeps a frame, and hands it on.
-    pub(super) fn take(&mut self, frame: Frame<Bytes>, lead: &Lead, sieve: &TrailerSieve) {
-        match frame.into_data() {
-            Ok(chunk) => {
-                self.length += chunk.len() as u64;
-                self.chunks.push(chunk.clone());
-                lead.push(chunk);
+    /// Keeps a frame, and hands it on, unless that is too much: then gives back what was not handed on.
+    pub(super) fn take(
+        &mut self,
+        frame: Frame<Bytes>,
+        limit: u64,
+        lead: &Lead,
+        sieve: &TrailerSieve,
+    ) -> Result<(), (Bytes, NotStored)> {
+        let chunk = match frame.into_data() {
+            Ok(chunk) => compact(chunk),
+            Err(frame) => {
+                self.trailers = sifted(frame, sieve);
+                return Ok(());
             }
-            Err(frame) => self.trailers = sifted(frame, sieve),
+        };
+        self.length += chunk.len() as u64;
+        if self.length > limit || self.chunks.len() >= MAX_CHUNKS {
+            return Err((chunk, NotStored::TooLarge));
         }
-    }
-
-    /// Whether it is more than what may be stored.
-    pub(super) fn exceeds(&self, limit: u64) -> bool {
-        self.length > limit || self.chunks.len() > MAX_CHUNKS
+        self.chunks.push(chunk.clone());
+        lead.push(chunk).map_err(|chunk| (chunk, NotStored::Busy))
     }
 
     /// A body that is shorter or longer than declared is not stored (SAFETY 25).

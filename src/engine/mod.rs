@@ -40,6 +40,7 @@ mod lookup;
 mod near;
 mod partial;
 mod parts;
+mod pass_on;
 mod respond;
 mod revalidate;
 mod search;
@@ -77,6 +78,8 @@ use crate::store::{Claims, NearCache, Store};
 pub(crate) struct Limits {
     /// Fills under way that others can join.
     pub(crate) flights: usize,
+    /// Bytes that all fills under way may hold together, those that nobody can join included.
+    pub(crate) fill_bytes: u64,
     /// How long a flight that others wait for may take before one of them begins another, and how long a fill
     /// waits for leave to begin.
     pub(crate) follow: Duration,
@@ -96,7 +99,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             flights: 10_000,
-            follow: Duration::from_secs(10),
+            fill_bytes: 256 << 20,
+            follow: Duration::from_secs(30),
             claim: Duration::from_secs(30),
             fill: Duration::from_secs(60),
             orphan: Duration::from_secs(5),

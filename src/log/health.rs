@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::position::Position;
 
-/// How well this process knows the purge log, at one moment.
+/// How well this process knows the purge log, at one moment, and what it holds for its fills.
 ///
 /// A log that is not followed costs hits, never truth, and takes no request down: it makes a service
 /// degraded, not unready.
@@ -20,6 +20,11 @@ pub struct Health {
     pub silence: Option<Duration>,
     /// Purges in force in this process that wait to be appended to the log.
     pub waiting: usize,
+    /// Bytes of responses that are held on their way into the cache and to those who read them meanwhile: at most
+    /// [`fill_bytes`](crate::CacheBuilder::fill_bytes).
+    pub fill_bytes: u64,
+    /// Responses that were passed on and not stored as they did not fit into that.
+    pub fills_unstored: u64,
     /// What is wrong with the server that keeps responses and log, the most important first.
     pub troubles: Vec<Trouble>,
     /// That server, as it calls itself: `Redis 7.0.15`. None if there is none, or it was not reached yet.

@@ -324,6 +324,8 @@ impl Views {
             followed: view.is_some_and(|view| view.leased(now)),
             silence,
             waiting: self.pending.waiting(),
+            fill_bytes: 0,
+            fills_unstored: 0,
             troubles: Vec::new(),
             server: None,
         }

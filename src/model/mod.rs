@@ -129,7 +129,6 @@ each_rule_is_needed! {
     without_epoch_check_the_model_test_fails: EpochCheck,
     without_two_marks_the_model_test_fails: TwoMarks,
     without_mark_floor_the_model_test_fails: MarkFloor,
-    without_slot_newest_the_model_test_fails: SlotNewest,
     without_boot_floor_the_model_test_fails: BootFloor,
     without_gap_the_model_test_fails: Gap,
     without_own_ack_the_model_test_fails: OwnAck,

@@ -42,6 +42,8 @@ pub(super) struct Activity {
     reading: AtomicUsize,
     /// When the client ended its side while its requests were in hand, plus one; 0 if it has not.
     ended: AtomicU64,
+    /// That end is shown although they are not answered.
+    given_up: AtomicBool,
     /// Who is to see that end once they are answered.
     reader: Mutex<Option<Waker>>,
 }
@@ -102,6 +104,7 @@ impl Activity {
             taken: AtomicU64::new(0),
             reading: AtomicUsize::new(0),
             ended: AtomicU64::new(0),
+            given_up: AtomicBool::new(false),
             reader: Mutex::new(None),
         }
     }
@@ -199,7 +202,20 @@ impl Activity {
         if ended == 0 {
             self.ended.store(self.now() + 1, SeqCst);
         }
-        self.in_hand.load(SeqCst) > 0 && self.reading.load(SeqCst) == 0
+        let kept = !self.given_up.load(SeqCst);
+        kept && self.in_hand.load(SeqCst) > 0 && self.reading.load(SeqCst) == 0
+    }
+
+    /// Whether the client has ended its side, and waits for the beginning of each answer.
+    pub(super) fn may_have_gone(&self) -> bool {
+        let in_hand = self.in_hand.load(Relaxed);
+        self.ended.load(Relaxed) != 0 && in_hand > 0 && in_hand == self.waiting.load(Relaxed)
+    }
+
+    /// The places of its requests are wanted by others: it is taken for one that has gone.
+    pub(super) fn give_up(&self) {
+        self.given_up.store(true, SeqCst);
+        self.show_end();
     }
 
     fn show_end(&self) {
@@ -224,7 +240,7 @@ impl Activity {
         }
         let in_hand = self.in_hand.load(Relaxed);
         let ended = self.ended.load(Relaxed);
-        if ended != 0 && in_hand > 0 && in_hand == self.waiting.load(Relaxed) {
+        if self.may_have_gone() {
             // Since the last of an answer, if there was one.
             let since = (ended - 1).max(self.taken.load(Relaxed));
             return match late(since, ENDED) {
@@ -266,132 +282,4 @@ fn millis(duration: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn after(seconds: u64) {
-        tokio::time::advance(Duration::from_secs(seconds)).await;
-    }
-
-    fn until(activity: &Activity) -> bool {
-        matches!(activity.verdict(), Verdict::Until(_))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_head_that_is_not_complete_in_time_is_too_slow() {
-        let activity = Activity::new(&Timeouts::default());
-        after(14).await;
-        activity.heard();
-        assert!(until(&activity));
-        after(1).await;
-        assert_eq!(activity.verdict(), Verdict::TooSlow);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_is_idle_some_time_after_the_last_response() {
-        let activity = Activity::new(&Timeouts::default());
-        activity.begin();
-        activity.wait();
-        after(1_000).await;
-        assert!(until(&activity), "a request in hand");
-        activity.end(true);
-        after(74).await;
-        assert!(until(&activity));
-        after(1).await;
-        assert_eq!(activity.verdict(), Verdict::Idle);
-        activity.heard();
-        assert!(until(&activity), "a request has begun");
-        after(15).await;
-        assert_eq!(activity.verdict(), Verdict::TooSlow);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn safety_56_a_client_that_takes_nothing_is_too_slow() {
-        let activity = Activity::new(&Timeouts::default());
-        activity.begin();
-        activity.wait();
-        activity.wrote(false);
-        after(59).await;
-        activity.wrote(false);
-        assert!(until(&activity));
-        activity.wrote(true);
-        after(59).await;
-        assert!(until(&activity), "something was taken");
-        activity.wrote(false);
-        after(60).await;
-        assert_eq!(activity.verdict(), Verdict::TooSlow);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn safety_56_an_answer_that_nobody_takes_is_not_kept_for_ever() {
-        let activity = Activity::new(&Timeouts::default());
-        activity.begin();
-        activity.wait();
-        after(600).await;
-        activity.waited();
-        after(59).await;
-        activity.took();
-        after(59).await;
-        assert!(until(&activity));
-        after(1).await;
-        assert_eq!(activity.verdict(), Verdict::TooSlow);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_timer_looks_again_before_the_shortest_limit() {
-        let activity = Activity::new(&Timeouts::default());
-        activity.begin();
-        activity.end(false);
-        let Verdict::Until(at) = activity.verdict() else {
-            panic!("nothing is due")
-        };
-        assert!(at <= Instant::now() + Duration::from_secs(15));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_clock_is_read_once_in_a_poll_and_again_after_it() {
-        let activity = Activity::new(&Timeouts::default());
-        after(1).await;
-        let poll = |now| activity.during(|| assert_eq!(activity.now(), now));
-        poll(1_000);
-        after(2).await;
-        assert_eq!(activity.now(), 3_000, "between polls");
-        poll(3_000);
-        // A poll that lasts: 4 s pass in it.
-        activity.read.store(NOT_READ, Relaxed);
-        assert_eq!(activity.now(), 3_000);
-        after(4).await;
-        assert_eq!(activity.now(), 3_000);
-        poll(7_000);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn safety_72_a_client_that_ended_its_side_may_have_gone_and_is_not_waited_with_for_long()
-    {
-        let activity = Activity::new(&Timeouts::default());
-        let cx = Context::from_waker(Waker::noop());
-        activity.begin();
-        activity.wait();
-        assert!(activity.keeps_end_from(&cx));
-        after(4).await;
-        assert!(until(&activity));
-        after(1).await;
-        assert_eq!(activity.verdict(), Verdict::TooSlow);
-        activity.waited();
-        assert!(until(&activity), "it is being answered");
-        activity.end(false);
-        assert!(!activity.keeps_end_from(&cx));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_http2_reads_begins_no_head() {
-        let activity = Activity::new(&Timeouts::default());
-        activity.has_streams();
-        activity.begin();
-        activity.end(false);
-        after(70).await;
-        activity.heard();
-        after(5).await;
-        assert_eq!(activity.verdict(), Verdict::Idle);
-    }
-}
+mod tests;

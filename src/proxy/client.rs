@@ -36,12 +36,15 @@ use crate::proxy::request_body::RequestBody;
 use crate::proxy::target::{self, LastHost};
 use crate::proxy::trailers::{Odd, Trailers};
 use crate::proxy::upstream::{UpstreamFailure, Upstreams};
+use crate::proxy::yielding::Yielding;
 use crate::{CacheService, ForwardReason, ResponseFuture};
 
 /// What all connections share.
 pub(super) struct Site {
     pub(super) settings: ProxySettings,
     pub(super) service: CacheService<Upstreams>,
+    /// Who gives way where upstreams have no place left.
+    pub(super) yielding: Arc<Yielding>,
     /// The host of HTTP/1.0 requests without one.
     pub(super) fallback: Authority,
     /// What is answered before the cache is asked.

@@ -149,10 +149,12 @@ impl Connection {
     async fn speak<T: Transport>(self, io: T, before: Bytes, http2: bool) {
         let activity = self.activity;
         let stage = self.stage;
+        let half_closed =
+            HalfClosed::new(io, Arc::clone(&activity), Arc::clone(&self.site.yielding));
         let client = Client::new(self.site, self.peer, Arc::clone(&activity), stage.clone());
         let service = service_fn(move |request| client.serve(request));
         let io = Watched::new(
-            TokioIo::new(HalfClosed::new(io, Arc::clone(&activity))),
+            TokioIo::new(half_closed),
             before,
             Arc::clone(&activity),
             self.permit,

@@ -3,7 +3,8 @@
 //! `shutdown(SHUT_WR)` after a request is how many simple clients ask. Nothing tells such an end of what is
 //! read from that of a client that has gone, and the server library takes both for the latter and drops the
 //! answer (SAFETY 76). So the end is kept from it until the requests in hand are answered. How long that may
-//! take without any answer, the connection's timer knows ([`Activity`]).
+//! take without any answer, the connection's timer knows ([`Activity`]); and it ends at once where others want the
+//! places of such requests at an upstream ([`Yielding`]).
 
 use std::io;
 use std::pin::Pin;
@@ -14,27 +15,37 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::proxy::activity::Activity;
 use crate::proxy::stream::Transport;
+use crate::proxy::yielding::{Place, Yielding};
 
 /// A client's stream whose end is noticed late.
 pub(super) struct HalfClosed<T> {
     io: T,
     activity: Arc<Activity>,
     ended: Option<io::Result<()>>,
+    yielding: Arc<Yielding>,
+    /// While the end is kept from the server library.
+    place: Option<Place>,
 }
 
 impl<T> HalfClosed<T> {
-    pub(super) const fn new(io: T, activity: Arc<Activity>) -> Self {
+    pub(super) const fn new(io: T, activity: Arc<Activity>, yielding: Arc<Yielding>) -> Self {
         Self {
             io,
             activity,
             ended: None,
+            yielding,
+            place: None,
         }
     }
 
     fn end(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         if self.activity.keeps_end_from(cx) {
+            if self.place.is_none() {
+                self.place = Some(self.yielding.add(&self.activity));
+            }
             return Poll::Pending;
         }
+        self.place = None;
         Poll::Ready(self.ended.replace(Ok(())).unwrap_or(Ok(())))
     }
 }

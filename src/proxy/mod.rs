@@ -124,6 +124,7 @@ mod tls;
 mod trailers;
 mod tunnel;
 mod upstream;
+mod yielding;
 
 pub use self::error::ProxyError;
 pub use self::network::{Network, ParseNetworkError};

@@ -21,6 +21,7 @@ use crate::proxy::client::Site;
 use crate::proxy::connection::{Accepted, Protocols};
 use crate::proxy::drain::{Drain, Stage};
 use crate::proxy::upstream::{Upstreams, maintain};
+use crate::proxy::yielding::Yielding;
 use crate::proxy::{ProxyError, ProxySettings, UpstreamStatuses, tls};
 
 /// After an accept that failed, usually for want of file descriptors.
@@ -55,8 +56,10 @@ impl Proxy {
         };
         let tls = settings.listen.iter().map(acceptor);
         let tls = tls.collect::<Result<_, ProxyError>>()?;
-        let upstreams = Upstreams::new(&settings)?;
+        let yielding = Yielding::new(cache.clone());
+        let upstreams = Upstreams::new(&settings, &yielding)?;
         let site = Site {
+            yielding,
             service: cache
                 .layer()
                 .tell_passed()

@@ -87,7 +87,7 @@ impl Default for Defaults {
             lifetime_ceiling: Duration::from_secs(24 * 60 * 60),
             body_limit: 2 * 1024 * 1024,
             claim: Duration::from_secs(30),
-            coalesce: Duration::from_secs(10),
+            coalesce: Duration::from_secs(30),
             consistency: Consistency::Near,
             profile: Profile::Careful,
             upstream: false,

@@ -8,7 +8,6 @@
 //! since. So what collides costs a miss, and nothing is ever forgotten: the floor stays where it is.
 
 use crate::tag::TagId;
-use crate::weaken::{Rule, weakened};
 
 /// Slots of one id.
 const PLACES: u64 = 4;
@@ -37,7 +36,7 @@ impl Slots {
     }
 
     /// Remembers a hard purge of `id` at `ordinal`. Own appends are applied ahead of the follower, so that
-    /// the newest counts, not the last (PROTOCOL 5 `[slot_newest]`).
+    /// the newest counts, not the last (PROTOCOL 5).
     pub(crate) fn set(&mut self, id: TagId, ordinal: u64) {
         if self.ordinals.is_empty() {
             self.ordinals = vec![0; self.size];
@@ -45,10 +44,7 @@ impl Slots {
         self.newest = self.newest.max(ordinal);
         for place in self.places(id) {
             let slot = &mut self.ordinals[place];
-            *slot = match weakened(Rule::SlotNewest) {
-                true => ordinal,
-                false => ordinal.max(*slot),
-            };
+            *slot = ordinal.max(*slot);
         }
     }
 

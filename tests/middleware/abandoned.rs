@@ -29,6 +29,35 @@ async fn safety_72_a_fill_that_nobody_wants_and_nothing_answers_ends_after_five_
 }
 
 #[tokio::test(start_paused = true)]
+async fn safety_72_the_oldest_such_fill_ends_at_once_where_its_place_is_wanted() {
+    let (origin, mut calls) = origin();
+    let cache = cache(rule());
+    let service = cache.layer().layer(origin);
+    let ask = |path| task::spawn(service.clone().oneshot(get(path)));
+    let begun = Instant::now();
+    let mut leaders = [ask("/a"), ask("/b"), ask("/c")];
+    let mut asked = Vec::new();
+    for leader in &mut leaders {
+        assert_pending!(leader.poll());
+        asked.push(calls.next().await);
+    }
+    assert!(!cache.end_orphan(), "all are waited for");
+    let [a, b, c] = leaders;
+    drop(b);
+    settle().await;
+    drop(c);
+    settle().await;
+    assert!(cache.end_orphan());
+    asked[1].given_up().await;
+    settle().await;
+    assert!(!asked[2].is_given_up());
+    assert!(cache.end_orphan() && !cache.end_orphan());
+    asked[2].given_up().await;
+    assert!(begun.elapsed().is_zero() && !asked[0].is_given_up());
+    drop(a);
+}
+
+#[tokio::test(start_paused = true)]
 async fn safety_56_it_ends_after_a_minute_though_bytes_trickle_in() {
     let (origin, mut calls) = origin();
     let service = cache(rule()).layer().layer(origin);

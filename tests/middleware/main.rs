@@ -4,6 +4,7 @@
 mod abandoned;
 mod bodies;
 mod coalescing;
+mod fill_bytes;
 mod leaders;
 mod nested;
 mod origin;

@@ -321,3 +321,44 @@ async fn safety_76_a_client_that_ends_its_side_gets_its_answers() {
     raw.end().await;
     raw.rest().await;
 }
+
+#[tokio::test]
+async fn safety_72_who_may_have_gone_gives_way_where_an_upstream_has_no_place_left() {
+    let never = Arc::new(Notify::new());
+    let held = Arc::clone(&never);
+    let origin = Origin::start(move |heard| match heard.path() {
+        path if path.starts_with("/hang") => {
+            Reply::Held(Arc::clone(&held), Box::new(ok("", "late")))
+        }
+        path => ok("", path),
+    })
+    .await;
+    let mut settings = settings(origin.url());
+    settings.limits.upstream_requests = 4;
+    settings.timeouts.connect = Duration::from_secs(30);
+    let site = Site::with(settings).await;
+    let mut gone = Vec::new();
+    // For the cache, and past it.
+    for (number, method) in ["GET", "GET", "POST", "GET"].into_iter().enumerate() {
+        let mut client = Raw::connect(site.address).await;
+        let asked =
+            format!("{method} /hang/{number} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
+        client.write(asked).await;
+        until("upstream is asked", || origin.calls() == number + 1).await;
+        client.end().await;
+        gone.push(client);
+    }
+    let begun = std::time::Instant::now();
+    for number in 0..8 {
+        let path = format!("/page/{number}");
+        let answer = get(site.address, Version::HTTP_11, &path).await;
+        assert_eq!((answer.status, answer.text()), (200, &*path));
+    }
+    // One has gone so that these could be answered; the others have 5 s, if that was not longer.
+    let first = ends("the oldest is let go", gone[0].rest()).await;
+    assert_eq!(first, b"");
+    if begun.elapsed() < Duration::from_secs(4) {
+        never.notify_waiters();
+        assert_eq!(gone[3].answer().await.map(|told| told.status()), Some(200));
+    }
+}

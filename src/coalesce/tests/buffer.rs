@@ -14,7 +14,7 @@ fn reader(buffer: &Arc<Buffer>) -> FlightReader {
 }
 
 fn push(buffer: &Buffer, text: &'static str) {
-    buffer.push(Bytes::from_static(text.as_bytes()));
+    buffer.pass(Bytes::from_static(text.as_bytes()));
 }
 
 /// The next frame, if it is there; panics on an error or trailers.
@@ -33,7 +33,7 @@ fn trailers() -> HeaderMap {
 
 #[test]
 fn each_reader_reads_from_the_first_byte_at_its_own_pace() {
-    let buffer = Arc::new(Buffer::new());
+    let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
     let mut early = reader(&buffer);
     push(&buffer, "a");
     push(&buffer, "b");
@@ -53,7 +53,7 @@ fn each_reader_reads_from_the_first_byte_at_its_own_pace() {
 
 #[test]
 fn a_reader_that_waits_is_woken_by_a_chunk_and_by_the_end() {
-    let buffer = Arc::new(Buffer::new());
+    let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
     let mut first = task::spawn(reader(&buffer));
     let mut second = task::spawn(reader(&buffer));
     let poll = |task: &mut task::Spawn<FlightReader>| {
@@ -78,7 +78,7 @@ fn a_reader_that_waits_is_woken_by_a_chunk_and_by_the_end() {
 
 #[test]
 fn an_empty_chunk_wakes_nobody_and_is_no_frame() {
-    let buffer = Arc::new(Buffer::new());
+    let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
     let mut waiting = task::spawn(reader(&buffer));
     let pending = waiting.enter(|cx, reader| reader.poll_frame(cx).is_pending());
     push(&buffer, "");
@@ -94,7 +94,7 @@ fn a_reader_that_moved_to_another_task_is_woken_there() {
             self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         }
     }
-    let buffer = Arc::new(Buffer::new());
+    let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
     let mut moved = reader(&buffer);
     let (old, new) = (Arc::new(Count::default()), Arc::new(Count::default()));
     for task in [&old, &new, &new] {
@@ -139,7 +139,7 @@ fn the_end_of_the_stream_is_known_exactly() {
         ("error read", &["a"], broken(), 2, true),
     ];
     for (name, chunks, end, frames, expected) in rows {
-        let buffer = Arc::new(Buffer::new());
+        let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
         chunks.iter().for_each(|chunk| push(&buffer, chunk));
         end.into_iter().for_each(|end| buffer.end(end));
         let mut reader = reader(&buffer);
@@ -183,7 +183,7 @@ fn the_size_that_is_left_is_known_exactly() {
         ),
     ];
     for (name, size, expected) in rows {
-        let buffer = Arc::new(Buffer::new());
+        let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
         let mut reader = reader(&buffer).sized(size);
         push(&buffer, "ab");
         push(&buffer, "cde");
@@ -203,7 +203,7 @@ fn the_size_that_is_left_is_known_exactly() {
 
 #[test]
 fn safety_25_a_broken_body_ends_with_its_error_once() {
-    let buffer = Arc::new(Buffer::new());
+    let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
     let mut reader = reader(&buffer);
     push(&buffer, "a");
     buffer.end(Err("connection reset".into()));
@@ -239,7 +239,7 @@ fn a_waker_may_drop_another_reader() {
         |buffer| buffer.outgrow(),
     ];
     for step in steps {
-        let buffer = Arc::new(Buffer::new());
+        let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
         let mut waiting = reader(&buffer);
         let victim = Arc::new(DropsReader(Mutex::new(Some(reader(&buffer)))));
         let waker = Waker::from(Arc::clone(&victim));
@@ -276,14 +276,14 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn whatever_the_order_each_reader_reads_all_of_it_once(steps in prop::collection::vec(step(), 0..80)) {
-        let buffer = Arc::new(Buffer::new());
+        let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
         let mut written: Vec<u8> = Vec::new();
         let mut readers: Vec<(FlightReader, Vec<u8>)> = Vec::new();
         for step in steps {
             match step {
                 Step::Push(byte) => {
                     written.push(byte);
-                    buffer.push(Bytes::copy_from_slice(&[byte]));
+                    buffer.pass(Bytes::copy_from_slice(&[byte]));
                 }
                 Step::Join => readers.extend(Buffer::reader(&buffer).map(|reader| (reader, Vec::new()))),
                 Step::Read(place) if !readers.is_empty() => {

@@ -29,7 +29,7 @@ const STAGES: [Stage; 6] = [
         "within the body",
         |lead| {
             lead.head(head());
-            lead.push(Bytes::from_static(b"half"));
+            lead.pass(Bytes::from_static(b"half"));
         },
         |end| matches!(end, Landing::Failed),
     ),
@@ -37,7 +37,7 @@ const STAGES: [Stage; 6] = [
         "past the limit",
         |lead| {
             lead.head(head());
-            lead.push(Bytes::from_static(b"half"));
+            lead.pass(Bytes::from_static(b"half"));
             lead.outgrow();
         },
         |end| matches!(end, Landing::Released),
@@ -58,7 +58,7 @@ const STAGES: [Stage; 6] = [
 #[test]
 fn safety_51_a_lead_dropped_at_any_stage_tells_those_who_wait() {
     for (name, fly, expected) in STAGES {
-        let flights = Flights::new(10);
+        let flights = Flights::new(10, u64::MAX);
         let mut leader = lead(flights.join(&key("/a")));
         let flight = Arc::clone(leader.flight());
         let mut follower = task::spawn(flight.wait_for(over));
@@ -75,7 +75,7 @@ fn safety_51_a_lead_dropped_at_any_stage_tells_those_who_wait() {
 #[test]
 fn safety_51_a_lead_dropped_at_any_stage_ends_the_body_with_an_error_unless_it_was_whole() {
     for (name, fly, _) in STAGES {
-        let mut leader = Flights::alone();
+        let mut leader = Flights::new(1, u64::MAX).alone();
         let reader = leader.flight().reader().expect("nothing was dropped");
         fly(&mut leader);
         let mut read = task::spawn(reader.collect());
@@ -94,7 +94,7 @@ fn safety_51_a_lead_dropped_at_any_stage_ends_the_body_with_an_error_unless_it_w
 
 #[test]
 fn a_follower_is_woken_by_each_step_and_waits_for_the_one_it_needs() {
-    let flights = Flights::new(10);
+    let flights = Flights::new(10, u64::MAX);
     let mut leader = lead(flights.join(&key("/a")));
     let flight = Arc::clone(leader.flight());
     let mut for_head = task::spawn(flight.wait_for(headed));
@@ -115,7 +115,7 @@ fn a_follower_is_woken_by_each_step_and_waits_for_the_one_it_needs() {
 
 #[test]
 fn one_who_waits_or_reads_wants_the_flight_however_it_stops() {
-    let leader = Flights::alone();
+    let leader = Flights::new(1, u64::MAX).alone();
     let flight = Arc::clone(leader.flight());
     assert!(flight.unwanted());
 
@@ -140,7 +140,7 @@ fn one_who_waits_or_reads_wants_the_flight_however_it_stops() {
 
 #[test]
 fn the_end_of_the_landing_is_told_before_the_end_of_the_body() {
-    let leader = Flights::alone();
+    let leader = Flights::new(1, u64::MAX).alone();
     let reader = leader.flight().reader().expect("nothing was dropped");
     let mut with_trailers = stored();
     with_trailers.trailers = Some(HeaderMap::from_iter([(

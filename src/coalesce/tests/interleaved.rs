@@ -41,7 +41,7 @@ fn fly(mut lead: Lead) {
     }
     lead.head(head());
     for piece in PIECES {
-        lead.push(Bytes::from_static(piece));
+        lead.pass(Bytes::from_static(piece));
         point();
         if way == 2 {
             return;
@@ -108,7 +108,7 @@ fn client(flights: &Arc<Flights>) {
 }
 
 fn every_client_ends() {
-    let flights = Flights::new(1);
+    let flights = Flights::new(1, u64::MAX);
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let flights = Arc::clone(&flights);
@@ -129,7 +129,7 @@ fn safety_51_no_interleaving_leaves_a_follower_behind_or_a_flight_in_the_registr
 /// All but one of those who saw that a flight is of no use follow the one that replaces it, however
 /// its end falls.
 fn one_replaces() {
-    let flights = Flights::new(2);
+    let flights = Flights::new(2, u64::MAX);
     let seen = Arc::new(Seen::default());
     let old = lead(flights.join(&key("/a")));
     let useless = Arc::clone(old.flight());
@@ -168,7 +168,7 @@ fn no_interleaving_lets_two_replace_one_flight_or_its_end_remove_the_new_one() {
 /// Clients of more keys than there are places.
 fn places_are_kept() {
     const PLACES: usize = 2;
-    let flights = Flights::new(PLACES);
+    let flights = Flights::new(PLACES, u64::MAX);
     let flying = Arc::new(AtomicUsize::new(0));
     let clients: Vec<_> = (0..4)
         .map(|number| {
@@ -197,7 +197,7 @@ fn no_interleaving_takes_more_places_than_there_are() {
 
 /// Clients of one key, each as a request is: it looks, joins, and stores what it fetched.
 fn one_fetches() {
-    let flights = Flights::new(1);
+    let flights = Flights::new(1, u64::MAX);
     let (store, calls) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {

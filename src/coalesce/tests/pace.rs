@@ -14,7 +14,7 @@ fn reader(buffer: &Arc<Buffer>) -> FlightReader {
 
 /// An outgrown body of `chunks` chunks, each half a window.
 fn outgrown(chunks: usize) -> (Arc<Buffer>, FlightReader) {
-    let buffer = Arc::new(Buffer::new());
+    let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
     let reader = reader(&buffer);
     buffer.outgrow();
     for _ in 0..chunks {
@@ -24,7 +24,7 @@ fn outgrown(chunks: usize) -> (Arc<Buffer>, FlightReader) {
 }
 
 fn push(buffer: &Buffer) {
-    buffer.push(Bytes::from(vec![0; WINDOW / 2]));
+    buffer.pass(Bytes::from(vec![0; WINDOW / 2]));
 }
 
 /// What a reader finds: a chunk, nothing yet, or that it was cut off.
@@ -39,7 +39,7 @@ fn read(reader: &mut FlightReader) -> &'static str {
 
 #[test]
 fn safety_55_the_writer_waits_for_the_slowest_reader() {
-    let buffer = Arc::new(Buffer::new());
+    let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
     let (mut fast, mut slow) = (reader(&buffer), reader(&buffer));
     buffer.outgrow();
     push(&buffer);
@@ -58,7 +58,7 @@ fn safety_55_the_writer_waits_for_the_slowest_reader() {
 
 #[test]
 fn the_writer_is_woken_when_the_slow_reader_or_the_last_one_leaves() {
-    let buffer = Arc::new(Buffer::new());
+    let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
     let (mut fast, slow) = (reader(&buffer), reader(&buffer));
     buffer.outgrow();
     (0..2).for_each(|_| push(&buffer));
@@ -88,7 +88,7 @@ fn what_everybody_has_read_is_freed_once_nobody_can_join() {
     assert_eq!(read(&mut only), "chunk");
     assert!(Buffer::reader(&buffer).is_none(), "it is gone");
 
-    let buffer = Arc::new(Buffer::new());
+    let buffer = Arc::new(Buffer::new(&Budget::new(u64::MAX)));
     let mut first = reader(&buffer);
     push(&buffer);
     assert_eq!(read(&mut first), "chunk");

@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn the_first_leads_and_the_rest_follow_until_it_is_over() {
-    let flights = Flights::new(10);
+    let flights = Flights::new(10, u64::MAX);
     let leader = lead(flights.join(&key("/a")));
     for _ in 0..3 {
         assert!(Arc::ptr_eq(
@@ -22,7 +22,7 @@ fn the_first_leads_and_the_rest_follow_until_it_is_over() {
 
 #[test]
 fn of_those_who_cannot_use_a_flight_one_replaces_it_and_the_rest_follow() {
-    let flights = Flights::new(10);
+    let flights = Flights::new(10, u64::MAX);
     let old = lead(flights.join(&key("/a")));
     let new = lead(flights.replace(&key("/a"), old.flight()));
     // They waited for the old one as well, and later comers know only the new one.
@@ -39,7 +39,7 @@ fn of_those_who_cannot_use_a_flight_one_replaces_it_and_the_rest_follow() {
 
 #[test]
 fn the_end_of_a_replaced_flight_leaves_the_new_one_registered() {
-    let flights = Flights::new(10);
+    let flights = Flights::new(10, u64::MAX);
     for end in [|mut lead: Lead| lead.release(), |lead: Lead| drop(lead)] {
         let old = lead(flights.join(&key("/a")));
         let new = lead(flights.replace(&key("/a"), old.flight()));
@@ -53,7 +53,7 @@ fn the_end_of_a_replaced_flight_leaves_the_new_one_registered() {
 
 #[test]
 fn a_flight_that_is_over_can_be_replaced_too() {
-    let flights = Flights::new(10);
+    let flights = Flights::new(10, u64::MAX);
     let mut old = lead(flights.join(&key("/a")));
     let flight = Arc::clone(old.flight());
     old.fail("broken");
@@ -63,7 +63,7 @@ fn a_flight_that_is_over_can_be_replaced_too() {
 
 #[test]
 fn at_the_limit_nobody_else_leads_but_everybody_follows() {
-    let flights = Flights::new(2);
+    let flights = Flights::new(2, u64::MAX);
     let first = lead(flights.join(&key("/a")));
     let second = lead(flights.join(&key("/b")));
     assert!(matches!(flights.join(&key("/c")), Join::Full));
@@ -78,8 +78,8 @@ fn at_the_limit_nobody_else_leads_but_everybody_follows() {
 
 #[test]
 fn a_flight_alone_is_in_no_registry() {
-    let flights = Flights::new(0);
-    let alone = Flights::alone();
+    let flights = Flights::new(0, u64::MAX);
+    let alone = flights.alone();
     assert!(alone.is_alone());
     alone.head(head());
     drop(alone);
@@ -88,7 +88,7 @@ fn a_flight_alone_is_in_no_registry() {
 
 #[test]
 fn safety_53_a_key_is_remembered_as_not_storable_for_a_while() {
-    let flights = Flights::new(10);
+    let flights = Flights::new(10, u64::MAX);
     let at = Duration::from_secs;
     flights.mark_uncacheable(&key("/a"), at(100));
     let rows = [
@@ -110,7 +110,7 @@ fn safety_53_a_key_is_remembered_as_not_storable_for_a_while() {
 
 #[test]
 fn safety_60_a_flood_of_keys_that_are_not_storable_is_forgotten() {
-    let flights = Flights::new(10);
+    let flights = Flights::new(10, u64::MAX);
     let remembered = |flights: &Flights| {
         let keys = (0..UNCACHEABLE_KEYS * 10).map(|n| key(&format!("/{n}")));
         keys.filter(|key| flights.is_uncacheable(key, Duration::ZERO))

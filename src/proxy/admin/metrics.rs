@@ -57,11 +57,13 @@ fn json(telemetry: &Telemetry, health: &Health) -> Answer {
         "log_followed": health.followed,
         "log_silence_seconds": health.silence.map(|silence| silence.as_secs_f64()),
         "purges_waiting": health.waiting,
+        "fill_bytes": health.fill_bytes,
+        "fills_unstored": health.fills_unstored,
     });
     answer::json(StatusCode::OK, &told)
 }
 
-const COUNTERS: [(&str, &str); 9] = [
+const COUNTERS: [(&str, &str); 10] = [
     ("tagcache_requests_total", "Requests that a rule matched."),
     (
         "tagcache_not_stored_total",
@@ -95,9 +97,13 @@ const COUNTERS: [(&str, &str); 9] = [
         "tagcache_events_total",
         "Events from streams, by what became of them.",
     ),
+    (
+        "tagcache_fills_unstored_total",
+        "Responses passed on and not stored, as fills held as many bytes as they may.",
+    ),
 ];
 
-const GAUGES: [(&str, Unit, &str); 11] = [
+const GAUGES: [(&str, Unit, &str); 12] = [
     (
         "tagcache_breaker_open",
         Unit::Count,
@@ -132,6 +138,11 @@ const GAUGES: [(&str, Unit, &str); 11] = [
         "tagcache_purges_waiting",
         Unit::Count,
         "Purges in force in this process that wait to be appended.",
+    ),
+    (
+        "tagcache_fill_bytes",
+        Unit::Bytes,
+        "Bytes of responses held on their way into the cache.",
     ),
     (
         "tagcache_stream_lag",
@@ -192,6 +203,8 @@ pub(super) fn set_gauges(health: &Health, streams: &[StreamHealth]) {
         gauge!("tagcache_log_position").set(position.ordinal as f64);
     }
     gauge!("tagcache_purges_waiting").set(health.waiting as f64);
+    gauge!("tagcache_fill_bytes").set(health.fill_bytes as f64);
+    counter!("tagcache_fills_unstored_total").absolute(health.fills_unstored);
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ use crate::{Health, Metrics, Notice, Observer, Outcome, Served, StreamHealth};
 /// | `tagcache_log_silence_seconds` | | gauge: how long ago that was last so: the follower's lag. Absent if never |
 /// | `tagcache_log_position` | | gauge: the ordinal, in its epoch, of the last purge known here |
 /// | `tagcache_purges_waiting` | | gauge: purges that wait to be appended |
+/// | `tagcache_fill_bytes` | | gauge: bytes of responses held on their way into the cache |
+/// | `tagcache_fills_unstored_total` | | responses passed on and not stored, as these were too many |
 ///
 /// Hits that Prometheus is shown are those of [`Metrics`]: `tagcache_requests_total{served="hit"}`, and
 /// `{served="stale"}`; what was forwarded has its reason (RFC 9211 §2.2) as a label.

@@ -1,5 +1,6 @@
 //! The connections of one upstream: kept while idle, shared where HTTP/2 allows it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,17 +8,21 @@ use http::uri::Scheme;
 use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::proxy::request_body::RequestBody;
 use crate::proxy::stream::Ears;
 use crate::proxy::upstream::connect::{Address, Sender};
 use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
+use crate::proxy::yielding::Yielding;
 use crate::proxy::{ProxyError, ProxySettings, UpstreamSettings};
 
 /// How long a connection whose response was read may take to be ready for the next request. It needs
 /// one turn of its task; one that does not get it is not worth waiting for.
 const READY: Duration = Duration::from_millis(50);
+
+/// For what was asked to give way to do so.
+const GIVES_WAY: Duration = Duration::from_millis(20);
 
 /// One upstream's connections.
 pub(super) struct Pool {
@@ -27,6 +32,7 @@ pub(super) struct Pool {
     shared: Mutex<Option<(http2::SendRequest<RequestBody>, Ears)>>,
     /// One for each request in hand.
     permits: Arc<Semaphore>,
+    yielding: Arc<Yielding>,
     max_idle: usize,
     max_age: Duration,
 }
@@ -60,12 +66,14 @@ impl Pool {
     pub(super) fn new(
         upstream: &UpstreamSettings,
         settings: &ProxySettings,
+        yielding: &Arc<Yielding>,
     ) -> Result<Self, ProxyError> {
         let limits = &settings.limits;
         Ok(Self {
             address: Address::new(upstream, settings)?,
             idle: Mutex::new(Vec::new()),
             shared: Mutex::new(None),
+            yielding: Arc::clone(yielding),
             permits: Arc::new(Semaphore::new(limits.upstream_requests.max(1))),
             max_idle: limits.upstream_idle,
             max_age: settings.timeouts.upstream_idle,
@@ -81,8 +89,7 @@ impl Pool {
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
-                let permit = timeout(patience, Arc::clone(&self.permits).acquire_owned()).await;
-                let permit = permit.ok().and_then(Result::ok);
+                let permit = self.turn(patience).await;
                 permit.ok_or(UpstreamFailure::from(FailureKind::Busy))?
             }
         };
@@ -106,6 +113,21 @@ impl Pool {
     /// Whether another request may be sent at once.
     pub(super) fn has_room(&self) -> bool {
         self.permits.available_permits() > 0
+    }
+
+    /// The next permit. Whoever has one and is not waited for gives it up meanwhile, the oldest first.
+    async fn turn(&self, patience: Duration) -> Option<OwnedSemaphorePermit> {
+        let end = Instant::now() + patience;
+        let mut permit = pin!(Arc::clone(&self.permits).acquire_owned());
+        loop {
+            self.yielding.end_oldest();
+            let next = end.min(Instant::now() + GIVES_WAY);
+            match timeout_at(next, permit.as_mut()).await {
+                Ok(permit) => return permit.ok(),
+                Err(_) if next == end => return None,
+                Err(_) => {}
+            }
+        }
     }
 
     async fn kept(&self, wanted: Wanted) -> Option<Sender> {

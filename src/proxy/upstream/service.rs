@@ -23,6 +23,7 @@ use crate::proxy::upstream::health::Health;
 use crate::proxy::upstream::news::{News, Trouble};
 use crate::proxy::upstream::pool::{Lease, Pool, Wanted};
 use crate::proxy::upstream::response;
+use crate::proxy::yielding::Yielding;
 use crate::proxy::{ProxyError, ProxySettings, UpstreamHost, tunnel};
 
 /// A request that has been here so often goes in a circle: through this proxy as its own upstream.
@@ -50,10 +51,13 @@ pub(super) struct Upstream {
 type Answer = Result<Response<UpstreamBody>, UpstreamFailure>;
 
 impl Upstreams {
-    pub(in crate::proxy) fn new(settings: &ProxySettings) -> Result<Self, ProxyError> {
+    pub(in crate::proxy) fn new(
+        settings: &ProxySettings,
+        yielding: &Arc<Yielding>,
+    ) -> Result<Self, ProxyError> {
         let mut upstreams = Vec::new();
         for upstream in &settings.upstreams {
-            let pool = Pool::new(upstream, settings)?;
+            let pool = Pool::new(upstream, settings, yielding)?;
             let host = HeaderValue::from_str(pool.address.authority.as_str());
             upstreams.push(Upstream {
                 url: upstream.url.clone(),
