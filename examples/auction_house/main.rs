@@ -54,6 +54,9 @@ struct Arguments {
 /// The streams of the requirement document, and the one that the events were captured from.
 const STREAMS: [&str; 3] = ["auction_sales", "auction_kicks", "auction:events"];
 
+/// How long an entry that is being replayed may take to end: several commands, should Redis be slow.
+const LAST_ENTRY: Duration = Duration::from_secs(10);
+
 /// The rules: what is cached, for how long, and what each response depends on. The copies answer at
 /// different ports, and say the same whatever `Host` they are asked by, so it is not in the key.
 fn rules(cache: CacheBuilder) -> CacheBuilder {
@@ -137,12 +140,16 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     };
     let companion = tokio::spawn(companion.run(shutdown()));
     tokio::spawn(screen.follow(cache.clone()));
-    if let Some(replay) = replay {
-        tokio::spawn(replay.run(cache, database, screen));
-    }
+    let replay = replay.map(|it| tokio::spawn(it.run(cache, database, screen, shutdown())));
     axum::serve(listener, app)
         .with_graceful_shutdown(shutdown())
         .await?;
+    if let Some(replay) = replay {
+        // Dropped in the midst of an entry, a change of the database would never get its event.
+        if tokio::time::timeout(LAST_ENTRY, replay).await.is_err() {
+            screen.trouble(format_args!("the last entry of the replay is cut off"));
+        }
+    }
     companion.await?;
     Ok(())
 }

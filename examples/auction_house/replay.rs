@@ -1,6 +1,7 @@
 //! Replays captured stream entries: the data change first, then the event says so, as an indexer does.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -54,11 +55,21 @@ impl Replay {
         Ok(Some(Self { entries, pause, me }))
     }
 
-    /// Replays for ever.
-    pub(crate) async fn run(self, cache: Cache, database: Database, screen: Screen) {
+    /// Replays until `ended`, and then to the end of the entry: what changed gets its event.
+    pub(crate) async fn run(
+        self,
+        cache: Cache,
+        database: Database,
+        screen: Screen,
+        ended: impl Future<Output = ()>,
+    ) {
+        let mut ended = pin!(ended);
         let mut waits = false;
         for (id, fields) in self.entries.iter().cycle() {
-            tokio::time::sleep(self.pause).await;
+            // Runs out if nothing ends it.
+            if tokio::time::timeout(self.pause, &mut ended).await.is_ok() {
+                return;
+            }
             let replayed = self.replay(&cache, &database, screen, id, fields).await;
             match &replayed {
                 Err(error) if !waits => screen.trouble(format_args!("the replay waits: {error}")),
