@@ -8,7 +8,7 @@ use crate::invalidation::Stream;
 
 impl CacheBuilder {
     /// Adds a stream of events, and what they purge. With [`redis`](Self::redis) the companion reads
-    /// it from there; without, events are handed in through [`Cache::events`]. Default: none.
+    /// it from there; without, events are handed in through [`Cache::events`](crate::Cache::events). Default: none.
     pub fn stream(mut self, stream: Stream) -> Self {
         self.streams.push(stream);
         self

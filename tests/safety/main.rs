@@ -31,6 +31,7 @@
 //! | 63 | `src/entry/codec` |
 //! | 64 | left to live updates |
 //! | 65 | left to the tests of the Redis client's use |
+//! | 66–119 | each row of `SAFETY.md` names its tests; here `edges`, `superseded`, `misses`, and rows of the others |
 //! | 119 | `misses` |
 //! | 68, 77, 79, 81, 84, 85 | `superseded` |
 //! | 66, 67, 69, 70, 86, 87 | `edges`; with 78, 80, 82 and 83 in `tests/proxy` |

@@ -15,7 +15,7 @@ pub(super) struct Heard {
 
 impl Consumer {
     /// Says now and then that events were read. `false` while the server is full: it can still be read,
-    /// but publishers cannot write to it, so that an empty stream proves nothing (PROTOCOL 33). Past `away`
+    /// but publishers cannot write to it, so that an empty stream proves nothing (PROTOCOL 41). Past `away`
     /// they may have given up, and what they had to say is lost.
     pub(super) async fn say_heard(&mut self) -> Result<bool, Error> {
         let away = self.settings.away;

@@ -3,7 +3,7 @@
 //!
 //! Past `away`, nobody knows what the events have said. Everything that they can touch is then in
 //! doubt: in this process it counts as purged at every moment, so that none of it is a hit, strict
-//! or near, until events are read again (SAFETY 98, PROTOCOL 33). Each node that reads the stream finds that by
+//! or near, until events are read again (SAFETY 98, PROTOCOL 41). Each node that reads the stream finds that by
 //! itself; for those that do not, the scope is purged once as the doubt begins.
 
 use std::sync::Arc;
