@@ -198,16 +198,16 @@ fn a_lifetime_or_limit_that_makes_no_sense_is_refused() {
         ),
         (
             vec![rule().ttl(DAY + SECOND)],
-            "rule `auction`, ttl: longer than the lifetime ceiling of 86400s in \"86401s\"",
+            "rule `auction`, ttl: longer than the lifetime ceiling of 24h in \"86401s\"",
         ),
         (
             vec![rule().ttl_for(404, Duration::MAX)],
-            "rule `auction`, ttl_for: longer than the lifetime ceiling of 86400s in \
-             \"18446744073709551615.999999999s\"",
+            "rule `auction`, ttl_for: longer than the lifetime ceiling of 24h in \
+             \"18446744073709551615999999999ns\"",
         ),
         (
             vec![rule().stale_if_error(DAY * 2)],
-            "rule `auction`, stale_if_error: longer than the lifetime ceiling of 86400s in \"172800s\"",
+            "rule `auction`, stale_if_error: longer than the lifetime ceiling of 24h in \"2d\"",
         ),
         (
             vec![rule().ttl_for(304, SECOND)],

@@ -114,8 +114,8 @@ const MISTAKES: &[(&str, &str)] = &[
         "t.toml:5:15: rule `a`, store bytes: fewer than 65536 bytes hold no response in \"100\"",
     ),
     (
-        "<rule>fleet_coalesce = \"8s\"",
-        "t.toml:4:18: rule `a`, fleet_coalesce: longer than half of the 10s that a request waits for others in \"8s\"",
+        "<rule>fleet_coalesce = \"16s\"",
+        "t.toml:4:18: rule `a`, fleet_coalesce: longer than half of the 30s that a request waits for others in \"16s\"",
     ),
     (
         "<rule>stale_while_revalidate = \"25h\"",
