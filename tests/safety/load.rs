@@ -260,7 +260,7 @@ async fn safety_52_an_inner_service_that_never_answers_holds_up_its_own_client_o
     let reply = site.get("/a").await;
     assert_eq!(reply.text(), "page");
     assert!(
-        began.elapsed() <= secs(10),
+        began.elapsed() <= secs(30),
         "its wait is bounded: {:?}",
         began.elapsed()
     );

@@ -329,7 +329,7 @@ fn what_cannot_be_meant_is_refused_by_the_rules_name() {
         (fleet(secs(0)), "fleet_coalesce", "0s"),
         // Longer than a claim holds; than leaves requests time.
         (fleet(secs(31)), "fleet_coalesce", "31s"),
-        (fleet(secs(6)), "fleet_coalesce", "6s"),
+        (fleet(secs(16)), "fleet_coalesce", "16s"),
     ] {
         let built = Cache::builder().rule(rule).build();
         let error = format!("{:#}", built.unwrap_err());
