@@ -40,6 +40,8 @@ pub(super) struct Activity {
     taken: AtomicU64,
     /// Request bodies that are being read: what ends then is cut short.
     reading: AtomicUsize,
+    /// Those of them that wait for the client.
+    starving: AtomicUsize,
     /// When the client ended its side while its requests were in hand, plus one; 0 if it has not.
     ended: AtomicU64,
     /// That end is shown although they are not answered.
@@ -64,11 +66,41 @@ struct Limits {
 
 /// A request's body is being read.
 #[derive(Debug)]
-pub(super) struct Reading(Arc<Activity>);
+pub(super) struct Reading {
+    activity: Arc<Activity>,
+    starves: bool,
+}
+
+impl Reading {
+    /// Whether more of the body is waited for.
+    pub(super) fn starves(&mut self, starves: bool) {
+        if starves != self.starves {
+            self.starves = starves;
+            match starves {
+                true => self.activity.starving.fetch_add(1, SeqCst),
+                false => self.activity.starving.fetch_sub(1, SeqCst),
+            };
+        }
+    }
+}
+
+/// What becomes of the end of what a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// It waits for no answer, or nobody waits for it any more.
+    Shown,
+    /// It waits for answers, and has sent all of its requests.
+    Kept,
+    /// A body that has been read is not yet taken by who it is for.
+    Later,
+    /// More of a body is waited for: it was cut off, if what was read has been handed on.
+    Starved,
+}
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        self.0.reading.fetch_sub(1, SeqCst);
+        self.starves(false);
+        self.activity.reading.fetch_sub(1, SeqCst);
     }
 }
 
@@ -103,6 +135,7 @@ impl Activity {
             waiting: AtomicUsize::new(0),
             taken: AtomicU64::new(0),
             reading: AtomicUsize::new(0),
+            starving: AtomicUsize::new(0),
             ended: AtomicU64::new(0),
             given_up: AtomicBool::new(false),
             reader: Mutex::new(None),
@@ -193,17 +226,23 @@ impl Activity {
         }
     }
 
-    /// Whether the end of what the client sends is kept from the one who reads it: it waits for answers, and
-    /// has sent all of its requests.
-    pub(super) fn keeps_end_from(&self, cx: &Context<'_>) -> bool {
+    /// What the one who reads the client's stream is told of its end.
+    pub(super) fn end_of_input(&self, cx: &Context<'_>) -> End {
         *self.reader.lock() = Some(cx.waker().clone());
         // Before the look, so that whoever answers the last one sees it.
         let ended = self.ended.load(SeqCst);
         if ended == 0 {
             self.ended.store(self.now() + 1, SeqCst);
         }
-        let kept = !self.given_up.load(SeqCst);
-        kept && self.in_hand.load(SeqCst) > 0 && self.reading.load(SeqCst) == 0
+        if self.given_up.load(SeqCst) || self.in_hand.load(SeqCst) == 0 {
+            End::Shown
+        } else if self.reading.load(SeqCst) == 0 {
+            End::Kept
+        } else if self.starving.load(SeqCst) == 0 {
+            End::Later
+        } else {
+            End::Starved
+        }
     }
 
     /// Whether the client has ended its side, and waits for the beginning of each answer.
@@ -227,7 +266,10 @@ impl Activity {
     /// A request's body is being read, until the answer is dropped.
     pub(super) fn read_body(self: &Arc<Self>) -> Reading {
         self.reading.fetch_add(1, SeqCst);
-        Reading(Arc::clone(self))
+        Reading {
+            activity: Arc::clone(self),
+            starves: false,
+        }
     }
 
     pub(super) fn verdict(&self) -> Verdict {

@@ -10,12 +10,17 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
-use crate::proxy::activity::Activity;
+use crate::proxy::activity::{Activity, End};
 use crate::proxy::stream::Transport;
 use crate::proxy::yielding::{Place, Yielding};
+
+/// How long what was read of a body may take to reach who waits for it.
+const HANDED_ON: Duration = Duration::from_millis(100);
 
 /// A client's stream whose end is noticed late.
 pub(super) struct HalfClosed<T> {
@@ -25,6 +30,8 @@ pub(super) struct HalfClosed<T> {
     yielding: Arc<Yielding>,
     /// While the end is kept from the server library.
     place: Option<Place>,
+    /// Runs while it is not known whether a body was cut off.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> HalfClosed<T> {
@@ -35,15 +42,31 @@ impl<T> HalfClosed<T> {
             ended: None,
             yielding,
             place: None,
+            timer: None,
         }
     }
 
-    fn end(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        if self.activity.keeps_end_from(cx) {
-            if self.place.is_none() {
-                self.place = Some(self.yielding.add(&self.activity));
+    fn end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.activity.end_of_input(cx) {
+                End::Shown => break,
+                End::Kept => {
+                    if self.place.is_none() {
+                        self.place = Some(self.yielding.add(&self.activity));
+                    }
+                    return Poll::Pending;
+                }
+                // The whole body may have come, and be on its way to who takes it.
+                end @ (End::Later | End::Starved) => {
+                    let handed_on = || Box::pin(sleep(HANDED_ON));
+                    let timer = self.timer.get_or_insert_with(handed_on);
+                    std::task::ready!(timer.as_mut().poll(cx));
+                    self.timer = None;
+                    if end == End::Starved {
+                        break;
+                    }
+                }
             }
-            return Poll::Pending;
         }
         self.place = None;
         Poll::Ready(self.ended.replace(Ok(())).unwrap_or(Ok(())))

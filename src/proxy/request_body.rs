@@ -144,6 +144,9 @@ impl Streamed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
             self.timer = None;
+            if let Some(reading) = &mut self.reading {
+                reading.starves(false);
+            }
             self.upload.0.frames.fetch_add(1, Relaxed);
             if self.incoming.is_end_stream() || !matches!(frame, Some(Ok(_))) {
                 self.reading = None;
@@ -159,6 +162,9 @@ impl Streamed {
                 }
                 None => Poll::Ready(None),
             };
+        }
+        if let Some(reading) = &mut self.reading {
+            reading.starves(true);
         }
         let limit = self.limit;
         let timer = self

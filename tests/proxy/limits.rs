@@ -323,6 +323,38 @@ async fn safety_76_a_client_that_ends_its_side_gets_its_answers() {
 }
 
 #[tokio::test]
+async fn safety_76_a_client_that_ends_its_side_with_its_body_gets_its_answer() {
+    let gate = Arc::new(Notify::new());
+    let held = Arc::clone(&gate);
+    let origin = Origin::start(move |heard| {
+        let answer = ok("cache-control: no-store", heard.path());
+        Reply::Held(Arc::clone(&held), Box::new(answer))
+    })
+    .await;
+    let site = Site::with(settings(origin.url())).await;
+    let long = "a".repeat(200_000);
+    let bodies = [
+        ("short", "content-length: 2\r\n\r\nhi".to_owned()),
+        ("long", format!("content-length: 200000\r\n\r\n{long}")),
+        (
+            "chunked",
+            "transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n".to_owned(),
+        ),
+    ];
+    for (number, (name, body)) in bodies.into_iter().enumerate() {
+        let mut raw = Raw::connect(site.address).await;
+        let asked = format!("POST /{name} HTTP/1.1\r\nhost: x\r\n{body}");
+        raw.write(&asked).await;
+        raw.end().await;
+        until("upstream is asked", || origin.calls() == number + 1).await;
+        gate.notify_one();
+        let answer = raw.answer().await;
+        let answer = answer.unwrap_or_else(|| panic!("{name}: no answer"));
+        assert_eq!(answer.text(), format!("/{name}"));
+    }
+}
+
+#[tokio::test]
 async fn safety_72_who_may_have_gone_gives_way_where_an_upstream_has_no_place_left() {
     let never = Arc::new(Notify::new());
     let held = Arc::clone(&never);

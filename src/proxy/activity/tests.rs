@@ -102,7 +102,7 @@ async fn safety_72_a_client_that_ended_its_side_may_have_gone_and_is_not_waited_
     let cx = Context::from_waker(Waker::noop());
     activity.begin();
     activity.wait();
-    assert!(activity.keeps_end_from(&cx));
+    assert_eq!(activity.end_of_input(&cx), End::Kept);
     after(4).await;
     assert!(until(&activity));
     after(1).await;
@@ -110,7 +110,7 @@ async fn safety_72_a_client_that_ended_its_side_may_have_gone_and_is_not_waited_
     activity.waited();
     assert!(until(&activity), "it is being answered");
     activity.end(false);
-    assert!(!activity.keeps_end_from(&cx));
+    assert_eq!(activity.end_of_input(&cx), End::Shown);
 }
 
 #[tokio::test(start_paused = true)]
