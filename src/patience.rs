@@ -5,7 +5,7 @@
 //! would take a healthy server for one that hangs, and forward what it could have answered (SAFETY 91).
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use tokio::task::{spawn_blocking, yield_now};
@@ -40,14 +40,11 @@ pub(crate) async fn answered_by<T>(
             break;
         }
     }
-    tokio::select! {
-        biased;
-        answer = answer => Some(answer),
-        () = std::future::ready(()) => None,
-    }
+    at_hand(answer).await
 }
 
-/// The same for the few that decide for all: with as much patience as this process, or the machine, is late.
+/// What `answer` brings, for the few that decide for all: waited for with as much patience as this process, or
+/// the machine, is late.
 ///
 /// A task that a timer wakes, or that yields, runs before those that are ready already, so turns alone say
 /// little of how long what came for another task lies in its queue.
@@ -67,6 +64,11 @@ pub(crate) async fn surely_answered_by<T>(
             () = sleep_until(deadline + LONGEST_PASSES) => break,
         }
     }
+    at_hand(answer).await
+}
+
+/// What `answer` brings without any more waiting.
+async fn at_hand<T>(answer: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     tokio::select! {
         biased;
         answer = answer => Some(answer),

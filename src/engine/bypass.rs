@@ -113,7 +113,7 @@ pub(super) fn without_own<A>(request: &mut Request<A>) -> Conditions {
     semantics::drop_own(changes, request.headers_mut())
 }
 
-/// The same for a request that no rule takes; an answer, where it is not to be forwarded.
+/// Takes our own validators out of a request that no rule takes; an answer, where it is not to be forwarded.
 pub(crate) fn settle_conditions<A, B>(request: &mut Request<A>) -> Option<Response<CacheBody<B>>> {
     (without_own(request) == Conditions::Failed).then(precondition_failed)
 }

@@ -139,8 +139,8 @@ impl Place {
         plan
     }
 
-    /// The same where something in front has changed the URI. Rules may say what the client sees, or what
-    /// this layer sees; the key has both.
+    /// What is done with a request whose URI something in front has changed. Rules may say what the client
+    /// sees, or what this layer sees; the key has both.
     fn plan_below<A>(
         &self,
         engine: &Engine,
