@@ -12,7 +12,7 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::entry::{Entry, Freshness, Ready, StoredResponse, codec};
 use crate::error::{ConfigError, Error};
-use crate::key::{KeyBuilder, Part};
+use crate::key::{Component, KeyBuilder};
 use crate::position::{Position, Stamp};
 use crate::rules::{Defaults, Plan, Rule, RuleSet};
 use crate::tag::{PurgeKind, Tag, TagSet, Target};
@@ -69,8 +69,8 @@ impl Stored {
     /// Never, for the tags used here.
     pub fn sample(fields: usize, length: usize) -> Result<Self, Error> {
         let mut key = KeyBuilder::new();
-        key.part(Part::Method, b"GET");
-        key.part(Part::Path, b"/auctions/0x8ad13a8dbd37c4e2");
+        key.component(Component::Method, b"GET");
+        key.component(Component::Path, b"/auctions/0x8ad13a8dbd37c4e2");
         let headers = (0..fields).map(|n| {
             let name = HeaderName::try_from(format!("x-field-{n}"));
             let value = HeaderValue::try_from(format!("value number {n} of some length"));

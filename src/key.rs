@@ -1,8 +1,8 @@
 //! The cache key: everything that selects a stored response, in an encoding that no two different
 //! requests share.
 //!
-//! A key is a list of parts, each written as its kind, its length and its bytes, so that no value can
-//! spell another part (SAFETY 10). A stored response carries its whole key, and a lookup compares
+//! A key is a list of components, each written as its kind, its length and its bytes, so that no value can
+//! spell another component (SAFETY 10). A stored response carries its whole key, and a lookup compares
 //! it: the digest that names it in a store may collide, the key may not.
 
 use std::borrow::Borrow;
@@ -10,10 +10,10 @@ use std::fmt;
 
 use bytes::Bytes;
 
-/// What a part of a key says. The numbers are part of the stored format.
+/// What a component of a key says. The numbers are part of the stored format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Part {
+pub(crate) enum Component {
     /// The method that the response answers (`GET` also for `HEAD`).
     Method = 1,
     Scheme = 2,
@@ -21,16 +21,16 @@ pub(crate) enum Part {
     Path = 4,
     QueryName = 5,
     QueryValue = 6,
-    /// A named request field (its name), then one [`Part::Line`] for each of its lines.
+    /// A named request field (its name), then one [`Component::Line`] for each of its lines.
     Header = 7,
     Line = 8,
-    /// A named cookie (its name), then one [`Part::Line`] with its value.
+    /// A named cookie (its name), then one [`Component::Line`] with its value.
     Cookie = 9,
-    /// A field nominated by `Vary` (its name), then its normalised value as [`Part::Line`].
+    /// A field nominated by `Vary` (its name), then its normalised value as [`Component::Line`].
     Vary = 10,
     /// The whole query, unparsed.
     Query = 11,
-    /// A part that is absent, where absence and emptiness differ.
+    /// A component that is absent, where absence and emptiness differ.
     Absent = 12,
     /// What the rule says about the key, so that another configuration has other keys.
     Rule = 13,
@@ -42,7 +42,7 @@ pub(crate) enum Part {
     Layer = 16,
 }
 
-/// What each [`Part`] is called, by its number.
+/// What each [`Component`] is called, by its number.
 const NAMES: [&str; 17] = [
     "part",
     "method",
@@ -88,23 +88,23 @@ impl CacheKey {
         Digest(short)
     }
 
-    /// Its parts as text, each with what it is.
+    /// Its components as text, each with what it is.
     pub(crate) fn describe(&self) -> Vec<(&'static str, String)> {
         let mut rest: &[u8] = &self.0;
-        let mut parts = Vec::new();
+        let mut components = Vec::new();
         while let Some((kind, text, tail)) = next_part(rest) {
             let name = NAMES.get(usize::from(kind)).copied().unwrap_or("part");
             let shown = match std::str::from_utf8(text) {
                 Ok(text) if !text.chars().any(char::is_control) && name != "rule" => text.into(),
                 _ => text.iter().map(|byte| format!("{byte:02x}")).collect(),
             };
-            parts.push((name, shown));
+            components.push((name, shown));
             rest = tail;
         }
-        parts
+        components
     }
 
-    /// The same key with more parts, as a variant has.
+    /// The same key with more components, as a variant has.
     pub(crate) fn extend(&self) -> KeyBuilder {
         let mut builder = KeyBuilder::new();
         builder.length = self.0.len();
@@ -124,7 +124,7 @@ impl Borrow<[u8]> for CacheKey {
 }
 
 impl fmt::Debug for CacheKey {
-    /// The key as text, its parts separated by `|`. It may hold what a client sent: for logs of
+    /// The key as text, its components separated by `|`. It may hold what a client sent: for logs of
     /// developers, not of production.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut rest: &[u8] = &self.0;
@@ -168,7 +168,7 @@ impl fmt::Display for Digest {
 /// Bytes of a key that need no memory of their own: nearly all keys are shorter.
 const INLINE: usize = 256;
 
-/// Builds a [`CacheKey`] part by part. Where it stands unless it is long: a hit needs no more of its
+/// Builds a [`CacheKey`] component by component. Where it stands unless it is long: a hit needs no more of its
 /// key than this.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyBuilder {
@@ -187,8 +187,8 @@ impl KeyBuilder {
         }
     }
 
-    pub(crate) fn part(&mut self, kind: Part, bytes: &[u8]) {
-        // A request's head is limited to far less than 4 GiB; a longer part would be cut here and
+    pub(crate) fn component(&mut self, kind: Component, bytes: &[u8]) {
+        // A request's head is limited to far less than 4 GiB; a longer component would be cut here and
         // then differ in its bytes, so the encoding stays injective for all that can occur.
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let [a, b, c, d] = length.to_le_bytes();
@@ -215,12 +215,12 @@ impl KeyBuilder {
         self.spilled.extend_from_slice(bytes);
     }
 
-    /// Adds parts that are encoded already.
-    pub(crate) fn encoded(&mut self, parts: &[u8]) {
-        let end = self.length + parts.len();
+    /// Adds components that are encoded already.
+    pub(crate) fn encoded(&mut self, components: &[u8]) {
+        let end = self.length + components.len();
         match self.inline.get_mut(self.length..end) {
-            Some(room) => room.copy_from_slice(parts),
-            None => self.spill(&[], parts),
+            Some(room) => room.copy_from_slice(components),
+            None => self.spill(&[], components),
         }
         self.length = end;
     }
@@ -250,15 +250,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn key(parts: &[(bool, Vec<u8>)]) -> CacheKey {
+    fn key(components: &[(bool, Vec<u8>)]) -> CacheKey {
         let mut builder = KeyBuilder::new();
-        for (name, bytes) in parts {
+        for (name, bytes) in components {
             let kind = if *name {
-                Part::QueryName
+                Component::QueryName
             } else {
-                Part::QueryValue
+                Component::QueryValue
             };
-            builder.part(kind, bytes);
+            builder.component(kind, bytes);
         }
         builder.finish()
     }
@@ -279,8 +279,8 @@ mod tests {
             let mut builder = KeyBuilder::new();
             let mut expected = Vec::new();
             for bytes in [b"first".as_slice(), &value, b"last"] {
-                builder.part(Part::Path, bytes);
-                expected.push(Part::Path as u8);
+                builder.component(Component::Path, bytes);
+                expected.push(Component::Path as u8);
                 let length = u32::try_from(bytes.len()).expect("short");
                 expected.extend_from_slice(&length.to_le_bytes());
                 expected.extend_from_slice(bytes);
@@ -294,8 +294,8 @@ mod tests {
                 assert_eq!(copied, builder, "{length}");
             }
             let mut extended = builder.finish().extend();
-            extended.part(Part::Line, b"more");
-            builder.part(Part::Line, b"more");
+            extended.component(Component::Line, b"more");
+            builder.component(Component::Line, b"more");
             assert_eq!(extended, builder, "{length}");
         }
     }
@@ -313,7 +313,7 @@ mod tests {
     fn a_value_cannot_spell_another_part() {
         let honest = key(&[(true, b"a".to_vec()), (false, b"b".to_vec())]);
         let mut spelled = b"a".to_vec();
-        spelled.extend_from_slice(&[Part::QueryValue as u8, 1, 0, 0, 0, b'b']);
+        spelled.extend_from_slice(&[Component::QueryValue as u8, 1, 0, 0, 0, b'b']);
         assert_ne!(honest, key(&[(true, spelled)]));
     }
 }

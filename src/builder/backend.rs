@@ -59,7 +59,7 @@ impl Surroundings<'_> {
 }
 
 /// What a backend consists of.
-pub(super) struct Parts {
+pub(super) struct Places {
     pub(super) log: Arc<dyn Log>,
     pub(super) store: Arc<dyn Store>,
     pub(super) near: Option<NearCache>,
@@ -69,7 +69,7 @@ pub(super) struct Parts {
     pub(super) events: Option<Events>,
 }
 
-impl Parts {
+impl Places {
     /// How well each of `streams` is read, where they are read from a server.
     pub(super) fn statuses(&self, streams: &[Arc<EventStream>]) -> Vec<Status> {
         #[cfg(feature = "redis")]
@@ -93,29 +93,29 @@ impl Parts {
 }
 
 impl Backend {
-    pub(super) fn open(self, with: &Surroundings<'_>) -> Result<Parts, ConfigError> {
+    pub(super) fn open(self, with: &Surroundings<'_>) -> Result<Places, ConfigError> {
         match self {
             Self::Embedded => {
                 let log = EmbeddedLog::new(&**with.clock);
                 let store =
                     EmbeddedStore::new(log.clone(), Arc::clone(with.clock), with.store_bytes);
-                Ok(Parts::without_events(Arc::new(log), Arc::new(store)))
+                Ok(Places::without_events(Arc::new(log), Arc::new(store)))
             }
             #[cfg(feature = "redis")]
             Self::Redis(url) => open_redis(&url, with),
             #[cfg(any(test, feature = "test-util"))]
             Self::Given(log, store, claims) => {
-                let mut parts = Parts::without_events(log, store);
-                parts.near = with.near_copy();
-                parts.claims = claims;
-                Ok(parts)
+                let mut places = Places::without_events(log, store);
+                places.near = with.near_copy();
+                places.claims = claims;
+                Ok(places)
             }
         }
     }
 }
 
 #[cfg(feature = "redis")]
-fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> {
+fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Places, ConfigError> {
     let needed = crate::redis::connections_needed(with.streams);
     if let Some(allowed) = with.connections.filter(|allowed| *allowed < needed) {
         let message = format!("fewer than the {needed} needed: four, and two for each stream");
@@ -128,7 +128,7 @@ fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> 
         write,
         purge,
     } = with.budgets;
-    let parts = crate::redis::RedisParts::open(
+    let places = crate::redis::RedisPlaces::open(
         url,
         with.namespace,
         crate::redis::Budgets {
@@ -143,13 +143,13 @@ fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Parts, ConfigError> 
         with.compress,
     )?;
     let namespace = with.namespace.to_owned();
-    Ok(Parts {
-        log: parts.log,
-        store: parts.store,
+    Ok(Places {
+        log: places.log,
+        store: places.store,
         near: with.near_copy(),
-        claims: Some(parts.claims),
+        claims: Some(places.claims),
         events: Some(Events {
-            server: parts.server,
+            server: places.server,
             namespace,
         }),
     })

@@ -266,17 +266,17 @@ impl CacheBuilder {
         warnings.extend(warnings::of(&rules, &streams));
         warnings::log(&warnings);
         let surroundings = self.surroundings(streams.len());
-        let parts = self.backend.clone().open(&surroundings)?;
-        let statuses = parts.statuses(&streams);
-        let (views, purges, follower) = self.log_parts(&parts.log);
+        let places = self.backend.clone().open(&surroundings)?;
+        let statuses = places.statuses(&streams);
+        let (views, purges, follower) = self.log_parts(&places.log);
         views.expect_settle(self.settle.max(longest_settle(&streams)));
         let applier = Applier::new(Arc::clone(&purges) as _, self.observer.clone());
         let engine = Arc::new(Engine {
             rules: ArcSwap::from_pointee(rules),
-            heads: Heads::new(&parts.store, &follower, &self.observer),
-            store: parts.store,
-            near: parts.near,
-            claims: parts.claims,
+            heads: Heads::new(&places.store, &follower, &self.observer),
+            store: places.store,
+            near: places.near,
+            claims: places.claims,
             permits: Permits::default(),
             views,
             follower: Arc::clone(&follower),
@@ -301,7 +301,7 @@ impl CacheBuilder {
             statuses,
         });
         #[cfg(feature = "redis")]
-        let consumers = parts.events.map_or_else(Vec::new, |events| {
+        let consumers = places.events.map_or_else(Vec::new, |events| {
             let (group, claim_after) = (self.group.as_deref(), self.claim_events_after);
             events.consumers(
                 group,

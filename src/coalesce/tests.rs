@@ -8,7 +8,7 @@ use http_body::SizeHint;
 use super::*;
 use crate::clock::Timestamp;
 use crate::entry::{Freshness, Ready, StoredResponse};
-use crate::key::{KeyBuilder, Part};
+use crate::key::{Component, KeyBuilder};
 use crate::position::{Position, Stamp};
 use crate::tag::TagSet;
 
@@ -20,7 +20,7 @@ mod registry;
 
 fn key(path: &str) -> CacheKey {
     let mut builder = KeyBuilder::new();
-    builder.part(Part::Path, path.as_bytes());
+    builder.component(Component::Path, path.as_bytes());
     builder.finish()
 }
 

@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
 use crate::coalesce::FlightReader;
-use crate::engine::parts::PartsReader;
+use crate::engine::chunks::ChunkReader;
 use crate::error::BoxError;
 use crate::semantics::{self, PerConnection};
 
@@ -39,7 +39,7 @@ enum Kind<B> {
     },
     Shared(#[pin] FlightReader),
     /// Large where it stands.
-    Parts(Box<PartsReader>),
+    Chunks(Box<ChunkReader>),
 }
 
 impl<B> CacheBody<B> {
@@ -68,9 +68,9 @@ impl<B> CacheBody<B> {
         })
     }
 
-    pub(super) fn parts(reader: PartsReader) -> Self {
+    pub(super) fn chunks(reader: ChunkReader) -> Self {
         Self {
-            kind: Kind::Parts(Box::new(reader)),
+            kind: Kind::Chunks(Box::new(reader)),
         }
     }
 
@@ -107,7 +107,7 @@ where
                 poll_forwarded(body, connection.as_deref(), cx)
             }
             KindProj::Shared(reader) => reader.poll_frame(cx),
-            KindProj::Parts(reader) => reader.poll_frame(cx),
+            KindProj::Chunks(reader) => reader.poll_frame(cx),
         }
     }
 
@@ -117,7 +117,7 @@ where
             Kind::Absent => true,
             Kind::Forwarded { body, .. } => body.is_end_stream(),
             Kind::Shared(reader) => reader.is_end_stream(),
-            Kind::Parts(reader) => reader.is_end_stream(),
+            Kind::Chunks(reader) => reader.is_end_stream(),
         }
     }
 
@@ -127,7 +127,7 @@ where
             Kind::Absent => SizeHint::default(),
             Kind::Forwarded { body, .. } => body.size_hint(),
             Kind::Shared(reader) => reader.size_hint(),
-            Kind::Parts(reader) => reader.size_hint(),
+            Kind::Chunks(reader) => reader.size_hint(),
         }
     }
 }
@@ -184,7 +184,7 @@ impl<B> fmt::Debug for CacheBody<B> {
             Kind::Absent => "Absent",
             Kind::Forwarded { .. } => "Forwarded",
             Kind::Shared(_) => "Shared",
-            Kind::Parts(_) => "Parts",
+            Kind::Chunks(_) => "Chunks",
         };
         f.debug_tuple("CacheBody").field(&kind).finish()
     }

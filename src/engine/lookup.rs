@@ -52,7 +52,7 @@ pub(crate) enum Usable {
     Nothing,
 }
 
-/// How a lookup returns a fresh response whose body the store holds in parts.
+/// How a lookup returns a fresh response whose body the store holds in chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Bodies {
     Whole,

@@ -13,7 +13,7 @@ use crate::engine::fitness::subject;
 use crate::engine::lookup::{Lookup, Usable};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::{Entry, StoredResponse};
-use crate::key::{CacheKey, Part};
+use crate::key::{CacheKey, Component};
 use crate::rules::Wanted;
 use crate::semantics::{self, Span};
 use crate::validity::Verdict;
@@ -21,7 +21,7 @@ use crate::validity::Verdict;
 /// The key of the part of the response that is stored under `whole`.
 pub(super) fn part_key(whole: &CacheKey) -> CacheKey {
     let mut key = whole.extend();
-    key.part(Part::Partial, b"");
+    key.component(Component::Partial, b"");
     key.finish()
 }
 

@@ -12,7 +12,7 @@
 //!           fields, trailers (fields, if flagged), body (the rest)
 //! variants  key (text), count (varint), field names (texts)
 //! cut       number (16), length of the body (varint), then as a response with an empty body
-//! part      number (16), place (varint), length if compressed, else 0 (varint), bytes of the body, or zstd of them
+//! chunk      number (16), place (varint), length if compressed, else 0 (varint), bytes of the body, or zstd of them
 //! packed    length of what was compressed (varint), zstd of a response from its kind on
 //! fields    count of lines (varint), then for each line: name (text; empty = the name before),
 //!           value's length * 2, + 1 if it is sensitive (varint), value
@@ -34,13 +34,13 @@ use crate::key::CacheKey;
 use crate::position::{Position, Stamp};
 use crate::tag::{TagId, TagSet};
 
-use self::parts::Parts;
+use self::chunks::Chunks;
 use self::wire::{Reader, Sink, Size};
 
+pub(crate) mod chunks;
 #[cfg(not(feature = "zstd"))]
 mod no_zstd;
 pub(crate) mod packed;
-pub(crate) mod parts;
 mod wire;
 #[cfg(feature = "zstd")]
 mod zstd;
@@ -55,7 +55,7 @@ const RESPONSE: u8 = 1;
 const VARIANTS: u8 = 2;
 const CUT: u8 = 3;
 const PACKED: u8 = 4;
-const PART: u8 = 5;
+const CHUNK: u8 = 5;
 
 const ALWAYS_VALIDATE: u8 = 1;
 const BY_RULE: u8 = 1 << 1;
@@ -69,7 +69,7 @@ const KNOWN_FLAGS: u8 =
 
 /// Room reserved on the word of a count alone; past it, collections grow with what is really there.
 const TRUSTED_COUNT: usize = 64;
-/// The longest body that is put together from parts: none that was cut is longer.
+/// The longest body that is put together from chunks: none that was cut is longer.
 const MAX_CUT: usize = 1 << 30;
 /// As many names as a [`HeaderMap`] holds. Of lines it would take any number, each many times larger
 /// than it is here.
@@ -80,7 +80,7 @@ const MAX_LINES: usize = 1 << 15;
 pub(crate) enum Frame {
     Entry(Entry),
     /// A response without its body, and where that is.
-    Cut(Parts, Box<StoredResponse>),
+    Cut(Chunks, Box<StoredResponse>),
 }
 
 /// The frame of `entry`, in one allocation of exactly its size.
@@ -150,8 +150,8 @@ pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
             Ok(Frame::Entry(Entry::Variants(index)))
         }
         CUT => {
-            let (parts, head) = parts::read_cut(reader)?;
-            Ok(Frame::Cut(parts, Box::new(head)))
+            let (chunks, head) = chunks::read_cut(reader)?;
+            Ok(Frame::Cut(chunks, Box::new(head)))
         }
         _ => Err("unknown kind"),
     }
@@ -165,7 +165,7 @@ pub(crate) fn open(frame: Bytes) -> Result<Frame, &'static str> {
 pub(crate) fn decode(frame: Bytes) -> Result<Entry, &'static str> {
     match open(frame)? {
         Frame::Entry(entry) => Ok(entry),
-        Frame::Cut(..) => Err("cut into parts"),
+        Frame::Cut(..) => Err("cut into chunks"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Responses whose body stands elsewhere, in parts.
+//! Responses whose body stands elsewhere, in chunks.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -12,37 +12,37 @@ use tokio::time::Instant;
 use crate::entry::StoredResponse;
 use crate::error::Error;
 
-/// The bytes of a part, but for the last, which has what is left.
-pub(crate) const PART: usize = 64 * 1024;
+/// The bytes of a chunk, but for the last, which has what is left.
+pub(crate) const CHUNK: usize = 64 * 1024;
 
-/// How many parts a body of so many bytes has.
-pub(crate) const fn parts_of(length: usize) -> usize {
-    length.div_ceil(PART)
+/// How many chunks a body of so many bytes has.
+pub(crate) const fn chunks_of(length: usize) -> usize {
+    length.div_ceil(CHUNK)
 }
 
-/// Where the parts of one body are read.
+/// Where the chunks of one body are read.
 pub(crate) trait Source: Debug + Send + Sync + 'static {
     /// How long a client may wait for the first byte.
     fn budget(&self) -> Duration;
 
-    /// Some parts, in order, none of them damaged; `None` if one is not there, or not as it was stored, which
+    /// Some chunks, in order, none of them damaged; `None` if one is not there, or not as it was stored, which
     /// has been reported. All their bytes are held at once.
     ///
     /// # Errors
     /// They did not come by `deadline`, or the store is not asked at present.
     fn read(
         &self,
-        parts: Range<usize>,
+        chunks: Range<usize>,
         deadline: Instant,
     ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>>;
 
-    /// Whether some parts are there.
+    /// Whether some chunks are there.
     ///
     /// # Errors
     /// As [`read`](Self::read).
     fn has(
         &self,
-        parts: Range<usize>,
+        chunks: Range<usize>,
         deadline: Instant,
     ) -> BoxFuture<'static, Result<bool, Error>>;
 
@@ -51,8 +51,10 @@ pub(crate) trait Source: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// They did not come in time.
-    fn read_on(&self, parts: Range<usize>)
-    -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>>;
+    fn read_on(
+        &self,
+        chunks: Range<usize>,
+    ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>>;
 }
 
 /// A stored response without its body.
@@ -88,26 +90,28 @@ impl Cut {
         &*self.source
     }
 
-    /// The response with its body; `None` if a part is missing.
+    /// The response with its body; `None` if a chunk is missing.
     ///
     /// # Errors
     /// As [`Source::read`].
     pub(crate) async fn whole(&self) -> Result<Option<StoredResponse>, Error> {
-        /// Parts that are asked for at once.
+        /// Chunks that are asked for at once.
         const AT_ONCE: usize = 4;
         let deadline = Instant::now() + self.source.budget();
-        let count = parts_of(self.length);
+        let count = chunks_of(self.length);
         let mut body = Vec::new();
         for first in (0..count).step_by(AT_ONCE) {
             let some = first..count.min(first + AT_ONCE);
-            let Some(parts) = self.source.read(some, deadline).await? else {
+            let Some(chunks) = self.source.read(some, deadline).await? else {
                 return Ok(None);
             };
             // Not before something is there: the length is only what an entry says.
             if body.is_empty() {
                 body.reserve_exact(self.length);
             }
-            parts.iter().for_each(|part| body.extend_from_slice(part));
+            chunks
+                .iter()
+                .for_each(|chunk| body.extend_from_slice(chunk));
         }
         let mut whole = self.head.clone();
         whole.body = body.into();

@@ -17,7 +17,7 @@ mod cut;
 
 #[cfg(any(test, feature = "redis"))]
 pub(crate) use self::cut::Source;
-pub(crate) use self::cut::{Cut, PART, parts_of};
+pub(crate) use self::cut::{CHUNK, Cut, chunks_of};
 
 /// An entry: a response, or the list of fields that select among variants.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use http::{Extensions, HeaderValue, Request, Uri};
 
 use crate::engine::Engine;
-use crate::key::{KeyBuilder, Part};
+use crate::key::{Component, KeyBuilder};
 use crate::middleware::layers::{Layers, Mounted};
 use crate::rules::Plan;
 use crate::semantics;
@@ -132,7 +132,7 @@ impl Place {
             let sure = told.is_some() && matches!(self.original, OriginalUri::Read(_));
             if let Some(name) = self.apart(sure) {
                 let before = key.as_bytes().len();
-                key.part(Part::Layer, name);
+                key.component(Component::Layer, name);
                 asked.place.added = key.as_bytes().len() - before;
             }
         }
@@ -156,7 +156,7 @@ impl Place {
             self.layers.note_asked();
             let before = key.as_bytes().len();
             if let Some(name) = self.apart(true) {
-                key.part(Part::Layer, name);
+                key.component(Component::Layer, name);
             }
             rewritten(key, own, original);
             asked.place.original = Some(original.clone());
@@ -200,13 +200,13 @@ const fn framework(_: &Extensions) -> Option<&Uri> {
 /// The inner service reads `own`, in which a layer in front may have put more than it took away, so it
 /// counts beside the `original` (P5).
 fn rewritten(key: &mut KeyBuilder, own: &Uri, original: &Uri) {
-    key.part(Part::Path, own.path().as_bytes());
+    key.component(Component::Path, own.path().as_bytes());
     if own.query() != original.query() {
-        key.part(Part::Query, own.query().unwrap_or_default().as_bytes());
+        key.component(Component::Query, own.query().unwrap_or_default().as_bytes());
     }
     if own.authority() != original.authority() {
         let host = own.authority().map_or("", |authority| authority.as_str());
-        key.part(Part::Host, host.as_bytes());
+        key.component(Component::Host, host.as_bytes());
     }
 }
 

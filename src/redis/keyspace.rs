@@ -66,8 +66,8 @@ impl Keyspace {
         self.named(":e:", digest)
     }
 
-    /// Part `place` of the large entry that has this number.
-    pub(crate) fn part(&self, number: u128, place: usize) -> String {
+    /// Component `place` of the large entry that has this number.
+    pub(crate) fn chunk(&self, number: u128, place: usize) -> String {
         format!("{}:b:{number:032x}:{place}", self.namespace)
     }
 
@@ -112,13 +112,13 @@ impl StreamKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::{KeyBuilder, Part};
+    use crate::key::{Component, KeyBuilder};
 
     #[test]
     fn keys_stand_under_the_namespace() {
         let keys = Keyspace::new("tagcache").unwrap();
         let mut key = KeyBuilder::new();
-        key.part(Part::Path, b"/");
+        key.component(Component::Path, b"/");
         let entry = keys.entry(key.finish().digest());
         assert_eq!(keys.log(), "tagcache:purges");
         assert_eq!(keys.heartbeat(), "{tagcache:purges}:hb");

@@ -54,9 +54,9 @@ pub(crate) const fn connections_needed(streams: usize) -> usize {
     4 + 2 * streams
 }
 
-/// The parts of one cache that live on a Redis server.
+/// The places of one cache that are on a Redis server.
 #[derive(Debug, Clone)]
-pub(crate) struct RedisParts {
+pub(crate) struct RedisPlaces {
     pub(crate) log: Arc<RedisLog>,
     pub(crate) store: Arc<RedisStore>,
     pub(crate) claims: Arc<RedisClaims>,
@@ -65,8 +65,8 @@ pub(crate) struct RedisParts {
     pub(crate) keys: Keyspace,
 }
 
-impl RedisParts {
-    /// The parts on the server at `url`, under `namespace`. Connects to nothing until used.
+impl RedisPlaces {
+    /// Those on the server at `url`, under `namespace`. Connects to nothing until used.
     ///
     /// # Errors
     /// The URL or the namespace cannot be used.

@@ -25,8 +25,8 @@ use crate::redis::trust::Sent;
 use crate::redis::verify::{Verifier, ask_last};
 use crate::store::{Found, Held, Store};
 
+mod chunks;
 mod packing;
-mod parts;
 
 use self::packing::Framed;
 
@@ -124,9 +124,11 @@ impl RedisStore {
         };
         let read = opened.map(|frame| match frame {
             Frame::Entry(entry) => Held::Entry(entry),
-            Frame::Cut(parts, head) => {
-                Held::Cut(Arc::new(Cut::new(*head, parts.length, self.source(parts))))
-            }
+            Frame::Cut(chunks, head) => Held::Cut(Arc::new(Cut::new(
+                *head,
+                chunks.length,
+                self.source(chunks),
+            ))),
         });
         let reason = match read {
             Ok(held) if key_of(&held) == key => return Ok(Some(held)),
@@ -146,8 +148,8 @@ impl RedisStore {
             Framed::Whole(frame) => (frame, false),
             Framed::ToCut(response, compress) => {
                 Self::ask_beginning(&mut pipe, &under);
-                let parts = self.store_parts(&live, deadline, response, keep, compress);
-                (parts.await?, true)
+                let chunks = self.store_chunks(&live, deadline, response, keep, compress);
+                (chunks.await?, true)
             }
         };
         let set = pipe.cmd("SET").arg(under);
@@ -162,7 +164,7 @@ impl RedisStore {
         Ok(())
     }
 
-    /// The parts of a large one end by themselves: nothing says any more where they are.
+    /// The chunks of a large one end by themselves: nothing says any more where they are.
     async fn forget(&self, key: &CacheKey) -> Result<(), Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().write;
         let live = self.writes.verified(deadline).await?;

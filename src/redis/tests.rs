@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Budgets, RedisParts, Server};
+use super::{Budgets, RedisPlaces, Server};
 use crate::clock::ManualClock;
 use crate::error::{Error, ErrorKind};
 use crate::log::Log;
@@ -15,10 +15,10 @@ use crate::redis_server::RedisServer;
 use crate::store::Store;
 
 mod busy;
+mod chunks;
 mod fake;
 mod faults;
 mod kinds;
-mod parts;
 mod replication;
 mod rules;
 mod store;
@@ -33,7 +33,7 @@ const PATIENT: Budgets = Budgets {
 
 /// One node: its own connections, trust and breaker.
 struct Node {
-    parts: RedisParts,
+    places: RedisPlaces,
     clock: ManualClock,
     notices: Arc<Mutex<Vec<String>>>,
 }
@@ -50,7 +50,7 @@ impl Node {
         let observer = SharedObserver::new(move |notice: &Notice<'_>| {
             told.lock().push(format!("{notice:?}"));
         });
-        let parts = RedisParts::open(
+        let places = RedisPlaces::open(
             url,
             "test",
             budgets,
@@ -59,20 +59,20 @@ impl Node {
             None,
             false,
         );
-        let parts = parts.unwrap();
+        let places = places.unwrap();
         Self {
-            parts,
+            places,
             clock,
             notices,
         }
     }
 
     fn log(&self) -> &dyn Log {
-        &*self.parts.log
+        &*self.places.log
     }
 
     fn store(&self) -> &dyn Store {
-        &*self.parts.store
+        &*self.places.store
     }
 
     async fn append(&self, tag: &str) -> Position {
@@ -123,7 +123,7 @@ fn fixture() -> Fixture {
 
 impl crate::log::contract::Fixture for Fixture {
     fn node(&self) -> Arc<dyn Log> {
-        Node::new(&self.0.url()).parts.log
+        Node::new(&self.0.url()).places.log
     }
 
     async fn lose(&self) {
@@ -133,8 +133,8 @@ impl crate::log::contract::Fixture for Fixture {
 
 impl crate::store::contract::Fixture for Fixture {
     fn node(&self) -> (Arc<dyn Store>, Arc<dyn Log>) {
-        let parts = Node::new(&self.0.url()).parts;
-        (parts.store, parts.log)
+        let places = Node::new(&self.0.url()).places;
+        (places.store, places.log)
     }
 
     /// Redis expires by its own clock: waits for it to say so.

@@ -11,7 +11,7 @@ use super::keying::secret;
 use super::sieve::Sieve;
 use crate::alias;
 use crate::error::ConfigError;
-use crate::key::{KeyBuilder, Part};
+use crate::key::{Component, KeyBuilder};
 use crate::semantics;
 
 /// The fields, sorted by name. A set of them is a bit mask of their places.
@@ -222,13 +222,13 @@ impl<'h> Present<'h> {
                 write_spellings(name, lines, key);
                 continue;
             }
-            key.part(Part::Header, name.as_bytes());
+            key.component(Component::Header, name.as_bytes());
             match kind {
                 Kind::Plain | Kind::Method => write_lines(lines, key),
                 Kind::Forwarded => write_forwarded(lines, key),
                 Kind::Secret => {
                     for line in lines {
-                        key.part(Part::Line, &secret(line.value.as_bytes()));
+                        key.component(Component::Line, &secret(line.value.as_bytes()));
                     }
                 }
             }
@@ -258,7 +258,7 @@ fn place(name: &[u8]) -> Option<usize> {
 
 fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
     for line in lines {
-        key.part(Part::Line, line.value.as_bytes());
+        key.component(Component::Line, line.value.as_bytes());
     }
 }
 
@@ -266,8 +266,8 @@ fn write_lines(lines: &[Line<'_>], key: &mut KeyBuilder) {
 /// and which one may depend on their order.
 fn write_spellings(name: &str, lines: &[Line<'_>], key: &mut KeyBuilder) {
     for line in lines {
-        key.part(Part::Header, line.odd.unwrap_or(name).as_bytes());
-        key.part(Part::Line, &secret(line.value.as_bytes()));
+        key.component(Component::Header, line.odd.unwrap_or(name).as_bytes());
+        key.component(Component::Line, &secret(line.value.as_bytes()));
     }
 }
 
@@ -283,8 +283,8 @@ fn write_forwarded(lines: &[Line<'_>], key: &mut KeyBuilder) {
     }
     for line in lines {
         walk_forwarded(line.value.as_bytes(), |found| match found {
-            Found::Element => key.part(Part::Absent, b""),
-            Found::Parameter(text) => key.part(Part::Line, text),
+            Found::Element => key.component(Component::Absent, b""),
+            Found::Parameter(text) => key.component(Component::Line, text),
         });
     }
 }

@@ -7,7 +7,7 @@ use super::keying::secret;
 use super::names::Names;
 use super::query::decoded;
 use crate::error::ConfigError;
-use crate::key::{KeyBuilder, Part};
+use crate::key::{Component, KeyBuilder};
 
 /// What is done with requests that have cookies.
 ///
@@ -125,10 +125,10 @@ impl Cookies {
                 };
                 if number > 0 {
                     let number = u32::try_from(number).unwrap_or(u32::MAX);
-                    key.part(Part::Absent, &number.to_le_bytes());
+                    key.component(Component::Absent, &number.to_le_bytes());
                 }
-                key.part(Part::Cookie, name.as_bytes());
-                key.part(Part::Line, &secret(piece));
+                key.component(Component::Cookie, name.as_bytes());
+                key.component(Component::Line, &secret(piece));
             }
         }
     }

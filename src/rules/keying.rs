@@ -13,7 +13,7 @@ use super::options::{Authorization, Host};
 use super::query::Query;
 use super::sieve::Sieve;
 use crate::alias;
-use crate::key::{CacheKey, KeyBuilder, Part};
+use crate::key::{CacheKey, Component, KeyBuilder};
 use crate::outcome::{Detail, ForwardReason};
 use crate::semantics::NoVarySearch;
 
@@ -107,9 +107,9 @@ impl Keying {
         if seen.cookie && !self.cookies.admit(headers) {
             return Err((ForwardReason::Bypass, Detail::Cookie));
         }
-        key.part(Part::Rule, &self.fingerprint);
+        key.component(Component::Rule, &self.fingerprint);
         // HEAD is answered from a stored GET.
-        key.part(Part::Method, b"GET");
+        key.component(Component::Method, b"GET");
         self.write_target(uri, headers, &seen, key);
         self.write_fields(headers, &seen, key);
         seen.automatic.write(key);
@@ -126,12 +126,12 @@ impl Keying {
     /// bytes (SAFETY 15).
     fn write_target(&self, uri: &Uri, headers: &HeaderMap, seen: &Seen<'_>, key: &mut KeyBuilder) {
         if let Some(scheme) = uri.scheme_str() {
-            key.part(Part::Scheme, scheme.as_bytes());
+            key.component(Component::Scheme, scheme.as_bytes());
         }
         if self.host == Host::Key {
             write_host(uri.authority(), headers, seen, key);
         }
-        key.part(Part::Path, uri.path().as_bytes());
+        key.component(Component::Path, uri.path().as_bytes());
         self.query.write(uri.query(), key);
     }
 
@@ -144,9 +144,9 @@ impl Keying {
             self.cookies.write(headers, key);
         }
         if seen.authorization && self.authorization == Authorization::Key {
-            key.part(Part::Header, AUTHORIZATION.as_str().as_bytes());
+            key.component(Component::Header, AUTHORIZATION.as_str().as_bytes());
             for line in headers.get_all(AUTHORIZATION) {
-                key.part(Part::Line, &secret(line.as_bytes()));
+                key.component(Component::Line, &secret(line.as_bytes()));
             }
         }
     }
@@ -173,7 +173,7 @@ impl Keying {
         let mut key = KeyBuilder::new();
         self.key(&uri, headers, &mut key).ok()?;
         key.encoded(added);
-        key.part(Part::NoVarySearch, format!("{search:?}").as_bytes());
+        key.component(Component::NoVarySearch, format!("{search:?}").as_bytes());
         Some(key.finish())
     }
 
@@ -232,17 +232,17 @@ fn write_named(name: &HeaderName, headers: &HeaderMap, key: &mut KeyBuilder) {
     }
     for (found, line) in headers {
         if found == name || alias::spells(found.as_str(), name.as_str()) {
-            key.part(Part::Header, found.as_str().as_bytes());
-            key.part(Part::Line, line.as_bytes());
+            key.component(Component::Header, found.as_str().as_bytes());
+            key.component(Component::Line, line.as_bytes());
         }
     }
 }
 
 /// Adds the field `name` with all its lines.
 pub(super) fn write_field(name: &str, headers: &HeaderMap, key: &mut KeyBuilder) {
-    key.part(Part::Header, name.as_bytes());
+    key.component(Component::Header, name.as_bytes());
     for line in headers.get_all(name) {
-        key.part(Part::Line, line.as_bytes());
+        key.component(Component::Line, line.as_bytes());
     }
 }
 
@@ -266,7 +266,7 @@ fn write_host(
     let of_field = seen.host.map(HeaderValue::as_bytes);
     let differ = of_uri.is_some_and(|one| of_field.is_some_and(|other| one != other));
     if let Some(host) = of_uri.or(of_field) {
-        key.part(Part::Host, host);
+        key.component(Component::Host, host);
     }
     if differ || seen.hosts {
         write_field(HOST.as_str(), headers, key);

@@ -9,7 +9,7 @@ use super::forward::Forward;
 use super::names::{Names, Prefix};
 use super::template::Values;
 use crate::error::ConfigError;
-use crate::key::{KeyBuilder, Part};
+use crate::key::{Component, KeyBuilder};
 
 /// How the query is part of the key.
 ///
@@ -84,7 +84,7 @@ impl Query {
     pub(super) fn write(&self, query: Option<&str>, key: &mut KeyBuilder) {
         let Some(query) = query else { return };
         match &self.0 {
-            Policy::All => key.part(Part::Query, query.as_bytes()),
+            Policy::All => key.component(Component::Query, query.as_bytes()),
             Policy::Ignore => {}
             Policy::Sorted => write_pieces(query, |_| true, key),
             Policy::Allow(names) => write_pieces(query, |piece| may_be_allowed(names, piece), key),
@@ -169,10 +169,10 @@ fn counted(query: &str, keep: impl Fn(&str) -> bool) -> SmallVec<[&str; 16]> {
 fn write_piece(piece: &str, key: &mut KeyBuilder) {
     let bytes = piece.as_bytes();
     let (name, value) = bytes.split_at(name_length(piece));
-    key.part(Part::QueryName, name);
+    key.component(Component::QueryName, name);
     match value.split_first() {
-        Some((_equals, value)) => key.part(Part::QueryValue, value),
-        None => key.part(Part::Absent, b""),
+        Some((_equals, value)) => key.component(Component::QueryValue, value),
+        None => key.component(Component::Absent, b""),
     }
 }
 

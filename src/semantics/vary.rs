@@ -5,7 +5,7 @@ use http::header::{ACCEPT_ENCODING, HeaderMap, HeaderName, VARY};
 use super::encoding::canonical;
 use super::syntax::{lines, members};
 use crate::alias;
-use crate::key::{KeyBuilder, Part};
+use crate::key::{Component, KeyBuilder};
 
 /// What the `Vary` of a response nominates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,16 +47,16 @@ impl Vary {
 /// is `Accept-Encoding`, in which letter case, white space and order say nothing (RFC 9110 §12.5.3).
 pub(crate) fn append_variant(key: &mut KeyBuilder, fields: &[HeaderName], request: &HeaderMap) {
     for name in fields {
-        key.part(Part::Vary, name.as_str().as_bytes());
+        key.component(Component::Vary, name.as_str().as_bytes());
         if alias::others(request, name.as_str()).next().is_some() {
             append_spellings(key, name, request);
             continue;
         }
         let mut values = lines(request, name);
         match (values.next(), values.next()) {
-            (None, _) => key.part(Part::Absent, b""),
+            (None, _) => key.component(Component::Absent, b""),
             (Some(value), None) if name != ACCEPT_ENCODING || is_plain(value) => {
-                key.part(Part::Line, value);
+                key.component(Component::Line, value);
             }
             _ => append_lines(key, name, request),
         }
@@ -67,8 +67,8 @@ pub(crate) fn append_variant(key: &mut KeyBuilder, fields: &[HeaderName], reques
 fn append_spellings(key: &mut KeyBuilder, name: &HeaderName, request: &HeaderMap) {
     for (found, line) in request {
         if found == name || alias::spells(found.as_str(), name.as_str()) {
-            key.part(Part::Header, found.as_str().as_bytes());
-            key.part(Part::Line, line.as_bytes());
+            key.component(Component::Header, found.as_str().as_bytes());
+            key.component(Component::Line, line.as_bytes());
         }
     }
 }
@@ -86,8 +86,8 @@ fn append_lines(key: &mut KeyBuilder, name: &HeaderName, request: &HeaderMap) {
         .then(|| canonical(request))
         .flatten()
     {
-        Some(value) => key.part(Part::Line, &value),
-        None => lines(request, name).for_each(|value| key.part(Part::Line, value)),
+        Some(value) => key.component(Component::Line, &value),
+        None => lines(request, name).for_each(|value| key.component(Component::Line, value)),
     }
 }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::clock::Timestamp;
 use crate::entry::{Entry, Freshness, Ready, StoredResponse, VariantIndex};
-use crate::key::{CacheKey, KeyBuilder, Part};
+use crate::key::{CacheKey, Component, KeyBuilder};
 use crate::log::Log;
 use crate::log::contract::append;
 use crate::position::{Position, Stamp};
@@ -53,7 +53,7 @@ pub(crate) use store_contract;
 
 pub(crate) fn key(path: &str) -> CacheKey {
     let mut builder = KeyBuilder::new();
-    builder.part(Part::Path, path.as_bytes());
+    builder.component(Component::Path, path.as_bytes());
     builder.finish()
 }
 

@@ -38,7 +38,7 @@ pub(crate) struct Found {
 #[derive(Debug, Clone)]
 pub(crate) enum Held {
     Entry(Entry),
-    /// A response whose body is read when it is needed, in parts.
+    /// A response whose body is read when it is needed, in chunks.
     Cut(Arc<Cut>),
 }
 

@@ -455,26 +455,26 @@ fn beside_fields_key_and_body_a_response_takes_at_most_200_bytes() {
     assert!(beside <= 200, "{beside} bytes");
 }
 
-const PARTS: Parts = Parts {
+const CHUNKS: Chunks = Chunks {
     number: u128::MAX - 5,
     length: 2 * 1024 * 1024,
 };
 
 #[test]
 fn a_cut_response_is_read_back_without_its_body_and_is_no_entry() {
-    let frame = parts::encode_cut(&sample(), &PARTS);
+    let frame = chunks::encode_cut(&sample(), &CHUNKS);
     let mut head = sample();
     head.body = Bytes::new();
     let more = frame.len() - encode(&response(head.clone())).len();
     assert_eq!(more, 16 + 4, "number and length");
-    assert_eq!(parts::of_beginning(&frame[..64]), Some(PARTS));
-    assert_eq!(decode(frame.clone()).unwrap_err(), "cut into parts");
+    assert_eq!(chunks::of_beginning(&frame[..64]), Some(CHUNKS));
+    assert_eq!(decode(frame.clone()).unwrap_err(), "cut into chunks");
     match open(frame) {
-        Ok(Frame::Cut(read, of)) => assert_eq!((read, *of), (PARTS, head)),
+        Ok(Frame::Cut(read, of)) => assert_eq!((read, *of), (CHUNKS, head)),
         other => panic!("{other:?}"),
     }
     let whole = encode(&response(sample()));
-    assert_eq!(parts::of_beginning(&whole), None);
+    assert_eq!(chunks::of_beginning(&whole), None);
     let whole = open(whole).unwrap();
     assert!(matches!(whole, Frame::Entry(entry) if entry == response(sample())));
 }
@@ -485,31 +485,37 @@ fn a_part_is_read_back_where_it_stands_and_nowhere_else() {
     let mut bytes = numbers.into_bytes();
     bytes.truncate(65_536);
     for compress in [false, true] {
-        let frame = parts::encode_part(&PARTS, 7, &bytes, compress);
+        let frame = chunks::encode_chunk(&CHUNKS, 7, &bytes, compress);
         let small = compress && packed::AVAILABLE;
         assert_eq!(frame.len() < 50_000, small, "{}", frame.len());
-        let read = parts::open_part(frame.clone(), &PARTS, 7, 65_536).unwrap();
+        let read = chunks::open_chunk(frame.clone(), &CHUNKS, 7, 65_536).unwrap();
         assert_eq!(read, bytes);
-        let other = Parts { number: 1, ..PARTS };
-        for (parts, place) in [(PARTS, 8), (other, 7)] {
-            let error = parts::open_part(frame.clone(), &parts, place, 65_536).unwrap_err();
-            assert_eq!(error, "another part");
+        let other = Chunks {
+            number: 1,
+            ..CHUNKS
+        };
+        for (chunks, place) in [(CHUNKS, 8), (other, 7)] {
+            let error = chunks::open_chunk(frame.clone(), &chunks, place, 65_536).unwrap_err();
+            assert_eq!(error, "another chunk");
         }
         for expected in [0, 65_535, 65_537] {
-            let error = parts::open_part(frame.clone(), &PARTS, 7, expected).unwrap_err();
-            assert_eq!(error, "a part is of another length");
+            let error = chunks::open_chunk(frame.clone(), &CHUNKS, 7, expected).unwrap_err();
+            assert_eq!(error, "a chunk is of another length");
         }
         let mut damaged = frame.to_vec();
         *damaged.last_mut().unwrap() ^= 1;
-        let error = parts::open_part(damaged.into(), &PARTS, 7, 65_536).unwrap_err();
+        let error = chunks::open_chunk(damaged.into(), &CHUNKS, 7, 65_536).unwrap_err();
         assert_eq!(error, "damaged");
         assert!(open(frame).is_err(), "no entry");
     }
     // What does not get smaller stays as it is.
     fastrand::Rng::with_seed(1).fill(&mut bytes);
-    let frame = parts::encode_part(&PARTS, 0, &bytes, true);
+    let frame = chunks::encode_chunk(&CHUNKS, 0, &bytes, true);
     assert!(frame.len() > bytes.len());
-    assert_eq!(parts::open_part(frame, &PARTS, 0, 65_536).unwrap(), bytes);
+    assert_eq!(
+        chunks::open_chunk(frame, &CHUNKS, 0, 65_536).unwrap(),
+        bytes
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::RedisStore;
-use super::parts::WHOLE;
+use super::chunks::WHOLE;
 use crate::entry::codec::{self, Frame, packed};
 use crate::entry::{Entry, StoredResponse};
 use crate::error::{Error, ErrorKind};
@@ -22,7 +22,7 @@ const TRIED_WHOLE: usize = 8 * WHOLE;
 pub(super) enum Framed<'a> {
     /// This frame.
     Whole(Bytes),
-    /// This response, cut into parts, each compressed if that is said here.
+    /// This response, cut into chunks, each compressed if that is said here.
     ToCut(&'a StoredResponse, bool),
 }
 

@@ -10,7 +10,7 @@ use crate::store::contract::{LONG, get_one, get_whole, key, response};
 
 /// The key in Redis of the entry under `key`.
 fn redis_key(node: &Node, key: &crate::key::CacheKey) -> String {
-    node.parts.keys.entry(key.digest())
+    node.places.keys.entry(key.digest())
 }
 
 #[tokio::test]

@@ -2,12 +2,12 @@
 
 use super::{Normaliser, Segment, Template};
 
-/// The parts of a template's tags between their colons.
+/// The sections of a template's tags between their colons.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Shape(Vec<Part>);
+pub(crate) struct Shape(Vec<Section>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum Section {
     Literal(String),
     /// One value and nothing else.
     Value(Normaliser),
@@ -24,7 +24,7 @@ enum Piece {
 /// Why tags of two shapes do not meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Apart {
-    /// They have different texts in the same place, or another number of parts.
+    /// They have different texts in the same place, or another number of sections.
     Text,
     /// They write one value in two ways.
     Normalisers(Normaliser, Normaliser),
@@ -33,12 +33,14 @@ pub(crate) enum Apart {
 impl<S> Template<S> {
     /// The shape of its tags.
     pub(crate) fn shape(&self) -> Shape {
-        let mut parts: Vec<Option<Part>> = vec![None];
-        let add = |part: &mut Option<Part>, more: Part| {
-            *part = Some(match (part.take(), more) {
+        let mut sections: Vec<Option<Section>> = vec![None];
+        let add = |section: &mut Option<Section>, more: Section| {
+            *section = Some(match (section.take(), more) {
                 (None, more) => more,
-                (Some(Part::Literal(text)), Part::Literal(more)) => Part::Literal(text + &more),
-                (Some(part), more) => Part::Mixed([part.pieces(), more.pieces()].concat()),
+                (Some(Section::Literal(text)), Section::Literal(more)) => {
+                    Section::Literal(text + &more)
+                }
+                (Some(section), more) => Section::Mixed([section.pieces(), more.pieces()].concat()),
             });
         };
         for segment in &self.segments {
@@ -46,23 +48,25 @@ impl<S> Template<S> {
                 Segment::Literal(text) => {
                     for (place, piece) in text.split(':').enumerate() {
                         if place > 0 {
-                            parts.push(None);
+                            sections.push(None);
                         }
-                        if let Some(part) = parts.last_mut().filter(|_| !piece.is_empty()) {
-                            add(part, Part::Literal(piece.to_owned()));
+                        if let Some(section) = sections.last_mut().filter(|_| !piece.is_empty()) {
+                            add(section, Section::Literal(piece.to_owned()));
                         }
                     }
                 }
                 Segment::Placeholder { normaliser, .. } => {
-                    if let Some(part) = parts.last_mut() {
-                        add(part, Part::Value(*normaliser));
+                    if let Some(section) = sections.last_mut() {
+                        add(section, Section::Value(*normaliser));
                     }
                 }
             }
         }
-        let empty = || Part::Literal(String::new());
-        let parts = parts.into_iter().map(|part| part.unwrap_or_else(empty));
-        Shape(parts.collect())
+        let empty = || Section::Literal(String::new());
+        let sections = sections
+            .into_iter()
+            .map(|section| section.unwrap_or_else(empty));
+        Shape(sections.collect())
     }
 }
 
@@ -78,23 +82,23 @@ impl Shape {
         let mut apart = None;
         for (own, theirs) in self.0.iter().zip(&other.0) {
             match (own, theirs) {
-                (Part::Mixed(_), _) | (_, Part::Mixed(_)) => {
+                (Section::Mixed(_), _) | (_, Section::Mixed(_)) => {
                     match both(&own.pieces(), &theirs.pieces()) {
                         Err(Apart::Text) => return Err(Apart::Text),
                         met => apart = apart.or(met.err()),
                     }
                 }
-                (Part::Literal(a), Part::Literal(b)) if a == b => {}
-                (Part::Literal(_), Part::Literal(_)) => return Err(Apart::Text),
-                (Part::Literal(text), Part::Value(normaliser))
-                | (Part::Value(normaliser), Part::Literal(text)) => {
+                (Section::Literal(a), Section::Literal(b)) if a == b => {}
+                (Section::Literal(_), Section::Literal(_)) => return Err(Apart::Text),
+                (Section::Literal(text), Section::Value(normaliser))
+                | (Section::Value(normaliser), Section::Literal(text)) => {
                     let written = normaliser.apply(text.as_str().into());
                     if written.as_deref() != Some(text) {
                         return Err(Apart::Text);
                     }
                 }
-                (Part::Value(a), Part::Value(b)) if a.agrees_with(*b) => {}
-                (Part::Value(a), Part::Value(b)) => {
+                (Section::Value(a), Section::Value(b)) if a.agrees_with(*b) => {}
+                (Section::Value(a), Section::Value(b)) => {
                     apart = apart.or(Some(Apart::Normalisers(*a, *b)));
                 }
             }
@@ -105,18 +109,20 @@ impl Shape {
     /// Whether its tags are of `family`, as far as that can be told.
     pub(crate) fn may_begin_with(&self, family: &str) -> bool {
         match self.0.first() {
-            Some(Part::Literal(text)) => text == family,
+            Some(Section::Literal(text)) => text == family,
             _ => true,
         }
     }
 
     /// Whether it is one text without values.
     pub(crate) fn is_literal(&self) -> bool {
-        self.0.iter().all(|part| matches!(part, Part::Literal(_)))
+        self.0
+            .iter()
+            .all(|section| matches!(section, Section::Literal(_)))
     }
 }
 
-impl Part {
+impl Section {
     fn pieces(&self) -> Vec<Piece> {
         match self {
             Self::Literal(text) => vec![Piece::Text(text.clone())],
@@ -126,7 +132,7 @@ impl Part {
     }
 }
 
-/// Whether two parts of which one is text with values can be the same: by their normalisers, where both have
+/// Whether two sections of which one is text with values can be the same: by their normalisers, where both have
 /// the same texts in the same places, and by how they begin and end otherwise.
 fn both(own: &[Piece], theirs: &[Piece]) -> Result<(), Apart> {
     let mut apart = None;

@@ -1,8 +1,8 @@
-//! Hits on responses whose body the store holds in parts.
+//! Hits on responses whose body the store holds in chunks.
 //!
-//! Where there is room for a copy, the whole is put together and kept. Otherwise the client gets the parts as
+//! Where there is room for a copy, the whole is put together and kept. Otherwise the client gets the chunks as
 //! they are read, so that no more than a few are held at a time. It gets the first byte only when the first
-//! parts are there and none of the others is missing; should one vanish, or the store, while the client reads,
+//! chunks are there and none of the others is missing; should one vanish, or the store, while the client reads,
 //! the response is cut off, as when an inner service breaks off.
 
 use std::collections::VecDeque;
@@ -25,24 +25,24 @@ use crate::engine::hit::hit_at;
 use crate::engine::lookup::{Bodies, Lookup, Usable};
 use crate::engine::respond::{Chosen, declare_length, span};
 use crate::engine::{CacheBody, Engine};
-use crate::entry::{Cut, PART, StoredResponse, parts_of};
+use crate::entry::{CHUNK, Cut, StoredResponse, chunks_of};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::log::View;
 use crate::outcome::Detail;
 use crate::rules::Wanted;
 use crate::semantics::Selected;
 
-/// Parts that are read at once. While the client takes them, the next are read: at most twice as many are
+/// Chunks that are read at once. While the client takes them, the next are read: at most twice as many are
 /// held.
 const AT_ONCE: usize = 2;
 
-/// What became of a hit whose body is held in parts.
+/// What became of a hit whose body is held in chunks.
 enum Opened<B> {
     /// It was put together.
     Whole(Arc<StoredResponse>),
     /// The answer, whose body is read while it is sent.
     Answer(Response<CacheBody<B>>),
-    /// A part is missing.
+    /// A chunk is missing.
     Lost,
 }
 
@@ -117,12 +117,12 @@ impl Engine {
         let body = match bytes {
             None if matches!(chosen, Chosen::Of(Selected::Unsatisfiable)) => CacheBody::empty(),
             None => CacheBody::absent(),
-            Some(bytes) => match PartsReader::open(cut, bytes, all).await? {
-                Some(reader) => CacheBody::parts(reader),
+            Some(bytes) => match ChunkReader::open(cut, bytes, all).await? {
+                Some(reader) => CacheBody::chunks(reader),
                 None => return Ok(Opened::Lost),
             },
         };
-        // Once more, as parts were waited for (PROTOCOL 21, 22).
+        // Once more, as chunks were waited for (PROTOCOL 21, 22).
         if !self.may_still_use(lookup) {
             return Ok(Opened::Lost);
         }
@@ -160,33 +160,33 @@ async fn whole<B>(cut: &Cut) -> Result<Opened<B>, Error> {
 
 type Reading = JoinHandle<Result<Option<Vec<Bytes>>, Error>>;
 
-/// Reads bytes of a body that is held in parts, a few parts ahead.
-pub(super) struct PartsReader {
+/// Reads bytes of a body that is held in chunks, a few chunks ahead.
+pub(super) struct ChunkReader {
     cut: Arc<Cut>,
     /// Read, and not taken yet.
     ready: VecDeque<Bytes>,
     /// In a task of its own, so that a client that takes nothing holds bytes, and no connection. It ends with the
     /// reader, and within the budgets of the store.
     reading: Option<Reading>,
-    /// Parts that are to be asked for.
+    /// Chunks that are to be asked for.
     to_read: Range<usize>,
-    /// Bytes of the next part that are not wanted.
+    /// Bytes of the next chunk that are not wanted.
     skip: usize,
     /// Bytes that are to come.
     left: usize,
     trailers: bool,
 }
 
-impl PartsReader {
-    /// Its first parts have been read, and the others are there; `None` if one is missing.
+impl ChunkReader {
+    /// Its first chunks have been read, and the others are there; `None` if one is missing.
     async fn open(
         cut: &Arc<Cut>,
         bytes: Range<usize>,
         trailers: bool,
     ) -> Result<Option<Self>, Error> {
-        let parts = bytes.start / PART..parts_of(bytes.end);
-        let first = parts.start..parts.end.min(parts.start + AT_ONCE);
-        let rest = first.end..parts.end;
+        let chunks = bytes.start / CHUNK..chunks_of(bytes.end);
+        let first = chunks.start..chunks.end.min(chunks.start + AT_ONCE);
+        let rest = first.end..chunks.end;
         let deadline = Instant::now() + cut.source().budget();
         let read = cut.source().read(first, deadline);
         let ready = if rest.is_empty() {
@@ -199,14 +199,14 @@ impl PartsReader {
             ready: ready.into(),
             reading: None,
             to_read: rest,
-            skip: bytes.start % PART,
+            skip: bytes.start % CHUNK,
             left: bytes.len(),
             trailers: trailers && cut.head().trailers.is_some(),
             cut: Arc::clone(cut),
         }))
     }
 
-    /// Has the next parts read when few are left, and takes what has been.
+    /// Has the next chunks read when few are left, and takes what has been.
     fn read_on(&mut self, cx: &mut Context<'_>) -> Result<(), BoxError> {
         if self.reading.is_none() && self.ready.len() < AT_ONCE && !self.to_read.is_empty() {
             let end = self.to_read.end.min(self.to_read.start + AT_ONCE);
@@ -218,20 +218,20 @@ impl PartsReader {
             && let Poll::Ready(read) = Pin::new(task).poll(cx)
         {
             self.reading = None;
-            let parts = read??.ok_or_else(lost)?;
-            self.ready.extend(parts);
+            let chunks = read??.ok_or_else(lost)?;
+            self.ready.extend(chunks);
         }
         Ok(())
     }
 
     fn take(&mut self) -> Option<Bytes> {
-        let mut part = self.ready.pop_front()?;
-        let skipped = self.skip.min(part.len());
-        part.advance(skipped);
-        part.truncate(self.left);
+        let mut chunk = self.ready.pop_front()?;
+        let skipped = self.skip.min(chunk.len());
+        chunk.advance(skipped);
+        chunk.truncate(self.left);
         self.skip = 0;
-        self.left -= part.len();
-        Some(part)
+        self.left -= chunk.len();
+        Some(chunk)
     }
 
     pub(super) fn poll_frame(
@@ -249,7 +249,7 @@ impl PartsReader {
             return Poll::Ready(Some(Err(error)));
         }
         match self.take() {
-            Some(part) => Poll::Ready(Some(Ok(Frame::data(part)))),
+            Some(chunk) => Poll::Ready(Some(Ok(Frame::data(chunk)))),
             None => Poll::Pending,
         }
     }
@@ -263,7 +263,7 @@ impl PartsReader {
     }
 }
 
-impl Drop for PartsReader {
+impl Drop for ChunkReader {
     fn drop(&mut self) {
         if let Some(task) = self.reading.take() {
             task.abort();
@@ -271,16 +271,16 @@ impl Drop for PartsReader {
     }
 }
 
-impl fmt::Debug for PartsReader {
+impl fmt::Debug for ChunkReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartsReader")
+        f.debug_struct("ChunkReader")
             .field("left", &self.left)
             .finish_non_exhaustive()
     }
 }
 
 fn lost() -> Error {
-    let message = "a part of a stored response is missing";
+    let message = "a chunk of a stored response is missing";
     Error::new(ErrorKind::Unavailable, message)
 }
 

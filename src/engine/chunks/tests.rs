@@ -6,12 +6,12 @@ use http::HeaderValue;
 
 use super::*;
 use crate::entry::{Entry, Source};
-use crate::key::{KeyBuilder, Part};
+use crate::key::{Component, KeyBuilder};
 use crate::store::contract::response;
 
-const LENGTH: usize = 5 * PART + 10;
+const LENGTH: usize = 5 * CHUNK + 10;
 
-/// Each byte of a part is the number of the part.
+/// Each byte of a chunk is the number of the chunk.
 #[derive(Debug)]
 struct Numbered;
 
@@ -22,10 +22,10 @@ impl Source for Numbered {
 
     fn read(
         &self,
-        parts: Range<usize>,
+        chunks: Range<usize>,
         _: Instant,
     ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>> {
-        self.read_on(parts)
+        self.read_on(chunks)
     }
 
     fn has(&self, _: Range<usize>, _: Instant) -> BoxFuture<'static, Result<bool, Error>> {
@@ -34,20 +34,20 @@ impl Source for Numbered {
 
     fn read_on(
         &self,
-        parts: Range<usize>,
+        chunks: Range<usize>,
     ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>> {
-        let part = |number: usize| {
+        let chunk = |number: usize| {
             let byte = u8::try_from(number).expect("a small number");
-            Bytes::from(vec![byte; PART.min(LENGTH - number * PART)])
+            Bytes::from(vec![byte; CHUNK.min(LENGTH - number * CHUNK)])
         };
-        let parts = parts.map(part).collect();
-        async { Ok(Some(parts)) }.boxed()
+        let chunks = chunks.map(chunk).collect();
+        async { Ok(Some(chunks)) }.boxed()
     }
 }
 
 fn cut() -> Arc<Cut> {
     let mut key = KeyBuilder::new();
-    key.part(Part::Path, b"/a");
+    key.component(Component::Path, b"/a");
     let Entry::Response(stored) = response(&key.finish(), "") else {
         panic!("a response was made");
     };
@@ -62,8 +62,8 @@ fn cut() -> Arc<Cut> {
 
 /// What a reader gives: the bytes, and how many lines of trailers.
 async fn read(bytes: Range<usize>, trailers: bool) -> (Vec<u8>, usize) {
-    let reader = PartsReader::open(&cut(), bytes, trailers).await;
-    let mut reader = reader.expect("no error").expect("no part is missing");
+    let reader = ChunkReader::open(&cut(), bytes, trailers).await;
+    let mut reader = reader.expect("no error").expect("no chunk is missing");
     let (mut got, mut lines) = (Vec::new(), 0);
     while let Some(frame) = std::future::poll_fn(|cx| reader.poll_frame(cx)).await {
         match frame.expect("no error").into_data() {
@@ -78,14 +78,14 @@ async fn read(bytes: Range<usize>, trailers: bool) -> (Vec<u8>, usize) {
 #[tokio::test]
 async fn the_whole_has_trailers_and_a_range_has_none_even_over_all_of_it() {
     let whole: Vec<u8> = (0..LENGTH)
-        .map(|at| u8::try_from(at / PART).expect("a small number"))
+        .map(|at| u8::try_from(at / CHUNK).expect("a small number"))
         .collect();
     assert!(read(0..LENGTH, true).await == (whole.clone(), 1));
     for bytes in [
         0..LENGTH,
         0..1,
-        PART - 1..PART + 1,
-        3 * PART..4 * PART,
+        CHUNK - 1..CHUNK + 1,
+        3 * CHUNK..4 * CHUNK,
         LENGTH - 1..LENGTH,
     ] {
         let expected = whole[bytes.clone()].to_vec();

@@ -1,15 +1,15 @@
-//! Large bodies, in parts under keys of their own.
+//! Large bodies, in chunks under keys of their own.
 //!
 //! Redis answers in order: whoever asks for something small behind something large waits for all of it; and
 //! whoever takes something large in one piece holds it. So a body over [`WHOLE`] bytes is cut. Under the
-//! entry's key stands the response without it, which is enough to judge it, and says by which number the parts
-//! are called; the parts go, a few at a time, over the connection that stores use, and what is small in
+//! entry's key stands the response without it, which is enough to judge it, and says by which number the chunks
+//! are called; the chunks go, a few at a time, over the connection that stores use, and what is small in
 //! between passes.
 //!
-//! - The parts are stored first: who finds the entry finds them, unless they were evicted, which is a miss.
-//! - The number is drawn for each store, so that parts of two never mix; and each part has a frame with a
+//! - The chunks are stored first: who finds the entry finds them, unless they were evicted, which is a miss.
+//! - The number is drawn for each store, so that chunks of two never mix; and each chunk has a frame with a
 //!   checksum, as it may be on its way to a client before the next one is read.
-//! - Parts live [longer](LONGER) than the entry, for those who read slowly. What is left of one that never
+//! - Chunks live [longer](LONGER) than the entry, for those who read slowly. What is left of one that never
 //!   came to be expires; one that was replaced is given that time when it is.
 
 use std::ops::Range;
@@ -23,8 +23,8 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::{RedisStore, in_frame, lifetime, speaks_against};
-use crate::entry::codec::parts::{self, Parts};
-use crate::entry::{self, PART, StoredResponse, parts_of};
+use crate::entry::codec::chunks::{self, Chunks};
+use crate::entry::{self, CHUNK, StoredResponse, chunks_of};
 use crate::error::Error;
 use crate::observe::{Notice, SharedObserver};
 use crate::redis::fault;
@@ -35,16 +35,16 @@ use crate::redis::verify::Verifier;
 
 /// Bodies up to this stand whole under their key.
 pub(super) const WHOLE: usize = 64 * 1024;
-/// Parts that one write has.
+/// Chunks that one write has.
 const AT_ONCE: usize = 4;
-/// How much longer than its entry a part is kept: the longest that a client may take to read it.
+/// How much longer than its entry a chunk is kept: the longest that a client may take to read it.
 const LONGER: Duration = Duration::from_secs(300);
-/// Bytes of a frame that tell by which number the parts of what it stands for are called, and how many they are.
+/// Bytes of a frame that tell by which number the chunks of what it stands for are called, and how many they are.
 const BEGINNING: usize = 64;
 
 impl RedisStore {
-    /// Stores the parts of `response`; what is to stand in its place.
-    pub(super) async fn store_parts(
+    /// Stores the chunks of `response`; what is to stand in its place.
+    pub(super) async fn store_chunks(
         &self,
         live: &Live,
         deadline: Instant,
@@ -52,18 +52,18 @@ impl RedisStore {
         keep: Duration,
         compress: bool,
     ) -> Result<Bytes, Error> {
-        let parts = Parts {
+        let chunks = Chunks {
             number: fastrand::u128(..),
             length: response.body.len(),
         };
         let keep = lifetime(keep.saturating_add(LONGER));
-        let cut: Vec<&[u8]> = response.body.chunks(PART).collect();
+        let cut: Vec<&[u8]> = response.body.chunks(CHUNK).collect();
         for (turn, some) in cut.chunks(AT_ONCE).enumerate() {
             let mut pipe = Pipeline::with_capacity(some.len());
             for (place, bytes) in (turn * AT_ONCE..).zip(some) {
-                let frame = parts::encode_part(&parts, place, bytes, compress);
+                let frame = chunks::encode_chunk(&chunks, place, bytes, compress);
                 pipe.cmd("SET")
-                    .arg(self.verifier.keys.part(parts.number, place));
+                    .arg(self.verifier.keys.chunk(chunks.number, place));
                 pipe.arg(&*frame).arg("PX").arg(keep);
             }
             let answer = self.writes.ask(live, deadline, &pipe).await?;
@@ -71,50 +71,50 @@ impl RedisStore {
                 return Err(self.verifier.server.error("store", error));
             }
         }
-        Ok(parts::encode_cut(response, &parts))
+        Ok(chunks::encode_cut(response, &chunks))
     }
 
-    /// Asks, before an entry is replaced, for so much of it that its parts can be [told](Self::outlived).
+    /// Asks, before an entry is replaced, for so much of it that its chunks can be [told](Self::outlived).
     pub(super) fn ask_beginning(pipe: &mut Pipeline, key: &str) {
         pipe.cmd("GETRANGE").arg(key).arg(0).arg(BEGINNING);
     }
 
-    /// Lets the parts of an entry that was replaced expire as soon as nobody reads them any more. Should this
+    /// Lets the chunks of an entry that was replaced expire as soon as nobody reads them any more. Should this
     /// come to nothing, they do it in their own time.
     pub(super) async fn outlived(&self, live: &Live, deadline: Instant, beginning: &Value) {
         let Value::BulkString(beginning) = beginning else {
             return;
         };
-        let Some(parts) = parts::of_beginning(beginning) else {
+        let Some(chunks) = chunks::of_beginning(beginning) else {
             return;
         };
         let mut pipe = ::redis::pipe();
-        for place in 0..parts_of(parts.length) {
-            let name = self.verifier.keys.part(parts.number, place);
+        for place in 0..chunks_of(chunks.length) {
+            let name = self.verifier.keys.chunk(chunks.number, place);
             pipe.cmd("PEXPIRE").arg(name).arg(lifetime(LONGER));
         }
         let _ = self.writes.ask(live, deadline, &pipe).await;
     }
 
-    pub(super) fn source(&self, parts: Parts) -> Arc<dyn entry::Source> {
+    pub(super) fn source(&self, chunks: Chunks) -> Arc<dyn entry::Source> {
         Arc::new(Source {
             verifier: Arc::clone(&self.verifier),
             link: self.writes.clone(),
             health: Arc::clone(&self.health),
             observer: self.observer.clone(),
-            parts,
+            chunks,
         })
     }
 }
 
-/// Reads the parts of one body.
+/// Reads the chunks of one body.
 #[derive(Debug, Clone)]
 struct Source {
     verifier: Arc<Verifier>,
     link: Link,
     health: Arc<Health>,
     observer: SharedObserver,
-    parts: Parts,
+    chunks: Chunks,
 }
 
 impl Source {
@@ -124,16 +124,16 @@ impl Source {
     }
 
     fn name(&self, place: usize) -> String {
-        self.verifier.keys.part(self.parts.number, place)
+        self.verifier.keys.chunk(self.chunks.number, place)
     }
 
     fn opened(&self, place: usize, value: Value) -> Result<Bytes, &'static str> {
-        let frame = in_frame(value)?.ok_or("a part is missing")?;
-        let expected = PART.min(self.parts.length - place * PART);
-        parts::open_part(frame, &self.parts, place, expected)
+        let frame = in_frame(value)?.ok_or("a chunk is missing")?;
+        let expected = CHUNK.min(self.chunks.length - place * CHUNK);
+        chunks::open_chunk(frame, &self.chunks, place, expected)
     }
 
-    async fn parts(
+    async fn chunks(
         &self,
         places: Range<usize>,
         deadline: Instant,
@@ -160,7 +160,7 @@ impl Source {
         let answer = self.ask(deadline, &pipe).await?;
         let all = answer.iter().all(|there| *there == Value::Int(1));
         if !all {
-            self.reject::<()>("a part is missing");
+            self.reject::<()>("a chunk is missing");
         }
         Ok(all)
     }
@@ -185,7 +185,7 @@ impl entry::Source for Source {
         let source = self.clone();
         async move {
             let counts = |error: &Error| speaks_against(error, &source.link);
-            let reading = source.parts(places, deadline);
+            let reading = source.chunks(places, deadline);
             source.health.writes.run(counts, reading).await
         }
         .boxed()
@@ -210,10 +210,10 @@ impl entry::Source for Source {
             // what ends one connection need not be the end.
             let patience = source.verifier.server.budgets().connect;
             match source
-                .parts(places.clone(), Instant::now() + patience)
+                .chunks(places.clone(), Instant::now() + patience)
                 .await
             {
-                Err(_) => source.parts(places, Instant::now() + patience).await,
+                Err(_) => source.chunks(places, Instant::now() + patience).await,
                 read => read,
             }
         }

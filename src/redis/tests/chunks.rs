@@ -1,4 +1,4 @@
-//! Large entries, which Redis holds in parts.
+//! Large entries, which Redis holds in chunks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::key::CacheKey;
 use crate::redis_server::{Forwarder, RedisServer};
 use crate::store::contract::{LONG, get_one, get_whole, key, response};
 
-/// A response under `key` that is cut into `parts`, of bytes that differ all over.
-fn large(key: &CacheKey, parts: usize) -> Entry {
-    let length = parts * 64 * 1024 - 1_000;
+/// A response under `key` that is cut into `chunks`, of bytes that differ all over.
+fn large(key: &CacheKey, chunks: usize) -> Entry {
+    let length = chunks * 64 * 1024 - 1_000;
     let body: String = (0..length)
         .map(|n| char::from(b'a' + u8::try_from((n * 7 + n / 1_000) % 26).unwrap()))
         .collect();
@@ -44,23 +44,23 @@ async fn a_large_entry_is_found_whole_by_every_node_and_stands_in_parts() {
     let server = RedisServer::start();
     let (one, other) = (Node::new(&server.url()), Node::new(&server.url()));
     let key = key("/large");
-    // One part, as many as one write has, and more.
-    for (parts, cut) in [(1, false), (2, true), (4, true), (9, true)] {
-        let entry = large(&key, parts);
+    // One chunk, as many as one write has, and more.
+    for (chunks, cut) in [(1, false), (2, true), (4, true), (9, true)] {
+        let entry = large(&key, chunks);
         one.store().put(&key, entry.clone(), LONG).await.unwrap();
         for node in [&one, &other] {
             assert_eq!(get_one(node.store(), &key).await, Some(entry.clone()));
         }
         let stored = names(&server, "test:b:*").await;
-        assert_eq!(stored.len(), if cut { parts } else { 0 }, "{parts}");
-        let under = one.parts.keys.entry(key.digest());
+        assert_eq!(stored.len(), if cut { chunks } else { 0 }, "{chunks}");
+        let under = one.places.keys.entry(key.digest());
         let short = number(&server, &["STRLEN", &under]).await < 200;
-        assert_eq!(short, cut, "{parts}");
+        assert_eq!(short, cut, "{chunks}");
         let entry_left = number(&server, &["PTTL", &under]).await;
-        for part in stored {
-            let part_left = number(&server, &["PTTL", &part]).await;
+        for chunk in stored {
+            let part_left = number(&server, &["PTTL", &chunk]).await;
             assert!(part_left > entry_left, "{part_left} {entry_left}");
-            server.command(&["DEL", &part]).await;
+            server.command(&["DEL", &chunk]).await;
         }
     }
 }
@@ -73,23 +73,23 @@ async fn safety_63_an_entry_with_a_lost_or_damaged_part_is_nothing_and_is_report
     let good = response(&b, "v1");
     node.store().put(&b, good.clone(), LONG).await.unwrap();
     let spoilt: [(&[&str], &str); 5] = [
-        (&["DEL", "PART"], "a part is missing"),
-        (&["SETRANGE", "PART", "9", "X"], "damaged"),
-        (&["SET", "PART", "short"], "not an entry"),
-        (&["APPEND", "PART", "more"], "damaged"),
-        (&["LPUSH", "PART", "x"], "a foreign type"),
+        (&["DEL", "CHUNK"], "a chunk is missing"),
+        (&["SETRANGE", "CHUNK", "9", "X"], "damaged"),
+        (&["SET", "CHUNK", "short"], "not an entry"),
+        (&["APPEND", "CHUNK", "more"], "damaged"),
+        (&["LPUSH", "CHUNK", "x"], "a foreign type"),
     ];
     for (turn, (command, reason)) in spoilt.into_iter().enumerate() {
         let entry = large(&a, 3);
         node.store().put(&a, entry.clone(), LONG).await.unwrap();
-        let parts = names(&server, "test:b:*").await;
-        assert_eq!(parts.len(), 3, "{command:?}");
+        let chunks = names(&server, "test:b:*").await;
+        assert_eq!(chunks.len(), 3, "{command:?}");
         if command[0] == "LPUSH" {
-            server.command(&["DEL", &parts[1]]).await;
+            server.command(&["DEL", &chunks[1]]).await;
         }
         let command: Vec<&str> = command
             .iter()
-            .map(|word| if *word == "PART" { &*parts[1] } else { word })
+            .map(|word| if *word == "CHUNK" { &*chunks[1] } else { word })
             .collect();
         server.command(&command).await;
         let found = get_whole(node.store(), &[a.clone(), b.clone()]).await;
@@ -100,14 +100,14 @@ async fn safety_63_an_entry_with_a_lost_or_damaged_part_is_nothing_and_is_report
         // The next store makes it good.
         node.store().put(&a, entry.clone(), LONG).await.unwrap();
         assert_eq!(get_one(node.store(), &a).await, Some(entry));
-        for part in names(&server, "test:b:*").await {
-            server.command(&["DEL", &part]).await;
+        for chunk in names(&server, "test:b:*").await {
+            server.command(&["DEL", &chunk]).await;
         }
     }
     assert_eq!(node.told("Breaker"), 0);
 }
 
-/// What answers a small lookup comes over a connection that no part of anything large takes.
+/// What answers a small lookup comes over a connection that no chunk of anything large takes.
 #[tokio::test]
 async fn a_small_lookup_is_one_round_trip_and_a_large_one_a_few_more_elsewhere() {
     let server = RedisServer::start();
