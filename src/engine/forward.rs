@@ -12,10 +12,10 @@ use tower_service::Service;
 use tracing::Instrument;
 
 use crate::coalesce::{FlightHead, Join, Lead};
+use crate::engine::answer::Client;
 use crate::engine::fill::{Answer, Fill};
 use crate::engine::follow::{Followed, Following};
 use crate::engine::lookup::{Lookup, Usable};
-use crate::engine::respond::Client;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::error::BoxError;

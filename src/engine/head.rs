@@ -8,9 +8,9 @@ use http_body::Body;
 use tower_service::Service;
 
 use crate::clock::Timestamp;
-use crate::engine::fitness::subject;
+use crate::engine::fill::revalidate::Update;
+use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Stale};
-use crate::engine::revalidate::Update;
 use crate::engine::{CacheBody, Engine};
 use crate::error::BoxError;
 use crate::outcome::NotStored;

@@ -16,35 +16,19 @@
 //! [`Limits::flights`]; each other has its client.
 //!
 //! A task that reads the head of the purge log for strict hits on copies, one at a time in a process
-//! ([`heads`]).
+//! ([`lookup::heads`]).
 //!
 //! A fill that had a claim in the fleet gives it back in a task that ends within the read budget of Redis
-//! ([`clearance`]).
+//! ([`fill::clearance`]).
 
-mod admit;
-mod begun;
-mod body;
-mod bypass;
-mod chunks;
-mod clearance;
-mod early;
+mod answer;
+mod change;
 mod fill;
-mod fitness;
 mod follow;
 mod forward;
 mod head;
-mod heads;
-mod hit;
-mod invalidate;
-mod kept;
 mod lookup;
-mod near;
-mod partial;
-mod pass_on;
-mod respond;
-mod revalidate;
-mod search;
-mod supersede;
+mod pass;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -56,12 +40,12 @@ use http::{Extensions, Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
-pub use self::body::CacheBody;
-pub(crate) use self::bypass::settle_conditions;
-pub(crate) use self::heads::Heads;
+pub use self::answer::CacheBody;
+pub(crate) use self::lookup::Heads;
+pub(crate) use self::lookup::SearchMemory;
 pub(crate) use self::lookup::VariantMemory;
 use self::lookup::{Bodies, Usable, Wish};
-pub(crate) use self::search::SearchMemory;
+pub(crate) use self::pass::settle_conditions;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::coalesce::{Flights, Permits};

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use crate::engine::invalidate::Change;
+use crate::engine::change::Change;
 use crate::engine::{CacheBody, Engine, Why};
 use crate::error::BoxError;
 use crate::outcome::{NotStored, Outcome, Storing};

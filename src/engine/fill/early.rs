@@ -22,7 +22,7 @@ use crate::rules::Wanted;
 impl Engine {
     /// Whether the hit on `stored` is chosen to refresh it. A copy in this process has one chosen, so
     /// that a refresh that fails is not tried again before its end.
-    pub(super) fn elects(&self, stored: &StoredResponse, now: Timestamp) -> bool {
+    pub(crate) fn elects(&self, stored: &StoredResponse, now: Timestamp) -> bool {
         stored.is_nearly_over(now) && self.is_drawn(stored, now) && stored.ready.elect()
     }
 
@@ -34,7 +34,7 @@ impl Engine {
 
     /// Fetches `stored` behind, as if it were stale already, if the hit on it was chosen for that, be
     /// it by the copy that was at hand. What was found instead may be newer than that.
-    pub(super) fn refresh_early<S, A, B>(
+    pub(crate) fn refresh_early<S, A, B>(
         self: Arc<Self>,
         wanted: Wanted,
         mut lookup: Lookup,
@@ -71,7 +71,7 @@ impl Engine {
 impl Fill {
     /// Notes in `stored`, which this fill has brought, how early it is worth to fetch it again: never
     /// in the first half of what is left of its lifetime.
-    pub(super) fn note_eagerness(&self, stored: &mut StoredResponse) {
+    pub(crate) fn note_eagerness(&self, stored: &mut StoredResponse) {
         let Some(factor) = self.planned.rule.refill().early() else {
             return;
         };

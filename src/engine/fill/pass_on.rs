@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::coalesce::Room;
 use crate::engine::fill::Fill;
-use crate::engine::kept::{compact, next_frame, sifted};
+use crate::engine::fill::kept::{compact, next_frame, sifted};
 use crate::error::BoxError;
 use crate::outcome::NotStored;
 use crate::semantics::TrailerSieve;
@@ -16,7 +16,7 @@ use crate::semantics::TrailerSieve;
 impl Fill {
     /// The body is larger than what may be stored, or than what fills may hold together at the moment: hand it on,
     /// at the pace of the slowest reader. What nobody has got yet of what was read is there `left`.
-    pub(super) async fn pass_on<B>(
+    pub(crate) async fn pass_on<B>(
         mut self,
         (left, reason): (Bytes, NotStored),
         mut body: Pin<&mut B>,

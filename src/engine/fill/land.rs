@@ -9,13 +9,13 @@ use http::{HeaderMap, StatusCode};
 
 use crate::coalesce::FlightHead;
 use crate::engine::Engine;
-use crate::engine::begun::own_tag;
 use crate::engine::fill::Fill;
-use crate::engine::fitness::subject;
-use crate::engine::kept::Kept;
+use crate::engine::fill::begun::own_tag;
+use crate::engine::fill::kept::Kept;
+use crate::engine::fill::partial::finished;
+use crate::engine::fill::revalidate::window_if_disconnected;
+use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::variant_key;
-use crate::engine::partial::finished;
-use crate::engine::revalidate::window_if_disconnected;
 use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
 use crate::observe::Notice;
@@ -32,7 +32,7 @@ const KEEP_FOR_VALIDATION: Duration = Duration::from_secs(60 * 60);
 
 impl Fill {
     /// The body is whole: stores it unless its last tags or a settling purge say no.
-    pub(super) async fn admit(mut self, head: &FlightHead, kept: Kept) {
+    pub(crate) async fn admit(mut self, head: &FlightHead, kept: Kept) {
         let mut stored = head.response.clone();
         let (body, trailers) = kept.into_bytes();
         let tagged = self.planned.rule.body_tags(
@@ -85,7 +85,7 @@ impl Fill {
     /// A fill that lasted may put an older response in the place of a newer one. Its stamp is older
     /// too, so that whatever purged it still does: that costs one miss, and never truth (P2). Writing only
     /// over what is older would cost each fill a script or another round trip, and is not done.
-    pub(super) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
+    pub(crate) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);
         self.note_refreshed();
@@ -96,7 +96,7 @@ impl Fill {
     }
 
     /// Whether one of its tags was settling when the fill began (PROTOCOL 32).
-    pub(super) fn settles(&self, stored: &StoredResponse) -> bool {
+    pub(crate) fn settles(&self, stored: &StoredResponse) -> bool {
         self.engine.views.settling(self.began, subject(stored))
     }
 }
@@ -104,7 +104,7 @@ impl Fill {
 impl Engine {
     /// Whether and how a response is stored. Not by the rule's word alone where the inner service may take the
     /// path for another one (SAFETY 71).
-    pub(super) fn decide(
+    pub(crate) fn decide(
         &self,
         planned: &Planned,
         exchange: &Exchange<'_>,
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     /// Stores a response, and by which fields the responses of its URI vary.
-    pub(super) async fn put(
+    pub(crate) async fn put(
         &self,
         planned: &Planned,
         stored: Arc<StoredResponse>,

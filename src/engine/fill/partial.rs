@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{HeaderMap, Method, Response, StatusCode};
 
-use crate::engine::fitness::subject;
+use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Usable};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::{Entry, StoredResponse};
@@ -19,7 +19,7 @@ use crate::semantics::{self, Span};
 use crate::validity::Verdict;
 
 /// The key of the part of the response that is stored under `whole`.
-pub(super) fn part_key(whole: &CacheKey) -> CacheKey {
+pub(crate) fn part_key(whole: &CacheKey) -> CacheKey {
     let mut key = whole.extend();
     key.component(Component::Partial, b"");
     key.finish()
@@ -27,7 +27,7 @@ pub(super) fn part_key(whole: &CacheKey) -> CacheKey {
 
 impl Engine {
     /// The answer to a range from a stored part, where nothing is stored of the whole.
-    pub(super) async fn answer_from_part<B>(
+    pub(crate) async fn answer_from_part<B>(
         &self,
         wanted: &Wanted,
         lookup: &Lookup,
@@ -61,7 +61,7 @@ impl Engine {
     }
 
     /// `new`, a part of the response stored under `whole`, combined with what is stored of it already.
-    pub(super) async fn combined(
+    pub(crate) async fn combined(
         &self,
         new: StoredResponse,
         whole: CacheKey,
@@ -146,7 +146,7 @@ fn completed(mut stored: StoredResponse, key: CacheKey) -> StoredResponse {
 }
 
 /// The same, for the owner of the fill.
-pub(super) async fn finished(
+pub(crate) async fn finished(
     engine: &Engine,
     stored: StoredResponse,
     whole: CacheKey,

@@ -9,7 +9,7 @@ use http_body::Body;
 use tower::ServiceExt;
 use tower_service::Service;
 
-use crate::engine::bypass::{precondition_failed, without_own};
+use crate::engine::pass::{precondition_failed, without_own};
 use crate::engine::{CacheBody, Engine};
 use crate::error::BoxError;
 use crate::rules::{CompiledRule, RuleSet, names_unsafe_method};

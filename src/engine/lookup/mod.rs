@@ -1,5 +1,13 @@
 //! Key -> fresh, stale, or nothing; strictly (PROTOCOL 19).
 
+pub(super) mod chunks;
+pub(super) mod fitness;
+pub(super) mod heads;
+pub(super) mod near;
+pub(super) mod search;
+
+pub(crate) use self::heads::Heads;
+pub(crate) use self::search::SearchMemory;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,8 +15,8 @@ use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
 use crate::coalesce::{Landings, Moment};
-use crate::engine::fitness::Fitness;
-use crate::engine::{Engine, Why, heads};
+use crate::engine::lookup::fitness::Fitness;
+use crate::engine::{Engine, Why};
 use crate::entry::{Cut, Entry, StoredResponse};
 use crate::error::Error;
 use crate::key::CacheKey;
@@ -35,7 +43,7 @@ pub(crate) struct Lookup {
     /// Why the request is forwarded, if it is.
     pub(crate) why: Why,
     /// It may be used only while the view has the lease (PROTOCOL 22 `[strict_lease]`).
-    pub(super) needs_lease: bool,
+    pub(crate) needs_lease: bool,
     /// The landings of its URI when it began.
     pub(crate) landings: Landings,
     /// When it began: the request had come by then.
@@ -54,7 +62,7 @@ pub(crate) enum Usable {
 
 /// How a lookup returns a fresh response whose body the store holds in chunks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bodies {
+pub(crate) enum Bodies {
     Whole,
     /// Without the body.
     AsHeld,
@@ -110,11 +118,11 @@ pub(crate) fn variant_key(uri: &CacheKey, fields: &[HeaderName], request: &Heade
 }
 
 impl Engine {
-    pub(super) async fn lookup(&self, wanted: &Wanted, request: &HeaderMap) -> Lookup {
+    pub(crate) async fn lookup(&self, wanted: &Wanted, request: &HeaderMap) -> Lookup {
         self.lookup_with(wanted, request, Bodies::Whole).await
     }
 
-    pub(super) async fn lookup_with(
+    pub(crate) async fn lookup_with(
         &self,
         wanted: &Wanted,
         request: &HeaderMap,
@@ -144,7 +152,7 @@ impl Engine {
     }
 
     /// A lookup for the URI `uri`, under `key`, that has found nothing yet.
-    pub(super) fn begun(&self, uri: &CacheKey, key: CacheKey) -> Lookup {
+    pub(crate) fn begun(&self, uri: &CacheKey, key: CacheKey) -> Lookup {
         Lookup {
             view: None,
             key,
@@ -160,7 +168,7 @@ impl Engine {
     }
 
     /// Looks under the key of a part alone.
-    pub(super) async fn lookup_part(
+    pub(crate) async fn lookup_part(
         &self,
         wanted: &Wanted,
         request: &HeaderMap,
@@ -243,7 +251,7 @@ impl Engine {
     /// Where Redis has replicas, this process may be cut off together with an old master that still
     /// answers: strict lookups need the lease too (PROTOCOL 22 `[strict_lease]`). Checked after the last
     /// await.
-    pub(super) fn check_lease(
+    pub(crate) fn check_lease(
         &self,
         lookup: &mut Lookup,
         head: Head,
@@ -259,13 +267,13 @@ impl Engine {
     }
 
     /// Whether the lease holds that what was found needs, if it needs one.
-    pub(super) fn may_still_use(&self, lookup: &Lookup) -> bool {
+    pub(crate) fn may_still_use(&self, lookup: &Lookup) -> bool {
         let leased = |view| self.views.leased(view);
         !lookup.needs_lease || lookup.view.as_deref().is_some_and(leased)
     }
 
     /// Uses `stored` if it is for this request, not purged, and newer than what was found before.
-    pub(super) fn consider(
+    pub(crate) fn consider(
         &self,
         lookup: &mut Lookup,
         wanted: &Wanted,
@@ -305,20 +313,20 @@ impl Engine {
         };
     }
 
-    pub(super) fn failed(&self, error: &Error) -> Detail {
+    pub(crate) fn failed(&self, error: &Error) -> Detail {
         heads::failed(&self.observer, error)
     }
 }
 
 impl Lookup {
     /// It came to nothing, as this process may be cut off together with an old master.
-    pub(super) fn lose_lease(&mut self) {
+    pub(crate) fn lose_lease(&mut self) {
         self.view = None;
         self.fail(Detail::NoLease);
     }
 
     /// It came to nothing, for that reason.
-    pub(super) fn fail(&mut self, detail: Detail) {
+    pub(crate) fn fail(&mut self, detail: Detail) {
         self.usable = Usable::Nothing;
         self.why = Why {
             reason: ForwardReason::Miss,
@@ -334,6 +342,6 @@ impl Lookup {
 }
 
 /// Whether a request may use what a flight brings, judged now (PROTOCOL 20).
-pub(super) fn may_join(verdict: Verdict) -> bool {
+pub(crate) fn may_join(verdict: Verdict) -> bool {
     verdict == Verdict::Valid || weakened(Rule::Joiner)
 }

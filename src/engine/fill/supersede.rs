@@ -13,8 +13,8 @@ use tower_service::Service;
 
 use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
+use crate::engine::fill::partial::part_key;
 use crate::engine::lookup::{Lookup, Stale, variant_key};
-use crate::engine::partial::part_key;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::error::{BoxError, Error};
@@ -56,7 +56,7 @@ impl Engine {
     }
 
     /// Forwards without sharing or storing; but what the answer says about the stored response is heeded.
-    pub(super) async fn pass_heeded<S, A, B>(
+    pub(crate) async fn pass_heeded<S, A, B>(
         &self,
         planned: &Planned,
         lookup: &Lookup,
@@ -121,7 +121,7 @@ impl Engine {
     ///
     /// Other nodes may have copies of one that is still fresh. Those end by a soft purge of its path, once
     /// and only where there are other nodes; copies of what was stale are not used without asking.
-    pub(super) async fn forget(&self, planned: &Planned, stale: &Stale) {
+    pub(crate) async fn forget(&self, planned: &Planned, stale: &Stale) {
         let stored = &stale.stored;
         let removed = self.remove(&self.keys_of(planned, stored)).await;
         self.tell(removed.as_ref().err());
@@ -168,7 +168,7 @@ impl Engine {
 }
 
 /// What the answer to a fill ends.
-pub(super) enum Ended {
+pub(crate) enum Ended {
     Nothing,
     /// The stored response that was asked about.
     Stored(Stale),
@@ -178,7 +178,7 @@ pub(super) enum Ended {
 
 impl Fill {
     /// What `response` ends; `refused` says why it is not stored.
-    pub(super) fn ended<B>(&self, response: &Response<B>, refused: Option<NotStored>) -> Ended
+    pub(crate) fn ended<B>(&self, response: &Response<B>, refused: Option<NotStored>) -> Ended
     where
         B: Body<Data = Bytes>,
     {
@@ -215,7 +215,7 @@ impl Fill {
         }
     }
 
-    pub(super) async fn end(&self, ended: Ended) {
+    pub(crate) async fn end(&self, ended: Ended) {
         match ended {
             Ended::Nothing => {}
             Ended::Stored(stale) => {
@@ -230,7 +230,7 @@ impl Fill {
     }
 
     /// The stored response is refreshed or gone: nothing speaks against the next refresh.
-    pub(super) fn note_refreshed(&self) {
+    pub(crate) fn note_refreshed(&self) {
         self.engine.flights.note_refreshed(&self.key);
     }
 }

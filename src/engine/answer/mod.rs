@@ -1,6 +1,10 @@
 //! From a stored or shared response to what this client gets: conditions, HEAD, ranges, `Age`,
 //! `Cache-Status`, and what browsers and outer CDNs are told.
 
+pub(super) mod body;
+pub(super) mod ready;
+
+pub use self::body::CacheBody;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +14,8 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use crate::clock::Timestamp;
+use crate::engine::Engine;
 use crate::engine::lookup::Lookup;
-use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::outcome::{Detail, Outcome, Served, Storing};
 use crate::rules::{CompiledRule, Sent, client_fields};
@@ -37,7 +41,7 @@ impl Client {
 }
 
 impl Engine {
-    pub(super) fn respond_stored<A, B>(
+    pub(crate) fn respond_stored<A, B>(
         &self,
         rule: &CompiledRule,
         request: &Request<A>,
@@ -49,7 +53,7 @@ impl Engine {
     }
 
     /// Answers from a whole stored response.
-    pub(super) fn respond_whole<B>(
+    pub(crate) fn respond_whole<B>(
         &self,
         rule: &CompiledRule,
         method: &Method,
@@ -61,7 +65,7 @@ impl Engine {
     }
 
     /// The same, where the time is known.
-    pub(super) fn respond_at<B>(
+    pub(crate) fn respond_at<B>(
         &self,
         rule: &CompiledRule,
         method: &Method,
@@ -96,7 +100,7 @@ impl Engine {
     }
 
     /// Answers with what was chosen of a stored response of that age.
-    pub(super) fn respond_with<B>(
+    pub(crate) fn respond_with<B>(
         &self,
         rule: &CompiledRule,
         (status, mut headers): (StatusCode, HeaderMap),
@@ -112,7 +116,7 @@ impl Engine {
     }
 
     /// Nothing stored will do, and the client wants nothing else (RFC 9111 §5.2.1.7).
-    pub(super) fn not_cached<B>(
+    pub(crate) fn not_cached<B>(
         &self,
         rule: &CompiledRule,
         lookup: &Lookup,
@@ -124,7 +128,7 @@ impl Engine {
     }
 
     /// The last steps of every answer that a rule is responsible for.
-    pub(super) fn finish<B>(
+    pub(crate) fn finish<B>(
         &self,
         rule: &CompiledRule,
         status: StatusCode,
@@ -139,7 +143,7 @@ impl Engine {
     }
 
     /// The same for a response of the inner service, whose version and extensions stay.
-    pub(super) fn finish_parts<B>(
+    pub(crate) fn finish_parts<B>(
         &self,
         rule: &CompiledRule,
         mut parts: http::response::Parts,
@@ -158,14 +162,14 @@ impl Engine {
 }
 
 /// What of a stored response a request gets.
-pub(super) enum Chosen {
+pub(crate) enum Chosen {
     NotModified,
     Of(Selected),
 }
 
 impl Chosen {
     /// What a request gets of `stored`, whose body has `length` bytes.
-    pub(super) fn of(
+    pub(crate) fn of(
         method: &Method,
         request: &HeaderMap,
         stored: &StoredResponse,
@@ -183,7 +187,7 @@ impl Chosen {
     }
 
     /// Its status and fields, but for those of several parts.
-    pub(super) fn head(&self, stored: &StoredResponse, length: usize) -> (StatusCode, HeaderMap) {
+    pub(crate) fn head(&self, stored: &StoredResponse, length: usize) -> (StatusCode, HeaderMap) {
         let selected = match self {
             Self::NotModified => {
                 let fields = semantics::not_modified_fields(&stored.headers);
@@ -210,7 +214,7 @@ impl Chosen {
 
 /// Says in an answer to `HEAD` how long the body is that `GET` would get, as the server that sends that body
 /// would (RFC 9110 §8.6).
-pub(super) fn declare_length(stored: &StoredResponse, length: usize, headers: &mut HeaderMap) {
+pub(crate) fn declare_length(stored: &StoredResponse, length: usize, headers: &mut HeaderMap) {
     let is_sent = stored.status != StatusCode::NO_CONTENT && stored.trailers.is_none();
     if is_sent && !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING)
     {
@@ -219,7 +223,7 @@ pub(super) fn declare_length(stored: &StoredResponse, length: usize, headers: &m
 }
 
 /// The bytes of `range` in a body of `length`.
-pub(super) fn span(range: &RangeInclusive<u64>, length: usize) -> Range<usize> {
+pub(crate) fn span(range: &RangeInclusive<u64>, length: usize) -> Range<usize> {
     let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(length);
     place(*range.start())..place(range.end().saturating_add(1))
 }

@@ -19,11 +19,11 @@ use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::engine::body::stored_size;
-use crate::engine::fitness::Fitness;
-use crate::engine::hit::hit_at;
+use crate::engine::answer::body::stored_size;
+use crate::engine::answer::ready::hit_at;
+use crate::engine::answer::{Chosen, declare_length, span};
+use crate::engine::lookup::fitness::Fitness;
 use crate::engine::lookup::{Bodies, Lookup, Usable};
-use crate::engine::respond::{Chosen, declare_length, span};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::{CHUNK, Cut, StoredResponse, chunks_of};
 use crate::error::{BoxError, Error, ErrorKind};
@@ -49,7 +49,7 @@ enum Opened<B> {
 impl Engine {
     /// The same as [`consider`](Self::consider) for a response that was cut. The body is read only if
     /// something is to be done with it.
-    pub(super) async fn consider_cut(
+    pub(crate) async fn consider_cut(
         &self,
         lookup: &mut Lookup,
         wanted: &Wanted,
@@ -135,7 +135,7 @@ impl Engine {
     }
 
     /// Gets the body of `cut`, which `lookup` found, for the lookup to have it; or the answer already.
-    pub(super) async fn with_body<B>(
+    pub(crate) async fn with_body<B>(
         &self,
         wanted: &mut Wanted,
         request: (&Method, &HeaderMap),
@@ -161,7 +161,7 @@ async fn whole<B>(cut: &Cut) -> Result<Opened<B>, Error> {
 type Reading = JoinHandle<Result<Option<Vec<Bytes>>, Error>>;
 
 /// Reads bytes of a body that is held in chunks, a few chunks ahead.
-pub(super) struct ChunkReader {
+pub(crate) struct ChunkReader {
     cut: Arc<Cut>,
     /// Read, and not taken yet.
     ready: VecDeque<Bytes>,
@@ -234,7 +234,7 @@ impl ChunkReader {
         Some(chunk)
     }
 
-    pub(super) fn poll_frame(
+    pub(crate) fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
@@ -254,11 +254,11 @@ impl ChunkReader {
         }
     }
 
-    pub(super) const fn is_end_stream(&self) -> bool {
+    pub(crate) const fn is_end_stream(&self) -> bool {
         self.left == 0 && !self.trailers
     }
 
-    pub(super) fn size_hint(&self) -> SizeHint {
+    pub(crate) fn size_hint(&self) -> SizeHint {
         stored_size(self.left, self.trailers)
     }
 }

@@ -21,7 +21,7 @@ const MAX_CHUNKS: usize = 64 * 1024;
 const SMALL: usize = 16 * 1024;
 
 /// The next frame, or why the body broke off.
-pub(super) async fn next_frame<B>(mut body: Pin<&mut B>) -> Option<Result<Frame<Bytes>, Box<str>>>
+pub(crate) async fn next_frame<B>(mut body: Pin<&mut B>) -> Option<Result<Frame<Bytes>, Box<str>>>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -35,7 +35,7 @@ where
 }
 
 /// The same bytes, alone in their buffer if they are few.
-pub(super) fn compact(chunk: Bytes) -> Bytes {
+pub(crate) fn compact(chunk: Bytes) -> Bytes {
     match chunk.len() < SMALL {
         true => Bytes::copy_from_slice(&chunk),
         false => chunk,
@@ -43,13 +43,13 @@ pub(super) fn compact(chunk: Bytes) -> Bytes {
 }
 
 /// The trailers in a frame without data, as far as they are kept and passed on (SAFETY 70).
-pub(super) fn sifted(frame: Frame<Bytes>, sieve: &TrailerSieve) -> Option<HeaderMap> {
+pub(crate) fn sifted(frame: Frame<Bytes>, sieve: &TrailerSieve) -> Option<HeaderMap> {
     sieve.pass(frame.into_trailers().ok()?)
 }
 
 /// What was read of the body so far.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     chunks: Vec<Bytes>,
     length: u64,
     trailers: Option<HeaderMap>,
@@ -57,7 +57,7 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Keeps a frame, and hands it on, unless that is too much: then gives back what was not handed on.
-    pub(super) fn take(
+    pub(crate) fn take(
         &mut self,
         frame: Frame<Bytes>,
         limit: u64,
@@ -80,7 +80,7 @@ impl Kept {
     }
 
     /// A body that is shorter or longer than declared is not stored (SAFETY 25).
-    pub(super) fn check(&self, headers: &HeaderMap, size: &SizeHint) -> Result<(), &'static str> {
+    pub(crate) fn check(&self, headers: &HeaderMap, size: &SizeHint) -> Result<(), &'static str> {
         let declared = semantics::content_length(headers).ok().flatten();
         let wrong = |expected: Option<u64>| expected.is_some_and(|length| length != self.length);
         if wrong(declared) || wrong(size.exact()) {
@@ -90,7 +90,7 @@ impl Kept {
     }
 
     /// The whole body in one piece: no copy if it came in one.
-    pub(super) fn into_bytes(self) -> (Bytes, Option<HeaderMap>) {
+    pub(crate) fn into_bytes(self) -> (Bytes, Option<HeaderMap>) {
         let body = match <[Bytes; 1]>::try_from(self.chunks) {
             Ok([chunk]) => chunk,
             Err(chunks) => chunks.concat().into(),

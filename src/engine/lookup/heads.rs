@@ -35,7 +35,7 @@ const DOUBT: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A head of the log and a view that has reached it, or why there is none.
-pub(super) type Seen = Result<(Head, Arc<View>), Detail>;
+pub(crate) type Seen = Result<(Head, Arc<View>), Detail>;
 
 /// Cheap to clone; clones share their reads.
 #[derive(Debug, Clone)]
@@ -106,7 +106,7 @@ impl Heads {
     ///
     /// # Errors
     /// Why there is none, within a few budgets of store and follower.
-    pub(super) async fn read(&self) -> Seen {
+    pub(crate) async fn read(&self) -> Seen {
         let read = self.join();
         match timeout(PATIENCE, read.ended()).await {
             Ok(seen) => seen,
@@ -209,7 +209,7 @@ impl Inner {
 }
 
 /// Tells that the store failed; what that is to a lookup.
-pub(super) fn failed(observer: &SharedObserver, error: &Error) -> Detail {
+pub(crate) fn failed(observer: &SharedObserver, error: &Error) -> Detail {
     observer.notify(&Notice::StoreFailed {
         operation: "get",
         error,

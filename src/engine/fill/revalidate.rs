@@ -15,10 +15,10 @@ use tracing::Instrument;
 use crate::clock::Timestamp;
 use crate::coalesce::Join;
 use crate::engine::Engine;
+use crate::engine::answer::Client;
 use crate::engine::fill::{Answer, Fill, Recipient, answer};
-use crate::engine::fitness::subject;
+use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Stale, Wish, variant_key};
-use crate::engine::respond::Client;
 use crate::entry::{Freshness, StoredResponse};
 use crate::error::BoxError;
 use crate::outcome::{Detail, NotStored, Outcome, Served, Storing};
@@ -34,7 +34,7 @@ const STALE_IF_DISCONNECTED: Duration = Duration::from_secs(60 * 60);
 
 impl Engine {
     /// RFC 5861 §3. A soft-purged response that is still fresh counts as stale since now.
-    pub(super) fn may_serve_while_revalidating(&self, stale: &Stale) -> bool {
+    pub(crate) fn may_serve_while_revalidating(&self, stale: &Stale) -> bool {
         let freshness = &stale.stored.freshness;
         !freshness.always_validate
             && stale.wish != Wish::Validate
@@ -42,7 +42,7 @@ impl Engine {
     }
 
     /// `stale` as it may be used now: purges may have come since it was looked up.
-    pub(super) fn still_usable(&self, stale: &Stale) -> Option<Stale> {
+    pub(crate) fn still_usable(&self, stale: &Stale) -> Option<Stale> {
         let view = self.views.current()?;
         let subject = subject(&stale.stored);
         let soft_purged = match self.views.judge(&view, subject) {
@@ -57,7 +57,7 @@ impl Engine {
     }
 
     /// Begins a fill that nobody waits for, unless one is under way.
-    pub(super) fn refresh<S, A, B>(
+    pub(crate) fn refresh<S, A, B>(
         self: Arc<Self>,
         planned: Planned,
         lookup: Lookup,
@@ -99,7 +99,7 @@ impl Engine {
     /// to be asked unconditionally. Only a strong validator may freshen a soft-purged response
     /// (PROTOCOL 17 `[strong]`): `If-Modified-Since` of the same second would make the old one fresh
     /// again.
-    pub(super) fn conditions(&self, stale: &Stale) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    pub(crate) fn conditions(&self, stale: &Stale) -> Option<Vec<(HeaderName, HeaderValue)>> {
         let mut theirs = Cow::Borrowed(&stale.stored.headers);
         if semantics::has_own_tag(&theirs) {
             theirs.to_mut().remove(ETAG);
@@ -113,13 +113,13 @@ impl Engine {
     }
 
     /// The stale response that may stand in for an error (RFC 5861 §4), and the outcome to report.
-    pub(super) fn spare(&self, stale: &Stale) -> Option<(Arc<StoredResponse>, Outcome)> {
+    pub(crate) fn spare(&self, stale: &Stale) -> Option<(Arc<StoredResponse>, Outcome)> {
         self.spare_within(stale, stale.stored.freshness.stale_if_error)
     }
 
     /// The stale response that may be served as the inner service did not answer at all: by RFC 9111
     /// §4.2.4 a cache that is disconnected may, where nothing forbids it.
-    pub(super) fn stale_if_disconnected(
+    pub(crate) fn stale_if_disconnected(
         &self,
         rule: &CompiledRule,
         lookup: &Lookup,
@@ -129,7 +129,7 @@ impl Engine {
         self.spare_within(stale, window)
     }
 
-    pub(super) fn spare_within(
+    pub(crate) fn spare_within(
         &self,
         stale: &Stale,
         window: Duration,
@@ -148,19 +148,19 @@ impl Engine {
 }
 
 /// A call of the inner service whose response updates a stored one.
-pub(super) struct Update<'a> {
-    pub(super) planned: &'a Planned,
-    pub(super) request: &'a HeaderMap,
+pub(crate) struct Update<'a> {
+    pub(crate) planned: &'a Planned,
+    pub(crate) request: &'a HeaderMap,
     /// Taken before the call (PROTOCOL 17).
-    pub(super) stamp: Stamp,
-    pub(super) requested_at: Timestamp,
-    pub(super) received_at: Timestamp,
+    pub(crate) stamp: Stamp,
+    pub(crate) requested_at: Timestamp,
+    pub(crate) received_at: Timestamp,
 }
 
 impl Engine {
     /// `old` with the fields of `response` (RFC 9111 §3.2), the new stamp, and the tags of both; and by
     /// which request fields it varies, or why it is not stored anew.
-    pub(super) fn updated(
+    pub(crate) fn updated(
         &self,
         old: &StoredResponse,
         response: &HeaderMap,
@@ -197,7 +197,7 @@ impl Engine {
 
 /// How long past its lifetime a response may be served when the inner service fails without an
 /// answer.
-pub(super) fn window_if_disconnected(rule: &CompiledRule, freshness: &Freshness) -> Duration {
+pub(crate) fn window_if_disconnected(rule: &CompiledRule, freshness: &Freshness) -> Duration {
     let forbidden = freshness.stale_forbidden || freshness.always_validate;
     let by_profile = match rule.profile() {
         Profile::Rfc9111 if !forbidden => STALE_IF_DISCONNECTED,
@@ -208,14 +208,14 @@ pub(super) fn window_if_disconnected(rule: &CompiledRule, freshness: &Freshness)
 
 impl Fill {
     /// Whether the forwarded request carried our conditions.
-    pub(super) fn asked_conditionally(&self) -> bool {
+    pub(crate) fn asked_conditionally(&self) -> bool {
         self.stale
             .as_ref()
             .is_some_and(|stale| self.engine.conditions(stale).is_some())
     }
 
     /// The stale response, if the inner service answered with an error that it may stand in for.
-    pub(super) fn spared(&self, status: StatusCode) -> Option<(Arc<StoredResponse>, Outcome)> {
+    pub(crate) fn spared(&self, status: StatusCode) -> Option<(Arc<StoredResponse>, Outcome)> {
         let failed = matches!(status.as_u16(), 500 | 502 | 503 | 504);
         failed
             .then(|| self.engine.spare(self.stale.as_ref()?))
@@ -224,7 +224,7 @@ impl Fill {
 
     /// The inner service says that the stored response is still good (RFC 9111 §4.3.4). The freshened
     /// one gets the stamp taken before the conditional request, and the tags of both (PROTOCOL 17).
-    pub(super) async fn freshen<B, E>(
+    pub(crate) async fn freshen<B, E>(
         mut self,
         not_modified: Response<B>,
         recipient: &mut Recipient<B, E>,

@@ -19,7 +19,7 @@ use crate::semantics;
 const MAX_WHOLE: usize = 64 * 1024;
 
 /// A body whose first frame has been asked for.
-pub(super) struct Begun<'b, B: Body> {
+pub(crate) struct Begun<'b, B: Body> {
     first: Option<Result<Frame<Bytes>, BoxError>>,
     ended: bool,
     rest: Pin<&'b mut B>,
@@ -30,7 +30,7 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    pub(super) async fn of(mut rest: Pin<&'b mut B>) -> Self {
+    pub(crate) async fn of(mut rest: Pin<&'b mut B>) -> Self {
         if rest.is_end_stream() {
             let (first, ended) = (None, true);
             return Self { first, ended, rest };
@@ -58,7 +58,7 @@ where
     }
 
     /// Gives a response that is about to be stored the `ETag` that it will have there.
-    pub(super) fn name(&self, head: &mut Arc<FlightHead>, parts: &mut Parts) {
+    pub(crate) fn name(&self, head: &mut Arc<FlightHead>, parts: &mut Parts) {
         // A part is no representation; what is not stored has no hits.
         let named = head.response.headers.contains_key(ETAG)
             || parts.status == StatusCode::PARTIAL_CONTENT
@@ -80,7 +80,7 @@ where
 }
 
 /// A strong `ETag` made from the bytes: equal ones that are stored again, here or on another node, keep it.
-pub(super) fn own_tag(body: &[u8]) -> Option<HeaderValue> {
+pub(crate) fn own_tag(body: &[u8]) -> Option<HeaderValue> {
     let digest = blake3::hash(body).to_hex();
     let digest = &digest[..semantics::OWN_DIGITS];
     HeaderValue::from_str(&format!("\"{}{digest}\"", semantics::OWN_ETAG)).ok()

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::clock::Timestamp;
-use crate::engine::fitness::Fitness;
-use crate::engine::near::selected;
-use crate::engine::respond::declare_length;
+use crate::engine::answer::declare_length;
+use crate::engine::lookup::fitness::Fitness;
+use crate::engine::lookup::near::selected;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served};
@@ -34,7 +34,7 @@ impl Engine {
     }
 
     /// Answers from a fresh response.
-    pub(super) fn respond_hit<K, A, B>(
+    pub(crate) fn respond_hit<K, A, B>(
         &self,
         asked: &Wanted<K>,
         request: &Request<A>,
@@ -112,7 +112,7 @@ impl Engine {
     }
 
     /// The outcome of a hit on `stored`.
-    pub(super) fn hit(&self, stored: &StoredResponse) -> Outcome {
+    pub(crate) fn hit(&self, stored: &StoredResponse) -> Outcome {
         hit_at(stored, self.clock.now())
     }
 }
@@ -129,7 +129,7 @@ fn ready<'s>(rule: &CompiledRule, stored: &'s StoredResponse) -> Option<&'s Head
     })
 }
 
-pub(super) fn hit_at(stored: &StoredResponse, now: Timestamp) -> Outcome {
+pub(crate) fn hit_at(stored: &StoredResponse, now: Timestamp) -> Outcome {
     let mut outcome = Outcome::new(Served::Hit);
     let remaining = stored.remaining_millis(now).div_euclid(1000);
     outcome.ttl = i64::try_from(remaining).ok();

@@ -18,9 +18,9 @@ use tower_service::Service;
 
 use crate::coalesce::UNCACHEABLE_FOR;
 use crate::engine::Engine;
+use crate::engine::fill::revalidate::window_if_disconnected;
 use crate::engine::fill::{Answer, Fill, Recipient, answer};
 use crate::engine::lookup::{Usable, may_join};
-use crate::engine::revalidate::window_if_disconnected;
 use crate::entry::StoredResponse;
 use crate::error::BoxError;
 use crate::key::CacheKey;
@@ -36,7 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Fill {
     /// Asks for clearance if need be, then calls the inner service and sees the fill through.
-    pub(super) async fn run<S, A, B>(
+    pub(crate) async fn run<S, A, B>(
         mut self,
         request: Request<A>,
         inner: S,
@@ -92,7 +92,7 @@ impl Fill {
         self.yields = true;
     }
 
-    pub(super) fn needs_clearance(&self) -> bool {
+    pub(crate) fn needs_clearance(&self) -> bool {
         let refill = self.planned.rule.refill();
         let by_fleet = refill.fleet().is_some() && self.engine.claims.is_some();
         let to_share = (by_fleet || self.overtaken) && !self.lead.is_alone();
@@ -136,7 +136,7 @@ impl Fill {
 
 /// What asking for clearance came to.
 #[derive(Debug)]
-pub(super) enum Clearance {
+pub(crate) enum Clearance {
     /// The call may be made.
     Granted(Leave),
     /// Another node has made it meanwhile.
@@ -147,18 +147,18 @@ pub(super) enum Clearance {
 
 /// Leave to call the inner service. Held until the fill has ended.
 #[derive(Debug)]
-pub(super) struct Leave {
+pub(crate) struct Leave {
     /// Of the last look before the call.
-    pub(super) stamp: Stamp,
+    pub(crate) stamp: Stamp,
     /// As many forwards as the rule permits were under way all the time.
-    pub(super) crowded: bool,
+    pub(crate) crowded: bool,
     ticket: Option<Ticket>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Leave {
     /// The response turned out not to be for others.
-    pub(super) fn unshareable(&mut self) {
+    pub(crate) fn unshareable(&mut self) {
         if let Some(ticket) = &mut self.ticket {
             ticket.ended = Ended::Unshareable(UNCACHEABLE_FOR);
         }
@@ -199,26 +199,26 @@ enum Claim {
 }
 
 /// A fill that asks for clearance.
-pub(super) struct Asking {
-    pub(super) engine: Arc<Engine>,
-    pub(super) planned: Arc<Planned>,
+pub(crate) struct Asking {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) planned: Arc<Planned>,
     /// The request's fields.
-    pub(super) headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// What is claimed: as far as is known, the key that the response will have.
-    pub(super) key: CacheKey,
-    pub(super) stamp: Stamp,
+    pub(crate) key: CacheKey,
+    pub(crate) stamp: Stamp,
     /// What is there already, and is to be replaced.
-    pub(super) present: Option<Arc<StoredResponse>>,
-    pub(super) somebody_waits: bool,
+    pub(crate) present: Option<Arc<StoredResponse>>,
+    pub(crate) somebody_waits: bool,
     /// Its answer may be for others.
-    pub(super) shared: bool,
+    pub(crate) shared: bool,
     /// A flight that it could have joined may have landed since it looked.
-    pub(super) overtaken: bool,
-    pub(super) deadline: Instant,
+    pub(crate) overtaken: bool,
+    pub(crate) deadline: Instant,
 }
 
 impl Asking {
-    pub(super) async fn clearance(mut self) -> Clearance {
+    pub(crate) async fn clearance(mut self) -> Clearance {
         if self.overtaken
             && self.shared
             && let Some(stored) = self.look_again().await

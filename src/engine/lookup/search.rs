@@ -27,7 +27,7 @@ impl SearchMemory {
 impl Engine {
     /// Looks again, for a fresh response of another URL that answers this one too, if `found` is
     /// nothing and the rule hears the field.
-    pub(super) async fn search(
+    pub(crate) async fn search(
         &self,
         wanted: &Wanted,
         uri: &Uri,
@@ -67,7 +67,7 @@ impl Engine {
 
     /// Remembers what a response that is stored says about its query, and returns it as it is stored
     /// for the other URLs that it answers, with their key.
-    pub(super) fn by_search(
+    pub(crate) fn by_search(
         &self,
         planned: &Planned,
         stored: &Arc<StoredResponse>,

@@ -18,7 +18,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// What a stored response may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fitness {
+pub(crate) enum Fitness {
     Fresh,
     /// Only as stale. `since` is as in [`Stale`](crate::engine::lookup::Stale).
     Stale {
@@ -35,7 +35,7 @@ pub(super) enum Fitness {
 
 impl Fitness {
     /// Why the request is forwarded because of it.
-    pub(super) const fn objection(self) -> Option<Why> {
+    pub(crate) const fn objection(self) -> Option<Why> {
         let (reason, detail) = match self {
             Self::Fresh | Self::OfTheFuture => return None,
             Self::Stale {
@@ -55,7 +55,7 @@ impl Fitness {
 
 impl Engine {
     /// What a stored response under a key of this request may be used for.
-    pub(super) fn fitness<K>(
+    pub(crate) fn fitness<K>(
         &self,
         wanted: &Wanted<K>,
         view: &View,

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::clock::Timestamp;
 use crate::engine::Engine;
-use crate::engine::fitness::Fitness;
+use crate::engine::lookup::fitness::Fitness;
 use crate::engine::lookup::{Lookup, Usable, variant_key};
 use crate::entry::{Cut, Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
@@ -19,7 +19,7 @@ use crate::weaken::{Rule, weakened};
 impl Engine {
     /// A near lookup: nothing is asked of anybody. Judged now, not when the copy was made (PROTOCOL 18
     /// `near_judge`), by a view that has heard from the log within the lease (PROTOCOL 21).
-    pub(super) fn in_near_copy(
+    pub(crate) fn in_near_copy(
         &self,
         near: &NearCache,
         asked: &Asked,
@@ -50,7 +50,7 @@ impl Engine {
     /// A strict lookup in the copy: of the shared store, only the head of the log is asked, after the request
     /// arrived (PROTOCOL 19). `None`: there is no copy that may be used as fresh, as far as is known without
     /// asking; or there turned out to be none.
-    pub(super) async fn lookup_copy(&self, wanted: &Wanted, request: &HeaderMap) -> Option<Lookup> {
+    pub(crate) async fn lookup_copy(&self, wanted: &Wanted, request: &HeaderMap) -> Option<Lookup> {
         let stored = self.worth_asking(wanted, request)?;
         let mut lookup = self.begun(&wanted.key, stored.key.clone());
         match self.heads.read().await {
@@ -83,7 +83,7 @@ impl Engine {
 
     /// Keeps a copy of what the shared store holds, if it has come often enough, with the stamp that it has
     /// there (PROTOCOL 18 `near_stamp`). `uri` is the key of its URI, and `vary` selects it among the variants.
-    pub(super) fn copy_near(
+    pub(crate) fn copy_near(
         &self,
         uri: &CacheKey,
         vary: &[HeaderName],
@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// The same, for what there is [room](Self::room_for) for.
-    pub(super) fn keep_near(
+    pub(crate) fn keep_near(
         &self,
         uri: &CacheKey,
         vary: &[HeaderName],
@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// Room to put a response together and keep a copy of it, if one is to be kept.
-    pub(super) fn room_for(&self, cut: &Cut) -> Option<Room> {
+    pub(crate) fn room_for(&self, cut: &Cut) -> Option<Room> {
         let (near, head) = (self.near.as_ref()?, cut.head());
         near.room(&head.key, head.weight() + cut.length())
     }
@@ -152,7 +152,7 @@ impl Engine {
 }
 
 /// The response for a request with the key `uri`, or its variant, of the entries that `get` gives.
-pub(super) fn selected(
+pub(crate) fn selected(
     uri: &[u8],
     request: &HeaderMap,
     mut get: impl FnMut(&[u8]) -> Option<Entry>,

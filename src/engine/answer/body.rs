@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
 use crate::coalesce::FlightReader;
-use crate::engine::chunks::ChunkReader;
+use crate::engine::lookup::chunks::ChunkReader;
 use crate::error::BoxError;
 use crate::semantics::{self, PerConnection};
 
@@ -68,7 +68,7 @@ impl<B> CacheBody<B> {
         })
     }
 
-    pub(super) fn chunks(reader: ChunkReader) -> Self {
+    pub(crate) fn chunks(reader: ChunkReader) -> Self {
         Self {
             kind: Kind::Chunks(Box::new(reader)),
         }
@@ -159,7 +159,7 @@ where
 }
 
 /// The size of a stored body that has `length` bytes, and maybe trailers.
-pub(super) fn stored_size(length: usize, trailers: bool) -> SizeHint {
+pub(crate) fn stored_size(length: usize, trailers: bool) -> SizeHint {
     let length = length as u64;
     if !trailers {
         return SizeHint::with_exact(length);

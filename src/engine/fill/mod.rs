@@ -3,6 +3,16 @@
 //! It runs in a task of its own and belongs to no client. The one whose request began it gets an
 //! [`Answer`]; everybody reads the body from the flight.
 
+pub(super) mod begun;
+pub(super) mod clearance;
+pub(super) mod early;
+pub(super) mod kept;
+pub(super) mod land;
+pub(super) mod partial;
+pub(super) mod pass_on;
+pub(super) mod revalidate;
+pub(super) mod supersede;
+
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +28,11 @@ use tower_service::Service;
 
 use crate::clock::Timestamp;
 use crate::coalesce::{Expected, FlightHead, FlightReader, Lead};
-use crate::engine::begun::Begun;
-use crate::engine::kept::{Kept, next_frame};
+use crate::engine::answer::Client;
+use crate::engine::fill::begun::Begun;
+use crate::engine::fill::kept::{Kept, next_frame};
+use crate::engine::fill::partial::part_key;
 use crate::engine::lookup::{Lookup, Stale, variant_key};
-use crate::engine::partial::part_key;
-use crate::engine::respond::Client;
 use crate::engine::{Engine, Forwarded};
 use crate::entry::{Ready, StoredResponse};
 use crate::error::BoxError;
@@ -34,7 +44,7 @@ use crate::semantics::{self, Span, TrailerSieve};
 use crate::weaken::{Rule, weakened};
 
 /// What the one whose request began the fill gets.
-pub(super) enum Answer<B, E> {
+pub(crate) enum Answer<B, E> {
     /// The response is not stored: the inner service's own.
     Direct(Response<B>, NotStored),
     /// It is being stored while it is read. With its head as the inner service sent it: what is
@@ -54,35 +64,35 @@ pub(super) enum Answer<B, E> {
 }
 
 /// Where the answer goes; `None` when nobody waits for it (a refresh behind a stale response).
-pub(super) type Recipient<B, E> = Option<oneshot::Sender<Answer<B, E>>>;
+pub(crate) type Recipient<B, E> = Option<oneshot::Sender<Answer<B, E>>>;
 
-pub(super) struct Fill {
-    pub(super) engine: Arc<Engine>,
-    pub(super) lead: Lead,
-    pub(super) planned: Arc<Planned>,
-    pub(super) client: Client,
+pub(crate) struct Fill {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) lead: Lead,
+    pub(crate) planned: Arc<Planned>,
+    pub(crate) client: Client,
     /// The key that the request was looked up by: the URI's, or that of its variant.
-    pub(super) key: CacheKey,
+    pub(crate) key: CacheKey,
     /// Taken before the call (PROTOCOL 15).
-    pub(super) stamp: Option<Stamp>,
+    pub(crate) stamp: Option<Stamp>,
     /// Monotonic, for settling.
-    pub(super) began: Duration,
-    pub(super) requested_at: Timestamp,
+    pub(crate) began: Duration,
+    pub(crate) requested_at: Timestamp,
     /// The stored response that a 304 freshens or an error falls back to. Never a purged one.
-    pub(super) stale: Option<Stale>,
+    pub(crate) stale: Option<Stale>,
     /// The client asked for one range: a 206 may be stored as a part.
     partial: bool,
     /// A flight that the request could have joined may have landed since it looked.
-    pub(super) overtaken: bool,
+    pub(crate) overtaken: bool,
     /// How long it goes on when nobody waits for it or reads it; and since when that is so.
-    pub(super) patience: Duration,
+    pub(crate) patience: Duration,
     /// It ends before that where others want its place (SAFETY 72).
-    pub(super) yields: bool,
+    pub(crate) yields: bool,
     unwanted_since: Option<Instant>,
 }
 
 impl Fill {
-    pub(super) fn new(
+    pub(crate) fn new(
         engine: Arc<Engine>,
         lead: Lead,
         planned: Arc<Planned>,
@@ -113,7 +123,7 @@ impl Fill {
     }
 
     /// Says what the flight will bring, as it is about to begin.
-    pub(super) fn expect(&self) {
+    pub(crate) fn expect(&self) {
         if let (Some(stamp), Ok(tags)) = (self.stamp, &self.planned.tags) {
             self.lead.expect(Expected {
                 stamp,
@@ -123,7 +133,7 @@ impl Fill {
         }
     }
 
-    pub(super) async fn call<S, A, B>(
+    pub(crate) async fn call<S, A, B>(
         mut self,
         mut request: Request<A>,
         inner: S,
@@ -199,7 +209,7 @@ impl Fill {
     }
 
     /// Runs `work`, but no longer than its patience after the last one who wanted the response has gone; not at all if nobody else can come to want it.
-    pub(super) async fn unless_abandoned<T, B, E>(
+    pub(crate) async fn unless_abandoned<T, B, E>(
         &mut self,
         work: impl Future<Output = T>,
         recipient: &mut Recipient<B, E>,
@@ -362,7 +372,7 @@ impl Fill {
     }
 
     /// Unless the reason is the moment or this one request: then it says nothing about the next.
-    pub(super) fn remember_uncacheable(&self, reason: NotStored) {
+    pub(crate) fn remember_uncacheable(&self, reason: NotStored) {
         if reason.is_of_response() {
             let now = self.engine.clock.monotonic();
             self.engine.flights.mark_uncacheable(&self.key, now);
@@ -370,7 +380,7 @@ impl Fill {
     }
 }
 
-pub(super) fn answer<B, E>(recipient: &mut Recipient<B, E>, answer: Answer<B, E>) {
+pub(crate) fn answer<B, E>(recipient: &mut Recipient<B, E>, answer: Answer<B, E>) {
     if let Some(recipient) = recipient.take() {
         // The client may be gone; the fill goes on.
         let _ = recipient.send(answer);
