@@ -14,7 +14,7 @@ use crate::entry::{Entry, Freshness, Ready, StoredResponse, codec};
 use crate::error::{ConfigError, Error};
 use crate::key::{Component, KeyBuilder};
 use crate::position::{Position, Stamp};
-use crate::rules::{Defaults, Plan, Rule, RuleSet};
+use crate::rules::{Defaults, Rule, RuleSet};
 use crate::tag::{PurgeKind, Tag, TagSet, Target};
 use crate::validity::{Bounds, Memory, Subject, Verdict};
 
@@ -51,10 +51,8 @@ impl Rules {
     pub fn key(&self, request: &http::request::Parts) -> Option<Bytes> {
         let mut key = KeyBuilder::new();
         let found = self.0.find(&request.method, request.uri.path())?;
-        match found.plan(&request.uri, &request.headers, &mut key) {
-            Plan::Lookup(_) => Some(key.finish().as_bytes().clone()),
-            Plan::Bypass(..) => None,
-        }
+        let asked = found.request(&request.uri, &request.headers, &mut key);
+        asked.ok().map(|_| key.finish().as_bytes().clone())
     }
 }
 

@@ -64,7 +64,7 @@ const NAMES: [&str; 17] = [
 ];
 
 /// The key of a stored response, or of the list of its variants.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CacheKey(Bytes);
 
 /// A 128-bit name for a key, stable across processes and versions.

@@ -276,6 +276,37 @@ reasons! {
     }
 }
 
+/// Why a request is forwarded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Why {
+    pub(crate) reason: ForwardReason,
+    pub(crate) detail: Option<Detail>,
+}
+
+impl Why {
+    pub(crate) const fn new(reason: ForwardReason, detail: Detail) -> Self {
+        Self {
+            reason,
+            detail: Some(detail),
+        }
+    }
+
+    pub(crate) const fn outcome(self) -> Outcome {
+        let mut outcome = Outcome::new(Served::Forwarded(self.reason));
+        outcome.detail = self.detail;
+        outcome
+    }
+
+    /// Why the response to a request that bypassed the cache is not stored.
+    pub(crate) const fn not_stored(self) -> NotStored {
+        match self.detail {
+            Some(Detail::Cookie) => NotStored::Cookie,
+            Some(Detail::Upgrade) => NotStored::Endless,
+            _ => NotStored::Unkeyed,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
-use http_body::Body;
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use tower::ServiceExt;
-use tower_service::Service;
 
 use crate::engine::pass::{precondition_failed, without_own};
-use crate::engine::{CacheBody, Engine};
-use crate::error::BoxError;
+use crate::engine::{CacheBody, Engine, InnerService, ServiceResult};
 use crate::rules::{CompiledRule, RuleSet, names_unsafe_method};
 use crate::semantics::{self, Conditions};
 use crate::tag::{PurgeKind, Target};
@@ -28,16 +24,14 @@ impl Engine {
 
     /// Forwards a request that may change `target`. If it did not fail, everything stored under that
     /// path is purged before the client hears of it, and with it what the response names.
-    pub(crate) async fn change<S, A, B>(
+    pub(crate) async fn change<S, A>(
         self: Arc<Self>,
         target: Uri,
         mut request: Request<A>,
         inner: S,
-    ) -> Result<Response<CacheBody<B>>, S::Error>
+    ) -> ServiceResult<S, A>
     where
-        S: Service<Request<A>, Response = Response<B>>,
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
+        S: InnerService<A>,
     {
         if without_own(&mut request) == Conditions::Failed {
             return Ok(precondition_failed());

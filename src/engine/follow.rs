@@ -10,12 +10,11 @@ use tokio::time::{Instant, timeout_at};
 use crate::coalesce::{Expected, Flight, FlightHead, Landing, Moment};
 use crate::engine::CacheBody;
 use crate::engine::Engine;
-use crate::engine::answer::Client;
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, may_join, variant_key};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
-use crate::rules::Planned;
+use crate::rules::FillRequest;
 use crate::semantics::{self, Vary};
 use crate::validity::Subject;
 
@@ -112,9 +111,8 @@ impl Engine {
     pub(super) async fn follow<B>(
         &self,
         following: &mut Following,
-        planned: &Planned,
+        wanted: &FillRequest,
         lookup: &Lookup,
-        client: &Client,
     ) -> Followed<B> {
         // Not only when it has answered: until then nobody would wait for what can be used.
         if self.is_over(following.last(), lookup.moment) {
@@ -128,15 +126,11 @@ impl Engine {
             let flight = &following.flights[which];
             if matches!(landing, Landing::Flying | Landing::Failed) {
                 let failed = following.flights.remove(which);
-                return self.follow_failed(failed, planned, lookup, client);
+                return self.follow_failed(failed, wanted, lookup);
             }
             let followed = match landing {
-                Landing::Headed(head) => {
-                    self.follow_filling(flight, &head, planned, lookup, client)
-                }
-                Landing::Landed(stored) => {
-                    self.follow_landed(flight, &stored, planned, lookup, client)
-                }
+                Landing::Headed(head) => self.follow_filling(flight, &head, wanted, lookup),
+                Landing::Landed(stored) => self.follow_landed(flight, &stored, wanted, lookup),
                 Landing::Released | Landing::Flying | Landing::Failed => Followed::Apart,
             };
             if matches!(followed, Followed::Response(_)) || which + 1 == following.flights.len() {
@@ -152,12 +146,11 @@ impl Engine {
     pub(super) async fn overtaken<B>(
         &self,
         following: &mut Following,
-        planned: &Planned,
+        wanted: &FillRequest,
         lookup: &Lookup,
-        client: &Client,
     ) -> Response<CacheBody<B>> {
         while following.goes_on() {
-            match self.follow(following, planned, lookup, client).await {
+            match self.follow(following, wanted, lookup).await {
                 Followed::Response(response) => return response,
                 Followed::Late | Followed::Failed(_) => {}
                 Followed::Over | Followed::OtherVariant(_) | Followed::Apart => {
@@ -172,13 +165,12 @@ impl Engine {
         &self,
         flight: &Arc<Flight>,
         head: &Arc<FlightHead>,
-        planned: &Planned,
+        wanted: &FillRequest,
         lookup: &Lookup,
-        client: &Client,
     ) -> Followed<B> {
-        let ours = variant_key(&planned.key, &head.vary, &client.headers);
+        let ours = variant_key(&wanted.asked.key, &head.vary, &wanted.headers);
         if ours != head.response.key {
-            self.variants.learn(&planned.key, &head.vary);
+            self.variants.learn(&wanted.asked.key, &head.vary);
             return Followed::OtherVariant(ours);
         }
         if let Some(objection) = self.objection(flight, &head.response, lookup.moment) {
@@ -194,19 +186,18 @@ impl Engine {
         parts.headers = head.response.headers.clone();
         semantics::set_age(&mut parts.headers, head.response.age(self.clock.now()));
         let body = CacheBody::shared(reader.sized(head.size));
-        Followed::Response(self.respond_forwarded(&planned.rule, client, parts, body, outcome))
+        Followed::Response(self.respond_forwarded(wanted, parts, body, outcome))
     }
 
     fn follow_landed<B>(
         &self,
         flight: &Flight,
         stored: &Arc<StoredResponse>,
-        planned: &Planned,
+        wanted: &FillRequest,
         lookup: &Lookup,
-        client: &Client,
     ) -> Followed<B> {
         if let Vary::Fields(fields) = Vary::parse(&stored.headers) {
-            let ours = variant_key(&planned.key, &fields, &client.headers);
+            let ours = variant_key(&wanted.asked.key, &fields, &wanted.headers);
             if ours != stored.key {
                 return Followed::OtherVariant(ours);
             }
@@ -216,31 +207,20 @@ impl Engine {
         }
         let mut outcome = lookup.why.outcome();
         outcome.collapsed = true;
-        let response = self.respond_whole(
-            &planned.rule,
-            &client.method,
-            &client.headers,
-            stored,
-            outcome,
-        );
+        let response = self.respond_filled(wanted, stored, outcome);
         Followed::Response(response)
     }
 
     fn follow_failed<B>(
         &self,
         failed: Arc<Flight>,
-        planned: &Planned,
+        wanted: &FillRequest,
         lookup: &Lookup,
-        client: &Client,
     ) -> Followed<B> {
-        match self.stale_if_disconnected(&planned.rule, lookup) {
-            Some((stored, outcome)) => Followed::Response(self.respond_whole(
-                &planned.rule,
-                &client.method,
-                &client.headers,
-                &stored,
-                outcome,
-            )),
+        match self.stale_if_disconnected(&wanted.asked.rule, lookup) {
+            Some((stored, outcome)) => {
+                Followed::Response(self.respond_filled(wanted, &stored, outcome))
+            }
             None => Followed::Failed(failed),
         }
     }

@@ -2,25 +2,22 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tower_service::Service;
 use tracing::Instrument;
 
+use crate::clock::Timestamp;
 use crate::coalesce::{FlightHead, Join, Lead};
-use crate::engine::answer::Client;
 use crate::engine::fill::{Answer, Fill};
 use crate::engine::follow::{Followed, Following};
-use crate::engine::lookup::{Lookup, Usable};
-use crate::engine::{CacheBody, Engine};
+use crate::engine::lookup::Lookup;
+use crate::engine::{CacheBody, Engine, InnerService, ServiceResult};
 use crate::entry::StoredResponse;
-use crate::error::BoxError;
 use crate::outcome::{Detail, NotStored, Outcome, Storing};
-use crate::rules::{CompiledRule, Planned};
+use crate::rules::{CompiledRule, FillRequest};
 use crate::semantics::{self, Precondition};
 
 /// Flights that a request follows in vain before it forwards by itself: variants that name each other must
@@ -38,60 +35,56 @@ struct InVain {
 }
 
 impl Engine {
-    pub(super) async fn forward<S, A, B>(
+    pub(super) async fn forward<S, A>(
         self: Arc<Self>,
-        planned: Planned,
+        wanted: FillRequest,
         mut lookup: Lookup,
         mut request: Request<A>,
         inner: S,
-    ) -> Result<Response<CacheBody<B>>, S::Error>
+    ) -> ServiceResult<S, A>
     where
-        S: Service<Request<A>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Send,
+        S: InnerService<A>,
         A: Body + Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
     {
         if request.method() == Method::HEAD {
-            return self.forward_head(&planned, &lookup, request, inner).await;
+            return self.forward_head(&wanted, &lookup, request, inner).await;
         }
-        if let Some((not_stored, detail)) = self.unshareable(&planned, &lookup, &request) {
+        if let Some((not_stored, detail)) = self.unshareable(&wanted, &lookup, &request) {
             let mut outcome = lookup.why.outcome();
             outcome.detail = outcome.detail.or(detail);
-            planned.reduce(&mut request);
+            wanted.reduce(&mut request);
             return self
-                .pass_heeded(&planned, &lookup, outcome, not_stored, request, inner)
+                .pass_heeded(&wanted, &lookup, outcome, not_stored, request, inner)
                 .await;
         }
-        let client = Client::of(&request);
-        let mut join = self.join(&planned, &mut lookup, &client);
+        let wanted = Arc::new(wanted);
+        let mut join = self.join(&wanted, &mut lookup);
         let (mut following, mut in_vain) = (Following::default(), InVain::default());
         loop {
             match join {
                 Join::Lead(lead) => {
                     return self
-                        .lead((lead, following), planned, lookup, client, request, inner)
+                        .lead((lead, following), wanted, lookup, request, inner)
                         .await;
                 }
                 Join::Full => {
                     let outcome = lookup.why.outcome();
                     let busy = NotStored::Busy;
-                    planned.reduce(&mut request);
+                    wanted.reduce(&mut request);
                     return self
-                        .pass_heeded(&planned, &lookup, outcome, busy, request, inner)
+                        .pass_heeded(&wanted, &lookup, outcome, busy, request, inner)
                         .await;
                 }
                 Join::Follow(flight) => following.add(flight),
             }
-            let followed = self.follow(&mut following, &planned, &lookup, &client);
+            let followed = self.follow(&mut following, &wanted, &lookup);
             let followed = match followed.await {
                 Followed::Response(response) => return Ok(response),
                 followed => followed,
             };
             join = match self.rejoin(&followed, &mut following, &mut lookup, &mut in_vain) {
                 Some(join) => join,
-                None => return Ok(self.all_failed(&planned.rule, &lookup)),
+                None => return Ok(self.all_failed(&wanted.asked.rule, &lookup)),
             };
         }
     }
@@ -140,14 +133,14 @@ impl Engine {
     }
 
     /// Joins a flight or leads one; one that nobody joins where its answer may not be for others.
-    fn join(&self, planned: &Planned, lookup: &mut Lookup, client: &Client) -> Join {
+    fn join(&self, wanted: &FillRequest, lookup: &mut Lookup) -> Join {
         // What answers a range is for the one who asked for it.
-        let ranged = client.headers.contains_key(http::header::RANGE);
+        let ranged = wanted.headers.contains_key(http::header::RANGE);
         if ranged {
             lookup.why.detail = lookup.why.detail.or(Some(Detail::Range));
         }
         // `no-cache` asks for an answer given after the request.
-        let alone = planned.has_authorization || planned.wishes.no_cache || ranged;
+        let alone = wanted.asked.has_authorization || wanted.asked.wishes.no_cache || ranged;
         let now = self.clock.monotonic();
         if alone || self.flights.is_uncacheable(&lookup.key, now) {
             Join::Lead(self.flights.alone())
@@ -159,11 +152,11 @@ impl Engine {
     /// Requests whose responses are neither shared nor stored, and why.
     fn unshareable<A>(
         &self,
-        planned: &Planned,
+        wanted: &FillRequest,
         lookup: &Lookup,
         request: &Request<A>,
     ) -> Option<(NotStored, Option<Detail>)> {
-        if planned.wishes.no_store {
+        if wanted.asked.wishes.no_store {
             return Some((NotStored::RequestNoStore, None));
         }
         if lookup.view.is_none() {
@@ -180,41 +173,29 @@ impl Engine {
         None
     }
 
-    async fn lead<S, A, B>(
+    async fn lead<S, A>(
         self: Arc<Self>,
         (lead, mut following): (Lead, Following),
-        planned: Planned,
+        wanted: Arc<FillRequest>,
         lookup: Lookup,
-        client: Client,
         request: Request<A>,
         inner: S,
-    ) -> Result<Response<CacheBody<B>>, S::Error>
+    ) -> ServiceResult<S, A>
     where
-        S: Service<Request<A>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Send,
+        S: InnerService<A>,
         A: Body + Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
     {
-        let planned = Arc::new(planned);
-        let fill = Fill::new(
-            Arc::clone(&self),
-            lead,
-            Arc::clone(&planned),
-            &lookup,
-            client.clone(),
-        );
+        let fill = Fill::new(Arc::clone(&self), lead, Arc::clone(&wanted), &lookup);
         let (answer, receive) = oneshot::channel();
         let task = tokio::spawn(fill.run(request, inner, Some(answer)).in_current_span());
         let received = tokio::select! {
             biased;
             received = receive => received,
             // The fill goes on for those who joined it.
-            response = self.overtaken(&mut following, &planned, &lookup, &client) => return Ok(response),
+            response = self.overtaken(&mut following, &wanted, &lookup) => return Ok(response),
         };
         match received {
-            Ok(answer) => self.respond_answer(&planned.rule, &lookup, &client, answer),
+            Ok(answer) => self.respond_answer(&wanted, &lookup, answer),
             Err(_) => unanswered(task).await,
         }
     }
@@ -222,20 +203,18 @@ impl Engine {
     /// What the one whose request began a fill gets.
     fn respond_answer<B, E>(
         &self,
-        rule: &CompiledRule,
+        wanted: &FillRequest,
         lookup: &Lookup,
-        client: &Client,
         answer: Answer<B, E>,
     ) -> Result<Response<CacheBody<B>>, E> {
-        let whole = |stored: &StoredResponse, outcome| {
-            self.respond_whole(rule, &client.method, &client.headers, stored, outcome)
-        };
+        let rule = &*wanted.asked.rule;
+        let whole = |stored: &StoredResponse, outcome| self.respond_filled(wanted, stored, outcome);
         let mut outcome = lookup.why.outcome();
         Ok(match answer {
             Answer::Filling(head, parts, reader) => {
                 outcome.storing = Some(head_storing(&head));
                 let body = CacheBody::shared(reader.sized(head.size));
-                self.respond_forwarded(rule, client, parts, body, outcome)
+                self.respond_forwarded(wanted, parts, body, outcome)
             }
             Answer::Freshened(stored, storing) => {
                 outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
@@ -245,7 +224,7 @@ impl Engine {
             Answer::Direct(response, not_stored) => {
                 outcome.storing = Some(Storing::NotStored(not_stored));
                 let (parts, body) = CacheBody::forward(response).into_parts();
-                self.respond_forwarded(rule, client, parts, body, outcome)
+                self.respond_forwarded(wanted, parts, body, outcome)
             }
             Answer::Spared(stored, outcome) => whole(&stored, outcome),
             Answer::Fetched(stored) => {
@@ -269,33 +248,36 @@ impl Engine {
     /// Passes on a response of the inner service, or one that is shared while it is on its way.
     pub(super) fn respond_forwarded<B>(
         &self,
-        rule: &CompiledRule,
-        client: &Client,
+        wanted: &FillRequest,
         mut parts: Parts,
         mut body: CacheBody<B>,
         mut outcome: Outcome,
     ) -> Response<CacheBody<B>> {
         // The client's conditions were taken out of the request, so they are judged here.
-        if self.client_has(client, parts.status, &parts.headers) {
+        if client_has(wanted, self.clock.now(), parts.status, &parts.headers) {
             outcome.forward_status = Some(parts.status);
             parts.status = StatusCode::NOT_MODIFIED;
             parts.headers = semantics::not_modified_fields(&parts.headers);
             body = CacheBody::absent();
         }
-        self.finish_parts(rule, parts, body, &outcome)
+        self.finish_parts(&wanted.asked.rule, parts, body, &outcome)
     }
+}
 
-    /// Whether the client's own conditions, which were not forwarded, are answered by a 304.
-    fn client_has(&self, client: &Client, status: StatusCode, headers: &HeaderMap) -> bool {
-        let now = self.clock.now();
-        // A 206 would have been a 200 without `Range`, which comes after the conditions (RFC 9110 §13.2.2).
-        let status = match status {
-            StatusCode::PARTIAL_CONTENT => StatusCode::OK,
-            status => status,
-        };
-        semantics::evaluate_conditions(&client.method, &client.headers, status, headers, now)
-            == Precondition::NotModified
-    }
+/// Whether the client's own conditions, which were not forwarded, are answered by a 304.
+fn client_has(
+    wanted: &FillRequest,
+    now: Timestamp,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> bool {
+    // A 206 would have been a 200 without `Range`, which comes after the conditions (RFC 9110 §13.2.2).
+    let status = match status {
+        StatusCode::PARTIAL_CONTENT => StatusCode::OK,
+        status => status,
+    };
+    semantics::evaluate_conditions(&wanted.method, &wanted.headers, status, headers, now)
+        == Precondition::NotModified
 }
 
 const fn head_storing(head: &FlightHead) -> Storing {
@@ -312,15 +294,5 @@ async fn unanswered<T>(task: JoinHandle<()>) -> T {
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => std::future::pending().await,
         Ok(()) => unreachable!("a fill answers while somebody waits for it"),
-    }
-}
-
-impl Lookup {
-    /// The stored response that may be the base of a conditional request or an answer to an error.
-    pub(super) fn stale(&self) -> Option<&crate::engine::lookup::Stale> {
-        match &self.usable {
-            Usable::Stale(stale) => Some(stale),
-            Usable::Fresh(_) | Usable::Cut(_) | Usable::Nothing => None,
-        }
     }
 }

@@ -2,43 +2,37 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body::Body;
-use tower_service::Service;
+use http::{HeaderMap, Request, StatusCode};
 
 use crate::clock::Timestamp;
 use crate::engine::fill::revalidate::Update;
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Stale};
-use crate::engine::{CacheBody, Engine};
-use crate::error::BoxError;
+use crate::engine::{Engine, InnerService, ServiceResult};
 use crate::outcome::NotStored;
-use crate::rules::Planned;
+use crate::rules::FillRequest;
 use crate::semantics::{self, HeadVerdict};
 use crate::tag::{PurgeKind, Target};
 
 impl Engine {
-    pub(super) async fn forward_head<S, A, B>(
+    pub(super) async fn forward_head<S, A>(
         &self,
-        planned: &Planned,
+        wanted: &FillRequest,
         lookup: &Lookup,
         mut request: Request<A>,
         inner: S,
-    ) -> Result<Response<CacheBody<B>>, S::Error>
+    ) -> ServiceResult<S, A>
     where
-        S: Service<Request<A>, Response = Response<B>>,
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
+        S: InnerService<A>,
     {
         let asked = request.headers().clone();
-        planned.reduce(&mut request);
+        wanted.reduce(&mut request);
         let (requested_at, began) = (self.clock.now(), self.clock.monotonic());
         let outcome = lookup.why.outcome();
         let method = NotStored::Method;
-        let passed = self.pass_heeded(planned, lookup, outcome, method, request, inner);
+        let passed = self.pass_heeded(wanted, lookup, outcome, method, request, inner);
         let response = passed.await?;
-        let stale = lookup.stale().filter(|_| !planned.wishes.no_store);
+        let stale = lookup.stale().filter(|_| !wanted.asked.wishes.no_store);
         // A purge may have come meanwhile.
         let stale = stale.and_then(|stale| self.still_usable(stale));
         if let (Some(stale), StatusCode::OK) = (stale, response.status()) {
@@ -48,12 +42,18 @@ impl Engine {
                 requested_at,
                 began,
             };
-            self.heed_head(planned, lookup, &stale, &head).await;
+            self.heed_head(wanted, lookup, &stale, &head).await;
         }
         Ok(response)
     }
 
-    async fn heed_head(&self, planned: &Planned, lookup: &Lookup, stale: &Stale, head: &Head<'_>) {
+    async fn heed_head(
+        &self,
+        wanted: &FillRequest,
+        lookup: &Lookup,
+        stale: &Stale,
+        head: &Head<'_>,
+    ) {
         let old = &stale.stored;
         let received_at = self.clock.now();
         let length = old.body.len() as u64;
@@ -61,7 +61,7 @@ impl Engine {
             HeadVerdict::Same { strong } if strong || !stale.soft_purged => {
                 let Some(stamp) = lookup.stamp() else { return };
                 let update = Update {
-                    planned,
+                    wanted,
                     request: head.request,
                     stamp,
                     requested_at: head.requested_at,
@@ -71,7 +71,7 @@ impl Engine {
                 if let Ok(vary) = decided
                     && !self.views.settling(head.began, subject(&stored))
                 {
-                    self.put(planned, Arc::new(stored), &vary).await;
+                    self.put(wanted, Arc::new(stored), &vary).await;
                 }
             }
             HeadVerdict::Changed if old.remaining_millis(received_at) > 0 => {

@@ -27,6 +27,7 @@ mod fill;
 mod follow;
 mod forward;
 mod head;
+mod inner;
 mod lookup;
 mod pass;
 
@@ -35,12 +36,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use http::{Extensions, Request, Response, Uri};
+use http::{Extensions, Request, Uri};
 use http_body::Body;
-use tower_service::Service;
 
 pub use self::answer::CacheBody;
+pub(crate) use self::inner::{InnerService, ServiceResult};
 pub(crate) use self::lookup::Heads;
 pub(crate) use self::lookup::SearchMemory;
 pub(crate) use self::lookup::VariantMemory;
@@ -49,12 +49,11 @@ pub(crate) use self::pass::settle_conditions;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::coalesce::{Flights, Permits};
-use crate::error::BoxError;
 use crate::key::KeyBuilder;
 use crate::log::{Follower, Purges, Views};
 use crate::observe::{Notice, SharedObserver};
-use crate::outcome::{Detail, ForwardReason, NotStored, Outcome, Served};
-use crate::rules::{Plan, Planned, RuleSet, Wanted};
+use crate::outcome::{Detail, Outcome, Served};
+use crate::rules::{Bypass, CacheRequest, FillRequest, RuleSet};
 use crate::store::{Claims, NearCache, Store};
 
 /// Bounds on what requests may cost.
@@ -125,44 +124,20 @@ pub(crate) struct Engine {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Forwarded(usize);
 
-/// Why a request is forwarded.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Why {
-    pub(crate) reason: ForwardReason,
-    pub(crate) detail: Option<Detail>,
-}
-
-impl Why {
-    const fn outcome(self) -> Outcome {
-        let mut outcome = Outcome::new(Served::Forwarded(self.reason));
-        outcome.detail = self.detail;
-        outcome
-    }
-
-    /// Why the response to a request that bypassed the cache is not stored.
-    const fn not_stored(self) -> NotStored {
-        match self.detail {
-            Some(Detail::Cookie) => NotStored::Cookie,
-            Some(Detail::Upgrade) => NotStored::Endless,
-            _ => NotStored::Unkeyed,
-        }
-    }
-}
-
 impl Engine {
-    /// The rule that takes `path` and what is done with `request`, which is for `uri`, unless this cache
-    /// has forwarded it already. Its key is written to `key`.
-    pub(crate) fn plan<A>(
+    /// `request`, which is for `uri`, if a rule takes `path` and this cache has not forwarded it already; or why
+    /// it bypasses the cache. Its key is written to `key`.
+    pub(crate) fn request<A>(
         &self,
         request: &Request<A>,
         path: &str,
         uri: &Uri,
         key: &mut KeyBuilder,
-    ) -> Option<Plan> {
+    ) -> Option<Result<CacheRequest, Bypass>> {
         let rules = self.rules.load();
         let matched = rules.find(request.method(), path)?;
         let forwarded = self.has_forwarded(request.extensions());
-        (!forwarded).then(|| matched.plan(uri, request.headers(), key))
+        (!forwarded).then(|| matched.request(uri, request.headers(), key))
     }
 
     /// Whether this cache has forwarded a request with these extensions already.
@@ -170,11 +145,10 @@ impl Engine {
         request.get::<Forwarded>() == Some(&self.mark())
     }
 
-    /// See [`RuleSet::plan`].
-    fn planned<A>(&self, wanted: Wanted, request: &Request<A>) -> Planned {
-        self.rules
-            .load()
-            .plan(wanted, request.uri(), request.headers())
+    /// See [`RuleSet::fill_request`].
+    fn fill_request<A>(&self, asked: CacheRequest, request: &Request<A>) -> FillRequest {
+        let (method, uri, headers) = (request.method(), request.uri(), request.headers());
+        self.rules.load().fill_request(asked, method, uri, headers)
     }
 
     /// Tells this engine from others in one process.
@@ -183,67 +157,63 @@ impl Engine {
     }
 
     /// Answers a request that a rule matched.
-    pub(crate) async fn serve<S, A, B>(
+    pub(crate) async fn serve<S, A>(
         self: Arc<Self>,
-        mut wanted: Wanted,
+        mut asked: CacheRequest,
         request: Request<A>,
         inner: S,
-    ) -> Result<Response<CacheBody<B>>, S::Error>
+    ) -> ServiceResult<S, A>
     where
-        S: Service<Request<A>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Send,
+        S: InnerService<A>,
         A: Body + Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
     {
-        let mut lookup = match self.lookup_copy(&wanted, request.headers()).await {
+        let mut lookup = match self.lookup_copy(&asked, request.headers()).await {
             Some(lookup) => lookup,
             None => {
-                let lookup = self.lookup_with(&wanted, request.headers(), Bodies::AsHeld);
+                let lookup = self.lookup_with(&asked, request.headers(), Bodies::AsHeld);
                 lookup.await
             }
         };
         if let Usable::Cut(cut) = &lookup.usable {
             let cut = Arc::clone(cut);
             let asks = (request.method(), request.headers());
-            if let Some(response) = self.with_body(&mut wanted, asks, &mut lookup, &cut).await {
+            if let Some(response) = self.with_body(&mut asked, asks, &mut lookup, &cut).await {
                 return Ok(response);
             }
         }
-        let search = self.search(&wanted, request.uri(), request.headers(), lookup);
+        let search = self.search(&asked, request.uri(), request.headers(), lookup);
         let lookup = search.await;
         let (method, headers) = (request.method(), request.headers());
-        let part = self.answer_from_part(&wanted, &lookup, method, headers);
+        let part = self.answer_from_part(&asked, &lookup, method, headers);
         if let Some(response) = part.await {
             return Ok(response);
         }
         match &lookup.usable {
             Usable::Fresh(stored) => {
                 let stored = Arc::clone(stored);
-                let response = self.respond_hit(&wanted, &request, &stored, self.clock.now());
-                self.refresh_early(wanted, lookup, stored, request, inner);
+                let response = self.respond_hit(&asked, &request, &stored, self.clock.now());
+                self.refresh_early(asked, lookup, stored, request, inner);
                 Ok(response)
             }
             Usable::Stale(stale) if stale.wish == Wish::Accept => {
                 let mut outcome = self.hit(&stale.stored);
                 outcome.served = Served::Stale;
                 outcome.detail = Some(Detail::MaxStale);
-                Ok(self.respond_stored(&wanted.rule, &request, &stale.stored, outcome))
+                Ok(self.respond_stored(&asked.rule, &request, &stale.stored, outcome))
             }
             Usable::Stale(stale) if self.may_serve_while_revalidating(stale) => {
                 let mut outcome = self.hit(&stale.stored);
                 outcome.served = Served::Stale;
                 outcome.detail = Some(Detail::StaleWhileRevalidate);
-                let response = self.respond_stored(&wanted.rule, &request, &stale.stored, outcome);
-                let planned = self.planned(wanted, &request);
-                self.refresh(planned, lookup, request, inner);
+                let response = self.respond_stored(&asked.rule, &request, &stale.stored, outcome);
+                let wanted = self.fill_request(asked, &request);
+                self.refresh(wanted, lookup, request, inner);
                 Ok(response)
             }
-            _ if wanted.wishes.only_if_cached => Ok(self.not_cached(&wanted.rule, &lookup)),
+            _ if asked.wishes.only_if_cached => Ok(self.not_cached(&asked.rule, &lookup)),
             _ => {
-                let planned = self.planned(wanted, &request);
-                self.forward(planned, lookup, request, inner).await
+                let wanted = self.fill_request(asked, &request);
+                self.forward(wanted, lookup, request, inner).await
             }
         }
     }

@@ -1,16 +1,13 @@
 //! Requests that a rule matched and that are answered without the cache.
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
-use http_body::Body;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tower::ServiceExt;
-use tower_service::Service;
 
 use crate::engine::change::Change;
-use crate::engine::{CacheBody, Engine, Why};
-use crate::error::BoxError;
+use crate::engine::{CacheBody, Engine, InnerService, ServiceResult};
+use crate::outcome::Why;
 use crate::outcome::{NotStored, Outcome, Storing};
 use crate::rules::{CompiledRule, is_odd, names_unsafe_method};
 use crate::semantics::{self, Conditions};
@@ -18,18 +15,16 @@ use crate::semantics::{self, Conditions};
 impl Engine {
     /// The rule says that this request is not for the cache. By a method that stands in a field it may
     /// change what is stored under `target`.
-    pub(crate) async fn bypass<S, A, B>(
+    pub(crate) async fn bypass<S, A>(
         self: Arc<Self>,
         rule: Arc<CompiledRule>,
         why: Why,
         target: Option<Uri>,
         request: Request<A>,
         inner: S,
-    ) -> Result<Response<CacheBody<B>>, S::Error>
+    ) -> ServiceResult<S, A>
     where
-        S: Service<Request<A>, Response = Response<B>>,
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
+        S: InnerService<A>,
     {
         // It changes things as one in the request line does.
         let target = target.filter(|_| may_change(&request));
@@ -44,18 +39,16 @@ impl Engine {
     }
 
     /// Forwards without sharing or storing.
-    pub(super) async fn pass<S, A, B>(
+    pub(super) async fn pass<S, A>(
         &self,
         rule: &CompiledRule,
         mut outcome: Outcome,
         not_stored: NotStored,
         mut request: Request<A>,
         inner: S,
-    ) -> Result<Response<CacheBody<B>>, S::Error>
+    ) -> ServiceResult<S, A>
     where
-        S: Service<Request<A>, Response = Response<B>>,
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
+        S: InnerService<A>,
     {
         if without_own(&mut request) == Conditions::Failed {
             let (status, body) = (StatusCode::PRECONDITION_FAILED, CacheBody::empty());

@@ -9,7 +9,7 @@ use http::{Extensions, HeaderValue, Request, Uri};
 use crate::engine::Engine;
 use crate::key::{Component, KeyBuilder};
 use crate::middleware::layers::{Layers, Mounted};
-use crate::rules::Plan;
+use crate::rules::{Bypass, CacheRequest};
 use crate::semantics;
 
 /// Where a layer stands: how it finds the URI that the client asked for, and what keeps its stored
@@ -113,57 +113,57 @@ impl Place {
         told.unwrap_or(request.uri())
     }
 
-    /// What is done with a request that a rule takes, by the URI that the client asked for. Its key is
-    /// written to `key`.
-    pub(super) fn plan<A>(
+    /// The request if a rule takes it, or why it bypasses the cache, by the URI that the client asked for. Its
+    /// key is written to `key`.
+    pub(super) fn request<A>(
         &self,
         engine: &Engine,
         request: &Request<A>,
         key: &mut KeyBuilder,
-    ) -> Option<Plan> {
+    ) -> Option<Result<CacheRequest, Bypass>> {
         let own = request.uri();
         let told = self.original.told(request.extensions());
         if let Some(original) = told.filter(|told| *told != own) {
-            return self.plan_below(engine, request, original, key);
+            return self.request_below(engine, request, original, key);
         }
-        let mut plan = engine.plan(request, own.path(), own, key);
-        if let Some(Plan::Lookup(asked)) = &mut plan {
+        let mut found = engine.request(request, own.path(), own, key);
+        if let Some(Ok(asked)) = &mut found {
             self.layers.note_asked();
             let sure = told.is_some() && matches!(self.original, OriginalUri::Read(_));
             if let Some(name) = self.apart(sure) {
                 let before = key.as_bytes().len();
                 key.component(Component::Layer, name);
-                asked.place.added = key.as_bytes().len() - before;
+                asked.target.added = key.as_bytes().len() - before;
             }
         }
-        plan
+        found
     }
 
-    /// What is done with a request whose URI something in front has changed. Rules may say what the client
+    /// A request whose URI something in front has changed. Rules may say what the client
     /// sees, or what this layer sees; the key has both.
-    fn plan_below<A>(
+    fn request_below<A>(
         &self,
         engine: &Engine,
         request: &Request<A>,
         original: &Uri,
         key: &mut KeyBuilder,
-    ) -> Option<Plan> {
+    ) -> Option<Result<CacheRequest, Bypass>> {
         let own = request.uri();
-        let by_whole = engine.plan(request, original.path(), original, key);
+        let by_whole = engine.request(request, original.path(), original, key);
         let by_own_path = by_whole.is_none();
-        let mut plan = by_whole.or_else(|| engine.plan(request, own.path(), original, key));
-        if let Some(Plan::Lookup(asked)) = &mut plan {
+        let mut found = by_whole.or_else(|| engine.request(request, own.path(), original, key));
+        if let Some(Ok(asked)) = &mut found {
             self.layers.note_asked();
             let before = key.as_bytes().len();
             if let Some(name) = self.apart(true) {
                 key.component(Component::Layer, name);
             }
             rewritten(key, own, original);
-            asked.place.original = Some(original.clone());
-            asked.place.by_own_path = by_own_path;
-            asked.place.added = key.as_bytes().len() - before;
+            asked.target.original = Some(original.clone());
+            asked.target.by_own_path = by_own_path;
+            asked.target.added = key.as_bytes().len() - before;
         }
-        plan
+        found
     }
 
     /// What tells this layer's keys from others'. Where the URI is for `sure` the whole one, that does.

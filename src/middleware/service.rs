@@ -8,13 +8,13 @@ use http::{Method, Request, Response, Version};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::engine::{Engine, Why, settle_conditions};
+use crate::engine::{Engine, settle_conditions};
 use crate::error::BoxError;
 use crate::key::KeyBuilder;
 use crate::middleware::place::Place;
 use crate::middleware::{CacheBody, ResponseFuture};
-use crate::outcome::{Detail, ForwardReason};
-use crate::rules::{Asked, Plan};
+use crate::outcome::{Detail, ForwardReason, Why};
+use crate::rules::Bypass;
 use crate::semantics::{self, Passed};
 
 /// A service behind the cache. See the [module docs](crate::middleware).
@@ -89,7 +89,7 @@ where
             return changing.telling(self.tells_passed.then_some(Passed::Method));
         }
         let mut key = KeyBuilder::new();
-        let Some(plan) = self.place.plan(engine, &request, &mut key) else {
+        let Some(asked) = self.place.request(engine, &request, &mut key) else {
             if let Some(refused) = settle_conditions(&mut request) {
                 return ResponseFuture::ready(refused);
             }
@@ -102,34 +102,33 @@ where
             return forwarded.because(reason).telling(passed);
         };
         let has_body = !request.body().is_end_stream();
-        let (rule, reason, detail) = match plan {
+        let bypass = |rule, detail| Bypass {
+            rule,
+            why: Why::new(ForwardReason::Bypass, detail),
+        };
+        let Bypass { rule, why } = match asked {
             // It may change something, with a body or without.
-            Plan::Bypass(rule, reason, detail @ Detail::MethodOverride) => (rule, reason, detail),
+            Err(refused) if refused.why.detail == Some(Detail::MethodOverride) => refused,
             // What a body asks for is in no key.
-            Plan::Bypass(rule, ..) | Plan::Lookup(Asked { rule, .. }) if has_body => {
-                (rule, ForwardReason::Bypass, Detail::Body)
+            Err(Bypass { rule, .. }) if has_body => bypass(rule, Detail::Body),
+            Ok(asked) if has_body => bypass(asked.rule, Detail::Body),
+            Err(refused) => refused,
+            Ok(asked) if engine.doubts(&asked.rule, request.uri().path()) => {
+                bypass(asked.rule, Detail::OddPath)
             }
-            Plan::Bypass(rule, reason, detail) => (rule, reason, detail),
-            Plan::Lookup(Asked { rule, .. }) if engine.doubts(&rule, request.uri().path()) => {
-                (rule, ForwardReason::Bypass, Detail::OddPath)
-            }
-            Plan::Lookup(mut asked) => {
+            Ok(mut asked) => {
                 self.place.settle_codings(&mut request);
                 if let Some(response) = engine.answer(&mut asked, key.as_bytes(), &request) {
                     return ResponseFuture::ready(response);
                 }
                 let (engine, inner) = (Arc::clone(engine), self.inner.clone());
-                let wanted = asked.with_key(key.finish());
-                return ResponseFuture::engine(engine.serve(wanted, request, inner));
+                asked.key = key.finish();
+                return ResponseFuture::engine(engine.serve(asked, request, inner));
             }
         };
-        let why = Why {
-            reason,
-            detail: Some(detail),
-        };
-        let overridden = detail == Detail::MethodOverride;
+        let overridden = why.detail == Some(Detail::MethodOverride);
         let target = overridden.then(|| self.place.whole(&request).clone());
         let (engine, inner) = (Arc::clone(engine), self.inner.clone());
-        ResponseFuture::engine(engine.bypass(rule, why, target, request, inner)).because(reason)
+        ResponseFuture::engine(engine.bypass(rule, why, target, request, inner)).because(why.reason)
     }
 }

@@ -23,7 +23,7 @@ use crate::redis::verify::{Verified, Verifier};
 
 mod down;
 
-use self::down::{Why, pause};
+use self::down::{Reason, pause};
 
 /// A connection that lived so long ends a burst of reconnects.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -98,7 +98,7 @@ enum Slot {
     /// Works, but what it led to was not what it had been verified for: to be verified again.
     Doubted(Live),
     Down {
-        why: Why,
+        why: Reason,
         until: Duration,
     },
 }
@@ -225,7 +225,7 @@ impl Link {
         if again.is_none() {
             state.burst += 1;
             if state.burst > FREE && !matches!(state.slot, Slot::Down { .. }) {
-                let why = Why::flapping(state.cause.as_deref());
+                let why = Reason::flapping(state.cause.as_deref());
                 let error = why.error();
                 state.slot = Slot::Down {
                     why,
@@ -257,7 +257,7 @@ impl Link {
         state.slot = match result {
             Some(Ok(live)) => Slot::Up(live),
             Some(Err(error)) => {
-                let why = Why::of(&error);
+                let why = Reason::of(&error);
                 let until = now + pause(state.burst);
                 Slot::Down { why, until }
             }

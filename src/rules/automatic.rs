@@ -213,7 +213,7 @@ impl<'h> Present<'h> {
     }
 
     /// Adds them to the key, in an order that is always the same.
-    pub(super) fn write(mut self, key: &mut KeyBuilder) {
+    pub(super) fn write(&mut self, key: &mut KeyBuilder) {
         // Stable, so that the lines of one field keep their order.
         self.lines.sort_by_key(|line| line.place);
         for lines in self.lines.chunk_by(|one, other| one.place == other.place) {

@@ -17,7 +17,7 @@ use super::rule::Rule;
 use super::statuses::Lifetimes;
 use super::tags::{Stage, TagRules};
 use super::template::Shape;
-use super::{Defaults, Planned};
+use super::{Defaults, FillRequest};
 use crate::error::{ConfigError, Warning};
 use crate::key::CacheKey;
 use crate::outcome::NotStored;
@@ -260,13 +260,13 @@ impl CompiledRule {
     /// Why the response is not stored.
     pub(crate) fn response_tags(
         &self,
-        planned: &Planned,
+        filled: &FillRequest,
         headers: &HeaderMap,
         tags: &mut TagSet,
     ) -> Result<(), NotStored> {
-        self.tags.of_head(&planned.kept, headers, tags)?;
+        self.tags.of_head(&filled.kept, headers, tags)?;
         for group in groups(headers) {
-            let tag = group_tag(&planned.scope, &group).ok_or(NotStored::TagLimit)?;
+            let tag = group_tag(&filled.scope, &group).ok_or(NotStored::TagLimit)?;
             tags.add(&tag).map_err(|_| NotStored::TagLimit)?;
         }
         Ok(())
@@ -290,12 +290,12 @@ impl CompiledRule {
     /// Why the response is not stored.
     pub(crate) fn body_tags(
         &self,
-        planned: &Planned,
+        filled: &FillRequest,
         headers: &HeaderMap,
         body: &[u8],
         tags: &mut TagSet,
     ) -> Result<(), NotStored> {
-        self.tags.of_body(&planned.kept, headers, body, tags)
+        self.tags.of_body(&filled.kept, headers, body, tags)
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -13,9 +13,9 @@ use super::compiled::CompiledRule;
 use super::options::Consistency;
 use super::policy::{Exchange, decide};
 use super::tags::{Request, Stage};
-use super::{Match, Plan, Planned, RuleSet};
+use super::{FillRequest, Match, RuleSet};
 use crate::clock::Timestamp;
-use crate::outcome::{Detail, ForwardReason, NotStored};
+use crate::outcome::{Detail, ForwardReason, NotStored, Why};
 use crate::semantics::RequestDirectives;
 
 /// What the rules make of a request. Nothing is asked of a store, a log or the inner service.
@@ -122,26 +122,26 @@ impl RuleSet {
         }
         let matched = Match { rule, captures };
         if has_body(&request.headers) {
-            explained.why_not = Some(bypass(ForwardReason::Bypass, Detail::Body));
+            explained.why_not = Some(bypass(Why::new(ForwardReason::Bypass, Detail::Body)));
             return explained;
         }
         let mut key = crate::key::KeyBuilder::new();
-        let asked = match matched.plan(&request.uri, &request.headers, &mut key) {
-            Plan::Bypass(_, reason, detail) => {
-                explained.why_not = Some(bypass(reason, detail));
+        let mut asked = match matched.request(&request.uri, &request.headers, &mut key) {
+            Ok(asked) => asked,
+            Err(refused) => {
+                explained.why_not = Some(bypass(refused.why));
                 return explained;
             }
-            Plan::Lookup(asked) => asked,
         };
         let key = key.finish();
         explained.key = key.describe();
         explained.digest = Some(key.digest().to_string());
         matched.explain_tags(request, &mut explained);
         explained.notes = notes(request, &asked.wishes);
-        let planned = self.plan(asked.with_key(key), &request.uri, &request.headers);
-        let verdict = |response: &response::Parts| {
-            verdict(&planned, &request.headers, response, ceiling, now)
-        };
+        asked.key = key;
+        let filled = self.fill_request(asked, &request.method, &request.uri, &request.headers);
+        let verdict =
+            |response: &response::Parts| verdict(&filled, &request.headers, response, ceiling, now);
         explained.response = response.map(verdict);
         // What is not stored though the response permits everything is not stored for the request's sake.
         match verdict(&sample("public, max-age=60")) {
@@ -160,7 +160,7 @@ impl RuleSet {
 
 /// How long the response is fresh, or why it is not stored.
 fn verdict(
-    planned: &Planned,
+    filled: &FillRequest,
     request: &HeaderMap,
     response: &response::Parts,
     ceiling: Duration,
@@ -175,7 +175,7 @@ fn verdict(
         ceiling,
         chance: 0.0,
     };
-    let stored = decide(planned, &exchange)?;
+    let stored = decide(filled, &exchange)?;
     Ok(stored.freshness.lifetime.saturating_sub(stored.initial_age))
 }
 
@@ -247,15 +247,19 @@ impl Match<'_> {
     }
 }
 
-fn bypass(reason: ForwardReason, detail: Detail) -> String {
+fn bypass(Why { reason, detail }: Why) -> String {
     let what = match detail {
-        Detail::Cookie => "it has a cookie that the rule neither ignores nor keys",
-        Detail::Upgrade => "it asks for another protocol",
-        Detail::KeyLimit => "its key would be too long",
-        Detail::MethodOverride => "a field changes its method",
-        Detail::Body => "it has a body, which is in no key",
-        Detail::Authorization => "it has credentials",
+        Some(Detail::Cookie) => "it has a cookie that the rule neither ignores nor keys",
+        Some(Detail::Upgrade) => "it asks for another protocol",
+        Some(Detail::KeyLimit) => "its key would be too long",
+        Some(Detail::MethodOverride) => "a field changes its method",
+        Some(Detail::Body) => "it has a body, which is in no key",
+        Some(Detail::Authorization) => "it has credentials",
         _ => "the rule lets it pass",
     };
-    format!("{what} ({}; {})", reason.as_str(), detail.as_str())
+    format!(
+        "{what} ({}; {})",
+        reason.as_str(),
+        detail.map_or("", Detail::as_str)
+    )
 }

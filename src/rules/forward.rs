@@ -4,7 +4,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Uri};
 
-use super::Planned;
+use super::FillRequest;
 use super::keying::Keying;
 use super::options::Authorization;
 use super::rule::Rule;
@@ -38,24 +38,21 @@ impl Rule {
     }
 }
 
-impl Planned {
+impl FillRequest {
     /// Makes of the request what is forwarded of it: what its key takes for one reaches the inner service
     /// as one (SAFETY 67).
     pub(crate) fn reduce<A>(&self, request: &mut Request<A>) {
-        let mut uri = std::mem::take(request.uri_mut());
+        let (keying, mut uri) = (&self.asked.rule.keying, std::mem::take(request.uri_mut()));
         match self.folds {
-            true => self.rule.keying.reduce(&mut uri, request.headers_mut()),
-            false => self
-                .rule
-                .keying
-                .reduce(&mut Uri::default(), request.headers_mut()),
+            true => keying.reduce(&mut uri, request.headers_mut()),
+            false => keying.reduce(&mut Uri::default(), request.headers_mut()),
         }
         *request.uri_mut() = uri;
     }
 }
 
 impl Keying {
-    /// The same of its parts.
+    /// Takes out of `uri` and `headers` what the key leaves out.
     fn reduce(&self, uri: &mut Uri, headers: &mut HeaderMap) {
         if let Some(query) = uri.query()
             && let Some(query) = self.query.forwarded(query, self.forward)

@@ -14,7 +14,7 @@ use super::query::Query;
 use super::sieve::Sieve;
 use crate::alias;
 use crate::key::{CacheKey, Component, KeyBuilder};
-use crate::outcome::{Detail, ForwardReason};
+use crate::outcome::{Detail, ForwardReason, Why};
 use crate::semantics::NoVarySearch;
 
 /// The longest key, in bytes.
@@ -35,15 +35,6 @@ pub(super) struct Keying {
     pub(super) fingerprint: [u8; 8],
 }
 
-/// A request's key.
-#[derive(Debug)]
-pub(super) struct Keyed {
-    /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
-    pub(super) has_authorization: bool,
-    /// It may be answered by less than the whole response: a 304, or a part.
-    pub(super) asks_for_less: bool,
-}
-
 /// The fields that any key looks at, beside those that its rule names.
 static LOOKED_AT: Sieve = Fields::add_all(Sieve::empty())
     .with("host")
@@ -55,7 +46,7 @@ static LOOKED_AT: Sieve = Fields::add_all(Sieve::empty())
     .with("if-modified-since");
 
 /// What one pass over the request's fields finds.
-struct Seen<'h> {
+pub(super) struct Seen<'h> {
     automatic: Present<'h>,
     host: Option<&'h HeaderValue>,
     /// `Host` is there more than once.
@@ -63,7 +54,8 @@ struct Seen<'h> {
     authorization: bool,
     cookie: bool,
     upgrade: bool,
-    asks_for_less: bool,
+    /// It may be answered by less than the whole response: a 304, or a part.
+    pub(super) asks_for_less: bool,
 }
 
 impl Keying {
@@ -89,37 +81,40 @@ impl Keying {
         short
     }
 
-    /// Writes the key of a `GET` or `HEAD` request to `key`, or says why it bypasses the cache.
+    /// Writes the key of a `GET` or `HEAD` request to `key`, or says why it bypasses the cache. What `seen`
+    /// says was found in `headers`.
     pub(super) fn key(
         &self,
         uri: &Uri,
         headers: &HeaderMap,
+        seen: &mut Seen<'_>,
         key: &mut KeyBuilder,
-    ) -> Result<Keyed, (ForwardReason, Detail)> {
-        let seen = Seen::new(headers, self.automatic);
+    ) -> Result<(), Why> {
         // Before all others: such a request may change something, whatever else it is.
         if seen.automatic.override_method() {
-            return Err((ForwardReason::Method, Detail::MethodOverride));
+            return Err(Why::new(ForwardReason::Method, Detail::MethodOverride));
         }
         if seen.upgrade {
-            return Err((ForwardReason::Bypass, Detail::Upgrade));
+            return Err(Why::new(ForwardReason::Bypass, Detail::Upgrade));
         }
         if seen.cookie && !self.cookies.admit(headers) {
-            return Err((ForwardReason::Bypass, Detail::Cookie));
+            return Err(Why::new(ForwardReason::Bypass, Detail::Cookie));
         }
         key.component(Component::Rule, &self.fingerprint);
         // HEAD is answered from a stored GET.
         key.component(Component::Method, b"GET");
-        self.write_target(uri, headers, &seen, key);
-        self.write_fields(headers, &seen, key);
+        self.write_target(uri, headers, seen, key);
+        self.write_fields(headers, seen, key);
         seen.automatic.write(key);
         if key.as_bytes().len() > MAX_KEY_BYTES {
-            return Err((ForwardReason::Bypass, Detail::KeyLimit));
+            return Err(Why::new(ForwardReason::Bypass, Detail::KeyLimit));
         }
-        Ok(Keyed {
-            asks_for_less: seen.asks_for_less,
-            has_authorization: seen.authorization && self.authorization == Authorization::Upstream,
-        })
+        Ok(())
+    }
+
+    /// Whether the request has `Authorization`, and the rule leaves it to the response who may be answered.
+    pub(super) fn leaves_authorization(&self, seen: &Seen<'_>) -> bool {
+        seen.authorization && self.authorization == Authorization::Upstream
     }
 
     /// Scheme, host, path and query. The path as it was sent: the route was matched on the same
@@ -171,7 +166,8 @@ impl Keying {
         parts.path_and_query = Some(target.parse().ok()?);
         let uri = Uri::from_parts(parts).ok()?;
         let mut key = KeyBuilder::new();
-        self.key(&uri, headers, &mut key).ok()?;
+        let mut seen = Seen::new(headers, self.automatic);
+        self.key(&uri, headers, &mut seen, &mut key).ok()?;
         key.encoded(added);
         key.component(Component::NoVarySearch, format!("{search:?}").as_bytes());
         Some(key.finish())
@@ -193,7 +189,7 @@ impl Keying {
 }
 
 impl<'h> Seen<'h> {
-    fn new(headers: &'h HeaderMap, automatic: Fields) -> Self {
+    pub(super) fn new(headers: &'h HeaderMap, automatic: Fields) -> Self {
         let mut seen = Self {
             automatic: Present::new(automatic),
             host: None,

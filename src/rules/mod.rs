@@ -1,8 +1,8 @@
 //! What the operator says: rules, compiled once and asked for each request.
 //!
 //! [`RuleSet::find`] answers whether a rule takes a request at all, without allocating when none
-//! does. [`Match::plan`] then says under which key the request is looked up, or why it bypasses the
-//! cache; [`RuleSet::plan`], if it has to be forwarded, which tags it gives. What a rule says about a
+//! does. [`Match::request`] then says under which key the request is looked up, or why it bypasses the
+//! cache; [`RuleSet::fill_request`], if it has to be forwarded, which tags it gives. What a rule says about a
 //! response is asked of its [`CompiledRule`].
 //!
 //! The path is never decoded or cleaned: the route is matched, and the key made, on the bytes that
@@ -12,15 +12,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
+use tokio::time::Instant;
 
+use self::keying::Seen;
 use self::pattern::{Captures, Conflict, Pattern, Routes};
 use self::tags::{Kept, Request};
 use crate::error::{ConfigError, Warning};
 use crate::key::{CacheKey, KeyBuilder};
-use crate::outcome::{Detail, ForwardReason, NotStored};
-use crate::semantics::RequestDirectives;
+use crate::outcome::NotStored;
 use crate::tag::TagSet;
 
 mod automatic;
@@ -35,15 +35,16 @@ mod names;
 mod odd;
 mod options;
 mod pattern;
-mod place;
 mod policy;
 mod query;
 mod reach;
 mod refill;
+mod request;
 mod rule;
 mod sieve;
 mod statuses;
 mod tags;
+mod target;
 pub(crate) mod template;
 
 pub(crate) use self::automatic::names_unsafe_method;
@@ -55,12 +56,13 @@ pub use self::forward::Forward;
 pub(crate) use self::odd::{has_parameter, is_odd};
 pub(crate) use self::options::Consistency;
 pub use self::options::{Authorization, ClientPolicy, Host, Profile, SetCookie, TagHeader};
-pub(crate) use self::place::Place;
 pub(crate) use self::policy::{Exchange, Storable, decide};
 pub use self::query::Query;
 pub use self::reach::Reach;
+pub(crate) use self::request::{Bypass, CacheRequest, FillRequest};
 pub use self::rule::Rule;
 pub use self::statuses::Statuses;
+pub(crate) use self::target::RequestTarget;
 
 /// What rules do not say themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,42 +187,38 @@ impl RuleSet {
 
     /// What a request that was not answered from the cache says about the response to store: its tags,
     /// which a hit has no use for.
-    pub(crate) fn plan(&self, wanted: Wanted, uri: &Uri, headers: &HeaderMap) -> Planned {
-        let Wanted {
-            rule,
-            key,
-            has_authorization,
-            asks_for_less: _,
-            elected: _,
-            wishes,
-            place,
-        } = wanted;
-        let matched_on = place.matched_on(uri);
+    pub(crate) fn fill_request(
+        &self,
+        asked: CacheRequest,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> FillRequest {
+        let (rule, target) = (&asked.rule, &asked.target);
+        let matched_on = target.matched_on(uri);
         // A query that something in front has changed is in the key as it is.
-        let folds = uri.query() == place.whole(uri).query();
-        let uri = place.whole(uri);
-        let scope = rule.keying.scope(uri, headers);
-        let hears = rule.no_vary_search();
-        let search = hears.then(|| Box::new((uri.clone(), headers.clone(), place.added(&key))));
+        let folds = uri.query() == target.whole(uri).query();
+        let uri = target.whole(uri);
         let (tags, kept) = self
             .find(&Method::GET, matched_on.path())
             // The rule was found by this path, so it is found again, unless it was replaced since.
-            .filter(|matched| Arc::ptr_eq(matched.rule, &rule))
+            .filter(|matched| Arc::ptr_eq(matched.rule, rule))
             .map_or_else(
                 || (Err(NotStored::RuleReplaced), Kept::default()),
                 |matched| matched.tags(uri, headers),
             );
-        Planned {
-            rule,
-            key,
-            has_authorization,
-            wishes,
+        let hears = rule.no_vary_search();
+        FillRequest {
+            method: method.clone(),
+            headers: headers.clone(),
+            since: Instant::now(),
             path: uri.path().into(),
-            scope,
-            search,
+            scope: rule.keying.scope(uri, headers),
+            search: hears.then(|| Box::new((uri.clone(), target.added(&asked.key)))),
             tags,
             folds,
             kept,
+            asked,
         }
     }
 
@@ -276,101 +274,30 @@ pub(crate) struct Match<'a> {
     captures: Captures<'a, 'a>,
 }
 
-/// What is done with a request that a rule takes.
-#[derive(Debug)]
-pub(crate) enum Plan {
-    /// It goes to the inner service as if there were no cache.
-    Bypass(Arc<CompiledRule>, ForwardReason, Detail),
-    Lookup(Asked),
-}
-
-/// A request that is looked up, whose key stands elsewhere as long as a hit may be at hand.
-pub(crate) type Asked = Wanted<()>;
-
-/// A request that is looked up.
-#[derive(Debug)]
-pub(crate) struct Wanted<K = CacheKey> {
-    pub(crate) rule: Arc<CompiledRule>,
-    pub(crate) key: K,
-    /// The request has `Authorization`, and the rule leaves it to the response who may be answered.
-    pub(crate) has_authorization: bool,
-    /// The request may be answered by less than the whole response: a 304, or a part.
-    pub(crate) asks_for_less: bool,
-    /// A copy at hand was a hit, and chose this request to refresh it.
-    pub(crate) elected: bool,
-    /// What the request asks of the cache, if the rule hears it.
-    pub(crate) wishes: RequestDirectives,
-    /// Where the layer stands that the request came to.
-    pub(crate) place: Place,
-}
-
-impl Asked {
-    /// The same with its key.
-    pub(crate) fn with_key(self, key: CacheKey) -> Wanted {
-        Wanted {
-            rule: self.rule,
-            key,
-            has_authorization: self.has_authorization,
-            asks_for_less: self.asks_for_less,
-            elected: self.elected,
-            wishes: self.wishes,
-            place: self.place,
-        }
-    }
-}
-
-impl Wanted {
-    /// What is looked up once more for a request that is about to be forwarded.
-    pub(crate) fn again(planned: &Planned) -> Self {
-        Self {
-            rule: Arc::clone(&planned.rule),
-            key: planned.key.clone(),
-            has_authorization: planned.has_authorization,
-            asks_for_less: false,
-            elected: false,
-            wishes: planned.wishes,
-            place: Place::default(),
-        }
-    }
-}
-
-/// A request whose response may be stored.
-#[derive(Debug)]
-pub(crate) struct Planned {
-    pub(crate) rule: Arc<CompiledRule>,
-    pub(crate) key: CacheKey,
-    /// See [`Wanted::has_authorization`].
-    pub(crate) has_authorization: bool,
-    /// See [`Wanted::wishes`].
-    pub(crate) wishes: RequestDirectives,
-    /// The path as it was sent, for glob purges.
-    pub(crate) path: Box<str>,
-    /// Whose cache groups the response's are: see `group_tag`.
-    pub(crate) scope: Box<str>,
-    /// The implicit tags and those that the request gives, or why the response is not stored.
-    pub(crate) tags: Result<TagSet, NotStored>,
-    /// The request, where the response may say that its query matters less than it seems.
-    pub(crate) search: Option<Box<(Uri, HeaderMap, Bytes)>>,
-    /// Whether the request's query is the one that the key was made of.
-    folds: bool,
-    /// What the templates that wait for the response read from the request.
-    kept: Kept,
-}
-
 impl Match<'_> {
-    /// What is done with the request for `uri`. Its key is written to `key`.
-    pub(crate) fn plan(&self, uri: &Uri, headers: &HeaderMap, key: &mut KeyBuilder) -> Plan {
-        match self.rule.keying.key(uri, headers, key) {
-            Ok(keyed) => Plan::Lookup(Wanted {
-                rule: Arc::clone(self.rule),
-                key: (),
-                has_authorization: keyed.has_authorization,
-                asks_for_less: keyed.asks_for_less,
+    /// The request for `uri` as it is looked up, with its key written to `key`.
+    ///
+    /// # Errors
+    /// Why it bypasses the cache.
+    pub(crate) fn request(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        key: &mut KeyBuilder,
+    ) -> Result<CacheRequest, Bypass> {
+        let mut seen = Seen::new(headers, self.rule.keying.automatic);
+        let rule = Arc::clone(self.rule);
+        match rule.keying.key(uri, headers, &mut seen, key) {
+            Ok(()) => Ok(CacheRequest {
+                key: CacheKey::default(),
+                has_authorization: rule.keying.leaves_authorization(&seen),
+                asks_for_less: seen.asks_for_less,
                 elected: false,
-                wishes: self.rule.wishes(headers),
-                place: Place::default(),
+                wishes: rule.wishes(headers),
+                target: RequestTarget::default(),
+                rule,
             }),
-            Err((reason, detail)) => Plan::Bypass(Arc::clone(self.rule), reason, detail),
+            Err(why) => Err(Bypass { rule, why }),
         }
     }
 

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode};
 use crate::clock::Timestamp;
 use crate::entry::Freshness;
 use crate::outcome::NotStored;
-use crate::rules::{Authorization, CompiledRule, Planned};
+use crate::rules::{Authorization, CompiledRule, FillRequest};
 use crate::semantics::{self, Caution, Lifetime, ResponseDirectives, Vary, allows_authorized};
 use crate::tag::TagSet;
 
@@ -43,8 +43,8 @@ pub(crate) struct Storable {
 ///
 /// # Errors
 /// Why it is not stored.
-pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Storable, NotStored> {
-    let rule = &*planned.rule;
+pub(crate) fn decide(filled: &FillRequest, exchange: &Exchange<'_>) -> Result<Storable, NotStored> {
+    let rule = &*filled.asked.rule;
     let mut directives = ResponseDirectives::effective(exchange.headers);
     let overrides = rule.overrides();
     directives.no_store &= !overrides.no_store;
@@ -81,8 +81,8 @@ pub(crate) fn decide(planned: &Planned, exchange: &Exchange<'_>) -> Result<Stora
     );
     let left = freshness.lifetime.saturating_sub(initial_age);
     freshness.lifetime -= left - rule.refill().shortened(left, exchange.chance);
-    let mut tags = planned.tags.clone()?;
-    rule.response_tags(planned, exchange.headers, &mut tags)?;
+    let mut tags = filled.tags.clone()?;
+    rule.response_tags(filled, exchange.headers, &mut tags)?;
     Ok(Storable {
         freshness,
         initial_age,

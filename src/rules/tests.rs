@@ -1,5 +1,6 @@
 use super::options::{Overrides, Windows};
 use super::*;
+use crate::outcome::{Detail, ForwardReason, Why};
 use crate::semantics::StoreSetCookie;
 use http::{Request as HttpRequest, StatusCode};
 
@@ -350,39 +351,40 @@ fn what_the_setters_say_is_what_the_compiled_rule_answers() {
 }
 
 #[test]
-fn a_plan_has_the_key_the_path_and_the_tags() {
+fn a_request_has_the_key_the_path_and_the_tags() {
     let set = set([rule().tag("auction:{address}")]);
-    let plan = |uri: &str, fields: &[(&str, &str)]| {
-        let mut request = HttpRequest::get(uri);
+    let request = |uri: &str, fields: &[(&str, &str)]| {
+        let mut message = HttpRequest::get(uri);
         for (name, value) in fields {
-            request = request.header(*name, *value);
+            message = message.header(*name, *value);
         }
-        let (parts, ()) = request.body(()).expect("a good request").into_parts();
+        let (parts, ()) = message.body(()).expect("a good request").into_parts();
         let found = set.find(&parts.method, parts.uri.path()).expect("a match");
         let mut key = crate::key::KeyBuilder::new();
-        let plan = found.plan(&parts.uri, &parts.headers, &mut key);
-        (plan, key.finish(), parts)
+        let request = found.request(&parts.uri, &parts.headers, &mut key);
+        (request, key.finish(), parts)
     };
-    let (Plan::Lookup(asked), key, parts) = plan("/auctions/%31?x", &[("authorization", "a")])
-    else {
-        panic!("no lookup");
-    };
-    let wanted = asked.with_key(key);
-    assert_eq!(&**wanted.rule.name(), "auction");
-    let (key, rule) = (wanted.key.clone(), Arc::clone(&wanted.rule));
-    assert!(wanted.has_authorization);
-    let planned = set.plan(wanted, &parts.uri, &parts.headers);
-    assert_eq!(&*planned.path, "/auctions/%31");
-    assert_eq!(planned.key, key);
-    assert!(Arc::ptr_eq(&planned.rule, &rule));
-    assert!(planned.has_authorization);
+    let (asked, key, parts) = request("/auctions/%31?x", &[("authorization", "a")]);
+    let mut asked = asked.expect("a lookup");
+    asked.key = key.clone();
+    assert_eq!(&**asked.rule.name(), "auction");
+    let rule = Arc::clone(&asked.rule);
+    assert!(asked.has_authorization);
+    let filled = set.fill_request(asked, &parts.method, &parts.uri, &parts.headers);
+    assert_eq!(&*filled.path, "/auctions/%31");
+    assert_eq!(filled.asked.key, key);
+    assert!(Arc::ptr_eq(&filled.asked.rule, &rule));
+    assert!(filled.asked.has_authorization);
     let mut tags = TagSet::implicit("auction", "/auctions/%31");
     tags.add(&crate::tag::Tag::new("auction:1").expect("a tag"))
         .expect("few");
-    assert_eq!(planned.tags, Ok(tags));
-    let (bypassed, ..) = plan("/auctions/1", &[("cookie", "a=b")]);
+    assert_eq!(filled.tags, Ok(tags));
+    let (bypassed, ..) = request("/auctions/1", &[("cookie", "a=b")]);
     assert!(matches!(
-        bypassed,
-        Plan::Bypass(_, ForwardReason::Bypass, Detail::Cookie)
+        bypassed.expect_err("a bypass").why,
+        Why {
+            reason: ForwardReason::Bypass,
+            detail: Some(Detail::Cookie)
+        }
     ));
 }

@@ -11,34 +11,14 @@ use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::engine::Engine;
 use crate::engine::lookup::Lookup;
 use crate::entry::StoredResponse;
 use crate::outcome::{Detail, Outcome, Served, Storing};
-use crate::rules::{CompiledRule, Sent, client_fields};
+use crate::rules::{CompiledRule, FillRequest, Sent, client_fields};
 use crate::semantics::{self, Precondition, Selected};
-
-/// What of a request decides how it is answered, kept when the request itself is forwarded.
-#[derive(Debug, Clone)]
-pub(crate) struct Client {
-    pub(crate) method: Method,
-    pub(crate) headers: HeaderMap,
-    /// When it began to wait for others.
-    pub(crate) since: Instant,
-}
-
-impl Client {
-    pub(crate) fn of<A>(request: &Request<A>) -> Self {
-        Self {
-            method: request.method().clone(),
-            headers: request.headers().clone(),
-            since: Instant::now(),
-        }
-    }
-}
 
 impl Engine {
     pub(crate) fn respond_stored<A, B>(
@@ -50,6 +30,17 @@ impl Engine {
     ) -> Response<CacheBody<B>> {
         let headers = request.headers();
         self.respond_whole(rule, request.method(), headers, stored, outcome)
+    }
+
+    /// Answers a request that was about to be forwarded from a whole stored response.
+    pub(crate) fn respond_filled<B>(
+        &self,
+        wanted: &FillRequest,
+        stored: &StoredResponse,
+        outcome: Outcome,
+    ) -> Response<CacheBody<B>> {
+        let (rule, method, headers) = (&wanted.asked.rule, &wanted.method, &wanted.headers);
+        self.respond_whole(rule, method, headers, stored, outcome)
     }
 
     /// Answers from a whole stored response.

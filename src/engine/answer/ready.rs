@@ -12,7 +12,7 @@ use crate::engine::lookup::near::selected;
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served};
-use crate::rules::{Asked, CompiledRule, Consistency, Sent, Wanted, client_fields};
+use crate::rules::{CacheRequest, CompiledRule, Consistency, Sent, client_fields};
 use crate::semantics;
 
 impl Engine {
@@ -20,7 +20,7 @@ impl Engine {
     /// [`serve`](Self::serve) finds out, from the beginning.
     pub(crate) fn answer<A, B>(
         &self,
-        asked: &mut Asked,
+        asked: &mut CacheRequest,
         key: &[u8],
         request: &Request<A>,
     ) -> Option<Response<CacheBody<B>>> {
@@ -34,9 +34,9 @@ impl Engine {
     }
 
     /// Answers from a fresh response.
-    pub(crate) fn respond_hit<K, A, B>(
+    pub(crate) fn respond_hit<A, B>(
         &self,
-        asked: &Wanted<K>,
+        asked: &CacheRequest,
         request: &Request<A>,
         stored: &StoredResponse,
         now: Timestamp,
@@ -78,7 +78,7 @@ impl Engine {
     /// The stored response that answers, by the same rules as in a lookup.
     fn at_hand(
         &self,
-        asked: &Asked,
+        asked: &CacheRequest,
         key: &[u8],
         request: &HeaderMap,
         now: Timestamp,
@@ -94,7 +94,7 @@ impl Engine {
     /// A strict lookup in a store that need not be waited for.
     fn in_store_at_hand(
         &self,
-        asked: &Asked,
+        asked: &CacheRequest,
         key: &[u8],
         request: &HeaderMap,
         now: Timestamp,

@@ -9,24 +9,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body::Body;
+use http::Request;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tower_service::Service;
 
 use crate::coalesce::UNCACHEABLE_FOR;
-use crate::engine::Engine;
 use crate::engine::fill::revalidate::window_if_disconnected;
 use crate::engine::fill::{Answer, Fill, Recipient, answer};
 use crate::engine::lookup::{Usable, may_join};
+use crate::engine::{Engine, InnerService};
 use crate::entry::StoredResponse;
-use crate::error::BoxError;
 use crate::key::CacheKey;
 use crate::outcome::Outcome;
 use crate::position::Stamp;
-use crate::rules::{Planned, Wanted};
+use crate::rules::FillRequest;
 use crate::store::{Claimed, Claims, Ended, Holder};
 use crate::validity::Subject;
 
@@ -36,15 +32,13 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Fill {
     /// Asks for clearance if need be, then calls the inner service and sees the fill through.
-    pub(crate) async fn run<S, A, B>(
+    pub(crate) async fn run<S, A>(
         mut self,
         request: Request<A>,
         inner: S,
-        mut recipient: Recipient<B, S::Error>,
+        mut recipient: Recipient<S::ResBody, S::Error>,
     ) where
-        S: Service<Request<A>, Response = Response<B>>,
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
+        S: InnerService<A>,
     {
         let somebody_waits = recipient.is_some();
         let Some(asking) = self.asking(somebody_waits) else {
@@ -93,7 +87,7 @@ impl Fill {
     }
 
     pub(crate) fn needs_clearance(&self) -> bool {
-        let refill = self.planned.rule.refill();
+        let refill = self.wanted.asked.rule.refill();
         let by_fleet = refill.fleet().is_some() && self.engine.claims.is_some();
         let to_share = (by_fleet || self.overtaken) && !self.lead.is_alone();
         refill.forwards().is_some() || to_share
@@ -103,15 +97,14 @@ impl Fill {
         let stamp = self.stamp.filter(|_| self.needs_clearance())?;
         Some(Asking {
             engine: Arc::clone(&self.engine),
-            planned: Arc::clone(&self.planned),
-            headers: self.client.headers.clone(),
+            wanted: Arc::clone(&self.wanted),
             key: self.key.clone(),
             stamp,
             present: self.stale.as_ref().map(|stale| Arc::clone(&stale.stored)),
             somebody_waits,
             shared: !self.lead.is_alone(),
             overtaken: self.overtaken,
-            deadline: self.client.since + self.engine.limits.follow,
+            deadline: self.wanted.since + self.engine.limits.follow,
         })
     }
 
@@ -129,7 +122,7 @@ impl Fill {
     /// The stale response that may be served as the inner service cannot be asked.
     fn stand_in(&self) -> Option<(Arc<StoredResponse>, Outcome)> {
         let stale = self.stale.as_ref()?;
-        let window = window_if_disconnected(&self.planned.rule, &stale.stored.freshness);
+        let window = window_if_disconnected(&self.wanted.asked.rule, &stale.stored.freshness);
         self.engine.spare_within(stale, window)
     }
 }
@@ -201,9 +194,7 @@ enum Claim {
 /// A fill that asks for clearance.
 pub(crate) struct Asking {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) planned: Arc<Planned>,
-    /// The request's fields.
-    pub(crate) headers: HeaderMap,
+    pub(crate) wanted: Arc<FillRequest>,
     /// What is claimed: as far as is known, the key that the response will have.
     pub(crate) key: CacheKey,
     pub(crate) stamp: Stamp,
@@ -248,7 +239,7 @@ impl Asking {
     }
 
     async fn claim(&mut self) -> Claim {
-        let budget = self.planned.rule.refill().fleet();
+        let budget = self.wanted.asked.rule.refill().fleet();
         let claims = self.engine.claims.clone().filter(|_| self.shared);
         let (Some(budget), Some(claims)) = (budget, claims) else {
             return Claim::Without;
@@ -309,10 +300,10 @@ impl Asking {
     /// A permit, if the rule limits its forwards and one was free in time; and whether it had to be
     /// waited for.
     async fn permit(&self) -> (Option<OwnedSemaphorePermit>, bool) {
-        let Some(limit) = self.planned.rule.refill().forwards() else {
+        let Some(limit) = self.wanted.asked.rule.refill().forwards() else {
             return (None, false);
         };
-        let permits = self.engine.permits.of(self.planned.rule.name(), limit);
+        let permits = self.engine.permits.of(self.wanted.asked.rule.name(), limit);
         if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
             return (Some(permit), false);
         }
@@ -322,8 +313,8 @@ impl Asking {
 
     /// A fresh response that was not there before. From now on, what this lookup saw counts.
     async fn look_again(&mut self) -> Option<Arc<StoredResponse>> {
-        let wanted = Wanted::again(&self.planned);
-        let lookup = self.engine.lookup(&wanted, &self.headers).await;
+        let (asked, fields) = (&self.wanted.asked, &self.wanted.headers);
+        let lookup = self.engine.lookup(asked, fields).await;
         self.stamp = lookup.stamp().unwrap_or(self.stamp);
         self.key = lookup.key;
         let Usable::Fresh(stored) = lookup.usable else {
@@ -337,13 +328,13 @@ impl Asking {
 
     /// Whether a purge that this request knows of names what the holder of the claim will bring.
     fn is_over(&self, holder: Holder) -> bool {
-        let (Ok(tags), Some(view)) = (&self.planned.tags, self.engine.views.current()) else {
+        let (Ok(tags), Some(view)) = (&self.wanted.tags, self.engine.views.current()) else {
             return false;
         };
         let subject = Subject {
             stamp: holder.stamp,
             tags,
-            path: &self.planned.path,
+            path: &self.wanted.path,
         };
         !may_join(self.engine.views.judge(&view, subject))
     }

@@ -6,18 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use http_body::Body;
-use tower_service::Service;
 
 use crate::clock::Timestamp;
-use crate::engine::Engine;
 use crate::engine::fill::Fill;
 use crate::engine::lookup::{Lookup, Stale, Usable, Wish};
+use crate::engine::{Engine, InnerService};
 use crate::entry::{EARLIEST, StoredResponse};
-use crate::error::BoxError;
-use crate::rules::Wanted;
+use crate::rules::CacheRequest;
 
 impl Engine {
     /// Whether the hit on `stored` is chosen to refresh it. A copy in this process has one chosen, so
@@ -34,23 +31,19 @@ impl Engine {
 
     /// Fetches `stored` behind, as if it were stale already, if the hit on it was chosen for that, be
     /// it by the copy that was at hand. What was found instead may be newer than that.
-    pub(crate) fn refresh_early<S, A, B>(
+    pub(crate) fn refresh_early<S, A>(
         self: Arc<Self>,
-        wanted: Wanted,
+        asked: CacheRequest,
         mut lookup: Lookup,
         stored: Arc<StoredResponse>,
         request: Request<A>,
         inner: S,
     ) where
-        S: Service<Request<A>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Send,
+        S: InnerService<A>,
         A: Body + Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
     {
         let now = self.clock.now();
-        let chosen = if wanted.elected {
+        let chosen = if asked.elected {
             stored.is_nearly_over(now)
         } else {
             self.elects(&stored, now)
@@ -62,8 +55,8 @@ impl Engine {
                 soft_purged: false,
                 wish: Wish::Silent,
             });
-            let planned = self.planned(wanted, &request);
-            self.refresh(planned, lookup, request, inner);
+            let wanted = self.fill_request(asked, &request);
+            self.refresh(wanted, lookup, request, inner);
         }
     }
 }
@@ -72,7 +65,7 @@ impl Fill {
     /// Notes in `stored`, which this fill has brought, how early it is worth to fetch it again: never
     /// in the first half of what is left of its lifetime.
     pub(crate) fn note_eagerness(&self, stored: &mut StoredResponse) {
-        let Some(factor) = self.planned.rule.refill().early() else {
+        let Some(factor) = self.wanted.asked.rule.refill().early() else {
             return;
         };
         let took = self.engine.clock.monotonic().saturating_sub(self.began);

@@ -20,7 +20,7 @@ use crate::entry::{Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
 use crate::observe::Notice;
 use crate::outcome::NotStored;
-use crate::rules::{CompiledRule, Exchange, Planned, Storable, decide, has_parameter};
+use crate::rules::{CompiledRule, Exchange, FillRequest, Storable, decide, has_parameter};
 use crate::semantics;
 use crate::weaken::{Rule, weakened};
 
@@ -35,8 +35,8 @@ impl Fill {
     pub(crate) async fn admit(mut self, head: &FlightHead, kept: Kept) {
         let mut stored = head.response.clone();
         let (body, trailers) = kept.into_bytes();
-        let tagged = self.planned.rule.body_tags(
-            &self.planned,
+        let tagged = self.wanted.asked.rule.body_tags(
+            &self.wanted,
             &head.response.headers,
             &body,
             &mut stored.tags,
@@ -70,13 +70,13 @@ impl Fill {
         head: &FlightHead,
         trailers: Option<HeaderMap>,
     ) {
-        let whole = variant_key(&self.planned.key, &head.vary, &self.client.headers);
-        let limit = self.planned.rule.body_limit();
+        let whole = variant_key(&self.wanted.asked.key, &head.vary, &self.wanted.headers);
+        let limit = self.wanted.asked.rule.body_limit();
         let stored = finished(&self.engine, stored, whole, limit).await;
-        let (engine, planned) = (Arc::clone(&self.engine), Arc::clone(&self.planned));
+        let (engine, wanted) = (Arc::clone(&self.engine), Arc::clone(&self.wanted));
         self.lead.landed_unstored(trailers);
         if let Some(stored) = stored {
-            engine.put(&planned, stored, &head.vary).await;
+            engine.put(&wanted, stored, &head.vary).await;
         }
     }
 
@@ -89,8 +89,8 @@ impl Fill {
         self.lead.landed(Arc::clone(&stored));
         self.engine.flights.mark_cacheable(&self.key);
         self.note_refreshed();
-        self.engine.put(&self.planned, stored, vary).await;
-        self.engine.flights.note_landing(&self.planned.key);
+        self.engine.put(&self.wanted, stored, vary).await;
+        self.engine.flights.note_landing(&self.wanted.asked.key);
         // Only now is the flight over: a request that misses the store until here joins it.
         drop(self.lead);
     }
@@ -106,14 +106,14 @@ impl Engine {
     /// path for another one (SAFETY 71).
     pub(crate) fn decide(
         &self,
-        planned: &Planned,
+        wanted: &FillRequest,
         exchange: &Exchange<'_>,
     ) -> Result<Storable, NotStored> {
-        let storable = decide(planned, exchange)?;
+        let storable = decide(wanted, exchange)?;
         let doubtful = storable.freshness.by_rule
             && self.doubts_paths.load(Ordering::Relaxed)
-            && !planned.rule.takes_odd_paths()
-            && has_parameter(&planned.path);
+            && !wanted.asked.rule.takes_odd_paths()
+            && has_parameter(&wanted.path);
         match doubtful {
             true => Err(NotStored::PathParameter),
             false => Ok(storable),
@@ -123,15 +123,15 @@ impl Engine {
     /// Stores a response, and by which fields the responses of its URI vary.
     pub(crate) async fn put(
         &self,
-        planned: &Planned,
+        wanted: &FillRequest,
         stored: Arc<StoredResponse>,
         vary: &[http::HeaderName],
     ) {
-        let keep = keep_for(&planned.rule, &stored, self.limits.lifetime);
-        if let Some((key, stored)) = self.by_search(planned, &stored, vary) {
+        let keep = keep_for(&wanted.asked.rule, &stored, self.limits.lifetime);
+        if let Some((key, stored)) = self.by_search(wanted, &stored, vary) {
             self.put_under(&key, stored, vary, keep).await;
         }
-        self.put_under(&planned.key, stored, vary, keep).await;
+        self.put_under(&wanted.asked.key, stored, vary, keep).await;
     }
 
     async fn put_under(

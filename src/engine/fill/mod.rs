@@ -24,22 +24,20 @@ use http_body::Body;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt;
-use tower_service::Service;
 
 use crate::clock::Timestamp;
 use crate::coalesce::{Expected, FlightHead, FlightReader, Lead};
-use crate::engine::answer::Client;
 use crate::engine::fill::begun::Begun;
 use crate::engine::fill::kept::{Kept, next_frame};
 use crate::engine::fill::partial::part_key;
 use crate::engine::lookup::{Lookup, Stale, variant_key};
-use crate::engine::{Engine, Forwarded};
+use crate::engine::{Engine, Forwarded, InnerService};
 use crate::entry::{Ready, StoredResponse};
 use crate::error::BoxError;
 use crate::key::CacheKey;
 use crate::outcome::{NotStored, Outcome, Storing};
 use crate::position::Stamp;
-use crate::rules::{Exchange, Planned, Storable};
+use crate::rules::{Exchange, FillRequest, Storable};
 use crate::semantics::{self, Span, TrailerSieve};
 use crate::weaken::{Rule, weakened};
 
@@ -69,8 +67,7 @@ pub(crate) type Recipient<B, E> = Option<oneshot::Sender<Answer<B, E>>>;
 pub(crate) struct Fill {
     pub(crate) engine: Arc<Engine>,
     pub(crate) lead: Lead,
-    pub(crate) planned: Arc<Planned>,
-    pub(crate) client: Client,
+    pub(crate) wanted: Arc<FillRequest>,
     /// The key that the request was looked up by: the URI's, or that of its variant.
     pub(crate) key: CacheKey,
     /// Taken before the call (PROTOCOL 15).
@@ -95,9 +92,8 @@ impl Fill {
     pub(crate) fn new(
         engine: Arc<Engine>,
         lead: Lead,
-        planned: Arc<Planned>,
+        wanted: Arc<FillRequest>,
         lookup: &Lookup,
-        client: Client,
     ) -> Self {
         let fill = Self {
             stamp: lookup.stamp(),
@@ -106,15 +102,16 @@ impl Fill {
             // After the stamp: a purge that it is past must be seen here (PROTOCOL 5, 17).
             stale: lookup.stale().and_then(|stale| engine.still_usable(stale)),
             key: lookup.key.clone(),
-            overtaken: engine.flights.have_landed(&planned.key, lookup.landings),
+            overtaken: engine
+                .flights
+                .have_landed(&wanted.asked.key, lookup.landings),
             unwanted_since: None,
             yields: false,
             patience: engine.limits.fill,
-            partial: semantics::asks_for_one_range(&client.headers),
+            partial: semantics::asks_for_one_range(&wanted.headers),
             engine,
             lead,
-            planned,
-            client,
+            wanted,
         };
         if !fill.needs_clearance() {
             fill.expect();
@@ -124,24 +121,22 @@ impl Fill {
 
     /// Says what the flight will bring, as it is about to begin.
     pub(crate) fn expect(&self) {
-        if let (Some(stamp), Ok(tags)) = (self.stamp, &self.planned.tags) {
+        if let (Some(stamp), Ok(tags)) = (self.stamp, &self.wanted.tags) {
             self.lead.expect(Expected {
                 stamp,
                 tags: tags.clone(),
-                path: self.planned.path.clone(),
+                path: self.wanted.path.clone(),
             });
         }
     }
 
-    pub(crate) async fn call<S, A, B>(
+    pub(crate) async fn call<S, A>(
         mut self,
         mut request: Request<A>,
         inner: S,
-        mut recipient: Recipient<B, S::Error>,
+        mut recipient: Recipient<S::ResBody, S::Error>,
     ) where
-        S: Service<Request<A>, Response = Response<B>>,
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
+        S: InnerService<A>,
     {
         self.prepare(&mut request);
         self.lead.calls();
@@ -195,7 +190,7 @@ impl Fill {
         request
             .extensions_mut()
             .insert::<Forwarded>(self.engine.mark());
-        self.planned.reduce(request);
+        self.wanted.reduce(request);
         let headers = request.headers_mut();
         semantics::strip_conditions(headers);
         semantics::drop_own(|_| false, headers);
@@ -208,7 +203,7 @@ impl Fill {
         }
     }
 
-    /// Runs `work`, but no longer than its patience after the last one who wanted the response has gone; not at all if nobody else can come to want it.
+    /// Runs `work`, but no longer than its patience after the last one who asked the response has gone; not at all if nobody else can come to want it.
     pub(crate) async fn unless_abandoned<T, B, E>(
         &mut self,
         work: impl Future<Output = T>,
@@ -254,7 +249,7 @@ impl Fill {
         let received_at = self.engine.clock.now();
         let part = self.part(response)?;
         let exchange = Exchange {
-            request: &self.client.headers,
+            request: &self.wanted.headers,
             // A part is stored where the whole would be (RFC 9111 §3.3).
             status: part.map_or(response.status(), |_| StatusCode::OK),
             headers: response.headers(),
@@ -263,9 +258,9 @@ impl Fill {
             ceiling: self.engine.limits.lifetime,
             chance: self.engine.chance.next(),
         };
-        let storable = self.engine.decide(&self.planned, &exchange)?;
+        let storable = self.engine.decide(&self.wanted, &exchange)?;
         let size = response.body().size_hint();
-        let limit = self.planned.rule.body_limit() as u64;
+        let limit = self.wanted.asked.rule.body_limit() as u64;
         let declared = semantics::content_length(response.headers())?.unwrap_or(0);
         if size.lower().max(declared) > limit {
             return Err(NotStored::TooLarge);
@@ -283,11 +278,11 @@ impl Fill {
             tags,
             ..
         } = storable;
-        let whole = variant_key(&self.planned.key, &vary, &self.client.headers);
+        let whole = variant_key(&self.wanted.asked.key, &vary, &self.wanted.headers);
         let stored = StoredResponse {
             stamp,
             key: part.map_or_else(|| whole.clone(), |_| part_key(&whole)),
-            path: self.planned.path.clone(),
+            path: self.wanted.path.clone(),
             tags,
             received_at,
             initial_age,
@@ -302,7 +297,7 @@ impl Fill {
             not_stored: self.settles(&stored).then_some(NotStored::Settling),
             response: stored,
             vary,
-            tags_final: !self.planned.rule.has_body_tags(),
+            tags_final: !self.wanted.asked.rule.has_body_tags(),
             size,
         }))
     }
@@ -314,7 +309,7 @@ impl Fill {
         }
         let headers = response.headers();
         // Tags from a part of the body would not be all of them.
-        let storable = self.partial && !self.planned.rule.has_body_tags();
+        let storable = self.partial && !self.wanted.asked.rule.has_body_tags();
         let span = Span::of(headers).filter(|_| storable);
         span.map(Some).ok_or(NotStored::Partial)
     }
@@ -330,7 +325,7 @@ impl Fill {
         B::Error: Into<BoxError>,
     {
         let (mut parts, body) = response.into_parts();
-        let rule = &self.planned.rule;
+        let rule = &self.wanted.asked.rule;
         let ours = rule.tag_headers().filter(|_| !rule.keeps_tag_headers());
         let sieve = TrailerSieve::of(&parts.headers, ours);
         let body = std::pin::pin!(body);
@@ -346,7 +341,7 @@ impl Fill {
             let filling = Answer::Filling(Arc::clone(&head), parts, reader);
             answer(&mut recipient, filling);
         }
-        let limit = self.planned.rule.body_limit() as u64;
+        let limit = self.wanted.asked.rule.body_limit() as u64;
         let mut body = Pin::new(&mut body);
         let mut kept = Kept::default();
         while !body.is_end_stream() {

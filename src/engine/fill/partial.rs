@@ -14,7 +14,7 @@ use crate::engine::lookup::{Lookup, Usable};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::{Entry, StoredResponse};
 use crate::key::{CacheKey, Component};
-use crate::rules::Wanted;
+use crate::rules::CacheRequest;
 use crate::semantics::{self, Span};
 use crate::validity::Verdict;
 
@@ -29,7 +29,7 @@ impl Engine {
     /// The answer to a range from a stored part, where nothing is stored of the whole.
     pub(crate) async fn answer_from_part<B>(
         &self,
-        wanted: &Wanted,
+        asked: &CacheRequest,
         lookup: &Lookup,
         method: &Method,
         headers: &HeaderMap,
@@ -40,7 +40,7 @@ impl Engine {
         {
             return None;
         }
-        let part = self.lookup_part(wanted, headers, part_key(&lookup.key));
+        let part = self.lookup_part(asked, headers, part_key(&lookup.key));
         let Usable::Fresh(stored) = part.await.usable else {
             return None;
         };
@@ -57,7 +57,7 @@ impl Engine {
         let body = CacheBody::stored(stored.body.slice(bytes), None);
         let outcome = self.hit(&stored);
         let status = StatusCode::PARTIAL_CONTENT;
-        Some(self.finish(&wanted.rule, status, fields, body, &outcome))
+        Some(self.finish(&asked.rule, status, fields, body, &outcome))
     }
 
     /// `new`, a part of the response stored under `whole`, combined with what is stored of it already.

@@ -5,25 +5,21 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::ETAG;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
-use tower_service::Service;
 use tracing::Instrument;
 
 use crate::clock::Timestamp;
 use crate::coalesce::Join;
-use crate::engine::Engine;
-use crate::engine::answer::Client;
 use crate::engine::fill::{Answer, Fill, Recipient, answer};
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Stale, Wish, variant_key};
+use crate::engine::{Engine, InnerService};
 use crate::entry::{Freshness, StoredResponse};
-use crate::error::BoxError;
 use crate::outcome::{Detail, NotStored, Outcome, Served, Storing};
 use crate::position::Stamp;
-use crate::rules::{CompiledRule, Exchange, Planned, Profile};
+use crate::rules::{CompiledRule, Exchange, FillRequest, Profile};
 use crate::semantics;
 use crate::validity::Verdict;
 use crate::weaken::{Rule, weakened};
@@ -57,21 +53,17 @@ impl Engine {
     }
 
     /// Begins a fill that nobody waits for, unless one is under way.
-    pub(crate) fn refresh<S, A, B>(
+    pub(crate) fn refresh<S, A>(
         self: Arc<Self>,
-        planned: Planned,
+        mut wanted: FillRequest,
         lookup: Lookup,
         mut request: Request<A>,
         inner: S,
     ) where
-        S: Service<Request<A>, Response = Response<B>> + Send + 'static,
-        S::Future: Send,
-        S::Error: Send,
+        S: InnerService<A>,
         A: Body + Send + 'static,
-        B: Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
     {
-        if planned.has_authorization {
+        if wanted.asked.has_authorization {
             return;
         }
         // One that fails is not repeated by each request that finds the response stale.
@@ -84,11 +76,12 @@ impl Engine {
         };
         *request.method_mut() = Method::GET;
         semantics::strip_range(request.headers_mut());
-        let client = Client::of(&request);
-        let fill = Fill::new(Arc::clone(&self), lead, Arc::new(planned), &lookup, client);
+        wanted.method = Method::GET;
+        semantics::strip_range(&mut wanted.headers);
+        let fill = Fill::new(Arc::clone(&self), lead, Arc::new(wanted), &lookup);
         self.flights.begin_refresh(&lookup.key);
         let refresh = async move {
-            fill.run::<S, A, B>(request, inner, None).await;
+            fill.run::<S, A>(request, inner, None).await;
             let now = self.clock.monotonic();
             self.flights.end_refresh(&lookup.key, now);
         };
@@ -149,7 +142,7 @@ impl Engine {
 
 /// A call of the inner service whose response updates a stored one.
 pub(crate) struct Update<'a> {
-    pub(crate) planned: &'a Planned,
+    pub(crate) wanted: &'a FillRequest,
     pub(crate) request: &'a HeaderMap,
     /// Taken before the call (PROTOCOL 17).
     pub(crate) stamp: Stamp,
@@ -166,9 +159,9 @@ impl Engine {
         response: &HeaderMap,
         update: &Update<'_>,
     ) -> (StoredResponse, Result<Vec<HeaderName>, NotStored>) {
-        let (planned, received_at) = (update.planned, update.received_at);
+        let (wanted, received_at) = (update.wanted, update.received_at);
         let mut stored = old.clone();
-        let set_cookie = planned.rule.set_cookie();
+        let set_cookie = wanted.asked.rule.set_cookie();
         let mut headers = semantics::freshen(&old.headers, response, received_at, set_cookie);
         let exchange = Exchange {
             request: update.request,
@@ -179,13 +172,13 @@ impl Engine {
             ceiling: self.limits.lifetime,
             chance: self.chance.next(),
         };
-        let decided = self.decide(planned, &exchange);
+        let decided = self.decide(wanted, &exchange);
         if let Ok(storable) = &decided {
             stored.tags.union(&storable.tags);
             stored.freshness = storable.freshness;
             stored.freshness.eagerness = old.freshness.eagerness;
             stored.initial_age = storable.initial_age;
-            stored.key = variant_key(&planned.key, &storable.vary, update.request);
+            stored.key = variant_key(&wanted.asked.key, &storable.vary, update.request);
             headers.clone_from(&storable.headers);
         }
         stored.headers = headers;
@@ -238,8 +231,8 @@ impl Fill {
             return self.mistaken(&stale, recipient).await;
         }
         let update = Update {
-            planned: &self.planned,
-            request: &self.client.headers,
+            wanted: &self.wanted,
+            request: &self.wanted.headers,
             stamp,
             requested_at: self.requested_at,
             received_at,
@@ -255,7 +248,7 @@ impl Fill {
         // What forbids to store it ends the stored one (RFC 9111 §4.3.4), before anybody hears of it.
         let ended = vary.as_ref().err().filter(|reason| reason.is_of_response());
         if let Some(reason) = ended {
-            self.engine.forget(&self.planned, &stale).await;
+            self.engine.forget(&self.wanted, &stale).await;
             self.note_refreshed();
             self.remember_uncacheable(*reason);
         }
@@ -279,10 +272,10 @@ impl Fill {
     /// §4.3.4). Ours is forgotten, so that the next request fetches it whole.
     async fn mistaken<B, E>(mut self, stale: &Stale, recipient: &mut Recipient<B, E>) {
         tracing::warn!(
-            rule = &**self.planned.rule.name(),
+            rule = &**self.wanted.asked.rule.name(),
             "a 304 names another response than was asked about"
         );
-        self.engine.forget(&self.planned, stale).await;
+        self.engine.forget(&self.wanted, stale).await;
         self.note_refreshed();
         answer(recipient, Answer::Unusable);
         self.lead.fail("a 304 for another response");

@@ -9,19 +9,18 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
-use tower_service::Service;
 
 use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
 use crate::engine::fill::partial::part_key;
 use crate::engine::lookup::{Lookup, Stale, variant_key};
-use crate::engine::{CacheBody, Engine};
+use crate::engine::{Engine, InnerService, ServiceResult};
 use crate::entry::StoredResponse;
-use crate::error::{BoxError, Error};
+use crate::error::Error;
 use crate::key::CacheKey;
 use crate::observe::Notice;
 use crate::outcome::{NotStored, Outcome};
-use crate::rules::{Exchange, Planned, decide};
+use crate::rules::{Exchange, FillRequest, decide};
 use crate::semantics::{self, NoVarySearch};
 use crate::tag::{PurgeKind, Target};
 
@@ -39,7 +38,7 @@ impl Engine {
     /// Why a response with these fields is not stored, if it is not.
     fn refusal(
         &self,
-        planned: &Planned,
+        wanted: &FillRequest,
         status: StatusCode,
         passed: &Passed<'_>,
     ) -> Option<NotStored> {
@@ -52,28 +51,26 @@ impl Engine {
             ceiling: self.limits.lifetime,
             chance: 0.0,
         };
-        decide(planned, &exchange).err()
+        decide(wanted, &exchange).err()
     }
 
     /// Forwards without sharing or storing; but what the answer says about the stored response is heeded.
-    pub(crate) async fn pass_heeded<S, A, B>(
+    pub(crate) async fn pass_heeded<S, A>(
         &self,
-        planned: &Planned,
+        wanted: &FillRequest,
         lookup: &Lookup,
         outcome: Outcome,
         not_stored: NotStored,
         request: Request<A>,
         inner: S,
-    ) -> Result<Response<CacheBody<B>>, S::Error>
+    ) -> ServiceResult<S, A>
     where
-        S: Service<Request<A>, Response = Response<B>>,
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
+        S: InnerService<A>,
     {
         let asked = lookup.stale().is_some().then(|| request.headers().clone());
         let head = request.method() == Method::HEAD;
         let requested_at = self.clock.now();
-        let passed = self.pass(&planned.rule, outcome, not_stored, request, inner);
+        let passed = self.pass(&wanted.asked.rule, outcome, not_stored, request, inner);
         let response = passed.await?;
         if let Some(asked) = asked {
             let passed = Passed {
@@ -83,36 +80,41 @@ impl Engine {
                 requested_at,
                 head,
             };
-            let ended = self.ended_by(planned, lookup, &passed);
+            let ended = self.ended_by(wanted, lookup, &passed);
             if let Some(stale) = ended {
-                self.forget(planned, &stale).await;
+                self.forget(wanted, &stale).await;
             }
         }
         Ok(response)
     }
 
     /// The stored response that the request asked about, if such an answer ends it.
-    fn ended_by(&self, planned: &Planned, lookup: &Lookup, passed: &Passed<'_>) -> Option<Stale> {
+    fn ended_by(
+        &self,
+        wanted: &FillRequest,
+        lookup: &Lookup,
+        passed: &Passed<'_>,
+    ) -> Option<Stale> {
         // A purge may have come meanwhile.
         let stale = lookup.stale().and_then(|stale| self.still_usable(stale));
-        stale.filter(|stale| self.ends(planned, &stale.stored, passed))
+        stale.filter(|stale| self.ends(wanted, &stale.stored, passed))
     }
 
     /// Whether `stored` is over because of such an answer.
-    fn ends(&self, planned: &Planned, stored: &StoredResponse, passed: &Passed<'_>) -> bool {
+    fn ends(&self, wanted: &FillRequest, stored: &StoredResponse, passed: &Passed<'_>) -> bool {
         let (status, now) = (passed.status, self.clock.now());
         let same = semantics::same_validators(passed.headers, &stored.headers, now);
         match status {
             // To the client's own condition, which may be about another response.
             StatusCode::NOT_MODIFIED if same != Some(true) => false,
             StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT | StatusCode::OK => {
-                let reason = self.refusal(planned, StatusCode::OK, passed);
+                let reason = self.refusal(wanted, StatusCode::OK, passed);
                 // What a `HEAD` says of another is in `head`.
                 same == Some(false) && !passed.head || reason.is_some_and(NotStored::is_forbidden)
             }
             _ if !semantics::speaks_of_resource(status) => false,
             _ => self
-                .refusal(planned, status, passed)
+                .refusal(wanted, status, passed)
                 .is_none_or(NotStored::is_of_response),
         }
     }
@@ -121,9 +123,9 @@ impl Engine {
     ///
     /// Other nodes may have copies of one that is still fresh. Those end by a soft purge of its path, once
     /// and only where there are other nodes; copies of what was stale are not used without asking.
-    pub(crate) async fn forget(&self, planned: &Planned, stale: &Stale) {
+    pub(crate) async fn forget(&self, wanted: &FillRequest, stale: &Stale) {
         let stored = &stale.stored;
-        let removed = self.remove(&self.keys_of(planned, stored)).await;
+        let removed = self.remove(&self.keys_of(wanted, stored)).await;
         self.tell(removed.as_ref().err());
         let fresh = !stale.soft_purged
             && !stored.freshness.always_validate
@@ -154,14 +156,17 @@ impl Engine {
         }
     }
 
-    fn keys_of(&self, planned: &Planned, stored: &StoredResponse) -> Vec<CacheKey> {
+    fn keys_of(&self, wanted: &FillRequest, stored: &StoredResponse) -> Vec<CacheKey> {
         let mut keys = vec![stored.key.clone(), part_key(&stored.key)];
         let said = NoVarySearch::of(&stored.headers);
-        if let (Some((uri, request, added)), Some(said)) = (planned.search.as_deref(), said)
-            && let Some(key) = planned.rule.search_key((uri, request, added), &said)
+        if let (Some((uri, added)), Some(said)) = (wanted.search.as_deref(), said)
+            && let Some(key) = wanted
+                .asked
+                .rule
+                .search_key((uri, &wanted.headers, added), &said)
         {
-            let vary = self.variants.get(&planned.key).unwrap_or_default();
-            keys.push(variant_key(&key, &vary, request));
+            let vary = self.variants.get(&wanted.asked.key).unwrap_or_default();
+            keys.push(variant_key(&key, &vary, &wanted.headers));
         }
         keys
     }
@@ -188,7 +193,7 @@ impl Fill {
         let of_response = refused.is_some_and(NotStored::is_of_response);
         let Some(stale) = &self.stale else {
             // A part that is stored beside no whole is not asked about unless the client wishes it.
-            let wishes = &self.planned.wishes;
+            let wishes = &self.wanted.asked.wishes;
             let asked_anew = wishes.no_cache || wishes.max_age.is_some();
             return match asked_anew && of_response && (speaks || part) {
                 true => Ended::Part,
@@ -198,13 +203,13 @@ impl Fill {
         let ended = if part {
             // It replaces nothing, but its validators and directives say what they say.
             let passed = Passed {
-                request: &self.client.headers,
+                request: &self.wanted.headers,
                 status,
                 headers,
                 requested_at: self.requested_at,
                 head: false,
             };
-            self.engine.ends(&self.planned, &stale.stored, &passed)
+            self.engine.ends(&self.wanted, &stale.stored, &passed)
         } else {
             // What is stored takes its place anyway.
             speaks && of_response
@@ -219,7 +224,7 @@ impl Fill {
         match ended {
             Ended::Nothing => {}
             Ended::Stored(stale) => {
-                self.engine.forget(&self.planned, &stale).await;
+                self.engine.forget(&self.wanted, &stale).await;
                 self.note_refreshed();
             }
             Ended::Part => {

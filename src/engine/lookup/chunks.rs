@@ -29,7 +29,7 @@ use crate::entry::{CHUNK, Cut, StoredResponse, chunks_of};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::log::View;
 use crate::outcome::Detail;
-use crate::rules::Wanted;
+use crate::rules::CacheRequest;
 use crate::semantics::Selected;
 
 /// Chunks that are read at once. While the client takes them, the next are read: at most twice as many are
@@ -52,16 +52,16 @@ impl Engine {
     pub(crate) async fn consider_cut(
         &self,
         lookup: &mut Lookup,
-        wanted: &Wanted,
+        asked: &CacheRequest,
         view: &View,
         cut: Arc<Cut>,
         bodies: Bodies,
     ) -> Result<(), Detail> {
         let head = cut.head();
-        if head.key != wanted.key && head.key != lookup.key {
+        if head.key != asked.key && head.key != lookup.key {
             return Ok(());
         }
-        match self.fitness(wanted, view, head, self.clock.now()) {
+        match self.fitness(asked, view, head, self.clock.now()) {
             Fitness::Fresh
                 if bodies == Bodies::AsHeld && matches!(lookup.usable, Usable::Nothing) =>
             {
@@ -70,7 +70,7 @@ impl Engine {
             Fitness::Fresh | Fitness::Stale { .. } => {
                 let whole = cut.whole().await.map_err(|error| self.failed(&error))?;
                 if let Some(stored) = whole {
-                    self.consider(lookup, wanted, view, Arc::new(stored));
+                    self.consider(lookup, asked, view, Arc::new(stored));
                 }
             }
             useless => lookup.why = useless.objection().unwrap_or(lookup.why),
@@ -81,7 +81,7 @@ impl Engine {
     /// Answers from `cut`, or gets its body for another answer.
     async fn open<B>(
         &self,
-        wanted: &mut Wanted,
+        asked: &mut CacheRequest,
         (method, headers): (&Method, &HeaderMap),
         cut: &Arc<Cut>,
         lookup: &Lookup,
@@ -90,15 +90,15 @@ impl Engine {
         let (head, length) = (cut.head(), cut.length());
         let mut chosen = Chosen::of(method, headers, head, length);
         // Who refreshes it needs the whole.
-        wanted.elected |= self.elects(head, now);
-        if wanted.elected {
+        asked.elected |= self.elects(head, now);
+        if asked.elected {
             return whole(cut).await;
         }
         if let Some(_room) = self.room_for(cut) {
             let whole = whole(cut).await?;
             if let Opened::Whole(stored) = &whole {
-                let fields = self.variants.get(&wanted.key).unwrap_or_default();
-                self.keep_near(&wanted.key, &fields, stored);
+                let fields = self.variants.get(&asked.key).unwrap_or_default();
+                self.keep_near(&asked.key, &fields, stored);
             }
             return Ok(whole);
         }
@@ -130,19 +130,19 @@ impl Engine {
         if method == Method::HEAD && !matches!(chosen, Chosen::NotModified) {
             declare_length(head, length, &mut fields.1);
         }
-        let answer = self.respond_with(&wanted.rule, fields, age, body, hit_at(head, now));
+        let answer = self.respond_with(&asked.rule, fields, age, body, hit_at(head, now));
         Ok(Opened::Answer(answer))
     }
 
     /// Gets the body of `cut`, which `lookup` found, for the lookup to have it; or the answer already.
     pub(crate) async fn with_body<B>(
         &self,
-        wanted: &mut Wanted,
+        asked: &mut CacheRequest,
         request: (&Method, &HeaderMap),
         lookup: &mut Lookup,
         cut: &Arc<Cut>,
     ) -> Option<Response<CacheBody<B>>> {
-        match self.open(wanted, request, cut, lookup).await {
+        match self.open(asked, request, cut, lookup).await {
             Ok(Opened::Answer(answer)) => return Some(answer),
             Ok(_) if !self.may_still_use(lookup) => lookup.lose_lease(),
             Ok(Opened::Whole(stored)) => lookup.usable = Usable::Fresh(stored),
@@ -170,7 +170,7 @@ pub(crate) struct ChunkReader {
     reading: Option<Reading>,
     /// Chunks that are to be asked for.
     to_read: Range<usize>,
-    /// Bytes of the next chunk that are not wanted.
+    /// Bytes of the next chunk that are not asked.
     skip: usize,
     /// Bytes that are to come.
     left: usize,

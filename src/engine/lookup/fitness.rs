@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::engine::Engine;
 use crate::engine::lookup::Wish;
-use crate::engine::{Engine, Why};
 use crate::entry::StoredResponse;
 use crate::log::View;
+use crate::outcome::Why;
 use crate::outcome::{Detail, ForwardReason};
-use crate::rules::Wanted;
+use crate::rules::CacheRequest;
 use crate::semantics::{self, Reuse, Terms};
 use crate::validity::{Subject, Verdict};
 
@@ -55,9 +56,9 @@ impl Fitness {
 
 impl Engine {
     /// What a stored response under a key of this request may be used for.
-    pub(crate) fn fitness<K>(
+    pub(crate) fn fitness(
         &self,
-        wanted: &Wanted<K>,
+        asked: &CacheRequest,
         view: &View,
         stored: &StoredResponse,
         now: Timestamp,
@@ -65,7 +66,7 @@ impl Engine {
         if stored.received_at > now.plus(CLOCK_SKEW) {
             return Fitness::OfTheFuture;
         }
-        if wanted.has_authorization && !stored.freshness.authorized {
+        if asked.has_authorization && !stored.freshness.authorized {
             return Fitness::Unauthorized;
         }
         let soft_purged = match self.views.judge(view, subject(stored)) {
@@ -75,9 +76,9 @@ impl Engine {
         };
         let remaining = stored.remaining_millis(now);
         let fresh = remaining > 0 && !soft_purged && !stored.freshness.always_validate;
-        let wish = match semantics::reuse(&wanted.wishes, &terms(stored), stored.age(now)) {
+        let wish = match semantics::reuse(&asked.wishes, &terms(stored), stored.age(now)) {
             Reuse::Fresh if fresh => return Fitness::Fresh,
-            Reuse::Validate if fresh || wanted.wishes.no_cache => Wish::Validate,
+            Reuse::Validate if fresh || asked.wishes.no_cache => Wish::Validate,
             Reuse::Stale if !soft_purged => Wish::Accept,
             _ => Wish::Silent,
         };

@@ -15,14 +15,15 @@ use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
 use crate::coalesce::{Landings, Moment};
+use crate::engine::Engine;
 use crate::engine::lookup::fitness::Fitness;
-use crate::engine::{Engine, Why};
 use crate::entry::{Cut, Entry, StoredResponse};
 use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::{Head, View};
+use crate::outcome::Why;
 use crate::outcome::{Detail, ForwardReason};
-use crate::rules::Wanted;
+use crate::rules::CacheRequest;
 use crate::semantics;
 use crate::store::{Found, Held};
 use crate::validity::Verdict;
@@ -118,17 +119,17 @@ pub(crate) fn variant_key(uri: &CacheKey, fields: &[HeaderName], request: &Heade
 }
 
 impl Engine {
-    pub(crate) async fn lookup(&self, wanted: &Wanted, request: &HeaderMap) -> Lookup {
-        self.lookup_with(wanted, request, Bodies::Whole).await
+    pub(crate) async fn lookup(&self, asked: &CacheRequest, request: &HeaderMap) -> Lookup {
+        self.lookup_with(asked, request, Bodies::Whole).await
     }
 
     pub(crate) async fn lookup_with(
         &self,
-        wanted: &Wanted,
+        asked: &CacheRequest,
         request: &HeaderMap,
         bodies: Bodies,
     ) -> Lookup {
-        let uri = &wanted.key;
+        let uri = &asked.key;
         let known = self.variants.get(uri);
         let key = known
             .as_ref()
@@ -138,7 +139,7 @@ impl Engine {
             keys.push(key.clone());
         }
         let mut lookup = self.begun(uri, key);
-        let looking = self.look(&mut lookup, wanted, request, &keys, bodies);
+        let looking = self.look(&mut lookup, asked, request, &keys, bodies);
         match looking.await {
             Ok(()) => {
                 if let Usable::Fresh(stored) = &lookup.usable {
@@ -170,14 +171,14 @@ impl Engine {
     /// Looks under the key of a part alone.
     pub(crate) async fn lookup_part(
         &self,
-        wanted: &Wanted,
+        asked: &CacheRequest,
         request: &HeaderMap,
         key: CacheKey,
     ) -> Lookup {
         let keys = [key.clone()];
-        let mut lookup = self.begun(&wanted.key, key);
+        let mut lookup = self.begun(&asked.key, key);
         lookup.why.reason = ForwardReason::Partial;
-        let looking = self.look(&mut lookup, wanted, request, &keys, Bodies::Whole);
+        let looking = self.look(&mut lookup, asked, request, &keys, Bodies::Whole);
         if looking.await.is_err() {
             lookup.usable = Usable::Nothing;
         }
@@ -187,7 +188,7 @@ impl Engine {
     async fn look(
         &self,
         lookup: &mut Lookup,
-        wanted: &Wanted,
+        asked: &CacheRequest,
         request: &HeaderMap,
         keys: &[CacheKey],
         bodies: Bodies,
@@ -202,20 +203,17 @@ impl Engine {
         for held in entries.into_iter().flatten() {
             match held {
                 Held::Entry(Entry::Response(stored)) => {
-                    self.consider(lookup, wanted, &view, stored);
+                    self.consider(lookup, asked, &view, stored);
                 }
-                Held::Cut(cut) => {
-                    self.consider_cut(lookup, wanted, &view, cut, bodies)
-                        .await?
-                }
-                Held::Entry(Entry::Variants(index)) if index.key == wanted.key => {
-                    let key = variant_key(&wanted.key, &index.fields, request);
-                    self.variants.learn(&wanted.key, &index.fields);
-                    let asked = keys.contains(&key);
+                Held::Cut(cut) => self.consider_cut(lookup, asked, &view, cut, bodies).await?,
+                Held::Entry(Entry::Variants(index)) if index.key == asked.key => {
+                    let key = variant_key(&asked.key, &index.fields, request);
+                    self.variants.learn(&asked.key, &index.fields);
+                    let looked_at = keys.contains(&key);
                     lookup.key = key;
                     lookup.why.reason = ForwardReason::VaryMiss;
-                    if !asked {
-                        self.look_for_variant(lookup, wanted, &view, bodies).await?;
+                    if !looked_at {
+                        self.look_for_variant(lookup, asked, &view, bodies).await?;
                     }
                 }
                 Held::Entry(Entry::Variants(_)) => {}
@@ -228,7 +226,7 @@ impl Engine {
     async fn look_for_variant(
         &self,
         lookup: &mut Lookup,
-        wanted: &Wanted,
+        asked: &CacheRequest,
         view: &View,
         bodies: Bodies,
     ) -> Result<(), Detail> {
@@ -240,9 +238,9 @@ impl Engine {
             .map_err(|error| self.failed(&error))?;
         match found.entries.into_iter().next().flatten() {
             Some(Held::Entry(Entry::Response(stored))) => {
-                self.consider(lookup, wanted, view, stored);
+                self.consider(lookup, asked, view, stored);
             }
-            Some(Held::Cut(cut)) => self.consider_cut(lookup, wanted, view, cut, bodies).await?,
+            Some(Held::Cut(cut)) => self.consider_cut(lookup, asked, view, cut, bodies).await?,
             _ => {}
         }
         Ok(())
@@ -276,14 +274,14 @@ impl Engine {
     pub(crate) fn consider(
         &self,
         lookup: &mut Lookup,
-        wanted: &Wanted,
+        asked: &CacheRequest,
         view: &View,
         stored: Arc<StoredResponse>,
     ) {
-        if stored.key != wanted.key && stored.key != lookup.key {
+        if stored.key != asked.key && stored.key != lookup.key {
             return;
         }
-        let fitness = self.fitness(wanted, view, &stored, self.clock.now());
+        let fitness = self.fitness(asked, view, &stored, self.clock.now());
         let newer = match &lookup.usable {
             Usable::Nothing => true,
             Usable::Fresh(old) | Usable::Stale(Stale { stored: old, .. }) => {
@@ -319,6 +317,14 @@ impl Engine {
 }
 
 impl Lookup {
+    /// The stored response that may be the base of a conditional request or an answer to an error.
+    pub(crate) const fn stale(&self) -> Option<&Stale> {
+        match &self.usable {
+            Usable::Stale(stale) => Some(stale),
+            Usable::Fresh(_) | Usable::Cut(_) | Usable::Nothing => None,
+        }
+    }
+
     /// It came to nothing, as this process may be cut off together with an old master.
     pub(crate) fn lose_lease(&mut self) {
         self.view = None;

@@ -12,7 +12,7 @@ use crate::engine::lookup::fitness::Fitness;
 use crate::engine::lookup::{Lookup, Usable, variant_key};
 use crate::entry::{Cut, Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
-use crate::rules::{Asked, Wanted};
+use crate::rules::CacheRequest;
 use crate::store::{NearCache, Room};
 use crate::weaken::{Rule, weakened};
 
@@ -22,7 +22,7 @@ impl Engine {
     pub(crate) fn in_near_copy(
         &self,
         near: &NearCache,
-        asked: &Asked,
+        asked: &CacheRequest,
         key: &[u8],
         request: &HeaderMap,
         now: Timestamp,
@@ -50,12 +50,16 @@ impl Engine {
     /// A strict lookup in the copy: of the shared store, only the head of the log is asked, after the request
     /// arrived (PROTOCOL 19). `None`: there is no copy that may be used as fresh, as far as is known without
     /// asking; or there turned out to be none.
-    pub(crate) async fn lookup_copy(&self, wanted: &Wanted, request: &HeaderMap) -> Option<Lookup> {
-        let stored = self.worth_asking(wanted, request)?;
-        let mut lookup = self.begun(&wanted.key, stored.key.clone());
+    pub(crate) async fn lookup_copy(
+        &self,
+        asked: &CacheRequest,
+        request: &HeaderMap,
+    ) -> Option<Lookup> {
+        let stored = self.worth_asking(asked, request)?;
+        let mut lookup = self.begun(&asked.key, stored.key.clone());
         match self.heads.read().await {
             Ok((head, view)) => {
-                let fitness = self.fitness(wanted, &view, &stored, self.clock.now());
+                let fitness = self.fitness(asked, &view, &stored, self.clock.now());
                 if fitness != Fitness::Fresh {
                     return None;
                 }
@@ -70,14 +74,18 @@ impl Engine {
         Some(lookup)
     }
 
-    fn worth_asking(&self, wanted: &Wanted, request: &HeaderMap) -> Option<Arc<StoredResponse>> {
+    fn worth_asking(
+        &self,
+        asked: &CacheRequest,
+        request: &HeaderMap,
+    ) -> Option<Arc<StoredResponse>> {
         let (near, view) = (self.near.as_ref()?, self.views.borrow());
         let view = view.as_ref()?;
         let monotonic = self.clock.monotonic();
-        let stored = selected(wanted.key.as_bytes(), request, |key| {
+        let stored = selected(asked.key.as_bytes(), request, |key| {
             near.get(key, monotonic)
         })?;
-        let fitness = self.fitness(wanted, view, &stored, self.clock.now());
+        let fitness = self.fitness(asked, view, &stored, self.clock.now());
         (fitness == Fitness::Fresh).then_some(stored)
     }
 

@@ -8,7 +8,7 @@ use crate::engine::Engine;
 use crate::engine::lookup::{Lookup, Usable, variant_key};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
-use crate::rules::{Place, Planned, Wanted};
+use crate::rules::{CacheRequest, FillRequest, RequestTarget};
 use crate::semantics::NoVarySearch;
 
 /// Paths of which this process remembers what their responses say.
@@ -29,26 +29,22 @@ impl Engine {
     /// nothing and the rule hears the field.
     pub(crate) async fn search(
         &self,
-        wanted: &Wanted,
+        asked: &CacheRequest,
         uri: &Uri,
         request: &HeaderMap,
         found: Lookup,
     ) -> Lookup {
         let nothing = matches!(found.usable, Usable::Nothing);
-        if !nothing || !wanted.rule.no_vary_search() {
+        if !nothing || !asked.rule.no_vary_search() {
             return found;
         }
-        let Some(key) = self.searched_key(wanted, uri, request) else {
+        let Some(key) = self.searched_key(asked, uri, request) else {
             return found;
         };
-        let other = Wanted {
-            rule: Arc::clone(&wanted.rule),
+        let other = CacheRequest {
             key,
-            has_authorization: wanted.has_authorization,
-            asks_for_less: wanted.asks_for_less,
-            elected: wanted.elected,
-            wishes: wanted.wishes,
-            place: Place::default(),
+            target: RequestTarget::default(),
+            ..asked.clone()
         };
         let second = self.lookup(&other, request).await;
         match second.usable {
@@ -57,36 +53,41 @@ impl Engine {
         }
     }
 
-    fn searched_key(&self, wanted: &Wanted, uri: &Uri, request: &HeaderMap) -> Option<CacheKey> {
-        let added = wanted.place.added(&wanted.key);
-        let asked = (wanted.place.whole(uri), request, &*added);
-        let base = wanted.rule.search_base(asked)?;
+    fn searched_key(
+        &self,
+        asked: &CacheRequest,
+        uri: &Uri,
+        request: &HeaderMap,
+    ) -> Option<CacheKey> {
+        let added = asked.target.added(&asked.key);
+        let whole = (asked.target.whole(uri), request, &*added);
+        let base = asked.rule.search_base(whole)?;
         let said = self.searches.0.get(&base)?;
-        wanted.rule.search_key(asked, &said)
+        asked.rule.search_key(whole, &said)
     }
 
     /// Remembers what a response that is stored says about its query, and returns it as it is stored
     /// for the other URLs that it answers, with their key.
     pub(crate) fn by_search(
         &self,
-        planned: &Planned,
+        wanted: &FillRequest,
         stored: &Arc<StoredResponse>,
         vary: &[HeaderName],
     ) -> Option<(CacheKey, Arc<StoredResponse>)> {
-        let (uri, request, added) = planned.search.as_deref()?;
-        let asked = (uri, request, &**added);
+        let (uri, added) = wanted.search.as_deref()?;
+        let asked = (uri, &wanted.headers, &**added);
         if stored.status == StatusCode::PARTIAL_CONTENT {
             return None;
         }
-        let base = planned.rule.search_base(asked)?;
+        let base = wanted.asked.rule.search_base(asked)?;
         let Some(said) = NoVarySearch::of(&stored.headers) else {
             self.searches.0.remove(&base);
             return None;
         };
-        let key = planned.rule.search_key(asked, &said)?;
+        let key = wanted.asked.rule.search_key(asked, &said)?;
         self.searches.0.insert(base, Arc::new(said));
         let mut other = StoredResponse::clone(stored);
-        other.key = variant_key(&key, vary, request);
+        other.key = variant_key(&key, vary, &wanted.headers);
         Some((key, Arc::new(other)))
     }
 }

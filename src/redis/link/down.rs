@@ -1,4 +1,4 @@
-//! Why there is no connection, and when the next one is made.
+//! Reason there is no connection, and when the next one is made.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ const FIRST: Duration = Duration::from_millis(50);
 /// Short, as heartbeats wait for it as well, and what is away is to be found when it is back (SAFETY 89).
 const LONGEST: Duration = Duration::from_millis(300);
 
-/// Why there is no connection; kept to be told to many.
+/// Reason there is no connection; kept to be told to many.
 #[derive(Debug, Clone)]
-pub(super) struct Why {
+pub(super) struct Reason {
     kind: ErrorKind,
     message: Box<str>,
 }
 
-impl Why {
+impl Reason {
     pub(super) fn of(error: &Error) -> Self {
         Self {
             kind: error.kind(),

@@ -14,7 +14,7 @@ fn key(lines: &[(&'static str, &'static str)]) -> CacheKey {
     let line = |(name, value)| (name, HeaderValue::from_static(value));
     let lines: Vec<_> = lines.iter().copied().map(line).collect();
     let mut builder = KeyBuilder::new();
-    present(&lines, |present| present.write(&mut builder));
+    present(&lines, |mut present| present.write(&mut builder));
     builder.finish()
 }
 

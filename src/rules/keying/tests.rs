@@ -36,8 +36,11 @@ struct Said {
 
 fn keyed(keying: &Keying, parts: &Parts) -> Result<Said, (ForwardReason, Detail)> {
     let mut key = KeyBuilder::new();
-    let keyed = keying.key(&parts.uri, &parts.headers, &mut key)?;
-    let has_authorization = keyed.has_authorization;
+    let mut seen = Seen::new(&parts.headers, keying.automatic);
+    keying
+        .key(&parts.uri, &parts.headers, &mut seen, &mut key)
+        .map_err(|why| (why.reason, why.detail.expect("it says more")))?;
+    let has_authorization = keying.leaves_authorization(&seen);
     Ok(Said {
         key,
         has_authorization,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rules::{CompiledRule, Defaults, Plan, Planned, Rule, RuleSet};
+use crate::rules::{CompiledRule, Defaults, FillRequest, Rule, RuleSet};
 use crate::tag::TagId;
 use http::HeaderValue;
 use std::collections::BTreeSet;
@@ -10,7 +10,7 @@ fn rule(tags: &[&str]) -> Rule {
     Rule::new("r", "/a/{address}").tags(tags.iter().copied())
 }
 
-fn planned(rule: Rule, uri: &str, fields: &[(&str, &str)]) -> Planned {
+fn filled(rule: Rule, uri: &str, fields: &[(&str, &str)]) -> FillRequest {
     let (set, _) = RuleSet::compile(vec![rule], &Defaults::default()).expect("a good rule");
     let mut request = http::Request::get(uri);
     for (name, value) in fields {
@@ -19,10 +19,11 @@ fn planned(rule: Rule, uri: &str, fields: &[(&str, &str)]) -> Planned {
     let (parts, ()) = request.body(()).expect("a good request").into_parts();
     let found = set.find(&parts.method, parts.uri.path()).expect("a match");
     let mut key = crate::key::KeyBuilder::new();
-    match found.plan(&parts.uri, &parts.headers, &mut key) {
-        Plan::Lookup(asked) => set.plan(asked.with_key(key.finish()), &parts.uri, &parts.headers),
-        Plan::Bypass(_, reason, detail) => panic!("bypass: {reason:?} {detail:?}"),
-    }
+    let mut asked = found
+        .request(&parts.uri, &parts.headers, &mut key)
+        .expect("no bypass");
+    asked.key = key.finish();
+    set.fill_request(asked, &parts.method, &parts.uri, &parts.headers)
 }
 
 /// The ids of `tags` and their families, and of what each response carries.
@@ -34,11 +35,15 @@ fn ids(path: &str, tags: &[&str]) -> BTreeSet<TagId> {
     set.iter().collect()
 }
 
-fn all(planned: &Planned, headers: &HeaderMap, body: &[u8]) -> Result<BTreeSet<TagId>, NotStored> {
-    let rule: &CompiledRule = &planned.rule;
-    let mut tags = planned.tags.clone()?;
-    rule.response_tags(planned, headers, &mut tags)?;
-    rule.body_tags(planned, headers, body, &mut tags)?;
+fn all(
+    filled: &FillRequest,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<BTreeSet<TagId>, NotStored> {
+    let rule: &CompiledRule = &filled.asked.rule;
+    let mut tags = filled.tags.clone()?;
+    rule.response_tags(filled, headers, &mut tags)?;
+    rule.body_tags(filled, headers, body, &mut tags)?;
     Ok(tags.iter().collect())
 }
 
@@ -62,8 +67,8 @@ fn safety_48_a_url_in_any_spelling_gives_the_tag_that_an_event_names() {
     ] {
         for template in ["auction:{address}", "auction:{address:address}"] {
             let path = format!("/a/{spelled}");
-            let planned = planned(rule(&[template]), &path, &[]);
-            let got = all(&planned, &HeaderMap::new(), b"");
+            let filled = filled(rule(&[template]), &path, &[]);
+            let got = all(&filled, &HeaderMap::new(), b"");
             assert_eq!(got, Ok(ids(&path, &[&tag])), "{spelled}");
         }
     }
@@ -83,8 +88,8 @@ fn tags_come_from_the_request() {
         ("g:{address:address}", Err(NotStored::TagMissing)),
     ];
     for (template, expected) in rows {
-        let planned = planned(rule(&[template]), uri, &[("x-one", "z")]);
-        let got = planned.tags.as_ref().map(|tags| tags.iter().collect());
+        let filled = filled(rule(&[template]), uri, &[("x-one", "z")]);
+        let got = filled.tags.as_ref().map(|tags| tags.iter().collect());
         let expected = expected.map(|tags| ids("/a/1", tags));
         assert_eq!(got.map_err(|reason| *reason), expected, "{template}");
     }
@@ -92,7 +97,7 @@ fn tags_come_from_the_request() {
 
 #[test]
 fn a_capture_that_is_not_text_leaves_the_response_unstored() {
-    let tags = |uri| planned(rule(&["a:{address}"]), uri, &[]).tags.map(|_| ());
+    let tags = |uri| filled(rule(&["a:{address}"]), uri, &[]).tags.map(|_| ());
     assert_eq!(tags("/a/%FF"), Err(NotStored::TagMissing));
     assert_eq!(tags("/a/x%00"), Err(NotStored::TagLimit));
     assert_eq!(tags("/a/x"), Ok(()));
@@ -100,7 +105,11 @@ fn a_capture_that_is_not_text_leaves_the_response_unstored() {
 
 #[test]
 fn a_header_that_names_a_tag_is_part_of_the_key() {
-    let key = |value| planned(rule(&["t:{request.x-one}"]), "/a/1", &[("x-one", value)]).key;
+    let key = |value| {
+        filled(rule(&["t:{request.x-one}"]), "/a/1", &[("x-one", value)])
+            .asked
+            .key
+    };
     assert_ne!(key("a"), key("b"));
 }
 
@@ -119,18 +128,18 @@ fn tags_come_from_the_responses_fields() {
     ];
     let listed = format!("auction:{}", CHECKSUMMED.to_lowercase());
     let mut expected = vec!["s1", "s2", "c1", "c 2", &listed, "e1"];
-    let planned = |tags| planned(rule(tags), "/a/1", &[]);
-    let got = all(&planned(&[]), &headers(response), b"");
+    let filled = |tags| filled(rule(tags), "/a/1", &[]);
+    let got = all(&filled(&[]), &headers(response), b"");
     assert_eq!(got, Ok(ids("/a/1", &expected)));
 
     expected.extend(["1-7", "1-8"]);
     let got = all(
-        &planned(&["{address}-{response.x-id:int}"]),
+        &filled(&["{address}-{response.x-id:int}"]),
         &headers(response),
         b"",
     );
     assert_eq!(got, Ok(ids("/a/1", &expected)));
-    let got = all(&planned(&["{response.x-none}"]), &headers(response), b"");
+    let got = all(&filled(&["{response.x-none}"]), &headers(response), b"");
     assert_eq!(got, Err(NotStored::TagMissing));
 }
 
@@ -138,9 +147,9 @@ fn tags_come_from_the_responses_fields() {
 fn listed_tags_over_a_limit_leave_the_response_unstored() {
     let many: &'static str = (0..65).map(|n| format!("t{n} ")).collect::<String>().leak();
     let long: &'static str = "x".repeat(257).leak();
-    let planned = planned(rule(&[]), "/a/1", &[]);
+    let filled = filled(rule(&[]), "/a/1", &[]);
     for value in [many, long] {
-        let got = all(&planned, &headers(&[("surrogate-key", value)]), b"");
+        let got = all(&filled, &headers(&[("surrogate-key", value)]), b"");
         assert_eq!(got, Err(NotStored::TagLimit));
     }
     let mut odd = HeaderMap::new();
@@ -148,15 +157,15 @@ fn listed_tags_over_a_limit_leave_the_response_unstored() {
         "cache-tag",
         HeaderValue::from_bytes(b"a\xff").expect("obs-text"),
     );
-    assert_eq!(all(&planned, &odd, b""), Err(NotStored::TagLimit));
+    assert_eq!(all(&filled, &odd, b""), Err(NotStored::TagLimit));
 }
 
 #[test]
 fn only_the_named_headers_list_tags() {
     let rule = rule(&[]).tag_headers(["X-Tags"]);
-    let planned = planned(rule, "/a/1", &[]);
+    let filled = filled(rule, "/a/1", &[]);
     let got = all(
-        &planned,
+        &filled,
         &headers(&[("x-tags", "a,b"), ("cache-tag", "c")]),
         b"",
     );
@@ -192,11 +201,11 @@ fn tags_come_from_a_json_body() {
         ("t:{/big}", Err(NotStored::TagMissing)),
     ];
     for (template, expected) in rows {
-        let planned = planned(rule(&[template]), "/a/1", &[]);
-        assert!(planned.rule.has_body_tags());
+        let filled = filled(rule(&[template]), "/a/1", &[]);
+        assert!(filled.asked.rule.has_body_tags());
         let expected = expected.map(|tags| ids("/a/1", tags));
         assert_eq!(
-            all(&planned, &HeaderMap::new(), body),
+            all(&filled, &HeaderMap::new(), body),
             expected,
             "{template}"
         );
@@ -205,25 +214,25 @@ fn tags_come_from_a_json_body() {
 
 #[test]
 fn a_list_without_members_still_has_their_family() {
-    let planned = planned(rule(&["auction:{/list/*/id}"]), "/a/1", &[]);
+    let filled = filled(rule(&["auction:{/list/*/id}"]), "/a/1", &[]);
     let mut expected = ids("/a/1", &[]);
     expected.insert(TagId::family("auction"));
     assert_eq!(
-        all(&planned, &HeaderMap::new(), b"{\"list\":[]}"),
+        all(&filled, &HeaderMap::new(), b"{\"list\":[]}"),
         Ok(expected)
     );
 }
 
 #[test]
 fn a_body_that_cannot_be_read_leaves_the_response_unstored() {
-    let planned = planned(rule(&["t:{/id}"]), "/a/1", &[]);
+    let filled = filled(rule(&["t:{/id}"]), "/a/1", &[]);
     let encoded = headers(&[("content-encoding", "gzip")]);
     for (headers, body) in [
         (HeaderMap::new(), &b"<html>"[..]),
         (HeaderMap::new(), b""),
         (encoded, b"{\"id\":1}"),
     ] {
-        assert_eq!(all(&planned, &headers, body), Err(NotStored::TagMissing));
+        assert_eq!(all(&filled, &headers, body), Err(NotStored::TagMissing));
     }
 }
 
@@ -233,10 +242,10 @@ fn a_body_with_more_members_than_tags_leaves_the_response_unstored() {
         let members: Vec<String> = values.map(|value| format!("\"{value}\"")).collect();
         format!("[{}]", members.join(",")).into()
     };
-    let planned = planned(rule(&["t:{/*:lower}"]), "/a/1", &[]);
+    let filled = filled(rule(&["t:{/*:lower}"]), "/a/1", &[]);
     let body = list(&mut (0..65).map(|n| n.to_string()));
     assert_eq!(
-        all(&planned, &HeaderMap::new(), &body),
+        all(&filled, &HeaderMap::new(), &body),
         Err(NotStored::TagLimit)
     );
 
@@ -245,7 +254,7 @@ fn a_body_with_more_members_than_tags_leaves_the_response_unstored() {
     let spellings = (0..400).map(|n| spelling(n).collect::<String>());
     let body = list(&mut spellings.chain(["other".to_owned()]));
     assert_eq!(
-        all(&planned, &HeaderMap::new(), &body),
+        all(&filled, &HeaderMap::new(), &body),
         Err(NotStored::TagLimit)
     );
 }

@@ -4,8 +4,10 @@ use std::convert::Infallible;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use http::Response;
 use http_body_util::{BodyExt, Empty, Full};
 use parking_lot::Mutex;
 use tower::{Layer, ServiceExt, service_fn};

@@ -27,7 +27,7 @@ use crate::entry::{Entry, Freshness, Ready, StoredResponse};
 use crate::error::Error;
 use crate::key::{CacheKey, KeyBuilder};
 use crate::log::{Log, PurgeRecord};
-use crate::rules::{Asked, Plan, Rule as OneRule, Wanted};
+use crate::rules::{CacheRequest, Rule as OneRule};
 use crate::store::{Found, Store};
 use crate::sync::{AtomicU64, Mutex, check, point};
 use crate::tag::{Tag, Target};
@@ -154,19 +154,17 @@ impl World {
         read.map(|(_, version)| *version).max().unwrap_or(0)
     }
 
-    fn asked(&self) -> (Asked, CacheKey) {
+    fn asked(&self) -> CacheRequest {
         let request = request();
         let mut key = KeyBuilder::new();
         let uri = request.uri();
-        match self.engine.plan(&request, uri.path(), uri, &mut key) {
-            Some(Plan::Lookup(asked)) => (asked, key.finish()),
+        match self.engine.request(&request, uri.path(), uri, &mut key) {
+            Some(Ok(mut asked)) => {
+                asked.key = key.finish();
+                asked
+            }
             other => panic!("{other:?} instead of a lookup"),
         }
-    }
-
-    fn wanted(&self) -> Wanted {
-        let (asked, key) = self.asked();
-        asked.with_key(key)
     }
 
     /// What a miss does: the stamp, then the data, then the store and the copy.
@@ -174,12 +172,12 @@ impl World {
         let view = self.engine.views.current().expect("it has joined");
         let stamp = view.stamp();
         let version = self.version.load(Ordering::SeqCst);
-        let planned = self.engine.planned(self.wanted(), &request());
+        let wanted = self.engine.fill_request(self.asked(), &request());
         let stored = StoredResponse {
             stamp,
-            key: planned.key.clone(),
+            key: wanted.asked.key.clone(),
             path: "/a".into(),
-            tags: planned.tags.clone().expect("its tags are good"),
+            tags: wanted.tags.clone().expect("its tags are good"),
             received_at: self.clock.now(),
             initial_age: Duration::ZERO,
             freshness: Freshness {
@@ -192,21 +190,21 @@ impl World {
             trailers: None,
             ready: Ready::default(),
         };
-        block_on(self.engine.put(&planned, Arc::new(stored), &[]));
+        block_on(self.engine.put(&wanted, Arc::new(stored), &[]));
     }
 
     fn in_copy(&self) -> Option<Arc<StoredResponse>> {
-        let (asked, key) = self.asked();
+        let asked = self.asked();
         let near = self.engine.near.as_ref().expect("there is a near copy");
         let (headers, now) = (HeaderMap::new(), self.clock.now());
         self.engine
-            .in_near_copy(near, &asked, key.as_bytes(), &headers, now)
+            .in_near_copy(near, &asked, asked.key.as_bytes(), &headers, now)
     }
 
     /// The lookup behind a near miss, which copies what it finds.
     fn in_store(&self) -> Option<Arc<StoredResponse>> {
-        let (wanted, headers) = (self.wanted(), HeaderMap::new());
-        match block_on(self.engine.lookup(&wanted, &headers)).usable {
+        let (asked, headers) = (self.asked(), HeaderMap::new());
+        match block_on(self.engine.lookup(&asked, &headers)).usable {
             Usable::Fresh(stored) => Some(stored),
             _ => None,
         }

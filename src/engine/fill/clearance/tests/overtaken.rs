@@ -51,7 +51,7 @@ impl Store for Slow {
 async fn who_was_overtaken_looks_again_before_it_calls() {
     for vary in [None, Some("accept-language")] {
         let value = vary.map(http::HeaderValue::from_static);
-        let fields = HeaderMap::from_iter(value.map(|value| (http::header::VARY, value)));
+        let fields = http::HeaderMap::from_iter(value.map(|value| (http::header::VARY, value)));
         let clock = ManualClock::default();
         let log = EmbeddedLog::new(&clock);
         let store = Arc::new(Slow {

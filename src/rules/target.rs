@@ -1,13 +1,13 @@
-//! [`Place`].
+//! [`RequestTarget`].
 
 use bytes::Bytes;
 use http::Uri;
 
 use crate::key::CacheKey;
 
-/// Where the layer stands that a request came to: what it knows of the request beside its URI.
-#[derive(Debug, Default)]
-pub(crate) struct Place {
+/// What the client asked for, as the layer knows it that the request came to, beside the request's own URI.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RequestTarget {
     /// The URI that the client asked for, if it is not the request's.
     pub(crate) original: Option<Uri>,
     /// The rule takes the path of the request, not that of `original`.
@@ -16,7 +16,7 @@ pub(crate) struct Place {
     pub(crate) added: usize,
 }
 
-impl Place {
+impl RequestTarget {
     /// The URI that the client asked for, where the request's is `own`.
     pub(crate) fn whole<'u>(&'u self, own: &'u Uri) -> &'u Uri {
         self.original.as_ref().unwrap_or(own)
@@ -30,7 +30,7 @@ impl Place {
         }
     }
 
-    /// The parts at the end of `key` that are the layer's.
+    /// The components at the end of `key` that are the layer's.
     pub(crate) fn added(&self, key: &CacheKey) -> Bytes {
         let bytes = key.as_bytes();
         bytes.slice(bytes.len() - self.added..)
