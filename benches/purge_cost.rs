@@ -18,9 +18,6 @@
     reason = "a benchmark that cannot go on should say where"
 )]
 
-#[path = "../tests/support/redis.rs"]
-mod redis_server;
-
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,10 +27,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use redis::Value;
+use tagcache_test_support::RedisServer;
 use tower::{Layer, Service, ServiceExt};
 use tower_tagcache::{Cache, Rule};
-
-use crate::redis_server::RedisServer;
 
 const TAG: &str = "auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be";
 /// Responses that are stored through the layer.

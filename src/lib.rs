@@ -116,9 +116,6 @@ pub mod proxy;
 pub mod bench;
 #[cfg(test)]
 mod model;
-#[cfg(all(test, feature = "redis"))]
-#[path = "../tests/support/redis.rs"]
-mod redis_server;
 
 pub use self::builder::{Cache, CacheBuilder, Companion};
 #[cfg(any(test, feature = "test-util"))]

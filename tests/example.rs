@@ -5,9 +5,6 @@
     reason = "a test that cannot go on should say where"
 )]
 
-#[path = "support/redis.rs"]
-mod redis_server;
-
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,11 +13,10 @@ use std::time::Duration;
 
 use redis::Value;
 use serde_json::Value as Json;
+use tagcache_test_support::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-
-use crate::redis_server::RedisServer;
 
 const RECORDED: &str = include_str!("../examples/auction_house/data/auction-events.json");
 const AUCTION: &str = "0xa16e02e87b7454126e5e10d957a927a7f5b5d2be";

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use tagcache_test_support::{Forwarder, RedisServer};
 use tokio::time::sleep;
-
-use super::redis_server::{Forwarder, RedisServer};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {

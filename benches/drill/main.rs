@@ -20,20 +20,17 @@
     reason = "a drill that cannot go on should say where"
 )]
 
-#[path = "../../tests/support/redis.rs"]
-mod redis_server;
-
 mod clients;
 mod faults;
 
 use std::time::Duration;
 
+use tagcache_test_support::Forwarder;
 use tokio::time::{Instant, sleep};
 use tower_tagcache::{Cache, CacheBuilder, Rule};
 
 use self::clients::{Clients, Span};
 use self::faults::Fault;
-use self::redis_server::Forwarder;
 
 /// Failures in a row that open a breaker.
 const STREAK: usize = 5;

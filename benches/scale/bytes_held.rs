@@ -3,9 +3,9 @@
 use allocation_counter::measure;
 use redis::Value as Answer;
 use serde_json::{Value, json};
+use tagcache_test_support::RedisServer;
 use tower_tagcache::Cache;
 
-use crate::redis_server::RedisServer;
 use crate::site::{self, BODY, FIELDS, Origin};
 
 /// Keys whose memory Redis is asked for.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tagcache_test_support::RedisServer;
 use tokio::task::JoinSet;
 use tower_tagcache::Cache;
 
-use crate::redis_server::RedisServer;
 use crate::site::{self, Origin};
 
 /// What the inner service takes.

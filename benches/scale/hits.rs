@@ -8,11 +8,11 @@ use futures_util::FutureExt;
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tagcache_test_support::RedisServer;
 use tokio::task::{JoinSet, yield_now};
 use tower_tagcache::bench::near;
 use tower_tagcache::{Cache, CacheBuilder};
 
-use crate::redis_server::RedisServer;
 use crate::site::{self, Body, CachedService, Origin};
 
 const ROUNDS: usize = 15;

@@ -9,9 +9,6 @@
     reason = "a benchmark that cannot go on should say where"
 )]
 
-#[path = "../../tests/support/redis.rs"]
-mod redis_server;
-
 mod bytes_held;
 mod herd;
 mod hits;

@@ -5,10 +5,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use tagcache_test_support::RedisServer;
 use tokio::runtime::Runtime;
 use tower_tagcache::Cache;
 
-use crate::redis_server::RedisServer;
 use crate::site::{self, Origin};
 
 /// Warms up, then purges so many times.

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use tagcache_test_support::RedisServer;
 use tokio::task::yield_now;
 use tower_tagcache::{Cache, Purger};
 
-use crate::redis_server::RedisServer;
 use crate::site::{self, CachedService, Origin};
 
 /// Who asks, each in a closed loop.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tagcache_test_support::RedisServer;
 
 use super::{Budgets, RedisPlaces, Server};
 use crate::clock::ManualClock;
@@ -11,7 +12,6 @@ use crate::error::{Error, ErrorKind};
 use crate::log::Log;
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
-use crate::redis_server::RedisServer;
 use crate::store::Store;
 
 mod busy;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tagcache_test_support::eventually;
 
 use crate::site::{Site, open, rules};
-use crate::support::eventually;
 
 #[tokio::test]
 async fn a_purge_over_http_is_one_of_the_cache() {

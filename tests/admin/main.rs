@@ -11,9 +11,6 @@
     reason = "a test that cannot go on should say where"
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod site;
 
 mod bounds;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tagcache_test_support::{GENEROUS, RedisServer, eventually, until};
 use tower_tagcache::{On, Stream};
 
 use crate::site::{Site, open, rules};
-use crate::support::{GENEROUS, RedisServer, eventually, until};
 
 #[tokio::test]
 async fn the_hit_rate_is_there_for_the_command_of_the_requirement() {

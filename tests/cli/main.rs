@@ -5,7 +5,5 @@ mod commands;
 mod program;
 mod proxy;
 mod purging;
-#[path = "../support/redis.rs"]
-mod redis;
 mod surveyed;
 mod upstreams;

@@ -4,8 +4,9 @@ use std::net::TcpListener;
 use std::thread;
 use std::time::Instant;
 
+use tagcache_test_support::RedisServer;
+
 use super::program::{Directory, Origin, PATIENCE, get};
-use super::redis::RedisServer;
 
 const RULE: &str =
     "[[rules]]\nname = \"a\"\nroute = \"/a/{id}\"\nttl = \"1m\"\ntags = [\"item:{id}\"]\n";

@@ -3,9 +3,9 @@
 use std::net::TcpListener;
 
 use serde_json::Value;
+use tagcache_test_support::RedisServer;
 
 use super::program::{Directory, Origin, Running};
-use super::redis::RedisServer;
 
 const RULE: &str = "[[rules]]\nname = \"products\"\nroute = \"/products/{id}\"\nttl = \"1m\"\ntags = [\"product:{id:int}\"]\n";
 const TOKEN: &str = "0123456789abcdef";

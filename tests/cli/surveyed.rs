@@ -1,9 +1,9 @@
 //! `tagcache check --connect`: what this server can and cannot promise.
 
 use serde_json::Value;
+use tagcache_test_support::RedisServer;
 
 use super::program::Directory;
-use super::redis::RedisServer;
 
 fn configured(url: &str) -> Directory {
     let directory = Directory::new();

@@ -11,13 +11,13 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use redis::Value;
+use tagcache_test_support::{RedisServer, until};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tower::{Layer, Service, ServiceExt};
 use tower_tagcache::{Cache, CacheBuilder, CacheService, Notice, On, Rule, Stream};
 
 use crate::captures::{AUCTIONS, Entry};
-use crate::support::{RedisServer, until};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -13,9 +13,6 @@
     reason = "a test that cannot go on should say where"
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod captures;
 mod house;
 mod p1_cancelled;

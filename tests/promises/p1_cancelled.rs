@@ -7,9 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use ::redis::Value;
+use tagcache_test_support::{Fleet, Node, item_rule, path, until};
 use tower_tagcache::Rule;
-
-use crate::support::{Fleet, Node, item_rule, path, until};
 
 const BUDGET: Duration = Duration::from_secs(5);
 const CLAIM: Duration = Duration::from_secs(600);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Fleet, Node, item_rule, path, until};
+use tagcache_test_support::{Fleet, Node, item_rule, path, until};
 
 /// The flight of `a` has read v1 when the purge returns; `a` is asked again, and must not join it.
 async fn a_late_comer_starts_its_own(companions: bool, purge: impl AsyncFn(&Node, &Node)) {
@@ -150,7 +150,7 @@ async fn rule_20_a_request_without_a_purge_in_between_joins() {
 async fn rule_05_a_hard_purge_ends_a_response_for_errors_too_and_a_soft_one_does_not() {
     use http::{Response, StatusCode};
     for soft in [false, true] {
-        let failing = crate::support::Origin::answering(|_, data| {
+        let failing = tagcache_test_support::Origin::answering(|_, data| {
             let mut response = Response::new(bytes::Bytes::copy_from_slice(data.as_bytes()));
             if data == "down" {
                 *response.status_mut() = StatusCode::BAD_GATEWAY;

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tagcache_test_support::{Answer, Fleet, Forwarder, Node, Said, path, until};
 use tower_tagcache::ErrorKind;
-
-use crate::support::{Answer, Fleet, Forwarder, Node, Said, path, until};
 
 /// Short enough to be waited for.
 const SHORT: Duration = Duration::from_millis(50);

@@ -10,9 +10,8 @@ use http::header::{ACCEPT_LANGUAGE, ETAG, IF_NONE_MATCH, VARY};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
+use tagcache_test_support::{Answer, Fleet, Held, Node, Origin, item_rule, path};
 use tokio::task::JoinHandle;
-
-use crate::support::{Answer, Fleet, Held, Node, Origin, item_rule, path};
 
 /// Past the lifetime of the usual rule.
 const EXPIRY: Duration = Duration::from_secs(61);

@@ -7,9 +7,8 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, RANGE, VARY};
 use http::request::Parts;
 use http::{HeaderName, Method, Request, Response, StatusCode};
 use http_body_util::Empty;
+use tagcache_test_support::{Fleet, Node, Origin, item_rule, path};
 use tower_tagcache::{Error, Purged, Purger};
-
-use crate::support::{Fleet, Node, Origin, item_rule, path};
 
 /// Each thing that a purge can name, all of which name `/item/7?page=2`.
 const NAMES: &[&str] = &[

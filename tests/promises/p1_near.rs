@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
+use tagcache_test_support::{Answer, Fleet, Forwarder, Node, Origin, item_rule, path, until};
 use tower_tagcache::{Cache, Rule};
-
-use crate::support::{Answer, Fleet, Forwarder, Node, Origin, item_rule, path, until};
 
 const LEASE: Duration = Duration::from_secs(1);
 

@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use ::redis::Value;
+use tagcache_test_support::{Fleet, Forwarder, Said, path, until};
 use tower_tagcache::{Error, ErrorKind, Purged};
-
-use crate::support::{Fleet, Forwarder, Said, path, until};
 
 /// Lets the server take anything but records of the purge log, or that as well.
 async fn takes_records(fleet: &Fleet, takes: bool) {

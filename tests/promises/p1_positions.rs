@@ -5,9 +5,8 @@
 use std::time::Duration;
 
 use ::redis::Value;
+use tagcache_test_support::{Fleet, Forwarder, Node, Said, path, until};
 use tower_tagcache::{Position, Timestamp};
-
-use crate::support::{Fleet, Forwarder, Node, Said, path, until};
 
 async fn purged(node: &Node, tag: &str) -> Position {
     let purged = node.purger().tag(tag).await;

@@ -7,8 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_LANGUAGE, VARY};
 use http::{Request, Response};
 use http_body_util::Empty;
-
-use crate::support::{Fleet, Forwarder, Node, Origin, RedisServer, path};
+use tagcache_test_support::{Fleet, Forwarder, Node, Origin, RedisServer, path};
 
 /// How often each command was called; what asking for it calls is left out.
 async fn commands(server: &RedisServer) -> BTreeMap<String, u64> {

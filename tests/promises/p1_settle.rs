@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
+use tagcache_test_support::{Fleet, Node, path};
 use tower_tagcache::{On, Stream};
-
-use crate::support::{Fleet, Node, path};
 
 const SETTLE: Duration = Duration::from_secs(10);
 

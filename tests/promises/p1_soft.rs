@@ -6,9 +6,8 @@ use bytes::Bytes;
 use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::request::Parts;
 use http::{HeaderName, Response, StatusCode};
+use tagcache_test_support::{Fleet, Node, Origin, item_rule, until};
 use tower_tagcache::ErrorKind;
-
-use crate::support::{Fleet, Node, Origin, item_rule, until};
 
 async fn purge(node: &Node, soft: bool) {
     let purger = node.purger();
@@ -186,9 +185,9 @@ async fn rule_17_a_follower_that_takes_over_does_not_ask_by_a_purged_response() 
         a.warm("/item/7").await;
         fleet.clock.advance(Duration::from_secs(4000));
         let mut held = fleet.origin.hold();
-        let first = a.begin(crate::support::path("/item/7"));
+        let first = a.begin(tagcache_test_support::path("/item/7"));
         held.arrived().await;
-        let second = a.begin(crate::support::path("/item/7"));
+        let second = a.begin(tagcache_test_support::path("/item/7"));
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::Value;
-
-use crate::support::{Fleet, Forwarder, Node, RedisServer, Said, until};
+use tagcache_test_support::{Fleet, Forwarder, Node, RedisServer, Said, until};
 
 /// Details of a response that was stored in what was lost.
 const GONE: [&str; 3] = ["other-epoch", "below-floor", "purged"];

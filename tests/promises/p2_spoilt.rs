@@ -1,7 +1,7 @@
 //! P2, SAFETY 63: what stands under an entry's key and is not exactly that entry is a miss, is
 //! reported, and is replaced by the next fill.
 
-use crate::support::{Fleet, Said, until};
+use tagcache_test_support::{Fleet, Said, until};
 
 /// The byte of a frame that tells the codec's version.
 const VERSION: &str = "#3";

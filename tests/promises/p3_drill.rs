@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tagcache_test_support::{Fleet, Forwarder, Node, Said, item_rule, until};
 use tower_tagcache::{CacheBuilder, ErrorKind, Rule};
-
-use crate::support::{Fleet, Forwarder, Node, Said, item_rule, until};
 
 const CLIENTS: usize = 8;
 const URLS: usize = 400;

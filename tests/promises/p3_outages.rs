@@ -5,9 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tagcache_test_support::{Fleet, Forwarder, Logged, Node, RedisServer, Said, until};
 use tower_tagcache::{Error, ErrorKind, Purged};
-
-use crate::support::{Fleet, Forwarder, Logged, Node, RedisServer, Said, until};
 
 /// Failures in a row after which the breaker is open.
 const STREAK: usize = 5;

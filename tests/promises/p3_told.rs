@@ -3,9 +3,8 @@
 
 use std::sync::Arc;
 
+use tagcache_test_support::{Fleet, Logged, Node, RedisServer, until};
 use tower_tagcache::{Error, ErrorKind};
-
-use crate::support::{Fleet, Logged, Node, RedisServer, until};
 
 fn trouble(node: &Node, part: &str) -> Option<String> {
     let troubles = node.cache.health().troubles;

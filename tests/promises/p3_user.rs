@@ -7,12 +7,12 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use redis::Value;
+use tagcache_test_support::{GENEROUS, RedisServer, until};
 use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_tagcache::{Cache, On, Rule, Stream};
 
 use crate::captures;
-use crate::support::{GENEROUS, RedisServer, until};
 
 const USER: &str = include_str!("../../examples/deploy/redis-user.acl");
 const STREAM: &str = "auction_sales";

@@ -7,9 +7,8 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty};
+use tagcache_test_support::{Fleet, Node, Origin, OriginBody, Said, path, until};
 use tower_tagcache::CacheBody;
-
-use crate::support::{Fleet, Node, Origin, OriginBody, Said, path, until};
 
 const PART: usize = 64 * 1024;
 /// Not a whole number of parts.

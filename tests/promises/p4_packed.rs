@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, Response};
-
-use crate::support::{Fleet, Node, Origin, Said};
+use tagcache_test_support::{Fleet, Node, Origin, Said};
 
 /// A list of so many items as the path says, in which every name comes again.
 fn list(request: &Parts, data: &str) -> Response<Bytes> {

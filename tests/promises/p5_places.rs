@@ -7,10 +7,9 @@ use axum::body::Body;
 use axum::extract::OriginalUri;
 use axum::routing::get;
 use http::Request;
+use tagcache_test_support::{Fleet, eventually};
 use tower::ServiceExt;
 use tower_tagcache::{Cache, CacheLayer, Rule};
-
-use crate::support::{Fleet, eventually};
 
 fn fleet() -> Fleet {
     let rule = Rule::new("items", "/items/{id}").ttl(Duration::from_secs(60));

@@ -155,7 +155,7 @@ async fn safety_01_to_20_private_responses_stay_private_in_one_process() {
 
 #[tokio::test]
 async fn safety_01_to_20_private_responses_stay_private_among_nodes() {
-    let server = crate::support::RedisServer::start();
+    let server = tagcache_test_support::RedisServer::start();
     let patience = Duration::from_secs(30);
     for case in CASES {
         server.run("FLUSHALL").await;

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use redis::Value;
+use tagcache_test_support::until;
 use tower_tagcache::{On, Stream};
 
 use crate::captures::{self, Entry};
 use crate::house::{House, Node, Told, applied, everything, sample};
-use crate::support::until;
 
 const STREAM: &str = "auction_sales";
 
@@ -272,7 +272,7 @@ async fn safety_100_large_entries_over_a_slow_line_are_read() {
     };
     for (count, bytes) in [(40, 100_000), (4, 1_000_000)] {
         let house = House::open();
-        let wire = crate::support::Forwarder::start(house.server.addr()).await;
+        let wire = tagcache_test_support::Forwarder::start(house.server.addr()).await;
         let node = house
             .node_with([large()], |builder| builder.redis(wire.url()))
             .join(&house, "large")
@@ -303,7 +303,7 @@ async fn safety_100_large_entries_over_a_slow_line_are_read() {
 #[tokio::test]
 async fn safety_102_a_replica_that_is_away_holds_up_no_event() {
     let house = House::open();
-    let replica = crate::support::RedisServer::start();
+    let replica = tagcache_test_support::RedisServer::start();
     replica.replica_of(&house.server).await;
     let node = house
         .node([sample(STREAM, "AuctionSale")])

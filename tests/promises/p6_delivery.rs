@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tagcache_test_support::{Forwarder, eventually, until};
+
 use crate::captures::{self, Entry};
 use crate::house::{House, Node, Told, applied, everything, sample};
-use crate::support::{Forwarder, eventually, until};
 
 const STREAM: &str = "auction_sales";
 /// After which time the tests' consumers count as dead.

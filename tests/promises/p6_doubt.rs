@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use tagcache_test_support::until;
 use tower_tagcache::{Rule, Stream};
 
 use crate::captures;
 use crate::house::{House, Node, Told, applied, everything, sample, touchable};
-use crate::support::until;
 
 const STREAM: &str = "auction_sales";
 /// Short, so that the tests need not wait long; long enough for a slow machine to read in between.

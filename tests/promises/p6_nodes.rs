@@ -1,10 +1,10 @@
 //! P6 on several nodes: one of them takes an event, and all of them know.
 
+use tagcache_test_support::until;
 use tower_tagcache::{ErrorKind, Fields};
 
 use crate::captures::{self, AUCTIONS, Entry};
 use crate::house::{House, Node, applied, everything, sample, touchable};
-use crate::support::until;
 
 const STREAM: &str = "auction_sales";
 

@@ -3,9 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use redis::Value;
+use tagcache_test_support::{Fleet, RedisServer, until};
 use tower_tagcache::{CacheBuilder, Notice, On, Payload, Stream};
-
-use crate::support::{Fleet, RedisServer, until};
 
 const ROWS: usize = 40;
 

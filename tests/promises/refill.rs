@@ -7,10 +7,9 @@ use std::time::Duration;
 use ::redis::Value;
 use bytes::Bytes;
 use http::Response;
+use tagcache_test_support::{Answer, Fleet, Held, Node, Origin, item_rule, until};
 use tokio::task::JoinHandle;
 use tower_tagcache::{ManualClock, Rule};
-
-use crate::support::{Answer, Fleet, Held, Node, Origin, item_rule, until};
 
 /// An origin that takes a second to answer, by the clock of the fleet.
 fn slow(fleet: Fleet) -> Fleet {

@@ -14,14 +14,13 @@
     reason = "a test that cannot go on should say where"
 )]
 
-#[path = "../support/redis.rs"]
-mod redis_server;
 mod sales;
 mod site;
 
 use std::time::{Duration, Instant};
 
-use crate::redis_server::RedisServer;
+use tagcache_test_support::RedisServer;
+
 use crate::sales::{Publisher, STREAMS};
 use crate::site::{Origin, Site};
 

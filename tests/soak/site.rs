@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use crate::redis_server::RedisServer;
+use tagcache_test_support::RedisServer;
+
 use crate::sales::{AUCTIONS, GROUP, address};
 use crate::{LEASE, PATIENCE};
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ::redis::Value;
+use tagcache_test_support::RedisServer;
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -11,7 +12,6 @@ use crate::invalidation::fake::FakeSink;
 use crate::invalidation::on::On;
 use crate::invalidation::stream::Stream;
 use crate::redis::{Budgets, Group, Portion, Server};
-use crate::redis_server::RedisServer;
 
 mod delivery;
 mod doubtful;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use tagcache_test_support::{Forwarder, RedisServer};
+
 use super::faults::SHORT;
 use super::{Budgets, Node, PATIENT, eventually, kind};
 use crate::error::ErrorKind;
-use crate::redis_server::{Forwarder, RedisServer};
 
 /// Heartbeats and lookups wait for their turn of the executor, each for longer than their budgets.
 #[tokio::test]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::Value;
+use tagcache_test_support::{Forwarder, RedisServer};
 
 use super::Node;
 use crate::entry::Entry;
 use crate::key::CacheKey;
-use crate::redis_server::{Forwarder, RedisServer};
 use crate::store::contract::{LONG, get_one, get_whole, key, response};
 
 /// A response under `key` that is cut into `chunks`, of bytes that differ all over.

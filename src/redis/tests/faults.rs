@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use self::logged::Logged;
+use tagcache_test_support::{Forwarder, Logged, RedisServer};
+
 use super::{Budgets, Node, PATIENT, eventually, kind};
 use crate::error::ErrorKind;
 use crate::position::Position;
-use crate::redis_server::{Forwarder, RedisServer};
 use crate::store::contract::{LONG, key, response};
-
-#[path = "../../../tests/support/logged.rs"]
-pub(super) mod logged;
 
 /// Budgets short enough to be waited for.
 pub(super) const SHORT: Budgets = Budgets {

@@ -1,10 +1,9 @@
 //! Servers that cannot work, and those that hide what they are: told by name, or tried (SAFETY 90 and 97).
 
 use super::fake::{Fake, bulk};
-use super::faults::logged::Logged;
 use super::{Node, kind};
 use crate::error::ErrorKind;
-use crate::redis_server::RedisServer;
+use tagcache_test_support::{Logged, RedisServer};
 
 const INVALID_ID: &str = "-ERR Invalid stream ID specified as stream command argument\r\n";
 

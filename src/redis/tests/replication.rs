@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use ::redis::Value;
+use tagcache_test_support::{Forwarder, RedisServer};
 
 use super::{Budgets, Node, PATIENT, eventually, kind};
 use crate::error::ErrorKind;
 use crate::log::contract::purge;
 use crate::position::Position;
-use crate::redis_server::{Forwarder, RedisServer};
 
 const LOG: &str = "test:purges";
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use ::redis::Value;
+use tagcache_test_support::{Forwarder, RedisServer};
 
 use super::{Node, eventually, kind};
 use crate::error::ErrorKind;
 use crate::log::PurgeKind;
 use crate::position::Position;
-use crate::redis_server::{Forwarder, RedisServer};
 use crate::tag::Target;
 
 const LOG: &str = "test:purges";

@@ -1,11 +1,11 @@
 //! The store on Redis: what is counted, what is foreign, what is refused.
 
 use ::redis::Value;
+use tagcache_test_support::{Forwarder, RedisServer};
 
 use super::{Node, kind};
 use crate::entry::codec;
 use crate::error::ErrorKind;
-use crate::redis_server::{Forwarder, RedisServer};
 use crate::store::contract::{LONG, get_one, get_whole, key, response};
 
 /// The key in Redis of the entry under `key`.

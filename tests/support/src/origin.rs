@@ -18,14 +18,14 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use tokio::sync::oneshot;
 use tower::Service;
 
-use super::ends;
+use crate::ends;
 
 /// How an origin answers a request from its data.
 type Answering = dyn Fn(&Parts, &str) -> Response<Bytes> + Send + Sync;
 
 /// An inner service whose data a test changes. Clones share the data.
 #[derive(Clone)]
-pub(crate) struct Origin(Arc<Shared>);
+pub struct Origin(Arc<Shared>);
 
 struct Shared {
     data: Mutex<String>,
@@ -45,14 +45,14 @@ struct Gate {
 }
 
 /// A call of the origin that has read the data and not answered yet.
-pub(crate) struct Held {
+pub struct Held {
     arrived: Option<oneshot::Receiver<()>>,
     release: oneshot::Sender<()>,
 }
 
 impl Held {
     /// Waits until the call has read the data.
-    pub(crate) async fn arrived(&mut self) {
+    pub async fn arrived(&mut self) {
         if let Some(arrived) = self.arrived.take() {
             let read = ends("the origin is called", arrived).await;
             read.expect("a call takes the gate");
@@ -60,18 +60,18 @@ impl Held {
     }
 
     /// Lets it answer with what it has read.
-    pub(crate) fn release(self) {
+    pub fn release(self) {
         self.release.send(()).expect("the call is still held");
     }
 }
 
 impl Origin {
     /// An origin that answers 200 with its data, which are `v1`.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::answering(|_, data| Response::new(Bytes::copy_from_slice(data.as_bytes())))
     }
 
-    pub(crate) fn answering(
+    pub fn answering(
         answering: impl Fn(&Parts, &str) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Shared {
@@ -84,33 +84,33 @@ impl Origin {
     }
 
     /// Changes the data.
-    pub(crate) fn set(&self, data: &str) {
+    pub fn set(&self, data: &str) {
         *self.0.data.lock().unwrap() = data.into();
     }
 
     /// How often it was called.
-    pub(crate) fn calls(&self) -> usize {
+    pub fn calls(&self) -> usize {
         self.0.calls.load(Ordering::SeqCst)
     }
 
     /// The fields of the last request that reached it.
-    pub(crate) fn last_request(&self) -> HeaderMap {
+    pub fn last_request(&self) -> HeaderMap {
         let requests = self.0.requests.lock().unwrap();
         requests.last().expect("it was called").clone()
     }
 
     /// Holds the next call after it has read the data.
-    pub(crate) fn hold(&self) -> Held {
+    pub fn hold(&self) -> Held {
         self.gate(|_| true, false)
     }
 
     /// The same for the next call that `whom` is true of.
-    pub(crate) fn hold_if(&self, whom: fn(&Parts) -> bool) -> Held {
+    pub fn hold_if(&self, whom: fn(&Parts) -> bool) -> Held {
         self.gate(whom, false)
     }
 
     /// Holds the body of the next call; status and fields are answered at once.
-    pub(crate) fn hold_body(&self) -> Held {
+    pub fn hold_body(&self) -> Held {
         self.gate(|_| true, true)
     }
 
@@ -161,7 +161,7 @@ impl Gate {
     }
 }
 
-pub(crate) type OriginBody = UnsyncBoxBody<Bytes, Infallible>;
+pub type OriginBody = UnsyncBoxBody<Bytes, Infallible>;
 
 fn held_body(gate: Gate, body: Bytes) -> OriginBody {
     let frame = async move {

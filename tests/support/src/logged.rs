@@ -8,7 +8,7 @@ use tracing::subscriber::DefaultGuard;
 
 /// Collects until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Logged {
+pub struct Logged {
     written: Written,
     _guard: DefaultGuard,
     /// With a single logger alive, `tracing` asks only the thread that first passes an event whether
@@ -32,7 +32,7 @@ impl Write for Written {
 }
 
 impl Logged {
-    pub(crate) fn begin() -> Self {
+    pub fn begin() -> Self {
         let written = Written::default();
         let writer = written.clone();
         let logger = tracing_subscriber::fmt()
@@ -46,13 +46,13 @@ impl Logged {
         }
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let written = self.written.0.lock().expect("no panic holds it");
         String::from_utf8_lossy(&written).into_owned()
     }
 
     /// How many lines have `what` in them.
-    pub(crate) fn count(&self, what: &str) -> usize {
+    pub fn count(&self, what: &str) -> usize {
         let text = self.text();
         text.lines().filter(|line| line.contains(what)).count()
     }

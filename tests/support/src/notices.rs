@@ -3,11 +3,11 @@
 use tokio::sync::watch;
 use tower_tagcache::{Detail, ErrorKind, Notice, Observer, Position};
 
-use super::ends;
+use crate::ends;
 
 /// A notice, kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Said {
+pub enum Said {
     /// A request was answered; with the detail of its outcome.
     Answered(Option<Detail>),
     EntryRejected(&'static str),
@@ -22,23 +22,23 @@ pub(crate) enum Said {
 
 /// The notices of one node, in order; events left out. Clones share them.
 #[derive(Debug, Clone)]
-pub(crate) struct Notices(watch::Sender<Vec<Said>>);
+pub struct Notices(watch::Sender<Vec<Said>>);
 
 impl Notices {
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(watch::Sender::new(Vec::new()))
     }
 
-    pub(crate) fn all(&self) -> Vec<Said> {
+    pub fn all(&self) -> Vec<Said> {
         self.0.borrow().clone()
     }
 
-    pub(crate) fn count(&self, wanted: impl Fn(&Said) -> bool) -> usize {
+    pub fn count(&self, wanted: impl Fn(&Said) -> bool) -> usize {
         self.0.borrow().iter().filter(|said| wanted(said)).count()
     }
 
     /// Waits until `count` of the wanted ones were said since the node was built.
-    pub(crate) async fn heard(&self, count: usize, wanted: impl Fn(&Said) -> bool) {
+    pub async fn heard(&self, count: usize, wanted: impl Fn(&Said) -> bool) {
         let mut said = self.0.subscribe();
         let enough = said.wait_for(|all| all.iter().filter(|said| wanted(said)).count() >= count);
         ends("a notice", enough).await.expect("we hold the sender");

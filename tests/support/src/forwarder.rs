@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// Forwards connections to a server. Ends when dropped.
 #[derive(Debug)]
-pub(crate) struct Forwarder {
+pub struct Forwarder {
     shared: Arc<Shared>,
     addr: SocketAddr,
     task: JoinHandle<()>,
@@ -45,7 +45,7 @@ enum Mode {
 
 impl Forwarder {
     /// Forwards to `target` from a free loopback port.
-    pub(crate) async fn start(target: SocketAddr) -> Self {
+    pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let addr = listener.local_addr().expect("its address");
         let shared = Arc::new(Shared {
@@ -59,58 +59,58 @@ impl Forwarder {
         Self { shared, addr, task }
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://{}", self.addr)
     }
 
     /// Closes all connections; new ones are forwarded.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         self.shared.mode.send_modify(|(_, cuts)| *cuts += 1);
     }
 
     /// Closes all connections, and new ones as they come, until [`resume`](Self::resume).
-    pub(crate) fn refuse(&self) {
+    pub fn refuse(&self) {
         self.shared
             .mode
             .send_modify(|mode| *mode = (Mode::Refuse, mode.1 + 1));
     }
 
     /// Lets nothing pass any more, in either direction; what was sent is delivered on resuming.
-    pub(crate) fn stall(&self) {
+    pub fn stall(&self) {
         self.shared
             .mode
             .send_modify(|(mode, _)| *mode = Mode::Stall);
     }
 
     /// Lets the server send so many bytes a second over each connection.
-    pub(crate) fn slow(&self, bytes_a_second: u64) {
+    pub fn slow(&self, bytes_a_second: u64) {
         self.shared.rate.store(bytes_a_second, Ordering::SeqCst);
     }
 
     /// Loses what is sent, in either direction, until [`resume`](Self::resume): half-open TCP.
-    pub(crate) fn swallow(&self) {
+    pub fn swallow(&self) {
         self.shared
             .mode
             .send_modify(|(mode, _)| *mode = Mode::Swallow);
     }
 
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.shared.mode.send_modify(|(mode, _)| *mode = Mode::Pass);
     }
 
     /// Forwards new connections to `target`; the present ones stay where they are.
-    pub(crate) fn switch(&self, target: SocketAddr) {
+    pub fn switch(&self, target: SocketAddr) {
         *self.shared.target.lock().expect("no panic holds it") = target;
     }
 
     /// Connections accepted so far.
-    pub(crate) fn accepted(&self) -> u64 {
+    pub fn accepted(&self) -> u64 {
         self.shared.accepted.load(Ordering::SeqCst)
     }
 
     /// How often, over all connections, the client began to send after the server had spoken: what
     /// one pipelined write adds is one, however many segments it takes.
-    pub(crate) fn round_trips(&self) -> u64 {
+    pub fn round_trips(&self) -> u64 {
         self.shared.round_trips.load(Ordering::SeqCst)
     }
 }

@@ -7,51 +7,51 @@ use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt};
 use tower_tagcache::{Cache, CacheBody, CacheService, Companion, Purger};
 
-use super::{Notices, Origin, OriginBody, Said, ends, eventually};
+use crate::{Notices, Origin, OriginBody, Said, ends, eventually};
 
 /// A node. Its companion, if it runs, ends with it.
-pub(crate) struct Node {
-    pub(crate) cache: Cache,
-    pub(crate) notices: Notices,
+pub struct Node {
+    pub cache: Cache,
+    pub notices: Notices,
     service: CacheService<Origin>,
     companion: Option<JoinHandle<()>>,
 }
 
 /// What a client got.
 #[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
     /// `Cache-Status` without our name.
-    pub(crate) how: String,
+    pub how: String,
 }
 
 impl Answer {
-    pub(crate) fn is_hit(&self) -> bool {
+    pub fn is_hit(&self) -> bool {
         self.how.starts_with("hit")
     }
 
     /// The parameter `name` of `Cache-Status`.
-    pub(crate) fn param(&self, name: &str) -> Option<&str> {
+    pub fn param(&self, name: &str) -> Option<&str> {
         let mut parts = self.how.split("; ");
         parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
     }
 
-    pub(crate) fn detail(&self) -> &str {
+    pub fn detail(&self) -> &str {
         self.param("detail").unwrap_or("none")
     }
 }
 
 /// A `GET` of `path`.
-pub(crate) fn path(path: &str) -> Request<Empty<Bytes>> {
+pub fn path(path: &str) -> Request<Empty<Bytes>> {
     Request::get(path)
         .body(Empty::new())
         .expect("a path of the test")
 }
 
 impl Node {
-    pub(crate) fn new(cache: Cache, notices: Notices, origin: Origin) -> Self {
+    pub fn new(cache: Cache, notices: Notices, origin: Origin) -> Self {
         Self {
             service: cache.layer().layer(origin),
             cache,
@@ -61,43 +61,40 @@ impl Node {
     }
 
     /// Runs `companion` until the node is dropped.
-    pub(crate) fn accompany(mut self, companion: Companion) -> Self {
+    pub fn accompany(mut self, companion: Companion) -> Self {
         self.companion = Some(tokio::spawn(companion.run(std::future::pending())));
         self
     }
 
-    pub(crate) fn purger(&self) -> Purger {
+    pub fn purger(&self) -> Purger {
         self.cache.purger()
     }
 
-    pub(crate) async fn get(&self, uri: &str) -> Answer {
+    pub async fn get(&self, uri: &str) -> Answer {
         self.send(path(uri)).await
     }
 
-    pub(crate) async fn send(&self, request: Request<Empty<Bytes>>) -> Answer {
+    pub async fn send(&self, request: Request<Empty<Bytes>>) -> Answer {
         ends("a request", answer(self.service.clone(), request)).await
     }
 
     /// The response, whose body the test takes.
-    pub(crate) async fn respond(
-        &self,
-        request: Request<Empty<Bytes>>,
-    ) -> Response<CacheBody<OriginBody>> {
+    pub async fn respond(&self, request: Request<Empty<Bytes>>) -> Response<CacheBody<OriginBody>> {
         let response = ends("a request", self.service.clone().oneshot(request)).await;
         response.expect("the origin does not fail")
     }
 
     /// Begins a request that somebody else has to end.
-    pub(crate) fn begin(&self, request: Request<Empty<Bytes>>) -> JoinHandle<Answer> {
+    pub fn begin(&self, request: Request<Empty<Bytes>>) -> JoinHandle<Answer> {
         tokio::spawn(answer(self.service.clone(), request))
     }
 
     /// Asks until the answer comes from the cache, and returns that.
-    pub(crate) async fn warm(&self, uri: &str) -> Answer {
+    pub async fn warm(&self, uri: &str) -> Answer {
         self.warm_by(|| path(uri)).await
     }
 
-    pub(crate) async fn warm_by(&self, request: impl Fn() -> Request<Empty<Bytes>>) -> Answer {
+    pub async fn warm_by(&self, request: impl Fn() -> Request<Empty<Bytes>>) -> Answer {
         eventually(async || {
             let answer = self.send(request()).await;
             if answer.is_hit() {

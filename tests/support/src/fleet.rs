@@ -4,24 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ::redis::Value;
+use redis::Value;
 use tower_tagcache::{Cache, CacheBuilder, ManualClock, Rule};
 
-use super::{GENEROUS, Node, Notices, Origin, RedisServer, shared_server, until};
+use crate::{GENEROUS, Node, Notices, Origin, RedisServer, shared_server, until};
 
 /// What a test's nodes have in common: server, namespace, origin, rules and a clock that the test
 /// moves.
-pub(crate) struct Fleet {
-    pub(crate) server: Arc<RedisServer>,
-    pub(crate) namespace: String,
-    pub(crate) origin: Origin,
-    pub(crate) clock: ManualClock,
+pub struct Fleet {
+    pub server: Arc<RedisServer>,
+    pub namespace: String,
+    pub origin: Origin,
+    pub clock: ManualClock,
     rules: Vec<Rule>,
     copies: bool,
 }
 
 /// The rule that most tests need: `/item/{id}` for a minute, tagged `item:{id}` and `items`.
-pub(crate) fn item_rule() -> Rule {
+pub fn item_rule() -> Rule {
     Rule::new("item", "/item/{id}")
         .ttl(Duration::from_secs(60))
         .tags(["item:{id}", "items"])
@@ -30,16 +30,16 @@ pub(crate) fn item_rule() -> Rule {
 
 impl Fleet {
     /// A fleet on the shared server.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::on(shared_server())
     }
 
     /// A fleet on a server that the test may break.
-    pub(crate) fn private() -> Self {
+    pub fn private() -> Self {
         Self::on(Arc::new(RedisServer::start()))
     }
 
-    pub(crate) fn on(server: Arc<RedisServer>) -> Self {
+    pub fn on(server: Arc<RedisServer>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -53,33 +53,33 @@ impl Fleet {
     }
 
     /// With copies in the nodes, as they are by default; otherwise each hit of a test is read from Redis.
-    pub(crate) fn copying(mut self) -> Self {
+    pub fn copying(mut self) -> Self {
         self.copies = true;
         self
     }
 
-    pub(crate) fn origin(mut self, origin: Origin) -> Self {
+    pub fn origin(mut self, origin: Origin) -> Self {
         self.origin = origin;
         self
     }
 
     /// Puts `rule` in the place of the usual one.
-    pub(crate) fn rule(mut self, rule: Rule) -> Self {
+    pub fn rule(mut self, rule: Rule) -> Self {
         self.rules = vec![rule];
         self
     }
 
     /// A node without its companion.
-    pub(crate) fn node(&self) -> Node {
+    pub fn node(&self) -> Node {
         self.node_by(self.builder())
     }
 
     /// A node whose companion runs.
-    pub(crate) fn companied(&self) -> Node {
+    pub fn companied(&self) -> Node {
         self.companied_by(self.builder())
     }
 
-    pub(crate) fn node_if(&self, companion: bool) -> Node {
+    pub fn node_if(&self, companion: bool) -> Node {
         if companion {
             self.companied()
         } else {
@@ -88,11 +88,11 @@ impl Fleet {
     }
 
     /// The builder of one more node, for a test to change.
-    pub(crate) fn builder(&self) -> CacheBuilder {
+    pub fn builder(&self) -> CacheBuilder {
         self.builder_at(self.server.url())
     }
 
-    pub(crate) fn builder_at(&self, url: impl Into<String>) -> CacheBuilder {
+    pub fn builder_at(&self, url: impl Into<String>) -> CacheBuilder {
         let rules = self.rules.iter().cloned();
         let builder = rules.fold(Cache::builder(), CacheBuilder::rule);
         let builder = match self.copies {
@@ -109,7 +109,7 @@ impl Fleet {
             .purge_timeout(GENEROUS)
     }
 
-    pub(crate) fn node_by(&self, builder: CacheBuilder) -> Node {
+    pub fn node_by(&self, builder: CacheBuilder) -> Node {
         let notices = Notices::new();
         let (cache, _) = builder
             .observer(notices.clone())
@@ -118,7 +118,7 @@ impl Fleet {
         Node::new(cache, notices, self.origin.clone())
     }
 
-    pub(crate) fn companied_by(&self, builder: CacheBuilder) -> Node {
+    pub fn companied_by(&self, builder: CacheBuilder) -> Node {
         let notices = Notices::new();
         let (cache, companion) = builder
             .observer(notices.clone())
@@ -127,32 +127,32 @@ impl Fleet {
         Node::new(cache, notices, self.origin.clone()).accompany(companion)
     }
 
-    pub(crate) fn log_key(&self) -> String {
+    pub fn log_key(&self) -> String {
         format!("{}:purges", self.namespace)
     }
 
     /// Sends `command` to the server with `LOG` in it replaced by the log's key.
-    pub(crate) async fn run(&self, command: &str) -> Value {
+    pub async fn run(&self, command: &str) -> Value {
         let command = command.replace("LOG", &self.log_key());
         self.server.run(&command).await
     }
 
     /// The keys of the entries that Redis holds.
-    pub(crate) async fn entries(&self) -> Vec<String> {
+    pub async fn entries(&self) -> Vec<String> {
         let pattern = format!("{}:e:*", self.namespace);
         let keys = self.server.command(&["KEYS", &pattern]).await;
-        ::redis::from_redis_value(keys).expect("a list of keys")
+        redis::from_redis_value(keys).expect("a list of keys")
     }
 
     /// Deletes the entries, so that [`stored`](Self::stored) can tell a new one.
-    pub(crate) async fn forget_entries(&self) {
+    pub async fn forget_entries(&self) {
         for key in self.entries().await {
             self.server.command(&["DEL", &key]).await;
         }
     }
 
     /// Waits until `count` entries are stored.
-    pub(crate) async fn stored(&self, count: usize) {
+    pub async fn stored(&self, count: usize) {
         until("the entries are stored", async || {
             self.entries().await.len() >= count
         })
@@ -160,7 +160,7 @@ impl Fleet {
     }
 
     /// Copies the entries under names that no node knows.
-    pub(crate) async fn keep_entries(&self) {
+    pub async fn keep_entries(&self) {
         let entries = self.entries().await;
         assert!(!entries.is_empty(), "something is stored");
         for key in entries {
@@ -171,10 +171,10 @@ impl Fleet {
     }
 
     /// Puts the copies back, as a write that was on its way for long would.
-    pub(crate) async fn put_back_entries(&self) {
+    pub async fn put_back_entries(&self) {
         let pattern = format!("kept-{}:e:*", self.namespace);
         let keys = self.server.command(&["KEYS", &pattern]).await;
-        let keys: Vec<String> = ::redis::from_redis_value(keys).expect("a list of keys");
+        let keys: Vec<String> = redis::from_redis_value(keys).expect("a list of keys");
         assert!(!keys.is_empty(), "the copies are still there");
         for copy in keys {
             let key = copy.trim_start_matches("kept-");
@@ -183,7 +183,7 @@ impl Fleet {
     }
 
     /// How many records the log has.
-    pub(crate) async fn log_length(&self) -> i64 {
+    pub async fn log_length(&self) -> i64 {
         match self.run("XLEN LOG").await {
             Value::Int(length) => length,
             other => panic!("XLEN answered {other:?}"),

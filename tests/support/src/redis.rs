@@ -1,29 +1,19 @@
-//! A private `redis-server` for tests, and a forwarder that misbehaves between it and its client.
-
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-
-#[path = "forwarder.rs"]
-mod forwarder;
+//! A private `redis-server`.
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
-use ::redis::Value;
-
-#[allow(
-    unused_imports,
-    reason = "not every test that includes this file forwards"
-)]
-pub(crate) use self::forwarder::Forwarder;
+use redis::Value;
 
 const PORTS_TRIED: usize = 20;
 
 /// A server of our own on a free loopback port, without persistence, killed when dropped.
 #[derive(Debug)]
-pub(crate) struct RedisServer {
+pub struct RedisServer {
     child: Child,
     port: u16,
     dir: PathBuf,
@@ -35,12 +25,12 @@ impl RedisServer {
     ///
     /// # Panics
     /// No `redis-server` is installed: the message says how to get one.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::start_with(&[])
     }
 
     /// Starts a server with further arguments, such as `["--requirepass", "secret"]`.
-    pub(crate) fn start_with(args: &[&str]) -> Self {
+    pub fn start_with(args: &[&str]) -> Self {
         let args: Vec<String> = args.iter().map(|&arg| arg.into()).collect();
         let dir = fresh_dir();
         for _ in 0..PORTS_TRIED {
@@ -57,26 +47,26 @@ impl RedisServer {
         panic!("redis-server did not start on any of {PORTS_TRIED} ports with {args:?}");
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn addr(&self) -> SocketAddr {
+    pub fn addr(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
     /// Kills the server, as a crash would.
-    pub(crate) fn stop(&mut self) {
+    pub fn stop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
     /// Kills the server and starts it again on the same port with the same data.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.stop();
         for _ in 0..PORTS_TRIED {
             if let Some(child) = spawn(self.port, &self.dir, &self.args) {
@@ -88,12 +78,12 @@ impl RedisServer {
     }
 
     /// Stops the process without ending it: connections live, nothing is answered.
-    pub(crate) fn suspend(&self) {
+    pub fn suspend(&self) {
         self.signal("-STOP");
     }
 
     /// Lets a suspended process go on.
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.signal("-CONT");
     }
 
@@ -107,32 +97,32 @@ impl RedisServer {
     ///
     /// # Panics
     /// The server cannot be reached or answers with an error.
-    pub(crate) async fn run(&self, command: &str) -> Value {
+    pub async fn run(&self, command: &str) -> Value {
         let parts: Vec<&str> = command.split_whitespace().collect();
         self.command(&parts).await
     }
 
     /// Sends one command whose arguments may have spaces.
-    pub(crate) async fn command(&self, parts: &[&str]) -> Value {
+    pub async fn command(&self, parts: &[&str]) -> Value {
         self.try_command(parts)
             .await
             .unwrap_or_else(|error| panic!("{parts:?}: {error}"))
     }
 
     /// As [`run`](Self::run), with a password.
-    pub(crate) async fn admin(&self, password: &str, command: &str) -> Value {
+    pub async fn admin(&self, password: &str, command: &str) -> Value {
         let parts: Vec<&str> = command.split_whitespace().collect();
         let url = format!("redis://:{password}@127.0.0.1:{}", self.port);
         let answer = send(&url, &parts).await;
         answer.unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
-    pub(crate) async fn try_command(&self, parts: &[&str]) -> ::redis::RedisResult<Value> {
+    pub async fn try_command(&self, parts: &[&str]) -> redis::RedisResult<Value> {
         send(&self.url(), parts).await
     }
 
     /// Makes this server a replica of `master`, and returns when it is in step.
-    pub(crate) async fn replica_of(&self, master: &Self) {
+    pub async fn replica_of(&self, master: &Self) {
         self.run(&format!("REPLICAOF 127.0.0.1 {}", master.port))
             .await;
         // Counts as one more replica only once it has acknowledged what was written before.
@@ -149,7 +139,7 @@ impl RedisServer {
     }
 
     /// How often `command` (in lower case) was called, by the server's own count.
-    pub(crate) async fn calls(&self, command: &str) -> u64 {
+    pub async fn calls(&self, command: &str) -> u64 {
         let stats = self.info("commandstats").await;
         let line = stats.lines().find_map(|line| {
             let (name, rest) = line.split_once(':')?;
@@ -159,7 +149,7 @@ impl RedisServer {
         calls.map_or(0, |calls| calls.parse().expect("a count"))
     }
 
-    pub(crate) async fn info(&self, section: &str) -> String {
+    pub async fn info(&self, section: &str) -> String {
         match self.command(&["INFO", section]).await {
             Value::BulkString(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Value::VerbatimString { text, .. } => text,
@@ -175,12 +165,23 @@ impl Drop for RedisServer {
     }
 }
 
-async fn send(url: &str, parts: &[&str]) -> ::redis::RedisResult<Value> {
-    let client = ::redis::Client::open(url)?;
-    let config = ::redis::AsyncConnectionConfig::new().set_response_timeout(None);
+/// The server that tests of one binary share which leave it as it is. It ends with the last of them.
+pub fn shared_server() -> Arc<RedisServer> {
+    static SHARED: Mutex<Weak<RedisServer>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().expect("no test panics while starting it");
+    shared.upgrade().unwrap_or_else(|| {
+        let server = Arc::new(RedisServer::start());
+        *shared = Arc::downgrade(&server);
+        server
+    })
+}
+
+async fn send(url: &str, parts: &[&str]) -> redis::RedisResult<Value> {
+    let client = redis::Client::open(url)?;
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
     let mut conn = connecting.await?;
-    let mut command = ::redis::cmd(parts[0]);
+    let mut command = redis::cmd(parts[0]);
     command.arg(&parts[1..]);
     command.query_async(&mut conn).await
 }
