@@ -229,7 +229,7 @@ reasons! {
         BelowFloor = "below-floor",
         /// The entry was stored in another life of the purge log.
         OtherEpoch = "other-epoch",
-        /// The purge log could not be read up to its head in time.
+        /// The purge log could not be read up to its tip in time.
         Behind = "behind",
         /// The store could not be reached.
         StoreUnavailable = "store-unavailable",

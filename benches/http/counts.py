@@ -54,7 +54,7 @@ def shared_reads(bench):
     for connections in (1, 8, 32, 128):
         before = reads()
         hits = load(server.port, connections, 2)
-        print(f"{connections} connections: {hits / (reads() - before):.1f} hits for each read of the log's head")
+        print(f"{connections} connections: {hits / (reads() - before):.1f} hits for each read of the log's tip")
 
 
 def main():

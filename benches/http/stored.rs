@@ -12,7 +12,7 @@ use tower_tagcache::{BoxError, CacheBuilder, Rule};
 use crate::{Origin, answer, serve};
 
 const ENTRY: &str = "bench:entry";
-const HEAD: &str = "bench:head";
+const TIP: &str = "bench:tip";
 
 /// The rule of the layer and the proxy. `/calls` is the bench's.
 pub(crate) fn rule() -> Rule {
@@ -37,13 +37,13 @@ pub(crate) async fn gets(address: SocketAddr, bytes: usize, url: &str) -> Result
     let client = redis::Client::open(url)?;
     let mut connection = client.get_multiplexed_async_connection().await?;
     let mut fill = redis::pipe();
-    fill.set(ENTRY, vec![b'x'; bytes]).set(HEAD, "1-1");
+    fill.set(ENTRY, vec![b'x'; bytes]).set(TIP, "1-1");
     fill.query_async::<()>(&mut connection).await?;
     serve(address, move |_| {
         let mut connection = connection.clone();
         async move {
             let mut both = redis::pipe();
-            both.get(ENTRY).get(HEAD);
+            both.get(ENTRY).get(TIP);
             let found = both.query_async::<(Vec<u8>, Vec<u8>)>(&mut connection);
             let (entry, _) = found.await.expect("Redis answers");
             Ok(answer(Bytes::from(entry)))

@@ -93,15 +93,15 @@ impl Cache {
         self.shared.statuses.iter().map(Status::health).collect()
     }
 
-    /// Asks the server of responses and purge log for the log's head now, as the companion's heartbeat does, and
+    /// Asks the server of responses and purge log for the log's tip now, as the companion's heartbeat does, and
     /// says who it is in [`health`](Self::health). For programs that want to know at their start; nothing
     /// depends on it, and no request waits for it.
     ///
     /// # Errors
     /// Why it cannot be used: not reached, refused, too old, a node of a Cluster …
     pub async fn connect(&self) -> Result<Position, Error> {
-        let head = self.shared.follower.log().head().await?;
-        Ok(head.position)
+        let tip = self.shared.follower.log().tip().await?;
+        Ok(tip.position)
     }
 
     /// Ends the oldest call of an inner service that was begun for a client and that nobody waits for any more, if

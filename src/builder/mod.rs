@@ -20,7 +20,7 @@ use self::cache::Shared;
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::{Flights, Permits};
-use crate::engine::{Engine, Heads, Limits, SearchMemory, VariantMemory};
+use crate::engine::{Engine, Limits, SearchMemory, Tips, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, Stream, compile, longest_settle};
 use crate::log::{Follower, Log, Purges, Retention, Views};
@@ -168,7 +168,7 @@ impl CacheBuilder {
         self
     }
 
-    /// How long each step of a lookup in Redis may take (entry and head; catching up with the log; a
+    /// How long each step of a lookup in Redis may take (entry and tip; catching up with the log; a
     /// variant not known yet) before the request goes to the inner service as if there were no
     /// cache. Default: 25 ms.
     pub const fn read_timeout(mut self, timeout: Duration) -> Self {
@@ -273,7 +273,7 @@ impl CacheBuilder {
         let applier = Applier::new(Arc::clone(&purges) as _, self.observer.clone());
         let engine = Arc::new(Engine {
             rules: ArcSwap::from_pointee(rules),
-            heads: Heads::new(&places.store, &follower, &self.observer),
+            tips: Tips::new(&places.store, &follower, &self.observer),
             store: places.store,
             near: places.near,
             claims: places.claims,

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
-use crate::log::{Appended, Head, Keep, Log, Numbered, PurgeRecord, Tail};
+use crate::log::{Appended, Keep, Log, Numbered, PurgeRecord, Tail, Tip};
 use crate::position::Position;
 use crate::sync::Mutex;
 
@@ -58,8 +58,8 @@ impl EmbeddedLog {
     }
 
     /// The end of the log, now.
-    pub(super) fn current(&self) -> Head {
-        self.shared.records.lock().head()
+    pub(super) fn current(&self) -> Tip {
+        self.shared.records.lock().tip()
     }
 
     /// Loses the log: a new epoch, as after a `FLUSHALL` of Redis.
@@ -119,8 +119,8 @@ impl Records {
         }
     }
 
-    fn head(&self) -> Head {
-        Head {
+    fn tip(&self) -> Tip {
+        Tip {
             position: self.last,
             replicas: 0,
         }
@@ -175,7 +175,7 @@ impl Log for EmbeddedLog {
         .boxed()
     }
 
-    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+    fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
         async move { Ok(self.current()) }.boxed()
     }
 
@@ -184,7 +184,7 @@ impl Log for EmbeddedLog {
             let records = self.shared.records.lock();
             let skip = records.kept.len().saturating_sub(limit);
             Ok(Tail {
-                head: records.head(),
+                tip: records.tip(),
                 records: records.kept.iter().skip(skip).cloned().collect(),
             })
         }

@@ -11,10 +11,10 @@ use crate::embedded::EmbeddedLog;
 use crate::entry::Entry;
 use crate::error::Error;
 use crate::key::CacheKey;
-use crate::log::Head;
+use crate::log::Tip;
 use crate::store::{Found, Held, NearCache, Store};
 
-/// Entries in this process, and the log whose head comes with each read. Cheap to clone; clones hold
+/// Entries in this process, and the log whose tip comes with each read. Cheap to clone; clones hold
 /// the same entries.
 #[derive(Debug, Clone)]
 pub(crate) struct EmbeddedStore {
@@ -24,7 +24,7 @@ pub(crate) struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// An empty store of at most about `bytes`, whose lookups also read the head of `log`.
+    /// An empty store of at most about `bytes`, whose lookups also read the tip of `log`.
     pub(crate) fn new(log: EmbeddedLog, clock: Arc<dyn Clock>, bytes: u64) -> Self {
         Self {
             log,
@@ -47,13 +47,13 @@ impl Store for EmbeddedStore {
             let entries = keys.iter().map(|key| self.entries.get(key.as_bytes(), now));
             Ok(Found {
                 entries: entries.map(|entry| entry.map(Held::Entry)).collect(),
-                head: self.log.current(),
+                tip: self.log.current(),
             })
         }
         .boxed()
     }
 
-    fn get_now(&self, key: &[u8]) -> Option<(Option<Entry>, Head)> {
+    fn get_now(&self, key: &[u8]) -> Option<(Option<Entry>, Tip)> {
         let entry = self.entries.get(key, self.clock.monotonic());
         Some((entry, self.log.current()))
     }

@@ -264,7 +264,7 @@ impl Engine {
         flight.expected().is_some_and(names)
     }
 
-    /// PROTOCOL 20: valid in the current view, which is at or past the head that this request's lookup
+    /// PROTOCOL 20: valid in the current view, which is at or past the tip that this request's lookup
     /// saw. Usable only as stale is not enough here.
     fn valid_now(&self, stored: &StoredResponse) -> bool {
         self.is_valid(subject(stored)).unwrap_or(false)

@@ -47,7 +47,9 @@ impl Engine {
         A: Body + Send + 'static,
     {
         if request.method() == Method::HEAD {
-            return self.forward_head(&wanted, &lookup, request, inner).await;
+            return self
+                .forward_head_method(&wanted, &lookup, request, inner)
+                .await;
         }
         if let Some((not_stored, detail)) = self.unshareable(&wanted, &lookup, &request) {
             let mut outcome = lookup.why.outcome();

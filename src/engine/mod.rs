@@ -15,8 +15,8 @@
 //! [`Limits::orphan`] while there is no head of a response. The number of those that can be joined is bounded by
 //! [`Limits::flights`]; each other has its client.
 //!
-//! A task that reads the head of the purge log for strict hits on copies, one at a time in a process
-//! ([`lookup::heads`]).
+//! A task that reads the tip of the purge log for strict hits on copies, one at a time in a process
+//! ([`lookup::tips`]).
 //!
 //! A fill that had a claim in the fleet gives it back in a task that ends within the read budget of Redis
 //! ([`fill::clearance`]).
@@ -26,7 +26,7 @@ mod change;
 mod fill;
 mod follow;
 mod forward;
-mod head;
+mod head_method;
 mod inner;
 mod lookup;
 mod pass;
@@ -41,8 +41,8 @@ use http_body::Body;
 
 pub use self::answer::CacheBody;
 pub(crate) use self::inner::{InnerService, ServiceResult};
-pub(crate) use self::lookup::Heads;
 pub(crate) use self::lookup::SearchMemory;
+pub(crate) use self::lookup::Tips;
 pub(crate) use self::lookup::VariantMemory;
 use self::lookup::{Bodies, Usable, Wish};
 pub(crate) use self::pass::settle_conditions;
@@ -101,7 +101,7 @@ pub(crate) struct Engine {
     pub(crate) store: Arc<dyn Store>,
     /// Copies of what was found in `store`; none where that is in this process itself.
     pub(crate) near: Option<NearCache>,
-    pub(crate) heads: Heads,
+    pub(crate) tips: Tips,
     /// Where nodes agree who of them fetches a response; none where there is one node.
     pub(crate) claims: Option<Arc<dyn Claims>>,
     pub(crate) permits: Permits,

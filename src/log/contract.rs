@@ -32,7 +32,7 @@ macro_rules! log_contract {
             read_after_is_in_order_and_only_behind
             read_after_returns_empty_when_nothing_comes
             read_after_waits_for_the_first_record
-            tail_ends_at_the_head_without_a_hole
+            tail_ends_at_the_tip_without_a_hole
             a_lost_log_comes_back_as_another_epoch
             what_follows_a_loss_is_read_by_who_was_before_it
             appends_of_two_nodes_at_once_share_no_ordinal
@@ -70,8 +70,8 @@ async fn append_at(log: &dyn Log, tag: &str, at: u64) -> Position {
     log.append(&purge(tag, at)).await.unwrap().position
 }
 
-async fn head(log: &dyn Log) -> Position {
-    log.head().await.unwrap().position
+async fn tip(log: &dyn Log) -> Position {
+    log.tip().await.unwrap().position
 }
 
 fn ordinals(records: &[Numbered], epoch: Epoch) -> Vec<u64> {
@@ -84,18 +84,18 @@ fn ordinals(records: &[Numbered], epoch: Epoch) -> Vec<u64> {
 
 pub(crate) async fn append_gives_contiguous_ordinals(fixture: &impl Fixture) {
     let log = fixture.node();
-    let opened = head(&*log).await;
+    let opened = tip(&*log).await;
     assert_eq!(opened.ordinal, 0);
     for ordinal in 1..=5 {
         let position = append(&*log, "a").await;
         assert_eq!(position, Position { ordinal, ..opened });
-        assert_eq!(head(&*log).await, position);
+        assert_eq!(tip(&*log).await, position);
     }
 }
 
 pub(crate) async fn an_appended_record_is_read_back_whole(fixture: &impl Fixture) {
     let log = fixture.node();
-    let opened = head(&*log).await;
+    let opened = tip(&*log).await;
     let mut record = purge("auction:0xab", 42);
     record.kind = PurgeKind::Soft;
     record.targets.push(Target::Glob("/a/*".into()));
@@ -106,7 +106,7 @@ pub(crate) async fn an_appended_record_is_read_back_whole(fixture: &impl Fixture
 
 pub(crate) async fn read_after_is_in_order_and_only_behind(fixture: &impl Fixture) {
     let log = fixture.node();
-    let opened = head(&*log).await;
+    let opened = tip(&*log).await;
     for tag in ["a", "b", "c", "d"] {
         append(&*log, tag).await;
     }
@@ -122,7 +122,7 @@ pub(crate) async fn read_after_is_in_order_and_only_behind(fixture: &impl Fixtur
 
 pub(crate) async fn read_after_returns_empty_when_nothing_comes(fixture: &impl Fixture) {
     let log = fixture.node();
-    let opened = head(&*log).await;
+    let opened = tip(&*log).await;
     let wait = Duration::from_millis(5);
     assert_eq!(log.read_after(opened, wait).await.unwrap(), []);
     assert_eq!(log.read_after(opened, AT_ONCE).await.unwrap(), []);
@@ -130,7 +130,7 @@ pub(crate) async fn read_after_returns_empty_when_nothing_comes(fixture: &impl F
 
 pub(crate) async fn read_after_waits_for_the_first_record(fixture: &impl Fixture) {
     let (log, other) = (fixture.node(), fixture.node());
-    let opened = head(&*log).await;
+    let opened = tip(&*log).await;
     let mut reading = log.read_after(opened, PATIENCE);
     let mut cx = Context::from_waker(Waker::noop());
     assert!(reading.as_mut().poll(&mut cx).is_pending());
@@ -138,16 +138,16 @@ pub(crate) async fn read_after_waits_for_the_first_record(fixture: &impl Fixture
     assert_eq!(read.unwrap()[0].position, position);
 }
 
-pub(crate) async fn tail_ends_at_the_head_without_a_hole(fixture: &impl Fixture) {
+pub(crate) async fn tail_ends_at_the_tip_without_a_hole(fixture: &impl Fixture) {
     let log = fixture.node();
-    let opened = head(&*log).await;
+    let opened = tip(&*log).await;
     for tag in ["a", "b", "c"] {
         append(&*log, tag).await;
     }
     for (limit, expected) in [(1, vec![3]), (2, vec![2, 3]), (100, vec![0, 1, 2, 3])] {
         let tail = log.tail(limit).await.unwrap();
         assert_eq!(
-            tail.head.position,
+            tail.tip.position,
             Position {
                 ordinal: 3,
                 ..opened
@@ -163,11 +163,11 @@ pub(crate) async fn tail_ends_at_the_head_without_a_hole(fixture: &impl Fixture)
 
 pub(crate) async fn a_lost_log_comes_back_as_another_epoch(fixture: &impl Fixture) {
     let log = fixture.node();
-    let mut seen = vec![head(&*log).await.epoch];
+    let mut seen = vec![tip(&*log).await.epoch];
     for _ in 0..3 {
         append(&*log, "a").await;
         fixture.lose().await;
-        let position = head(&*log).await;
+        let position = tip(&*log).await;
         assert!(!seen.contains(&position.epoch), "an epoch came back");
         assert_eq!(position.ordinal, 0);
         assert_eq!(
@@ -177,7 +177,7 @@ pub(crate) async fn a_lost_log_comes_back_as_another_epoch(fixture: &impl Fixtur
                 ..position
             }
         );
-        assert_eq!(head(&*fixture.node()).await.epoch, position.epoch);
+        assert_eq!(tip(&*fixture.node()).await.epoch, position.epoch);
         seen.push(position.epoch);
     }
 }
@@ -196,7 +196,7 @@ pub(crate) async fn what_follows_a_loss_is_read_by_who_was_before_it(fixture: &i
 pub(crate) async fn appends_of_two_nodes_at_once_share_no_ordinal(fixture: &impl Fixture) {
     const EACH: u64 = 50;
     let (a, b) = (fixture.node(), fixture.node());
-    let opened = head(&*a).await;
+    let opened = tip(&*a).await;
     let many = |log: Arc<dyn Log>| async move {
         let appends = (0..EACH).map(|n| {
             let log = Arc::clone(&log);
@@ -216,7 +216,7 @@ pub(crate) async fn appends_of_two_nodes_at_once_share_no_ordinal(fixture: &impl
 
 /// A log whose ordinals 1 to `n` were written at the times 1 to `n`.
 async fn of_ages(log: &dyn Log, n: u64) -> Position {
-    let opened = head(log).await;
+    let opened = tip(log).await;
     for at in 1..=n {
         append_at(log, "a", at).await;
     }
@@ -234,7 +234,7 @@ const fn keep(since: Timestamp, records: usize) -> Keep {
 /// SAFETY 99: a record may be large, and so be a few of them.
 pub(crate) async fn trimming_by_bytes_keeps_about_so_many(fixture: &impl Fixture) {
     let log = fixture.node();
-    let opened = head(&*log).await;
+    let opened = tip(&*log).await;
     let mut record = PurgeRecord::everything(Timestamp::from_millis(1));
     let tag = |n: usize| Tag::new(&format!("{n}:{}", "x".repeat(250))).unwrap();
     record.targets = (0..400).map(|n| Target::Tag(tag(n))).collect();
@@ -271,7 +271,7 @@ pub(crate) async fn trimming_by_number_keeps_the_newest(fixture: &impl Fixture) 
 
 pub(crate) async fn trimming_by_age_stops_at_the_first_young_record(fixture: &impl Fixture) {
     let log = fixture.node();
-    let opened = head(&*log).await;
+    let opened = tip(&*log).await;
     for at in [1, 2, 9, 3, 10] {
         append_at(&*log, "a", at).await;
     }
@@ -298,7 +298,7 @@ pub(crate) async fn trimming_never_empties(fixture: &impl Fixture) {
             .await
             .unwrap();
         let tail = log.tail(MOST).await.unwrap();
-        assert_eq!(tail.head.position, last);
+        assert_eq!(tail.tip.position, last);
         assert_eq!(ordinals(&tail.records, opened.epoch).last(), Some(&700));
     }
     let kept = log.tail(MOST).await.unwrap().records;

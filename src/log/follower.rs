@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::backoff::Backoff;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind};
-use crate::log::{Applied, Head, Keep, Log, Pulse, Purges, View, Views};
+use crate::log::{Applied, Keep, Log, Pulse, Purges, Tip, View, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
 use crate::patience::answered_by;
@@ -58,7 +58,7 @@ pub(crate) struct Follower {
     observer: SharedObserver,
     purges: Arc<Purges>,
     pulse: Arc<Pulse>,
-    /// How long a lookup waits for the view to reach the head that it saw.
+    /// How long a lookup waits for the view to reach the tip that it saw.
     budget: Duration,
     retention: Retention,
     /// Held while reading on behalf of a lookup, so that a burst of them reads once.
@@ -91,16 +91,16 @@ impl Follower {
         }
     }
 
-    /// A view that has reached `head`, which was read after the request arrived (PROTOCOL 19).
+    /// A view that has reached `tip`, which was read after the request arrived (PROTOCOL 19).
     ///
     /// # Errors
     /// Why there is none within the budget; the request is then a miss.
-    pub(crate) async fn reach(&self, head: Head) -> Result<Arc<View>, Detail> {
-        if let Some(view) = self.reached(head.position) {
+    pub(crate) async fn reach(&self, tip: Tip) -> Result<Arc<View>, Detail> {
+        if let Some(view) = self.reached(tip.position) {
             return Ok(view);
         }
         let deadline = Instant::now() + self.budget;
-        let reached = answered_by(deadline, self.read_up_to(head.position)).await;
+        let reached = answered_by(deadline, self.read_up_to(tip.position)).await;
         reached.unwrap_or(Err(Detail::Behind))
     }
 
@@ -115,29 +115,29 @@ impl Follower {
     }
 
     /// The same as [`reach`](Self::reach), if it need not be waited for.
-    pub(crate) fn reached(&self, head: Position) -> Option<Arc<View>> {
+    pub(crate) fn reached(&self, tip: Position) -> Option<Arc<View>> {
         let view = self.views.current()?;
-        let epoch_agrees = view.position().epoch == head.epoch || weakened(Rule::HeadEpoch);
-        let caught_up = view.position().ordinal >= head.ordinal || weakened(Rule::WaitHead);
+        let epoch_agrees = view.position().epoch == tip.epoch || weakened(Rule::TipEpoch);
+        let caught_up = view.position().ordinal >= tip.ordinal || weakened(Rule::WaitTip);
         (epoch_agrees && caught_up).then_some(view)
     }
 
-    async fn read_up_to(&self, head: Position) -> Result<Arc<View>, Detail> {
+    async fn read_up_to(&self, tip: Position) -> Result<Arc<View>, Detail> {
         let _step = self.step.lock().await;
         loop {
-            if let Some(view) = self.reached(head) {
+            if let Some(view) = self.reached(tip) {
                 return Ok(view);
             }
             let of_epoch = self
                 .views
                 .current()
-                .filter(|view| view.position().epoch == head.epoch);
+                .filter(|view| view.position().epoch == tip.epoch);
             let Some(view) = of_epoch else {
                 let view = self
                     .join(TAIL_ON_REQUEST)
                     .await
                     .map_err(|_| Detail::Behind)?;
-                if view.position().epoch != head.epoch {
+                if view.position().epoch != tip.epoch {
                     return Err(Detail::OtherEpoch);
                 }
                 if !self.in_background.load(Ordering::Acquire) {
@@ -147,23 +147,22 @@ impl Follower {
                 }
                 continue;
             };
-            self.read_once(&view, head)
+            self.read_once(&view, tip)
                 .await
                 .map_err(|_| Detail::Behind)?;
         }
     }
 
-    /// Reads what stands behind `view`, without waiting, as far as `head` at least.
-    async fn read_once(&self, view: &View, head: Position) -> Result<(), Error> {
+    /// Reads what stands behind `view`, without waiting, as far as `tip` at least.
+    async fn read_once(&self, view: &View, tip: Position) -> Result<(), Error> {
         let records = self.log.read_after(view.position(), Duration::ZERO).await?;
         let applied = self.views.apply(view, &records);
         if let Applied::Gap(_) = applied {
             self.tell_gap(view);
         }
-        if (records.is_empty() || applied == Applied::OtherEpoch) && !view.position().reaches(head)
-        {
-            // A head that reading cannot reach (PROTOCOL 11 [gap]).
-            self.views.skip_to(view, head.ordinal);
+        if (records.is_empty() || applied == Applied::OtherEpoch) && !view.position().reaches(tip) {
+            // A tip that reading cannot reach (PROTOCOL 11 [gap]).
+            self.views.skip_to(view, tip.ordinal);
             self.tell_gap(view);
         }
         Ok(())
@@ -272,7 +271,7 @@ impl Follower {
         Ok(())
     }
 
-    /// The heartbeat: identity and head of the log, and with them the lease (PROTOCOL 14, 21).
+    /// The heartbeat: identity and tip of the log, and with them the lease (PROTOCOL 14, 21).
     async fn keep_lease(&self) {
         let every = self.views.lease() / 3;
         loop {
@@ -304,32 +303,32 @@ impl Follower {
 
     async fn beat(&self, patience: Duration) -> Result<(), Error> {
         let mut sent = self.clock.monotonic();
-        let head = self.log.head().await?.position;
+        let tip = self.log.tip().await?.position;
         if weakened(Rule::LeaseSend) {
             sent = self.clock.monotonic();
         }
         let mut view = self.views.current();
         if view
             .as_ref()
-            .is_none_or(|view| view.position().epoch != head.epoch)
+            .is_none_or(|view| view.position().epoch != tip.epoch)
         {
             view = Some(self.join(self.views.tail_limit()).await?);
         }
         let Some(view) = view else { return Ok(()) };
         if !weakened(Rule::CaughtUp) {
-            let _ = timeout(patience, self.wait_for(&view, head)).await;
-            if view.position().epoch == head.epoch && !view.position().reaches(head) {
-                self.read_once(&view, head).await?;
+            let _ = timeout(patience, self.wait_for(&view, tip)).await;
+            if view.position().epoch == tip.epoch && !view.position().reaches(tip) {
+                self.read_once(&view, tip).await?;
             }
         }
-        self.views.extend_lease(&view, sent, head);
+        self.views.extend_lease(&view, sent, tip);
         Ok(())
     }
 
-    /// Waits until the background read has brought `view` to `head`.
-    async fn wait_for(&self, view: &View, head: Position) {
+    /// Waits until the background read has brought `view` to `tip`.
+    async fn wait_for(&self, view: &View, tip: Position) {
         let mut moved = self.views.watch();
-        while !view.position().reaches(head) && moved.changed().await.is_ok() {}
+        while !view.position().reaches(tip) && moved.changed().await.is_ok() {}
     }
 
     async fn append_waiting(&self) {

@@ -6,7 +6,7 @@
 //!   at a position, is never another one there.
 //! - [`append`](Log::append) answers `Ok` only when the record is in the log of the epoch that the
 //!   position names. A repeated append is harmless.
-//! - A head is read after the call began, never remembered, from a log whose identity was checked
+//! - A tip is read after the call began, never remembered, from a log whose identity was checked
 //!   (PROTOCOL 6–9). If the log was lost, rolled back or replaced, its epoch differs from before.
 //! - Nothing is promised about silence: a reader that hears nothing learns nothing (PROTOCOL 14).
 
@@ -46,9 +46,9 @@ pub(crate) use self::size::LogSize;
 pub(crate) use self::size::OVERHEAD;
 pub(crate) use self::view::{Applied, View, Views};
 
-/// The head of the log, as one read saw it.
+/// The tip of the log, as one read saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Head {
+pub(crate) struct Tip {
     /// The last record's position.
     pub(crate) position: Position,
     /// Replicas that the server has: with any, strict lookups need the lease too (PROTOCOL 22).
@@ -75,8 +75,8 @@ pub(crate) struct Numbered {
 /// The end of the log, without a hole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tail {
-    pub(crate) head: Head,
-    /// Ascending, contiguous, of the head's epoch, ending at the head. May be cut at the front.
+    pub(crate) tip: Tip,
+    /// Ascending, contiguous, of the tip's epoch, ending at the tip. May be cut at the front.
     pub(crate) records: Vec<Numbered>,
 }
 
@@ -110,8 +110,8 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// A heartbeat: checks the log's identity afresh, opens an epoch if it must, and reads the head.
-    fn head(&self) -> BoxFuture<'_, Result<Head, Error>>;
+    /// A heartbeat: checks the log's identity afresh, opens an epoch if it must, and reads the tip.
+    fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>>;
 
     /// The last records, at most `limit`.
     fn tail(&self, limit: usize) -> BoxFuture<'_, Result<Tail, Error>>;
@@ -145,7 +145,7 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Whether its heartbeats are answered, where they can fail: whoever calls [`head`](Self::head) learns it
+    /// Whether its heartbeats are answered, where they can fail: whoever calls [`tip`](Self::tip) learns it
     /// there. Default: a pulse that nobody changes.
     fn pulse(&self) -> Arc<Pulse> {
         Arc::default()

@@ -52,12 +52,12 @@ impl View {
     /// The view of a node that joins at the end of `tail` (PROTOCOL 10): it knows the purges that
     /// the log still holds without a hole, and nothing older.
     fn join(tail: &Tail, bounds: Bounds) -> Self {
-        let head = tail.head.position;
+        let tip = tail.tip.position;
         let floor = match tail.records.first().map(|first| first.position.ordinal) {
             // The record that opened the epoch is held: nothing came before it.
             Some(0) => 0,
             Some(lowest) => lowest - 1,
-            None => head.ordinal,
+            None => tip.ordinal,
         };
         let floor = if weakened(Rule::BootFloor) { 0 } else { floor };
         let mut memory = Memory::new(bounds, floor);
@@ -65,9 +65,9 @@ impl View {
             memory.apply(position.ordinal, record.kind, &record.targets);
         }
         Self {
-            epoch: head.epoch,
-            position: AtomicU64::new(head.ordinal),
-            newest: AtomicU64::new(head.ordinal),
+            epoch: tip.epoch,
+            position: AtomicU64::new(tip.ordinal),
+            newest: AtomicU64::new(tip.ordinal),
             memory: RwLock::new(memory),
             lease_until: AtomicU64::new(0),
         }
@@ -125,13 +125,13 @@ impl View {
         })
     }
 
-    /// The records up to `head` cannot be read: everything stamped below it is invalid from now on.
-    pub(crate) fn skip_to(&self, head: u64) {
+    /// The records up to `tip` cannot be read: everything stamped below it is invalid from now on.
+    pub(crate) fn skip_to(&self, tip: u64) {
         let mut memory = self.memory.write();
-        if head > self.position.load(Ordering::Relaxed) {
-            memory.raise_floor(head);
-            self.newest.fetch_max(head, Ordering::Release);
-            self.position.store(head, Ordering::Release);
+        if tip > self.position.load(Ordering::Relaxed) {
+            memory.raise_floor(tip);
+            self.newest.fetch_max(tip, Ordering::Release);
+            self.position.store(tip, Ordering::Release);
         }
     }
 
@@ -241,7 +241,7 @@ impl Views {
         loop {
             if let Some(view) = current
                 .as_ref()
-                .filter(|view| view.epoch == tail.head.position.epoch)
+                .filter(|view| view.epoch == tail.tip.position.epoch)
             {
                 return (Arc::clone(view), false);
             }
@@ -274,10 +274,10 @@ impl Views {
         applied
     }
 
-    /// Gives up reading what stands before `head`.
-    pub(crate) fn skip_to(&self, view: &View, head: u64) {
+    /// Gives up reading what stands before `tip`.
+    pub(crate) fn skip_to(&self, view: &View, tip: u64) {
         self.settling.joined(self.clock.monotonic(), Duration::ZERO);
-        view.skip_to(head);
+        view.skip_to(tip);
         self.moved.send_replace(());
     }
 
@@ -292,10 +292,10 @@ impl Views {
         }
     }
 
-    /// The lease runs from `sent`, when the heartbeat that saw `head` was sent, and only for a view
-    /// that has reached that head (PROTOCOL 21 `[lease_send]`, `[caught_up]`).
-    pub(crate) fn extend_lease(&self, view: &View, sent: Duration, head: Position) {
-        if view.position().reaches(head) || weakened(Rule::CaughtUp) {
+    /// The lease runs from `sent`, when the heartbeat that saw `tip` was sent, and only for a view
+    /// that has reached that tip (PROTOCOL 21 `[lease_send]`, `[caught_up]`).
+    pub(crate) fn extend_lease(&self, view: &View, sent: Duration, tip: Position) {
+        if view.position().reaches(tip) || weakened(Rule::CaughtUp) {
             view.extend_lease(sent + self.lease);
         }
     }

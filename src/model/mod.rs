@@ -134,15 +134,15 @@ each_rule_is_needed! {
     without_own_ack_the_model_test_fails: OwnAck,
     without_stamp_before_the_model_test_fails: StampBefore,
     without_stamp_pair_the_model_test_fails: StampPair,
-    without_wait_head_the_model_test_fails: WaitHead,
-    without_head_epoch_the_model_test_fails: HeadEpoch,
+    without_wait_tip_the_model_test_fails: WaitTip,
+    without_tip_epoch_the_model_test_fails: TipEpoch,
     without_joiner_the_model_test_fails: Joiner,
     without_settle_start_the_model_test_fails: SettleStart,
 }
 
 each_rule_is_needed! {
     Copied:
-    without_head_fresh_the_model_test_fails: HeadFresh,
+    without_tip_fresh_the_model_test_fails: TipFresh,
 }
 
 each_rule_is_needed! {

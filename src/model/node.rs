@@ -20,7 +20,7 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
-use crate::log::{Appended, Head, Keep, Log, Numbered, PurgeRecord, Tail};
+use crate::log::{Appended, Keep, Log, Numbered, PurgeRecord, Tail, Tip};
 use crate::middleware::{CacheBody, CacheService};
 use crate::position::Position;
 use crate::rules::Rule;
@@ -41,8 +41,8 @@ pub(super) struct Faults {
     pub(super) cut_off: AtomicBool,
     /// Appends happen, but are acknowledged only when this is false again.
     pub(super) ack_held: AtomicBool,
-    /// Heads are read, but their replies arrive only when this is false again.
-    pub(super) head_held: AtomicBool,
+    /// Tips are read, but their replies arrive only when this is false again.
+    pub(super) tip_held: AtomicBool,
     pub(super) released: Notify,
 }
 
@@ -82,12 +82,12 @@ impl Log for FaultyLog {
         .boxed()
     }
 
-    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+    fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
         async move {
             self.faults.check()?;
-            let head = self.log.head().await;
-            self.faults.until_false(&self.faults.head_held).await;
-            head
+            let tip = self.log.tip().await;
+            self.faults.until_false(&self.faults.tip_held).await;
+            tip
         }
         .boxed()
     }
@@ -133,14 +133,14 @@ impl Store for FaultyStore {
             self.faults.check()?;
             let found = self.store.get(keys).await;
             if self.remote {
-                self.faults.until_false(&self.faults.head_held).await;
+                self.faults.until_false(&self.faults.tip_held).await;
             }
             found
         }
         .boxed()
     }
 
-    fn get_now(&self, key: &[u8]) -> Option<(Option<Entry>, Head)> {
+    fn get_now(&self, key: &[u8]) -> Option<(Option<Entry>, Tip)> {
         self.faults.check().ok().filter(|()| !self.remote)?;
         self.store.get_now(key)
     }
@@ -266,7 +266,7 @@ impl Node {
             &self.faults.lagging,
             &self.faults.cut_off,
             &self.faults.ack_held,
-            &self.faults.head_held,
+            &self.faults.tip_held,
         ] {
             switch.store(false, Ordering::SeqCst);
         }

@@ -74,7 +74,7 @@ impl World {
         let path = PATHS[self.random.usize(..PATHS.len())];
         match self.lookups {
             Lookups::Near if self.random.u32(..3) == 0 => return self.near_step(node),
-            Lookups::Copied if self.random.u32(..6) == 0 => return self.hold_heads(node),
+            Lookups::Copied if self.random.u32(..6) == 0 => return self.hold_tips(node),
             _ => {}
         }
         match self.random.u32(..100) {
@@ -131,13 +131,13 @@ impl World {
         match self.random.u32(..10) {
             0..3 => self.beat(node),
             3..7 => self.pass(50..1_200),
-            _ => self.hold_heads(node),
+            _ => self.hold_tips(node),
         }
     }
 
-    fn hold_heads(&mut self, node: usize) {
-        self.note(format!("node {node} holds heads or no longer"), |world| {
-            world.nodes[node].flip(|faults| &faults.head_held);
+    fn hold_tips(&mut self, node: usize) {
+        self.note(format!("node {node} holds tips or no longer"), |world| {
+            world.nodes[node].flip(|faults| &faults.tip_held);
         });
     }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
-use crate::log::{Appended, Head, Keep, Log, LogSize, Numbered, Pulse, PurgeRecord, Tail, Trouble};
+use crate::log::{Appended, Keep, Log, LogSize, Numbered, Pulse, PurgeRecord, Tail, Tip, Trouble};
 use crate::position::Position;
 use crate::redis::exclusive::{Exclusive, is_replica, turned_replica};
 use crate::redis::fault;
@@ -102,7 +102,7 @@ impl RedisLog {
             self.weigh(newest_first.iter().rev());
             let replicas = self.verifier.trust.replicas_seen();
             return Ok(Tail {
-                head: Head { position, replicas },
+                tip: Tip { position, replicas },
                 records: contiguous(&newest_first, limit),
             });
         }
@@ -194,7 +194,7 @@ impl Log for RedisLog {
         .boxed()
     }
 
-    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+    fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
         self.heartbeat().boxed()
     }
 

@@ -1,4 +1,4 @@
-//! Entries as Redis strings, read together with the head of the purge log.
+//! Entries as Redis strings, read together with the tip of the purge log.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::entry::codec::Frame;
 use crate::entry::{Cut, Entry};
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
-use crate::log::Head;
+use crate::log::Tip;
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
 use crate::redis::fault;
@@ -77,7 +77,7 @@ impl RedisStore {
                 answer => answer?,
             };
             let last = answer.pop().ok_or_else(|| reply::malformed("lookup"))?;
-            if let Some(position) = self.head(&live, sent, last)? {
+            if let Some(position) = self.tip(&live, sent, last)? {
                 let replicas = self.verifier.trust.replicas_seen();
                 let mut entries = SmallVec::new();
                 for (key, value) in keys.iter().zip(answer) {
@@ -85,7 +85,7 @@ impl RedisStore {
                 }
                 return Ok(Found {
                     entries,
-                    head: Head { position, replicas },
+                    tip: Tip { position, replicas },
                 });
             }
         }
@@ -93,7 +93,7 @@ impl RedisStore {
         Err(Error::new(ErrorKind::Unavailable, message))
     }
 
-    /// Entries and head in one write, in any order (PROTOCOL 19).
+    /// Entries and tip in one write, in any order (PROTOCOL 19).
     fn question(&self, keys: &[CacheKey]) -> Pipeline {
         let mut pipe = ::redis::Pipeline::with_capacity(keys.len() + 1);
         for key in keys {
@@ -103,8 +103,8 @@ impl RedisStore {
         pipe
     }
 
-    /// The head that a lookup read, or `None` if the log has to be verified again first. `[head_epoch]`
-    fn head(&self, live: &Live, sent: Sent, last: Value) -> Result<Option<Position>, Error> {
+    /// The tip that a lookup read, or `None` if the log has to be verified again first. `[tip_epoch]`
+    fn tip(&self, live: &Live, sent: Sent, last: Value) -> Result<Option<Position>, Error> {
         let trust = &self.verifier.trust;
         let last = Last::parse(last)?;
         let Ok(position) = trust.judge(sent, &live.verified.identity, &last) else {

@@ -79,14 +79,14 @@ impl Node {
         crate::log::contract::append(self.log(), tag).await
     }
 
-    /// The head that a heartbeat reads.
-    async fn head(&self) -> Result<Position, Error> {
-        self.log().head().await.map(|head| head.position)
+    /// The tip that a heartbeat reads.
+    async fn tip(&self) -> Result<Position, Error> {
+        self.log().tip().await.map(|tip| tip.position)
     }
 
-    /// The head that a lookup reads.
+    /// The tip that a lookup reads.
     async fn lookup(&self) -> Result<Position, Error> {
-        self.store().get(&[]).await.map(|found| found.head.position)
+        self.store().get(&[]).await.map(|found| found.tip.position)
     }
 
     fn told(&self, what: &str) -> usize {

@@ -38,7 +38,7 @@ struct Known {
     left: VecDeque<(Epoch, u64)>,
 }
 
-/// What was known when a read was sent: a reply is compared with that, because a head that is
+/// What was known when a read was sent: a reply is compared with that, because a tip that is
 /// overtaken while its reply travels is normal (PROTOCOL 9).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sent {

@@ -81,7 +81,7 @@ pub(crate) enum Consistency {
     /// From the in-process copy while the lease holds.
     #[default]
     Near,
-    /// One round trip for each hit: entry and log head together.
+    /// One round trip for each hit: entry and log tip together.
     Strict,
 }
 

@@ -82,8 +82,8 @@ pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
 pub(crate) use self::trailers::may_trail;
 pub(crate) use self::trailers::{TrailerSieve, trailer_fields};
 pub(crate) use self::update::{
-    HeadVerdict, freshen, identifies, judge_head, not_modified_fields, same_validators,
-    speaks_of_resource,
+    HeadMethodVerdict, freshen, identifies, judge_head_method, not_modified_fields,
+    same_validators, speaks_of_resource,
 };
 pub(crate) use self::validator::{is_strong_validator, same_strong_tag};
 pub(crate) use self::vary::{Vary, append_variant};

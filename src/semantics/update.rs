@@ -102,7 +102,7 @@ pub(crate) fn freshen(
 
 /// What the 200 to a `HEAD` says about a stored 200 to `GET`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum HeadVerdict {
+pub(crate) enum HeadMethodVerdict {
     /// Every validator that it has is the stored one's, and so is the length; it updates.
     Same {
         /// By a strong entity-tag.
@@ -116,15 +116,15 @@ pub(crate) enum HeadVerdict {
 }
 
 /// RFC 9111 §4.3.5. `length` is that of the stored body.
-pub(crate) fn judge_head(
+pub(crate) fn judge_head_method(
     head: &HeaderMap,
     stored: &HeaderMap,
     length: u64,
     now: Timestamp,
-) -> HeadVerdict {
+) -> HeadMethodVerdict {
     let declared = content_length(head).ok().flatten();
     if declared.is_some_and(|declared| declared != length) {
-        return HeadVerdict::Changed;
+        return HeadMethodVerdict::Changed;
     }
     let tags = head.contains_key(ETAG).then(|| {
         let (new, old) = (ETag::of(head), ETag::of(stored));
@@ -135,9 +135,9 @@ pub(crate) fn judge_head(
         new.is_some() && new == date::field(stored, &LAST_MODIFIED, now)
     });
     match (tags, modified) {
-        (None, None) => HeadVerdict::Unknown,
-        (Some(None), _) | (_, Some(false)) => HeadVerdict::Changed,
-        (tags, _) => HeadVerdict::Same {
+        (None, None) => HeadMethodVerdict::Unknown,
+        (Some(None), _) | (_, Some(false)) => HeadMethodVerdict::Changed,
+        (tags, _) => HeadMethodVerdict::Same {
             strong: tags.flatten().is_some_and(|(new, _)| new.is_strong()),
         },
     }

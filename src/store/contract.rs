@@ -19,7 +19,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(3_600);
 
 /// How the suite makes stores of one kind.
 pub(crate) trait Fixture {
-    /// One more node of the same store, and the log whose head it reads.
+    /// One more node of the same store, and the log whose tip it reads.
     fn node(&self) -> (Arc<dyn Store>, Arc<dyn Log>);
     /// Returns when an entry that is kept for `keep` is gone.
     async fn outlive(&self, keep: Duration);
@@ -38,7 +38,7 @@ macro_rules! store_contract {
             an_entry_is_gone_after_its_time
             an_entry_kept_for_no_time_is_not_found
             a_removed_entry_is_found_by_no_node
-            the_head_is_the_one_that_the_log_has_now
+            the_tip_is_the_one_that_the_log_has_now
             a_lookup_after_a_loss_sees_the_new_epoch
         );
     };
@@ -178,21 +178,21 @@ pub(crate) async fn an_entry_kept_for_no_time_is_not_found(fixture: &impl Fixtur
     assert_eq!(get_one(&*store, &key).await, None);
 }
 
-pub(crate) async fn the_head_is_the_one_that_the_log_has_now(fixture: &impl Fixture) {
+pub(crate) async fn the_tip_is_the_one_that_the_log_has_now(fixture: &impl Fixture) {
     let (store, log) = fixture.node();
     let (_, other) = fixture.node();
     for node in [&log, &other, &log] {
         let position = append(&**node, "a").await;
-        assert_eq!(get(&*store, &[]).await.head.position, position);
+        assert_eq!(get(&*store, &[]).await.tip.position, position);
     }
 }
 
 pub(crate) async fn a_lookup_after_a_loss_sees_the_new_epoch(fixture: &impl Fixture) {
     let (store, log) = fixture.node();
     let before = append(&*log, "a").await;
-    assert_eq!(get(&*store, &[]).await.head.position, before);
+    assert_eq!(get(&*store, &[]).await.tip.position, before);
     fixture.lose_log().await;
-    let after = get(&*store, &[]).await.head.position;
+    let after = get(&*store, &[]).await.tip.position;
     assert_ne!(after.epoch, before.epoch);
-    assert_eq!(after, log.head().await.unwrap().position);
+    assert_eq!(after, log.tip().await.unwrap().position);
 }

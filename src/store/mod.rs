@@ -2,7 +2,7 @@
 //!
 //! A store need not be right, only honest: it may lose anything at any time (P2), because validity
 //! is decided by the purge log's position that comes with each read. What it must never do is to
-//! hand out bytes under another key, or a head that was read before the lookup began.
+//! hand out bytes under another key, or a tip that was read before the lookup began.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::entry::{Cut, Entry};
 use crate::error::Error;
 use crate::key::CacheKey;
-use crate::log::Head;
+use crate::log::Tip;
 
 mod claims;
 #[cfg(test)]
@@ -29,9 +29,9 @@ pub(crate) use self::near::{DEFAULT_BYTES, LEAST_BYTES, NearCache, Room};
 pub(crate) struct Found {
     /// For each key asked for, in order: its entry. Anything unreadable is `None` and reported.
     pub(crate) entries: SmallVec<[Option<Held>; 2]>,
-    /// The head of the purge log, read after the lookup began (PROTOCOL 19), on a verified
+    /// The tip of the purge log, read after the lookup began (PROTOCOL 19), on a verified
     /// connection.
-    pub(crate) head: Head,
+    pub(crate) tip: Tip,
 }
 
 /// An entry as a store holds it.
@@ -60,15 +60,15 @@ impl Held {
 
 /// A store of responses, shared by nodes or private to the process.
 pub(crate) trait Store: Debug + Send + Sync + 'static {
-    /// Reads the entries of `keys` and the head of the purge log in one round trip.
+    /// Reads the entries of `keys` and the tip of the purge log in one round trip.
     ///
     /// # Errors
-    /// Any failure to read the log's head. The engine takes it for a miss.
+    /// Any failure to read the log's tip. The engine takes it for a miss.
     fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>>;
 
-    /// Reads the entry of `key` and the head of the purge log, as [`get`](Self::get) does, if neither
+    /// Reads the entry of `key` and the tip of the purge log, as [`get`](Self::get) does, if neither
     /// has to be waited for: a hit then needs no future. Default: they have to be.
-    fn get_now(&self, _: &[u8]) -> Option<(Option<Entry>, Head)> {
+    fn get_now(&self, _: &[u8]) -> Option<(Option<Entry>, Tip)> {
         None
     }
 

@@ -1,6 +1,6 @@
 //! Entries in this process, ready to send, bounded by what they weigh.
 //!
-//! The embedded store is one, with the head of its log beside it. With a shared store the engine has
+//! The embedded store is one, with the tip of its log beside it. With a shared store the engine has
 //! one too, of what that store answered: the near copy. It decides nothing: each use is judged by
 //! the view and its lease (PROTOCOL 18 `near_judge`), so that a purge costs it nothing.
 

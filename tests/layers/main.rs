@@ -37,7 +37,7 @@ const TABLE: &[Row] = &[
         modules: &["coalesce", "log"],
         may_import: &[WORDS, &["entry", "validity"]],
     },
-    // A store's lookup also returns the head of the log.
+    // A store's lookup also returns the tip of the log.
     Row {
         modules: &["store"],
         may_import: &[WORDS, &["entry", "validity", "log"]],

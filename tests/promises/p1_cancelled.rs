@@ -119,7 +119,7 @@ async fn safety_51_a_refresh_whose_request_goes_away_at_any_point_is_made() {
     }
 }
 
-/// A strict hit on a copy, whose read of the log's head others share.
+/// A strict hit on a copy, whose read of the log's tip others share.
 async fn copy_is_left_at(point: usize) -> bool {
     let fleet = Fleet::new().copying();
     let node = fleet.node();

@@ -1,5 +1,5 @@
-//! P1 to P3 for strict rules whose responses have copies in the nodes: of Redis, a hit asks the head of the
-//! log and nothing else, in a read that was sent after it arrived (PROTOCOL 19 `[head_fresh]`).
+//! P1 to P3 for strict rules whose responses have copies in the nodes: of Redis, a hit asks the tip of the
+//! log and nothing else, in a read that was sent after it arrived (PROTOCOL 19 `[tip_fresh]`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ fn fleet() -> Fleet {
     Fleet::private().copying()
 }
 
-async fn entries_and_heads(fleet: &Fleet) -> (u64, u64) {
+async fn entries_and_tips(fleet: &Fleet) -> (u64, u64) {
     let (server, mut seen) = (&fleet.server, (0, 0));
     (seen.0, seen.1) = (server.calls("get").await, server.calls("xrevrange").await);
     seen
@@ -41,18 +41,18 @@ async fn at_once(node: &Node, uri: &str, requests: usize) -> Vec<Answer> {
 }
 
 #[tokio::test]
-async fn a_strict_hit_on_a_copy_asks_for_the_head_alone() {
+async fn a_strict_hit_on_a_copy_asks_for_the_tip_alone() {
     let fleet = fleet();
     let forwarder = Forwarder::start(fleet.server.addr()).await;
     let node = fleet.node_by(fleet.builder_at(forwarder.url()));
     copied(&fleet, &node, "/item/7").await;
     for _ in 0..3 {
-        let (entries, heads) = entries_and_heads(&fleet).await;
+        let (entries, tips) = entries_and_tips(&fleet).await;
         let trips = forwarder.round_trips();
         assert!(node.get("/item/7").await.is_hit());
         assert_eq!(
-            entries_and_heads(&fleet).await,
-            (entries, heads + 1),
+            entries_and_tips(&fleet).await,
+            (entries, tips + 1),
             "one command"
         );
         assert_eq!(forwarder.round_trips(), trips + 1);
@@ -68,18 +68,18 @@ async fn requests_that_come_together_share_a_read() {
     let fleet = fleet();
     let node = fleet.node();
     copied(&fleet, &node, "/item/7").await;
-    let (entries, heads) = entries_and_heads(&fleet).await;
+    let (entries, tips) = entries_and_tips(&fleet).await;
     for answer in at_once(&node, "/item/7", 500).await {
         assert!(answer.is_hit(), "{}", answer.how);
     }
-    let (entries_now, heads_now) = entries_and_heads(&fleet).await;
+    let (entries_now, tips_now) = entries_and_tips(&fleet).await;
     assert_eq!(entries_now, entries);
-    assert!(heads_now - heads < 50, "{} reads", heads_now - heads);
+    assert!(tips_now - tips < 50, "{} reads", tips_now - tips);
 }
 
-/// > read sent, head 0 · purge @1 returned · request arrives, takes that read's answer · v1 hit.
+/// > read sent, tip 0 · purge @1 returned · request arrives, takes that read's answer · v1 hit.
 #[tokio::test]
-async fn rule_19_head_fresh_a_read_that_is_under_way_is_for_nobody_who_comes_later() {
+async fn rule_19_tip_fresh_a_read_that_is_under_way_is_for_nobody_who_comes_later() {
     let fleet = fleet();
     let forwarder = Forwarder::start(fleet.server.addr()).await;
     let a = fleet.node_by(fleet.builder_at(forwarder.url()));

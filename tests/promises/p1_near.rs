@@ -47,14 +47,14 @@ async fn a_near_hit_asks_redis_nothing() {
     let node = fleet.companied();
     warm_near(&fleet, &node, "/item/7").await;
     let before = fleet.server.calls("get").await;
-    let heads = fleet.server.calls("xrevrange").await;
+    let tips = fleet.server.calls("xrevrange").await;
     for _ in 0..1_000 {
         assert!(node.get("/item/7").await.is_hit());
     }
     assert_eq!(fleet.server.calls("get").await, before);
     // Those are heartbeats.
-    let heads = fleet.server.calls("xrevrange").await - heads;
-    assert!(heads < 100, "{heads}");
+    let tips = fleet.server.calls("xrevrange").await - tips;
+    assert!(tips < 100, "{tips}");
     assert_eq!(fleet.origin.calls(), 1);
 }
 

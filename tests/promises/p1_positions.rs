@@ -21,7 +21,7 @@ async fn misses(node: &Node, uri: &str, details: &[&str]) {
     assert!(details.contains(&detail), "{details:?}: {}", answer.how);
 }
 
-/// > A purges x @1 · B purges y @2, takes 2 as its position · B's head check agrees · v1 hit.
+/// > A purges x @1 · B purges y @2, takes 2 as its position · B's tip check agrees · v1 hit.
 #[tokio::test]
 async fn rule_13_own_ack_is_not_a_position_reached() {
     let fleet = Fleet::new();
@@ -51,15 +51,15 @@ async fn rule_13_own_ack_is_not_the_stamp_of_a_fill_that_is_under_way() {
     misses(&b, "/item/7", &["purged"]).await;
 }
 
-/// > A purges @1 · B, still at 0, sees head 1 · decides from its marks · v1 hit.
+/// > A purges @1 · B, still at 0, sees tip 1 · decides from its marks · v1 hit.
 #[tokio::test]
-async fn rule_19_wait_head_a_node_that_is_behind_reads_up_to_the_head() {
+async fn rule_19_wait_tip_a_node_that_is_behind_reads_up_to_the_tip() {
     let fleet = Fleet::new();
     let (a, b) = (fleet.node(), fleet.node());
     b.warm("/item/7").await;
     fleet.origin.set("v2");
     purged(&a, "item:7").await;
-    // More than one read returns, so that the mark comes with the first and the head with the last.
+    // More than one read returns, so that the mark comes with the first and the tip with the last.
     for n in 0..1_100 {
         purged(&a, &format!("other:{n}")).await;
     }
@@ -68,7 +68,7 @@ async fn rule_19_wait_head_a_node_that_is_behind_reads_up_to_the_head() {
 
 /// > log lost · purge makes a new one · ordinal there = ordinal here · v1 hit.
 #[tokio::test]
-async fn rule_19_head_epoch_equal_ordinals_of_two_epochs_are_not_equal() {
+async fn rule_19_tip_epoch_equal_ordinals_of_two_epochs_are_not_equal() {
     let fleet = Fleet::new();
     let (a, b) = (fleet.node(), fleet.node());
     purged(&a, "item:1").await;
@@ -182,7 +182,7 @@ async fn last(fleet: &Fleet) -> Position {
     newest[0].0.parse().expect("a position")
 }
 
-/// > purge @1 · its record deleted by hand · head 0 · "not ahead of us" · v1 hit.
+/// > purge @1 · its record deleted by hand · tip 0 · "not ahead of us" · v1 hit.
 #[tokio::test]
 async fn rule_09_backwards_a_log_whose_last_record_was_deleted_is_not_the_log_it_was() {
     let fleet = Fleet::new();
@@ -276,10 +276,10 @@ async fn rule_15_stamp_pair_a_fill_that_outlives_its_epoch() {
     }
 }
 
-/// > request · Redis late · inner service called without a head, v1 read · purge @1 · the late head
+/// > request · Redis late · inner service called without a tip, v1 read · purge @1 · the late tip
 /// > arrives: 1 · v1 stored as 1 · v1 hit.
 #[tokio::test]
-async fn rule_15_late_head_is_no_stamp() {
+async fn rule_15_late_tip_is_no_stamp() {
     let fleet = Fleet::new();
     let forwarder = Forwarder::start(fleet.server.addr()).await;
     let budget = Duration::from_millis(100);

@@ -58,7 +58,7 @@ async fn behind_a_forwarder(fleet: &Fleet) -> (Forwarder, Node) {
 }
 
 #[tokio::test]
-async fn a_strict_hit_is_one_round_trip_for_entry_and_head() {
+async fn a_strict_hit_is_one_round_trip_for_entry_and_tip() {
     let fleet = Fleet::private();
     let (forwarder, node) = behind_a_forwarder(&fleet).await;
     node.warm("/item/7").await;
@@ -70,9 +70,9 @@ async fn a_strict_hit_is_one_round_trip_for_entry_and_head() {
     }
 }
 
-/// PROTOCOL 19 `[head_fresh]`: without copies, requests do not even wait for each other's lookups.
+/// PROTOCOL 19 `[tip_fresh]`: without copies, requests do not even wait for each other's lookups.
 #[tokio::test]
-async fn rule_19_head_fresh_each_request_has_a_lookup_of_its_own() {
+async fn rule_19_tip_fresh_each_request_has_a_lookup_of_its_own() {
     let fleet = Fleet::private();
     let (forwarder, node) = behind_a_forwarder(&fleet).await;
     node.warm("/item/7").await;

@@ -228,7 +228,7 @@ async fn safety_44_rule_06_verify_a_server_that_restarts_without_the_last_purge(
 
 /// Rule 6 `[verify_data]`, SAFETY 44:
 /// > purge @1 returned · master dies, promoted replica lacks @1 · data connection reconnects, follower
-/// > still on the dead one · head there 0, position here 0 · v1 hit.
+/// > still on the dead one · tip there 0, position here 0 · v1 hit.
 #[tokio::test]
 async fn safety_44_rule_06_verify_data_a_promoted_replica_that_lacks_the_purge() {
     let (mut fleet, replica) = (Fleet::private(), RedisServer::start());

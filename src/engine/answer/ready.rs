@@ -99,15 +99,15 @@ impl Engine {
         request: &HeaderMap,
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
-        let mut head = None;
+        let mut tip = None;
         let stored = selected(key, request, |key| {
             let (entry, seen) = self.store.get_now(key)?;
-            head = Some(seen);
+            tip = Some(seen);
             entry
         })?;
         // With replicas the lease counts too, which is not for here.
-        let head = head.filter(|head| head.replicas == 0)?;
-        let view = self.follower.reached(head.position)?;
+        let tip = tip.filter(|tip| tip.replicas == 0)?;
+        let view = self.follower.reached(tip.position)?;
         (self.fitness(asked, &view, &stored, now) == Fitness::Fresh).then_some(stored)
     }
 

@@ -31,7 +31,7 @@ struct Passed<'a> {
     headers: &'a HeaderMap,
     requested_at: Timestamp,
     /// To a `HEAD`.
-    head: bool,
+    head_method: bool,
 }
 
 impl Engine {
@@ -68,7 +68,7 @@ impl Engine {
         S: InnerService<A>,
     {
         let asked = lookup.stale().is_some().then(|| request.headers().clone());
-        let head = request.method() == Method::HEAD;
+        let head_method = request.method() == Method::HEAD;
         let requested_at = self.clock.now();
         let passed = self.pass(&wanted.asked.rule, outcome, not_stored, request, inner);
         let response = passed.await?;
@@ -78,7 +78,7 @@ impl Engine {
                 status: response.status(),
                 headers: response.headers(),
                 requested_at,
-                head,
+                head_method,
             };
             let ended = self.ended_by(wanted, lookup, &passed);
             if let Some(stale) = ended {
@@ -109,8 +109,9 @@ impl Engine {
             StatusCode::NOT_MODIFIED if same != Some(true) => false,
             StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT | StatusCode::OK => {
                 let reason = self.refusal(wanted, StatusCode::OK, passed);
-                // What a `HEAD` says of another is in `head`.
-                same == Some(false) && !passed.head || reason.is_some_and(NotStored::is_forbidden)
+                // What a `HEAD` says of another is in `head_method`.
+                same == Some(false) && !passed.head_method
+                    || reason.is_some_and(NotStored::is_forbidden)
             }
             _ if !semantics::speaks_of_resource(status) => false,
             _ => self
@@ -207,7 +208,7 @@ impl Fill {
                 status,
                 headers,
                 requested_at: self.requested_at,
-                head: false,
+                head_method: false,
             };
             self.engine.ends(&self.wanted, &stale.stored, &passed)
         } else {

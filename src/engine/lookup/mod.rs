@@ -2,12 +2,12 @@
 
 pub(super) mod chunks;
 pub(super) mod fitness;
-pub(super) mod heads;
 pub(super) mod near;
 pub(super) mod search;
+pub(super) mod tips;
 
-pub(crate) use self::heads::Heads;
 pub(crate) use self::search::SearchMemory;
+pub(crate) use self::tips::Tips;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::engine::lookup::fitness::Fitness;
 use crate::entry::{Cut, Entry, StoredResponse};
 use crate::error::Error;
 use crate::key::CacheKey;
-use crate::log::{Head, View};
+use crate::log::{Tip, View};
 use crate::outcome::Why;
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::CacheRequest;
@@ -35,7 +35,7 @@ const VARIANT_MEMORY: usize = 10_000;
 /// What a lookup came to.
 #[derive(Debug)]
 pub(crate) struct Lookup {
-    /// A view that had reached the head of the log, read after the request arrived.
+    /// A view that had reached the tip of the log, read after the request arrived.
     pub(crate) view: Option<Arc<View>>,
     /// The key under which the response for this request is stored, as far as known: the URI's, or
     /// that of its variant.
@@ -193,12 +193,12 @@ impl Engine {
         keys: &[CacheKey],
         bodies: Bodies,
     ) -> Result<(), Detail> {
-        let Found { entries, head } = self
+        let Found { entries, tip } = self
             .store
             .get(keys)
             .await
             .map_err(|error| self.failed(&error))?;
-        let view = self.follower.reach(head).await?;
+        let view = self.follower.reach(tip).await?;
         lookup.view = Some(Arc::clone(&view));
         for held in entries.into_iter().flatten() {
             match held {
@@ -219,7 +219,7 @@ impl Engine {
                 Held::Entry(Entry::Variants(_)) => {}
             }
         }
-        self.check_lease(lookup, head, &view)
+        self.check_lease(lookup, tip, &view)
     }
 
     /// The URI turned out to have variants: a second round trip, once in a process.
@@ -252,10 +252,10 @@ impl Engine {
     pub(crate) fn check_lease(
         &self,
         lookup: &mut Lookup,
-        head: Head,
+        tip: Tip,
         view: &View,
     ) -> Result<(), Detail> {
-        lookup.needs_lease = head.replicas > 0;
+        lookup.needs_lease = tip.replicas > 0;
         if lookup.needs_lease && !self.views.leased(view) {
             // Also where nothing was found: a flight is judged by the same view.
             lookup.view = None;
@@ -312,7 +312,7 @@ impl Engine {
     }
 
     pub(crate) fn failed(&self, error: &Error) -> Detail {
-        heads::failed(&self.observer, error)
+        tips::failed(&self.observer, error)
     }
 }
 
@@ -341,7 +341,7 @@ impl Lookup {
     }
 
     /// The position known before the inner service is called (PROTOCOL 15): the view's, which is at or
-    /// past the head that this lookup saw.
+    /// past the tip that this lookup saw.
     pub(crate) fn stamp(&self) -> Option<crate::position::Stamp> {
         self.view.as_ref().map(|view| view.stamp())
     }

@@ -47,7 +47,7 @@ impl Engine {
         (view.leased(monotonic) || weakened(Rule::Lease)).then_some(stored)
     }
 
-    /// A strict lookup in the copy: of the shared store, only the head of the log is asked, after the request
+    /// A strict lookup in the copy: of the shared store, only the tip of the log is asked, after the request
     /// arrived (PROTOCOL 19). `None`: there is no copy that may be used as fresh, as far as is known without
     /// asking; or there turned out to be none.
     pub(crate) async fn lookup_copy(
@@ -57,15 +57,15 @@ impl Engine {
     ) -> Option<Lookup> {
         let stored = self.worth_asking(asked, request)?;
         let mut lookup = self.begun(&asked.key, stored.key.clone());
-        match self.heads.read().await {
-            Ok((head, view)) => {
+        match self.tips.read().await {
+            Ok((tip, view)) => {
                 let fitness = self.fitness(asked, &view, &stored, self.clock.now());
                 if fitness != Fitness::Fresh {
                     return None;
                 }
                 lookup.usable = Usable::Fresh(stored);
                 lookup.view = Some(Arc::clone(&view));
-                if let Err(detail) = self.check_lease(&mut lookup, head, &view) {
+                if let Err(detail) = self.check_lease(&mut lookup, tip, &view) {
                     lookup.fail(detail);
                 }
             }

@@ -32,14 +32,14 @@ impl Log for Remote {
         async move { self.there(self.log.append(record)) }.boxed()
     }
 
-    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+    fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
         async move {
-            let head = self.there(self.log.head());
-            match head {
+            let tip = self.there(self.log.tip());
+            match tip {
                 Ok(_) => self.pulse.answered(),
                 Err(_) => self.pulse.missed(),
             }
-            head
+            tip
         }
         .boxed()
     }

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::log::{Head, Keep, Numbered, Tail};
+use crate::log::{Keep, Numbered, Tail, Tip};
 use crate::outcome::Detail;
 use crate::position::Stamp;
 use crate::tag::{Tag, TagSet};
@@ -57,12 +57,12 @@ impl Turning {
 }
 
 fn join(purges: &Purges, epoch: u64) {
-    let head = Head {
+    let tip = Tip {
         position: Position::new(epoch, 0),
         replicas: 0,
     };
     let records = Vec::new();
-    let (view, new) = purges.views.join(&Tail { head, records });
+    let (view, new) = purges.views.join(&Tail { tip, records });
     assert!(new);
     purges.repeat_recent(view.position().epoch);
 }
@@ -85,7 +85,7 @@ impl Log for Turning {
         .boxed()
     }
 
-    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+    fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
         unreachable!("no follower runs")
     }
 
@@ -190,7 +190,7 @@ impl Log for Hung {
         .boxed()
     }
 
-    fn head(&self) -> BoxFuture<'_, Result<Head, Error>> {
+    fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
         unreachable!("no follower runs")
     }
 

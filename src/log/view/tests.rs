@@ -2,7 +2,7 @@ use std::thread;
 
 use super::*;
 use crate::clock::{ManualClock, Timestamp};
-use crate::log::Head;
+use crate::log::Tip;
 use crate::tag::{PurgeKind, Tag, TagSet, Target};
 
 const LEASE: Duration = Duration::from_secs(3);
@@ -10,12 +10,12 @@ const LEASE: Duration = Duration::from_secs(3);
 fn joined(clock: &ManualClock) -> (Views, Arc<View>) {
     let bounds = Bounds::default();
     let views = Views::new(bounds, LEASE, Arc::new(clock.clone()));
-    let head = Head {
+    let tip = Tip {
         position: Position::new(1, 0),
         replicas: 1,
     };
     let records = Vec::new();
-    let (view, _) = views.join(&Tail { head, records });
+    let (view, _) = views.join(&Tail { tip, records });
     (views, view)
 }
 
@@ -46,23 +46,23 @@ fn rule_21_lease_send_a_lease_runs_from_when_the_heartbeat_was_sent() {
 }
 
 /// `[caught_up]`
-/// > heartbeat sees head 1, follower still at 0 in a long backlog · "heard from Redis" · v1 served.
+/// > heartbeat sees tip 1, follower still at 0 in a long backlog · "heard from Redis" · v1 served.
 #[test]
-fn rule_21_caught_up_a_head_that_is_not_reached_gives_no_lease() {
+fn rule_21_caught_up_a_tip_that_is_not_reached_gives_no_lease() {
     let clock = ManualClock::default();
     let (views, view) = joined(&clock);
-    let head = Position::new(1, 1);
-    views.extend_lease(&view, clock.monotonic(), head);
+    let tip = Position::new(1, 1);
+    views.extend_lease(&view, clock.monotonic(), tip);
     assert!(!views.leased(&view));
     views.extend_lease(&view, clock.monotonic(), Position::new(2, 0));
     assert!(!views.leased(&view), "of another epoch");
     views.apply(&view, &[purge_of_x(1)]);
-    views.extend_lease(&view, clock.monotonic(), head);
+    views.extend_lease(&view, clock.monotonic(), tip);
     assert!(views.leased(&view));
 }
 
 /// `[mark_first]`
-/// > position moved to 1, mark not there yet · head 1 reached · stamp 0 finds no mark · v1 hit.
+/// > position moved to 1, mark not there yet · tip 1 reached · stamp 0 finds no mark · v1 hit.
 #[test]
 fn rule_12_mark_first_whoever_sees_a_position_sees_its_marks() {
     const RECORDS: u64 = 20_000;

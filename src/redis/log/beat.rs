@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{RedisLog, TRIES, changes_too_fast};
 use crate::error::{Error, ErrorKind};
-use crate::log::Head;
+use crate::log::Tip;
 use crate::patience::{lag, surely_answered_by};
 use crate::position::Position;
 use crate::redis::fault;
@@ -48,7 +48,7 @@ impl Drop for Beat<'_> {
 
 impl RedisLog {
     /// A heartbeat, and what its end says to all who depend on the server.
-    pub(super) async fn heartbeat(&self) -> Result<Head, Error> {
+    pub(super) async fn heartbeat(&self) -> Result<Tip, Error> {
         let (began, budgets) = (Instant::now(), *self.verifier.server.budgets());
         let beat = Beat {
             health: &self.health,
@@ -82,7 +82,7 @@ impl RedisLog {
         }
     }
 
-    async fn heartbeat_within(&self, deadline: Instant) -> Result<Head, Error> {
+    async fn heartbeat_within(&self, deadline: Instant) -> Result<Tip, Error> {
         let mut refused = changes_too_fast();
         for _ in 0..TRIES {
             let live = self.reads.verified(deadline).await?;
@@ -102,13 +102,13 @@ impl RedisLog {
                 if replicas > 0 {
                     self.write_heartbeat(&live, deadline).await?;
                 }
-                return Ok(Head { position, replicas });
+                return Ok(Tip { position, replicas });
             }
         }
         Err(refused)
     }
 
-    /// Asks for role, identity and head; `None` if the log has to be verified again. `[identity]`
+    /// Asks for role, identity and tip; `None` if the log has to be verified again. `[identity]`
     async fn beat(&self, live: &Live, deadline: Instant) -> Result<Option<Position>, Error> {
         let trust = &self.verifier.trust;
         let sent = trust.sent();

@@ -15,7 +15,7 @@ async fn safety_91_a_process_that_has_no_time_to_read_answers_blames_no_server()
     let node = Node::with(&server.url(), SHORT);
     let pulse = node.log().pulse();
     let _kept = pulse.keep();
-    eventually(|| node.head()).await;
+    eventually(|| node.tip()).await;
     eventually(|| node.lookup()).await;
     let opened = node.told("BreakerOpened");
     for _ in 0..40 {
@@ -28,7 +28,7 @@ async fn safety_91_a_process_that_has_no_time_to_read_answers_blames_no_server()
     }
     for _ in 0..12 {
         let _ = node.lookup().await;
-        assert_eq!(kind(node.head().await), None);
+        assert_eq!(kind(node.tip().await), None);
         assert!(pulse.is_good());
     }
     assert_eq!(node.told("BreakerOpened"), opened);
@@ -46,13 +46,13 @@ async fn safety_88_a_server_that_is_too_slow_for_lookups_is_found_out_by_heartbe
     let node = Node::with(&forwarder.url(), budgets);
     let pulse = node.log().pulse();
     let _kept = pulse.keep();
-    eventually(|| node.head()).await;
+    eventually(|| node.tip()).await;
     eventually(|| node.lookup()).await;
     // A few hundred bytes are an answer.
     forwarder.slow(1_000);
     let mut beats = 0;
     while pulse.is_good() {
-        node.head().await.unwrap();
+        node.tip().await.unwrap();
         beats += 1;
     }
     assert!(beats >= 3, "one or two are nothing");
@@ -61,7 +61,7 @@ async fn safety_88_a_server_that_is_too_slow_for_lookups_is_found_out_by_heartbe
     assert_eq!(refused.and_then(kind), Some(ErrorKind::BreakerOpen));
     forwarder.slow(0);
     let again = eventually(async || {
-        let _ = node.head().await;
+        let _ = node.tip().await;
         node.lookup().await
     });
     again.await;

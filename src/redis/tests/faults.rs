@@ -23,7 +23,7 @@ async fn p3_nothing_connects_until_it_is_used() {
     let forwarder = Forwarder::start(server.addr()).await;
     let node = Node::new(&forwarder.url());
     assert_eq!(forwarder.accepted(), 0);
-    node.head().await.unwrap();
+    node.tip().await.unwrap();
     assert_eq!(forwarder.accepted(), 1);
 }
 
@@ -33,7 +33,7 @@ async fn p3_a_server_that_is_absent_at_the_start_is_picked_up_when_it_comes() {
     server.stop();
     let node = Node::new(&server.url());
     assert_eq!(kind(node.lookup().await), Some(ErrorKind::Unavailable));
-    assert_eq!(kind(node.head().await), Some(ErrorKind::Unavailable));
+    assert_eq!(kind(node.tip().await), Some(ErrorKind::Unavailable));
     let refused = node
         .log()
         .append(&crate::log::contract::purge("a", 1))
@@ -43,9 +43,9 @@ async fn p3_a_server_that_is_absent_at_the_start_is_picked_up_when_it_comes() {
     // Not before the pause is over, and then at the first try.
     assert_eq!(kind(node.lookup().await), Some(ErrorKind::Unavailable));
     node.clock.advance(Duration::from_secs(5));
-    let head = node.lookup().await.unwrap();
-    assert_eq!(head.ordinal, 0);
-    assert_eq!(node.append("a").await, Position { ordinal: 1, ..head });
+    let tip = node.lookup().await.unwrap();
+    assert_eq!(tip.ordinal, 0);
+    assert_eq!(node.append("a").await, Position { ordinal: 1, ..tip });
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn safety_57_a_hung_server_costs_the_budget_until_the_breaker_opens_and_no
 async fn safety_88_heartbeats_open_and_close_the_breakers_and_no_request_probes() {
     let server = RedisServer::start();
     let node = Node::with(&server.url(), SHORT);
-    let before = eventually(|| node.head()).await;
+    let before = eventually(|| node.tip()).await;
     let put = async || {
         let key = key("/a");
         node.store().put(&key, response(&key, "v1"), LONG).await
@@ -98,7 +98,7 @@ async fn safety_88_heartbeats_open_and_close_the_breakers_and_no_request_probes(
     server.suspend();
     // Until one counts: a time-out that this process noticed late does not.
     while !pulse.is_silent() {
-        assert!(node.head().await.is_err());
+        assert!(node.tip().await.is_err());
     }
     assert_eq!(node.told("BreakerOpened"), 1);
     for hour in 0..100 {
@@ -114,14 +114,14 @@ async fn safety_88_heartbeats_open_and_close_the_breakers_and_no_request_probes(
     server.resume();
     // No clock is moved: that heartbeats are answered is enough.
     let after = eventually(async || {
-        let _ = node.head().await;
+        let _ = node.tip().await;
         node.lookup().await
     });
     assert_eq!(after.await, before);
     assert_eq!(node.told("BreakerClosed"), 1);
     assert!(!pulse.is_silent());
     eventually(async || {
-        let _ = node.head().await;
+        let _ = node.tip().await;
         put().await
     })
     .await;
@@ -133,16 +133,16 @@ async fn safety_57_a_half_open_socket_is_given_up_and_replaced() {
     let server = RedisServer::start();
     let forwarder = Forwarder::start(server.addr()).await;
     let node = Node::with(&forwarder.url(), SHORT);
-    let before = eventually(|| node.head()).await;
+    let before = eventually(|| node.tip()).await;
     let connected = forwarder.accepted();
     forwarder.stall();
     for _ in 0..3 {
-        assert_eq!(kind(node.head().await), Some(ErrorKind::Timeout));
+        assert_eq!(kind(node.tip().await), Some(ErrorKind::Timeout));
     }
     forwarder.resume();
     let after = eventually(|| {
         node.clock.advance(Duration::from_secs(5));
-        node.head()
+        node.tip()
     })
     .await;
     assert_eq!(after, before);
@@ -154,14 +154,14 @@ async fn safety_57_a_follower_on_a_half_open_socket_notices() {
     let server = RedisServer::start();
     let forwarder = Forwarder::start(server.addr()).await;
     let node = Node::new(&forwarder.url());
-    let head = node.head().await.unwrap();
+    let tip = node.tip().await.unwrap();
     let wait = Duration::from_millis(10);
-    assert!(node.log().read_after(head, wait).await.unwrap().is_empty());
+    assert!(node.log().read_after(tip, wait).await.unwrap().is_empty());
     forwarder.stall();
-    let hung = node.log().read_after(head, wait).await;
+    let hung = node.log().read_after(tip, wait).await;
     assert_eq!(kind(hung), Some(ErrorKind::Timeout));
     forwarder.resume();
-    assert!(node.log().read_after(head, wait).await.unwrap().is_empty());
+    assert!(node.log().read_after(tip, wait).await.unwrap().is_empty());
 }
 
 /// `BLOCK` longer than every budget: the follower's connection has no other time limit.
@@ -169,9 +169,9 @@ async fn safety_57_a_follower_on_a_half_open_socket_notices() {
 async fn safety_65_a_blocked_read_outlasts_every_budget_and_disturbs_nobody() {
     let server = RedisServer::start();
     let node = Node::with(&server.url(), SHORT);
-    let head = eventually(|| node.head()).await;
+    let tip = eventually(|| node.tip()).await;
     let wait = SHORT.connect * 2;
-    let reading = node.log().read_after(head, wait);
+    let reading = node.log().read_after(tip, wait);
     let meanwhile = async {
         eventually(|| node.lookup()).await;
     };
@@ -183,9 +183,9 @@ async fn safety_65_a_blocked_read_outlasts_every_budget_and_disturbs_nobody() {
 async fn safety_65_a_dropped_read_leaves_nothing_blocked() {
     let server = RedisServer::start();
     let node = Node::new(&server.url());
-    let head = node.head().await.unwrap();
+    let tip = node.tip().await.unwrap();
     let hour = Duration::from_secs(3_600);
-    let reading = node.log().read_after(head, hour);
+    let reading = node.log().read_after(tip, hour);
     let blocked = |count: &'static str| {
         let server = &server;
         async move {
@@ -199,7 +199,7 @@ async fn safety_65_a_dropped_read_leaves_nothing_blocked() {
     }
     blocked("0").await;
     node.append("a").await;
-    assert_eq!(node.log().read_after(head, hour).await.unwrap().len(), 1);
+    assert_eq!(node.log().read_after(tip, hour).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -230,14 +230,14 @@ async fn a_change_of_state_is_logged_once_and_without_the_secret() {
     let url = format!("redis://:wrong-secret@127.0.0.1:{}", server.port());
     let node = Node::new(&url);
     for _ in 0..3 {
-        assert!(node.head().await.is_err());
+        assert!(node.tip().await.is_err());
         node.clock.advance(Duration::from_secs(5));
     }
     server
         .admin("right-secret", "CONFIG SET requirepass wrong-secret")
         .await;
     for _ in 0..3 {
-        node.head().await.unwrap();
+        node.tip().await.unwrap();
     }
     assert_eq!(logged.count("ERROR"), 1, "{}", logged.text());
     assert_eq!(logged.count("redis refuses us"), 1, "{}", logged.text());
@@ -263,7 +263,7 @@ async fn a_lesser_server_loses_a_guarantee_and_nothing_else() {
         let user = format!("ACL SETUSER lesser on >pw ~* &* +@all {denied}");
         server.run(&user).await;
         let node = Node::new(&format!("redis://lesser:pw@127.0.0.1:{}", server.port()));
-        let opened = node.head().await.unwrap();
+        let opened = node.tip().await.unwrap();
         let position = node.append("a").await;
         assert_eq!(
             position,
@@ -286,7 +286,7 @@ async fn both_protocol_versions_work() {
     for protocol in ["resp2", "resp3"] {
         let server = RedisServer::start();
         let node = Node::new(&format!("{}?protocol={protocol}", server.url()));
-        let opened = node.head().await.unwrap();
+        let opened = node.tip().await.unwrap();
         let position = node.append("a").await;
         assert_eq!(node.lookup().await.unwrap(), position, "{protocol}");
         let read = node.log().read_after(opened, Duration::ZERO).await.unwrap();
@@ -321,7 +321,7 @@ async fn safety_58_connections_that_do_not_last_are_paced() {
     let node = Node::new(&forwarder.url());
     forwarder.refuse();
     for _ in 0..200 {
-        assert!(node.head().await.is_err());
+        assert!(node.tip().await.is_err());
     }
     assert!(
         forwarder.accepted() <= 2,

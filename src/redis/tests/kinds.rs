@@ -26,7 +26,7 @@ fn saying(info: &'static str) -> impl Fn(&[String]) -> Option<String> + Send + S
 async fn refusals(node: &Node) -> Vec<String> {
     let record = crate::log::contract::purge("a", 1);
     let errors = [
-        node.head().await.unwrap_err(),
+        node.tip().await.unwrap_err(),
         node.lookup().await.unwrap_err(),
         node.log().append(&record).await.unwrap_err(),
         node.log().tail(1).await.unwrap_err(),
@@ -87,7 +87,7 @@ async fn safety_90_a_server_that_hides_what_it_is_is_tried() {
         .run("ACL SETUSER lesser on >pw ~* &* +@all -info")
         .await;
     let node = Node::new(&format!("redis://lesser:pw@127.0.0.1:{}", server.port()));
-    let opened = node.head().await.unwrap();
+    let opened = node.tip().await.unwrap();
     assert_eq!(node.append("a").await.ordinal, opened.ordinal + 1);
 }
 
@@ -142,7 +142,7 @@ async fn safety_97_a_cluster_node_never_misses_in_silence() {
 async fn safety_97_a_replica_names_its_master() {
     let (master, replica) = (RedisServer::start(), RedisServer::start());
     replica.replica_of(&master).await;
-    let error = Node::new(&replica.url()).head().await.unwrap_err();
+    let error = Node::new(&replica.url()).tip().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let named = format!("127.0.0.1:{}", master.port());
     assert!(error.to_string().contains(&named), "{error}");
@@ -163,7 +163,7 @@ async fn safety_90_info_is_not_taken_for_hidden_because_several_links_ask() {
         let logged = Logged::begin();
         let node = Node::new(&fake.url());
         let record = crate::log::contract::purge("a", 1);
-        let _ = tokio::join!(node.head(), node.log().append(&record), node.log().tail(1));
+        let _ = tokio::join!(node.tip(), node.log().append(&record), node.log().tail(1));
         assert_eq!(logged.count("INFO does not show"), 0, "{}", logged.text());
     }
 }
@@ -174,7 +174,7 @@ async fn a_unix_socket_is_a_server_like_others() {
     let path = socket.to_str().unwrap();
     let server = RedisServer::start_with(&["--unixsocket", path]);
     let node = Node::new(&format!("unix://{path}"));
-    let opened = node.head().await.unwrap();
+    let opened = node.tip().await.unwrap();
     assert_eq!(node.append("a").await.ordinal, opened.ordinal + 1);
     assert_eq!(kind(node.lookup().await), None);
     drop(server);

@@ -26,14 +26,14 @@ async fn pair() -> (RedisServer, RedisServer) {
 }
 
 /// `[role]`
-/// > purge @1 on the master · lookup on a replica that lags at 0 · head agrees · v1 hit.
+/// > purge @1 on the master · lookup on a replica that lags at 0 · tip agrees · v1 hit.
 #[tokio::test]
 async fn rule_07_a_replica_is_never_used() {
     let (master, replica) = pair().await;
     Node::new(&master.url()).append("a").await;
     let node = Node::new(&replica.url());
     assert_eq!(kind(node.lookup().await), Some(ErrorKind::Unavailable));
-    assert_eq!(kind(node.head().await), Some(ErrorKind::Unavailable));
+    assert_eq!(kind(node.tip().await), Some(ErrorKind::Unavailable));
     assert_eq!(
         kind(node.log().append(&purge("a", 1)).await),
         Some(ErrorKind::Unavailable)
@@ -59,7 +59,7 @@ async fn rule_06_a_promoted_replica_is_another_epoch() {
         master.stop();
         let new = match access {
             "lookup" => eventually(|| node.lookup()).await,
-            "heartbeat" => eventually(|| node.head()).await,
+            "heartbeat" => eventually(|| node.tip()).await,
             _ => {
                 let record = purge("c", 1);
                 eventually(|| node.log().append(&record)).await.position
@@ -87,7 +87,7 @@ async fn rule_08_a_demoted_master_is_noticed_on_live_connections() {
         replica.run("REPLICAOF NO ONE").await;
         master.replica_of(&replica).await;
         let noticed = match access {
-            "heartbeat" => kind(node.head().await),
+            "heartbeat" => kind(node.tip().await),
             "append" => kind(node.log().append(&purge("b", 1)).await),
             _ => kind(node.log().read_after(before, Duration::from_secs(60)).await),
         };
@@ -105,9 +105,9 @@ async fn rule_08_a_demoted_master_is_noticed_on_live_connections() {
 async fn rule_08_a_blocked_follower_is_told_of_a_demotion() {
     let (master, replica) = pair().await;
     let node = Node::new(&master.url());
-    let head = node.append("a").await;
+    let tip = node.append("a").await;
     node.lookup().await.unwrap();
-    let reading = node.log().read_after(head, Duration::from_secs(60));
+    let reading = node.log().read_after(tip, Duration::from_secs(60));
     let demote = async {
         while !master.info("clients").await.contains("blocked_clients:1") {}
         replica.run("REPLICAOF NO ONE").await;
@@ -132,7 +132,7 @@ async fn rule_07_nodes_agree_after_the_first_replica_attached() {
     let opened = newer.lookup().await.unwrap();
     assert_ne!(opened.epoch, before.epoch);
     for node in [&old, &other, &newer] {
-        assert_eq!(node.head().await.unwrap(), opened);
+        assert_eq!(node.tip().await.unwrap(), opened);
         assert_eq!(node.lookup().await.unwrap(), opened);
     }
     let position = old.append("b").await;
@@ -152,15 +152,15 @@ async fn rule_23_where_replicas_exist_a_purge_waits_for_one() {
         appended = confirmed.expect("the log is the same");
     }
     assert_eq!(appended.replicas, 1);
-    assert_eq!(node.log().head().await.unwrap().replicas, 1);
-    assert_eq!(node.store().get(&[]).await.unwrap().head.replicas, 1);
+    assert_eq!(node.log().tip().await.unwrap().replicas, 1);
+    assert_eq!(node.store().get(&[]).await.unwrap().tip.replicas, 1);
 }
 
 #[tokio::test]
 async fn rule_23_a_purge_that_no_replica_has_is_not_acknowledged() {
     let (master, replica) = pair().await;
     let node = Node::with(&master.url(), HASTY);
-    eventually(|| node.head()).await;
+    eventually(|| node.tip()).await;
     // Alive, but it acknowledges nothing.
     replica.suspend();
     // On a slow machine an append may be late and made again; what is appended is in the log.
@@ -189,20 +189,20 @@ async fn rule_22_a_master_cut_off_from_its_replicas_ends_heartbeats_and_purges()
         master.command(&["EXISTS", "{test:purges}:hb"]).await,
         Value::Int(0)
     );
-    node.head().await.unwrap();
+    node.tip().await.unwrap();
     assert_eq!(
         master.command(&["EXISTS", "{test:purges}:hb"]).await,
         Value::Int(1)
     );
     master.run("CONFIG SET min-replicas-to-write 2").await;
-    let error = node.head().await.unwrap_err();
+    let error = node.tip().await.unwrap_err();
     assert!(error.to_string().contains("NOREPLICAS"), "{error}");
     let refused = node.log().append(&purge("b", 1)).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unavailable);
     master.run("CONFIG SET min-replicas-to-write 1").await;
     eventually(|| {
         node.clock.advance(Duration::from_secs(5));
-        node.head()
+        node.tip()
     })
     .await;
     replica.stop();
@@ -217,8 +217,8 @@ async fn rule_22_a_process_started_on_a_cut_off_master_knows_that_replicas_exist
     server.run("CONFIG SET min-replicas-to-write 1").await;
     let node = Node::new(&server.url());
     let found = node.store().get(&[]).await.unwrap();
-    assert_eq!(found.head.replicas, 1, "lookups need the lease");
-    let error = node.log().head().await.unwrap_err();
+    assert_eq!(found.tip.replicas, 1, "lookups need the lease");
+    let error = node.log().tip().await.unwrap_err();
     assert!(error.to_string().contains("NOREPLICAS"), "{error}");
 }
 

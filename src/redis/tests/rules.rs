@@ -73,13 +73,13 @@ async fn rule_07_and_14_a_lost_log_is_another_epoch_for_every_kind_of_access() {
             let node = Node::new(&server.url());
             let before = node.append("a").await;
             assert_eq!(node.lookup().await.unwrap(), before);
-            assert_eq!(node.log().tail(9).await.unwrap().head.position, before);
+            assert_eq!(node.log().tail(9).await.unwrap().tip.position, before);
             server.command(loss).await;
             let after = match access {
                 "lookup" => node.lookup().await.unwrap(),
-                "heartbeat" => node.head().await.unwrap(),
+                "heartbeat" => node.tip().await.unwrap(),
                 "append" => node.append("b").await,
-                _ => node.log().tail(9).await.unwrap().head.position,
+                _ => node.log().tail(9).await.unwrap().tip.position,
             };
             assert_ne!(before.epoch, after.epoch, "{loss:?} {access}");
             assert_eq!(node.lookup().await.unwrap(), after, "{loss:?} {access}");
@@ -92,9 +92,9 @@ async fn rule_07_other_nodes_take_over_the_epoch_that_one_opened() {
     let server = RedisServer::start();
     let (a, b) = (Node::new(&server.url()), Node::new(&server.url()));
     let old = a.append("a").await;
-    assert_eq!(b.head().await.unwrap(), old);
+    assert_eq!(b.tip().await.unwrap(), old);
     server.run("FLUSHALL").await;
-    let new = a.head().await.unwrap();
+    let new = a.tip().await.unwrap();
     assert_eq!(b.lookup().await.unwrap(), new);
     assert_eq!(b.append("b").await, Position { ordinal: 1, ..new });
     assert_eq!(a.append("c").await, Position { ordinal: 2, ..new });
@@ -151,7 +151,7 @@ async fn rule_09_a_log_rolled_back_under_a_live_connection_is_another_epoch() {
         assert_eq!(ids(&server).await.len(), 2, "not rolled back");
         let after = match access {
             "lookup" => node.lookup().await.unwrap(),
-            "heartbeat" => node.head().await.unwrap(),
+            "heartbeat" => node.tip().await.unwrap(),
             _ => node.append("c").await,
         };
         assert_ne!(after.epoch, purged.epoch, "{access}");
@@ -171,17 +171,17 @@ async fn rule_09_a_log_rolled_back_into_an_epoch_that_ended_is_another_epoch() {
     assert!(![first.epoch, second.epoch].contains(&third.epoch));
 }
 
-/// A head that others have moved, or that is overtaken by our own append, is normal.
+/// A tip that others have moved, or that is overtaken by our own append, is normal.
 #[tokio::test]
 async fn rule_09_normal_traffic_never_ends_the_epoch() {
     let server = RedisServer::start();
     let (a, b) = (Node::new(&server.url()), Node::new(&server.url()));
-    let opened = a.head().await.unwrap();
-    b.head().await.unwrap();
+    let opened = a.tip().await.unwrap();
+    b.tip().await.unwrap();
     let traffic = |node: Node| async move {
         for _ in 0..100 {
             let (appended, looked, beaten) =
-                tokio::join!(node.append("a"), node.lookup(), node.head());
+                tokio::join!(node.append("a"), node.lookup(), node.tip());
             assert_eq!(looked.unwrap().epoch, appended.epoch);
             assert_eq!(beaten.unwrap().epoch, appended.epoch);
         }
@@ -210,7 +210,7 @@ async fn rule_06_a_restarted_server_is_another_epoch() {
     server.run("SAVE").await;
     server.restart();
     assert_eq!(ids(&server).await.len(), 2, "the log did not survive");
-    let after = eventually(|| node.head()).await;
+    let after = eventually(|| node.tip()).await;
     assert_ne!(before.epoch, after.epoch);
     assert_eq!(
         node.append("b").await,
@@ -288,7 +288,7 @@ async fn rule_23_a_purge_is_acknowledged_only_when_it_is_in_the_log() {
     server.command(&["DEL", LOG]).await;
     // An epoch is later only if it is opened in a later millisecond (else it is merely another).
     tokio::time::sleep(Duration::from_millis(2)).await;
-    let opened = later.head().await.unwrap();
+    let opened = later.tip().await.unwrap();
     let position = node.append("b").await;
     assert_eq!(
         position,
@@ -330,7 +330,7 @@ async fn rule_01_an_append_above_a_lower_epoch_is_not_acknowledged_there() {
     node.clock.advance(Duration::from_secs(1));
     let old = node.append("a").await;
     server.command(&["DEL", LOG]).await;
-    let lower = behind.head().await.unwrap();
+    let lower = behind.tip().await.unwrap();
     assert!(lower.epoch.get() < old.epoch.get());
     let position = node.append("b").await;
     assert_eq!(position.ordinal, 1);

@@ -14,7 +14,7 @@ fn redis_key(node: &Node, key: &crate::key::CacheKey) -> String {
 }
 
 #[tokio::test]
-async fn a_lookup_is_one_round_trip_and_one_command_per_key_and_one_for_the_head() {
+async fn a_lookup_is_one_round_trip_and_one_command_per_key_and_one_for_the_tip() {
     let server = RedisServer::start();
     let forwarder = Forwarder::start(server.addr()).await;
     let node = Node::new(&forwarder.url());
@@ -25,13 +25,13 @@ async fn a_lookup_is_one_round_trip_and_one_command_per_key_and_one_for_the_head
         .unwrap();
     get_whole(node.store(), &[a.clone(), b.clone()]).await;
     let trips = forwarder.round_trips();
-    let (gets, heads) = (server.calls("get").await, server.calls("xrevrange").await);
+    let (gets, tips) = (server.calls("get").await, server.calls("xrevrange").await);
     for n in 1..=10 {
         get_whole(node.store(), &[a.clone(), b.clone()]).await;
         assert_eq!(forwarder.round_trips(), trips + n);
     }
     assert_eq!(server.calls("get").await, gets + 20);
-    assert_eq!(server.calls("xrevrange").await, heads + 10);
+    assert_eq!(server.calls("xrevrange").await, tips + 10);
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ fn rule_07_where_replid_is_hidden_the_run_id_decides() {
 }
 
 #[test]
-fn rule_09_a_head_lower_than_known_when_the_read_was_sent_is_backwards() {
+fn rule_09_a_tip_lower_than_known_when_the_read_was_sent_is_backwards() {
     let trust = Trust::default();
     assert!(look(&trust, 1, 5).is_ok());
     assert!(look(&trust, 1, 5).is_ok());
@@ -61,7 +61,7 @@ fn rule_09_a_head_lower_than_known_when_the_read_was_sent_is_backwards() {
 }
 
 #[test]
-fn rule_09_a_head_overtaken_while_its_reply_travels_is_normal() {
+fn rule_09_a_tip_overtaken_while_its_reply_travels_is_normal() {
     let trust = Trust::default();
     assert!(look(&trust, 1, 5).is_ok());
     let sent = trust.sent();

@@ -56,7 +56,7 @@ impl Store for Slow {
     }
 }
 
-fn slow() -> (Arc<Slow>, Heads) {
+fn slow() -> (Arc<Slow>, Tips) {
     let clock = ManualClock::default();
     let log = EmbeddedLog::new(&clock);
     let store = EmbeddedStore::new(log.clone(), Arc::new(clock.clone()), 1 << 20);
@@ -69,7 +69,7 @@ fn slow() -> (Arc<Slow>, Heads) {
     let given = Arc::clone(&slow) as Arc<dyn Store>;
     let cache = Cache::builder().clock(clock).backend(Arc::new(log), given);
     let (cache, _companion) = cache.build().expect("no rule is wrong");
-    (slow, cache.engine().heads.clone())
+    (slow, cache.engine().tips.clone())
 }
 
 fn runtime() -> Runtime {
@@ -86,11 +86,11 @@ async fn settle() {
 
 #[test]
 fn who_comes_while_a_read_is_under_way_waits_for_the_next_and_all_of_those_share_it() {
-    let (slow, heads) = slow();
+    let (slow, tips) = slow();
     runtime().block_on(async {
         let read = || {
-            let heads = heads.clone();
-            tokio::spawn(async move { heads.read().await })
+            let tips = tips.clone();
+            tokio::spawn(async move { tips.read().await })
         };
         let first = [read(), read()];
         settle().await;
@@ -111,17 +111,17 @@ fn who_comes_while_a_read_is_under_way_waits_for_the_next_and_all_of_those_share
         assert_eq!(slow.reads.load(Ordering::SeqCst), 2);
         // Nobody waits: the next one begins anew.
         slow.permits.add_permits(1);
-        assert!(heads.read().await.is_ok());
+        assert!(tips.read().await.is_ok());
     });
 }
 
 #[test]
 fn safety_57_who_waits_behind_a_read_that_fails_is_told_at_once() {
-    let (slow, heads) = slow();
+    let (slow, tips) = slow();
     runtime().block_on(async {
         let read = || {
-            let heads = heads.clone();
-            tokio::spawn(async move { heads.read().await })
+            let tips = tips.clone();
+            tokio::spawn(async move { tips.read().await })
         };
         let first = read();
         settle().await;
@@ -138,14 +138,14 @@ fn safety_57_who_waits_behind_a_read_that_fails_is_told_at_once() {
 
 #[test]
 fn safety_91_a_read_that_is_not_answered_in_time_is_sent_again_a_few_times() {
-    let (slow, heads) = slow();
+    let (slow, tips) = slow();
     runtime().block_on(async {
         slow.permits.add_permits(1);
         slow.late.store(AGAIN, Ordering::SeqCst);
-        assert!(heads.read().await.is_ok(), "the last try was answered");
+        assert!(tips.read().await.is_ok(), "the last try was answered");
         slow.permits.add_permits(1);
         slow.late.store(AGAIN + 1, Ordering::SeqCst);
-        let seen = heads.read().await;
+        let seen = tips.read().await;
         assert_eq!(seen.err(), Some(Detail::StoreTimeout), "no more than that");
     });
 }
@@ -153,12 +153,12 @@ fn safety_91_a_read_that_is_not_answered_in_time_is_sent_again_a_few_times() {
 /// Another runtime may have begun the task, and end before those who wait.
 #[test]
 fn safety_52_a_task_that_is_ended_early_leaves_nobody_waiting() {
-    let (slow, heads) = slow();
+    let (slow, tips) = slow();
     let (one, other) = (runtime(), runtime());
     let (waits, behind) = one.block_on(async {
-        let waits = heads.join();
+        let waits = tips.join();
         settle().await;
-        (waits, heads.join())
+        (waits, tips.join())
     });
     assert_eq!(slow.reads.load(Ordering::SeqCst), 1);
     drop(one);
@@ -167,24 +167,24 @@ fn safety_52_a_task_that_is_ended_early_leaves_nobody_waiting() {
             assert_eq!(read.ended().await.err(), Some(Detail::StoreUnavailable));
         }
         slow.permits.add_permits(1);
-        assert!(heads.read().await.is_ok(), "a new task");
+        assert!(tips.read().await.is_ok(), "a new task");
     });
 }
 
 /// The runtime that the task is on stands still, without ending.
 #[test]
 fn nobody_waits_without_bound_for_a_task_that_does_not_get_on() {
-    let (slow, heads) = slow();
+    let (slow, tips) = slow();
     let stuck = runtime();
-    stuck.block_on(async { heads.join() });
+    stuck.block_on(async { tips.join() });
     let other = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build();
     other.expect("a runtime").block_on(async {
-        assert_eq!(heads.read().await.err(), Some(Detail::StoreTimeout));
+        assert_eq!(tips.read().await.err(), Some(Detail::StoreTimeout));
         slow.permits.add_permits(1);
-        assert!(heads.read().await.is_ok(), "a new task");
+        assert!(tips.read().await.is_ok(), "a new task");
     });
     drop(stuck);
 }

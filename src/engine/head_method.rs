@@ -11,11 +11,11 @@ use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::{Engine, InnerService, ServiceResult};
 use crate::outcome::NotStored;
 use crate::rules::FillRequest;
-use crate::semantics::{self, HeadVerdict};
+use crate::semantics::{self, HeadMethodVerdict};
 use crate::tag::{PurgeKind, Target};
 
 impl Engine {
-    pub(super) async fn forward_head<S, A>(
+    pub(super) async fn forward_head_method<S, A>(
         &self,
         wanted: &FillRequest,
         lookup: &Lookup,
@@ -36,45 +36,46 @@ impl Engine {
         // A purge may have come meanwhile.
         let stale = stale.and_then(|stale| self.still_usable(stale));
         if let (Some(stale), StatusCode::OK) = (stale, response.status()) {
-            let head = Head {
+            let exchange = HeadExchange {
                 request: &asked,
                 response: response.headers(),
                 requested_at,
                 began,
             };
-            self.heed_head(wanted, lookup, &stale, &head).await;
+            self.heed_head_method(wanted, lookup, &stale, &exchange)
+                .await;
         }
         Ok(response)
     }
 
-    async fn heed_head(
+    async fn heed_head_method(
         &self,
         wanted: &FillRequest,
         lookup: &Lookup,
         stale: &Stale,
-        head: &Head<'_>,
+        exchange: &HeadExchange<'_>,
     ) {
         let old = &stale.stored;
         let received_at = self.clock.now();
         let length = old.body.len() as u64;
-        match semantics::judge_head(head.response, &old.headers, length, received_at) {
-            HeadVerdict::Same { strong } if strong || !stale.soft_purged => {
+        match semantics::judge_head_method(exchange.response, &old.headers, length, received_at) {
+            HeadMethodVerdict::Same { strong } if strong || !stale.soft_purged => {
                 let Some(stamp) = lookup.stamp() else { return };
                 let update = Update {
                     wanted,
-                    request: head.request,
+                    request: exchange.request,
                     stamp,
-                    requested_at: head.requested_at,
+                    requested_at: exchange.requested_at,
                     received_at,
                 };
-                let (stored, decided) = self.updated(old, head.response, &update);
+                let (stored, decided) = self.updated(old, exchange.response, &update);
                 if let Ok(vary) = decided
-                    && !self.views.settling(head.began, subject(&stored))
+                    && !self.views.settling(exchange.began, subject(&stored))
                 {
                     self.put(wanted, Arc::new(stored), &vary).await;
                 }
             }
-            HeadVerdict::Changed if old.remaining_millis(received_at) > 0 => {
+            HeadMethodVerdict::Changed if old.remaining_millis(received_at) > 0 => {
                 // It was fresh, and asked about because the client wished it. Not acknowledged, it is
                 // in force in this process.
                 let targets = vec![Target::Path(old.path.as_ref().into())];
@@ -83,13 +84,15 @@ impl Engine {
                     .purge(PurgeKind::Soft, targets, std::time::Duration::ZERO);
                 let _ = purged.await;
             }
-            HeadVerdict::Same { .. } | HeadVerdict::Changed | HeadVerdict::Unknown => {}
+            HeadMethodVerdict::Same { .. }
+            | HeadMethodVerdict::Changed
+            | HeadMethodVerdict::Unknown => {}
         }
     }
 }
 
 /// A `HEAD` and its response.
-struct Head<'a> {
+struct HeadExchange<'a> {
     request: &'a HeaderMap,
     response: &'a HeaderMap,
     requested_at: Timestamp,

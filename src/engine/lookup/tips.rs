@@ -1,8 +1,8 @@
-//! Reads of the purge log's head, each for all requests that had come before it was sent.
+//! Reads of the purge log's tip, each for all requests that had come before it was sent.
 //!
-//! A strict hit on a copy in this process needs nothing of the shared store but the head of the log, read
+//! A strict hit on a copy in this process needs nothing of the shared store but the tip of the log, read
 //! after the request arrived (PROTOCOL 19). So one read is under way at a time; who comes meanwhile waits
-//! for the next, which is sent when that one has ended `[head_fresh]`. Many requests then cost one command.
+//! for the next, which is sent when that one has ended `[tip_fresh]`. Many requests then cost one command.
 //!
 //! Reads are made in a task that belongs to none of them. It ends when nobody waits for another; each read
 //! ends within the store's read budget, and the follower's. One that is not answered in time is sent again, a
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Error, ErrorKind};
-use crate::log::{Follower, Head, View};
+use crate::log::{Follower, Tip, View};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
 use crate::store::Store;
@@ -34,12 +34,12 @@ const AGAIN: usize = 3;
 const DOUBT: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A head of the log and a view that has reached it, or why there is none.
-pub(crate) type Seen = Result<(Head, Arc<View>), Detail>;
+/// A tip of the log and a view that has reached it, or why there is none.
+pub(crate) type Seen = Result<(Tip, Arc<View>), Detail>;
 
 /// Cheap to clone; clones share their reads.
 #[derive(Debug, Clone)]
-pub(crate) struct Heads {
+pub(crate) struct Tips {
     inner: Arc<Inner>,
 }
 
@@ -86,7 +86,7 @@ impl Read {
     }
 }
 
-impl Heads {
+impl Tips {
     pub(crate) fn new(
         store: &Arc<dyn Store>,
         follower: &Arc<Follower>,
@@ -102,7 +102,7 @@ impl Heads {
         }
     }
 
-    /// A head that is read after this was called.
+    /// A tip that is read after this was called.
     ///
     /// # Errors
     /// Why there is none, within a few budgets of store and follower.
@@ -129,7 +129,7 @@ impl Heads {
 
     fn join(&self) -> Arc<Read> {
         let mut reads = self.inner.reads.lock();
-        if let Some(sent) = reads.sent.as_ref().filter(|_| weakened(Rule::HeadFresh)) {
+        if let Some(sent) = reads.sent.as_ref().filter(|_| weakened(Rule::TipFresh)) {
             return Arc::clone(sent);
         }
         let read = Arc::clone(reads.next.get_or_insert_default());
@@ -187,7 +187,7 @@ impl Inner {
         let (begun, mut again) = (Instant::now(), 0);
         loop {
             let error = match self.store.get(&[]).await {
-                Ok(found) => return Ok((found.head, self.follower.reach(found.head).await?)),
+                Ok(found) => return Ok((found.tip, self.follower.reach(found.tip).await?)),
                 Err(error) => error,
             };
             let in_doubt = matches!(error.kind(), ErrorKind::Timeout | ErrorKind::BreakerOpen);
