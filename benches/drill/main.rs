@@ -10,7 +10,7 @@
 //! - 1.5 s after Redis is back, nine of ten requests are hits again and no purge waits.
 //!
 //! The times are those of the machine: read them with nothing else running. The counts are tests
-//! (`tests/promises/p3_drill.rs`).
+//! (`tests/promises/p3/drill.rs`).
 //!
 //! `cargo bench --bench drill_redis -- hang near` runs one fault, with one kind of rule.
 

@@ -1,6 +1,12 @@
-//! P4: caching is invisible. What reaches a client over a socket, by HTTP/1 and HTTP/2, is what the
-//! inner service sent, on a miss, on a hit, and through a flight that others share.
+//! **P4 — Caching is invisible.** Bytes, status, fields and trailers reach the client as the inner service sent them,
+//! and as early, but for what DESIGN names.
+//!
+//! Here: what reaches a client over a socket, by HTTP/1 and HTTP/2, on a miss, on a hit, and through a flight that
+//! others share. Beside it, bodies that Redis holds in chunks (`large`), or compressed (`packed`).
 
+mod large;
+#[cfg(feature = "zstd")]
+mod packed;
 mod wire;
 
 use std::convert::Infallible;

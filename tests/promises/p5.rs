@@ -1,10 +1,12 @@
-//! P5: nothing private is stored or shared without an explicit word.
+//! **P5 — Private stays private.** Without an explicit word, nothing is stored that a shared cache must not store, nor
+//! shared what may be one client's own. Everything that can change a response is in its key or keeps it out of the cache.
 //!
-//! Each case is a sequence of clients, and which call of the inner service each is answered from.
-//! They run on one embedded cache, and again with the clients in turn on two nodes that share a
-//! Redis server, where what one node stored must be as private on the other.
+//! Here: each case is a sequence of clients, and which call of the inner service each is answered from. They run on one
+//! embedded cache, and again with the clients in turn on two nodes that share a Redis server, where what one node
+//! stored must be as private on the other. Several layers of one cache are in `places`.
 
 mod cases;
+mod places;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};

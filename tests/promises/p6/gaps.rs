@@ -217,3 +217,14 @@ async fn events_before_the_first_consumer_are_a_gap_or_are_read() {
             .await;
     }
 }
+
+#[tokio::test]
+async fn a_purge_that_came_before_the_first_look_at_the_log_is_not_repeated() {
+    let house = House::open();
+    let node = house.node([]);
+    // As a consumer's are that starts with a gap, before any request came.
+    node.cache.purger().tag("auctions").await.unwrap();
+    assert!(node.misses("/auctions").await);
+    let (status, missed) = node.ask("/auctions").await;
+    assert!(!missed, "{status}");
+}

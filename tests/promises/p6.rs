@@ -1,4 +1,18 @@
-//! P6: every published event is applied at least once, whoever dies and whatever is cut.
+//! **P6 — No published event is lost, and none does harm twice.** Events are acknowledged after their purge is in the
+//! log, and taken over from the dead; what cannot be understood is put aside and told. Wherever events may be missing,
+//! everything that their stream can touch is purged.
+//!
+//! Here: every published event is applied at least once, whoever dies and whatever is cut. Beside it, who takes over
+//! (`claims`), what events name (`recorded` from a chain, in the `formats` of other publishers), what may be missing
+//! (`gaps`, `doubt`, `trimmed`), and what is put aside (`quarantine`).
+
+mod claims;
+mod doubt;
+mod formats;
+mod gaps;
+mod quarantine;
+mod recorded;
+mod trimmed;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

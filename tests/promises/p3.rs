@@ -1,6 +1,13 @@
-//! P3: with Redis absent, dead, hung or closed to us, requests go to the inner service as if there were
-//! no cache, and what Redis costs them is bounded and counted here, not timed. When it is back, so
-//! are hits (SAFETY 57, 58).
+//! **P3 — Redis never takes the site down.** Each operation has a budget; past it, or with the breaker open, requests
+//! go to the inner service as if there were no cache. The service starts without Redis and picks it up when it comes.
+//!
+//! Here: Redis absent, dead, hung or closed to us; what it costs is bounded and counted, not timed. When it is back, so
+//! are hits (SAFETY 57, 58). Beside it, many clients at once (`drill`), what operators are told (`told`), and the least
+//! rights that do (`user`).
+
+mod drill;
+mod told;
+mod user;
 
 use std::sync::Arc;
 use std::time::Duration;

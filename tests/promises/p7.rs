@@ -1,4 +1,9 @@
-//! P6 on several nodes: one of them takes an event, and all of them know.
+//! **P7 — Purge before notify.** Nobody hears of a change before it is purged everywhere: whoever asks again because of
+//! what he heard, on whichever node, never gets the old response.
+//!
+//! Live updates, which this promise is for, are not written yet. What there is to hear by today keeps it: the notice
+//! that an event was applied, and the outcome of an event that is handed in, with the position of its purge. That a
+//! purge has returned only once it is in the log is in `p1::pending`; that an event is acknowledged only then, in `p6`.
 
 use tagcache_test_support::until;
 use tower_tagcache::{ErrorKind, Fields};
@@ -102,15 +107,4 @@ async fn events_handed_in_say_what_became_of_them() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
     assert!(error.to_string().contains("\"auction_kicks\""), "{error}");
-}
-
-#[tokio::test]
-async fn a_purge_that_came_before_the_first_look_at_the_log_is_not_repeated() {
-    let house = House::open();
-    let node = house.node([]);
-    // As a consumer's are that starts with a gap, before any request came.
-    node.cache.purger().tag("auctions").await.unwrap();
-    assert!(node.misses("/auctions").await);
-    let (status, missed) = node.ask("/auctions").await;
-    assert!(!missed, "{status}");
 }

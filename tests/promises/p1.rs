@@ -1,4 +1,21 @@
-//! P1 for each thing that a purge can name, and for each form that a response is asked for in.
+//! **P1 — No stale after purge.** Once a purge has returned, a strict rule serves on no node a response whose
+//! generation began before it. A near rule keeps this on the node that purged; on another it may serve such a
+//! response for about a round trip more, and for the lease at most where that node cannot reach Redis.
+//!
+//! Here: each thing that a purge can name, and each form that a response is asked for in. Beside it, what was under
+//! way when the purge came (`fills`, `coalescing`, `cancelled`), where a hit comes from (`copies`, `near`), what a
+//! node knows (`positions`), purges that are special (`pending`, `soft`, `settle`), and the price (`round_trips`).
+
+mod cancelled;
+mod coalescing;
+mod copies;
+mod fills;
+mod near;
+mod pending;
+mod positions;
+mod round_trips;
+mod settle;
+mod soft;
 
 use std::time::Duration;
 

@@ -1,6 +1,11 @@
-//! P2: whatever is lost turns hits into misses, and never a purged response back into a hit. Entries
-//! that a purge named are put back after each loss, as a late write or a restored snapshot would
-//! (PROTOCOL 4 to 9; SAFETY 42, 44). A log trimmed past a node is in `p1_positions`.
+//! **P2 — Fail to miss, never to stale.** Whatever is lost turns hits into misses, and never a purged response back
+//! into a hit.
+//!
+//! Here: what is lost as a whole (the log, an entry, a server's last writes). Entries that a purge named are put back
+//! after each loss, as a late write or a restored snapshot would (PROTOCOL 4 to 9; SAFETY 42, 44). A log trimmed past
+//! a node is in `p1::positions`; what is there and is not what it should be, in `spoilt`.
+
+mod spoilt;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,7 +14,7 @@ use tower_tagcache::{Cache, On, Rule, Stream};
 
 use crate::captures;
 
-const USER: &str = include_str!("../../examples/deploy/redis-user.acl");
+const USER: &str = include_str!("../../../examples/deploy/redis-user.acl");
 const STREAM: &str = "auction_sales";
 /// More than one part.
 const LARGE: usize = 200 * 1024;
