@@ -18,7 +18,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 test: redis-server ## run every test, installing redis-server if it is missing
-	cargo test $(CARGO_FLAGS) --all-features --no-fail-fast
+	cargo test $(CARGO_FLAGS) --workspace --all-features --no-fail-fast
 
 lint: fmt clippy features ## check formatting, and clippy without warnings
 
@@ -26,7 +26,7 @@ fmt:
 	cargo fmt --all --check
 
 clippy:
-	cargo clippy $(CARGO_FLAGS) --all-targets --all-features -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets --all-features -- -D warnings
 	cargo clippy $(CARGO_FLAGS) --all-targets --no-default-features -- -D warnings
 
 features: ## check the library with no feature, and with each alone
@@ -37,8 +37,8 @@ features: ## check the library with no feature, and with each alone
 	done
 
 docs: ## build the documentation, private and public, without warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features --document-private-items
-	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --no-deps --all-features
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps --all-features --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc $(CARGO_FLAGS) --workspace --no-deps --all-features
 
 bench: ## measure each case of benches/ by the clock, then in instructions (needs valgrind)
 	cargo bench $(CARGO_FLAGS) --bench micro
@@ -48,9 +48,9 @@ bench-check: ## fail if a hit path costs over 5 % more instructions than benches
 	CARGO_FLAGS="$(CARGO_FLAGS)" benches/instructions.sh --check
 
 bench-http: ## measure hits beside a bare server, nginx, Varnish and others (installs them; twenty minutes)
-	cargo build $(CARGO_FLAGS) --release --features proxy --bench http_server --bins
+	cargo build $(CARGO_FLAGS) --release -p tagcache --bench http_server --bins
 	@[ -x target/peers/release/cache-peers ] || $(MAKE) bench-peers || echo "going on without them"
-	benches/http/run.py
+	tagcache/benches/http/run.py
 
 bench-peers: ## build the caches of benches/peers/ that `make bench-http` compares with
 	CARGO_TARGET_DIR=$(CURDIR)/target/peers cargo build --release --locked --manifest-path benches/peers/Cargo.toml
@@ -69,15 +69,15 @@ conformance: ## run the public suite of HTTP cache tests against the proxy; SUIT
 	scripts/conformance.sh $(SUITE)
 
 load-check: ## put a slow API behind the proxy, and curl, ab and wrk before it (installs them)
-	cargo build $(CARGO_FLAGS) --release --features proxy --bin tagcache
+	cargo build $(CARGO_FLAGS) --release -p tagcache
 	scripts/load-check.sh
 
 drill-load: ## what one client, or many at once, must not do to a proxy, at full size (needs ab, redis-server)
-	cargo build $(CARGO_FLAGS) --release --features proxy --bin tagcache
+	cargo build $(CARGO_FLAGS) --release -p tagcache
 	scripts/drill-load.py
 
 soak-sales: redis-server ## put SALES sales through the shipped deployment: nothing refused, stale or growing (half an hour)
-	TAGCACHE_SOAK_SALES=$(SALES) cargo test $(CARGO_FLAGS) --release --all-features --test soak -- --nocapture
+	TAGCACHE_SOAK_SALES=$(SALES) cargo test $(CARGO_FLAGS) --release -p tagcache --test soak -- --nocapture
 
 check-deploy: ## check examples/deploy/ with the linters that are here
 	scripts/check-deploy.sh
@@ -85,15 +85,15 @@ check-deploy: ## check examples/deploy/ with the linters that are here
 verify: lint docs test model msrv deny ## the long form: model test at length, minimum Rust version, licences
 
 model: redis-server ## run the tests optimised, with HISTORIES histories in the model test
-	TAGCACHE_HISTORIES=$(HISTORIES) TAGCACHE_SCHEDULES=$(SCHEDULES) cargo test $(CARGO_FLAGS) --release --all-features --no-fail-fast
+	TAGCACHE_HISTORIES=$(HISTORIES) TAGCACHE_SCHEDULES=$(SCHEDULES) cargo test $(CARGO_FLAGS) --release --workspace --all-features --no-fail-fast
 
-msrv: ## check the library with the declared minimum Rust version
+msrv: ## check both crates with the declared minimum Rust version
 	rustup toolchain install --profile minimal $(MSRV)
-	cargo +$(MSRV) check $(CARGO_FLAGS) --all-features
+	cargo +$(MSRV) check $(CARGO_FLAGS) --workspace --all-features
 
 deny: ## check licences, advisories, duplicates and sources
 	@command -v cargo-deny >/dev/null 2>&1 || cargo install --locked cargo-deny
-	cargo deny --all-features check
+	cargo deny --workspace --all-features check
 
 redis-server:
 	@command -v redis-server >/dev/null 2>&1 || sh scripts/install-redis.sh

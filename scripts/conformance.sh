@@ -18,7 +18,7 @@ target=${CARGO_TARGET_DIR:-$here/target}
 if [ -n "${2:-}" ]; then
     program=$(realpath "$2")
 else
-    cargo build --quiet --manifest-path "$here/Cargo.toml" --bin tagcache --features proxy
+    cargo build --quiet --manifest-path "$here/tagcache/Cargo.toml"
     program=$target/debug/tagcache
 fi
 

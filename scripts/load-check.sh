@@ -150,7 +150,7 @@ start_redis() {
 install_tools
 tagcache=${TAGCACHE:-target/release/tagcache}
 if [ ! -x "$tagcache" ]; then
-  cargo build --release --features proxy --bin tagcache
+  cargo build --release -p tagcache
 fi
 
 start_api

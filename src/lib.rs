@@ -47,14 +47,13 @@
 //! In the source: words (`clock` to `observe`), decisions (`semantics`, `rules`, `validity`, `entry`),
 //! places (`store`, `log`, `coalesce`; `embedded` and `redis` implement the first two), the procedure
 //! (`engine`), and the faces (`middleware`, `invalidation`, `metrics`). Each imports only what stands
-//! before it. `docs/STYLE.md` has the whole map, `docs/PROTOCOL.md` the rules of the purge log.
+//! before it. The program `tagcache`, a reverse proxy, is a crate of its own, in `tagcache/`. `docs/STYLE.md` has the whole map, `docs/PROTOCOL.md` the rules of the purge log.
 //!
 //! # Features
 //!
 //! - `axum` (default): layers of nested routers go by the whole URI, which axum 0.8 keeps, see
 //!   [`middleware`](middleware#nested-routers).
 //! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `redis`.
-//! - `proxy`: the program `tagcache`, and the reverse proxy that it runs; with it `config` and `zstd`.
 //! - `redis` (default): responses, purge log and event streams on Redis.
 //! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
 //! - `zstd`: `CacheBuilder::compress_at_rest`, which saves memory in Redis; with it `redis`.
@@ -103,13 +102,8 @@ pub mod middleware;
 
 mod builder;
 
-#[cfg(feature = "proxy")]
-#[doc(hidden)]
-pub mod cli;
 #[cfg(feature = "config")]
 pub mod config;
-#[cfg(feature = "proxy")]
-pub mod proxy;
 
 #[cfg(feature = "test-util")]
 #[doc(hidden)]
@@ -135,10 +129,9 @@ pub use self::rules::{
     Authorization, ClientPolicy, Cookies, Explanation, Forward, Host, Profile, Query, Reach, Rule,
     SetCookie, Statuses, TagHeader,
 };
-/// What the proxy has to know of trailers, as the cache knows it.
-#[cfg(feature = "proxy")]
-pub(crate) use self::semantics::may_trail;
+pub use self::semantics::may_trail;
 pub use self::tag::{Tag, Target};
+pub use self::telling::{Tell, Telling};
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

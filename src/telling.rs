@@ -10,7 +10,7 @@ const EVERY: Duration = Duration::from_secs(10);
 /// What was said about one thing that is well or not. What changes faster than it may be told is counted,
 /// and the state that it is in is told when its turn comes, if it is still another one than was told.
 #[derive(Debug)]
-pub(crate) struct Telling {
+pub struct Telling {
     /// What was told last, or needs no telling: well, or failing in one of several ways.
     told: Option<Said>,
     now: Option<Said>,
@@ -28,14 +28,15 @@ enum Said {
 
 /// There is something to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tell {
+pub struct Tell {
     /// So many changes before it were not told.
-    pub(crate) unsaid: u32,
+    pub unsaid: u32,
 }
 
 impl Telling {
     /// Nothing is known: that it is well is told too.
-    pub(crate) const fn new() -> Self {
+    #[must_use]
+    pub const fn new() -> Self {
         Self {
             told: None,
             now: None,
@@ -46,7 +47,8 @@ impl Telling {
     }
 
     /// It is taken to be well: only what differs is told.
-    pub(crate) const fn of_well() -> Self {
+    #[must_use]
+    pub const fn of_well() -> Self {
         let mut telling = Self::new();
         telling.told = Some(Said::Well);
         telling.now = Some(Said::Well);
@@ -54,12 +56,12 @@ impl Telling {
     }
 
     /// It is well.
-    pub(crate) fn well(&mut self) -> Option<Tell> {
+    pub fn well(&mut self) -> Option<Tell> {
         self.note(Said::Well, Instant::now())
     }
 
     /// It fails; `way` tells ways apart that are each worth a line.
-    pub(crate) fn failing(&mut self, way: u64) -> Option<Tell> {
+    pub fn failing(&mut self, way: u64) -> Option<Tell> {
         self.note(Said::Failing(way), Instant::now())
     }
 
@@ -81,6 +83,13 @@ impl Telling {
         self.told = Some(said);
         let unsaid = std::mem::take(&mut self.unsaid).saturating_sub(1);
         Some(Tell { unsaid })
+    }
+}
+
+impl Default for Telling {
+    /// Nothing is known.
+    fn default() -> Self {
+        Self::new()
     }
 }
 

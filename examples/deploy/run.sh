@@ -99,7 +99,7 @@ find_program() {
     fi
   done
   say "tagcache is neither installed nor built. From the root of the repository:"
-  say "  cargo build --release --features proxy"
+  say "  cargo build --release -p tagcache"
   return 1
 }
 

@@ -1,4 +1,4 @@
-//! `[redis]`, `[cache]` and `[log]`.
+//! `[redis]` and `[cache]`.
 
 use std::time::Duration;
 
@@ -96,29 +96,6 @@ pub struct CacheSection {
     /// rules with `fleet_coalesce`. Default: "30s".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fleet_claim: Option<Period>,
-}
-
-/// What the program writes about itself, to standard error.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LogSection {
-    /// "text" for people, "json" for a log collector. Default: "text".
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub format: Option<LogFormat>,
-    /// The level ("error", "warn", "info", "debug", "trace"), or directives such as
-    /// "info,tower_tagcache=debug". Default: "info". In the environment: RUST_LOG.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub level: Option<String>,
-}
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 impl CacheSection {

@@ -1,22 +1,7 @@
 //! A configuration with all that it does not say itself.
 
 use super::error::masked_url;
-use super::{
-    Address, AdminSection, Bytes, Config, ConsistencyChoice, HealthSection, LimitsSection,
-    ListenChoice, LogFormat, Period, ProfileChoice, Secret, TimeoutsSection, Ttl,
-    UpstreamHostChoice,
-};
-use crate::proxy::ProxySettings;
-use crate::proxy::admin::AdminSettings;
-
-/// Fills each key that is not there with what the settings say.
-macro_rules! fill {
-    ($section:expr, $settings:expr; $($key:ident),+) => {
-        $(if $section.$key.is_none() {
-            $section.$key = Some($settings.$key.clone().into());
-        })+
-    };
-}
+use super::{Bytes, Config, ConsistencyChoice, Period, ProfileChoice, Secret, Ttl};
 
 impl Config {
     /// [`effective`](Self::effective), as text for people: secrets are there, and masked.
@@ -24,26 +9,13 @@ impl Config {
     pub fn effective_text(&self) -> String {
         let effective = self.effective();
         let text = toml::Table::try_from(&effective).and_then(|mut table| {
-            let secrets = [
-                ("redis", "url", effective.redis.url.as_ref()),
-                (
-                    "admin",
-                    "token",
-                    effective
-                        .admin
-                        .as_ref()
-                        .and_then(|admin| admin.token.as_ref()),
-                ),
-            ];
-            for (section, key, secret) in secrets {
-                let section = table.get_mut(section).and_then(toml::Value::as_table_mut);
-                if let (Some(section), Some(Secret(secret))) = (section, secret) {
-                    let shown = match secret.contains("://") {
-                        true => masked_url(secret),
-                        false => "***".to_owned(),
-                    };
-                    section.insert(key.to_owned(), shown.into());
-                }
+            let redis = table.get_mut("redis").and_then(toml::Value::as_table_mut);
+            if let (Some(redis), Some(Secret(url))) = (redis, &effective.redis.url) {
+                let shown = match url.contains("://") {
+                    true => masked_url(url),
+                    false => "***".to_owned(),
+                };
+                redis.insert("url".to_owned(), shown.into());
             }
             toml::to_string(&table)
         });
@@ -58,13 +30,6 @@ impl Config {
         config.cache.upstream_rule = Some(self.has_implicit_rule());
         config.fill_redis();
         config.fill_cache();
-        config.fill_proxy();
-        if let Some(admin) = &mut config.admin {
-            fill_admin(admin);
-        }
-        let log = &mut config.log;
-        log.format.get_or_insert(LogFormat::Text);
-        log.level.get_or_insert_with(|| "info".to_owned());
         let consistency = config.cache.consistency;
         for rule in &mut config.rules {
             rule.consistency = rule.consistency.or(consistency);
@@ -116,84 +81,5 @@ impl Config {
         cache.coalesce_timeout.get_or_insert(seconds(30));
         cache.fill_bytes.get_or_insert(Bytes(256 << 20));
         cache.fleet_claim.get_or_insert(seconds(30));
-    }
-
-    fn fill_proxy(&mut self) {
-        let settings = ProxySettings::new("");
-        let proxy = &mut self.proxy;
-        if proxy.upstreams.is_empty() {
-            return;
-        }
-        if proxy.listen.is_empty() {
-            let listen = settings.listen.iter();
-            proxy.listen = listen
-                .map(|listen| ListenChoice::Plain(Address(listen.address)))
-                .collect();
-        }
-        proxy.host.get_or_insert(UpstreamHostChoice::Client);
-        fill!(proxy, settings; name, accept_encoding);
-        let limits: &mut LimitsSection = &mut proxy.limits;
-        fill!(limits, settings.limits; connections, head_bytes, head_fields, streams, upstream_requests,
-            upstream_idle, attempts);
-        let timeouts: &mut TimeoutsSection = &mut proxy.timeouts;
-        fill!(timeouts, settings.timeouts; client_handshake, client_head, client_body, client_write,
-            client_idle, connect, handshake, response_head, response_body, upstream_idle, tunnel_idle, drain);
-        let health: &mut HealthSection = &mut proxy.health;
-        fill!(health, settings.health; interval, failures, pause);
-    }
-}
-
-fn fill_admin(admin: &mut AdminSection) {
-    let settings = AdminSettings::default();
-    admin.listen.get_or_insert(Address(settings.listen));
-    fill!(admin, settings; purge_from_loopback, public_test_calls, connections, body_bytes, timeout,
-        connection_lifetime, ready_without_upstream);
-}
-
-impl From<std::time::Duration> for Period {
-    fn from(time: std::time::Duration) -> Self {
-        Self(time)
-    }
-}
-
-impl From<usize> for Bytes {
-    fn from(bytes: usize) -> Self {
-        Self(bytes as u64)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn safety_117_what_is_in_effect_is_shown_with_its_defaults_and_without_secrets() {
-        let text = "[redis]\nurl = \"redis://u:hunter2@h:6379\"\n[cache]\nshort_ttl = \"3s\"\n\
-                    [proxy]\nupstreams = [\"http://127.0.0.1:9\"]\n[proxy.timeouts]\nconnect = \"9s\"\n\
-                    [admin]\ntoken = \"hunter2hunter2hunter2\"\n\
-                    [[rules]]\nname = \"a\"\nroute = \"/\"\nttl = \"short\"\n";
-        let loaded = Config::read(None, text.to_owned(), &|_| None).unwrap();
-        let effective = loaded.config.effective();
-        let shown = loaded.config.effective_text();
-        for line in [
-            "url = \"redis://***@h:6379\"",
-            "namespace = \"tagcache\"",
-            "read_timeout = \"25ms\"",
-            "token = \"***\"",
-            "listen = [\"127.0.0.1:8080\"]",
-            "listen = \"127.0.0.1:9180\"",
-            "connect = \"9s\"",
-            "response_head = \"1m\"",
-            "ttl = \"3s\"",
-            "consistency = \"near\"",
-            "lifetime_ceiling = \"1day\"",
-        ] {
-            assert!(shown.contains(&format!("{line}\n")), "{line}\n{shown}");
-        }
-        assert!(!shown.contains("hunter2"), "{shown}");
-        // What is shown is a configuration, and says all that it says.
-        let again = Config::read(None, shown, &|_| None).unwrap();
-        assert_eq!(again.config.effective().cache, effective.cache);
-        assert_eq!(again.config.effective().proxy, effective.proxy);
     }
 }

@@ -32,10 +32,6 @@ pub(super) fn lay_over(config: &mut Config, env: Env<'_>) -> Result<(), ConfigFi
         &mut redis.consumer_group,
         variables.text("STREAM_CONSUMER_GROUP"),
     );
-    let expected = "an address and a port, such as 127.0.0.1:9180";
-    if let Some(listen) = variables.parsed("TAGCACHE_ADMIN_LISTEN", expected)? {
-        config.admin.get_or_insert_default().listen = Some(listen);
-    }
     let cache = &mut config.cache;
     replace(
         &mut cache.default_ttl,
@@ -43,7 +39,6 @@ pub(super) fn lay_over(config: &mut Config, env: Env<'_>) -> Result<(), ConfigFi
     );
     replace(&mut cache.long_ttl, variables.seconds("CACHE_LONG_TTL")?);
     replace(&mut cache.short_ttl, variables.seconds("CACHE_SHORT_TTL")?);
-    replace(&mut config.log.level, variables.text("RUST_LOG"));
     Ok(())
 }
 

@@ -44,7 +44,9 @@ impl ConfigFileError {
         )
     }
 
-    pub(super) fn variable(name: &str, value: &str, expected: &str) -> Self {
+    /// The variable `name` has a value that is not what is expected.
+    #[must_use]
+    pub fn variable(name: &str, value: &str, expected: &str) -> Self {
         let message = format!("{value:?} is not {expected}");
         Self::new(format!("environment variable {name}"), None, message)
     }
@@ -288,7 +290,6 @@ fn masked(line: &str) -> String {
 }
 
 /// A URL without what may be a password: what stands before its last `@`, and a query that has one.
-#[cfg(any(test, feature = "proxy"))]
 pub(super) fn masked_url(url: &str) -> String {
     let shown = match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if at > scheme => {

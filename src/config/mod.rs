@@ -22,7 +22,8 @@
 //! ```
 //!
 //! An unknown key, a value of the wrong type and a setting that the cache refuses are errors that
-//! quote the line. `tagcache schema` prints a JSON Schema of the file, for editors.
+//! quote the line. `tagcache schema` prints a JSON Schema of the file, for editors. The tables `[proxy]`, `[admin]` and
+//! `[log]` are those of the program `tagcache`, which may share the file: they pass unread.
 //!
 //! # The environment
 //!
@@ -38,8 +39,6 @@
 //! | `CACHE_DEFAULT_TTL`, `CACHE_LONG_TTL`, `CACHE_SHORT_TTL` | `cache.default_ttl` …, in seconds |
 //! | `ENABLE_REDIS_STREAMS` | `redis.streams`: `true` or `false` |
 //! | `STREAM_CONSUMER_GROUP` | `redis.consumer_group` |
-//! | `TAGCACHE_ADMIN_LISTEN` | `admin.listen` |
-//! | `TAGCACHE_ADMIN_TOKEN` | `admin.token` |
 //!
 //! In mode `mock` there is no Redis unless `MOCK_REDIS_CONNECTION_URI` names one: the cache is in
 //! this process, and events are handed in by [`Cache::events`](crate::Cache::events).
@@ -47,25 +46,23 @@
 mod advice;
 mod cache;
 mod choices;
-#[cfg(feature = "proxy")]
 mod effective;
 mod environment;
 mod error;
 mod locate;
-mod proxy;
 mod reload;
 mod rules;
 mod scalar;
-#[cfg(feature = "proxy")]
-mod settings;
 mod streams;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use self::cache::{CacheSection, LogFormat, LogSection, RedisSection};
+pub use self::cache::{CacheSection, RedisSection};
 pub use self::choices::{
     AuthorizationChoice, ClientChoice, ConsistencyChoice, CookieChoice, CookieNames, CookieWord,
     ForwardChoice, HostChoice, ProfileChoice, QueryChoice, SeparatedHeader, SeparatorChoice,
@@ -73,22 +70,15 @@ pub use self::choices::{
 };
 pub use self::error::ConfigFileError;
 use self::locate::Located;
-pub use self::proxy::{
-    AccessFormatChoice, AccessLogSection, AdminSection, HealthSection, LimitsSection, ListenChoice,
-    ProtocolChoice, ProxySection, TimeoutsSection, TlsListen, UpstreamChoice, UpstreamHostChoice,
-    UpstreamSection,
-};
 pub use self::reload::{Reload, Reloaded};
 pub use self::rules::RuleSection;
-pub use self::scalar::{Address, Bytes, Period, Secret, Status, Ttl};
-#[cfg(feature = "proxy")]
-pub use self::settings::Assembled;
+pub use self::scalar::{Address, Bytes, Period, Secret, Status, Ttl, Written, read};
 pub use self::streams::{
     FormatChoice, FormatKind, FormatSection, OnSection, PayloadChoice, Publisher, StreamSection,
 };
 use crate::{Cache, CacheBuilder, Companion, Rule, Warning};
 
-/// The file: what is cached, where, and how the program runs.
+/// The file: what is cached, and where.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -108,14 +98,30 @@ pub struct Config {
     #[serde(default)]
     pub streams: Vec<StreamSection>,
     /// The reverse proxy `tagcache proxy`.
-    #[serde(default)]
-    pub proxy: ProxySection,
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "serde_json::Value")]
+    proxy: Unread,
     /// The admin listener of `tagcache proxy`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub admin: Option<AdminSection>,
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "serde_json::Value")]
+    admin: Unread,
     /// What the program writes about itself.
-    #[serde(default)]
-    pub log: LogSection,
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "serde_json::Value")]
+    log: Unread,
+}
+
+/// A table of the program `tagcache`, which [reads it itself](Loaded::tables). It is known by name, so that a
+/// misspelt table is a mistake, and kept, so that it is noticed when it changes.
+#[derive(Clone, Default, PartialEq, Deserialize)]
+#[serde(transparent)]
+struct Unread(Option<toml::Value>);
+
+impl fmt::Debug for Unread {
+    /// It may have secrets in it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "…" } else { "-" })
+    }
 }
 
 /// Where a service runs.
@@ -223,6 +229,16 @@ impl Config {
 }
 
 impl Loaded {
+    /// Other tables of the same file, as `T` has them: those that it has no field for are passed over. For the
+    /// program, whose tables the library lets pass unread.
+    ///
+    /// # Errors
+    /// An unknown key, or a value of the wrong type, with its line.
+    pub fn tables<T: DeserializeOwned>(&self) -> Result<T, ConfigFileError> {
+        toml::from_str(&self.text)
+            .map_err(|error| ConfigFileError::unread(self.path(), &self.text, &error))
+    }
+
     /// Builds the cache.
     ///
     /// # Errors
@@ -270,7 +286,7 @@ impl Loaded {
     }
 }
 
-/// The JSON Schema of the file (draft 2020-12), for editors.
+/// The JSON Schema of the file (draft 2020-12), for editors. Of the program's tables it has the names alone.
 #[must_use]
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Config).to_value()

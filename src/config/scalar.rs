@@ -62,6 +62,30 @@ impl Status {
     }
 }
 
+impl From<Period> for Duration {
+    fn from(Period(time): Period) -> Self {
+        time
+    }
+}
+
+impl From<Duration> for Period {
+    fn from(time: Duration) -> Self {
+        Self(time)
+    }
+}
+
+impl From<Bytes> for usize {
+    fn from(Bytes(bytes): Bytes) -> Self {
+        Self::try_from(bytes).unwrap_or(Self::MAX)
+    }
+}
+
+impl From<usize> for Bytes {
+    fn from(bytes: usize) -> Self {
+        Self(bytes as u64)
+    }
+}
+
 impl FromStr for Period {
     type Err = String;
 
@@ -179,25 +203,35 @@ impl fmt::Display for Status {
 }
 
 /// A value that is written as text, and perhaps as a number or a table as well.
-pub(super) trait Written: Sized {
+pub trait Written: Sized {
     /// The longer form, if there is one.
     type Table: for<'de> Deserialize<'de>;
 
     /// What is expected, for messages.
     const EXPECTED: &'static str;
 
+    /// What `text` means, or what is expected in its place.
+    ///
+    /// # Errors
+    /// It means nothing.
     fn from_text(text: &str) -> Result<Self, String>;
 
+    /// What `number` means. Default: nothing.
+    #[must_use]
     fn from_number(number: u64) -> Option<Self> {
         let _ = number;
         None
     }
 
+    /// What `table` means.
     fn from_table(table: Self::Table) -> Option<Self>;
 }
 
 /// Reads a [`Written`].
-pub(super) fn read<'de, D: Deserializer<'de>, T: Written>(from: D) -> Result<T, D::Error> {
+///
+/// # Errors
+/// It is written otherwise; the message says what was expected.
+pub fn read<'de, D: Deserializer<'de>, T: Written>(from: D) -> Result<T, D::Error> {
     struct Reader<T>(PhantomData<T>);
 
     impl<'de, T: Written> Visitor<'de> for Reader<T> {

@@ -92,9 +92,9 @@ where
         self
     }
 
-    /// What an error is told with: no response says it.
-    #[cfg(feature = "proxy")]
-    pub(crate) const fn reason(&self) -> ForwardReason {
+    /// Why the request is forwarded, where it is. What an error of the inner service is told with: no response says it.
+    #[must_use]
+    pub const fn reason(&self) -> ForwardReason {
         self.reason
     }
 

@@ -61,17 +61,21 @@ impl CacheLayer {
 
     /// Says that the inner service may read a path otherwise than a rule does: captures then take no path with dot
     /// segments or encoded separators. A router in this process reads it as it was sent.
-    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "of the proxy"))]
-    pub(crate) fn doubt_paths(self) -> Self {
+    ///
+    /// Default: captures take what the router takes.
+    #[must_use]
+    pub fn doubt_paths(self) -> Self {
         self.engine.doubts_paths.store(true, Ordering::Relaxed);
         self
     }
 
     /// Of each request that is looked up, the inner service is asked for the best of `codings` alone (RFC 9110
     /// §12.5.3).
-    #[cfg_attr(not(feature = "proxy"), expect(dead_code, reason = "of the proxy"))]
-    pub(crate) fn ask_for_codings(mut self, codings: Arc<[HeaderValue]>) -> Self {
-        Arc::make_mut(&mut self.place).ask_for(codings);
+    ///
+    /// Default: as each client asks.
+    #[must_use]
+    pub fn ask_for_codings(mut self, codings: impl Into<Arc<[HeaderValue]>>) -> Self {
+        Arc::make_mut(&mut self.place).ask_for(codings.into());
         self
     }
 

@@ -78,8 +78,7 @@ pub(crate) use self::range::{
 };
 pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
 pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
-#[cfg(feature = "proxy")]
-pub(crate) use self::trailers::may_trail;
+pub use self::trailers::may_trail;
 pub(crate) use self::trailers::{TrailerSieve, trailer_fields};
 pub(crate) use self::update::{
     HeadMethodVerdict, freshen, identifies, judge_head_method, not_modified_fields,

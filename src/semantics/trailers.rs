@@ -54,8 +54,10 @@ fn sift(trailers: HeaderMap, also: impl Fn(&HeaderName) -> bool) -> Option<Heade
     (!kept.is_empty()).then_some(kept)
 }
 
-/// Whether a field may stand among trailers, by name.
-pub(crate) fn may_trail(name: &HeaderName) -> bool {
+/// Whether a field may stand among trailers, by name: nothing that frames, routes or authorises a message, or decides
+/// about caching (RFC 9110 §6.5.1). The cache passes and keeps no others.
+#[must_use]
+pub fn may_trail(name: &HeaderName) -> bool {
     let name = name.as_str();
     match name {
         // Digests of the content are made for it (RFC 9530).

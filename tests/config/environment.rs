@@ -62,7 +62,6 @@ fn every_other_variable_beats_its_key() {
             ("CACHE_SHORT_TTL", "0.5"),
             ("ENABLE_REDIS_STREAMS", "false"),
             ("STREAM_CONSUMER_GROUP", "auction_api"),
-            ("TAGCACHE_ADMIN_LISTEN", "0.0.0.0:9180"),
         ],
     )
     .unwrap()
@@ -76,13 +75,7 @@ fn every_other_variable_beats_its_key() {
     assert_eq!(config.cache.short_ttl, short);
     assert_eq!(config.redis.streams, Some(false));
     assert_eq!(config.redis.consumer_group.as_deref(), Some("auction_api"));
-    let admin = config.admin.and_then(|admin| admin.listen);
-    assert_eq!(
-        admin.map(|listen| listen.0.to_string()).as_deref(),
-        Some("0.0.0.0:9180")
-    );
     let kept = read(file).unwrap().config;
-    assert_eq!(kept.admin, None, "without a section there is no listener");
     assert_eq!(kept.cache.default_ttl, seconds(1));
     assert_eq!(kept.redis.max_connections, Some(9));
 }

@@ -222,6 +222,6 @@ impl Row {
 #[macro_export]
 macro_rules! rows {
     ($($name:literal, $section:literal: $($step:expr),+;)+) => {
-        vec![$($crate::row($name, $section, [$($step.into()),+])),+]
+        vec![$($crate::script::row($name, $section, [$($step.into()),+])),+]
     };
 }

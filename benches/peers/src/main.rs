@@ -1,8 +1,8 @@
 //! `cache-peers KIND ADDRESS BYTES DELAY [REDIS]`: one of the other caches as a layer over the bare server
-//! of `benches/http/server.rs`, answering the same bytes. KIND is `tower-http-cache` or `hitbox`; DELAY, in
+//! of `tagcache/benches/http/server.rs`, answering the same bytes. KIND is `tower-http-cache` or `hitbox`; DELAY, in
 //! milliseconds, is what the inner service takes; with REDIS, a URL, it keeps its responses there.
 //!
-//! `/calls` tells how often the inner service was called. The driver is `benches/http/run.py`.
+//! `/calls` tells how often the inner service was called. The driver is `tagcache/benches/http/run.py`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,7 +1,0 @@
-//! The program `tagcache`: an HTTP cache that purges by tag, as a reverse proxy.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    tower_tagcache::cli::main()
-}

@@ -1,0 +1,69 @@
+//! [`AdminSettings`]: what an operator can say about the admin listener, with the defaults.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::admin::AdminToken;
+use crate::proxy::Network;
+
+/// Where the admin listener is, who may use it, and by which bounds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdminSettings {
+    /// Where it listens. Default: `127.0.0.1:9180`. Port 0 is a free one.
+    pub listen: SocketAddr,
+    /// Who knows it may purge, from wherever. Default: none.
+    pub token: Option<AdminToken>,
+    /// Without a token, whether who is on this machine may purge. Default: no.
+    pub purge_from_loopback: bool,
+    /// `POST /test/invalidate-cache` is answered; without a token, from this machine. For mock and dev
+    /// mode. Default: no.
+    pub test_calls: bool,
+    /// `PURGE` on the listener that clients use. Default: none, the method goes to upstream.
+    pub public_purge: Option<PublicPurge>,
+    /// With [`test_calls`](Self::test_calls), `POST /test/invalidate-cache` and `GET /metrics` are answered
+    /// on the listener that clients use as well, to whom they would be answered here. Default: no.
+    pub public_test_calls: bool,
+    /// Connections. One more waits to be accepted. Default: 64.
+    pub connections: usize,
+    /// The longest body of a request. More is answered 413. Default: 64 KiB.
+    pub body_bytes: usize,
+    /// For a request to be read, and for it to be answered. Default: 10 s.
+    pub timeout: Duration,
+    /// After which a connection ends with its next answer, which says so (`Connection: close`), so that no
+    /// request is cut off. Default: 60 s.
+    pub connection_lifetime: Duration,
+    /// Whether `/readyz` is 200 while all upstreams are down. What is stored is still served then, also stale, and
+    /// all instances mostly see the same upstreams: who takes them all out of a load balancer ends that too.
+    /// `false` where other instances have upstreams of their own. Default: yes.
+    pub ready_without_upstream: bool,
+}
+
+impl Default for AdminSettings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9180)),
+            token: None,
+            purge_from_loopback: false,
+            test_calls: false,
+            public_purge: None,
+            public_test_calls: false,
+            connections: 64,
+            body_bytes: 64 * 1024,
+            timeout: Duration::from_secs(10),
+            connection_lifetime: Duration::from_secs(60),
+            ready_without_upstream: true,
+        }
+    }
+}
+
+/// Who may send `PURGE` to the listener that clients use: who knows the admin token, and who connects
+/// from `networks`.
+///
+/// A request that says it was forwarded (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `Via`) has to have
+/// the token: its peer is somebody's proxy, and not who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PublicPurge {
+    /// Default: none.
+    pub networks: Vec<Network>,
+}

@@ -1,0 +1,177 @@
+//! `tagcache check`.
+
+use std::io::{self, IsTerminal};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::failure::{colours, print};
+use super::overlay::{Overlay, builder};
+use super::serve::log_filter;
+use super::survey::{Survey, survey};
+use super::{ConfigArgs, Failure};
+use crate::config::Loaded;
+use tower_tagcache::Warning;
+use tower_tagcache::config::ConfigFileError;
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    overlay: Overlay,
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Connects to Redis as well, and says what this server lets the cache keep; nothing is written
+    #[arg(long)]
+    connect: bool,
+    /// Prints the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
+    let path = args.config.path();
+    if path.is_none() && !args.overlay.names_upstream() {
+        let message = "there is no tagcache.toml here; name a file with --config, or make one with \
+                       `tagcache init`";
+        return Err(Failure::usage(message));
+    }
+    let checked = Loaded::load(path, &super::variable).and_then(|mut loaded| {
+        args.overlay.lay_over(&mut loaded);
+        let warnings = warnings(&loaded)?;
+        Ok((loaded, warnings))
+    });
+    let asked = checked.as_ref().ok().filter(|_| args.connect);
+    let asked = asked.map(|(loaded, _)| survey_of(loaded)).transpose()?;
+    if args.json {
+        let mut told = as_json(&checked);
+        let bad = asked.as_ref().is_some_and(|asked| match asked {
+            Ok(survey) => !survey.faults.is_empty(),
+            Err(_) => true,
+        });
+        if let Some(asked) = asked {
+            told["redis"] = match asked {
+                Ok(survey) => json!({
+                    "facts": survey.facts,
+                    "warnings": survey.doubts,
+                    "errors": survey.faults,
+                }),
+                Err(why) => json!({ "facts": [], "warnings": [], "errors": [why] }),
+            };
+        }
+        print(&format!("{told:#}"))?;
+        return match (checked, bad) {
+            (Err(_), _) => Err(Failure::usage("")),
+            (Ok(_), true) => Err(Failure::failed("")),
+            (Ok(_), false) => Ok(()),
+        };
+    }
+    let (loaded, warnings) = checked?;
+    let (on, off) = colours(io::stdout().is_terminal(), "33;1");
+    for warning in &warnings {
+        let line = loaded
+            .file
+            .line_of(warning)
+            .map_or(String::new(), |line| format!(":{line}"));
+        let file = path.map_or_else(String::new, |path| format!("{}{line}: ", path.display()));
+        print(&format!("{on}warning:{off} {file}{warning}"))?;
+    }
+    print(&summary(&loaded, warnings.len()))?;
+    asked.map_or(Ok(()), |asked| tell_survey(asked, &on, off))
+}
+
+/// What the server says. The outer error: nobody could be asked.
+fn survey_of(loaded: &Loaded) -> Result<Result<Survey, String>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+    Ok(runtime.block_on(survey(&loaded.file.config)))
+}
+
+fn tell_survey(asked: Result<Survey, String>, on: &str, off: &str) -> Result<(), Failure> {
+    let survey = asked.map_err(Failure::failed)?;
+    for fact in &survey.facts {
+        print(&format!("redis: {fact}"))?;
+    }
+    for doubt in &survey.doubts {
+        print(&format!("{on}warning:{off} redis: {doubt}"))?;
+    }
+    match survey.faults.as_slice() {
+        [] => Ok(()),
+        faults => Err(Failure::failed(format!(
+            "redis cannot be used: {}",
+            faults.join("; ")
+        ))),
+    }
+}
+
+/// Builds everything that a start builds, connects to nothing, and collects what it warns of.
+fn warnings(loaded: &Loaded) -> Result<Vec<Warning>, ConfigFileError> {
+    log_filter(loaded)?;
+    let assembled = loaded.assemble(builder(loaded), &super::variable)?;
+    let mut warnings = assembled.cache.warnings().to_vec();
+    warnings.extend(loaded.file.advice());
+    Ok(warnings)
+}
+
+fn summary(loaded: &Loaded, warnings: usize) -> String {
+    let config = &loaded.file.config;
+    let off = config.rules.iter().filter(|rule| !rule.enabled).count();
+    let count = |number: usize, what: &str| match number {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    };
+    let place = if config.redis.url.is_some() {
+        "Redis"
+    } else {
+        "this process"
+    };
+    let mut parts = vec![count(config.rules.len(), "rule")];
+    if off > 0 {
+        parts.push(format!("{off} switched off"));
+    }
+    parts.push(count(config.streams.len(), "stream"));
+    parts.push(count(warnings, "warning"));
+    let upstream = match (
+        loaded.tables.proxy.upstreams.is_empty(),
+        config.has_implicit_rule(),
+    ) {
+        (true, _) => "; no upstream: `tagcache proxy` needs --upstream",
+        (false, true) => "; what no rule takes is cached as its Cache-Control says",
+        (false, false) => "; what no rule takes is not cached",
+    };
+    format!(
+        "ok: {}; responses are kept in {place}{upstream}",
+        parts.join(", ")
+    )
+}
+
+fn as_json(checked: &Result<(Loaded, Vec<Warning>), ConfigFileError>) -> Value {
+    match checked {
+        Ok((loaded, warnings)) => {
+            let warning = |warning: &Warning| {
+                json!({
+                    "line": loaded.file.line_of(warning),
+                    "place": warning.place(),
+                    "message": warning.message(),
+                })
+            };
+            json!({
+                "ok": true,
+                "errors": [],
+                "warnings": warnings.iter().map(warning).collect::<Vec<_>>(),
+            })
+        }
+        Err(error) => json!({
+            "ok": false,
+            "errors": [{
+                "file": error.origin(),
+                "line": error.line(),
+                "column": error.column(),
+                "message": error.message(),
+                "help": error.help(),
+            }],
+            "warnings": [],
+        }),
+    }
+}

@@ -1,0 +1,102 @@
+//! The command line.
+
+mod check;
+mod completions;
+mod explain;
+mod failure;
+mod init;
+mod overlay;
+mod purge;
+mod purge_admin;
+mod rights;
+mod serve;
+mod signals;
+mod survey;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::failure::Failure;
+use crate::config::Loaded;
+
+/// The file that is read if none is named and it is there.
+const DEFAULT_FILE: &str = "tagcache.toml";
+
+/// An HTTP cache that purges by tag, as a reverse proxy.
+///
+/// In front of any service: `tagcache proxy --upstream http://127.0.0.1:9000`
+#[derive(Debug, Parser)]
+#[command(
+    name = "tagcache",
+    version,
+    after_help = "Exit status: 0 done, 1 failed, 2 wrong usage or configuration, 3 pending (see `purge --help`).\n\
+                  In the environment: RUST_LOG, NO_COLOR, and those that a configuration is laid over with\n\
+                  (MODE, REDIS_CONNECTION_URI, CACHE_DEFAULT_TTL and others: see the documentation)."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the reverse proxy.
+    Proxy(serve::ProxyArgs),
+    /// Checks a configuration and says what deserves a second look.
+    Check(check::CheckArgs),
+    /// Tells what becomes of a request: which rule, key, tags and lifetime, and why not.
+    Explain(explain::ExplainArgs),
+    /// Purges stored responses, through Redis or through a running proxy.
+    Purge(purge::PurgeArgs),
+    /// Writes a commented configuration to start from.
+    Init(init::InitArgs),
+    /// Prints the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Prints the completions of a shell.
+    Completions(completions::CompletionArgs),
+}
+
+/// Which configuration is used.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration [default: tagcache.toml, if it is there]
+    #[arg(short, long, value_name = "FILE", env = "TAGCACHE_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgs {
+    /// The file, if there is one.
+    fn path(&self) -> Option<&Path> {
+        let default = || Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists());
+        self.config.as_deref().or_else(default)
+    }
+
+    fn load(&self) -> Result<Loaded, Failure> {
+        Ok(Loaded::load(self.path(), &variable)?)
+    }
+}
+
+/// A variable of the environment.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Reads the arguments and does what they say.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Proxy(args) => serve::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Purge(args) => purge::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Schema => failure::print(&format!("{:#}", crate::config::schema())),
+        Command::Completions(args) => completions::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}

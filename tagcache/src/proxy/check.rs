@@ -1,0 +1,228 @@
+//! Settings that a proxy cannot work with, found before anything listens.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::admin::AdminSettings;
+use crate::proxy::upstream::address;
+use crate::proxy::{ProxyError, ProxySettings};
+
+impl ProxySettings {
+    /// Whether the bounds leave room to work in, and the listeners are apart.
+    pub(super) fn check(&self) -> Result<(), ProxyError> {
+        let name = &self.name;
+        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(token) {
+            let message = "not made of letters, digits and -._~";
+            return Err(ProxyError::new(message).about("name", name));
+        }
+        self.codings()?;
+        self.check_limits()?;
+        self.check_timeouts()?;
+        if let Some(log) = &self.access_log {
+            nonzero("access_log one_in", log.one_in == 0)?;
+            let folder = log
+                .path
+                .parent()
+                .filter(|folder| !folder.as_os_str().is_empty());
+            if log.path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+                let message = "a file cannot be made there";
+                let error = ProxyError::new(message);
+                return Err(error.about("access_log path", log.path.display().to_string()));
+            }
+        }
+        if let Some(path) = &self.health.path
+            && (!path.starts_with('/') || path.parse::<http::uri::PathAndQuery>().is_err())
+        {
+            let message = "not a path, which begins with `/`: the upstream would never be well";
+            return Err(ProxyError::new(message).about("path", path));
+        }
+        for (place, listen) in self.listen.iter().enumerate() {
+            let earlier = &self.listen[..place];
+            if earlier
+                .iter()
+                .any(|other| clash(other.address, listen.address))
+            {
+                let message = "another listener has this port";
+                return Err(ProxyError::new(message).about("listen", listen.address.to_string()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an upstream is the proxy itself, as far as addresses tell. In a circle through others each request
+    /// is answered 508.
+    ///
+    /// # Errors
+    /// Which one.
+    pub fn check_circle(&self) -> Result<(), ProxyError> {
+        self.upstreams.iter().try_for_each(|upstream| {
+            let own = address(&upstream.url)?;
+            let own =
+                own.filter(|own| self.listen.iter().any(|listen| takes(listen.address, *own)));
+            own.map_or(Ok(()), |_| {
+                let message = "this is where the proxy itself listens: it would ask itself";
+                Err(ProxyError::new(message).about("upstreams", upstream.url.as_str()))
+            })
+        })
+    }
+
+    /// The content codings as they are asked for.
+    pub(super) fn codings(&self) -> Result<Arc<[HeaderValue]>, ProxyError> {
+        let coding = |name: &String| {
+            let letter =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+            let named = name != "identity" && !name.is_empty() && name.bytes().all(letter);
+            let value = HeaderValue::from_str(name).ok().filter(|_| named);
+            value.ok_or_else(|| {
+                let message = "no content coding, such as `gzip`, `br` or `zstd`";
+                ProxyError::new(message).about("accept_encoding", name)
+            })
+        };
+        self.accept_encoding.iter().map(coding).collect()
+    }
+
+    fn check_limits(&self) -> Result<(), ProxyError> {
+        let limits = &self.limits;
+        for (name, value) in [
+            ("connections", limits.connections),
+            ("head_fields", limits.head_fields),
+            ("streams", limits.streams as usize),
+            ("upstream_requests", limits.upstream_requests),
+            ("attempts", limits.attempts),
+        ] {
+            nonzero(name, value == 0)?;
+        }
+        if limits.head_bytes < 8 * 1024 {
+            let message = "fewer than the 8192 bytes that a head needs";
+            let error = ProxyError::new(message);
+            return Err(error.about("head_bytes", limits.head_bytes.to_string()));
+        }
+        Ok(())
+    }
+
+    fn check_timeouts(&self) -> Result<(), ProxyError> {
+        let timeouts = &self.timeouts;
+        let is_zero = |(name, time): (&'static str, Duration)| nonzero(name, time.is_zero());
+        [
+            ("client_handshake", timeouts.client_handshake),
+            ("client_head", timeouts.client_head),
+            ("client_body", timeouts.client_body),
+            ("client_write", timeouts.client_write),
+            ("client_idle", timeouts.client_idle),
+            ("connect", timeouts.connect),
+            ("handshake", timeouts.handshake),
+            ("response_head", timeouts.response_head),
+            ("response_body", timeouts.response_body),
+            ("tunnel_idle", timeouts.tunnel_idle),
+            ("interval", self.health.interval),
+        ]
+        .into_iter()
+        .try_for_each(is_zero)
+    }
+}
+
+impl AdminSettings {
+    /// Whether the bounds leave room to work in, and the listener is apart from those that clients use.
+    ///
+    /// # Errors
+    /// The setting that cannot be used.
+    pub fn check(&self, proxy: Option<&ProxySettings>) -> Result<(), ProxyError> {
+        nonzero("admin connections", self.connections == 0)?;
+        nonzero("admin timeout", self.timeout.is_zero())?;
+        nonzero(
+            "admin connection_lifetime",
+            self.connection_lifetime.is_zero(),
+        )?;
+        let mut listen = proxy.into_iter().flat_map(|proxy| &proxy.listen);
+        if listen.any(|listen| clash(listen.address, self.listen)) {
+            let message = "clients connect to this port: the admin listener needs one of its own";
+            return Err(ProxyError::new(message).about("admin listen", self.listen.to_string()));
+        }
+        Ok(())
+    }
+}
+
+fn nonzero(name: &'static str, is_zero: bool) -> Result<(), ProxyError> {
+    match is_zero {
+        false => Ok(()),
+        true => Err(ProxyError::new("it has to be more than zero").about(name, "0")),
+    }
+}
+
+/// Whether one of the two cannot be bound. (Both families on one port depend on the system.)
+fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+    let any = a.ip().is_unspecified() || b.ip().is_unspecified();
+    let same = a.ip() == b.ip() || any && a.is_ipv4() == b.is_ipv4();
+    a.port() != 0 && a.port() == b.port() && same
+}
+
+/// Whether who connects to `to` on this machine arrives at a listener on `at`.
+fn takes(at: SocketAddr, to: SocketAddr) -> bool {
+    let own = match at.ip() {
+        ip if ip == to.ip() => true,
+        IpAddr::V4(ip) => ip.is_unspecified() && to.ip().is_loopback() && to.is_ipv4(),
+        IpAddr::V6(ip) => ip.is_unspecified() && to.ip().is_loopback(),
+    };
+    own && at.port() != 0 && at.port() == to.port()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn safety_113_listeners_that_cannot_both_be_are_told_apart_from_those_that_can() {
+        for (a, b, expected) in [
+            ("127.0.0.1:80", "127.0.0.1:80", true),
+            ("0.0.0.0:80", "127.0.0.1:80", true),
+            ("127.0.0.1:80", "127.0.0.2:80", false),
+            ("127.0.0.1:80", "127.0.0.1:81", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("[::1]:80", "127.0.0.1:80", false),
+            ("[::]:80", "[::1]:80", true),
+        ] {
+            let (first, second) = (a.parse().unwrap(), b.parse().unwrap());
+            assert_eq!(clash(first, second), expected, "{a} {b}");
+            assert_eq!(clash(second, first), expected, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn safety_113_bounds_without_room_and_addresses_in_a_circle_are_refused() {
+        type Change = fn(&mut ProxySettings);
+        let cases: [(&str, Change); 8] = [
+            ("attempts", |to| to.limits.attempts = 0),
+            ("streams", |to| to.limits.streams = 0),
+            ("head_bytes", |to| to.limits.head_bytes = 100),
+            ("response_head", |to| {
+                to.timeouts.response_head = Duration::ZERO
+            }),
+            ("interval", |to| to.health.interval = Duration::ZERO),
+            ("path", |to| to.health.path = Some("healthz".to_owned())),
+            ("name", |to| to.name = "a b".to_owned()),
+            ("listen", |to| to.listen.push(to.listen[0].clone())),
+        ];
+        for (setting, change) in cases {
+            let mut settings = ProxySettings::new("http://127.0.0.1:9000");
+            settings.check().unwrap();
+            change(&mut settings);
+            let error = settings.check().unwrap_err();
+            assert_eq!(
+                error.setting().map(|(name, _)| name),
+                Some(setting),
+                "{error}"
+            );
+        }
+        let circle = ProxySettings::new("http://127.0.0.1:8080").check_circle();
+        assert!(circle.is_err());
+        let mut admin = AdminSettings::default();
+        let proxy = ProxySettings::new("http://127.0.0.1:9000");
+        admin.check(Some(&proxy)).unwrap();
+        admin.listen = proxy.listen[0].address;
+        assert!(admin.check(None).is_ok() && admin.check(Some(&proxy)).is_err());
+    }
+}

@@ -1,0 +1,155 @@
+//! [`ClientBody`]: what a client reads.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+use pin_project::pin_project;
+
+use crate::proxy::access_log::Line;
+use crate::proxy::activity::Activity;
+use crate::proxy::streams;
+use crate::proxy::upstream::UpstreamBody;
+use tower_tagcache::{BoxError, CacheBody};
+
+/// The body of a response. As long as it is there, its connection has a request in hand.
+#[pin_project]
+pub(super) struct ClientBody {
+    #[pin]
+    kind: Kind,
+    in_hand: InHand,
+    /// Why it breaks off, once what came before has been written.
+    broken: Option<BoxError>,
+}
+
+#[pin_project(project = KindProj)]
+enum Kind {
+    Plain(Bytes),
+    Cache(#[pin] CacheBody<UpstreamBody>),
+}
+
+/// A request that is not answered to the end.
+#[derive(Debug)]
+pub(super) struct InHand {
+    activity: Arc<Activity>,
+    /// Upstream is waited for, not the client.
+    waiting: bool,
+    /// Its line of the access log, which is written when this is dropped.
+    pub(super) line: Option<Box<Line>>,
+}
+
+impl InHand {
+    pub(super) fn new(activity: &Arc<Activity>) -> Self {
+        activity.begin();
+        activity.wait();
+        Self {
+            activity: Arc::clone(activity),
+            waiting: true,
+            line: None,
+        }
+    }
+
+    /// The head of the response is known.
+    pub(super) fn answered<B>(&mut self, response: &Response<B>) {
+        if let Some(line) = &mut self.line {
+            line.answered(response.status(), response.headers());
+        }
+    }
+
+    fn sent(&mut self, frame: &Poll<Option<Result<Frame<Bytes>, BoxError>>>) {
+        let Some(line) = &mut self.line else { return };
+        if let Poll::Ready(Some(Ok(frame))) = frame {
+            line.sent(frame.data_ref().map_or(0, Bytes::len));
+        }
+    }
+
+    fn is_ready(&mut self, ready: bool) {
+        streams::note(ready);
+        match (self.waiting, ready) {
+            (true, true) => self.activity.waited(),
+            (false, false) => self.activity.wait(),
+            (false, true) => self.activity.took(),
+            (true, false) => {}
+        }
+        self.waiting = !ready;
+    }
+}
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.activity.end(self.waiting);
+    }
+}
+
+impl ClientBody {
+    pub(super) fn plain(text: Bytes, in_hand: InHand) -> Self {
+        Self::new(Kind::Plain(text), in_hand)
+    }
+
+    pub(super) fn cache(body: CacheBody<UpstreamBody>, in_hand: InHand) -> Self {
+        Self::new(Kind::Cache(body), in_hand)
+    }
+
+    fn new(kind: Kind, mut in_hand: InHand) -> Self {
+        in_hand.is_ready(true);
+        Self {
+            kind,
+            in_hand,
+            broken: None,
+        }
+    }
+}
+
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let own = self.project();
+        if let Some(error) = own.broken.take() {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let frame = match own.kind.project() {
+            KindProj::Plain(text) if text.is_empty() => Poll::Ready(None),
+            KindProj::Plain(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
+            KindProj::Cache(body) => body.poll_frame(cx),
+        };
+        own.in_hand.is_ready(frame.is_ready());
+        own.in_hand.sent(&frame);
+        if let Poll::Ready(Some(Err(error))) = frame {
+            // The server library drops what it has not written yet, even the head. In another turn it
+            // will have (SAFETY 83).
+            *own.broken = Some(error);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Plain(text) => text.is_empty(),
+            Kind::Cache(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Plain(text) => SizeHint::with_exact(text.len() as u64),
+            Kind::Cache(body) => body.size_hint(),
+        }
+    }
+}
+
+impl fmt::Debug for ClientBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClientBody")
+    }
+}

@@ -1,0 +1,100 @@
+//! `tagcache check --connect`: what this server can and cannot promise.
+
+use serde_json::Value;
+use tagcache_test_support::RedisServer;
+
+use super::program::Directory;
+
+fn configured(url: &str) -> Directory {
+    let directory = Directory::new();
+    directory.configure(&format!(
+        "[redis]\nurl = \"{url}\"\n[[rules]]\nname = \"a\"\nroute = \"/a\"\nttl = \"1m\"\ntags = [\"a\"]\n\
+         [[streams]]\nname = \"sales\"\nformat = \"rindexer\"\non = [{{ event = \"Sale\", purge = [\"a\"] }}]\n"
+    ));
+    directory
+}
+
+#[test]
+fn check_connects_and_says_what_a_server_can_promise() {
+    let redis =
+        RedisServer::start_with(&["--maxmemory", "100mb", "--maxmemory-policy", "volatile-lru"]);
+    let ran = configured(&redis.url()).run(&["check", "--connect"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    for expected in [
+        "redis: version ",
+        "redis: role master",
+        "redis: no replicas",
+        "redis: maxmemory-policy volatile-lru",
+        "redis: user default has all rights that are needed",
+        "stream `sales` is empty or not there",
+        "stream `sales` has no group `tagcache` yet",
+    ] {
+        assert!(ran.out.contains(expected), "{expected}: {ran:?}");
+    }
+}
+
+#[test]
+fn safety_104_check_tells_of_a_group_that_others_share_and_of_the_user_of_the_example() {
+    let user =
+        include_str!("../../../examples/deploy/redis-user.acl").replace("~auction_*", "~sales");
+    let mut args: Vec<&str> = vec!["--user"];
+    args.extend(user.split_whitespace().skip(1));
+    let redis = RedisServer::start_with(&args);
+    let mut admin = redis::Client::open(redis.url())
+        .unwrap()
+        .get_connection()
+        .unwrap();
+    for line in [
+        "XGROUP CREATE sales tagcache $ MKSTREAM",
+        "XGROUP CREATECONSUMER sales tagcache tagcache/00000001/a",
+        "XGROUP CREATECONSUMER sales tagcache worker-1",
+    ] {
+        let mut words = line.split(' ');
+        let mut command = redis::cmd(words.next().unwrap());
+        command.arg(words.collect::<Vec<_>>());
+        command.query::<redis::Value>(&mut admin).unwrap();
+    }
+    let url = redis
+        .url()
+        .replace("redis://", "redis://tagcache:change-me@");
+    let ran = configured(&url).run(&["check", "--connect"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    let shared = "the group `tagcache` is shared with 1 consumers that are none of this cache's (`worker-1`)";
+    for expected in [shared, "consumer_group"] {
+        assert!(ran.out.contains(expected), "{expected}: {ran:?}");
+    }
+    assert!(!ran.out.contains("may not `"), "{ran:?}");
+    assert!(!ran.out.contains("change-me"), "{ran:?}");
+}
+
+#[test]
+fn check_connects_and_says_what_a_server_cannot_promise() {
+    let acl = [
+        "--user", "default", "on", "nopass", "~*", "+@all", "-xadd", "-wait", "-info",
+    ];
+    let redis = RedisServer::start_with(&acl);
+    let directory = configured(&redis.url());
+    let ran = directory.run(&["check", "--connect"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    assert!(ran.err.contains("may not `XADD"), "{ran:?}");
+    for expected in [
+        "INFO is hidden",
+        "may not `WAIT 0 1`",
+        "maxmemory-policy noeviction",
+    ] {
+        assert!(ran.out.contains(expected), "{expected}: {ran:?}");
+    }
+    let ran = directory.run(&["check", "--connect", "--json"]);
+    assert_eq!(ran.status, 1, "{ran:?}");
+    let told: Value = serde_json::from_str(&ran.out).unwrap();
+    assert!(
+        told["redis"]["errors"][0]
+            .as_str()
+            .unwrap()
+            .contains("XADD"),
+        "{told}"
+    );
+    let gone = configured("redis://127.0.0.1:1").run(&["check", "--connect"]);
+    assert_eq!(gone.status, 1, "{gone:?}");
+    assert!(gone.err.contains("refused"), "{gone:?}");
+}

@@ -1,0 +1,68 @@
+//! A proxy in front of an origin, for one test.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tagcache::proxy::{Drained, Listen, Proxy, ProxySettings, UpstreamStatuses};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tower_tagcache::{Cache, CacheBuilder, Rule};
+
+use crate::origin::{Origin, ends};
+
+/// A running proxy. It ends with the test, or when it is stopped.
+pub(crate) struct Site {
+    pub(crate) address: SocketAddr,
+    pub(crate) upstreams: UpstreamStatuses,
+    shutdown: Option<oneshot::Sender<()>>,
+    task: JoinHandle<Drained>,
+}
+
+/// Every path, for a minute unless upstream says otherwise.
+pub(crate) fn rules() -> CacheBuilder {
+    let all = Rule::new("all", "/{*path}").ttl(Duration::from_secs(60));
+    let root = Rule::new("root", "/").ttl(Duration::from_secs(60));
+    Cache::builder().rule(all).rule(root)
+}
+
+/// On a free port.
+pub(crate) fn settings(upstream: impl Into<String>) -> ProxySettings {
+    let mut settings = ProxySettings::new(upstream);
+    settings.listen = vec![Listen::new(SocketAddr::from(([127, 0, 0, 1], 0)))];
+    settings
+}
+
+impl Site {
+    pub(crate) async fn before(origin: &Origin) -> Self {
+        Self::with(settings(origin.url())).await
+    }
+
+    pub(crate) async fn with(settings: ProxySettings) -> Self {
+        Self::start(settings, rules()).await
+    }
+
+    pub(crate) async fn start(settings: ProxySettings, rules: CacheBuilder) -> Self {
+        let (cache, companion) = rules.build().expect("good rules");
+        drop(companion);
+        let proxy = Proxy::new(settings, cache).expect("good settings");
+        let bound = proxy.bind().await.expect("a port");
+        let (shutdown, told) = oneshot::channel();
+        Self {
+            address: bound.local_addresses()[0],
+            upstreams: bound.upstreams(),
+            shutdown: Some(shutdown),
+            task: tokio::spawn(bound.run(async {
+                let _ = told.await;
+            })),
+        }
+    }
+
+    /// Tells it to drain.
+    pub(crate) fn shut_down(&mut self) {
+        self.shutdown.take();
+    }
+
+    pub(crate) async fn ended(self) -> Drained {
+        ends("the proxy ends", self.task).await.expect("no panic")
+    }
+}

@@ -1,0 +1,151 @@
+//! The proxy before an origin, over real sockets.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{Method, Request, Response, Uri, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tagcache::proxy::{Listen, Proxy, ProxySettings};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tower_tagcache::{BoxError, Cache, CacheBuilder, ManualClock, Profile};
+
+use crate::subject::{NOW, Origin, Subject};
+
+/// Reached by nothing but a hang.
+const HANG: Duration = Duration::from_secs(30);
+
+/// A proxy and its origin, on free ports. Both end with it.
+pub(crate) struct Wire {
+    version: Version,
+    cache: Cache,
+    clock: ManualClock,
+    origin: Origin,
+    proxy: OnceCell<(SocketAddr, JoinSet<()>)>,
+}
+
+impl Wire {
+    pub(crate) fn new(version: Version, build: impl FnOnce(CacheBuilder) -> CacheBuilder) -> Self {
+        let clock = ManualClock::at(NOW);
+        let builder = Cache::builder().clock(clock.clone());
+        let (cache, _companion) = build(builder).build().expect("sound settings");
+        Self {
+            version,
+            cache,
+            clock,
+            origin: Origin::default(),
+            proxy: OnceCell::new(),
+        }
+    }
+
+    /// The implicit rule, and RFC 9111 as it is written.
+    pub(crate) fn rfc9111(version: Version) -> Self {
+        Self::new(version, |builder| {
+            builder.upstream_rule().profile(Profile::Rfc9111)
+        })
+    }
+
+    async fn start(&self) -> (SocketAddr, JoinSet<()>) {
+        let local = SocketAddr::from(([127, 0, 0, 1], 0));
+        let listener = TcpListener::bind(local).await.expect("a free port");
+        let upstream = listener.local_addr().expect("its address");
+        let mut settings = ProxySettings::new(format!("http://{upstream}"));
+        settings.listen = vec![Listen::new(local)];
+        settings.clock = Arc::new(self.clock.clone());
+        let proxy = Proxy::new(settings, self.cache.clone()).expect("good settings");
+        let bound = proxy.bind().await.expect("a free port");
+        let address = bound.local_addresses()[0];
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve(listener, self.origin.clone()));
+        tasks.spawn(async move {
+            bound.run(std::future::pending()).await;
+        });
+        (address, tasks)
+    }
+}
+
+impl Subject for Wire {
+    fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
+        let (address, _) = self.proxy.get_or_init(|| self.start()).await;
+        let asking = async {
+            let io = TokioIo::new(TcpStream::connect(address).await?);
+            let request = request.map(Full::new);
+            let response = if self.version == Version::HTTP_2 {
+                let executor = TokioExecutor::new();
+                let (mut sender, connection) =
+                    hyper::client::conn::http2::handshake(executor, io).await?;
+                tokio::spawn(connection);
+                sender.send_request(with_authority(request)).await?
+            } else {
+                let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+                tokio::spawn(connection);
+                sender.send_request(request).await?
+            };
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await?.to_bytes();
+            Ok(Response::from_parts(parts, body))
+        };
+        timeout(HANG, asking).await.expect("no request hangs")
+    }
+
+    async fn settle(&self) {
+        // All sockets are of this thread too, and what was sent on loopback is there to be read.
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}
+
+/// HTTP/2 has the host in the target (RFC 9113 §8.3.1).
+fn with_authority<B>(mut request: Request<B>) -> Request<B> {
+    let host = request.headers_mut().remove(http::header::HOST);
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    if parts.authority.is_none() {
+        let host = host.expect("each row names a host");
+        let authority = Authority::try_from(host.as_bytes()).expect("a host");
+        parts.scheme = Some(Scheme::HTTP);
+        parts.authority = Some(authority);
+        let path = parts.path_and_query.take();
+        parts.path_and_query = Some(path.unwrap_or(PathAndQuery::from_static("/")));
+    }
+    *request.uri_mut() = Uri::from_parts(parts).expect("a target");
+    request
+}
+
+/// Answers as the script says, and hangs up where it says so.
+async fn serve(listener: TcpListener, origin: Origin) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let origin = origin.clone();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let head = request.method() == Method::HEAD;
+            let answer = origin.answer(head, request.headers());
+            let answer = answer.map(|response| response.map(Full::new));
+            std::future::ready(answer.map_err(std::io::Error::other))
+        });
+        // Nothing is kept open, so that a connection that breaks is no reason to ask again.
+        let connection = hyper::server::conn::http1::Builder::new()
+            .keep_alive(false)
+            .auto_date_header(false)
+            .serve_connection(TokioIo::new(stream), service);
+        connections.spawn(async move {
+            // An error is the script's wish to hang up.
+            let _ = connection.await;
+        });
+    }
+}
