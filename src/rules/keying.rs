@@ -83,6 +83,8 @@ impl Keying {
 
     /// Writes the key of a `GET` or `HEAD` request to `key`, or says why it bypasses the cache. What `seen`
     /// says was found in `headers`.
+    // Each hit calls it: what was seen stays in registers.
+    #[inline]
     pub(super) fn key(
         &self,
         uri: &Uri,
@@ -189,6 +191,7 @@ impl Keying {
 }
 
 impl<'h> Seen<'h> {
+    #[inline]
     pub(super) fn new(headers: &'h HeaderMap, automatic: Fields) -> Self {
         let mut seen = Self {
             automatic: Present::new(automatic),
