@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Request, StatusCode};
 
 use crate::clock::Timestamp;
-use crate::engine::fill::revalidate::Update;
+use crate::engine::fill::Update;
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::{Engine, InnerService, ServiceResult};

@@ -9,18 +9,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::coalesce::UNCACHEABLE_FOR;
-use crate::engine::fill::revalidate::window_if_disconnected;
-use crate::engine::fill::{Answer, Fill, Recipient, answer};
+use crate::engine::Engine;
 use crate::engine::lookup::{Usable, may_join};
-use crate::engine::{Engine, InnerService};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
-use crate::outcome::Outcome;
 use crate::position::Stamp;
 use crate::rules::FillRequest;
 use crate::store::{Claimed, Claims, Ended, Holder};
@@ -29,103 +25,6 @@ use crate::validity::Subject;
 /// The first pause before looking again for what another node fetches, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
-
-impl Fill {
-    /// Asks for clearance if need be, then calls the inner service and sees the fill through.
-    pub(crate) async fn run<S, A>(
-        mut self,
-        request: Request<A>,
-        inner: S,
-        mut recipient: Recipient<S::ResBody, S::Error>,
-    ) where
-        S: InnerService<A>,
-    {
-        let somebody_waits = recipient.is_some();
-        let Some(asking) = self.asking(somebody_waits) else {
-            if somebody_waits {
-                self.may_yield();
-            }
-            return self.call(request, inner, recipient).await;
-        };
-        let clearance = self.unless_abandoned(asking.clearance(), &mut recipient);
-        let mut leave = match clearance.await {
-            None => return,
-            Some(Clearance::Granted(leave)) => leave,
-            Some(Clearance::Fetched(stored)) => {
-                self.lead.landed(Arc::clone(&stored));
-                return answer(&mut recipient, Answer::Fetched(stored));
-            }
-            Some(Clearance::Elsewhere) => return self.lead.fail("another node fetches it"),
-        };
-        if leave.crowded {
-            if recipient.is_none() {
-                return self.lead.fail("too many forwards are under way");
-            }
-            if let Some((stored, outcome)) = self.stand_in() {
-                self.lead.fail("too many forwards are under way");
-                return answer(&mut recipient, Answer::Spared(stored, outcome));
-            }
-        }
-        self.begin(leave.stamp);
-        if somebody_waits && leave.ticket.is_none() {
-            self.may_yield();
-        }
-        let (engine, key) = (Arc::clone(&self.engine), self.key.clone());
-        self.call(request, inner, recipient).await;
-        if engine
-            .flights
-            .is_uncacheable(&key, engine.clock.monotonic())
-        {
-            leave.unshareable();
-        }
-    }
-
-    /// It is for those who wait for it here, and for nobody else.
-    fn may_yield(&mut self) {
-        self.patience = self.engine.limits.orphan;
-        self.yields = true;
-    }
-
-    pub(crate) fn needs_clearance(&self) -> bool {
-        let refill = self.wanted.asked.rule.refill();
-        let by_fleet = refill.fleet().is_some() && self.engine.claims.is_some();
-        let to_share = (by_fleet || self.overtaken) && !self.lead.is_alone();
-        refill.forwards().is_some() || to_share
-    }
-
-    fn asking(&self, somebody_waits: bool) -> Option<Asking> {
-        let stamp = self.stamp.filter(|_| self.needs_clearance())?;
-        Some(Asking {
-            engine: Arc::clone(&self.engine),
-            wanted: Arc::clone(&self.wanted),
-            key: self.key.clone(),
-            stamp,
-            present: self.stale.as_ref().map(|stale| Arc::clone(&stale.stored)),
-            somebody_waits,
-            shared: !self.lead.is_alone(),
-            overtaken: self.overtaken,
-            deadline: self.wanted.since + self.engine.limits.follow,
-        })
-    }
-
-    /// The wait is over: the fill begins now, not when it was asked for. The stamp before the rest, so
-    /// that a purge it is past is seen by the rest (PROTOCOL 5, 17, 32).
-    fn begin(&mut self, stamp: Stamp) {
-        self.stamp = Some(stamp);
-        self.began = self.engine.clock.monotonic();
-        self.requested_at = self.engine.clock.now();
-        let stale = self.stale.take();
-        self.stale = stale.and_then(|stale| self.engine.still_usable(&stale));
-        self.expect();
-    }
-
-    /// The stale response that may be served as the inner service cannot be asked.
-    fn stand_in(&self) -> Option<(Arc<StoredResponse>, Outcome)> {
-        let stale = self.stale.as_ref()?;
-        let window = window_if_disconnected(&self.wanted.asked.rule, &stale.stored.freshness);
-        self.engine.spare_within(stale, window)
-    }
-}
 
 /// What asking for clearance came to.
 #[derive(Debug)]
@@ -150,6 +49,11 @@ pub(crate) struct Leave {
 }
 
 impl Leave {
+    /// Nobody in the fleet fetches it meanwhile.
+    pub(super) const fn is_claimed(&self) -> bool {
+        self.ticket.is_some()
+    }
+
     /// The response turned out not to be for others.
     pub(crate) fn unshareable(&mut self) {
         if let Some(ticket) = &mut self.ticket {

@@ -4,22 +4,26 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{DATE, ETAG, LAST_MODIFIED};
 use http::{HeaderMap, StatusCode};
+use http_body::Body;
 
 use crate::coalesce::FlightHead;
 use crate::engine::Engine;
-use crate::engine::fill::Fill;
-use crate::engine::fill::begun::own_tag;
-use crate::engine::fill::kept::Kept;
+use crate::engine::fill::body::Kept;
+use crate::engine::fill::body::own_tag;
+use crate::engine::fill::judgement::{Answer, Judgement};
 use crate::engine::fill::partial::finished;
-use crate::engine::fill::revalidate::window_if_disconnected;
+use crate::engine::fill::window_if_disconnected;
+use crate::engine::fill::{Fill, Recipient};
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::variant_key;
 use crate::entry::{Entry, StoredResponse, VariantIndex};
+use crate::error::BoxError;
 use crate::key::CacheKey;
 use crate::observe::Notice;
-use crate::outcome::NotStored;
+use crate::outcome::{NotStored, Storing};
 use crate::rules::{CompiledRule, Exchange, FillRequest, Storable, decide, has_parameter};
 use crate::semantics;
 use crate::weaken::{Rule, weakened};
@@ -31,8 +35,62 @@ const KEEP: Duration = Duration::from_secs(60);
 const KEEP_FOR_VALIDATION: Duration = Duration::from_secs(60 * 60);
 
 impl Fill {
+    /// Tells everybody what came of the fill, and stores what is to be stored.
+    pub(super) async fn land<B, E>(mut self, judgement: Judgement<B, E>, recipient: Recipient<B, E>)
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        match judgement {
+            Judgement::Abandoned => {}
+            Judgement::Failed(reason, instead) => {
+                self.lead.fail(reason);
+                if let Some(instead) = instead {
+                    answer(recipient, instead);
+                }
+            }
+            Judgement::Fetched(stored) => {
+                self.lead.landed(Arc::clone(&stored));
+                answer(recipient, Answer::Fetched(stored));
+            }
+            Judgement::Direct(response, reason) => {
+                self.remember_uncacheable(reason);
+                self.lead.release();
+                answer(recipient, Answer::Direct(response, reason));
+            }
+            Judgement::Freshened(stored, Ok(vary)) => {
+                answer(
+                    recipient,
+                    Answer::Freshened(Arc::clone(&stored), Storing::Stored),
+                );
+                self.keep(stored, &vary).await;
+            }
+            // Not to be stored from now on: the answer was good for the one who asked.
+            Judgement::Freshened(stored, Err(reason)) => {
+                answer(
+                    recipient,
+                    Answer::Freshened(stored, Storing::NotStored(reason)),
+                );
+                self.lead.release();
+            }
+            Judgement::Storable(response, head) => {
+                if let Some((head, kept)) = self.stream(response, head, recipient).await {
+                    self.admit(&head, kept).await;
+                }
+            }
+        }
+    }
+
+    /// Unless the reason is the moment or this one request: then it says nothing about the next.
+    pub(super) fn remember_uncacheable(&self, reason: NotStored) {
+        if reason.is_of_response() {
+            let now = self.engine.clock.monotonic();
+            self.engine.flights.mark_uncacheable(&self.key, now);
+        }
+    }
+
     /// The body is whole: stores it unless its last tags or a settling purge say no.
-    pub(crate) async fn admit(mut self, head: &FlightHead, kept: Kept) {
+    async fn admit(mut self, head: &FlightHead, kept: Kept) {
         let mut stored = head.response.clone();
         let (body, trailers) = kept.into_bytes();
         let tagged = self.wanted.asked.rule.body_tags(
@@ -63,7 +121,7 @@ impl Fill {
         self.keep(Arc::new(stored), &head.vary).await;
     }
 
-    /// The same for a part, which nobody waits for but the one who asked for it.
+    /// Stores a part, which nobody waits for but the one who asked for it.
     async fn admit_part(
         mut self,
         stored: StoredResponse,
@@ -98,6 +156,14 @@ impl Fill {
     /// Whether one of its tags was settling when the fill began (PROTOCOL 32).
     pub(crate) fn settles(&self, stored: &StoredResponse) -> bool {
         self.engine.views.settling(self.began, subject(stored))
+    }
+}
+
+/// Answers the one whose request began the fill, if there is one.
+fn answer<B, E>(recipient: Recipient<B, E>, answer: Answer<B, E>) {
+    if let Some(recipient) = recipient {
+        // The client may be gone; the fill goes on.
+        let _ = recipient.send(answer);
     }
 }
 

@@ -3,67 +3,43 @@
 //! It runs in a task of its own and belongs to no client. The one whose request began it gets an
 //! [`Answer`]; everybody reads the body from the flight.
 
-pub(super) mod begun;
-pub(super) mod clearance;
-pub(super) mod early;
-pub(super) mod kept;
-pub(super) mod land;
-pub(super) mod partial;
-pub(super) mod pass_on;
-pub(super) mod revalidate;
-pub(super) mod supersede;
+pub(super) mod body;
+mod clearance;
+mod conditional;
+mod judgement;
+mod land;
+mod partial;
+mod refresh;
+mod supersede;
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::response::Parts;
-use http::{Request, Response, StatusCode};
-use http_body::Body;
+use http::{Request, Response};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt;
 
+use self::clearance::{Asking, Clearance, Leave};
+pub(crate) use self::conditional::{Update, window_if_disconnected};
+pub(crate) use self::judgement::Answer;
+use self::judgement::Judgement;
+pub(crate) use self::partial::part_key;
 use crate::clock::Timestamp;
-use crate::coalesce::{Expected, FlightHead, FlightReader, Lead};
-use crate::engine::fill::begun::Begun;
-use crate::engine::fill::kept::{Kept, next_frame};
-use crate::engine::fill::partial::part_key;
-use crate::engine::lookup::{Lookup, Stale, variant_key};
+use crate::coalesce::{Expected, Lead};
+use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::{Engine, Forwarded, InnerService};
-use crate::entry::{Ready, StoredResponse};
-use crate::error::BoxError;
+use crate::entry::StoredResponse;
 use crate::key::CacheKey;
-use crate::outcome::{NotStored, Outcome, Storing};
+use crate::outcome::Outcome;
 use crate::position::Stamp;
-use crate::rules::{Exchange, FillRequest, Storable};
-use crate::semantics::{self, Span, TrailerSieve};
-use crate::weaken::{Rule, weakened};
-
-/// What the one whose request began the fill gets.
-pub(crate) enum Answer<B, E> {
-    /// The response is not stored: the inner service's own.
-    Direct(Response<B>, NotStored),
-    /// It is being stored while it is read. With its head as the inner service sent it: what is
-    /// stored and shared lacks some of it.
-    Filling(Arc<FlightHead>, Parts, FlightReader),
-    /// A 304 freshened the stored response; stored anew, unless there is a reason against it.
-    Freshened(Arc<StoredResponse>, Storing),
-    /// Another node has stored it meanwhile.
-    Fetched(Arc<StoredResponse>),
-    /// The inner service failed with a status that the stored response stands in for (RFC 5861 §4).
-    Spared(Arc<StoredResponse>, Outcome),
-    /// A 304 that does not speak of the response that it was asked about, so that there is nothing to
-    /// answer with.
-    Unusable,
-    /// The inner service failed.
-    Failed(E),
-}
+use crate::rules::FillRequest;
+use crate::semantics;
 
 /// Where the answer goes; `None` when nobody waits for it (a refresh behind a stale response).
 pub(crate) type Recipient<B, E> = Option<oneshot::Sender<Answer<B, E>>>;
 
+/// One call of the inner service, and what it is for.
 pub(crate) struct Fill {
     pub(crate) engine: Arc<Engine>,
     pub(crate) lead: Lead,
@@ -130,59 +106,134 @@ impl Fill {
         }
     }
 
-    pub(crate) async fn call<S, A>(
+    /// Clearance to call the inner service, the call, a verdict on what it brought, and its landing.
+    pub(crate) async fn run<S, A>(
         mut self,
-        mut request: Request<A>,
+        request: Request<A>,
         inner: S,
         mut recipient: Recipient<S::ResBody, S::Error>,
     ) where
         S: InnerService<A>,
     {
+        let mut leave = match self.clear(&mut recipient).await {
+            Ok(leave) => leave,
+            Err(instead) => return self.land(instead, recipient).await,
+        };
+        let judgement = match self.call(request, inner, &mut recipient).await {
+            Ok(response) => self.judge(response).await,
+            Err(instead) => instead,
+        };
+        let (engine, key) = (Arc::clone(&self.engine), self.key.clone());
+        self.land(judgement, recipient).await;
+        let now = engine.clock.monotonic();
+        if let Some(leave) = &mut leave
+            && engine.flights.is_uncacheable(&key, now)
+        {
+            leave.unshareable();
+        }
+    }
+
+    /// Leave to call the inner service, if it takes one; or what comes of the fill without a call.
+    async fn clear<B, E>(
+        &mut self,
+        recipient: &mut Recipient<B, E>,
+    ) -> Result<Option<Leave>, Judgement<B, E>> {
+        let somebody_waits = recipient.is_some();
+        let Some(asking) = self.asking(somebody_waits) else {
+            if somebody_waits {
+                self.may_yield();
+            }
+            return Ok(None);
+        };
+        let clearance = self.unless_abandoned(asking.clearance(), recipient);
+        let leave = match clearance.await {
+            None => return Err(Judgement::Abandoned),
+            Some(Clearance::Granted(leave)) => leave,
+            Some(Clearance::Fetched(stored)) => return Err(Judgement::Fetched(stored)),
+            Some(Clearance::Elsewhere) => {
+                return Err(Judgement::Failed("another node fetches it", None));
+            }
+        };
+        if leave.crowded {
+            let stand_in = self.stand_in();
+            if !somebody_waits || stand_in.is_some() {
+                let answer = stand_in.map(|(stored, outcome)| Answer::Spared(stored, outcome));
+                return Err(Judgement::Failed("too many forwards are under way", answer));
+            }
+        }
+        self.begin(leave.stamp);
+        if somebody_waits && !leave.is_claimed() {
+            self.may_yield();
+        }
+        Ok(Some(leave))
+    }
+
+    /// It is for those who wait for it here, and for nobody else.
+    fn may_yield(&mut self) {
+        self.patience = self.engine.limits.orphan;
+        self.yields = true;
+    }
+
+    pub(crate) fn needs_clearance(&self) -> bool {
+        let refill = self.wanted.asked.rule.refill();
+        let by_fleet = refill.fleet().is_some() && self.engine.claims.is_some();
+        let to_share = (by_fleet || self.overtaken) && !self.lead.is_alone();
+        refill.forwards().is_some() || to_share
+    }
+
+    fn asking(&self, somebody_waits: bool) -> Option<Asking> {
+        let stamp = self.stamp.filter(|_| self.needs_clearance())?;
+        Some(Asking {
+            engine: Arc::clone(&self.engine),
+            wanted: Arc::clone(&self.wanted),
+            key: self.key.clone(),
+            stamp,
+            present: self.stale.as_ref().map(|stale| Arc::clone(&stale.stored)),
+            somebody_waits,
+            shared: !self.lead.is_alone(),
+            overtaken: self.overtaken,
+            deadline: self.wanted.since + self.engine.limits.follow,
+        })
+    }
+
+    /// The wait is over: the fill begins now, not when it was asked for. The stamp before the rest, so
+    /// that a purge it is past is seen by the rest (PROTOCOL 5, 17, 32).
+    fn begin(&mut self, stamp: Stamp) {
+        self.stamp = Some(stamp);
+        self.began = self.engine.clock.monotonic();
+        self.requested_at = self.engine.clock.now();
+        let stale = self.stale.take();
+        self.stale = stale.and_then(|stale| self.engine.still_usable(&stale));
+        self.expect();
+    }
+
+    /// The stale response that may be served as the inner service cannot be asked.
+    fn stand_in(&self) -> Option<(Arc<StoredResponse>, Outcome)> {
+        let stale = self.stale.as_ref()?;
+        let window = window_if_disconnected(&self.wanted.asked.rule, &stale.stored.freshness);
+        self.engine.spare_within(stale, window)
+    }
+
+    /// The response of the inner service; or what comes of the fill without one.
+    async fn call<S, A>(
+        &mut self,
+        mut request: Request<A>,
+        inner: S,
+        recipient: &mut Recipient<S::ResBody, S::Error>,
+    ) -> Result<Response<S::ResBody>, Judgement<S::ResBody, S::Error>>
+    where
+        S: InnerService<A>,
+    {
         self.prepare(&mut request);
         self.lead.calls();
         let call = inner.oneshot(request);
-        let Some(result) = self.unless_abandoned(call, &mut recipient).await else {
-            return;
+        let Some(result) = self.unless_abandoned(call, recipient).await else {
+            return Err(Judgement::Abandoned);
         };
         self.patience = self.engine.limits.fill;
-        let mut response = match result {
-            Ok(response) => response,
-            Err(error) => {
-                self.lead.fail("the inner service failed");
-                return answer(&mut recipient, Answer::Failed(error));
-            }
-        };
-        if weakened(Rule::StampBefore) {
-            self.stamp = self.engine.views.current().map(|view| view.stamp());
-        }
-        if response.status() == StatusCode::NOT_MODIFIED && self.asked_conditionally() {
-            return self.freshen(response, &mut recipient).await;
-        }
-        let mut status = response.status();
-        if status == StatusCode::NOT_MODIFIED {
-            // Nobody asked for it (RFC 9110 §15.4.5): as if the inner service had failed.
-            status = StatusCode::BAD_GATEWAY;
-        }
-        if let Some((stored, outcome)) = self.spared(status) {
-            self.lead.fail("the inner service answered with an error");
-            return answer(&mut recipient, Answer::Spared(stored, outcome));
-        }
-        if response.status() == StatusCode::NOT_MODIFIED {
-            self.lead.fail("a 304 that was not asked for");
-            return answer(&mut recipient, Answer::Unusable);
-        }
-        semantics::settle_length(response.status(), response.headers_mut());
-        let head = self.head(&response);
-        let ended = self.ended(&response, head.as_ref().err().copied());
-        self.end(ended).await;
-        match head {
-            Ok(head) => self.stream(response, head, recipient).await,
-            Err(reason) => {
-                self.remember_uncacheable(reason);
-                self.lead.release();
-                answer(&mut recipient, Answer::Direct(response, reason));
-            }
-        }
+        result.map_err(|error| {
+            Judgement::Failed("the inner service failed", Some(Answer::Failed(error)))
+        })
     }
 
     /// The forwarded request asks for the whole response, unless a stored one can be freshened.
@@ -203,7 +254,8 @@ impl Fill {
         }
     }
 
-    /// Runs `work`, but no longer than its patience after the last one who asked the response has gone; not at all if nobody else can come to want it.
+    /// Runs `work`, but no longer than its patience after the last one who wanted the response has gone; not at
+    /// all if nobody else can come to want it.
     pub(crate) async fn unless_abandoned<T, B, E>(
         &mut self,
         work: impl Future<Output = T>,
@@ -242,142 +294,5 @@ impl Fill {
             done = work => Some(done),
             () = abandoned => None,
         }
-    }
-
-    /// Asks the policy, and makes what will be stored, without its body.
-    fn head<B: Body>(&self, response: &Response<B>) -> Result<Arc<FlightHead>, NotStored> {
-        let received_at = self.engine.clock.now();
-        let part = self.part(response)?;
-        let exchange = Exchange {
-            request: &self.wanted.headers,
-            // A part is stored where the whole would be (RFC 9111 §3.3).
-            status: part.map_or(response.status(), |_| StatusCode::OK),
-            headers: response.headers(),
-            requested_at: self.requested_at,
-            received_at,
-            ceiling: self.engine.limits.lifetime,
-            chance: self.engine.chance.next(),
-        };
-        let storable = self.engine.decide(&self.wanted, &exchange)?;
-        let size = response.body().size_hint();
-        let limit = self.wanted.asked.rule.body_limit() as u64;
-        let declared = semantics::content_length(response.headers())?.unwrap_or(0);
-        if size.lower().max(declared) > limit {
-            return Err(NotStored::TooLarge);
-        }
-        let stamp = self.stamp.ok_or(NotStored::NoStamp)?;
-        if !self.lead.reserve(size.lower().max(declared)) {
-            self.engine.flights.budget.note_unstored();
-            return Err(NotStored::Busy);
-        }
-        let Storable {
-            freshness,
-            initial_age,
-            headers,
-            vary,
-            tags,
-            ..
-        } = storable;
-        let whole = variant_key(&self.wanted.asked.key, &vary, &self.wanted.headers);
-        let stored = StoredResponse {
-            stamp,
-            key: part.map_or_else(|| whole.clone(), |_| part_key(&whole)),
-            path: self.wanted.path.clone(),
-            tags,
-            received_at,
-            initial_age,
-            freshness,
-            status: response.status(),
-            headers,
-            body: Bytes::new(),
-            trailers: None,
-            ready: Ready::default(),
-        };
-        Ok(Arc::new(FlightHead {
-            not_stored: self.settles(&stored).then_some(NotStored::Settling),
-            response: stored,
-            vary,
-            tags_final: !self.wanted.asked.rule.has_body_tags(),
-            size,
-        }))
-    }
-
-    /// What a 206 spans that answers the client's range; `None` for another status.
-    fn part<B: Body>(&self, response: &Response<B>) -> Result<Option<Span>, NotStored> {
-        if response.status() != StatusCode::PARTIAL_CONTENT {
-            return Ok(None);
-        }
-        let headers = response.headers();
-        // Tags from a part of the body would not be all of them.
-        let storable = self.partial && !self.wanted.asked.rule.has_body_tags();
-        let span = Span::of(headers).filter(|_| storable);
-        span.map(Some).ok_or(NotStored::Partial)
-    }
-
-    /// Reads the body into the flight, and stores it if it is whole.
-    async fn stream<B, E>(
-        mut self,
-        response: Response<B>,
-        mut head: Arc<FlightHead>,
-        mut recipient: Recipient<B, E>,
-    ) where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
-        let (mut parts, body) = response.into_parts();
-        let rule = &self.wanted.asked.rule;
-        let ours = rule.tag_headers().filter(|_| !rule.keeps_tag_headers());
-        let sieve = TrailerSieve::of(&parts.headers, ours);
-        let body = std::pin::pin!(body);
-        let mut body = Begun::of(body).await;
-        body.name(&mut head, &mut parts);
-        // The reader is made before anything is read, so that it can only begin at the first byte.
-        let reader = self.lead.flight().reader();
-        if body.is_end_stream() {
-            self.lead.has_no_body();
-        }
-        self.lead.head(Arc::clone(&head));
-        if let (Some(reader), true) = (reader, recipient.is_some()) {
-            let filling = Answer::Filling(Arc::clone(&head), parts, reader);
-            answer(&mut recipient, filling);
-        }
-        let limit = self.wanted.asked.rule.body_limit() as u64;
-        let mut body = Pin::new(&mut body);
-        let mut kept = Kept::default();
-        while !body.is_end_stream() {
-            let frame = self
-                .unless_abandoned(next_frame(body.as_mut()), &mut recipient)
-                .await;
-            match frame {
-                None => return,
-                Some(None) => break,
-                Some(Some(Err(error))) => return self.lead.fail(&error),
-                Some(Some(Ok(frame))) => {
-                    if let Err(left) = kept.take(frame, limit, &self.lead, &sieve) {
-                        drop(kept);
-                        return self.pass_on(left, body, &sieve).await;
-                    }
-                }
-            }
-        }
-        if let Err(reason) = kept.check(&head.response.headers, &head.size) {
-            return self.lead.fail(reason);
-        }
-        self.admit(&head, kept).await;
-    }
-
-    /// Unless the reason is the moment or this one request: then it says nothing about the next.
-    pub(crate) fn remember_uncacheable(&self, reason: NotStored) {
-        if reason.is_of_response() {
-            let now = self.engine.clock.monotonic();
-            self.engine.flights.mark_uncacheable(&self.key, now);
-        }
-    }
-}
-
-pub(crate) fn answer<B, E>(recipient: &mut Recipient<B, E>, answer: Answer<B, E>) {
-    if let Some(recipient) = recipient.take() {
-        // The client may be gone; the fill goes on.
-        let _ = recipient.send(answer);
     }
 }

@@ -12,7 +12,7 @@ use http_body::Body;
 
 use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
-use crate::engine::fill::partial::part_key;
+use crate::engine::fill::part_key;
 use crate::engine::lookup::{Lookup, Stale, variant_key};
 use crate::engine::{Engine, InnerService, ServiceResult};
 use crate::entry::StoredResponse;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::Response;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Empty, Full};
 use parking_lot::Mutex;
 use tower::{Layer, ServiceExt, service_fn};

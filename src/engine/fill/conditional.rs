@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::ETAG;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::Body;
-use tracing::Instrument;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::clock::Timestamp;
-use crate::coalesce::Join;
-use crate::engine::fill::{Answer, Fill, Recipient, answer};
+use crate::engine::Engine;
+use crate::engine::fill::Fill;
+use crate::engine::fill::judgement::{Answer, Judgement};
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Stale, Wish, variant_key};
-use crate::engine::{Engine, InnerService};
 use crate::entry::{Freshness, StoredResponse};
-use crate::outcome::{Detail, NotStored, Outcome, Served, Storing};
+use crate::outcome::{Detail, NotStored, Outcome, Served};
 use crate::position::Stamp;
 use crate::rules::{CompiledRule, Exchange, FillRequest, Profile};
 use crate::semantics;
@@ -29,14 +27,6 @@ use crate::weaken::{Rule, weakened};
 const STALE_IF_DISCONNECTED: Duration = Duration::from_secs(60 * 60);
 
 impl Engine {
-    /// RFC 5861 §3. A soft-purged response that is still fresh counts as stale since now.
-    pub(crate) fn may_serve_while_revalidating(&self, stale: &Stale) -> bool {
-        let freshness = &stale.stored.freshness;
-        !freshness.always_validate
-            && stale.wish != Wish::Validate
-            && stale.since < freshness.stale_while_revalidate
-    }
-
     /// `stale` as it may be used now: purges may have come since it was looked up.
     pub(crate) fn still_usable(&self, stale: &Stale) -> Option<Stale> {
         let view = self.views.current()?;
@@ -50,42 +40,6 @@ impl Engine {
             soft_purged,
             ..stale.clone()
         })
-    }
-
-    /// Begins a fill that nobody waits for, unless one is under way.
-    pub(crate) fn refresh<S, A>(
-        self: Arc<Self>,
-        mut wanted: FillRequest,
-        lookup: Lookup,
-        mut request: Request<A>,
-        inner: S,
-    ) where
-        S: InnerService<A>,
-        A: Body + Send + 'static,
-    {
-        if wanted.asked.has_authorization {
-            return;
-        }
-        // One that fails is not repeated by each request that finds the response stale.
-        let now = self.clock.monotonic();
-        if self.flights.has_failed_to_refresh(&lookup.key, now) {
-            return;
-        }
-        let Join::Lead(lead) = self.flights.join(&lookup.key) else {
-            return;
-        };
-        *request.method_mut() = Method::GET;
-        semantics::strip_range(request.headers_mut());
-        wanted.method = Method::GET;
-        semantics::strip_range(&mut wanted.headers);
-        let fill = Fill::new(Arc::clone(&self), lead, Arc::new(wanted), &lookup);
-        self.flights.begin_refresh(&lookup.key);
-        let refresh = async move {
-            fill.run::<S, A>(request, inner, None).await;
-            let now = self.clock.monotonic();
-            self.flights.end_refresh(&lookup.key, now);
-        };
-        tokio::spawn(refresh.in_current_span());
     }
 
     /// The fields that ask the inner service whether the stored response is still good; none if it has
@@ -217,18 +171,21 @@ impl Fill {
 
     /// The inner service says that the stored response is still good (RFC 9111 §4.3.4). The freshened
     /// one gets the stamp taken before the conditional request, and the tags of both (PROTOCOL 17).
-    pub(crate) async fn freshen<B, E>(
-        mut self,
-        not_modified: Response<B>,
-        recipient: &mut Recipient<B, E>,
-    ) {
+    pub(super) async fn freshen<B, E>(&mut self, not_modified: &HeaderMap) -> Judgement<B, E> {
+        let unusable = |reason| Judgement::Failed(reason, Some(Answer::Unusable));
         let (Some(stale), Some(stamp)) = (self.stale.clone(), self.stamp) else {
-            answer(recipient, Answer::Unusable);
-            return self.lead.fail("a 304 for a response that is not stored");
+            return unusable("a 304 for a response that is not stored");
         };
         let received_at = self.engine.clock.now();
-        if !semantics::identifies(not_modified.headers(), &stale.stored.headers, received_at) {
-            return self.mistaken(&stale, recipient).await;
+        if !semantics::identifies(not_modified, &stale.stored.headers, received_at) {
+            // It updates nothing. Ours is forgotten, so that the next request fetches it whole.
+            tracing::warn!(
+                rule = &**self.wanted.asked.rule.name(),
+                "a 304 names another response than was asked about"
+            );
+            self.engine.forget(&self.wanted, &stale).await;
+            self.note_refreshed();
+            return unusable("a 304 for another response");
         }
         let update = Update {
             wanted: &self.wanted,
@@ -237,47 +194,19 @@ impl Fill {
             requested_at: self.requested_at,
             received_at,
         };
-        let (mut stored, decided) =
-            self.engine
-                .updated(&stale.stored, not_modified.headers(), &update);
+        let (mut stored, decided) = self.engine.updated(&stale.stored, not_modified, &update);
         self.note_eagerness(&mut stored);
         let vary = match decided {
             Ok(_) if self.settles(&stored) => Err(NotStored::Settling),
             decided => decided,
         };
-        // What forbids to store it ends the stored one (RFC 9111 §4.3.4), before anybody hears of it.
+        // What forbids to store it ends the stored one, before anybody hears of it.
         let ended = vary.as_ref().err().filter(|reason| reason.is_of_response());
         if let Some(reason) = ended {
             self.engine.forget(&self.wanted, &stale).await;
             self.note_refreshed();
             self.remember_uncacheable(*reason);
         }
-        let stored = Arc::new(stored);
-        if let Some(recipient) = recipient.take() {
-            let storing = vary
-                .as_ref()
-                .err()
-                .map(|reason| Storing::NotStored(*reason));
-            let storing = storing.unwrap_or(Storing::Stored);
-            let _ = recipient.send(Answer::Freshened(Arc::clone(&stored), storing));
-        }
-        match vary {
-            Ok(vary) => self.keep(stored, &vary).await,
-            // Not to be stored from now on: the answer was good for the one who asked.
-            Err(_) => self.lead.release(),
-        }
-    }
-
-    /// The 304 names another response than the one that we asked about: it updates nothing (RFC 9111
-    /// §4.3.4). Ours is forgotten, so that the next request fetches it whole.
-    async fn mistaken<B, E>(mut self, stale: &Stale, recipient: &mut Recipient<B, E>) {
-        tracing::warn!(
-            rule = &**self.wanted.asked.rule.name(),
-            "a 304 names another response than was asked about"
-        );
-        self.engine.forget(&self.wanted, stale).await;
-        self.note_refreshed();
-        answer(recipient, Answer::Unusable);
-        self.lead.fail("a 304 for another response");
+        Judgement::Freshened(Arc::new(stored), vary)
     }
 }

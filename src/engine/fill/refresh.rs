@@ -6,17 +6,64 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{Method, Request};
 use http_body::Body;
+use tracing::Instrument;
 
 use crate::clock::Timestamp;
+use crate::coalesce::Join;
 use crate::engine::fill::Fill;
 use crate::engine::lookup::{Lookup, Stale, Usable, Wish};
 use crate::engine::{Engine, InnerService};
 use crate::entry::{EARLIEST, StoredResponse};
-use crate::rules::CacheRequest;
+use crate::rules::{CacheRequest, FillRequest};
+use crate::semantics;
 
 impl Engine {
+    /// RFC 5861 §3. A soft-purged response that is still fresh counts as stale since now.
+    pub(crate) fn may_serve_while_revalidating(&self, stale: &Stale) -> bool {
+        let freshness = &stale.stored.freshness;
+        !freshness.always_validate
+            && stale.wish != Wish::Validate
+            && stale.since < freshness.stale_while_revalidate
+    }
+
+    /// Begins a fill that nobody waits for, unless one is under way.
+    pub(crate) fn refresh<S, A>(
+        self: Arc<Self>,
+        mut wanted: FillRequest,
+        lookup: Lookup,
+        mut request: Request<A>,
+        inner: S,
+    ) where
+        S: InnerService<A>,
+        A: Body + Send + 'static,
+    {
+        if wanted.asked.has_authorization {
+            return;
+        }
+        // One that fails is not repeated by each request that finds the response stale.
+        let now = self.clock.monotonic();
+        if self.flights.has_failed_to_refresh(&lookup.key, now) {
+            return;
+        }
+        let Join::Lead(lead) = self.flights.join(&lookup.key) else {
+            return;
+        };
+        *request.method_mut() = Method::GET;
+        semantics::strip_range(request.headers_mut());
+        wanted.method = Method::GET;
+        semantics::strip_range(&mut wanted.headers);
+        let fill = Fill::new(Arc::clone(&self), lead, Arc::new(wanted), &lookup);
+        self.flights.begin_refresh(&lookup.key);
+        let refresh = async move {
+            fill.run::<S, A>(request, inner, None).await;
+            let now = self.clock.monotonic();
+            self.flights.end_refresh(&lookup.key, now);
+        };
+        tokio::spawn(refresh.in_current_span());
+    }
+
     /// Whether the hit on `stored` is chosen to refresh it. A copy in this process has one chosen, so
     /// that a refresh that fails is not tried again before its end.
     pub(crate) fn elects(&self, stored: &StoredResponse, now: Timestamp) -> bool {
