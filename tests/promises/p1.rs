@@ -141,7 +141,7 @@ async fn safety_40_no_variant_head_or_range_survives_a_purge() {
         ("range", with(&Method::GET, Some((&RANGE, "bytes=0-1")))),
     ];
     for &name in NAMES {
-        let fleet = Fleet::new().origin(Origin::answering(encoding));
+        let fleet = Fleet::new().origin(Origin::of_data(encoding));
         let nodes = [fleet.node(), fleet.node()];
         for encoding in [None, Some("gzip"), Some("br")] {
             let field = encoding.map(|encoding| (&ACCEPT_ENCODING, encoding));
@@ -193,7 +193,7 @@ async fn filled(fleet: &Fleet, node: &Node, tags: &str) {
 
 #[tokio::test]
 async fn safety_41_a_response_filled_again_with_other_tags_obeys_those() {
-    let fleet = Fleet::new().origin(Origin::answering(tagging));
+    let fleet = Fleet::new().origin(Origin::of_data(tagging));
     let (a, b) = (fleet.node(), fleet.companied());
     filled(&fleet, &a, "a").await;
     filled(&fleet, &a, "b").await;
@@ -224,7 +224,7 @@ async fn safety_41_a_response_freshened_with_other_tags_obeys_both() {
         response.expect("a good response")
     };
     for purged in ["old", "new"] {
-        let fleet = Fleet::new().origin(Origin::answering(etagged));
+        let fleet = Fleet::new().origin(Origin::of_data(etagged));
         let (a, b) = (fleet.node(), fleet.node());
         fleet.origin.set("old");
         a.warm("/item/7").await;

@@ -14,7 +14,7 @@ use tower_tagcache::{ManualClock, Rule};
 /// An origin that takes a second to answer, by the clock of the fleet.
 fn slow(fleet: Fleet) -> Fleet {
     let clock: ManualClock = fleet.clock.clone();
-    fleet.origin(Origin::answering(move |_, data| {
+    fleet.origin(Origin::of_data(move |_, data| {
         clock.advance(Duration::from_secs(1));
         Response::new(Bytes::copy_from_slice(data.as_bytes()))
     }))
@@ -284,7 +284,7 @@ async fn a_stale_response_is_refreshed_by_one_node_and_nobody_waits() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_claim_on_what_is_not_for_others() {
-    let private = Origin::answering(|_, data| {
+    let private = Origin::of_data(|_, data| {
         let mut response = Response::new(Bytes::copy_from_slice(data.as_bytes()));
         let value = "private".parse().unwrap();
         response.headers_mut().insert("cache-control", value);

@@ -8,9 +8,8 @@ use futures_util::FutureExt;
 use http::HeaderMap;
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
+use tagcache_test_support::{Body, Failure, append, settle};
 use tower_tagcache::BoxError;
-
-use crate::support::{Body, Failure, append, settle};
 
 /// A body that comes frame by frame, as it is fed.
 pub(crate) fn fed() -> (Feed, Body) {

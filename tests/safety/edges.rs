@@ -5,14 +5,14 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Version};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use tagcache_test_support::{Body, Failure, Origin, Site, append, empty, get, ok, response, rule};
 use tower_tagcache::{Authorization, Cookies, Forward, Query, Rule};
 
 use crate::sockets::{ask_with, serve};
-use crate::support::{Body, Failure, Origin, Site, append, empty, get, ok, response, rule};
 
 /// Reads fields as Rack, CGI, WSGI and PHP do.
 fn lenient() -> Origin {
-    Origin::new(|asked| {
+    Origin::answering(|asked| {
         let read = |name: &str| -> Vec<String> {
             let lines = asked.parts.headers.iter();
             let named = lines.filter(|(found, _)| found.as_str().replace('_', "-") == name);
@@ -66,7 +66,7 @@ async fn safety_66_what_the_inner_service_may_take_for_a_keyed_field_counts() {
 
 #[tokio::test]
 async fn safety_66_a_method_in_a_field_of_another_spelling_is_one() {
-    let site = Site::new(rule(), &Origin::new(|_| ok(&[], "a page")));
+    let site = Site::new(rule(), &Origin::answering(|_| ok(&[], "a page")));
     site.get("/a").await;
     let answer = site
         .get_with("/a", &[("x_http_method_override", "DELETE")])
@@ -85,7 +85,7 @@ async fn safety_66_a_method_in_a_field_of_another_spelling_is_one() {
 #[tokio::test]
 async fn safety_66_a_condition_of_another_spelling_is_no_answer_to_ours() {
     let fields = [("etag", "\"1\""), ("cache-control", "max-age=5")];
-    let origin = Origin::new(move |asked| {
+    let origin = Origin::answering(move |asked| {
         let theirs = asked.field("if_none_match").is_some();
         match theirs && asked.number > 1 {
             true => response(304, &[], empty()),
@@ -94,7 +94,7 @@ async fn safety_66_a_condition_of_another_spelling_is_no_answer_to_ours() {
     });
     let site = Site::new(rule(), &origin);
     site.get("/a").await;
-    site.clock.advance(crate::support::secs(6));
+    site.clock.advance(tagcache_test_support::secs(6));
     let answer = site.get_with("/a", &[("if_none_match", "\"2\"")]).await;
     assert_eq!((answer.text(), origin.calls()), ("2", 2));
     assert_eq!(origin.last().field("if-none-match"), Some("\"1\""));
@@ -138,7 +138,7 @@ async fn safety_67_the_layer_folds_nothing_that_the_inner_service_sees() {
         ),
     ];
     for (one, fields, other, others) in rows {
-        let origin = Origin::new(|asked| {
+        let origin = Origin::answering(|asked| {
             let told = format!("{} {:?}", asked.parts.uri, asked.parts.headers);
             ok(&[("vary", "accept-language")], told)
         });
@@ -156,7 +156,7 @@ async fn safety_67_the_layer_folds_nothing_that_the_inner_service_sees() {
 
 /// Answers with what it reads of a request.
 fn mirror() -> Origin {
-    Origin::new(|asked| {
+    Origin::answering(|asked| {
         let line = |name| asked.field(name).unwrap_or_default();
         let fields = ["cookie", "authorization", "x-host", "x-any"].map(line);
         let query = asked.parts.uri.query().unwrap_or_default();
@@ -230,7 +230,7 @@ async fn safety_67_what_a_rule_ignores_is_forwarded_unless_it_says_otherwise() {
         .await;
     assert!(other.is_hit(), "{}", other.cache());
     // What is behind a stale response is asked for in the same way.
-    site.clock.advance(crate::support::secs(61));
+    site.clock.advance(tagcache_test_support::secs(61));
     let answer = site.get_with(target, &asked).await;
     assert_eq!(
         (answer.text(), answer.is_hit()),
@@ -247,7 +247,7 @@ async fn safety_69_under_http2_cookies_are_one_line() {
         Rule::new("other", "/other"),
     ];
     for rule in rules {
-        let origin = Origin::new(|asked| {
+        let origin = Origin::answering(|asked| {
             let lines = asked.parts.headers.get_all("cookie").iter();
             let lines: Vec<_> = lines.map(|line| line.to_str().expect("text")).collect();
             ok(&[("vary", "cookie")], lines.join("|"))
@@ -288,7 +288,7 @@ async fn safety_70_trailers_pass_the_sieve_of_fields_stored_and_forwarded() {
         ("grpc-status", "0"),
     ];
     let private = ("cache-control", "max-age=60, private=\"x-mine\"");
-    let origin = Origin::new(move |asked| match asked.parts.uri.path() {
+    let origin = Origin::answering(move |asked| match asked.parts.uri.path() {
         "/stored" => response(200, &[private], trailed(&SENT)),
         "/all" => response(200, &[private], trailed(&SENT[..6])),
         _ => response(200, &[("cache-control", "no-store")], trailed(&SENT)),
@@ -328,7 +328,7 @@ async fn safety_70_trailers_pass_the_sieve_of_fields_stored_and_forwarded() {
 #[tokio::test]
 async fn safety_70_trailers_that_the_connection_names_go_no_further() {
     const SENT: [(&str, &str); 2] = [("x-hop", "1"), ("x-sum", "1")];
-    let origin = Origin::new(|asked| {
+    let origin = Origin::answering(|asked| {
         let lifetime = match asked.parts.uri.path() {
             "/stored" => ("cache-control", "max-age=60"),
             _ => ("cache-control", "no-store"),
@@ -355,11 +355,11 @@ async fn safety_70_trailers_that_the_connection_names_go_no_further() {
 #[tokio::test]
 async fn safety_86_87_a_length_is_stored_as_a_number_or_not_at_all() {
     for (status, sent, told) in [(200, "03", Some("3")), (204, "5", None), (204, "0", None)] {
-        let origin = Origin::new(move |_| {
+        let origin = Origin::answering(move |_| {
             let body = if status == 204 {
                 empty()
             } else {
-                crate::support::body("abc")
+                tagcache_test_support::body("abc")
             };
             response(status, &[("content-length", sent)], body)
         });

@@ -4,11 +4,11 @@
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body_util::BodyExt;
+use tagcache_test_support::{Failure, Origin, Reply, Site, body, empty, rule, secs, settle};
 use tower_tagcache::{ClientPolicy, Rule, SetCookie};
 
 use crate::bodies::fed;
 use crate::samples::{SAMPLES, Sample, made};
-use crate::support::{Failure, Origin, Reply, Site, body, empty, rule, secs, settle};
 
 async fn sent(sample: &'static Sample) -> Reply {
     Reply::read(made(sample)).await.expect("a whole body")
@@ -40,7 +40,7 @@ fn same_but_for(sent: &Reply, got: &Reply, allowed: &[&str], name: &str) -> Vec<
 }
 
 async fn miss_and_hit(rule: Rule, sample: &'static Sample) -> (Reply, Reply) {
-    let origin = Origin::new(move |_| made(sample));
+    let origin = Origin::answering(move |_| made(sample));
     let site = Site::new(rule, &origin);
     let (miss, hit) = (site.get("/a").await, site.get("/a").await);
     assert!(
@@ -89,14 +89,14 @@ async fn safety_36_every_status_that_is_stored_keeps_its_number_and_body() {
     let never = [206, 304, 412, 416, 428, 429, 431, 511];
     for status in (200..=599).filter(|status| !never.contains(status)) {
         let rule = rule().ttl_for(status, secs(60));
-        let origin = Origin::new(move |_| {
+        let origin = Origin::answering(move |_| {
             let bodiless = [204, 205].contains(&status);
             let body = if bodiless {
                 empty()
             } else {
                 body(Bytes::from_static(b"a page"))
             };
-            crate::support::response(status, &[("location", "/b"), ("x-a", "1")], body)
+            tagcache_test_support::response(status, &[("location", "/b"), ("x-a", "1")], body)
         });
         let site = Site::new(rule, &origin);
         let (miss, hit) = (site.get("/a").await, site.get("/a").await);
@@ -127,8 +127,8 @@ async fn safety_28_lines_of_a_field_are_neither_folded_nor_lost() {
 
 #[tokio::test]
 async fn safety_28_two_cookies_reach_the_one_who_asked_as_two_lines() {
-    let origin = Origin::new(|_| {
-        crate::support::ok(&[("set-cookie", "a=1, x"), ("set-cookie", "b=2")], "page")
+    let origin = Origin::answering(|_| {
+        tagcache_test_support::ok(&[("set-cookie", "a=1, x"), ("set-cookie", "b=2")], "page")
     });
     for rule in [rule(), rule().set_cookie(SetCookie::Strip)] {
         let site = Site::new(rule, &origin);
@@ -147,7 +147,7 @@ async fn safety_34_trailers_come_with_a_body_of_any_shape() {
         feed.data("");
         feed.data("page");
         feed.trailers(&[("x-sum", "1")]);
-        Ok(crate::support::response(200, &[], body))
+        Ok(tagcache_test_support::response(200, &[], body))
     });
     let site = Site::new(rule(), &origin);
     for hit in [false, true] {
@@ -179,11 +179,12 @@ impl http_body::Body for Ended {
 #[tokio::test]
 async fn safety_34_a_body_that_has_ended_is_known_to_have_ended() {
     use http_body::Body as _;
-    let origin = Origin::new(|_| crate::support::response(204, &[], Ended.boxed_unsync()));
+    let origin =
+        Origin::answering(|_| tagcache_test_support::response(204, &[], Ended.boxed_unsync()));
     let site = Site::new(rule(), &origin);
     for hit in [false, true] {
         let response = site
-            .start(crate::support::get("/a", &[]))
+            .start(tagcache_test_support::get("/a", &[]))
             .await
             .expect("an answer");
         assert!(response.body().is_end_stream());
@@ -209,7 +210,7 @@ async fn safety_36_a_response_that_is_not_stored_is_passed_on_untouched() {
                     .insert(name, HeaderValue::from_static(value));
                 response
             };
-            let origin = Origin::new(move |_| all());
+            let origin = Origin::answering(move |_| all());
             let site = Site::new(rule(), &origin);
             let sent = Reply::read(all()).await.expect("a whole body");
             for _ in 0..2 {
@@ -225,7 +226,7 @@ async fn safety_36_a_response_that_is_not_stored_is_passed_on_untouched() {
 async fn safety_36_a_request_that_no_rule_takes_is_as_without_a_cache() {
     let rule = || Rule::new("other", "/other").ttl(secs(60));
     for sample in SAMPLES {
-        let origin = Origin::new(move |_| made(sample));
+        let origin = Origin::answering(move |_| made(sample));
         let site = Site::new(rule(), &origin);
         assert_eq!(site.get("/a").await, sent(sample).await, "{}", sample.name);
         assert!(site.outcomes.lock().is_empty());
@@ -234,8 +235,8 @@ async fn safety_36_a_request_that_no_rule_takes_is_as_without_a_cache() {
 
 #[tokio::test]
 async fn safety_36_cache_status_of_caches_before_us_stays_first() {
-    let origin = Origin::new(|_| {
-        crate::support::ok(
+    let origin = Origin::answering(|_| {
+        tagcache_test_support::ok(
             &[
                 ("cache-status", "far; hit"),
                 ("cache-status", "near; fwd=miss"),
@@ -285,8 +286,8 @@ async fn browsers_are_told_to_ask_again_about_what_a_purge_can_reach() {
         (rule(), "max-age=60", Some("max-age=60"), Some("gone")),
     ];
     for (rule, directives, told, expires) in rows {
-        let origin = Origin::new(move |_| {
-            crate::support::ok(
+        let origin = Origin::answering(move |_| {
+            tagcache_test_support::ok(
                 &[("cache-control", directives), ("expires", "gone")],
                 "page",
             )

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use tagcache_test_support::{
+    Origin, OriginResult, Site, empty, get, ok, request, response, rule, secs, settle,
+};
 use tokio::sync::Notify;
-
-use crate::support::{Answer, Origin, Site, empty, get, ok, request, response, rule, secs, settle};
 
 #[tokio::test]
 async fn safety_16_fields_of_a_connection_are_not_stored() {
-    let origin = Origin::new(|_| {
+    let origin = Origin::answering(|_| {
         let fields = [
             ("connection", "x-secret, close"),
             ("connection", "X-Other"),
@@ -36,12 +37,12 @@ async fn safety_16_fields_of_a_connection_are_not_stored() {
 
 #[tokio::test]
 async fn safety_18_a_get_with_a_body_is_neither_answered_nor_stored() {
-    let origin = Origin::new(|asked| ok(&[], asked.number.to_string()));
+    let origin = Origin::answering(|asked| ok(&[], asked.number.to_string()));
     let site = Site::new(rule(), &origin);
     site.get("/a").await;
     for number in 2..=3 {
         let mut request = get("/a", &[]);
-        *request.body_mut() = crate::support::body("body");
+        *request.body_mut() = tagcache_test_support::body("body");
         let reply = site.send(request).await;
         assert_eq!(reply.text(), number.to_string());
         assert_eq!(reply.cache(), "fwd=bypass; detail=body");
@@ -51,7 +52,7 @@ async fn safety_18_a_get_with_a_body_is_neither_answered_nor_stored() {
 
 #[tokio::test]
 async fn safety_19_a_clients_condition_is_not_forwarded_and_its_304_not_stored() {
-    let origin = Origin::new(|asked| {
+    let origin = Origin::answering(|asked| {
         let conditional = asked
             .parts
             .headers
@@ -106,7 +107,7 @@ async fn safety_20_coalesced_requests_that_differ_in_a_varied_field_do_not_share
                 gate.notified().await;
             }
             let language = asked.field("accept-language").unwrap_or("none").to_owned();
-            Answer::Ok(ok(&[("vary", "accept-language")], language))
+            OriginResult::Ok(ok(&[("vary", "accept-language")], language))
         }
     });
     let site = Site::new(rule(), &origin);
@@ -140,7 +141,7 @@ async fn safety_20_a_head_does_not_join_the_flight_of_a_get() {
             if asked.parts.method == http::Method::GET {
                 gate.notified().await;
             }
-            Answer::Ok(ok(&[], "page"))
+            OriginResult::Ok(ok(&[], "page"))
         }
     });
     let site = Site::new(rule(), &origin);

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use http::Request;
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
+use tagcache_test_support::{
+    Body, Failure, Origin, OriginResult, Reply, Site, empty, get, response, rule, secs, settle,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::bodies::{fed, is_silent, next_data};
-use crate::support::{
-    Answer, Body, Failure, Origin, Reply, Site, empty, get, response, rule, secs, settle,
-};
 
 /// How a server on a socket breaks its promise.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +96,7 @@ fn proxy(address: SocketAddr) -> Origin {
             .await
             .map_err(|_| Failure("no answer"))?;
         let answer = answer.map(|body| body.map_err(|_| Failure("broke off")).boxed_unsync());
-        Answer::Ok(answer)
+        OriginResult::Ok(answer)
     })
 }
 
@@ -121,7 +121,7 @@ fn failing(
     fields: &'static [(&'static str, &'static str)],
     pieces: &'static [&'static str],
 ) -> Origin {
-    Origin::new(move |asked| {
+    Origin::answering(move |asked| {
         let (feed, body) = fed();
         if asked.number > 1 {
             feed.data("whole");
@@ -183,7 +183,8 @@ async fn safety_25_a_contradictory_length_is_not_stored() {
 async fn safety_25_a_client_that_leaves_breaks_off_nothing() {
     let (feed, body) = fed();
     let body = parking_lot::Mutex::new(Some(body));
-    let origin = Origin::new(move |_| response(200, &[], body.lock().take().expect("one call")));
+    let origin =
+        Origin::answering(move |_| response(200, &[], body.lock().take().expect("one call")));
     let site = Site::new(rule(), &origin);
     let mut first = site.start(get("/a", &[])).await.expect("an answer");
     feed.data("a ");
@@ -204,7 +205,8 @@ async fn safety_25_a_client_that_leaves_breaks_off_nothing() {
 async fn safety_26_who_joins_a_slow_fill_reads_all_of_it_and_no_end_before_it_ends() {
     let (feed, body) = fed();
     let body = parking_lot::Mutex::new(Some(body));
-    let origin = Origin::new(move |_| response(200, &[], body.lock().take().expect("one call")));
+    let origin =
+        Origin::answering(move |_| response(200, &[], body.lock().take().expect("one call")));
     let site = Site::new(rule(), &origin);
     let mut first = site.start(get("/a", &[])).await.expect("an answer");
     let mut readers = Vec::new();
@@ -253,9 +255,9 @@ async fn safety_26_who_joins_a_slow_fill_reads_all_of_it_and_no_end_before_it_en
 async fn safety_26_everybody_who_reads_a_fill_sees_it_break_off() {
     let (feed, body) = fed();
     let body = parking_lot::Mutex::new(Some(body));
-    let origin = Origin::new(move |asked| match asked.number {
+    let origin = Origin::answering(move |asked| match asked.number {
         1 => response(200, &[], body.lock().take().expect("one call")),
-        _ => crate::support::ok(&[], "whole"),
+        _ => tagcache_test_support::ok(&[], "whole"),
     });
     let site = Site::new(rule(), &origin);
     let first = site.start(get("/a", &[])).await.expect("an answer");
@@ -275,8 +277,8 @@ async fn safety_26_a_stale_response_stays_whole_while_its_refresh_is_half_writte
     let (feed, body) = fed();
     let body = parking_lot::Mutex::new(Some(body));
     let stale = [("cache-control", "max-age=10, stale-while-revalidate=50")];
-    let origin = Origin::new(move |asked| match asked.number {
-        1 => crate::support::ok(&stale, "old page"),
+    let origin = Origin::answering(move |asked| match asked.number {
+        1 => tagcache_test_support::ok(&stale, "old page"),
         _ => response(
             200,
             &stale,

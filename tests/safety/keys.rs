@@ -3,14 +3,13 @@
 use axum::Router;
 use http::{HeaderValue, Request};
 use proptest::prelude::*;
+use tagcache_test_support::{Body, Origin, Site, empty, get, ok, request, response, rule, secs};
 use tower::{Layer, ServiceExt};
 use tower_tagcache::{Cache, Cookies, Host, Query, Rule, Statuses};
 
-use crate::support::{Body, Origin, Site, empty, get, ok, request, response, rule, secs};
-
 /// Answers with the whole request, as an inner service might that reads all of it.
 fn mirror() -> Origin {
-    Origin::new(|asked| {
+    Origin::answering(|asked| {
         let parts = &asked.parts;
         ok(&[], format!("{} {:?}", parts.uri, parts.headers))
     })
@@ -98,7 +97,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(async {
             let told = |parts: &http::request::Parts| format!("{} {:?}", parts.uri, parts.headers);
-            let origin = Origin::new(move |asked| ok(&[("vary", "x-varied")], told(&asked.parts)));
+            let origin = Origin::answering(move |asked| ok(&[("vary", "x-varied")], told(&asked.parts)));
             let keyed = rule().header("x-keyed").cookies(Cookies::keyed(["k"]));
             let site = Site::new(keyed, &origin);
             for request in requests {
@@ -114,7 +113,7 @@ proptest! {
 
 #[tokio::test]
 async fn safety_10_a_request_cannot_spell_the_key_of_a_variant() {
-    let origin = Origin::new(|asked| {
+    let origin = Origin::answering(|asked| {
         let language = asked.field("accept-language").unwrap_or("none").to_owned();
         ok(
             &[("vary", "accept-language")],
@@ -210,7 +209,7 @@ async fn safety_13_an_error_provoked_by_one_request_is_no_answer_for_the_next() 
     let freshness = ["", "max-age=60", "public, s-maxage=600"];
     for status in provoked {
         for directives in freshness {
-            let origin = Origin::new(move |asked| {
+            let origin = Origin::answering(move |asked| {
                 let fields = [("cache-control", directives)];
                 match asked.field("x-odd") {
                     Some(_) => response(status, &fields, empty()),
@@ -359,7 +358,7 @@ async fn safety_15_a_query_that_a_rule_leaves_out_is_left_out_of_nothing_else() 
 async fn safety_21_no_request_purges_by_the_caches_own_word() {
     // RFC 9111 §4.4 has a method that succeeds invalidate its target, known or not; this inner service
     // knows none of these.
-    let origin = Origin::new(|asked| {
+    let origin = Origin::answering(|asked| {
         let mut response = ok(&[], asked.number.to_string());
         if asked.parts.method != "GET" {
             *response.status_mut() = http::StatusCode::METHOD_NOT_ALLOWED;

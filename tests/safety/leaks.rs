@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use http::Response;
+use tagcache_test_support::{Body, Origin, OriginResult, Site, ok, response, rule, secs, settle};
 use tokio::sync::Notify;
 use tower_tagcache::{Authorization, Cookies, Rule, SetCookie};
 
-use crate::support::{Answer, Body, Origin, Site, ok, response, rule, secs, settle};
-
 /// Sets a cookie of its own for each call.
 fn cookie_per_call(fields: &'static [(&'static str, &'static str)]) -> Origin {
-    Origin::new(move |asked| {
+    Origin::answering(move |asked| {
         let cookie = format!("session={}", asked.number);
         let mut all = vec![("set-cookie", cookie.as_str())];
         all.extend_from_slice(fields);
@@ -87,7 +86,7 @@ async fn at_once(rule: Rule, answer: fn(usize) -> Response<Body>, clients: usize
             if asked.number == 1 {
                 gate.notified().await;
             }
-            Answer::Ok(answer(asked.number))
+            OriginResult::Ok(answer(asked.number))
         }
     });
     let site = Site::new(rule, &origin);
@@ -133,7 +132,8 @@ async fn safety_02_coalesced_clients_do_not_get_the_leaders_stripped_cookie() {
 
 #[tokio::test]
 async fn safety_02_a_request_with_a_cookie_is_neither_answered_from_nor_put_into_the_cache() {
-    let origin = Origin::new(|asked| ok(&[], asked.field("cookie").unwrap_or("none").to_owned()));
+    let origin =
+        Origin::answering(|asked| ok(&[], asked.field("cookie").unwrap_or("none").to_owned()));
     let site = Site::new(rule(), &origin);
     let mine = [("cookie", "session=1")];
     assert_eq!(site.get_with("/a", &mine).await.text(), "session=1");
@@ -169,7 +169,7 @@ async fn safety_03_authorised_answers_are_shared_only_where_the_response_permits
     ];
     let alice = [("authorization", "Bearer alice")];
     for (directives, shared) in rows {
-        let origin = Origin::new(move |asked| {
+        let origin = Origin::answering(move |asked| {
             let who = asked.field("authorization").unwrap_or("nobody").to_owned();
             ok(&[("cache-control", directives)], who)
         });
@@ -204,7 +204,7 @@ async fn safety_03_authorised_requests_at_once_do_not_share() {
         async move {
             gate.notified().await;
             let who = asked.field("authorization").unwrap_or("nobody").to_owned();
-            Answer::Ok(ok(&[("cache-control", "max-age=60")], who))
+            OriginResult::Ok(ok(&[("cache-control", "max-age=60")], who))
         }
     });
     let site = Site::new(rule(), &origin);
@@ -223,7 +223,7 @@ async fn safety_03_authorised_requests_at_once_do_not_share() {
 
 #[tokio::test]
 async fn safety_03_a_rule_can_key_or_ignore_authorization() {
-    let origin = Origin::new(|asked| {
+    let origin = Origin::answering(|asked| {
         ok(
             &[],
             asked.field("authorization").unwrap_or("nobody").to_owned(),
@@ -261,7 +261,7 @@ async fn safety_04_a_clients_max_stale_unlocks_nothing() {
         &[("cache-control", "max-age=10"), ("etag", "\"1\"")],
     ];
     for fields in rows {
-        let origin = Origin::new(move |asked| ok(fields, asked.number.to_string()));
+        let origin = Origin::answering(move |asked| ok(fields, asked.number.to_string()));
         let site = Site::new(rule(), &origin);
         let asks = [("cache-control", "max-stale=9999, max-stale")];
         site.get_with("/a", &asks).await;
@@ -273,7 +273,7 @@ async fn safety_04_a_clients_max_stale_unlocks_nothing() {
 
 #[tokio::test]
 async fn safety_04_a_client_cannot_bypass_a_cache_that_protects_an_origin() {
-    let origin = Origin::new(|asked| ok(&[], asked.number.to_string()));
+    let origin = Origin::answering(|asked| ok(&[], asked.number.to_string()));
     let site = Site::new(rule(), &origin);
     site.get("/a").await;
     for fields in [
@@ -286,7 +286,7 @@ async fn safety_04_a_client_cannot_bypass_a_cache_that_protects_an_origin() {
 }
 
 fn by_language() -> Origin {
-    Origin::new(|asked| {
+    Origin::answering(|asked| {
         let lines = asked.parts.headers.get_all("accept-language").into_iter();
         let said: Vec<_> = lines.map(|line| line.to_str().unwrap_or("?")).collect();
         ok(&[("vary", "Accept-Language")], said.join("|"))
@@ -340,7 +340,7 @@ async fn safety_07_a_star_in_vary_forbids_storing_however_it_is_spelled() {
         &[("vary", "*,Accept")],
     ];
     for fields in rows {
-        let origin = Origin::new(move |asked| ok(fields, asked.number.to_string()));
+        let origin = Origin::answering(move |asked| ok(fields, asked.number.to_string()));
         let site = Site::new(rule(), &origin);
         site.get("/a").await;
         let reply = site.get("/a").await;
@@ -350,7 +350,7 @@ async fn safety_07_a_star_in_vary_forbids_storing_however_it_is_spelled() {
 
 #[tokio::test]
 async fn safety_08_a_304_that_adds_vary_makes_the_next_variant_refetch() {
-    let origin = Origin::new(|asked| match asked.field("if-none-match") {
+    let origin = Origin::answering(|asked| match asked.field("if-none-match") {
         Some(_) => response(
             304,
             &[("etag", "\"1\""), ("vary", "accept-language")],

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
+use tagcache_test_support::{
+    Failure, Origin, OriginResult, Reply, Site, get, ok, response, rule, secs, settle,
+};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::bodies::{Counted, fed};
-use crate::support::{Answer, Failure, Origin, Reply, Site, get, ok, response, rule, secs, settle};
 
 /// Gives way to other tasks `times` times.
 async fn pause(times: usize) {
@@ -31,7 +33,7 @@ fn hesitant() -> Origin {
             }
             pause(2).await;
         });
-        Answer::Ok(response(
+        OriginResult::Ok(response(
             200,
             &[("x-number", &*asked.number.to_string())],
             body,
@@ -208,7 +210,7 @@ async fn safety_52_a_body_that_panics_breaks_off_for_its_readers() {
             Poll::Ready(Some(Ok(http_body::Frame::data("a ".into()))))
         }
     }
-    let origin = Origin::new(|asked| match asked.number {
+    let origin = Origin::answering(|asked| match asked.number {
         1 => response(
             200,
             &[],
@@ -249,7 +251,7 @@ async fn safety_52_an_inner_service_that_never_answers_holds_up_its_own_client_o
                 std::future::pending::<()>().await;
             }
             drop(alive);
-            Answer::Ok(ok(&[], "page"))
+            OriginResult::Ok(ok(&[], "page"))
         }
     });
     let site = Site::new(rule(), &origin);
@@ -291,7 +293,7 @@ async fn safety_53_private_answers_are_not_given_one_after_the_other() {
                 most.fetch_max(inside.load(Ordering::SeqCst), Ordering::SeqCst);
                 open.acquire().await.expect("open").forget();
                 drop(alive);
-                Answer::Ok(ok(
+                OriginResult::Ok(ok(
                     &[("cache-control", "private")],
                     asked.number.to_string(),
                 ))
@@ -339,7 +341,7 @@ async fn safety_60_a_flood_of_distinct_urls_stays_within_the_bytes_of_the_store(
     let page: &'static [u8] = vec![7; BODY].leak();
     let origin = {
         let alive = Arc::clone(&alive);
-        Origin::new(move |_| ok(&[], bytes::Bytes::from_owner(Counted::of(page, &alive))))
+        Origin::answering(move |_| ok(&[], bytes::Bytes::from_owner(Counted::of(page, &alive))))
     };
     let site = Site::new(rule(), &origin);
     for number in 0..300 {
@@ -356,7 +358,7 @@ async fn safety_60_fields_count_as_bodies_do() {
     const COUNT: usize = 600;
     const FIELD: usize = 200_000;
     let value = http::HeaderValue::from_bytes(&[b'y'; FIELD]).expect("a value");
-    let origin = Origin::new(move |_| {
+    let origin = Origin::answering(move |_| {
         let mut response = ok(&[], "x");
         response.headers_mut().insert("x-long", value.clone());
         response

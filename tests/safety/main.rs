@@ -57,7 +57,6 @@ mod sockets;
 mod stale;
 mod streams;
 mod superseded;
-mod support;
 mod tags;
 mod wire;
 mod wrong_response;

@@ -5,8 +5,9 @@ use futures_util::stream;
 use http::{Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-
-use crate::support::{Body, Failure, Origin, Site, body, empty, get, response, rule, settle};
+use tagcache_test_support::{
+    Body, Failure, Origin, Site, body, empty, get, response, rule, settle,
+};
 
 /// In two frames that are both there, of no known length.
 fn chunked() -> Body {
@@ -29,7 +30,7 @@ async fn safety_119_a_miss_has_the_entity_tag_of_its_hits() {
         ("theirs", || body("a page"), &[("etag", "\"1\"")]),
         ("weak", || body("a page"), &[("etag", "W/\"1\"")]),
     ] {
-        let origin = Origin::new(move |_| response(200, fields, make()));
+        let origin = Origin::answering(move |_| response(200, fields, make()));
         let site = Site::new(rule(), &origin);
         let (miss, hit) = (site.get("/a").await, site.get("/a").await);
         assert!(!miss.is_hit() && hit.is_hit(), "{name}");
@@ -51,7 +52,7 @@ async fn safety_119_no_first_byte_waits_for_an_entity_tag() {
         ("in pieces", chunked as fn() -> Body),
         ("large", large as fn() -> Body),
     ] {
-        let origin = Origin::new(move |_| response(200, &[], make()));
+        let origin = Origin::answering(move |_| response(200, &[], make()));
         let site = Site::new(rule(), &origin);
         let miss = site.get("/a").await;
         assert_eq!(miss.field("etag"), None, "{name}");
@@ -59,7 +60,10 @@ async fn safety_119_no_first_byte_waits_for_an_entity_tag() {
         assert!(hit.is_hit() && hit.field("etag").is_some(), "{name}");
         assert_eq!(hit.body, miss.body, "{name}");
     }
-    let site = Site::new(rule(), &Origin::new(|_| response(200, &[], endless())));
+    let site = Site::new(
+        rule(),
+        &Origin::answering(|_| response(200, &[], endless())),
+    );
     let mut begun: Response<_> = site.start(get("/a", &[])).await.expect("a head");
     assert!(!begun.headers().contains_key("etag"));
     let frame = begun.body_mut().frame().await.expect("a frame");
@@ -78,7 +82,7 @@ async fn safety_119_what_is_not_stored_is_left_as_it_came() {
     ] {
         let site = Site::new(
             rule(),
-            &Origin::new(move |_| response(200, fields, body("a page"))),
+            &Origin::answering(move |_| response(200, fields, body("a page"))),
         );
         let reply = site.get("/a").await;
         assert_eq!(reply.field("etag"), None, "{fields:?}");
@@ -89,7 +93,7 @@ async fn safety_119_what_is_not_stored_is_left_as_it_came() {
     ];
     let site = Site::new(
         rule(),
-        &Origin::new(move |_| response(206, part, body("0123"))),
+        &Origin::answering(move |_| response(206, part, body("0123"))),
     );
     let reply = site.get_with("/a", &[("range", "bytes=0-3")]).await;
     assert_eq!(reply.field("etag"), None);

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use tagcache_test_support::{
+    Origin, OriginResult, Reply, Site, get, ok, request, response, rule, secs, settle,
+};
 use tokio::sync::Notify;
 use tower::Layer;
 use tower_tagcache::{Cache, ManualClock, Purger, Statuses};
 
-use crate::support::{Answer, Origin, Reply, Site, get, ok, request, response, rule, secs, settle};
-
 fn numbered() -> Origin {
-    Origin::new(|asked| ok(&[], asked.number.to_string()))
+    Origin::answering(|asked| ok(&[], asked.number.to_string()))
 }
 
 type Purge = fn(Purger) -> futures_util::future::BoxFuture<'static, ()>;
@@ -82,7 +83,7 @@ async fn cache_status_names_the_purge_that_removed_the_response() {
 
 #[tokio::test]
 async fn safety_40_variants_queries_and_parts_go_with_their_url() {
-    let origin = Origin::new(|asked| ok(&[("vary", "accept")], asked.number.to_string()));
+    let origin = Origin::answering(|asked| ok(&[("vary", "accept")], asked.number.to_string()));
     let site = Site::new(rule(), &origin);
     let asked: [(&str, &[(&str, &str)]); 4] = [
         ("/a", &[("accept", "x")]),
@@ -118,7 +119,7 @@ async fn safety_40_variants_queries_and_parts_go_with_their_url() {
 
 #[tokio::test]
 async fn safety_41_a_response_carries_the_tags_that_it_was_stored_with() {
-    let origin = Origin::new(|asked| {
+    let origin = Origin::answering(|asked| {
         let tag = if asked.number == 1 { "a" } else { "b" };
         ok(&[("surrogate-key", tag)], asked.number.to_string())
     });
@@ -138,8 +139,8 @@ async fn safety_41_a_response_carries_the_tags_that_it_was_stored_with() {
 
 #[tokio::test]
 async fn a_missing_page_is_stored_for_as_long_as_the_rule_says() {
-    let origin = Origin::new(|asked| match asked.number {
-        1 => response(404, &[], crate::support::body("none")),
+    let origin = Origin::answering(|asked| match asked.number {
+        1 => response(404, &[], tagcache_test_support::body("none")),
         _ => ok(&[], "page"),
     });
     for (rule, stored) in [
@@ -251,7 +252,7 @@ async fn safety_37_a_fill_that_began_before_the_purge_answers_nobody_after_it() 
             if asked.number == 1 {
                 gate.notified().await;
             }
-            Answer::Ok(ok(&[], asked.number.to_string()))
+            OriginResult::Ok(ok(&[], asked.number.to_string()))
         }
     });
     let site = Site::new(rule().tag("x"), &origin);

@@ -1,10 +1,10 @@
 //! SAFETY 24 and what clients ask under conditions: parts, and 304 instead of what they have.
 
-use crate::support::{Origin, Reply, Site, empty, ok, request, response, rule, secs};
+use tagcache_test_support::{Origin, Reply, Site, empty, ok, request, response, rule, secs};
 
 /// Ten bytes, with a strong validator, from an inner service that knows no ranges.
 fn digits() -> Origin {
-    Origin::new(|_| {
+    Origin::answering(|_| {
         let fields = [
             ("etag", "\"1\""),
             ("last-modified", "Sun, 22 Nov 2026 00:00:00 GMT"),
@@ -89,11 +89,11 @@ async fn safety_24_a_range_applies_only_while_if_range_holds() {
 
 #[tokio::test]
 async fn safety_24_a_part_is_stored_as_a_part_and_never_as_the_whole() {
-    let origin = Origin::new(|asked| match asked.field("range") {
+    let origin = Origin::answering(|asked| match asked.field("range") {
         Some(_) => response(
             206,
             &[("content-range", "bytes 0-3/10")],
-            crate::support::body("0123"),
+            tagcache_test_support::body("0123"),
         ),
         None => ok(&[], "0123456789"),
     });
@@ -111,14 +111,14 @@ async fn safety_24_a_part_is_stored_as_a_part_and_never_as_the_whole() {
 #[tokio::test]
 async fn safety_24_a_part_that_nobody_asked_for_is_not_stored() {
     for status in [206, 416] {
-        let origin = Origin::new(move |asked| match asked.number {
+        let origin = Origin::answering(move |asked| match asked.number {
             1 => response(
                 status,
                 &[
                     ("content-range", "bytes 0-3/10"),
                     ("cache-control", "max-age=60"),
                 ],
-                crate::support::body("0123"),
+                tagcache_test_support::body("0123"),
             ),
             _ => ok(&[], "0123456789"),
         });
@@ -134,11 +134,11 @@ async fn safety_24_a_part_that_nobody_asked_for_is_not_stored() {
 
 #[tokio::test]
 async fn safety_24_no_range_of_what_is_no_200_or_no_get() {
-    let origin = Origin::new(|_| {
+    let origin = Origin::answering(|_| {
         response(
             404,
             &[("cache-control", "max-age=60")],
-            crate::support::body("0123456789"),
+            tagcache_test_support::body("0123456789"),
         )
     });
     let site = stored(&origin).await;
@@ -156,7 +156,7 @@ async fn safety_24_no_range_of_what_is_no_200_or_no_get() {
 
 #[tokio::test]
 async fn safety_24_an_empty_response_has_no_range() {
-    let site = stored(&Origin::new(|_| ok(&[], ""))).await;
+    let site = stored(&Origin::answering(|_| ok(&[], ""))).await;
     for (range, status) in [("bytes=0-", 416), ("bytes=0-0", 416), ("bytes=-1", 200)] {
         assert_eq!(
             site.get_with("/a", &[("range", range)]).await.status,
@@ -227,7 +227,7 @@ async fn a_client_that_has_it_gets_a_304_on_a_miss_and_the_whole_is_stored() {
 
 #[tokio::test]
 async fn a_response_without_validator_gets_a_strong_one_that_tells_its_bytes_apart() {
-    let origin = Origin::new(|asked| ok(&[], asked.parts.uri.path().to_owned()));
+    let origin = Origin::answering(|asked| ok(&[], asked.parts.uri.path().to_owned()));
     let site = Site::new(rule(), &origin);
     let mut tags = Vec::new();
     for path in ["/a", "/b"] {
@@ -244,7 +244,7 @@ async fn a_response_without_validator_gets_a_strong_one_that_tells_its_bytes_apa
 
 #[tokio::test]
 async fn the_inner_service_is_never_asked_by_a_validator_that_it_did_not_make() {
-    let origin = Origin::new(|_| ok(&[], "page"));
+    let origin = Origin::answering(|_| ok(&[], "page"));
     let site = stored(&origin).await;
     let tag = site
         .get("/a")
@@ -261,7 +261,7 @@ async fn the_inner_service_is_never_asked_by_a_validator_that_it_did_not_make() 
 
 #[tokio::test]
 async fn a_stale_response_answers_a_304_once_it_is_freshened() {
-    let origin = Origin::new(|asked| match asked.field("if-none-match") {
+    let origin = Origin::answering(|asked| match asked.field("if-none-match") {
         Some("\"1\"") => response(304, &[("etag", "\"1\"")], empty()),
         _ => ok(&[("etag", "\"1\"")], "page"),
     });

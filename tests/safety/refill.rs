@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tagcache_test_support::{Origin, Reply, Site, empty, get, ok, response, rule, secs, settle};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower_tagcache::{Cache, CacheBuilder, ManualClock, Rule};
 
-use crate::support::{Origin, Reply, Site, empty, get, ok, response, rule, secs, settle};
-
 /// How many of `pages`, stored at one moment for 100 s, are asked for anew in each of the last 20 s.
 async fn expiries(rule: Rule, pages: u32) -> Vec<usize> {
-    let origin = Origin::new(|_| ok(&[("cache-control", "max-age=100")], "page"));
+    let origin = Origin::answering(|_| ok(&[("cache-control", "max-age=100")], "page"));
     let spread = Arc::new(AtomicU32::new(0));
     // 0, 1/pages, 2/pages …: evenly, as chance would in the long run.
     let chance =
@@ -52,7 +51,8 @@ async fn safety_61_with_jitter_what_was_stored_together_expires_apart() {
 
 #[tokio::test]
 async fn safety_61_jitter_shortens_what_is_left_and_never_lengthens() {
-    let origin = Origin::new(|_| ok(&[("cache-control", "max-age=100"), ("age", "90")], "page"));
+    let origin =
+        Origin::answering(|_| ok(&[("cache-control", "max-age=100"), ("age", "90")], "page"));
     for (chance, lasts) in [(0.0, 10), (0.5, 8), (1.0, 5), (-7.0, 10), (7.0, 5)] {
         let chance = move |builder: CacheBuilder| builder.chance(move || chance);
         let jittered = rule().lifetime_jitter(50);
@@ -72,7 +72,7 @@ async fn safety_61_jitter_shortens_what_is_left_and_never_lengthens() {
 fn slow(rule: Rule, took: Duration, chance: f64) -> (Site, ManualClock) {
     let clock = ManualClock::default();
     let passes = clock.clone();
-    let origin = Origin::new(move |asked| {
+    let origin = Origin::answering(move |asked| {
         passes.advance(took);
         let number = asked.number.to_string();
         match asked.field("if-none-match") {

@@ -1,8 +1,7 @@
 //! SAFETY 32 and PROTOCOL 17: what a 304 does to a stored response.
 
 use http::Response;
-
-use crate::support::{Body, Origin, Reply, Site, empty, ok, response, rule, secs, settle};
+use tagcache_test_support::{Body, Origin, Reply, Site, empty, ok, response, rule, secs, settle};
 
 fn not_modified(fields: &[(&str, &str)]) -> Response<Body> {
     response(304, fields, empty())
@@ -102,7 +101,7 @@ async fn safety_32_a_304_that_forbids_storing_answers_once() {
 async fn after_soft_purge(
     fields: &'static [(&'static str, &'static str)],
 ) -> (Option<String>, Reply) {
-    let origin = Origin::new(move |asked| {
+    let origin = Origin::answering(move |asked| {
         let conditional = ["if-none-match", "if-modified-since"]
             .iter()
             .any(|name| asked.parts.headers.contains_key(*name));
@@ -174,7 +173,7 @@ async fn protocol_17_a_weak_validator_freshens_what_only_grew_stale() {
         ("etag", "W/\"1\""),
         ("last-modified", "Mon, 23 Nov 2026 00:00:00 GMT"),
     ] {
-        let origin = Origin::new(move |asked| match asked.number {
+        let origin = Origin::answering(move |asked| match asked.number {
             1 => ok(&[(name, value)], "old"),
             _ => not_modified(&[]),
         });
@@ -188,7 +187,7 @@ async fn protocol_17_a_weak_validator_freshens_what_only_grew_stale() {
 
 #[tokio::test]
 async fn protocol_17_a_soft_purge_during_the_conditional_request_is_not_lost() {
-    let origin = Origin::new(|asked| match asked.number {
+    let origin = Origin::answering(|asked| match asked.number {
         1 => ok(&[("etag", "\"1\"")], "old"),
         2 => not_modified(&[("etag", "\"1\"")]),
         _ => ok(&[("etag", "\"2\"")], "new"),
@@ -203,7 +202,7 @@ async fn protocol_17_a_soft_purge_during_the_conditional_request_is_not_lost() {
         move |_, _| {
             let (origin, purger) = (origin.clone(), purger.clone());
             async move {
-                let request = crate::support::get("/a", &[("if-none-match", "\"1\"")]);
+                let request = tagcache_test_support::get("/a", &[("if-none-match", "\"1\"")]);
                 let answer = tower::ServiceExt::oneshot(origin, request).await;
                 purger.soft().tag("x").await.expect("a purge");
                 answer
@@ -211,7 +210,7 @@ async fn protocol_17_a_soft_purge_during_the_conditional_request_is_not_lost() {
         }
     });
     let behind = tower::Layer::layer(&site.layer, slow);
-    let reply = tower::ServiceExt::oneshot(behind, crate::support::get("/a", &[])).await;
+    let reply = tower::ServiceExt::oneshot(behind, tagcache_test_support::get("/a", &[])).await;
     assert_eq!(
         Reply::read(reply.expect("an answer"))
             .await

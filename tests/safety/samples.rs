@@ -2,8 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::BodyExt;
-
-use crate::support::{Body, body};
+use tagcache_test_support::{Body, body};
 
 /// One response as an inner service might make it.
 pub(crate) struct Sample {

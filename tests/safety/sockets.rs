@@ -9,11 +9,10 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use tagcache_test_support::{Failure, Reply, Site};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
-
-use crate::support::{Failure, Reply, Site};
 
 /// Serves the site on a free port until the test ends.
 pub(crate) async fn serve(site: &Site) -> SocketAddr {

@@ -1,6 +1,6 @@
 //! SAFETY 31: stale responses are served where that is allowed, and no longer.
 
-use crate::support::{Answer, Failure, Origin, Site, empty, ok, response, rule, secs};
+use tagcache_test_support::{Failure, Origin, OriginResult, Site, empty, ok, response, rule, secs};
 
 /// What an inner service does when it is asked again.
 #[derive(Clone, Copy)]
@@ -17,7 +17,7 @@ fn once_then(fields: &'static [(&'static str, &'static str)], again: Again) -> O
             (1, _) => Ok(ok(fields, "1")),
             (number, Again::Answers) => Ok(ok(fields, number.to_string())),
             (_, Again::Status(status)) => Ok(response(status, &[], empty())),
-            (_, Again::Fails) => Answer::Err(Failure("down")),
+            (_, Again::Fails) => OriginResult::Err(Failure("down")),
         }
     })
 }
@@ -68,7 +68,7 @@ async fn safety_31_stale_while_revalidate_is_not_for_ever_while_upstream_fails()
             assert_eq!(site.get("/a").await.text(), "1");
         }
         site.clock.advance(secs(10));
-        let reply = site.fetch(crate::support::get("/a", &[])).await;
+        let reply = site.fetch(tagcache_test_support::get("/a", &[])).await;
         assert_ne!(
             reply.map(|reply| reply.status.as_u16()),
             Ok(200),
@@ -88,7 +88,7 @@ async fn spared(
     let site = Site::new(rule(), &origin);
     site.get("/a").await;
     site.clock.advance(secs(wait));
-    match site.fetch(crate::support::get("/a", &[])).await {
+    match site.fetch(tagcache_test_support::get("/a", &[])).await {
         Ok(reply) => {
             let stands_in = reply.text() == "1";
             assert_eq!(stands_in, reply.cache().ends_with("detail=stale-if-error"));

@@ -11,12 +11,14 @@ use futures_util::future::BoxFuture;
 use http::Response;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+use tagcache_test_support::{
+    Body, Failure, Origin, Reply, Site, get, ok, response, rule, secs, settle,
+};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower_tagcache::CacheBody;
 
 use crate::bodies::{Counted, fed, is_silent, next_data};
-use crate::support::{Body, Failure, Origin, Reply, Site, get, ok, response, rule, secs, settle};
 
 const MIB: usize = 1 << 20;
 /// The default body limit.
@@ -91,7 +93,7 @@ impl Huge {
         let (alive, made) = counts.clone();
         let page: &'static [u8] = vec![7; MIB].leak();
         let opens = Arc::clone(&gate);
-        let origin = Origin::new(move |_| {
+        let origin = Origin::answering(move |_| {
             let opens = Arc::clone(&opens);
             let opened = async move { opens.acquire().await.expect("open").forget() };
             let pieces = Pieces {
@@ -246,7 +248,7 @@ async fn safety_56_readers_that_both_pause_are_not_cut_off() {
 
 #[tokio::test(start_paused = true)]
 async fn safety_56_a_slow_reader_of_what_is_stored_holds_up_nobody() {
-    let origin = Origin::new(|_| ok(&[], vec![7; MIB]));
+    let origin = Origin::answering(|_| ok(&[], vec![7; MIB]));
     let site = Site::new(rule(), &origin);
     let mut slow = site.start(get("/a", &[])).await.expect("an answer");
     settle().await;
@@ -268,7 +270,7 @@ async fn safety_56_a_slow_reader_of_what_is_stored_holds_up_nobody() {
 async fn safety_56_a_fill_that_nobody_reads_ends_within_its_limit() {
     let feeds = Arc::new(parking_lot::Mutex::new(Vec::new()));
     let made = Arc::clone(&feeds);
-    let origin = Origin::new(move |_| {
+    let origin = Origin::answering(move |_| {
         let (feed, body) = fed();
         made.lock().push(feed);
         response(200, &[], body)
@@ -292,7 +294,7 @@ fn streaming(
 ) -> (Site, Arc<parking_lot::Mutex<Vec<crate::bodies::Feed>>>) {
     let feeds = Arc::<parking_lot::Mutex<Vec<_>>>::default();
     let made = Arc::clone(&feeds);
-    let origin = Origin::new(move |_| {
+    let origin = Origin::answering(move |_| {
         let (feed, body) = fed();
         made.lock().push(feed);
         response(200, &[("content-type", content_type)], body)

@@ -8,14 +8,15 @@
 )]
 
 use http::Response;
-
-use crate::support::{Body, Origin, Site, empty, get, ok, request, response, rule, secs, settle};
+use tagcache_test_support::{
+    Body, Origin, Site, empty, get, ok, request, response, rule, secs, settle,
+};
 
 const FRESH: &[(&str, &str)] = &[("etag", "\"1\""), ("cache-control", "max-age=1000")];
 
 /// Answers once with `FRESH`, then with the status and fields that each request asks for.
 fn obedient() -> Origin {
-    Origin::new(|asked| {
+    Origin::answering(|asked| {
         let status = asked
             .field("x-answer")
             .map_or(200, |status| status.parse().unwrap());
@@ -28,7 +29,7 @@ fn obedient() -> Origin {
         )];
         fields.extend(asked.field("x-tag").map(|tag| ("etag", tag)));
         fields.extend(asked.field("x-vary").map(|vary| ("vary", vary)));
-        response(status, &fields, crate::support::body("new"))
+        response(status, &fields, tagcache_test_support::body("new"))
     })
 }
 
@@ -163,7 +164,7 @@ async fn safety_68_an_answer_that_forbids_ends_the_stored_response() {
 #[tokio::test]
 async fn safety_68_a_refresh_behind_ends_what_the_answer_ends() {
     for status in [404, 200] {
-        let origin = Origin::new(move |asked| match asked.number {
+        let origin = Origin::answering(move |asked| match asked.number {
             1 => ok(
                 &[("cache-control", "max-age=1, stale-while-revalidate=999")],
                 "old",
@@ -188,7 +189,7 @@ async fn safety_68_a_refresh_that_fails_is_not_repeated_by_each_request() {
         || response(304, &[], empty()),
     ];
     for fail in failing {
-        let origin = Origin::new(move |asked| match asked.number {
+        let origin = Origin::answering(move |asked| match asked.number {
             1 => ok(
                 &[("cache-control", "max-age=1, stale-while-revalidate=999")],
                 "old",
@@ -221,13 +222,13 @@ async fn safety_84_a_304_that_was_not_asked_for_is_no_answer() {
         ),
     ];
     for (method, fields) in asks {
-        let origin = Origin::new(|_| response(304, &[], empty()));
+        let origin = Origin::answering(|_| response(304, &[], empty()));
         let site = site(&origin);
         let reply = site.send(request(method, "/a", fields)).await;
         assert_eq!(reply.status, 502, "{method} {fields:?}");
     }
     // With a condition of its own, a bypassed client gets what it asked for.
-    let origin = Origin::new(|_| response(304, &[], empty()));
+    let origin = Origin::answering(|_| response(304, &[], empty()));
     let asked = [("cookie", "a=b"), ("if-none-match", "\"a\"")];
     assert_eq!(site(&origin).get_with("/a", &asked).await.status, 304);
 }
@@ -242,7 +243,7 @@ async fn safety_85_a_whole_answer_to_a_range_is_stored() {
         &[("range", "bytes=0-1"), ("if-none-match", "\"2\"")],
     ];
     for fields in ranges {
-        let origin = Origin::new(|_| ok(FRESH, "old"));
+        let origin = Origin::answering(|_| ok(FRESH, "old"));
         let site = Site::new(rule(), &origin);
         let reply = site.get_with("/a", fields).await;
         assert_eq!(reply.status, 200, "{fields:?}");
@@ -258,7 +259,7 @@ async fn safety_85_a_whole_answer_to_a_range_is_stored() {
 
 #[tokio::test]
 async fn safety_81_a_416_says_its_range_once() {
-    let origin = Origin::new(|_| {
+    let origin = Origin::answering(|_| {
         ok(
             &[("content-range", "bytes 0-2/3"), ("content-range", "x")],
             "old",
@@ -316,7 +317,7 @@ async fn safety_77_our_own_validators_do_not_reach_the_inner_service() {
         ),
     ];
     for (method, path, fields, expected) in rows {
-        let origin = Origin::new(|_| ok(&[], "page"));
+        let origin = Origin::answering(|_| ok(&[], "page"));
         let site = Site::new(tower_tagcache::Rule::new("a", "/{a}").ttl(secs(9)), &origin);
         site.send(request(method, path, fields)).await;
         let seen = origin.last();
@@ -335,7 +336,7 @@ async fn safety_77_a_change_that_only_our_validators_permit_is_refused_here() {
             ("DELETE", &[]),
             ("GET", &[("x-http-method-override", "PUT")]),
         ] {
-            let origin = Origin::new(|_| ok(&[], "done"));
+            let origin = Origin::answering(|_| ok(&[], "done"));
             let site = Site::new(tower_tagcache::Rule::new("a", "/{a}").ttl(secs(9)), &origin);
             let ours: Vec<_> = fields.iter().copied().chain([("if-match", OURS)]).collect();
             let reply = site.send(request(method, path, &ours)).await;
@@ -367,12 +368,12 @@ async fn safety_79_a_method_in_a_field_counts_with_a_body_and_without() {
     for method in ["GET", "HEAD", "OPTIONS"] {
         for fields in fields {
             for text in ["", "a body"] {
-                let origin = Origin::new(|_| ok(&[], "page"));
+                let origin = Origin::answering(|_| ok(&[], "page"));
                 let site = Site::new(rule(), &origin);
                 site.get("/a").await;
                 assert!(site.get("/a").await.is_hit());
                 let mut asked = request(method, "/a", fields);
-                *asked.body_mut() = crate::support::body(text);
+                *asked.body_mut() = tagcache_test_support::body(text);
                 site.send(asked).await;
                 assert!(
                     !site.get("/a").await.is_hit(),
@@ -381,7 +382,7 @@ async fn safety_79_a_method_in_a_field_counts_with_a_body_and_without() {
             }
         }
     }
-    let origin = Origin::new(|_| ok(&[], "page"));
+    let origin = Origin::answering(|_| ok(&[], "page"));
     let site = Site::new(rule(), &origin);
     site.get("/a").await;
     site.send(get("/a", &[("x-http-method-override", "HEAD")]))

@@ -1,13 +1,12 @@
 //! SAFETY 48, and where tags come from.
 
+use tagcache_test_support::{Origin, Site, ok, rule, secs};
 use tower_tagcache::Rule;
-
-use crate::support::{Origin, Site, ok, rule, secs};
 
 const MIXED: &str = "0xAb5801a7D398351b8bE11C439e05C5B3259aeC9B";
 
 fn numbered() -> Origin {
-    Origin::new(|asked| ok(&[], asked.number.to_string()))
+    Origin::answering(|asked| ok(&[], asked.number.to_string()))
 }
 
 #[tokio::test]
@@ -85,7 +84,7 @@ async fn tags_listed_in_response_fields_purge_and_are_not_sent() {
         .into_iter()
         .chain([("nine", false), ("five", false)])
     {
-        let origin = Origin::new(move |asked| ok(&fields, asked.number.to_string()));
+        let origin = Origin::answering(move |asked| ok(&fields, asked.number.to_string()));
         let site = Site::new(rule(), &origin);
         let miss = site.get("/a").await;
         site.cache.purger().tag(tag).await.expect("a purge");
@@ -103,7 +102,7 @@ async fn tags_listed_in_response_fields_purge_and_are_not_sent() {
             );
         }
     }
-    let origin = Origin::new(move |_| ok(&fields, "page"));
+    let origin = Origin::answering(move |_| ok(&fields, "page"));
     let site = Site::new(rule().keep_tag_headers(), &origin);
     site.get("/a").await;
     assert_eq!(
@@ -138,7 +137,8 @@ async fn a_response_that_could_not_be_purged_is_not_stored() {
     ];
     for (rule, (name, value), reason) in rows {
         let value = value.to_owned();
-        let origin = Origin::new(move |asked| ok(&[(name, &value)], asked.number.to_string()));
+        let origin =
+            Origin::answering(move |asked| ok(&[(name, &value)], asked.number.to_string()));
         let site = Site::new(rule, &origin);
         site.get("/a").await;
         let reply = site.get("/a").await;
@@ -151,7 +151,7 @@ async fn a_response_that_could_not_be_purged_is_not_stored() {
 }
 
 fn listed() -> Origin {
-    Origin::new(|asked| {
+    Origin::answering(|asked| {
         let auctions = match asked.number {
             1 => format!("[{{\"id\":\"{MIXED}\",\"bids\":[1,2]}},{{\"id\":\"b\",\"bids\":[]}}]"),
             2 => "[]".into(),

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use http::{Method, Request, Version};
 use http_body_util::{BodyExt, Empty};
+use tagcache_test_support::{Body, Origin, Reply, Site, body, empty, ok, response, rule, settle};
 
 use crate::bodies::fed;
 use crate::sockets::{self, Heard, serve};
-use crate::support::{Body, Origin, Reply, Site, body, empty, ok, response, rule, settle};
 
 /// Asks `path` twice over a fresh connection each and returns the miss and the hit.
 async fn twice(origin: &Origin, method: &str, version: Version) -> (Reply, Reply) {
@@ -24,7 +24,7 @@ const VERSIONS: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
 #[tokio::test]
 async fn safety_22_a_head_has_no_body_and_no_wrong_length_on_the_wire() {
-    let declared = Origin::new(|_| ok(&[("content-length", "6")], "a page"));
+    let declared = Origin::answering(|_| ok(&[("content-length", "6")], "a page"));
     let streamed = Origin::with(|_, _| async {
         let (feed, body) = fed();
         feed.data("a page");
@@ -79,7 +79,7 @@ fn empties() -> [fn() -> Body; 2] {
 async fn safety_34_statuses_without_a_body_have_no_length() {
     for version in VERSIONS {
         for made in empties() {
-            let origin = Origin::new(move |_| response(204, &[("x-a", "1")], made()));
+            let origin = Origin::answering(move |_| response(204, &[("x-a", "1")], made()));
             let (miss, hit) = twice(&origin, "GET", version).await;
             for reply in [miss, hit] {
                 assert_eq!(
@@ -90,7 +90,10 @@ async fn safety_34_statuses_without_a_body_have_no_length() {
                 let length = reply.field("content-length");
                 assert_eq!(length, None, "{version:?}: {}", reply.cache());
             }
-            let site = Site::new(rule(), &Origin::new(|_| ok(&[("etag", "\"1\"")], "a page")));
+            let site = Site::new(
+                rule(),
+                &Origin::answering(|_| ok(&[("etag", "\"1\"")], "a page")),
+            );
             let address = serve(&site).await;
             for _ in 0..2 {
                 let fields = [("if-none-match", "\"1\"")];
@@ -111,7 +114,7 @@ async fn safety_34_statuses_without_a_body_have_no_length() {
 async fn safety_34_an_empty_200_is_complete() {
     for version in VERSIONS {
         for made in empties() {
-            let origin = Origin::new(move |_| response(200, &[], made()));
+            let origin = Origin::answering(move |_| response(200, &[], made()));
             let (miss, hit) = twice(&origin, "GET", version).await;
             assert_eq!((miss.text(), hit.text()), ("", ""), "{version:?}");
             if version == Version::HTTP_11 {
@@ -153,7 +156,7 @@ async fn safety_34_trailers_are_on_the_wire_on_a_miss_and_on_a_hit() {
 
 #[tokio::test]
 async fn safety_18_a_pipelined_request_behind_a_body_is_read_from_its_start() {
-    let origin = Origin::new(|asked| ok(&[], asked.parts.uri.path().to_owned()));
+    let origin = Origin::answering(|asked| ok(&[], asked.parts.uri.path().to_owned()));
     let site = Site::new(rule(), &origin);
     let address = serve(&site).await;
     for body in ["GET /b HTTP/1.1\r\n", "hello"] {
@@ -239,7 +242,7 @@ async fn safety_54_the_first_event_arrives_before_the_second_is_made() {
     for version in VERSIONS {
         let feeds = std::sync::Arc::new(parking_lot::Mutex::new(Vec::new()));
         let made = std::sync::Arc::clone(&feeds);
-        let origin = Origin::new(move |_| {
+        let origin = Origin::answering(move |_| {
             let (feed, body) = fed();
             made.lock().push(feed);
             response(200, &[("content-type", "text/event-stream")], body)

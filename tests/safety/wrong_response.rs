@@ -6,18 +6,19 @@ use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Path};
 use axum::routing::get as route;
 use http::Request;
+use tagcache_test_support::{
+    Origin, Reply, Site, empty, ok, request, response, rule, secs, settle,
+};
 use tower::ServiceExt;
 use tower_tagcache::{Cache, Rule, Timestamp};
 
-use crate::support::{Origin, Reply, Site, empty, ok, request, response, rule, secs, settle};
-
 fn counting() -> Origin {
-    Origin::new(|asked| ok(&[("x-number", &*asked.number.to_string())], "a page"))
+    Origin::answering(|asked| ok(&[("x-number", &*asked.number.to_string())], "a page"))
 }
 
 #[tokio::test]
 async fn safety_22_a_head_never_fills_a_get() {
-    let origin = Origin::new(|asked| match asked.parts.method.as_str() {
+    let origin = Origin::answering(|asked| match asked.parts.method.as_str() {
         "HEAD" => response(200, &[("content-length", "6"), ("etag", "\"1\"")], empty()),
         _ => ok(&[("etag", "\"1\"")], "a page"),
     });
@@ -53,7 +54,7 @@ async fn safety_22_a_head_is_answered_from_a_stored_get_without_its_body() {
 
 #[tokio::test]
 async fn safety_22_a_head_for_a_stale_response_freshens_its_fields_and_leaves_its_body() {
-    let origin = Origin::new(|asked| {
+    let origin = Origin::answering(|asked| {
         ok(
             &[("etag", "\"1\""), ("x-method", asked.parts.method.as_str())],
             "a page",
@@ -110,7 +111,7 @@ async fn safety_23_a_get_that_stands_for_another_method_is_not_answered_from_the
 
 #[tokio::test]
 async fn safety_27_encoded_bytes_are_for_those_who_accept_them_and_keep_their_label() {
-    let origin = Origin::new(|asked| {
+    let origin = Origin::answering(|asked| {
         let accepted = asked.field("accept-encoding").unwrap_or_default();
         let coding = ["br", "zstd", "gzip"]
             .into_iter()
@@ -256,7 +257,7 @@ const AGED: &[Aged] = &[
 #[tokio::test]
 async fn safety_29_age_and_date_are_read_as_rfc_9111_has_it() {
     for (fields, wait, expected) in AGED {
-        let origin = Origin::new(move |_| ok(fields, "page"));
+        let origin = Origin::answering(move |_| ok(fields, "page"));
         let site = Site::new(rule(), &origin);
         site.get("/a").await;
         site.clock.advance(secs(*wait));
@@ -314,7 +315,7 @@ async fn safety_30_a_clock_set_back_keeps_no_response_past_its_lifetime() {
 #[tokio::test]
 async fn safety_33_an_interim_status_is_never_stored() {
     for status in [100, 102, 103, 199] {
-        let origin = Origin::new(move |asked| match asked.number {
+        let origin = Origin::answering(move |asked| match asked.number {
             1 => response(status, &[("cache-control", "max-age=60")], empty()),
             _ => ok(&[], "page"),
         });

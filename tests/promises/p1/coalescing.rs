@@ -150,7 +150,7 @@ async fn rule_20_a_request_without_a_purge_in_between_joins() {
 async fn rule_05_a_hard_purge_ends_a_response_for_errors_too_and_a_soft_one_does_not() {
     use http::{Response, StatusCode};
     for soft in [false, true] {
-        let failing = tagcache_test_support::Origin::answering(|_, data| {
+        let failing = tagcache_test_support::Origin::of_data(|_, data| {
             let mut response = Response::new(bytes::Bytes::copy_from_slice(data.as_bytes()));
             if data == "down" {
                 *response.status_mut() = StatusCode::BAD_GATEWAY;

@@ -200,7 +200,7 @@ fn tagged(request: &Parts, data: &str) -> Response<Bytes> {
 
 #[tokio::test]
 async fn safety_38_rule_17_stamp_before_a_304_that_freshens() {
-    let fleet = || Fleet::new().origin(Origin::answering(tagged));
+    let fleet = || Fleet::new().origin(Origin::of_data(tagged));
     let way = Way {
         fleet: &fleet,
         request: &item,
@@ -212,7 +212,7 @@ async fn safety_38_rule_17_stamp_before_a_304_that_freshens() {
         let mut held = fleet.origin.hold();
         let client = a.begin(item());
         held.arrived().await;
-        assert_eq!(fleet.origin.last_request()[IF_NONE_MATCH], "\"v1\"");
+        assert_eq!(fleet.origin.last().parts.headers[IF_NONE_MATCH], "\"v1\"");
         Filling::of(held, Some(client))
     })
     .await;
@@ -250,7 +250,7 @@ async fn safety_38_rule_15_stamp_before_the_fill_of_a_variant() {
         request
     };
     let way = Way {
-        fleet: &|| Fleet::new().origin(Origin::answering(varying)),
+        fleet: &|| Fleet::new().origin(Origin::of_data(varying)),
         request: &|| in_language("de"),
         soft: HARD_AND_SOFT,
     };

@@ -258,7 +258,7 @@ async fn variants_have_copies_of_their_own() {
         let body = bytes::Bytes::from(format!("{language} {data}"));
         response.body(body).expect("a good response")
     };
-    let fleet = near_fleet().origin(Origin::answering(varying));
+    let fleet = near_fleet().origin(Origin::of_data(varying));
     let node = fleet.companied();
     let in_language = |language: &'static str| {
         let mut request = path("/item/7");

@@ -114,7 +114,7 @@ async fn a_variant_costs_a_second_round_trip_once_in_a_process() {
         let body = Bytes::copy_from_slice(data.as_bytes());
         response.body(body).expect("a good response")
     };
-    let fleet = Fleet::private().origin(Origin::answering(varying));
+    let fleet = Fleet::private().origin(Origin::of_data(varying));
     let other = fleet.node();
     other.warm_by(|| in_language("en")).await;
     other.warm_by(|| in_language("de")).await;

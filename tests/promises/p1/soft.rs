@@ -103,7 +103,7 @@ async fn a_soft_purge_without_a_stale_window_is_a_miss() {
 /// An origin with one validator that does not change with the data, and so answers 304 to whoever
 /// sends it.
 fn unchanging(name: &'static HeaderName, value: &'static str) -> Origin {
-    Origin::answering(move |request: &Parts, data: &str| {
+    Origin::of_data(move |request: &Parts, data: &str| {
         let response = Response::builder().header(name, value);
         let condition = if *name == ETAG {
             IF_NONE_MATCH
@@ -136,7 +136,7 @@ async fn rule_17_strong_a_weak_validator_does_not_freshen_what_was_soft_purged()
         purge(&b, true).await;
         let answer = a.get("/item/7").await;
         assert_eq!(answer.body, "v2", "{name}: {}", answer.how);
-        let asked = fleet.origin.last_request();
+        let asked = fleet.origin.last().parts.headers;
         assert!(!asked.contains_key(IF_NONE_MATCH), "{name}");
         assert!(!asked.contains_key(IF_MODIFIED_SINCE), "{name}");
         let later = b.warm("/item/7").await;
@@ -168,7 +168,7 @@ async fn rule_17_strong_validators_freshen_what_was_soft_purged() {
         purge(&b, false).await;
         let answer = a.get("/item/7").await;
         assert_eq!(answer.body, "v2", "{name}: {}", answer.how);
-        let asked = fleet.origin.last_request();
+        let asked = fleet.origin.last().parts.headers;
         assert!(!asked.contains_key(IF_NONE_MATCH), "no base for conditions");
         assert!(!asked.contains_key(IF_MODIFIED_SINCE), "{name}");
     }

@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
 use http_body_util::{BodyExt, Empty};
-use tagcache_test_support::{Fleet, Node, Origin, OriginBody, Said, path, until};
+use tagcache_test_support::{Fleet, Node, Origin, Said, path, until};
 use tower_tagcache::CacheBody;
 
 const PART: usize = 64 * 1024;
@@ -28,7 +28,7 @@ fn large(_: &Parts, data: &str) -> Response<Bytes> {
 
 /// Nodes that read every hit from Redis.
 fn fleet() -> Fleet {
-    Fleet::private().origin(Origin::answering(large))
+    Fleet::private().origin(Origin::of_data(large))
 }
 
 async fn part_names(fleet: &Fleet) -> Vec<String> {
@@ -100,7 +100,7 @@ async fn a_large_response_is_the_same_from_redis_whatever_is_asked_of_it() {
 }
 
 /// A hit whose body has not been taken.
-async fn begun(node: &Node) -> Response<CacheBody<OriginBody>> {
+async fn begun(node: &Node) -> Response<CacheBody<tagcache_test_support::Body>> {
     let response = node.respond(path("/item/7")).await;
     assert!(
         response.headers()["cache-status"]

@@ -23,7 +23,7 @@ fn list(request: &Parts, data: &str) -> Response<Bytes> {
 }
 
 fn fleet() -> (Fleet, [Node; 2]) {
-    let fleet = Fleet::new().origin(Origin::answering(list));
+    let fleet = Fleet::new().origin(Origin::of_data(list));
     let packing = fleet.node_by(fleet.builder().compress_at_rest());
     let plain = fleet.node();
     (fleet, [packing, plain])

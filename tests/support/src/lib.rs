@@ -12,22 +12,28 @@
 #[cfg(feature = "redis")]
 mod fleet;
 mod forwarder;
+mod held;
 mod logged;
+mod messages;
 mod node;
 mod notices;
 mod origin;
 #[cfg(feature = "redis")]
 mod redis;
+mod site;
 
 #[cfg(feature = "redis")]
 pub use self::fleet::{Fleet, item_rule};
 pub use self::forwarder::Forwarder;
+pub use self::held::Held;
 pub use self::logged::Logged;
+pub use self::messages::{Body, Failure, Reply, append, body, empty, get, ok, request, response};
 pub use self::node::{Answer, Node, path};
 pub use self::notices::{Notices, Said};
-pub use self::origin::{Held, Origin, OriginBody};
+pub use self::origin::{Asked, Origin, OriginResult};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisServer, shared_server};
+pub use self::site::{Site, rule, secs, settle};
 
 use std::fmt::Display;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt};
 use tower_tagcache::{Cache, CacheBody, CacheService, Companion, Purger};
 
-use crate::{Notices, Origin, OriginBody, Said, ends, eventually};
+use crate::{Body, Notices, Origin, Said, ends, eventually};
 
 /// A node. Its companion, if it runs, ends with it.
 pub struct Node {
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// The response, whose body the test takes.
-    pub async fn respond(&self, request: Request<Empty<Bytes>>) -> Response<CacheBody<OriginBody>> {
+    pub async fn respond(&self, request: Request<Empty<Bytes>>) -> Response<CacheBody<Body>> {
         let response = ends("a request", self.service.clone().oneshot(request)).await;
         response.expect("the origin does not fail")
     }

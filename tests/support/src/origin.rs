@@ -1,188 +1,173 @@
-//! The inner service of a test: answers with the data that it has, and can be held after it has read
-//! them or in the middle of the body.
+//! The inner service of a test: it remembers what it was asked, answers as the test has it, and can be held
+//! after it has read its data or in the middle of the body.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::fmt;
+use std::future::ready;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response};
-use http_body::Frame;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use tokio::sync::oneshot;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use parking_lot::Mutex;
 use tower::Service;
 
-use crate::ends;
+use crate::held::Gates;
+use crate::{Body, Failure, Held, body};
 
-/// How an origin answers a request from its data.
-type Answering = dyn Fn(&Parts, &str) -> Response<Bytes> + Send + Sync;
+/// What an origin gives for a request.
+pub type OriginResult = Result<Response<Body>, Failure>;
 
-/// An inner service whose data a test changes. Clones share the data.
-#[derive(Clone)]
-pub struct Origin(Arc<Shared>);
+type Answering = dyn Fn(Asked, Body) -> BoxFuture<'static, OriginResult> + Send + Sync;
 
-struct Shared {
-    data: Mutex<String>,
-    calls: AtomicUsize,
-    /// What the next calls are held by, in order.
-    gates: Mutex<Vec<Gate>>,
-    answering: Box<Answering>,
-    /// The fields of each request.
-    requests: Mutex<Vec<HeaderMap>>,
+/// A request as the origin got it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// 1 for the first.
+    pub number: usize,
+    pub parts: Parts,
 }
 
-struct Gate {
-    whom: fn(&Parts) -> bool,
-    in_body: bool,
-    arrived: oneshot::Sender<()>,
-    released: oneshot::Receiver<()>,
-}
-
-/// A call of the origin that has read the data and not answered yet.
-pub struct Held {
-    arrived: Option<oneshot::Receiver<()>>,
-    release: oneshot::Sender<()>,
-}
-
-impl Held {
-    /// Waits until the call has read the data.
-    pub async fn arrived(&mut self) {
-        if let Some(arrived) = self.arrived.take() {
-            let read = ends("the origin is called", arrived).await;
-            read.expect("a call takes the gate");
-        }
+impl Asked {
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.parts.headers.get(name)?.to_str().ok()
     }
+}
 
-    /// Lets it answer with what it has read.
-    pub fn release(self) {
-        self.release.send(()).expect("the call is still held");
+/// An inner service. Clones share what they know.
+#[derive(Clone)]
+pub struct Origin {
+    answering: Arc<Answering>,
+    data: Arc<Mutex<String>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+    gates: Gates,
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Origin")
     }
 }
 
 impl Origin {
-    /// An origin that answers 200 with its data, which are `v1`.
+    /// Answers 200 with its data, which are `v1`.
     pub fn new() -> Self {
-        Self::answering(|_, data| Response::new(Bytes::copy_from_slice(data.as_bytes())))
+        Self::of_data(|_, data| Response::new(Bytes::copy_from_slice(data.as_bytes())))
     }
 
-    pub fn answering(
+    /// Answers from its data, which are `v1` and which the test changes.
+    pub fn of_data(
         answering: impl Fn(&Parts, &str) -> Response<Bytes> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(Shared {
-            data: Mutex::new("v1".into()),
-            calls: AtomicUsize::new(0),
-            gates: Mutex::default(),
-            answering: Box::new(answering),
-            requests: Mutex::default(),
-        }))
+        let data = Arc::new(Mutex::new("v1".to_owned()));
+        let read = Arc::clone(&data);
+        let answering = Arc::new(answering);
+        let origin = Self::with(move |asked, _| {
+            let (data, answering) = (Arc::clone(&read), Arc::clone(&answering));
+            async move {
+                let data = data.lock().clone();
+                Ok(answering(&asked.parts, &data).map(body))
+            }
+        });
+        Self { data, ..origin }
+    }
+
+    /// Answers at once.
+    pub fn answering(answer: impl Fn(&Asked) -> Response<Body> + Send + Sync + 'static) -> Self {
+        Self::with(move |asked, _| ready(Ok(answer(&asked))))
+    }
+
+    /// Answers in its own time, or not at all; may read the request's body.
+    pub fn with<F>(answering: impl Fn(Asked, Body) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = OriginResult> + Send + 'static,
+    {
+        Self {
+            answering: Arc::new(move |asked, body| answering(asked, body).boxed()),
+            data: Arc::default(),
+            asked: Arc::default(),
+            gates: Gates::default(),
+        }
+    }
+
+    /// Answers `n` with the `n`th of `answers`, and all after them with the last.
+    pub fn script<const N: usize>(answers: [fn() -> Response<Body>; N]) -> Self {
+        Self::answering(move |asked| answers[(asked.number - 1).min(N - 1)]())
+    }
+
+    /// An origin that answers as this one does, asked for the first time.
+    pub fn anew(&self) -> Self {
+        Self {
+            asked: Arc::default(),
+            ..self.clone()
+        }
     }
 
     /// Changes the data.
     pub fn set(&self, data: &str) {
-        *self.0.data.lock().unwrap() = data.into();
+        *self.data.lock() = data.into();
     }
 
     /// How often it was called.
     pub fn calls(&self) -> usize {
-        self.0.calls.load(Ordering::SeqCst)
+        self.asked.lock().len()
     }
 
-    /// The fields of the last request that reached it.
-    pub fn last_request(&self) -> HeaderMap {
-        let requests = self.0.requests.lock().unwrap();
-        requests.last().expect("it was called").clone()
+    pub fn calls_to(&self, path: &str) -> usize {
+        let asked = self.asked.lock();
+        let there = asked.iter().filter(|asked| asked.parts.uri.path() == path);
+        there.count()
+    }
+
+    /// The last request that it got.
+    pub fn last(&self) -> Asked {
+        self.asked.lock().last().expect("it was called").clone()
     }
 
     /// Holds the next call after it has read the data.
     pub fn hold(&self) -> Held {
-        self.gate(|_| true, false)
+        self.gates.add(|_| true, false)
     }
 
-    /// The same for the next call that `whom` is true of.
+    /// Holds the next call that `whom` is true of, after it has read the data.
     pub fn hold_if(&self, whom: fn(&Parts) -> bool) -> Held {
-        self.gate(whom, false)
+        self.gates.add(whom, false)
     }
 
     /// Holds the body of the next call; status and fields are answered at once.
     pub fn hold_body(&self) -> Held {
-        self.gate(|_| true, true)
-    }
-
-    fn gate(&self, whom: fn(&Parts) -> bool, in_body: bool) -> Held {
-        let (arrived, has_arrived) = oneshot::channel();
-        let (release, released) = oneshot::channel();
-        self.0.gates.lock().unwrap().push(Gate {
-            whom,
-            in_body,
-            arrived,
-            released,
-        });
-        Held {
-            arrived: Some(has_arrived),
-            release,
-        }
-    }
-
-    fn gate_for(&self, request: &Parts) -> Option<Gate> {
-        let mut gates = self.0.gates.lock().unwrap();
-        let place = gates.iter().position(|gate| (gate.whom)(request))?;
-        Some(gates.remove(place))
-    }
-
-    async fn answer(self, request: Parts) -> Response<OriginBody> {
-        self.0.calls.fetch_add(1, Ordering::SeqCst);
-        let headers = request.headers.clone();
-        self.0.requests.lock().unwrap().push(headers);
-        let gate = self.gate_for(&request);
-        let data = self.0.data.lock().unwrap().clone();
-        let response = (self.0.answering)(&request, &data);
-        match gate {
-            None => response.map(|body| Full::new(body).boxed_unsync()),
-            Some(gate) if gate.in_body => response.map(|body| held_body(gate, body)),
-            Some(gate) => {
-                gate.wait().await;
-                response.map(|body| Full::new(body).boxed_unsync())
-            }
-        }
+        self.gates.add(|_| true, true)
     }
 }
 
-impl Gate {
-    async fn wait(self) {
-        let _ = self.arrived.send(());
-        // A test that has ended releases it as well.
-        let _ = self.released.await;
-    }
-}
+impl<B> Service<Request<B>> for Origin
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Failure>,
+{
+    type Response = Response<Body>;
+    type Error = Failure;
+    type Future = BoxFuture<'static, OriginResult>;
 
-pub type OriginBody = UnsyncBoxBody<Bytes, Infallible>;
-
-fn held_body(gate: Gate, body: Bytes) -> OriginBody {
-    let frame = async move {
-        gate.wait().await;
-        Ok(Frame::data(body))
-    };
-    StreamBody::new(stream::once(frame)).boxed_unsync()
-}
-
-impl<B> Service<Request<B>> for Origin {
-    type Response = Response<OriginBody>;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<OriginBody>, Infallible>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let origin = self.clone();
-        let (parts, _) = request.into_parts();
-        Box::pin(async move { Ok(origin.answer(parts).await) })
+        let (parts, body) = request.into_parts();
+        let mut all = self.asked.lock();
+        let number = all.len() + 1;
+        let asked = Asked { number, parts };
+        all.push(asked.clone());
+        drop(all);
+        let gate = self.gates.of(&asked.parts);
+        let answer = (self.answering)(asked, body.map_err(Into::into).boxed_unsync());
+        match gate {
+            None => answer,
+            Some(gate) => async move { gate.hold(answer.await?).await }.boxed(),
+        }
     }
 }
