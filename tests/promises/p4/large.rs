@@ -180,7 +180,7 @@ async fn a_part_that_vanishes_while_the_client_reads_breaks_the_response_off() {
         }
         let error = error.expect("it ends with an error");
         assert!(
-            error.contains("a part of a stored response is missing"),
+            error.contains("a chunk of a stored response is missing"),
             "{error}"
         );
         assert!(text("v1").starts_with(&got) && got.len() < LENGTH);
