@@ -67,9 +67,11 @@
 )]
 
 mod alias;
+mod amount;
 mod backoff;
 mod chance;
 mod clock;
+mod defaults;
 mod error;
 mod key;
 mod observe;
@@ -81,6 +83,8 @@ mod sync;
 mod tag;
 mod telling;
 mod weaken;
+#[cfg(feature = "config")]
+mod written;
 
 mod entry;
 mod rules;
@@ -111,6 +115,7 @@ pub mod bench;
 #[cfg(test)]
 mod model;
 
+pub use self::amount::{Bytes, Period};
 pub use self::builder::{Cache, CacheBuilder, Companion};
 #[cfg(any(test, feature = "test-util"))]
 pub use self::clock::ManualClock;
@@ -118,6 +123,7 @@ pub use self::clock::{Clock, SystemClock, Timestamp};
 pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::invalidation::{
     EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream, StreamHealth,
+    StreamSettings,
 };
 pub use self::log::{Durability, Health, Purged, Trouble};
 pub use self::metrics::Metrics;
@@ -126,8 +132,8 @@ pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
-    Authorization, ClientPolicy, Cookies, Explanation, Forward, Host, Profile, Query, Reach, Rule,
-    SetCookie, Statuses, TagHeader,
+    Authorization, ClientPolicy, Consistency, Cookies, Explanation, Forward, Host, Profile, Query,
+    Reach, Rule, RuleSettings, SetCookie, Statuses, TagHeader, Ttl,
 };
 pub use self::semantics::may_trail;
 pub use self::tag::{Tag, Target};

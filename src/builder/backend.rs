@@ -8,20 +8,11 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::ConfigError;
 use crate::log::Log;
 use crate::observe::SharedObserver;
-use crate::store::{Claims, NearCache, Store};
+use crate::store::{Budgets, Claims, NearCache, Store};
 
 #[cfg(feature = "redis")]
 use crate::invalidation::{Applier, Consumer, Settings, unique_name};
 use crate::invalidation::{EventStream, Status};
-
-/// How long each kind of operation may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Budgets {
-    pub(super) connect: Duration,
-    pub(super) read: Duration,
-    pub(super) write: Duration,
-    pub(super) purge: Duration,
-}
 
 #[derive(Debug, Clone)]
 pub(super) enum Backend {
@@ -122,21 +113,10 @@ fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Places, ConfigError>
         let allowed = allowed.to_string();
         return Err(ConfigError::new("max_connections", message, allowed));
     }
-    let Budgets {
-        connect,
-        read,
-        write,
-        purge,
-    } = with.budgets;
     let places = crate::redis::RedisPlaces::open(
         url,
         with.namespace,
-        crate::redis::Budgets {
-            connect,
-            read,
-            write,
-            purge,
-        },
+        with.budgets,
         Arc::clone(with.clock),
         with.observer.clone(),
         with.connections,

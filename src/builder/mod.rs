@@ -15,11 +15,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use self::backend::{Backend, Budgets, Surroundings};
+use self::backend::{Backend, Surroundings};
 use self::cache::Shared;
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
 use crate::coalesce::{Flights, Permits};
+use crate::defaults;
 use crate::engine::{Engine, Limits, SearchMemory, Tips, VariantMemory};
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, Stream, compile, longest_settle};
@@ -28,7 +29,7 @@ use crate::observe::{Observer, SharedObserver};
 use crate::rules::{Consistency, Defaults, Profile, Rule, RuleSet};
 #[cfg(any(test, feature = "test-util"))]
 use crate::store::Store;
-use crate::store::{DEFAULT_BYTES, LEAST_BYTES};
+use crate::store::{Budgets, LEAST_BYTES};
 use crate::validity::Bounds;
 
 /// The most records that the purge log keeps, whatever their age: as many as a node that joins can
@@ -92,21 +93,16 @@ impl CacheBuilder {
             observer: SharedObserver::new(()),
             bounds: Bounds::default(),
             limits: Limits::default(),
-            consistency: Consistency::Near,
-            profile: Profile::Careful,
+            consistency: Consistency::default(),
+            profile: Profile::default(),
             upstream: false,
-            lease: Duration::from_secs(1),
+            lease: defaults::LEASE,
             settle: Duration::ZERO,
-            store_bytes: DEFAULT_BYTES,
-            near_after: 1,
+            store_bytes: defaults::STORE_BYTES,
+            near_after: defaults::NEAR_AFTER,
             compress: false,
-            budgets: Budgets {
-                connect: Duration::from_secs(5),
-                read: Duration::from_millis(25),
-                write: Duration::from_millis(100),
-                purge: Duration::from_secs(2),
-            },
-            namespace: "tagcache".to_owned(),
+            budgets: Budgets::default(),
+            namespace: defaults::NAMESPACE.to_owned(),
             connections: None,
             #[cfg(feature = "redis")]
             group: None,

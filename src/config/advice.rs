@@ -1,8 +1,7 @@
 //! Settings that work and deserve a second look.
 
-use super::choices::{CookieChoice, CookieWord};
-use super::{Loaded, RuleSection, StreamSection};
-use crate::Warning;
+use super::{Loaded, Period};
+use crate::{Cookies, RuleSettings, StreamSettings, Warning};
 
 impl Loaded {
     /// What of the rules deserves a second look: routes taken from a broader rule whose tags they
@@ -50,8 +49,8 @@ impl Loaded {
         advice
     }
 
-    fn settles(&self, rule: &RuleSection, stream: &StreamSection) -> Option<String> {
-        let settle = stream.settle?;
+    fn settles(&self, rule: &RuleSettings, stream: &StreamSettings) -> Option<String> {
+        let Period(settle) = stream.settle;
         let ttl = self.config.cache.ttl(rule.ttl?);
         let purged: Vec<&str> = stream
             .on
@@ -60,11 +59,12 @@ impl Loaded {
             .map(|t| family(t))
             .collect();
         let touched = rule.tags.iter().any(|tag| purged.contains(&family(tag)));
-        (touched && ttl < settle.0).then(|| {
+        (touched && ttl < settle).then(|| {
             format!(
-                "its ttl of {} is shorter than the {settle} that stream `{}` settles: after an \
+                "its ttl of {} is shorter than the {} that stream `{}` settles: after an \
                  event nothing is stored for longer than a response would live",
-                super::Period(ttl),
+                Period(ttl),
+                Period(settle),
                 stream.name
             )
         })
@@ -72,7 +72,7 @@ impl Loaded {
 }
 
 /// What is lost where `narrow` takes requests that the route of `broad` matches too.
-fn shadow(broad: &RuleSection, narrow: &RuleSection) -> Option<String> {
+fn shadow(broad: &RuleSettings, narrow: &RuleSettings) -> Option<String> {
     let (other, route) = (&broad.name, &broad.route);
     if !narrow.enabled && broad.enabled {
         return Some(format!(
@@ -87,19 +87,18 @@ fn shadow(broad: &RuleSection, narrow: &RuleSection) -> Option<String> {
     ))
 }
 
-fn cookies(rule: &RuleSection) -> Option<String> {
-    match rule.cookies.as_ref()? {
-        CookieChoice::Word(CookieWord::Bypass) => None,
-        CookieChoice::Word(CookieWord::Ignore) => Some(
-            "all cookies are ignored: if one of them changes a response, it is shown to others"
-                .to_owned(),
-        ),
-        CookieChoice::Named(names) if names.key.is_empty() => None,
-        CookieChoice::Named(names) => Some(format!(
-            "each value of the cookie `{}` has responses of its own",
-            names.key.join("`, `")
-        )),
+fn cookies(rule: &RuleSettings) -> Option<String> {
+    let cookies = rule.cookies.as_ref()?;
+    if *cookies == Cookies::ignore_all() {
+        let told =
+            "all cookies are ignored: if one of them changes a response, it is shown to others";
+        return Some(told.to_owned());
     }
+    let keyed: Vec<&str> = cookies.keyed_names().collect();
+    (!keyed.is_empty()).then(|| {
+        let keyed = keyed.join("`, `");
+        format!("each value of the cookie `{keyed}` has responses of its own")
+    })
 }
 
 /// What stands before the first colon of a tag.

@@ -5,9 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::choices::{ConsistencyChoice, ProfileChoice};
-use super::scalar::{Bytes, Period, Secret, Ttl};
-use crate::{CacheBuilder, Profile};
+use super::{Bytes, Period, Secret, Ttl};
+use crate::{CacheBuilder, Consistency, Profile};
 
 /// The Redis server that holds responses, purge log and event streams. Without `url` (and without
 /// its variables in the environment) all that is kept in this process.
@@ -65,14 +64,14 @@ pub struct CacheSection {
     /// How careful the rules are that do not say themselves: "careful", or "rfc9111" for what the RFC permits
     /// and no more caution. Default: "careful".
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<ProfileChoice>,
+    pub profile: Option<Profile>,
     /// `true` adds the implicit rule `upstream` for what no other rule takes: the responses decide about
     /// their lifetime. Default: false; `tagcache proxy` has it where there are no rules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_rule: Option<bool>,
     /// How a hit is checked where a rule does not say. Default: "near".
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consistency: Option<ConsistencyChoice>,
+    pub consistency: Option<Consistency>,
     /// For how long what was heard from Redis counts as still true. From "30ms" to "1m". Default: "1s".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Period>,
@@ -101,23 +100,21 @@ pub struct CacheSection {
 impl CacheSection {
     /// What the three named lifetimes are.
     pub(super) fn ttl(&self, ttl: Ttl) -> Duration {
-        let or = |period: Option<Period>, seconds| {
-            period.map_or(Duration::from_secs(seconds), |Period(time)| time)
+        let said = match ttl {
+            Ttl::Default => self.default_ttl,
+            Ttl::Long => self.long_ttl,
+            Ttl::Short => self.short_ttl,
+            Ttl::Of(_) => None,
         };
-        match ttl {
-            Ttl::Default => or(self.default_ttl, 30),
-            Ttl::Long => or(self.long_ttl, 300),
-            Ttl::Short => or(self.short_ttl, 10),
-            Ttl::Of(time) => time,
-        }
+        said.map_or(ttl.time(), |Period(time)| time)
     }
 
     pub(super) fn apply(&self, mut to: CacheBuilder) -> CacheBuilder {
-        if self.consistency == Some(ConsistencyChoice::Strict) {
+        if self.consistency == Some(Consistency::Strict) {
             to = to.strict();
         }
-        if self.profile == Some(ProfileChoice::Rfc9111) {
-            to = to.profile(Profile::Rfc9111);
+        if let Some(profile) = self.profile {
+            to = to.profile(profile);
         }
         if self.upstream_rule == Some(true) {
             to = to.upstream_rule();

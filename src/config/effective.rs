@@ -1,7 +1,8 @@
 //! A configuration with all that it does not say itself.
 
 use super::error::masked_url;
-use super::{Bytes, Config, ConsistencyChoice, Period, ProfileChoice, Secret, Ttl};
+use super::{Bytes, Config, Period, Secret};
+use crate::defaults;
 
 impl Config {
     /// [`effective`](Self::effective), as text for people: secrets are there, and masked.
@@ -30,11 +31,12 @@ impl Config {
         config.cache.upstream_rule = Some(self.has_implicit_rule());
         config.fill_redis();
         config.fill_cache();
-        let consistency = config.cache.consistency;
+        let cache = &config.cache;
+        let consistency = cache.consistency.unwrap_or_default();
+        let profile = cache.profile.unwrap_or_default();
         for rule in &mut config.rules {
-            rule.consistency = rule.consistency.or(consistency);
-            rule.body_limit.get_or_insert(Bytes(2 << 20));
-            rule.ttl = rule.ttl.map(|ttl| Ttl::Of(self.cache.ttl(ttl)));
+            *rule = rule.with_lifetimes(|ttl| self.cache.ttl(ttl));
+            rule.fill(consistency, profile);
         }
         config
     }
@@ -44,42 +46,49 @@ impl Config {
         if redis.url.is_none() {
             return;
         }
-        let millis = |millis| Period(std::time::Duration::from_millis(millis));
-        let namespace = redis.namespace.get_or_insert_with(|| "tagcache".to_owned());
+        let namespace = redis
+            .namespace
+            .get_or_insert_with(|| defaults::NAMESPACE.to_owned());
         redis
             .consumer_group
             .get_or_insert_with(|| namespace.clone());
         redis.compress.get_or_insert(false);
-        redis.connect_timeout.get_or_insert(millis(5_000));
-        redis.read_timeout.get_or_insert(millis(25));
-        redis.write_timeout.get_or_insert(millis(100));
-        redis.purge_timeout.get_or_insert(millis(2_000));
+        redis
+            .connect_timeout
+            .get_or_insert(Period(defaults::CONNECT_TIMEOUT));
+        redis
+            .read_timeout
+            .get_or_insert(Period(defaults::READ_TIMEOUT));
+        redis
+            .write_timeout
+            .get_or_insert(Period(defaults::WRITE_TIMEOUT));
+        redis
+            .purge_timeout
+            .get_or_insert(Period(defaults::PURGE_TIMEOUT));
         redis.streams.get_or_insert(true);
     }
 
     fn fill_cache(&mut self) {
         let cache = &mut self.cache;
-        for (period, ttl) in [
-            (cache.default_ttl, Ttl::Default),
-            (cache.long_ttl, Ttl::Long),
-            (cache.short_ttl, Ttl::Short),
-        ] {
-            let period = Some(period.unwrap_or_else(|| Period(cache.ttl(ttl))));
-            match ttl {
-                Ttl::Default => cache.default_ttl = period,
-                Ttl::Long => cache.long_ttl = period,
-                Ttl::Short | Ttl::Of(_) => cache.short_ttl = period,
-            }
-        }
-        let seconds = |seconds| Period(std::time::Duration::from_secs(seconds));
-        cache.profile.get_or_insert(ProfileChoice::Careful);
-        cache.consistency.get_or_insert(ConsistencyChoice::Near);
-        cache.lease.get_or_insert(seconds(1));
-        cache.store_bytes.get_or_insert(Bytes(64 << 20));
-        cache.near_after.get_or_insert(1);
-        cache.lifetime_ceiling.get_or_insert(seconds(24 * 60 * 60));
-        cache.coalesce_timeout.get_or_insert(seconds(30));
-        cache.fill_bytes.get_or_insert(Bytes(256 << 20));
-        cache.fleet_claim.get_or_insert(seconds(30));
+        cache.default_ttl.get_or_insert(Period(defaults::TTL));
+        cache.long_ttl.get_or_insert(Period(defaults::LONG_TTL));
+        cache.short_ttl.get_or_insert(Period(defaults::SHORT_TTL));
+        cache.profile.get_or_insert_default();
+        cache.consistency.get_or_insert_default();
+        cache.lease.get_or_insert(Period(defaults::LEASE));
+        cache
+            .store_bytes
+            .get_or_insert(Bytes(defaults::STORE_BYTES));
+        cache.near_after.get_or_insert(defaults::NEAR_AFTER);
+        cache
+            .lifetime_ceiling
+            .get_or_insert(Period(defaults::LIFETIME_CEILING));
+        cache
+            .coalesce_timeout
+            .get_or_insert(Period(defaults::COALESCE_TIMEOUT));
+        cache.fill_bytes.get_or_insert(Bytes(defaults::FILL_BYTES));
+        cache
+            .fleet_claim
+            .get_or_insert(Period(defaults::FLEET_CLAIM));
     }
 }

@@ -45,15 +45,11 @@
 
 mod advice;
 mod cache;
-mod choices;
 mod effective;
 mod environment;
 mod error;
 mod locate;
 mod reload;
-mod rules;
-mod scalar;
-mod streams;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -63,20 +59,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use self::cache::{CacheSection, RedisSection};
-pub use self::choices::{
-    AuthorizationChoice, ClientChoice, ConsistencyChoice, CookieChoice, CookieNames, CookieWord,
-    ForwardChoice, HostChoice, ProfileChoice, QueryChoice, SeparatedHeader, SeparatorChoice,
-    SetCookieChoice, TagHeaderChoice,
-};
 pub use self::error::ConfigFileError;
 use self::locate::Located;
 pub use self::reload::{Reload, Reloaded};
-pub use self::rules::RuleSection;
-pub use self::scalar::{Address, Bytes, Period, Secret, Status, Ttl, Written, read};
-pub use self::streams::{
-    FormatChoice, FormatKind, FormatSection, OnSection, PayloadChoice, Publisher, StreamSection,
-};
-use crate::{Cache, CacheBuilder, Companion, Rule, Warning};
+pub use crate::written::{Address, Secret, Written, read};
+pub use crate::{Bytes, Period, Ttl};
+use crate::{Cache, CacheBuilder, Companion, Rule, RuleSettings, Stream, StreamSettings, Warning};
 
 /// The file: what is cached, and where.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -93,10 +81,10 @@ pub struct Config {
     pub cache: CacheSection,
     /// What is cached, a route each.
     #[serde(default)]
-    pub rules: Vec<RuleSection>,
+    pub rules: Vec<RuleSettings>,
     /// The events that purge.
     #[serde(default)]
-    pub streams: Vec<StreamSection>,
+    pub streams: Vec<StreamSettings>,
     /// The reverse proxy `tagcache proxy`.
     #[serde(default, skip_serializing)]
     #[schemars(with = "serde_json::Value")]
@@ -209,7 +197,7 @@ impl Config {
     /// The rules, those that are switched off included.
     #[must_use]
     pub fn rules(&self) -> Vec<Rule> {
-        let rule = |rule: &RuleSection| rule.rule(|ttl| self.cache.ttl(ttl));
+        let rule = |rule: &RuleSettings| rule.with_lifetimes(|ttl| self.cache.ttl(ttl)).into();
         self.rules.iter().map(rule).collect()
     }
 
@@ -223,7 +211,8 @@ impl Config {
             .iter()
             .filter(|_| self.redis.streams != Some(false));
         streams
-            .map(StreamSection::stream)
+            .cloned()
+            .map(Stream::from)
             .fold(builder, CacheBuilder::stream)
     }
 }

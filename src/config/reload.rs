@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Config, ConfigFileError, Loaded, RuleSection};
+use super::{Config, ConfigFileError, Loaded, RuleSettings};
 use crate::{Cache, Warning};
 
 /// How often the file is looked at. A look is one question to the file system; two that are alike and differ from what was read mean that the
@@ -33,7 +33,7 @@ pub struct Reload {
     check: Check,
     loaded: Loaded,
     /// Read by whoever shows what is in effect.
-    rules: Arc<Mutex<Vec<RuleSection>>>,
+    rules: Arc<Mutex<Vec<RuleSettings>>>,
     /// As the file was when it was read last.
     read: Stamp,
     /// As it was at the last look; it is read when two looks are alike.
@@ -95,7 +95,7 @@ impl Reload {
     }
 
     /// What tells the rules that are in effect, from now on.
-    pub fn rules_in_effect(&self) -> impl Fn() -> Vec<RuleSection> + Send + Sync + 'static {
+    pub fn rules_in_effect(&self) -> impl Fn() -> Vec<RuleSettings> + Send + Sync + 'static {
         let rules = Arc::clone(&self.rules);
         move || rules.lock().clone()
     }

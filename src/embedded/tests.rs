@@ -3,9 +3,10 @@ use std::time::Duration;
 
 use super::{EmbeddedLog, EmbeddedStore};
 use crate::clock::{Clock, ManualClock};
+use crate::defaults::STORE_BYTES;
 use crate::log::Log;
+use crate::store::Store;
 use crate::store::contract::{LONG, get_one, key, response};
-use crate::store::{DEFAULT_BYTES, Store};
 
 struct Fixture {
     clock: ManualClock,
@@ -14,7 +15,7 @@ struct Fixture {
 }
 
 fn fixture() -> Fixture {
-    of_bytes(DEFAULT_BYTES)
+    of_bytes(STORE_BYTES)
 }
 
 fn of_bytes(bytes: u64) -> Fixture {

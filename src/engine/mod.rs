@@ -49,6 +49,7 @@ pub(crate) use self::pass::settle_conditions;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::coalesce::{Flights, Permits};
+use crate::defaults;
 use crate::key::KeyBuilder;
 use crate::log::{Follower, Purges, Views};
 use crate::observe::{Notice, SharedObserver};
@@ -82,13 +83,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             flights: 10_000,
-            fill_bytes: 256 << 20,
-            follow: Duration::from_secs(30),
-            claim: Duration::from_secs(30),
+            fill_bytes: defaults::FILL_BYTES,
+            follow: defaults::COALESCE_TIMEOUT,
+            claim: defaults::FLEET_CLAIM,
             fill: Duration::from_secs(60),
             orphan: Duration::from_secs(5),
             stall: Duration::from_secs(30),
-            lifetime: Duration::from_secs(24 * 60 * 60),
+            lifetime: defaults::LIFETIME_CEILING,
         }
     }
 }

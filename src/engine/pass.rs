@@ -90,7 +90,7 @@ impl Engine {
 impl Engine {
     /// Whether the inner service may read `path`, which `rule` takes, as another one (SAFETY 71).
     pub(crate) fn doubts(&self, rule: &CompiledRule, path: &str) -> bool {
-        self.doubts_paths.load(Ordering::Relaxed) && !rule.takes_odd_paths() && is_odd(path)
+        self.doubts_paths.load(Ordering::Relaxed) && !rule.takes_odd_paths && is_odd(path)
     }
 }
 

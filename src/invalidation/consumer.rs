@@ -278,7 +278,7 @@ impl Consumer {
             batch.readings.push(reading);
         }
         self.held.add(batch.ids.iter().copied());
-        let (applier, settle) = (self.applier.clone(), self.stream.settle);
+        let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
         let merged = Arc::clone(&self.merged);
         self.purging.spawn(async move {
             applier.purge_until_acknowledged(plan, settle).await;

@@ -8,6 +8,11 @@ use crate::invalidation::placeholder;
 
 /// Where in a stream entry the payload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "kebab-case")
+)]
 #[non_exhaustive]
 pub enum Payload {
     /// The value of the field with this name.
@@ -33,14 +38,14 @@ impl Payload {
 /// front at the whole payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format {
-    payload: Payload,
-    json: bool,
-    events: Option<String>,
-    event_name: Option<String>,
-    network: Option<String>,
-    tombstone: Option<String>,
-    placeholders: Vec<String>,
-    schemas: bool,
+    pub(super) payload: Payload,
+    pub(super) json: bool,
+    pub(super) events: Option<String>,
+    pub(super) event_name: Option<String>,
+    pub(super) network: Option<String>,
+    pub(super) tombstone: Option<String>,
+    pub(super) placeholders: Vec<String>,
+    pub(super) schemas: bool,
 }
 
 impl Format {

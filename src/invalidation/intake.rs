@@ -95,7 +95,7 @@ impl EventIntake {
         let mut reading = stream.read(&fields);
         let plan = std::mem::take(&mut reading.plan);
         let targets = plan.targets().cloned().collect();
-        let purged = self.applier.purge(plan, stream.settle).await?;
+        let purged = self.applier.purge(plan, stream.settings.settle.0).await?;
         self.applier.report(&stream.name, id, &reading);
         Ok(EventOutcome {
             applied: reading.applied.len(),

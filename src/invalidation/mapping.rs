@@ -301,8 +301,8 @@ pub(crate) enum Verdict {
 impl EventStream {
     /// Reads an entry: what it purges, and what is to be told about it.
     pub(crate) fn read(&self, fields: &Fields) -> Reading {
-        let texts = Texts::default();
-        let decoded = self.decoder.decode(fields, self.max_bytes, &texts);
+        let (texts, most) = (Texts::default(), self.settings.max_entry_bytes.into());
+        let decoded = self.decoder.decode(fields, most, &texts);
         let mapped = decoded.and_then(|decoded| match decoded {
             Decoded::Control { reason, network } => {
                 Ok(self.whole(Verdict::Scope(reason), network.as_deref()))

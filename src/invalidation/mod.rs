@@ -71,11 +71,14 @@ mod placeholder;
 mod purger;
 #[cfg(feature = "redis")]
 mod quarantine;
+mod settings;
 #[cfg(feature = "redis")]
 mod source;
 mod status;
 mod stream;
 mod tally;
+#[cfg(feature = "config")]
+mod written;
 
 #[cfg(feature = "redis")]
 pub(crate) use self::consumer::{Consumer, Settings, consume, unique_name};
@@ -87,6 +90,7 @@ pub(crate) use self::mapping::Mapping;
 pub use self::on::On;
 pub(crate) use self::path::Path;
 pub use self::purger::Purger;
+pub use self::settings::StreamSettings;
 pub(crate) use self::status::Status;
 pub use self::status::StreamHealth;
 pub use self::stream::Stream;

@@ -9,13 +9,32 @@ use crate::invalidation::path::Path;
 use crate::rules::template::Template;
 
 /// Which events of a stream, and what they purge.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(deny_unknown_fields)
+)]
 pub struct On {
+    /// The event's name. Default: all events.
+    #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     event: Option<String>,
+    /// Only events of this network. Default: of all.
+    #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     network: Option<String>,
+    /// Only events for which all of these hold: `"amountPaid >= 1000000000000000000"`, `'op in ["c", "u"]'`.
+    #[cfg_attr(feature = "config", serde(default))]
     when: Vec<String>,
-    purge: Vec<String>,
+    /// The tags to purge: `"auction:{transaction_information.address}"`. `{before?.id}` may find nothing,
+    /// `{"a.b".c}` quotes a name, `{ids.@json}` reads JSON in a string.
+    #[cfg_attr(feature = "config", serde(default))]
+    pub(crate) purge: Vec<String>,
+    /// Families to purge whole, what stands before the first colon of their tags: `"item"`, or
+    /// `"{source.table}"`. Default: none.
+    #[cfg_attr(feature = "config", serde(default, rename = "purge_family"))]
     families: Vec<String>,
+    /// `true`: what is purged stays usable as stale, where its rule allows that. Default: false.
+    #[cfg_attr(feature = "config", serde(default))]
     soft: bool,
 }
 

@@ -4,13 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::amount::{Bytes, Period};
 use crate::error::ConfigError;
 use crate::invalidation::format::{Decoder, Format, Payload};
 use crate::invalidation::mapping::{Mapping, Scope};
 use crate::invalidation::on::On;
-
-/// The largest entry that is read, by default.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+use crate::invalidation::settings::StreamSettings;
 
 /// A stream of events, and what to purge when one arrives.
 ///
@@ -32,42 +31,15 @@ const MAX_BYTES: usize = 4 * 1024 * 1024;
 /// assert_eq!(cache.warnings().len(), 1);
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
-    name: String,
-    format: Format,
-    on: Vec<On>,
-    settle: Duration,
-    start: Start,
-    max_bytes: usize,
-    batch: usize,
-    claim_after: Duration,
-    away: Duration,
-    trim: bool,
-}
-
-/// Where a consumer group that does not exist yet begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Start {
-    Tail,
-    Beginning,
+    settings: StreamSettings,
 }
 
 impl Stream {
     /// The stream with the key `name`, written as `format` says.
     pub fn new(name: impl Into<String>, format: Format) -> Self {
-        Self {
-            name: name.into(),
-            format,
-            on: Vec::new(),
-            settle: Duration::ZERO,
-            start: Start::Tail,
-            max_bytes: MAX_BYTES,
-            batch: reading::BATCH,
-            claim_after: reading::CLAIM_AFTER,
-            away: reading::AWAY,
-            trim: false,
-        }
+        StreamSettings::new(name.into(), format).into()
     }
 
     /// A stream that rindexer writes.
@@ -89,7 +61,7 @@ impl Stream {
     /// fits none is counted and ignored. Default: none, which `build()` refuses.
     #[must_use]
     pub fn on(mut self, on: On) -> Self {
-        self.on.push(on);
+        self.settings.on.push(on);
         self
     }
 
@@ -98,7 +70,7 @@ impl Stream {
     /// and not stored. Default: zero.
     #[must_use]
     pub const fn settle(mut self, time: Duration) -> Self {
-        self.settle = time;
+        self.settings.settle = Period(time);
         self
     }
 
@@ -106,7 +78,7 @@ impl Stream {
     /// after a purge of everything that it can touch.
     #[must_use]
     pub const fn replay(mut self) -> Self {
-        self.start = Start::Beginning;
+        self.settings.replay = true;
         self
     }
 
@@ -114,7 +86,7 @@ impl Stream {
     /// touch is purged. Default: 4 MiB.
     #[must_use]
     pub const fn max_entry_bytes(mut self, bytes: usize) -> Self {
-        self.max_bytes = bytes;
+        self.settings.max_entry_bytes = Bytes(bytes as u64);
         self
     }
 
@@ -123,50 +95,49 @@ impl Stream {
     /// that somebody reads without a group, or wants to read again. Default: nothing is dropped.
     #[must_use]
     pub const fn trim(mut self) -> Self {
-        self.trim = true;
+        self.settings.trim = true;
         self
     }
 
     /// Reads all templates, paths and conditions.
     pub(crate) fn compile(self) -> Result<EventStream, ConfigError> {
-        let place = format!("stream `{}`", self.name);
+        let Self { settings } = self;
+        let place = format!("stream `{}`", settings.name);
         let refuse = |message| {
-            Err(ConfigError::new(
-                place.as_str(),
-                message,
-                self.name.as_str(),
-            ))
+            let name = settings.name.as_str();
+            Err(ConfigError::new(place.as_str(), message, name))
         };
-        if self.name.is_empty() {
+        if settings.name.is_empty() {
             return refuse("a stream needs a name");
         }
-        if self.on.is_empty() {
+        if settings.on.is_empty() {
             return refuse("nothing is purged on any event");
         }
-        self.check_reading().map_err(|e| e.within(&place))?;
+        settings.check_reading().map_err(|e| e.within(&place))?;
         // What an event purges: two processes that differ in it must not pass for one another.
-        let mapping = format!("{:?}{:?}", self.format, self.on);
+        let mapping = format!("{:?}{:?}", settings.format, settings.on);
         let mapping = rapidhash::v3::rapidhash_v3(mapping.as_bytes());
-        let decoder = self.format.compile().map_err(|e| e.within(&place))?;
+        let decoder = settings.format.clone().compile();
+        let decoder = decoder.map_err(|e| e.within(&place))?;
         let mut mappings = Vec::new();
-        for on in self.on {
+        for on in &settings.on {
             let on_place = on.place();
-            let mapping = on.compile(&decoder);
+            let mapping = on.clone().compile(&decoder);
             mappings.push(mapping.map_err(|e| e.within(&on_place).within(&place))?);
         }
         Ok(EventStream {
-            name: self.name.into(),
+            name: settings.name.as_str().into(),
             decoder,
             mappings,
-            settle: self.settle,
-            start: self.start,
-            max_bytes: self.max_bytes,
-            batch: self.batch,
-            claim_after: self.claim_after,
-            away: self.away,
-            trim: self.trim,
             mapping,
+            settings,
         })
+    }
+}
+
+impl From<StreamSettings> for Stream {
+    fn from(settings: StreamSettings) -> Self {
+        Self { settings }
     }
 }
 
@@ -176,15 +147,10 @@ pub(crate) struct EventStream {
     pub(crate) name: Box<str>,
     pub(crate) decoder: Decoder,
     pub(crate) mappings: Vec<Mapping>,
-    pub(crate) settle: Duration,
-    pub(crate) start: Start,
-    pub(crate) max_bytes: usize,
-    pub(crate) batch: usize,
-    pub(crate) claim_after: Duration,
-    pub(crate) away: Duration,
-    pub(crate) trim: bool,
     /// A number for format and mappings, the same wherever they are the same.
     pub(crate) mapping: u64,
+    /// What it was read from.
+    pub(crate) settings: StreamSettings,
 }
 
 impl EventStream {
@@ -207,13 +173,11 @@ pub(crate) fn compile(streams: Vec<Stream>) -> Result<Vec<Arc<EventStream>>, Con
     let mut names = HashSet::new();
     let mut compiled = Vec::new();
     for stream in streams {
-        if !names.insert(stream.name.clone()) {
-            let place = format!("stream `{}`", stream.name);
-            return Err(ConfigError::new(
-                place,
-                "a second stream of this name",
-                stream.name,
-            ));
+        let name = &stream.settings.name;
+        if !names.insert(name.clone()) {
+            let place = format!("stream `{name}`");
+            let message = "a second stream of this name";
+            return Err(ConfigError::new(place, message, name));
         }
         compiled.push(Arc::new(stream.compile()?));
     }
@@ -221,7 +185,7 @@ pub(crate) fn compile(streams: Vec<Stream>) -> Result<Vec<Arc<EventStream>>, Con
 }
 
 pub(crate) fn longest_settle(streams: &[Arc<EventStream>]) -> Duration {
-    let times = streams.iter().map(|stream| stream.settle);
+    let times = streams.iter().map(|stream| stream.settings.settle.0);
     times.max().unwrap_or_default()
 }
 

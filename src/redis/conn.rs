@@ -18,34 +18,11 @@ use tokio::time::timeout;
 use crate::error::{ConfigError, Error, ErrorKind};
 use crate::log::Pulse;
 use crate::redis::fault;
+use crate::store::Budgets;
 use crate::telling::Telling;
 
 /// Commands that may wait for the socket; the client's own 50 stalls a busy server (SAFETY 57).
 const QUEUE: usize = 1024;
-
-/// How long each kind of operation may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Budgets {
-    /// Making a connection and verifying it; nobody waits for it longer than for what they want.
-    pub(crate) connect: Duration,
-    /// A lookup.
-    pub(crate) read: Duration,
-    /// Storing an entry; a heartbeat.
-    pub(crate) write: Duration,
-    /// Appending a purge, replication included.
-    pub(crate) purge: Duration,
-}
-
-impl Default for Budgets {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(5),
-            read: Duration::from_millis(25),
-            write: Duration::from_millis(100),
-            purge: Duration::from_secs(2),
-        }
-    }
-}
 
 /// One Redis server, as its URL names it. Cheap to clone; clones share the state of its health.
 #[derive(Clone)]

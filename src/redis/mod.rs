@@ -33,9 +33,10 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::observe::SharedObserver;
+use crate::store::Budgets;
 
 use self::breaker::Breaker;
-pub(crate) use self::conn::{Budgets, Server};
+pub(crate) use self::conn::Server;
 use self::exclusive::Exclusive;
 use self::fleet::RedisClaims;
 pub(crate) use self::group::{

@@ -108,7 +108,7 @@ impl Replicas {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redis::conn::Budgets;
+    use crate::store::Budgets;
 
     fn identity(replicas: u32, good_replicas: Option<u32>) -> Identity {
         Identity {

@@ -9,11 +9,12 @@ use super::automatic::Fields;
 use super::compiled::Client;
 use super::cookies::Cookies;
 use super::keying::Keying;
-use super::options::{ClientPolicy, Profile, SetCookie};
+use super::options::{ClientPolicy, Profile, SetCookie, Ttl};
 use super::pattern::Pattern;
-use super::rule::Rule;
+use super::settings::RuleSettings;
 use super::statuses::Lifetimes;
 use super::tags::{Source, TagRules};
+use crate::amount::Period;
 use crate::error::ConfigError;
 use crate::semantics::StoreSetCookie;
 use crate::spelling::written;
@@ -53,7 +54,7 @@ pub(super) fn check_methods(methods: &[String]) -> Result<(), ConfigError> {
     Ok(())
 }
 
-pub(super) fn lifetimes(rule: &Rule, ceiling: Duration) -> Result<Lifetimes, ConfigError> {
+pub(super) fn lifetimes(rule: &RuleSettings, ceiling: Duration) -> Result<Lifetimes, ConfigError> {
     let bound = |place: &str, time: Option<Duration>| match time {
         Some(time) if time > ceiling => Err(ConfigError::new(
             place,
@@ -62,20 +63,28 @@ pub(super) fn lifetimes(rule: &Rule, ceiling: Duration) -> Result<Lifetimes, Con
         )),
         _ => Ok(()),
     };
-    if rule.ttl == Some(Duration::ZERO) {
+    let ttl = rule.ttl.map(Ttl::time);
+    if ttl == Some(Duration::ZERO) {
         let message = "stores nothing (leave it out to let responses decide, or disable the rule)";
         return Err(ConfigError::new("ttl", message, "0s"));
     }
-    bound("ttl", rule.ttl)?;
-    for (_, ttl) in &rule.ttl_for {
+    bound("ttl", ttl)?;
+    let named = rule.ttl_for.iter();
+    let named: Vec<_> = named
+        .map(|(statuses, ttl)| (*statuses, ttl.time()))
+        .collect();
+    for (_, ttl) in &named {
         bound("ttl_for", Some(*ttl))?;
     }
     bound(
         "stale_while_revalidate",
-        rule.windows.stale_while_revalidate,
+        rule.stale_while_revalidate.map(|Period(time)| time),
     )?;
-    bound("stale_if_error", rule.windows.stale_if_error)?;
-    Lifetimes::new(rule.ttl, &rule.ttl_for)
+    bound(
+        "stale_if_error",
+        rule.stale_if_error.map(|Period(time)| time),
+    )?;
+    Lifetimes::new(ttl, &named)
 }
 
 pub(super) fn body_limit(bytes: usize) -> Result<usize, ConfigError> {
@@ -100,7 +109,7 @@ pub(super) fn client(policy: &ClientPolicy) -> Result<Client, ConfigError> {
 }
 
 pub(super) fn tag_rules(
-    rule: &Rule,
+    rule: &RuleSettings,
     pattern: &Pattern,
     warn: &mut dyn FnMut(String),
 ) -> Result<TagRules, ConfigError> {
@@ -123,24 +132,22 @@ pub(super) fn tag_rules(
     Ok(tags)
 }
 
-pub(super) fn set_cookie(rule: &Rule, profile: Profile) -> StoreSetCookie {
-    match (rule.set_cookie, profile) {
-        (Some(SetCookie::Strip), _) => StoreSetCookie::Strip,
-        (Some(SetCookie::Refuse), _) | (None, Profile::Careful) => StoreSetCookie::Refuse,
-        (None, Profile::Rfc9111) => StoreSetCookie::Keep,
+pub(super) fn set_cookie(rule: &RuleSettings, profile: Profile) -> StoreSetCookie {
+    match rule.set_cookie.or(SetCookie::by(profile)) {
+        Some(SetCookie::Strip) => StoreSetCookie::Strip,
+        Some(SetCookie::Refuse) => StoreSetCookie::Refuse,
+        None => StoreSetCookie::Keep,
     }
 }
 
 pub(super) fn keying(
-    rule: &Rule,
+    rule: &RuleSettings,
     tags: &TagRules,
     profile: Profile,
 ) -> Result<Keying, ConfigError> {
     rule.query.check()?;
-    let cookies = rule.cookies.clone().unwrap_or_else(|| match profile {
-        Profile::Careful => Cookies::bypass(),
-        Profile::Rfc9111 => Cookies::ignore_all(),
-    });
+    let cookies = rule.cookies.clone();
+    let cookies = cookies.unwrap_or_else(|| Cookies::by(profile));
     cookies.check()?;
     let mut headers = Vec::new();
     for name in &rule.headers {
@@ -162,7 +169,7 @@ pub(super) fn keying(
     headers.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
     headers.dedup();
     let mut automatic = Fields::ALL;
-    for name in &rule.ignored_headers {
+    for name in &rule.ignore_headers {
         automatic = automatic.without(name)?;
         if headers
             .iter()

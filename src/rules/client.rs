@@ -22,14 +22,14 @@ pub(crate) enum Sent {
 ///
 /// [`ClientPolicy`]: super::ClientPolicy
 pub(crate) fn client_fields(rule: &CompiledRule, sent: Sent, headers: &mut HeaderMap) {
-    match rule.client() {
+    match &rule.client {
         Client::Set(value) if sent == Sent::Stored && may_replace(rule, headers) => {
             replace(headers, value.clone());
         }
         Client::Auto if rule.tags_response(headers) => require_validation(headers),
         Client::Auto | Client::Pass | Client::Set(_) => {}
     }
-    if !rule.keeps_tag_headers() {
+    if !rule.settings.keep_tag_headers {
         for name in rule.tag_headers() {
             headers.remove(name);
         }
@@ -42,9 +42,9 @@ pub(crate) fn client_fields(rule: &CompiledRule, sent: Sent, headers: &mut Heade
 /// A wider permission than the inner service gave, for a response that is one client's, would be a
 /// leak in somebody else's cache.
 fn may_replace(rule: &CompiledRule, headers: &HeaderMap) -> bool {
-    let (overrides, named) = (rule.overrides(), Named::in_cache_control(headers));
-    (overrides.no_store || !named.no_store)
-        && (overrides.private || !named.private)
+    let (settings, named) = (&rule.settings, Named::in_cache_control(headers));
+    (settings.ignore_no_store || !named.no_store)
+        && (settings.ignore_private || !named.private)
         && !headers.contains_key(SET_COOKIE)
 }
 

@@ -10,10 +10,9 @@ use super::check::{
     body_limit, check_methods, check_name, client, keying, lifetimes, set_cookie, tag_rules,
 };
 use super::keying::Keying;
-use super::options::{Authorization, Consistency, Overrides, Profile, Windows};
+use super::options::{Consistency, Profile};
 use super::pattern::Pattern;
-use super::refill::Refill;
-use super::rule::Rule;
+use super::settings::RuleSettings;
 use super::statuses::Lifetimes;
 use super::tags::{Stage, TagRules};
 use super::template::Shape;
@@ -37,24 +36,19 @@ static RULES: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct CompiledRule {
     number: u64,
     /// What it was compiled from.
-    written: Rule,
+    pub(crate) settings: RuleSettings,
     name: Arc<str>,
-    pub(super) enabled: bool,
     pub(super) lifetimes: Lifetimes,
-    overrides: Overrides,
-    windows: Windows,
     pub(super) keying: Keying,
     pub(super) tags: TagRules,
-    set_cookie: StoreSetCookie,
-    client: Client,
-    keep_tag_headers: bool,
-    body_limit: usize,
-    consistency: Consistency,
-    request_directives: bool,
-    no_vary_search: bool,
-    takes_odd_paths: bool,
-    refill: Refill,
-    profile: Profile,
+    pub(crate) set_cookie: StoreSetCookie,
+    pub(super) client: Client,
+    /// The largest body that is stored, in bytes.
+    pub(crate) body_limit: usize,
+    pub(crate) consistency: Consistency,
+    /// Whether its captures take paths that an upstream may read as others.
+    pub(crate) takes_odd_paths: bool,
+    pub(crate) profile: Profile,
 }
 
 /// [`ClientPolicy`](super::ClientPolicy), with its field checked.
@@ -71,7 +65,7 @@ impl CompiledRule {
     /// # Errors
     /// A [`ConfigError`] that names the rule and quotes the input.
     pub(super) fn new(
-        rule: Rule,
+        rule: RuleSettings,
         pattern: &Pattern,
         defaults: &Defaults,
         warnings: &mut Vec<Warning>,
@@ -85,7 +79,7 @@ impl CompiledRule {
     }
 
     fn checked(
-        rule: Rule,
+        rule: RuleSettings,
         pattern: &Pattern,
         defaults: &Defaults,
         warn: &mut dyn FnMut(String),
@@ -111,28 +105,23 @@ impl CompiledRule {
                   under this route".into());
         }
         let tags = tag_rules(&rule, pattern, warn)?;
-        Ok(Self {
+        let compiled = Self {
             number: RULES.fetch_add(1, Ordering::Relaxed),
-            written: rule.clone(),
             name: rule.name.as_str().into(),
-            enabled: rule.enabled,
             lifetimes,
-            overrides: rule.overrides,
-            windows: rule.windows,
             keying: keying(&rule, &tags, defaults.profile)?,
             tags,
             set_cookie: set_cookie(&rule, defaults.profile),
             client: client(&rule.client)?,
-            keep_tag_headers: rule.keep_tag_headers,
-            body_limit: body_limit(rule.body_limit.unwrap_or(defaults.body_limit))?,
+            body_limit: body_limit(rule.body_limit.map_or(defaults.body_limit, usize::from))?,
             consistency: rule.consistency.unwrap_or(defaults.consistency),
-            request_directives: rule.request_directives,
-            no_vary_search: rule.no_vary_search,
             // Without a capture it takes one path alone, which the operator has written.
             takes_odd_paths: rule.encoded_paths || pattern.captures().is_empty(),
-            refill: rule.refill.checked(defaults)?,
             profile: defaults.profile,
-        })
+            settings: rule,
+        };
+        compiled.settings.check_refill(defaults)?;
+        Ok(compiled)
     }
 
     /// Tells it from every other rule that this process ever had.
@@ -142,12 +131,7 @@ impl CompiledRule {
 
     /// Whether it says the same as `other`, of the same cache.
     pub(super) fn is(&self, other: &Self) -> bool {
-        self.written == other.written
-    }
-
-    /// Its route, as it was written.
-    pub(super) fn route(&self) -> &str {
-        &self.written.route
+        self.settings == other.settings
     }
 
     /// Its name.
@@ -165,25 +149,6 @@ impl CompiledRule {
     /// (SAFETY 13).
     pub(crate) fn may_store(&self, status: StatusCode) -> bool {
         self.lifetimes.permit(status, self.profile)
-    }
-
-    pub(crate) fn profile(&self) -> Profile {
-        self.profile
-    }
-
-    /// How its responses are fetched again.
-    pub(crate) fn refill(&self) -> Refill {
-        self.refill
-    }
-
-    /// Whether its captures take paths that an upstream may read as others.
-    pub(crate) fn takes_odd_paths(&self) -> bool {
-        self.takes_odd_paths
-    }
-
-    /// Whether the rule hears `No-Vary-Search`.
-    pub(crate) fn no_vary_search(&self) -> bool {
-        self.no_vary_search
     }
 
     /// The key of a request without its query, under which is remembered what responses say about it.
@@ -204,37 +169,11 @@ impl CompiledRule {
 
     /// What a request asks of the cache, as far as the rule hears it.
     pub(crate) fn wishes(&self, headers: &HeaderMap) -> RequestDirectives {
-        if self.request_directives {
+        if self.settings.honor_request_directives {
             RequestDirectives::parse(headers)
         } else {
             RequestDirectives::default()
         }
-    }
-
-    pub(crate) fn overrides(&self) -> Overrides {
-        self.overrides
-    }
-
-    pub(crate) fn windows(&self) -> Windows {
-        self.windows
-    }
-
-    pub(crate) fn authorization(&self) -> Authorization {
-        self.keying.authorization
-    }
-
-    pub(crate) fn set_cookie(&self) -> StoreSetCookie {
-        self.set_cookie
-    }
-
-    /// The largest body that is stored, in bytes.
-    pub(crate) fn body_limit(&self) -> usize {
-        self.body_limit
-    }
-
-    /// Whether hits are checked against the purge log each time.
-    pub(crate) const fn consistency(&self) -> Consistency {
-        self.consistency
     }
 
     /// The tag templates: what was written, and the family if it is the same for all their tags.
@@ -298,10 +237,6 @@ impl CompiledRule {
         self.tags.of_body(&filled.kept, headers, body, tags)
     }
 
-    pub(super) fn client(&self) -> &Client {
-        &self.client
-    }
-
     /// Whether a response with `headers` has tags by this rule.
     pub(super) fn tags_response(&self, headers: &HeaderMap) -> bool {
         self.tags.templates().next().is_some()
@@ -311,10 +246,6 @@ impl CompiledRule {
     /// The response headers that list tags.
     pub(crate) fn tag_headers(&self) -> impl Iterator<Item = &HeaderName> {
         self.tags.headers.iter().map(|(name, _)| name)
-    }
-
-    pub(crate) fn keeps_tag_headers(&self) -> bool {
-        self.keep_tag_headers
     }
 }
 

@@ -5,6 +5,7 @@ use http::header::COOKIE;
 
 use super::keying::secret;
 use super::names::Names;
+use super::options::Profile;
 use super::query::decoded;
 use crate::error::ConfigError;
 use crate::key::{Component, KeyBuilder};
@@ -23,12 +24,12 @@ use crate::key::{Component, KeyBuilder};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cookies {
-    ignored: Ignored,
-    keyed: Names,
+    pub(super) ignored: Ignored,
+    pub(super) keyed: Names,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Ignored {
+pub(super) enum Ignored {
     All,
     Named(Names),
 }
@@ -74,6 +75,20 @@ impl Cookies {
     pub fn key<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.keyed = Names::new(names);
         self
+    }
+
+    /// What a rule does that does not say.
+    pub(super) fn by(profile: Profile) -> Self {
+        match profile {
+            Profile::Careful => Self::bypass(),
+            Profile::Rfc9111 => Self::ignore_all(),
+        }
+    }
+
+    /// The names of the cookies that are part of the key.
+    #[cfg(feature = "config")]
+    pub(crate) fn keyed_names(&self) -> impl Iterator<Item = &str> {
+        self.keyed.iter()
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {

@@ -14,6 +14,7 @@ use super::options::Consistency;
 use super::policy::{Exchange, decide};
 use super::tags::{Request, Stage};
 use super::{FillRequest, Match, RuleSet};
+use crate::amount::Period;
 use crate::clock::Timestamp;
 use crate::outcome::{Detail, ForwardReason, NotStored, Why};
 use crate::semantics::RequestDirectives;
@@ -74,21 +75,21 @@ impl Explanation {
     }
 
     fn of(rule: &CompiledRule) -> Self {
-        let windows = rule.windows();
+        let settings = &rule.settings;
         Self {
             rule: Some(rule.name().to_string()),
-            route: Some(rule.route().to_owned()),
+            route: Some(settings.route.clone()),
             ttl: rule.ttl(StatusCode::OK),
             ttl_for: rule
                 .lifetimes
                 .by_name()
                 .map(|(statuses, ttl)| (statuses.to_string(), ttl))
                 .collect(),
-            overrides: rule.overrides().upstream,
-            stale_while_revalidate: windows.stale_while_revalidate,
-            stale_if_error: windows.stale_if_error,
-            body_limit: Some(rule.body_limit()),
-            strict: rule.consistency() == Consistency::Strict,
+            overrides: settings.override_upstream,
+            stale_while_revalidate: settings.stale_while_revalidate.map(|Period(time)| time),
+            stale_if_error: settings.stale_if_error.map(|Period(time)| time),
+            body_limit: Some(rule.body_limit),
+            strict: rule.consistency == Consistency::Strict,
             ..Self::default()
         }
     }
@@ -116,7 +117,7 @@ impl RuleSet {
             return Explanation::because("no rule's route matches this path (no-rule)");
         };
         let mut explained = Explanation::of(rule);
-        if !rule.enabled {
+        if !rule.settings.enabled {
             explained.why_not = Some("the rule is switched off (no-rule)".to_owned());
             return explained;
         }

@@ -11,6 +11,11 @@ use super::rule::Rule;
 
 /// What of a request reaches the inner service, if the request is looked up and forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase")
+)]
 #[non_exhaustive]
 pub enum Forward {
     /// All of it, what the rule leaves out of the key as well.
@@ -33,7 +38,7 @@ impl Rule {
     /// Default: [`Forward::Whole`], since statistics and logs of the inner service may want it.
     #[must_use]
     pub fn forward(mut self, forward: Forward) -> Self {
-        self.forward = forward;
+        self.settings.forward = forward;
         self
     }
 }

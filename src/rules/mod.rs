@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use self::keying::Seen;
 use self::pattern::{Captures, Conflict, Pattern, Routes};
 use self::tags::{Kept, Request};
+use crate::defaults;
 use crate::error::{ConfigError, Warning};
 use crate::key::{CacheKey, KeyBuilder};
 use crate::outcome::NotStored;
@@ -41,11 +42,14 @@ mod reach;
 mod refill;
 mod request;
 mod rule;
+mod settings;
 mod sieve;
 mod statuses;
 mod tags;
 mod target;
 pub(crate) mod template;
+#[cfg(feature = "config")]
+mod written;
 
 pub(crate) use self::automatic::names_unsafe_method;
 pub(crate) use self::client::{Sent, client_fields};
@@ -54,13 +58,15 @@ pub use self::cookies::Cookies;
 pub use self::explain::Explanation;
 pub use self::forward::Forward;
 pub(crate) use self::odd::{has_parameter, is_odd};
-pub(crate) use self::options::Consistency;
-pub use self::options::{Authorization, ClientPolicy, Host, Profile, SetCookie, TagHeader};
+pub use self::options::{
+    Authorization, ClientPolicy, Consistency, Host, Profile, SetCookie, TagHeader, Ttl,
+};
 pub(crate) use self::policy::{Exchange, Storable, decide};
 pub use self::query::Query;
 pub use self::reach::Reach;
 pub(crate) use self::request::{Bypass, CacheRequest, FillRequest};
 pub use self::rule::Rule;
+pub use self::settings::RuleSettings;
 pub use self::statuses::Statuses;
 pub(crate) use self::target::RequestTarget;
 
@@ -86,12 +92,12 @@ const UPSTREAM: &str = "upstream";
 impl Default for Defaults {
     fn default() -> Self {
         Self {
-            lifetime_ceiling: Duration::from_secs(24 * 60 * 60),
-            body_limit: 2 * 1024 * 1024,
-            claim: Duration::from_secs(30),
-            coalesce: Duration::from_secs(30),
-            consistency: Consistency::Near,
-            profile: Profile::Careful,
+            lifetime_ceiling: defaults::LIFETIME_CEILING,
+            body_limit: defaults::BODY_LIMIT,
+            claim: defaults::FLEET_CLAIM,
+            coalesce: defaults::COALESCE_TIMEOUT,
+            consistency: Consistency::default(),
+            profile: Profile::default(),
             upstream: false,
         }
     }
@@ -122,6 +128,7 @@ impl RuleSet {
         let mut compiled: Vec<Arc<CompiledRule>> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for (place, rule) in rules.into_iter().enumerate() {
+            let rule = rule.settings;
             let name = rule.name.clone();
             let within = |error: ConfigError| error.within(format!("rule `{name}`"));
             if let Some(first) = places.insert(name.clone(), place) {
@@ -172,7 +179,7 @@ impl RuleSet {
             return None;
         }
         let (rule, captures) = self.route(path)?;
-        rule.enabled.then_some(Match { rule, captures })
+        rule.settings.enabled.then_some(Match { rule, captures })
     }
 
     fn route<'r, 'p>(&'r self, path: &'p str) -> Option<(&'r Arc<CompiledRule>, Captures<'r, 'p>)> {
@@ -207,7 +214,7 @@ impl RuleSet {
                 || (Err(NotStored::RuleReplaced), Kept::default()),
                 |matched| matched.tags(uri, headers),
             );
-        let hears = rule.no_vary_search();
+        let hears = rule.settings.no_vary_search;
         FillRequest {
             method: method.clone(),
             headers: headers.clone(),
@@ -226,7 +233,7 @@ impl RuleSet {
     /// is looked for there.
     pub(crate) fn stored_under(&self, path: &str) -> Option<&Arc<CompiledRule>> {
         let (rule, _) = self.route(path)?;
-        rule.enabled.then_some(rule)
+        rule.settings.enabled.then_some(rule)
     }
 
     /// The rules, in the order in which they were given, and the implicit one.
@@ -248,8 +255,8 @@ fn upstream(
         .honor_request_directives()
         // It gives no lifetime: each response says for itself whether it is for all.
         .encoded_paths();
-    let pattern = Pattern::parse(&rule.route)?;
-    CompiledRule::new(rule, &pattern, defaults, &mut Vec::new()).map(Arc::new)
+    let pattern = Pattern::parse(&rule.settings.route)?;
+    CompiledRule::new(rule.settings, &pattern, defaults, &mut Vec::new()).map(Arc::new)
 }
 
 fn conflict_error(

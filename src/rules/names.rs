@@ -4,6 +4,12 @@ use crate::error::ConfigError;
 
 /// Names, sorted and without repeats; `utm_*` stands for all that begin with `utm_`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(from = "Vec<String>"),
+    schemars(inline)
+)]
 pub(super) struct Names(Box<[Box<str>]>);
 
 impl Names {
@@ -56,6 +62,12 @@ impl Names {
             Prefix::Yes => name.starts_with(known.as_bytes()),
             Prefix::No => name == known.as_bytes(),
         })
+    }
+}
+
+impl From<Vec<String>> for Names {
+    fn from(names: Vec<String>) -> Self {
+        Self::new(names)
     }
 }
 

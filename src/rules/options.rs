@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
+use crate::defaults;
+
 /// How a cache reads HTTP where RFC 9111 permits more than this crate does by itself.
 ///
 /// It sets what rules do that do not say otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase")
+)]
 #[non_exhaustive]
 pub enum Profile {
     /// Private stays private: a request with a cookie that its rule does not name is not cached, nor
@@ -22,6 +29,11 @@ pub enum Profile {
 
 /// Who may be answered when a request has `Authorization`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase")
+)]
 #[non_exhaustive]
 pub enum Authorization {
     /// Stored responses answer such a request only where the response itself permits it, by
@@ -37,6 +49,11 @@ pub enum Authorization {
 
 /// Whether the host is part of the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase")
+)]
 #[non_exhaustive]
 pub enum Host {
     /// It is: each host has responses of its own.
@@ -49,6 +66,11 @@ pub enum Host {
 
 /// What happens to a response with `Set-Cookie`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase")
+)]
 #[non_exhaustive]
 pub enum SetCookie {
     /// It is not stored.
@@ -58,10 +80,25 @@ pub enum SetCookie {
     Strip,
 }
 
+impl SetCookie {
+    /// What a rule does that does not say; none where the field is stored and sent like any other.
+    pub(super) fn by(profile: Profile) -> Option<Self> {
+        match profile {
+            Profile::Careful => Some(Self::Refuse),
+            Profile::Rfc9111 => None,
+        }
+    }
+}
+
 /// What browsers and outer CDNs are told about a response.
 ///
 /// A copy that they may reuse without asking survives a purge.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase")
+)]
 #[non_exhaustive]
 pub enum ClientPolicy {
     /// `no-cache` for a response with tags, so that each reuse is validated, which the cache
@@ -75,13 +112,19 @@ pub enum ClientPolicy {
     Set(String),
 }
 
-/// Whether hits are checked against the purge log each time.
+/// How a hit is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(crate) enum Consistency {
-    /// From the in-process copy while the lease holds.
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase")
+)]
+#[non_exhaustive]
+pub enum Consistency {
+    /// By this process, while it hears from the purge log.
     #[default]
     Near,
-    /// One round trip for each hit: entry and log tip together.
+    /// Against the purge log, each time: one round trip, entry and log tip together.
     Strict,
 }
 
@@ -92,9 +135,17 @@ pub struct TagHeader {
     pub(super) separator: Separator,
 }
 
+/// What separates the tags in a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase")
+)]
 pub(crate) enum Separator {
+    /// Spaces.
     Space,
+    /// Commas.
     Comma,
 }
 
@@ -135,20 +186,27 @@ impl From<&str> for TagHeader {
     }
 }
 
-/// Where a rule goes against what the inner service says; each is named by the operator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Overrides {
-    /// The rule's TTL beats `Cache-Control` and `Expires`.
-    pub(crate) upstream: bool,
-    /// `Cache-Control: no-store` counts as absent.
-    pub(crate) no_store: bool,
-    /// `Cache-Control: private` counts as absent.
-    pub(crate) private: bool,
+/// A lifetime: one of the three that `[cache]` names, or a time of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ttl {
+    /// `"default"`: `[cache] default_ttl`, or `CACHE_DEFAULT_TTL`.
+    Default,
+    /// `"long"`: `[cache] long_ttl`, or `CACHE_LONG_TTL`.
+    Long,
+    /// `"short"`: `[cache] short_ttl`, or `CACHE_SHORT_TTL`.
+    Short,
+    /// A time such as `"10s"`.
+    Of(Duration),
 }
 
-/// The windows of RFC 5861; `None` where the rule leaves them to the inner service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Windows {
-    pub(crate) stale_while_revalidate: Option<Duration>,
-    pub(crate) stale_if_error: Option<Duration>,
+impl Ttl {
+    /// As it is where `[cache]` does not say.
+    pub(crate) const fn time(self) -> Duration {
+        match self {
+            Self::Default => defaults::TTL,
+            Self::Long => defaults::LONG_TTL,
+            Self::Short => defaults::SHORT_TTL,
+            Self::Of(time) => time,
+        }
+    }
 }

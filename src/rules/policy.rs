@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 
+use crate::amount::Period;
 use crate::clock::Timestamp;
 use crate::entry::Freshness;
 use crate::outcome::NotStored;
@@ -46,14 +47,12 @@ pub(crate) struct Storable {
 pub(crate) fn decide(filled: &FillRequest, exchange: &Exchange<'_>) -> Result<Storable, NotStored> {
     let rule = &*filled.asked.rule;
     let mut directives = ResponseDirectives::effective(exchange.headers);
-    let overrides = rule.overrides();
-    directives.no_store &= !overrides.no_store;
-    if overrides.private {
+    directives.no_store &= !rule.settings.ignore_no_store;
+    if rule.settings.ignore_private {
         directives.private = semantics::Qualified::No;
     }
-    let set_cookie = rule.set_cookie();
     let caution = Caution {
-        set_cookie,
+        set_cookie: rule.set_cookie,
         authorization: shares_authorized(rule),
         lifetime: rule.ttl(exchange.status).is_some(),
     };
@@ -80,13 +79,13 @@ pub(crate) fn decide(filled: &FillRequest, exchange: &Exchange<'_>) -> Result<St
         exchange.received_at,
     );
     let left = freshness.lifetime.saturating_sub(initial_age);
-    freshness.lifetime -= left - rule.refill().shortened(left, exchange.chance);
+    freshness.lifetime -= left - rule.settings.shortened(left, exchange.chance);
     let mut tags = filled.tags.clone()?;
     rule.response_tags(filled, exchange.headers, &mut tags)?;
     Ok(Storable {
         freshness,
         initial_age,
-        headers: semantics::stored_fields(exchange.headers, &directives, set_cookie),
+        headers: semantics::stored_fields(exchange.headers, &directives, rule.set_cookie),
         vary,
         tags,
     })
@@ -95,7 +94,7 @@ pub(crate) fn decide(filled: &FillRequest, exchange: &Exchange<'_>) -> Result<St
 /// Whether the operator says that `Authorization` does not change what is answered, or has put it
 /// into the key.
 fn shares_authorized(rule: &CompiledRule) -> bool {
-    rule.authorization() != Authorization::Upstream
+    rule.settings.authorization != Authorization::Upstream
 }
 
 /// Upstream's word if it gave one, else the rule's; the other way round where the rule overrides.
@@ -112,7 +111,7 @@ fn freshness(
     );
     let ttl = rule.ttl(exchange.status);
     let has_ttl = rule.ttl(StatusCode::OK).is_some();
-    let overridden = rule.overrides().upstream && ttl.is_some();
+    let overridden = rule.settings.override_upstream && ttl.is_some();
     let (lifetime, by_rule) = match (upstream, ttl) {
         (_, Some(ttl)) if overridden => (ttl, true),
         // A status whose error must not outlive its cause is the rule's to name (SAFETY 13).
@@ -126,8 +125,8 @@ fn freshness(
         (_, None) => (Duration::ZERO, false),
     };
     let stale_forbidden = !overridden && semantics::stale_forbidden(directives);
-    let windows = rule.windows();
-    let window = |upstream: Option<Duration>, ours: Option<Duration>| {
+    let window = |upstream: Option<Duration>, ours: Option<Period>| {
+        let ours = ours.map(|Period(time)| time);
         let (first, second) = if overridden {
             (ours, upstream)
         } else {
@@ -144,9 +143,9 @@ fn freshness(
         lifetime: lifetime.min(exchange.ceiling),
         stale_while_revalidate: window(
             directives.stale_while_revalidate,
-            windows.stale_while_revalidate,
+            rule.settings.stale_while_revalidate,
         ),
-        stale_if_error: window(directives.stale_if_error, windows.stale_if_error),
+        stale_if_error: window(directives.stale_if_error, rule.settings.stale_if_error),
         always_validate: !overridden && directives.no_cache.is_whole(),
         by_rule,
         stale_forbidden,

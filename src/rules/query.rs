@@ -18,16 +18,33 @@ use crate::key::{Component, KeyBuilder};
 /// another way than it looks (an encoded name, `name[]`, `;` as a separator, repeated names in
 /// their order) stays in the key.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(transparent)
+)]
 pub struct Query(Policy);
 
+/// How the query is part of the key: a word, or `{ allow = [...] }`, `{ deny = [...] }`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase"),
+    schemars(inline)
+)]
 enum Policy {
+    /// Exactly as it was sent.
     #[default]
     All,
+    /// All parameters, whatever their order.
     Sorted,
-    Allow(Names),
-    Deny(Names),
+    /// Nothing of it.
     Ignore,
+    /// Only these parameters; a name may end in `*`.
+    Allow(Names),
+    /// All but these parameters; a name may end in `*`.
+    Deny(Names),
 }
 
 impl Query {

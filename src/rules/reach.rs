@@ -120,7 +120,7 @@ impl RuleSet {
 
     fn reach_of_path(&self, path: &str) -> (Vec<&CompiledRule>, Option<String>) {
         match self.route(path) {
-            Some((rule, _)) if rule.enabled => (vec![rule], None),
+            Some((rule, _)) if rule.settings.enabled => (vec![rule], None),
             Some((rule, _)) => {
                 let name = rule.name();
                 let doubt =
@@ -138,7 +138,8 @@ impl RuleSet {
         let glob = Element::of_glob(pattern);
         let fallback = self.fallback.as_deref().map(CompiledRule::name);
         let rules = self.those(|rule| {
-            Some(rule.name()) == fallback || Element::meet(&glob, &Element::of_route(rule.route()))
+            Some(rule.name()) == fallback
+                || Element::meet(&glob, &Element::of_route(&rule.settings.route))
         });
         let doubt = rules.is_empty().then(|| {
             "no rule's route can match a path that this glob matches: nothing is stored there"

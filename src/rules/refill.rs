@@ -5,35 +5,14 @@ use std::time::Duration;
 
 use super::Defaults;
 use super::rule::Rule;
+use super::settings::RuleSettings;
+use crate::amount::Period;
 use crate::error::ConfigError;
 use crate::spelling::written;
 
 /// The most of a lifetime that chance may take away, in percent.
 const MAX_JITTER: u8 = 50;
 const MAX_FACTOR: f64 = 100.0;
-
-/// What a rule says about fetching again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Refill {
-    /// By how much a lifetime is shortened at the most, in percent.
-    jitter: u8,
-    early: Option<Factor>,
-    /// How long a request waits for another node.
-    fleet: Option<Duration>,
-    forwards: Option<usize>,
-}
-
-/// How much sooner than by XFetch's own reckoning, where it is 1.
-#[derive(Debug, Clone, Copy)]
-struct Factor(f64);
-
-impl PartialEq for Factor {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.to_bits() == other.0.to_bits()
-    }
-}
-
-impl Eq for Factor {}
 
 impl Rule {
     /// Shortens each lifetime by a random part of what is left of it when the response arrives, up to
@@ -43,7 +22,7 @@ impl Rule {
     /// Default: 0, a lifetime is what upstream or rule say.
     #[must_use]
     pub fn lifetime_jitter(mut self, percent: u8) -> Self {
-        self.refill.jitter = percent;
+        self.settings.lifetime_jitter = percent;
         self
     }
 
@@ -56,7 +35,7 @@ impl Rule {
     /// Default: a response is fetched again when it is stale.
     #[must_use]
     pub fn refresh_early(mut self, factor: f64) -> Self {
-        self.refill.early = Some(Factor(factor));
+        self.settings.refresh_early = Some(factor);
         self
     }
 
@@ -70,7 +49,7 @@ impl Rule {
     /// Default: each node fetches by itself.
     #[must_use]
     pub fn fleet_coalesce(mut self, budget: Duration) -> Self {
-        self.refill.fleet = Some(budget);
+        self.settings.fleet_coalesce = Some(Period(budget));
         self
     }
 
@@ -84,57 +63,42 @@ impl Rule {
     /// Default: no limit.
     #[must_use]
     pub fn forward_limit(mut self, forwards: usize) -> Self {
-        self.refill.forwards = Some(forwards);
+        self.settings.forward_limit = Some(forwards);
         self
     }
 }
 
-impl Refill {
-    /// The same, if it can be done.
+impl RuleSettings {
+    /// Refuses what contradicts something else, or cannot be meant.
     ///
     /// # Errors
-    /// What contradicts something else, or cannot be meant.
-    pub(super) fn checked(self, defaults: &Defaults) -> Result<Self, ConfigError> {
-        if self.jitter > MAX_JITTER {
+    /// A [`ConfigError`] with the input quoted.
+    pub(super) fn check_refill(&self, defaults: &Defaults) -> Result<(), ConfigError> {
+        if self.lifetime_jitter > MAX_JITTER {
             let message = format!("takes away more than {MAX_JITTER} % of a lifetime");
-            let input = self.jitter.to_string();
+            let input = self.lifetime_jitter.to_string();
             return Err(ConfigError::new("lifetime_jitter", message, input));
         }
-        if let Some(Factor(factor)) = self.early
+        if let Some(factor) = self.refresh_early
             && !(factor > 0.0 && factor <= MAX_FACTOR)
         {
             let message = format!("a factor above 0 is needed, and at most {MAX_FACTOR}");
             let input = factor.to_string();
             return Err(ConfigError::new("refresh_early", message, input));
         }
-        if let Some(budget) = self.fleet {
+        if let Some(Period(budget)) = self.fleet_coalesce {
             check_fleet(budget, defaults)?;
         }
-        if self.forwards == Some(0) {
+        if self.forward_limit == Some(0) {
             let message = "forwards nothing (disable the rule to forward without a cache)";
             return Err(ConfigError::new("forward_limit", message, "0"));
         }
-        Ok(self)
-    }
-
-    /// How long a request waits for another node, if nodes fetch for each other.
-    pub(crate) fn fleet(self) -> Option<Duration> {
-        self.fleet
-    }
-
-    /// How many forwards may be under way at a time, if that is limited.
-    pub(crate) fn forwards(self) -> Option<usize> {
-        self.forwards
-    }
-
-    /// By what factor a response is refreshed early, if it is.
-    pub(crate) fn early(self) -> Option<f64> {
-        self.early.map(|Factor(factor)| factor)
+        Ok(())
     }
 
     /// `left` of a lifetime, shortened as `chance` (from 0 to 1) has it.
-    pub(crate) fn shortened(self, left: Duration, chance: f64) -> Duration {
-        left.mul_f64(1.0 - f64::from(self.jitter) / 100.0 * chance)
+    pub(super) fn shortened(&self, left: Duration, chance: f64) -> Duration {
+        left.mul_f64(1.0 - f64::from(self.lifetime_jitter) / 100.0 * chance)
             .min(left)
     }
 }

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use super::cookies::Cookies;
-use super::forward::Forward;
-use super::options::{
-    Authorization, ClientPolicy, Consistency, Host, Overrides, SetCookie, TagHeader, Windows,
-};
+use super::options::{Authorization, ClientPolicy, Consistency, Host, SetCookie, TagHeader, Ttl};
 use super::query::Query;
-use super::refill::Refill;
+use super::settings::RuleSettings;
 use super::statuses::Statuses;
+use crate::amount::Period;
 
 /// How the responses of one route are cached.
 ///
@@ -32,67 +30,21 @@ use super::statuses::Statuses;
 ///
 /// Nothing here is checked before the cache is built; then every mistake is reported with the
 /// rule's name and the input quoted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    pub(super) name: String,
-    pub(super) route: String,
-    pub(super) enabled: bool,
-    pub(super) methods: Vec<String>,
-    pub(super) ttl: Option<Duration>,
-    pub(super) ttl_for: Vec<(Statuses, Duration)>,
-    pub(super) overrides: Overrides,
-    pub(super) windows: Windows,
-    pub(super) query: Query,
-    pub(super) forward: Forward,
-    pub(super) headers: Vec<String>,
-    pub(super) ignored_headers: Vec<String>,
-    pub(super) cookies: Option<Cookies>,
-    pub(super) authorization: Authorization,
-    pub(super) host: Host,
-    pub(super) set_cookie: Option<SetCookie>,
-    pub(super) tags: Vec<String>,
-    pub(super) tag_headers: Vec<TagHeader>,
-    pub(super) keep_tag_headers: bool,
-    pub(super) client: ClientPolicy,
-    pub(super) body_limit: Option<usize>,
-    pub(super) consistency: Option<Consistency>,
-    pub(super) request_directives: bool,
-    pub(super) no_vary_search: bool,
-    pub(super) encoded_paths: bool,
-    pub(super) refill: Refill,
+    pub(super) settings: RuleSettings,
 }
 
 impl Rule {
     /// The rule `name` for `route`. The name is how purges, metrics and messages call it.
     pub fn new(name: impl Into<String>, route: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            route: route.into(),
-            enabled: true,
-            methods: Vec::new(),
-            ttl: None,
-            ttl_for: Vec::new(),
-            overrides: Overrides::default(),
-            windows: Windows::default(),
-            query: Query::default(),
-            forward: Forward::default(),
-            headers: Vec::new(),
-            ignored_headers: Vec::new(),
-            cookies: None,
-            authorization: Authorization::default(),
-            host: Host::default(),
-            set_cookie: None,
-            tags: Vec::new(),
-            tag_headers: TagHeader::known(),
-            keep_tag_headers: false,
-            client: ClientPolicy::default(),
-            body_limit: None,
-            consistency: None,
-            request_directives: false,
-            no_vary_search: false,
-            encoded_paths: false,
-            refill: Refill::default(),
-        }
+        RuleSettings::new(name.into(), route.into()).into()
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn settings(&self) -> &RuleSettings {
+        &self.settings
     }
 
     /// How long a response is fresh that does not say so itself, for the statuses that are
@@ -101,7 +53,7 @@ impl Rule {
     /// Default: none, so that only responses with a lifetime of their own are stored.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.ttl = Some(ttl);
+        self.settings.ttl = Some(Ttl::Of(ttl));
         self
     }
 
@@ -115,7 +67,7 @@ impl Rule {
     /// Default: none.
     #[must_use]
     pub fn ttl_for(mut self, statuses: impl Into<Statuses>, ttl: Duration) -> Self {
-        self.ttl_for.push((statuses.into(), ttl));
+        self.settings.ttl_for.push((statuses.into(), Ttl::Of(ttl)));
         self
     }
 
@@ -125,7 +77,7 @@ impl Rule {
     /// Default: the response's own lifetime counts, and the rule's only where it has none.
     #[must_use]
     pub fn override_upstream(mut self) -> Self {
-        self.overrides.upstream = true;
+        self.settings.override_upstream = true;
         self
     }
 
@@ -134,7 +86,7 @@ impl Rule {
     /// Default: they are not stored.
     #[must_use]
     pub fn ignore_no_store(mut self) -> Self {
-        self.overrides.no_store = true;
+        self.settings.ignore_no_store = true;
         self
     }
 
@@ -143,7 +95,7 @@ impl Rule {
     /// Default: they are not stored.
     #[must_use]
     pub fn ignore_private(mut self) -> Self {
-        self.overrides.private = true;
+        self.settings.ignore_private = true;
         self
     }
 
@@ -154,7 +106,7 @@ impl Rule {
     /// Default: what the response says.
     #[must_use]
     pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
-        self.windows.stale_while_revalidate = Some(window);
+        self.settings.stale_while_revalidate = Some(Period(window));
         self
     }
 
@@ -165,7 +117,7 @@ impl Rule {
     /// Default: what the response says.
     #[must_use]
     pub fn stale_if_error(mut self, window: Duration) -> Self {
-        self.windows.stale_if_error = Some(window);
+        self.settings.stale_if_error = Some(Period(window));
         self
     }
 
@@ -174,7 +126,7 @@ impl Rule {
     /// Default: [`Query::all`], exactly as it was sent.
     #[must_use]
     pub fn query(mut self, query: Query) -> Self {
-        self.query = query;
+        self.settings.query = query;
         self
     }
 
@@ -184,7 +136,7 @@ impl Rule {
     /// [`ignore_header`](Self::ignore_header)).
     #[must_use]
     pub fn header(mut self, name: impl Into<String>) -> Self {
-        self.headers.push(name.into());
+        self.settings.headers.push(name.into());
         self
     }
 
@@ -196,7 +148,7 @@ impl Rule {
     /// Default: all of them are part of the key.
     #[must_use]
     pub fn ignore_header(mut self, name: impl Into<String>) -> Self {
-        self.ignored_headers.push(name.into());
+        self.settings.ignore_headers.push(name.into());
         self
     }
 
@@ -206,7 +158,7 @@ impl Rule {
     /// [`Profile::Rfc9111`](super::Profile::Rfc9111), [`Cookies::ignore_all`].
     #[must_use]
     pub fn cookies(mut self, cookies: Cookies) -> Self {
-        self.cookies = Some(cookies);
+        self.settings.cookies = Some(cookies);
         self
     }
 
@@ -216,7 +168,7 @@ impl Rule {
     /// [`Profile::Rfc9111`](super::Profile::Rfc9111) they are, with the cookie.
     #[must_use]
     pub fn set_cookie(mut self, set_cookie: SetCookie) -> Self {
-        self.set_cookie = Some(set_cookie);
+        self.settings.set_cookie = Some(set_cookie);
         self
     }
 
@@ -225,7 +177,7 @@ impl Rule {
     /// Default: [`Authorization::Upstream`], as RFC 9111 §3.5 permits.
     #[must_use]
     pub fn authorization(mut self, authorization: Authorization) -> Self {
-        self.authorization = authorization;
+        self.settings.authorization = authorization;
         self
     }
 
@@ -234,7 +186,7 @@ impl Rule {
     /// Default: [`Host::Key`].
     #[must_use]
     pub fn host(mut self, host: Host) -> Self {
-        self.host = host;
+        self.settings.host = host;
         self
     }
 
@@ -256,7 +208,7 @@ impl Rule {
     /// Default: none.
     #[must_use]
     pub fn tag(mut self, template: impl Into<String>) -> Self {
-        self.tags.push(template.into());
+        self.settings.tags.push(template.into());
         self
     }
 
@@ -265,7 +217,9 @@ impl Rule {
     /// Default: none.
     #[must_use]
     pub fn tags<T: Into<String>>(mut self, templates: impl IntoIterator<Item = T>) -> Self {
-        self.tags.extend(templates.into_iter().map(Into::into));
+        self.settings
+            .tags
+            .extend(templates.into_iter().map(Into::into));
         self
     }
 
@@ -274,7 +228,7 @@ impl Rule {
     /// Default: `Surrogate-Key` (separated by spaces), `Cache-Tag` and `Edge-Cache-Tag` (by commas).
     #[must_use]
     pub fn tag_headers<T: Into<TagHeader>>(mut self, headers: impl IntoIterator<Item = T>) -> Self {
-        self.tag_headers = headers.into_iter().map(Into::into).collect();
+        self.settings.tag_headers = headers.into_iter().map(Into::into).collect();
         self
     }
 
@@ -283,7 +237,7 @@ impl Rule {
     /// Default: they are removed.
     #[must_use]
     pub fn keep_tag_headers(mut self) -> Self {
-        self.keep_tag_headers = true;
+        self.settings.keep_tag_headers = true;
         self
     }
 
@@ -292,7 +246,7 @@ impl Rule {
     /// Default: [`ClientPolicy::Auto`], `no-cache` for a response with tags.
     #[must_use]
     pub fn client(mut self, client: ClientPolicy) -> Self {
-        self.client = client;
+        self.settings.client = client;
         self
     }
 
@@ -301,7 +255,7 @@ impl Rule {
     /// Default: 2 MiB.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = Some(bytes);
+        self.settings.body_limit = Some(bytes.into());
         self
     }
 
@@ -312,7 +266,7 @@ impl Rule {
     /// Default: [`near`](Self::near), unless the cache is built with strict rules.
     #[must_use]
     pub fn strict(mut self) -> Self {
-        self.consistency = Some(Consistency::Strict);
+        self.settings.consistency = Some(Consistency::Strict);
         self
     }
 
@@ -323,7 +277,7 @@ impl Rule {
     /// Default: this, unless the cache is built with strict rules.
     #[must_use]
     pub fn near(mut self) -> Self {
-        self.consistency = Some(Consistency::Near);
+        self.settings.consistency = Some(Consistency::Near);
         self
     }
 
@@ -334,7 +288,7 @@ impl Rule {
     /// Default: they are not heard, which that section permits.
     #[must_use]
     pub fn honor_request_directives(mut self) -> Self {
-        self.request_directives = true;
+        self.settings.honor_request_directives = true;
         self
     }
 
@@ -345,7 +299,7 @@ impl Rule {
     /// Default: the field is passed on and not heard.
     #[must_use]
     pub fn no_vary_search(mut self) -> Self {
-        self.no_vary_search = true;
+        self.settings.no_vary_search = true;
         self
     }
 
@@ -353,7 +307,7 @@ impl Rule {
     /// or parameters (`;`). Only for an upstream that reads a path as it was sent. Default: they are forwarded.
     #[must_use]
     pub fn encoded_paths(mut self) -> Self {
-        self.encoded_paths = true;
+        self.settings.encoded_paths = true;
         self
     }
 
@@ -363,7 +317,7 @@ impl Rule {
     /// Default: `true`.
     #[must_use]
     pub fn enabled(mut self, enabled: bool) -> Self {
-        self.enabled = enabled;
+        self.settings.enabled = enabled;
         self
     }
 
@@ -373,24 +327,13 @@ impl Rule {
     /// Default: `GET`.
     #[must_use]
     pub fn method(mut self, method: impl Into<String>) -> Self {
-        self.methods.push(method.into());
+        self.settings.methods.push(method.into());
         self
     }
+}
 
-    /// What else than the key decides what is stored, and how a purge finds it. A response that was
-    /// stored when the rule had another tag, or permitted what it now forbids, must answer nobody.
-    pub(super) fn stored_as(&self) -> String {
-        let Self {
-            name,
-            route,
-            tags,
-            tag_headers,
-            set_cookie,
-            overrides: Overrides {
-                no_store, private, ..
-            },
-            ..
-        } = self;
-        format!("{name:?}{route:?}{tags:?}{tag_headers:?}{no_store}{private}{set_cookie:?}")
+impl From<RuleSettings> for Rule {
+    fn from(settings: RuleSettings) -> Self {
+        Self { settings }
     }
 }

@@ -10,10 +10,10 @@ use super::options::Profile;
 use crate::error::ConfigError;
 
 /// A status, or a class of them, that a lifetime is for: `404` or `4xx`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Statuses(Which);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Which {
     Code(u16),
     Class(u16),

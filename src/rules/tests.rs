@@ -1,5 +1,5 @@
-use super::options::{Overrides, Windows};
 use super::*;
+use crate::amount::Period;
 use crate::outcome::{Detail, ForwardReason, Why};
 use crate::semantics::StoreSetCookie;
 use http::{Request as HttpRequest, StatusCode};
@@ -304,12 +304,15 @@ fn a_rule_without_setters_is_the_safe_one() {
     let (set, _) = compile([rule()]).expect("a good rule");
     let rule = set.iter().next().expect("one rule");
     assert_eq!(rule.ttl(StatusCode::OK), None);
-    assert_eq!(rule.overrides(), Overrides::default());
-    assert_eq!(rule.windows(), Windows::default());
-    assert_eq!(rule.authorization(), Authorization::Upstream);
-    assert_eq!(rule.set_cookie(), StoreSetCookie::Refuse);
-    assert_eq!(rule.body_limit(), 2 * 1024 * 1024);
-    assert_eq!(rule.consistency(), Consistency::Near);
+    let settings = &rule.settings;
+    assert!(!settings.override_upstream);
+    assert!(!settings.ignore_no_store && !settings.ignore_private);
+    assert_eq!(settings.stale_while_revalidate, None);
+    assert_eq!(settings.stale_if_error, None);
+    assert_eq!(settings.authorization, Authorization::Upstream);
+    assert_eq!(rule.set_cookie, StoreSetCookie::Refuse);
+    assert_eq!(rule.body_limit, 2 * 1024 * 1024);
+    assert_eq!(rule.consistency, Consistency::Near);
     assert!(!rule.has_body_tags());
     assert!(!rule.may_store(StatusCode::URI_TOO_LONG), "SAFETY 13");
     assert_eq!(rule.tag_shapes().count(), 0);
@@ -334,17 +337,14 @@ fn what_the_setters_say_is_what_the_compiled_rule_answers() {
     let rule = set.iter().next().expect("one rule");
     assert_eq!(rule.ttl(StatusCode::OK), Some(SECOND * 10));
     assert_eq!(rule.ttl(StatusCode::NOT_FOUND), Some(SECOND));
-    let overrides = Overrides {
-        upstream: true,
-        no_store: false,
-        private: true,
-    };
-    assert_eq!(rule.overrides(), overrides);
-    assert_eq!(rule.windows().stale_if_error, Some(SECOND * 20));
-    assert_eq!(rule.set_cookie(), StoreSetCookie::Strip);
-    assert_eq!(rule.authorization(), Authorization::Ignore);
-    assert_eq!(rule.body_limit(), 7);
-    assert_eq!(rule.consistency(), Consistency::Strict);
+    let settings = &rule.settings;
+    assert!(settings.override_upstream && settings.ignore_private);
+    assert!(!settings.ignore_no_store);
+    assert_eq!(settings.stale_if_error, Some(Period(SECOND * 20)));
+    assert_eq!(rule.set_cookie, StoreSetCookie::Strip);
+    assert_eq!(settings.authorization, Authorization::Ignore);
+    assert_eq!(rule.body_limit, 7);
+    assert_eq!(rule.consistency, Consistency::Strict);
     assert!(rule.has_body_tags());
     let templates: Vec<&str> = rule.tag_shapes().map(|(text, _)| text).collect();
     assert_eq!(templates, ["auction:{address:address}", "{/id}"]);

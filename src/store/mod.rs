@@ -16,13 +16,15 @@ use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::Tip;
 
+mod budgets;
 mod claims;
 #[cfg(test)]
 pub(crate) mod contract;
 mod near;
 
+pub(crate) use self::budgets::Budgets;
 pub(crate) use self::claims::{Claimed, Claims, Ended, Holder};
-pub(crate) use self::near::{DEFAULT_BYTES, LEAST_BYTES, NearCache, Room};
+pub(crate) use self::near::{LEAST_BYTES, NearCache, Room};
 
 /// What a lookup saw.
 #[derive(Debug, Clone)]

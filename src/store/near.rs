@@ -15,8 +15,6 @@ use crate::clock::Clock;
 use crate::entry::Entry;
 use crate::key::CacheKey;
 
-/// Bytes kept unless told otherwise.
-pub(crate) const DEFAULT_BYTES: u64 = 64 << 20;
 /// The least that can be kept: less would hold no entry, or next to none.
 pub(crate) const LEAST_BYTES: u64 = 64 << 10;
 /// No entry can be larger than a shard, so there are few: at the default size 8 MiB each, four times

@@ -14,8 +14,8 @@ struct Row {
 }
 
 const WORDS: &[&str] = &[
-    "alias", "backoff", "chance", "clock", "error", "key", "observe", "outcome", "patience",
-    "position", "spelling", "sync", "tag", "telling", "weaken",
+    "alias", "amount", "backoff", "chance", "clock", "defaults", "error", "key", "observe",
+    "outcome", "patience", "position", "spelling", "sync", "tag", "telling", "weaken", "written",
 ];
 const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];
@@ -61,7 +61,7 @@ const TABLE: &[Row] = &[
     Row {
         modules: &["config"],
         // A suggestion is the same word everywhere.
-        may_import: &[&["spelling"]],
+        may_import: &[&["defaults", "spelling", "written"]],
     },
 ];
 

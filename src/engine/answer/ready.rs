@@ -84,7 +84,7 @@ impl Engine {
         now: Timestamp,
     ) -> Option<Arc<StoredResponse>> {
         match &self.near {
-            Some(near) if asked.rule.consistency() == Consistency::Near => {
+            Some(near) if asked.rule.consistency == Consistency::Near => {
                 self.in_near_copy(near, asked, key, request, now)
             }
             _ => self.in_store_at_hand(asked, key, request, now),

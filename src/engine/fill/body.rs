@@ -46,7 +46,9 @@ impl Fill {
     {
         let (mut parts, body) = response.into_parts();
         let rule = Arc::clone(&self.wanted.asked.rule);
-        let ours = rule.tag_headers().filter(|_| !rule.keeps_tag_headers());
+        let ours = rule
+            .tag_headers()
+            .filter(|_| !rule.settings.keep_tag_headers);
         let sieve = TrailerSieve::of(&parts.headers, ours);
         let body = std::pin::pin!(body);
         let mut body = Begun::of(body).await;
@@ -63,7 +65,7 @@ impl Fill {
             // The client may be gone; the fill goes on.
             let _ = recipient.send(Answer::Filling(Arc::clone(&head), parts, reader));
         }
-        let limit = rule.body_limit() as u64;
+        let limit = rule.body_limit as u64;
         let mut body = Pin::new(&mut body);
         let mut kept = Kept::default();
         while !body.is_end_stream() {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::amount::Period;
 use crate::coalesce::UNCACHEABLE_FOR;
 use crate::engine::Engine;
 use crate::engine::lookup::{Usable, may_join};
@@ -143,9 +144,9 @@ impl Asking {
     }
 
     async fn claim(&mut self) -> Claim {
-        let budget = self.wanted.asked.rule.refill().fleet();
+        let budget = self.wanted.asked.rule.settings.fleet_coalesce;
         let claims = self.engine.claims.clone().filter(|_| self.shared);
-        let (Some(budget), Some(claims)) = (budget, claims) else {
+        let (Some(Period(budget)), Some(claims)) = (budget, claims) else {
             return Claim::Without;
         };
         let end = self.deadline.min(Instant::now() + budget);
@@ -204,7 +205,7 @@ impl Asking {
     /// A permit, if the rule limits its forwards and one was free in time; and whether it had to be
     /// waited for.
     async fn permit(&self) -> (Option<OwnedSemaphorePermit>, bool) {
-        let Some(limit) = self.wanted.asked.rule.refill().forwards() else {
+        let Some(limit) = self.wanted.asked.rule.settings.forward_limit else {
             return (None, false);
         };
         let permits = self.engine.permits.of(self.wanted.asked.rule.name(), limit);

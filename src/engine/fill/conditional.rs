@@ -115,7 +115,7 @@ impl Engine {
     ) -> (StoredResponse, Result<Vec<HeaderName>, NotStored>) {
         let (wanted, received_at) = (update.wanted, update.received_at);
         let mut stored = old.clone();
-        let set_cookie = wanted.asked.rule.set_cookie();
+        let set_cookie = wanted.asked.rule.set_cookie;
         let mut headers = semantics::freshen(&old.headers, response, received_at, set_cookie);
         let exchange = Exchange {
             request: update.request,
@@ -146,7 +146,7 @@ impl Engine {
 /// answer.
 pub(crate) fn window_if_disconnected(rule: &CompiledRule, freshness: &Freshness) -> Duration {
     let forbidden = freshness.stale_forbidden || freshness.always_validate;
-    let by_profile = match rule.profile() {
+    let by_profile = match rule.profile {
         Profile::Rfc9111 if !forbidden => STALE_IF_DISCONNECTED,
         _ => Duration::ZERO,
     };

@@ -103,7 +103,7 @@ impl Fill {
         };
         let storable = self.engine.decide(&self.wanted, &exchange)?;
         let size = response.body().size_hint();
-        let limit = self.wanted.asked.rule.body_limit() as u64;
+        let limit = self.wanted.asked.rule.body_limit as u64;
         let declared = semantics::content_length(response.headers())?.unwrap_or(0);
         if size.lower().max(declared) > limit {
             return Err(NotStored::TooLarge);

@@ -129,7 +129,7 @@ impl Fill {
         trailers: Option<HeaderMap>,
     ) {
         let whole = variant_key(&self.wanted.asked.key, &head.vary, &self.wanted.headers);
-        let limit = self.wanted.asked.rule.body_limit();
+        let limit = self.wanted.asked.rule.body_limit;
         let stored = finished(&self.engine, stored, whole, limit).await;
         let (engine, wanted) = (Arc::clone(&self.engine), Arc::clone(&self.wanted));
         self.lead.landed_unstored(trailers);
@@ -178,7 +178,7 @@ impl Engine {
         let storable = decide(wanted, exchange)?;
         let doubtful = storable.freshness.by_rule
             && self.doubts_paths.load(Ordering::Relaxed)
-            && !wanted.asked.rule.takes_odd_paths()
+            && !wanted.asked.rule.takes_odd_paths
             && has_parameter(&wanted.path);
         match doubtful {
             true => Err(NotStored::PathParameter),

@@ -175,10 +175,10 @@ impl Fill {
     }
 
     pub(crate) fn needs_clearance(&self) -> bool {
-        let refill = self.wanted.asked.rule.refill();
-        let by_fleet = refill.fleet().is_some() && self.engine.claims.is_some();
+        let settings = &self.wanted.asked.rule.settings;
+        let by_fleet = settings.fleet_coalesce.is_some() && self.engine.claims.is_some();
         let to_share = (by_fleet || self.overtaken) && !self.lead.is_alone();
-        refill.forwards().is_some() || to_share
+        settings.forward_limit.is_some() || to_share
     }
 
     fn asking(&self, somebody_waits: bool) -> Option<Asking> {

@@ -112,7 +112,7 @@ impl Fill {
     /// Notes in `stored`, which this fill has brought, how early it is worth to fetch it again: never
     /// in the first half of what is left of its lifetime.
     pub(crate) fn note_eagerness(&self, stored: &mut StoredResponse) {
-        let Some(factor) = self.wanted.asked.rule.refill().early() else {
+        let Some(factor) = self.wanted.asked.rule.settings.refresh_early else {
             return;
         };
         let took = self.engine.clock.monotonic().saturating_sub(self.began);

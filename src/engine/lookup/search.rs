@@ -35,7 +35,7 @@ impl Engine {
         found: Lookup,
     ) -> Lookup {
         let nothing = matches!(found.usable, Usable::Nothing);
-        if !nothing || !asked.rule.no_vary_search() {
+        if !nothing || !asked.rule.settings.no_vary_search {
             return found;
         }
         let Some(key) = self.searched_key(asked, uri, request) else {

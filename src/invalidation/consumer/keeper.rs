@@ -109,7 +109,7 @@ impl Keeper {
         );
         self.applier.report_doubt(stream, true);
         self.status.doubt(Some(cause));
-        let (applier, settle) = (self.applier.clone(), self.stream.settle);
+        let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
         purging.spawn(async move {
             // What is not taken now is appended when the log is back.
             let _ = applier.purge(plan, settle).await;

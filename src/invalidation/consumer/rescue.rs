@@ -6,7 +6,6 @@ use crate::error::Error;
 use crate::invalidation::consumer::held::Purged;
 use crate::invalidation::consumer::{Consumer, random};
 use crate::invalidation::mapping::Plan;
-use crate::invalidation::stream::Start;
 use crate::redis::{EntryId, TAKEN};
 
 /// The most pages of other consumers' entries that are claimed in one turn.
@@ -135,7 +134,7 @@ impl Consumer {
             reason = own;
             self.source.mark_gap(gap, own).await?;
             if *own != "held entries deleted" {
-                let at_beginning = self.stream.start == Start::Beginning;
+                let at_beginning = self.stream.settings.replay;
                 self.source.create(at_beginning).await?;
             }
             found.push(gap.clone());
@@ -151,7 +150,7 @@ impl Consumer {
         self.closing.extend(found.iter().cloned());
         let mut plan = Plan::default();
         plan.add_scope(self.stream.scope());
-        let (applier, settle) = (self.applier.clone(), self.stream.settle);
+        let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
         self.purging.spawn(async move {
             applier.purge_until_acknowledged(plan, settle).await;
             Purged::Gap(found, reason)

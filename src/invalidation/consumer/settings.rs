@@ -54,9 +54,9 @@ impl Settings {
     /// What `stream` says, over these; `claim_after` beats it.
     pub(crate) fn of(stream: &EventStream, claim_after: Option<Duration>) -> Self {
         Self {
-            count: stream.batch,
-            claim_after: claim_after.unwrap_or(stream.claim_after),
-            away: stream.away,
+            count: stream.settings.batch,
+            claim_after: claim_after.unwrap_or(stream.settings.claim_after.0),
+            away: stream.settings.away.0,
             ..Self::default()
         }
     }

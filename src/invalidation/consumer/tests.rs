@@ -11,7 +11,8 @@ use super::*;
 use crate::invalidation::fake::FakeSink;
 use crate::invalidation::on::On;
 use crate::invalidation::stream::Stream;
-use crate::redis::{Budgets, Group, Portion, Server};
+use crate::redis::{Group, Portion, Server};
+use crate::store::Budgets;
 
 mod delivery;
 mod doubtful;

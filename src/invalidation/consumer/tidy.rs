@@ -69,7 +69,7 @@ impl Consumer {
     /// stops nothing: events are read all the same.
     pub(super) async fn tidy(&mut self) -> Result<(), Error> {
         self.applier.report_rest(&self.stream.name);
-        if !self.stream.trim || !self.tidy.is_due() {
+        if !self.stream.settings.trim || !self.tidy.is_due() {
             return Ok(());
         }
         self.tidy.acknowledged = 0;

@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
+use crate::amount::Period;
 use crate::error::ConfigError;
+use crate::invalidation::settings::StreamSettings;
 use crate::invalidation::stream::Stream;
 use crate::spelling::written;
-
-pub(super) const BATCH: usize = 32;
-pub(super) const CLAIM_AFTER: Duration = Duration::from_secs(3);
-pub(super) const AWAY: Duration = Duration::from_secs(60);
 
 impl Stream {
     /// The most entries that are read at once, from 1 to 1,000; fewer where they are large. Default: 32, so that
     /// a purge of the first does not wait long for the others.
     #[must_use]
     pub const fn batch(mut self, entries: usize) -> Self {
-        self.batch = entries;
+        self.settings.batch = entries;
         self
     }
 
@@ -25,7 +23,7 @@ impl Stream {
     /// consumer that was killed are in force within 5 s of its death.
     #[must_use]
     pub const fn claim_after(mut self, time: Duration) -> Self {
-        self.claim_after = time;
+        self.settings.claim_after = Period(time);
         self
     }
 
@@ -35,10 +33,12 @@ impl Stream {
     /// that Redis does not take. From 100 ms to one day. Default: 60 s, as rindexer gives up after about 90.
     #[must_use]
     pub const fn away(mut self, time: Duration) -> Self {
-        self.away = time;
+        self.settings.away = Period(time);
         self
     }
+}
 
+impl StreamSettings {
     /// Whether batch and times can be used.
     pub(super) fn check_reading(&self) -> Result<(), ConfigError> {
         if !(1..=1_000).contains(&self.batch) {
@@ -56,11 +56,11 @@ impl Stream {
         let least = Duration::from_millis(10);
         within(
             "claim_after",
-            self.claim_after,
+            self.claim_after.0,
             least,
             Duration::from_secs(3600),
         )?;
         let least = Duration::from_millis(100);
-        within("away", self.away, least, Duration::from_secs(86_400))
+        within("away", self.away.0, least, Duration::from_secs(86_400))
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::ManualClock;
-use crate::redis::conn::Budgets;
+use crate::store::Budgets;
 
 fn health() -> (Health, Arc<Mutex<Vec<String>>>) {
     let server = Server::new("redis://localhost", Budgets::default()).unwrap();

@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
-use tower_tagcache::CacheBuilder;
-use tower_tagcache::config::{Address, ProfileChoice, Secret};
+use tower_tagcache::config::{Address, Secret};
+use tower_tagcache::{CacheBuilder, Profile};
 
 use crate::config::{ListenChoice, Loaded, UpstreamChoice};
 
@@ -61,8 +61,8 @@ impl Overlay {
             made.push("redis url");
         }
         match self.profile {
-            Some(ProfileArg::Careful) => config.cache.profile = Some(ProfileChoice::Careful),
-            Some(ProfileArg::Rfc9111) => config.cache.profile = Some(ProfileChoice::Rfc9111),
+            Some(ProfileArg::Careful) => config.cache.profile = Some(Profile::Careful),
+            Some(ProfileArg::Rfc9111) => config.cache.profile = Some(Profile::Rfc9111),
             None => {}
         }
         for place in made {

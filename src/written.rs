@@ -1,47 +1,21 @@
-//! Values of the file that TOML has no type for: times, sizes, statuses.
+//! How settings are written in a file: values that TOML has no type for (times, sizes, addresses), and those that
+//! have more than one form.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::str::FromStr;
-use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::Statuses;
-
-/// A time as text with its unit: `"250ms"`, `"10s"`, `"1h 30m"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Period(pub Duration);
-
-/// A number of bytes, as a whole number or as text with a unit: `65536`, `"64 KiB"`, `"2MiB"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bytes(pub u64);
+use crate::amount::{Bytes, Period};
 
 /// An IP address and a port: `"127.0.0.1:8080"`, `"[::]:8080"`. Port 0 is a free one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address(pub SocketAddr);
-
-/// A lifetime: one of the three that `[cache]` names, or a time of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ttl {
-    /// `"default"`: `[cache] default_ttl`, or `CACHE_DEFAULT_TTL`.
-    Default,
-    /// `"long"`: `[cache] long_ttl`, or `CACHE_LONG_TTL`.
-    Long,
-    /// `"short"`: `[cache] short_ttl`, or `CACHE_SHORT_TTL`.
-    Short,
-    /// A time such as `"10s"`.
-    Of(Duration),
-}
-
-/// A status or a class of them, as the key of `ttl_for`: `404` or `"4xx"`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Status(String);
 
 /// Text that is never shown: a URL with a password, a token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -54,38 +28,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-impl Status {
-    /// What a rule takes.
-    #[must_use]
-    pub fn statuses(&self) -> Statuses {
-        self.0.parse().expect("read once when it was made")
-    }
-}
-
-impl From<Period> for Duration {
-    fn from(Period(time): Period) -> Self {
-        time
-    }
-}
-
-impl From<Duration> for Period {
-    fn from(time: Duration) -> Self {
-        Self(time)
-    }
-}
-
-impl From<Bytes> for usize {
-    fn from(Bytes(bytes): Bytes) -> Self {
-        Self::try_from(bytes).unwrap_or(Self::MAX)
-    }
-}
-
-impl From<usize> for Bytes {
-    fn from(bytes: usize) -> Self {
-        Self(bytes as u64)
-    }
-}
-
 impl FromStr for Period {
     type Err = String;
 
@@ -93,25 +35,6 @@ impl FromStr for Period {
         let time = humantime::parse_duration(text);
         time.map(Self)
             .map_err(|_| r#"a time with its unit, such as "250ms", "10s" or "1h""#.to_owned())
-    }
-}
-
-impl FromStr for Ttl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "default" => Ok(Self::Default),
-            "long" => Ok(Self::Long),
-            "short" => Ok(Self::Short),
-            _ => text
-                .parse()
-                .map(|Period(time)| Self::Of(time))
-                .map_err(|_| {
-                    r#""default", "long", "short", or a time with its unit such as "10s""#
-                        .to_owned()
-                }),
-        }
     }
 }
 
@@ -151,31 +74,9 @@ impl FromStr for Address {
     }
 }
 
-impl FromStr for Status {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let known: Result<Statuses, _> = text.parse();
-        known
-            .map(|_| Self(text.to_owned()))
-            .map_err(|_| r#"a status such as 404 or a class such as "4xx""#.to_owned())
-    }
-}
-
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_duration(self.0).fmt(f)
-    }
-}
-
-impl fmt::Display for Ttl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Long => f.write_str("long"),
-            Self::Short => f.write_str("short"),
-            Self::Of(time) => Period(*time).fmt(f),
-        }
     }
 }
 
@@ -193,12 +94,6 @@ impl fmt::Display for Bytes {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -267,12 +162,16 @@ macro_rules! text {
         text!($name, $expected, $schema, |_| None);
     };
     ($name:ident, $expected:literal, $schema:tt, $number:expr) => {
-        impl Written for $name {
+        text!($name, $expected, $schema, $number, str::parse);
+    };
+    ($name:ident, $expected:literal, $schema:tt, $number:expr, $text:expr) => {
+        impl $crate::written::Written for $name {
             type Table = serde::de::IgnoredAny;
             const EXPECTED: &'static str = $expected;
 
             fn from_text(text: &str) -> Result<Self, String> {
-                text.parse()
+                let read: fn(&str) -> Result<Self, String> = $text;
+                read(text)
             }
 
             fn from_number(number: u64) -> Option<Self> {
@@ -285,39 +184,36 @@ macro_rules! text {
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-                read(from)
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                $crate::written::read(from)
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 to.collect_str(self)
             }
         }
 
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
             }
         }
     };
 }
 
+pub(crate) use text;
+
 text!(Period, "a time with its unit, such as \"10s\"", {
     "description": "A time with its unit: \"250ms\", \"10s\", \"1h 30m\".",
     "type": "string",
     "examples": ["250ms", "10s", "1h"]
-});
-text!(Ttl, "\"default\", \"long\", \"short\", or a time such as \"10s\"", {
-    "description": "\"default\", \"long\" or \"short\", as [cache] says, or a time such as \"10s\".",
-    "type": "string",
-    "examples": ["default", "long", "short", "10s"]
 });
 text!(Address, "an IP address and a port, such as \"127.0.0.1:8080\"", {
     "description": "An IP address and a port: \"127.0.0.1:8080\".",
@@ -329,12 +225,6 @@ text!(Bytes, "a number of bytes, such as 65536 or \"64 KiB\"", {
     "minimum": 0,
     "examples": ["64 MiB"]
 }, |number| Some(Self(number)));
-text!(Status, "a status such as 404 or a class such as \"4xx\"", {
-    "description": "A status or a class of them.",
-    "type": "string",
-    "pattern": "^[1-9][0-9][0-9]$|^[2-5]xx$"
-});
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -360,24 +250,8 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_read_as_the_same() {
-        for text in ["default", "long", "short", "10s", "1h 30m"] {
-            let ttl: Ttl = text.parse().unwrap();
-            assert_eq!(ttl.to_string(), text);
-            assert_eq!(ttl.to_string().parse::<Ttl>().unwrap(), ttl);
-        }
         for bytes in [0, 1, 1023, 1024, 65_536, 3 << 30] {
             assert_eq!(Bytes(bytes).to_string().parse(), Ok(Bytes(bytes)));
         }
-    }
-
-    #[test]
-    fn statuses_are_codes_or_classes() {
-        for (text, good) in [("404", true), ("4xx", true), ("6xx", false), ("x", false)] {
-            assert_eq!(text.parse::<Status>().is_ok(), good, "{text}");
-        }
-        assert_eq!(
-            "4xx".parse::<Status>().unwrap().statuses(),
-            Statuses::CLIENT_ERROR
-        );
     }
 }

@@ -1,0 +1,114 @@
+//! What settings are that nobody sets, each with its reason: read by the builder, by rules, and by what is shown of a
+//! configuration. The table in `docs/DESIGN.md` is checked against them.
+
+use std::time::Duration;
+
+/// A TTL of seconds was accepted where this is chosen; as far as a near rule may lag behind a purge.
+pub(crate) const LEASE: Duration = Duration::from_secs(1);
+
+/// The last net under an event that never came.
+pub(crate) const LIFETIME_CEILING: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What rules mean by `"default"`, `"long"` and `"short"`: a page, what hardly changes, what changes all the time.
+pub(crate) const TTL: Duration = Duration::from_secs(30);
+pub(crate) const LONG_TTL: Duration = Duration::from_secs(5 * 60);
+pub(crate) const SHORT_TTL: Duration = Duration::from_secs(10);
+
+/// An inner service that is slow has not failed, and a second call makes it slower.
+pub(crate) const COALESCE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longer than any fetch should take: who is waited for longer has died.
+pub(crate) const FLEET_CLAIM: Duration = Duration::from_secs(30);
+
+/// Pages and documents, not downloads.
+pub(crate) const BODY_LIMIT: usize = 2 << 20;
+
+/// About a hundred of the largest bodies that a rule stores by default, at once.
+pub(crate) const FILL_BYTES: u64 = 256 << 20;
+
+/// Small beside what a service has, and thousands of pages.
+pub(crate) const STORE_BYTES: u64 = 64 << 20;
+
+/// A copy from the first time on: more where there are more responses than room.
+pub(crate) const NEAR_AFTER: u32 = 1;
+
+/// What all keys in Redis begin with: recognised by who looks there.
+pub(crate) const NAMESPACE: &str = "tagcache";
+
+/// A server that is far away, and what it is asked before it is trusted.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A request waits for each lookup, and would rather go to the inner service.
+pub(crate) const READ_TIMEOUT: Duration = Duration::from_millis(25);
+
+/// No request waits for it.
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Who purges waits for it, and a replica may have to acknowledge it.
+pub(crate) const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spelling::written;
+    use crate::tag::{MAX_TAG_BYTES, MAX_TAGS};
+
+    /// The table of `docs/DESIGN.md`: what, and its default.
+    fn rows() -> Vec<(&'static str, &'static str)> {
+        let design = include_str!("../docs/DESIGN.md");
+        let (_, rest) = design
+            .split_once("## Defaults and bounds\n")
+            .expect("its heading");
+        let table = rest.lines().take_while(|line| line.starts_with('|'));
+        let cells = table.filter_map(|line| {
+            let mut cells = line.split('|').skip(1).map(str::trim);
+            cells.next().zip(cells.next())
+        });
+        cells.collect()
+    }
+
+    /// As the document writes it: a space before the unit.
+    fn time(time: Duration) -> String {
+        let short = written(time);
+        let unit = short.find(char::is_alphabetic).expect("a unit");
+        let (number, unit) = short.split_at(unit);
+        format!("{number} {unit}")
+    }
+
+    #[test]
+    fn the_table_of_the_design_says_what_the_code_does() {
+        let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+        let limits = format!("{}; {MAX_TAGS}; {MAX_TAG_BYTES}", mib(BODY_LIMIT as u64));
+        let budgets = format!(
+            "{} (`REDIS_TIMEOUT`), {}, {}, {}",
+            time(CONNECT_TIMEOUT),
+            time(READ_TIMEOUT),
+            time(WRITE_TIMEOUT),
+            time(PURGE_TIMEOUT)
+        );
+        let rows = rows();
+        for (what, default) in [
+            ("consistency", format!("near, `lease` {}", time(LEASE))),
+            ("body limit; tags an entry; tag bytes", limits),
+            ("Redis budgets: connect, read, write, purge", budgets),
+            ("near copy; marks; globs", mib(STORE_BYTES)),
+            ("`fill_bytes`", mib(FILL_BYTES)),
+            ("`coalesce_timeout`", time(COALESCE_TIMEOUT)),
+            ("`fleet_claim`", time(FLEET_CLAIM)),
+            ("lifetime ceiling", time(LIFETIME_CEILING)),
+            ("`ttl`: default, long, short", {
+                let times = [TTL, LONG_TTL, SHORT_TTL].map(time);
+                times.join(", ")
+            }),
+            ("`near_after`", NEAR_AFTER.to_string()),
+            ("`namespace`", format!("`{NAMESPACE}`")),
+        ] {
+            let row = rows.iter().find(|(row, _)| row.starts_with(what));
+            let says = row.is_some_and(|(_, says)| says.starts_with(&default));
+            assert!(
+                says,
+                "write into docs/DESIGN.md: | {what} | {default} | … (now: {row:?})"
+            );
+        }
+    }
+}

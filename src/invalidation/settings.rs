@@ -1,0 +1,88 @@
+//! [`StreamSettings`]: what is said about an event stream, field by field. [`Stream`](super::Stream)'s setters set them,
+//! and a configuration file has them under these names.
+
+use std::time::Duration;
+
+use super::format::Format;
+use super::on::On;
+use crate::amount::{Bytes, Period};
+
+/// A Redis stream of events, and what to purge when one arrives.
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(deny_unknown_fields)
+)]
+#[non_exhaustive]
+pub struct StreamSettings {
+    /// The stream's key in Redis.
+    pub name: String,
+    /// How its publisher writes: "rindexer", "debezium", or a table.
+    pub format: Format,
+    /// What to purge for which events.
+    pub on: Vec<On>,
+    /// How long after an event the data may not be visible to the upstream yet (a replica's lag):
+    /// meanwhile responses with its tags are served and not stored. Default: none.
+    #[cfg_attr(feature = "config", serde(default))]
+    pub settle: Period,
+    /// `true` reads the stream from its first entry when nobody has read it before. Default: false, from its end.
+    #[cfg_attr(feature = "config", serde(default))]
+    pub replay: bool,
+    /// `true` drops what all groups of the stream have read, so that it does not fill Redis; not for a stream
+    /// that somebody reads without a group. Default: false, somebody else trims it.
+    #[cfg_attr(feature = "config", serde(default))]
+    pub trim: bool,
+    /// The largest entry that is read. Default: "4 MiB".
+    #[cfg_attr(feature = "config", serde(default = "max_entry_bytes"))]
+    pub max_entry_bytes: Bytes,
+    /// The most entries that are read at once. Default: 32.
+    #[cfg_attr(feature = "config", serde(default = "batch"))]
+    pub batch: usize,
+    /// After how long without a sign of life the events that a consumer took are taken over by another. The same
+    /// on all nodes. Default: "3s".
+    #[cfg_attr(feature = "config", serde(default = "claim_after"))]
+    pub claim_after: Period,
+    /// How long the events may stay unread before nothing that they can touch is served from the cache.
+    /// Default: "60s".
+    #[cfg_attr(feature = "config", serde(default = "away"))]
+    pub away: Period,
+}
+
+/// Far more than an event has, and little beside what a process may hold.
+const fn max_entry_bytes() -> Bytes {
+    Bytes(4 << 20)
+}
+
+/// The purge of the first does not wait long for the others.
+const fn batch() -> usize {
+    32
+}
+
+/// So that the purges of a consumer that was killed are in force within 5 s of its death.
+const fn claim_after() -> Period {
+    Period(Duration::from_secs(3))
+}
+
+/// rindexer gives up after about 90 s.
+const fn away() -> Period {
+    Period(Duration::from_secs(60))
+}
+
+impl StreamSettings {
+    /// What is said where nothing but these is.
+    pub(super) const fn new(name: String, format: Format) -> Self {
+        Self {
+            name,
+            format,
+            on: Vec::new(),
+            settle: Period(Duration::ZERO),
+            replay: false,
+            trim: false,
+            max_entry_bytes: max_entry_bytes(),
+            batch: batch(),
+            claim_after: claim_after(),
+            away: away(),
+        }
+    }
+}
