@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Response};
+use tagcache_test_support::{Origin, body as whole};
 use tokio::time::{Instant, advance, sleep};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
 use tower_tagcache::ManualClock;
 
-use crate::origin::{origin, whole};
 use crate::{TTL, cache, cache_at, get, get_with, is_hit, rule, settle, text};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 #[tokio::test(start_paused = true)]
 async fn safety_72_a_fill_that_nobody_wants_and_nothing_answers_ends_after_five_seconds() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let mut leader = task::spawn(service.oneshot(get("/a")));
     assert_pending!(leader.poll());
@@ -30,7 +30,7 @@ async fn safety_72_a_fill_that_nobody_wants_and_nothing_answers_ends_after_five_
 
 #[tokio::test(start_paused = true)]
 async fn safety_72_the_oldest_such_fill_ends_at_once_where_its_place_is_wanted() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let cache = cache(rule());
     let service = cache.layer().layer(origin);
     let ask = |path| task::spawn(service.clone().oneshot(get(path)));
@@ -59,7 +59,7 @@ async fn safety_72_the_oldest_such_fill_ends_at_once_where_its_place_is_wanted()
 
 #[tokio::test(start_paused = true)]
 async fn safety_56_it_ends_after_a_minute_though_bytes_trickle_in() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let mut leader = task::spawn(service.oneshot(get("/a")));
     assert_pending!(leader.poll());
@@ -79,7 +79,7 @@ async fn safety_56_it_ends_after_a_minute_though_bytes_trickle_in() {
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_in_that_time_is_served_and_begins_it_anew() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let ask = || task::spawn(service.clone().oneshot(get("/a")));
     let mut leader = ask();
@@ -119,7 +119,7 @@ async fn who_comes_in_that_time_is_served_and_begins_it_anew() {
 
 #[tokio::test]
 async fn a_call_that_is_for_one_client_only_ends_with_it() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     // From now on the key is known as not storable.
     let first = tokio::spawn(service.clone().oneshot(get("/a")));
@@ -152,7 +152,7 @@ async fn a_call_that_is_for_one_client_only_ends_with_it() {
 
 #[tokio::test]
 async fn the_body_of_a_call_for_one_client_only_ends_with_it() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let request = get_with("/b", &[("authorization", "Bearer x")]);
     let asked = tokio::spawn(service.clone().oneshot(request));
@@ -176,7 +176,7 @@ async fn the_body_of_a_call_for_one_client_only_ends_with_it() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_behind_a_stale_response_ends_after_a_minute() {
     let clock = ManualClock::default();
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let rule = rule().stale_while_revalidate(10 * MINUTE);
     let service = cache_at(rule, &clock).layer().layer(origin);
     let first = tokio::spawn(service.clone().oneshot(get("/a")));

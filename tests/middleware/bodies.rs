@@ -7,9 +7,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use tagcache_test_support::Origin;
 use tower::{BoxError, Layer, Service, ServiceExt, service_fn};
 
-use crate::origin::origin;
 use crate::{cache, get, is_hit, rule, settle, text};
 
 /// Asks twice through the cache, for a body that `make` makes.
@@ -145,7 +145,7 @@ async fn safety_34_a_body_says_what_the_inner_one_would_say() {
 
 #[tokio::test]
 async fn safety_34_trailers_reach_the_first_the_second_and_a_follower() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let ask = || tokio::spawn(service.clone().oneshot(get("/a")));
     let (leader, follower) = (ask(), ask());
@@ -180,7 +180,7 @@ async fn safety_34_trailers_reach_the_first_the_second_and_a_follower() {
 
 #[tokio::test]
 async fn the_first_bytes_are_there_before_the_last() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let leader = tokio::spawn(service.clone().oneshot(get("/a")));
     let stream = calls.next().await.stream();

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Response};
+use tagcache_test_support::{Call, Origin, body as whole};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
 use tower_tagcache::{ManualClock, SetCookie};
 
-use crate::origin::{Call, origin, whole};
 use crate::{TTL, cache, cache_at, get, get_with, is_hit, rule, settle, status, text, try_text};
 
 #[tokio::test]
 async fn a_thousand_identical_misses_are_one_call() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let ask = || tokio::spawn(service.clone().oneshot(get("/a")));
     let asked: Vec<_> = (0..1000).map(|_| ask()).collect();
@@ -31,7 +31,7 @@ async fn a_thousand_identical_misses_are_one_call() {
 
 #[tokio::test]
 async fn a_follower_that_leaves_harms_nobody() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let ask = || task::spawn(service.clone().oneshot(get("/a")));
     let (mut leader, mut early, mut late, mut stays) = (ask(), ask(), ask(), ask());
@@ -58,7 +58,7 @@ async fn a_follower_that_leaves_harms_nobody() {
 
 #[tokio::test]
 async fn safety_20_followers_of_another_variant_forward_by_themselves() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let ask = |language| {
         let request = get_with("/a", &[("accept-language", language)]);
@@ -66,7 +66,7 @@ async fn safety_20_followers_of_another_variant_forward_by_themselves() {
     };
     let asked = ["de", "de", "fr", "fr", "it"].map(|language| (language, ask(language)));
     let answer = |call: Call| {
-        let language = call.request.headers()["accept-language"].clone();
+        let language = call.request.headers["accept-language"].clone();
         let body = ["de", "fr", "it"]
             .into_iter()
             .find(|body| language == *body);
@@ -101,7 +101,7 @@ async fn safety_20_followers_of_another_variant_forward_by_themselves() {
 /// was.
 #[tokio::test]
 async fn flights_that_send_a_request_to_each_other_do_not_keep_it() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let ask = |x, y| {
         task::spawn(
@@ -149,7 +149,7 @@ async fn safety_02_a_cookie_is_for_the_one_who_asked() {
         ("refused", rule(), false),
         ("stripped", rule().set_cookie(SetCookie::Strip), true),
     ] {
-        let (origin, mut calls) = origin();
+        let (origin, mut calls) = Origin::by_hand();
         let service = cache(rule).layer().layer(origin);
         let asked = [0; 3].map(|_| tokio::spawn(service.clone().oneshot(get("/a"))));
         for number in 0..if shared { 1 } else { 3 } {
@@ -186,7 +186,7 @@ async fn safety_25_a_truncated_body_reaches_nobody_as_whole_and_is_not_stored() 
         ("longer than declared", Some("3"), false),
     ];
     for (name, declared, breaks) in rows {
-        let (origin, mut calls) = origin();
+        let (origin, mut calls) = Origin::by_hand();
         let service = cache(rule()).layer().layer(origin);
         let asked = [0; 3].map(|_| tokio::spawn(service.clone().oneshot(get("/a"))));
         let call = calls.next().await;
@@ -218,7 +218,7 @@ async fn safety_25_a_truncated_body_reaches_nobody_as_whole_and_is_not_stored() 
 
 #[tokio::test]
 async fn safety_26_a_half_written_response_is_no_hit() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let leader = tokio::spawn(service.clone().oneshot(get("/a")));
     let stream = calls.next().await.stream();
@@ -243,7 +243,7 @@ async fn safety_26_a_half_written_response_is_no_hit() {
 async fn a_stale_response_is_refreshed_once_for_all_who_get_it() {
     let clock = ManualClock::default();
     let window = Duration::from_secs(30);
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache_at(rule().stale_while_revalidate(window), &clock)
         .layer()
         .layer(origin);
@@ -286,7 +286,7 @@ async fn a_stale_response_is_refreshed_once_for_all_who_get_it() {
 /// machine a while to begin so many.
 #[tokio::test(start_paused = true)]
 async fn past_the_limit_of_flights_requests_are_forwarded_and_not_stored() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let mut flying = Vec::new();
     for number in 0..10_000 {

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use http::Response;
+use tagcache_test_support::{Calls, Origin, Stream};
 use tower::{Layer, ServiceExt};
 use tower_tagcache::{Cache, ManualClock};
 
-use crate::origin::{Calls, Origin, Stream, origin};
 use crate::{get, is_hit, rule, settle, status, text};
 
 const MIB: usize = 1 << 20;
@@ -57,7 +57,7 @@ async fn ask(
 #[tokio::test]
 async fn safety_73_clients_that_take_nothing_hold_no_more_than_the_bound_and_get_all_when_they_do()
 {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let cache = cache();
     let mut asked = Vec::new();
     for number in 0..20 {
@@ -111,7 +111,7 @@ async fn safety_73_clients_that_take_nothing_hold_no_more_than_the_bound_and_get
 
 #[tokio::test]
 async fn safety_73_a_body_that_says_its_length_has_its_place_before_it_comes_or_is_not_stored() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let cache = cache();
     let mut asked = Vec::new();
     for number in 0..6 {
@@ -142,7 +142,7 @@ async fn safety_73_a_body_that_says_its_length_has_its_place_before_it_comes_or_
 
 #[tokio::test]
 async fn safety_73_those_who_share_a_response_get_all_of_it_when_there_is_no_place_for_its_rest() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let cache = cache();
     let (first, shared) = ask(&cache, &origin, &mut calls, "/shared", None).await;
     shared.send(chunk());
@@ -174,7 +174,7 @@ async fn safety_73_those_who_share_a_response_get_all_of_it_when_there_is_no_pla
 
 #[tokio::test]
 async fn safety_73_a_chunk_larger_than_what_is_left_passes_and_a_stored_body_is_held_once() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let cache = cache();
     let hog = ask(&cache, &origin, &mut calls, "/hog", Some(2 * MIB)).await;
     let (large, stream) = ask(&cache, &origin, &mut calls, "/large", None).await;

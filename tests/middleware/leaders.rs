@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{Empty, Full};
+use tagcache_test_support::{Call, Origin, Stream};
 use tokio::time::Instant;
 use tokio_test::task;
 use tower::{Layer, ServiceExt, service_fn};
 
-use crate::origin::{Call, Stream, origin};
 use crate::{cache, get, is_hit, rule, settle, text};
 
 /// What the inner service does while a test polls the leader, one step at a time.
@@ -42,7 +42,7 @@ impl Script {
 /// Drops the leader after `polls` polls, the inner service being `lead` steps ahead of them. Returns
 /// whether it had finished before.
 async fn drop_leader_after(polls: usize, ahead: usize) -> bool {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let whole = || {
         let asked = service.clone().oneshot(get("/a"));
@@ -138,7 +138,7 @@ async fn safety_52_a_panic_is_the_caller_s_own_and_followers_forward() {
 
 #[tokio::test(start_paused = true)]
 async fn safety_52_followers_of_an_inner_service_that_never_answers_go_on_together() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let begun = Instant::now();
     let ask = || tokio::spawn(service.clone().oneshot(get("/a")));
@@ -276,7 +276,7 @@ async fn a_failing_inner_service_does_not_answer_its_clients_one_after_the_other
 /// after they had come (PROTOCOL 20).
 #[tokio::test]
 async fn safety_91_purges_one_upon_the_other_cost_one_call_more_and_not_one_for_each_client() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let cache = cache(rule().tag("x"));
     let service = cache.layer().layer(origin);
     let ask = || tokio::spawn(service.clone().oneshot(get("/a")));

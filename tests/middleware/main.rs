@@ -7,7 +7,6 @@ mod coalescing;
 mod fill_bytes;
 mod leaders;
 mod nested;
-mod origin;
 mod oversize;
 mod purged;
 mod readiness;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http_body_util::BodyExt;
+use tagcache_test_support::{Origin, Stream};
 use tower::{Layer, ServiceExt};
 use tower_tagcache::Rule;
 
-use crate::origin::{Stream, origin};
 use crate::{cache, get, is_hit, rule, settle, status, text, try_text};
 
 /// What is kept ahead of the slowest reader.
@@ -24,7 +24,7 @@ fn chunk() -> Bytes {
 
 #[tokio::test]
 async fn safety_55_all_who_share_it_get_all_of_it_and_it_is_not_stored() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(small()).layer().layer(origin);
     let ask = || tokio::spawn(service.clone().oneshot(get("/a")));
     let asked = [ask(), ask(), ask()];
@@ -57,7 +57,7 @@ async fn safety_55_all_who_share_it_get_all_of_it_and_it_is_not_stored() {
 #[tokio::test]
 async fn a_body_that_says_it_is_too_large_is_not_shared_at_all() {
     for (name, declared) in [("by its length", Some("5")), ("by its body", None)] {
-        let (origin, mut calls) = origin();
+        let (origin, mut calls) = Origin::by_hand();
         let service = cache(small()).layer().layer(origin);
         let asked = tokio::spawn(service.clone().oneshot(get("/a")));
         let call = calls.next().await;
@@ -82,7 +82,7 @@ async fn a_body_that_says_it_is_too_large_is_not_shared_at_all() {
 
 #[tokio::test]
 async fn a_body_of_countless_crumbs_is_not_stored() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let asked = tokio::spawn(service.clone().oneshot(get("/a")));
     let stream = calls.next().await.stream();
@@ -106,9 +106,9 @@ async fn two_readers(
     rule: Rule,
 ) -> (
     Stream,
-    [Response<tower_tagcache::CacheBody<crate::origin::Reply>>; 2],
+    [Response<tower_tagcache::CacheBody<tagcache_test_support::Body>>; 2],
 ) {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule).layer().layer(origin);
     let asked = [0; 2].map(|_| tokio::spawn(service.clone().oneshot(get("/a"))));
     let call = calls.next().await;
@@ -194,7 +194,7 @@ async fn safety_25_a_large_body_that_breaks_off_breaks_off_for_all() {
 
 #[tokio::test]
 async fn who_waits_for_tags_from_the_body_goes_on_when_it_is_too_large() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(small().tag("item:{/id}")).layer().layer(origin);
     let leader = tokio::spawn(service.clone().oneshot(get("/a")));
     let call = calls.next().await;

@@ -1,9 +1,9 @@
 //! A purge while a call of the inner service is under way (SAFETY 37, 38).
 
+use tagcache_test_support::{Call, Origin, Stream};
 use tokio_test::{assert_pending, task};
 use tower::{Layer, ServiceExt};
 
-use crate::origin::{Call, Stream, origin};
 use crate::{cache, get, is_hit, rule, settle, status, text};
 
 /// How far the old response has come when the purge returns.
@@ -36,7 +36,7 @@ async fn safety_37_and_38_who_comes_after_the_purge_never_gets_the_old_response(
         }),
     ];
     for (name, reach) in stages {
-        let (origin, mut calls) = origin();
+        let (origin, mut calls) = Origin::by_hand();
         let cache = cache(rule());
         let service = cache.layer().layer(origin);
         let ask = || task::spawn(service.clone().oneshot(get("/a")));
@@ -79,7 +79,7 @@ async fn safety_37_and_38_who_comes_after_the_purge_never_gets_the_old_response(
 
 #[tokio::test]
 async fn purges_that_come_one_upon_the_other_do_not_keep_a_request_for_ever() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let cache = cache(rule());
     let service = cache.layer().layer(origin);
     let ask = || tokio::spawn(service.clone().oneshot(get("/a")));
@@ -105,7 +105,7 @@ async fn purges_that_come_one_upon_the_other_do_not_keep_a_request_for_ever() {
 
 #[tokio::test]
 async fn a_purge_before_the_first_request_is_not_held_against_those_after_it() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let cache = cache(rule());
     cache.purger().tag("page:a").await.expect("the log is here");
     let service = cache.layer().layer(origin);

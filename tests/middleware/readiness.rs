@@ -9,14 +9,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{Empty, Full};
+use tagcache_test_support::{Body, Calls, Origin};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::buffer::Buffer;
 use tower::limit::ConcurrencyLimit;
 use tower::load_shed::LoadShed;
-use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 use tower_tagcache::{CacheService, Rule};
 
-use crate::origin::origin;
 use crate::{TTL, cache, get, get_with, is_hit, rule, text};
 
 /// A clone of it is not ready, becomes so at the second poll, and may be called only then.
@@ -162,13 +162,11 @@ async fn services_of_one_layer_share_the_cache_too() {
 /// `/a` is stored and a forward of `/slow` is under way.
 async fn with_one_forward_under_way<S>(
     service: &CacheService<S>,
-    calls: &mut crate::origin::Calls,
+    calls: &mut Calls,
 ) -> impl Future<Output = ()> + use<S>
 where
-    S: Service<Request<Empty<Bytes>>, Response = Response<crate::origin::Reply>, Error = BoxError>
-        + Clone
-        + Send
-        + 'static,
+    S: Service<Request<Empty<Bytes>>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Error: std::fmt::Debug + Send,
     S::Future: Send,
 {
     let filled = tokio::spawn(service.clone().oneshot(get("/a")));
@@ -184,7 +182,7 @@ where
 
 #[tokio::test]
 async fn a_hit_takes_no_permit_of_a_concurrency_limit_within() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let limit = ServiceBuilder::new().concurrency_limit(1).service(origin);
     let service: CacheService<ConcurrencyLimit<_>> = cache(rule()).layer().layer(limit);
     let slow = with_one_forward_under_way(&service, &mut calls).await;
@@ -201,7 +199,7 @@ async fn a_hit_takes_no_permit_of_a_concurrency_limit_within() {
     slow.await;
     // The hit's response is held still.
     let call = calls.next().await;
-    assert_eq!(call.request.uri(), "/b");
+    assert_eq!(call.request.uri, "/b");
     call.answer("b");
     assert_eq!(text(miss.await.expect("it answers")).await, "b");
     drop(hit);
@@ -209,7 +207,7 @@ async fn a_hit_takes_no_permit_of_a_concurrency_limit_within() {
 
 #[tokio::test]
 async fn a_hit_takes_no_place_in_a_buffer_within() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let buffer = Buffer::new(
         ServiceBuilder::new().concurrency_limit(1).service(origin),
         1,
@@ -239,7 +237,7 @@ async fn a_hit_takes_no_place_in_a_buffer_within() {
 
 #[tokio::test]
 async fn what_is_shed_within_is_an_error_of_the_miss_only() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let shed: LoadShed<_> = ServiceBuilder::new()
         .load_shed()
         .concurrency_limit(1)

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Response};
+use tagcache_test_support::{Call, Origin, body as whole};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt};
 use tower_tagcache::Rule;
 
-use crate::origin::{Call, origin, whole};
 use crate::{cache, get, get_with, rule, status, text};
 
 #[tokio::test(start_paused = true)]
 async fn safety_53_answers_that_are_not_storable_do_not_queue() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     tokio::spawn(async move {
         loop {
@@ -44,7 +44,7 @@ async fn safety_53_answers_that_are_not_storable_do_not_queue() {
 
 #[tokio::test(start_paused = true)]
 async fn safety_53_nor_do_they_where_the_key_is_that_of_a_variant() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let ask = || tokio::spawn(service.clone().oneshot(get_with("/a", &[("x", "1")])));
     let respond = |call: Call, cache_control| {
@@ -71,7 +71,7 @@ async fn safety_53_nor_do_they_where_the_key_is_that_of_a_variant() {
 
 #[tokio::test]
 async fn a_rule_without_a_lifetime_shares_nothing_that_is_not_stored() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(Rule::new("page", "/{name}")).layer().layer(origin);
     let asked = [0; 2].map(|_| tokio::spawn(service.clone().oneshot(get("/a"))));
     calls.next().await.answer("one");
@@ -85,7 +85,7 @@ async fn a_rule_without_a_lifetime_shares_nothing_that_is_not_stored() {
 
 #[tokio::test]
 async fn an_authorised_request_does_not_keep_others_from_sharing() {
-    let (origin, mut calls) = origin();
+    let (origin, mut calls) = Origin::by_hand();
     let service = cache(rule()).layer().layer(origin);
     let authorised = get_with("/a", &[("authorization", "Bearer x")]);
     let asked = tokio::spawn(service.clone().oneshot(authorised));

@@ -9,6 +9,7 @@
     reason = "tests of this project use it, and nobody else"
 )]
 
+mod by_hand;
 #[cfg(feature = "redis")]
 mod fleet;
 mod forwarder;
@@ -22,6 +23,7 @@ mod origin;
 mod redis;
 mod site;
 
+pub use self::by_hand::{Call, Calls, Stream};
 #[cfg(feature = "redis")]
 pub use self::fleet::{Fleet, item_rule};
 pub use self::forwarder::Forwarder;
