@@ -1,21 +1,14 @@
 //! An auction house with its cache on a private Redis server, on as many nodes as a test wants.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::convert::Infallible;
-use std::future::Ready;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Empty, Full};
 use redis::Value;
-use tagcache_test_support::{RedisServer, until};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
-use tower::{Layer, Service, ServiceExt};
-use tower_tagcache::{Cache, CacheBuilder, CacheService, Notice, On, Rule, Stream};
+use tagcache_test_support::{self as support, Notices, Origin, RedisServer, ok, until};
+use tokio::sync::watch;
+use tower_tagcache::{Cache, CacheBuilder, Companion, Notice, On, Rule, Stream};
 
 use crate::captures::{AUCTIONS, Entry};
 
@@ -28,14 +21,14 @@ pub(crate) const BYSTANDER: &str = "0x9999999999999999999999999999999999999999";
 #[derive(Debug)]
 pub(crate) struct House {
     pub(crate) server: RedisServer,
-    pub(crate) origin: Origin,
+    pub(crate) origin: Pages,
 }
 
 impl House {
     pub(crate) fn open() -> Self {
         Self {
             server: RedisServer::start(),
-            origin: Origin::default(),
+            origin: Pages::new(),
         }
     }
 
@@ -62,12 +55,11 @@ impl House {
                 }
             });
         let (cache, companion) = set_up(patient).build().unwrap();
+        let node = support::Node::new(cache, Notices::new(), self.origin.origin.clone());
         Node {
-            service: cache.layer().layer(self.origin.clone()),
-            companion: Mutex::new(Some(companion)),
-            running: Mutex::new(None),
-            origin: self.origin.clone(),
-            cache,
+            node,
+            companion: Some(companion),
+            pages: self.origin.clone(),
             told,
         }
     }
@@ -164,75 +156,59 @@ pub(crate) fn everything() -> BTreeSet<String> {
     paths
 }
 
-/// The inner service: each path has a version, and each call is counted. A cheap clone.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Origin(Arc<Mutex<BTreeMap<String, Page>>>);
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Page {
-    version: u64,
-    calls: u64,
+/// The origin's data: each path has a version. A cheap clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Pages {
+    origin: Origin,
+    versions: Versions,
 }
 
-impl Origin {
+type Versions = Arc<Mutex<BTreeMap<String, u64>>>;
+
+fn version(versions: &Versions, path: &str) -> u64 {
+    versions.lock().unwrap().get(path).copied().unwrap_or(0)
+}
+
+impl Pages {
+    fn new() -> Self {
+        let versions = Versions::default();
+        let shown = Arc::clone(&versions);
+        let origin = Origin::answering(move |asked| {
+            let path = asked.parts.uri.path();
+            ok(&[], format!("{path} {}", version(&shown, path)))
+        });
+        Self { origin, versions }
+    }
+
     /// The data that `path` shows change.
     pub(crate) fn change(&self, path: &str) {
-        self.0
-            .lock()
-            .unwrap()
-            .entry(path.into())
-            .or_default()
-            .version += 1;
-    }
-
-    fn page(&self, path: &str) -> Page {
-        self.0
-            .lock()
-            .unwrap()
-            .get(path)
-            .copied()
-            .unwrap_or_default()
-    }
-}
-
-impl Service<Request<Empty<Bytes>>> for Origin {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Empty<Bytes>>) -> Self::Future {
-        let path = request.uri().path();
-        let mut pages = self.0.lock().unwrap();
-        let page = pages.entry(path.into()).or_default();
-        page.calls += 1;
-        let body = format!("{path} {}", page.version);
-        std::future::ready(Ok(Response::new(Full::from(body))))
+        let mut versions = self.versions.lock().unwrap();
+        *versions.entry(path.into()).or_default() += 1;
     }
 }
 
 /// One node: a cache with connections of its own, and what it told.
 #[derive(Debug)]
 pub(crate) struct Node {
-    pub(crate) cache: Cache,
-    origin: Origin,
-    service: CacheService<Origin>,
-    companion: Mutex<Option<tower_tagcache::Companion>>,
-    running: Mutex<Option<(JoinHandle<()>, oneshot::Sender<()>)>>,
+    node: support::Node,
+    companion: Option<Companion>,
+    pages: Pages,
     told: watch::Sender<Vec<Told>>,
+}
+
+impl Deref for Node {
+    type Target = support::Node;
+
+    fn deref(&self) -> &support::Node {
+        &self.node
+    }
 }
 
 impl Node {
     /// Spawns the companion.
-    pub(crate) fn run(self) -> Self {
-        let companion = self.companion.lock().unwrap().take().unwrap();
-        let (stop, stopped) = oneshot::channel();
-        let shutdown = async { stopped.await.unwrap_or(()) };
-        let task = tokio::spawn(companion.run(shutdown));
-        *self.running.lock().unwrap() = Some((task, stop));
+    pub(crate) fn run(mut self) -> Self {
+        let companion = self.companion.take().unwrap();
+        self.node = self.node.accompany(companion);
         self
     }
 
@@ -251,20 +227,6 @@ impl Node {
         node
     }
 
-    /// Drops the companion wherever it is, as a crash would.
-    pub(crate) async fn kill(&self) {
-        let (task, _stop) = self.running.lock().unwrap().take().unwrap();
-        task.abort();
-        assert!(task.await.unwrap_err().is_cancelled());
-    }
-
-    /// Tells the companion to stop, and waits until it has.
-    pub(crate) async fn stop(&self) {
-        let (task, stop) = self.running.lock().unwrap().take().unwrap();
-        stop.send(()).unwrap();
-        task.await.unwrap();
-    }
-
     /// Asks for `path`, and says whether the inner service was called for it. The answer is always
     /// the newest.
     pub(crate) async fn misses(&self, path: &str) -> bool {
@@ -273,14 +235,12 @@ impl Node {
 
     /// The answer's `Cache-Status`, and whether the inner service was called for it.
     pub(crate) async fn ask(&self, path: &str) -> (String, bool) {
-        let before = self.origin.page(path);
-        let request = Request::get(path).body(Empty::new()).unwrap();
-        let response = self.service.clone().oneshot(request).await.unwrap();
-        let status = response.headers()["cache-status"].to_str().unwrap().into();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let expected = format!("{path} {}", before.version);
-        assert_eq!(body, expected, "an old answer: {status}");
-        (status, self.origin.page(path).calls > before.calls)
+        let pages = &self.pages;
+        let (version, calls) = (version(&pages.versions, path), pages.origin.calls_to(path));
+        let answer = self.get(path).await;
+        let expected = format!("{path} {version}");
+        assert_eq!(answer.body, expected, "an old answer: {}", answer.how);
+        (answer.how, pages.origin.calls_to(path) > calls)
     }
 
     /// Those of `paths` for which the inner service was called. All of them are stored afterwards.

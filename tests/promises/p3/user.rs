@@ -1,15 +1,9 @@
 //! `examples/deploy/redis-user.acl`: a cache works under exactly that user (SAFETY 118).
 
-use std::convert::Infallible;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Empty, Full};
 use redis::Value;
-use tagcache_test_support::{GENEROUS, RedisServer, until};
-use tokio::task::JoinHandle;
-use tower::{Layer, ServiceExt, service_fn};
+use tagcache_test_support::{GENEROUS, Node, Notices, Origin, RedisServer, ok, until};
 use tower_tagcache::{Cache, On, Rule, Stream};
 
 use crate::captures;
@@ -19,55 +13,33 @@ const STREAM: &str = "auction_sales";
 /// More than one part.
 const LARGE: usize = 200 * 1024;
 
-struct Node {
-    cache: Cache,
-    companion: JoinHandle<()>,
-}
-
-impl Node {
-    fn new(url: &str, claim_after: Duration) -> Self {
-        let rule = |name: &str| {
-            let route = format!("/{name}/{{id}}");
-            let rule = Rule::new(name, route).ttl(Duration::from_secs(60));
-            let rule = rule.tag(format!("auction:{name}-{{id}}"));
-            rule.fleet_coalesce(Duration::from_secs(5))
-        };
-        let on = On::event("AuctionSale").purge("auction:{transaction_information.address}");
-        let (cache, companion) = Cache::builder()
-            .rule(rule("near"))
-            .rule(rule("strict").strict())
-            .stream(Stream::rindexer(STREAM).on(on))
-            .redis(url)
-            .claim_events_after(claim_after)
-            .connect_timeout(GENEROUS)
-            .read_timeout(GENEROUS)
-            .write_timeout(GENEROUS)
-            .purge_timeout(GENEROUS)
-            .build()
-            .unwrap();
-        let companion = tokio::spawn(companion.run(std::future::pending()));
-        Self { cache, companion }
-    }
-
-    /// Whether it was a hit.
-    async fn ask(&self, path: &str) -> bool {
-        let inner = service_fn(|request: Request<Empty<Bytes>>| async move {
-            let large = request.uri().path().ends_with("large");
-            let body = vec![b'x'; if large { LARGE } else { 10 }];
-            Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(body))))
-        });
-        let request = Request::get(path).body(Empty::new()).unwrap();
-        let service = self.cache.layer().layer(inner);
-        let response = service.oneshot(request).await.unwrap();
-        let how = response.headers()["cache-status"].to_str().unwrap();
-        let hit = how.starts_with("tagcache; hit");
-        response.into_body().collect().await.unwrap();
-        hit
-    }
-
-    async fn warm(&self, path: &str) {
-        until("it is stored", async || self.ask(path).await).await;
-    }
+fn node(url: &str, claim_after: Duration) -> Node {
+    let rule = |name: &str| {
+        let route = format!("/{name}/{{id}}");
+        let rule = Rule::new(name, route).ttl(Duration::from_secs(60));
+        let rule = rule.tag(format!("auction:{name}-{{id}}"));
+        rule.fleet_coalesce(Duration::from_secs(5))
+    };
+    let on = On::event("AuctionSale").purge("auction:{transaction_information.address}");
+    let notices = Notices::new();
+    let (cache, companion) = Cache::builder()
+        .rule(rule("near"))
+        .rule(rule("strict").strict())
+        .stream(Stream::rindexer(STREAM).on(on))
+        .redis(url)
+        .claim_events_after(claim_after)
+        .connect_timeout(GENEROUS)
+        .read_timeout(GENEROUS)
+        .write_timeout(GENEROUS)
+        .purge_timeout(GENEROUS)
+        .observer(notices.clone())
+        .build()
+        .unwrap();
+    let origin = Origin::answering(|asked| {
+        let large = asked.parts.uri.path().ends_with("large");
+        ok(&[], vec![b'x'; if large { LARGE } else { 10 }])
+    });
+    Node::new(cache, notices, origin).accompany(companion)
 }
 
 async fn length(server: &RedisServer, key: &str) -> i64 {
@@ -82,8 +54,8 @@ async fn safety_118_a_cache_works_under_the_user_that_is_documented() {
     let rules = USER.trim().strip_prefix("user ").unwrap();
     server.run(&format!("ACL SETUSER {rules}")).await;
     let url = format!("redis://tagcache:change-me@127.0.0.1:{}", server.port());
-    let one = Node::new(&url, GENEROUS);
-    let other = Node::new(&url, GENEROUS);
+    let one = node(&url, GENEROUS);
+    let other = node(&url, GENEROUS);
 
     // Stores, parts, claims in the fleet, lookups on another node.
     let paths = ["/near/1", "/strict/1", "/near/large", "/strict/large"];
@@ -100,7 +72,10 @@ async fn safety_118_a_cache_works_under_the_user_that_is_documented() {
     purger.clone().soft().tag("auction:near-1").await.unwrap();
     purger.all().await.unwrap();
     for path in paths {
-        until("it is purged there", async || !other.ask(path).await).await;
+        until("it is purged there", async || {
+            !other.get(path).await.is_hit()
+        })
+        .await;
     }
 
     // An event, one that cannot be read, and one that a dead consumer leaves.
@@ -130,8 +105,7 @@ async fn safety_118_a_cache_works_under_the_user_that_is_documented() {
     })
     .await;
     for node in [one, other] {
-        node.companion.abort();
-        let _ = node.companion.await;
+        node.kill().await;
     }
     let dead = ["XREADGROUP", "GROUP", "tagcache", "dead", "COUNT", "1"];
     publish(&sale.document().to_string()).await;
@@ -139,7 +113,7 @@ async fn safety_118_a_cache_works_under_the_user_that_is_documented() {
         .command(&[&dead[..], &["STREAMS", STREAM, ">"]].concat())
         .await;
     assert_ne!(taken, Value::Nil, "it is pending");
-    let _third = Node::new(&url, Duration::from_millis(20));
+    let _third = node(&url, Duration::from_millis(20));
     until("it is claimed", async || {
         let pending = server.command(&["XPENDING", STREAM, "tagcache"]).await;
         matches!(&pending, Value::Array(parts) if parts[0] == Value::Int(0))

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt};
 use tower_tagcache::{Cache, CacheBody, CacheService, Companion, Purger};
@@ -10,11 +12,18 @@ use tower_tagcache::{Cache, CacheBody, CacheService, Companion, Purger};
 use crate::{Body, Notices, Origin, Said, ends, eventually};
 
 /// A node. Its companion, if it runs, ends with it.
+#[derive(Debug)]
 pub struct Node {
     pub cache: Cache,
     pub notices: Notices,
     service: CacheService<Origin>,
-    companion: Option<JoinHandle<()>>,
+    companion: Mutex<Option<Running>>,
+}
+
+#[derive(Debug)]
+struct Running {
+    task: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
 }
 
 /// What a client got.
@@ -56,14 +65,35 @@ impl Node {
             service: cache.layer().layer(origin),
             cache,
             notices,
-            companion: None,
+            companion: Mutex::default(),
         }
     }
 
     /// Runs `companion` until the node is dropped.
-    pub fn accompany(mut self, companion: Companion) -> Self {
-        self.companion = Some(tokio::spawn(companion.run(std::future::pending())));
+    pub fn accompany(self, companion: Companion) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(companion.run(async { stopped.await.unwrap_or(()) }));
+        *self.companion.lock() = Some(Running { task, stop });
         self
+    }
+
+    /// Drops the companion wherever it is, as a crash would.
+    pub async fn kill(&self) {
+        let running = self.running();
+        running.task.abort();
+        let ended = running.task.await;
+        assert!(ended.expect_err("it was killed").is_cancelled());
+    }
+
+    /// Tells the companion to stop, and waits until it has.
+    pub async fn stop(&self) {
+        let Running { task, stop } = self.running();
+        stop.send(()).expect("it runs");
+        task.await.expect("no panic");
+    }
+
+    fn running(&self) -> Running {
+        self.companion.lock().take().expect("a companion runs")
     }
 
     pub fn purger(&self) -> Purger {
@@ -113,8 +143,8 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if let Some(companion) = self.companion.take() {
-            companion.abort();
+        if let Some(running) = self.companion.get_mut().take() {
+            running.task.abort();
         }
     }
 }
