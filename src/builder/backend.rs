@@ -1,6 +1,7 @@
 //! Where responses and the purge log are kept.
 
 use std::sync::Arc;
+#[cfg(feature = "redis")]
 use std::time::Duration;
 
 use crate::clock::Clock;

@@ -19,7 +19,7 @@
 //! ([`lookup::tips`]).
 //!
 //! A fill that had a claim in the fleet gives it back in a task that ends within the read budget of Redis
-//! ([`fill::clearance`]).
+//! (`fill/clearance.rs`).
 
 mod answer;
 mod change;

@@ -1,16 +1,19 @@
 //! [`RuleSettings`]: what a rule says, field by field. [`Rule`](super::Rule)'s setters set them, a configuration file
 //! has them under these names, and a compiled rule reads them.
 
+#[cfg(feature = "config")]
 use std::time::Duration;
 
 use super::cookies::Cookies;
 use super::forward::Forward;
+#[cfg(feature = "config")]
+use super::options::Profile;
 use super::options::{Authorization, ClientPolicy, Consistency, Host, SetCookie, TagHeader, Ttl};
 use super::query::Query;
 use super::statuses::Statuses;
 use crate::amount::{Bytes, Period};
 #[cfg(feature = "config")]
-use {super::options::Profile, crate::defaults};
+use crate::defaults;
 
 /// A rule: how the responses of one route are cached. See `Rule` for what each key
 /// means in full.
