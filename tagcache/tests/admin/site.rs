@@ -1,21 +1,14 @@
 //! A cache with an admin listener, for one test, and a client.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 use tagcache::admin::{Admin, AdminHooks, AdminSettings, AdminToken, Telemetry};
+use tagcache_test_support::{Node, Notices, Origin, ok};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tower::ServiceExt;
-use tower_layer::Layer;
 use tower_tagcache::{Cache, CacheBuilder, Rule};
 
 pub(crate) const TOKEN: &str = "correct-horse-battery";
@@ -59,7 +52,8 @@ pub(crate) fn rules() -> CacheBuilder {
 pub(crate) struct Site {
     pub(crate) admin: SocketAddr,
     pub(crate) cache: Cache,
-    forwards: Arc<AtomicUsize>,
+    node: Node,
+    origin: Origin,
 }
 
 impl Site {
@@ -75,7 +69,8 @@ impl Site {
         let telemetry = Telemetry::new();
         let builder = rules.observer(telemetry.clone());
         let (cache, companion) = builder.build().expect("good rules");
-        tokio::spawn(companion.run(std::future::pending()));
+        let origin = Origin::answering(|_| ok(&[], "data"));
+        let node = Node::new(cache.clone(), Notices::new(), origin.clone()).accompany(companion);
         let hooks = hooks(AdminHooks::new(telemetry));
         let bound = Admin::new(settings, cache.clone(), hooks).bind().await;
         let bound = bound.expect("a port");
@@ -84,23 +79,16 @@ impl Site {
         Self {
             admin,
             cache,
-            forwards: Arc::default(),
+            node,
+            origin,
         }
     }
 
     /// Asks the cached service; whether it had to be asked itself.
     pub(crate) async fn forwards(&self, path: &str) -> bool {
-        let before = self.forwards.load(Ordering::SeqCst);
-        let forwards = Arc::clone(&self.forwards);
-        let inner = tower::service_fn(move |_: Request<Full<Bytes>>| {
-            forwards.fetch_add(1, Ordering::SeqCst);
-            async { Ok::<_, Infallible>(Response::new(Full::from("data"))) }
-        });
-        let request = Request::get(path).body(Full::default()).expect("a request");
-        let service = self.cache.layer().layer(inner);
-        let response = service.oneshot(request).await.expect("no failure");
-        response.into_body().collect().await.expect("a body");
-        self.forwards.load(Ordering::SeqCst) > before
+        let before = self.origin.calls();
+        self.node.get(path).await;
+        self.origin.calls() > before
     }
 
     /// Has the cache hold `paths`.
