@@ -152,8 +152,6 @@ reasons! {
         TooLarge = "too-large",
         /// An endless body: an event stream or an upgrade.
         Endless = "endless",
-        /// The body ended early, or its length is not the declared one.
-        Incomplete = "incomplete",
         /// A tag is too long, malformed, or there are too many.
         TagLimit = "tag-limit",
         /// A tag's template found nothing to fill it, so that the response could not be purged.
@@ -164,8 +162,6 @@ reasons! {
         NoStamp = "no-stamp",
         /// The rule stores nothing for this status.
         RuleStatus = "rule-status",
-        /// `Content-Encoding` and the stored form contradict each other.
-        Encoding = "encoding",
         /// The request had an unkeyed field that the rule does not allow.
         Unkeyed = "unkeyed",
         /// The rules were replaced while the request was under way.
@@ -237,12 +233,8 @@ reasons! {
         StoreTimeout = "store-timeout",
         /// The breaker is open.
         BreakerOpen = "breaker-open",
-        /// The stored entry could not be read.
-        Corrupt = "corrupt",
         /// The lease is over: Redis has replicas and its heartbeat is late.
         NoLease = "no-lease",
-        /// The freshness lifetime is the rule's, not upstream's.
-        RuleTtl = "rule-ttl",
         /// A cookie that the rule does not name.
         Cookie = "cookie",
         /// `Authorization`.

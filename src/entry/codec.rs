@@ -58,14 +58,15 @@ const PACKED: u8 = 4;
 const CHUNK: u8 = 5;
 
 const ALWAYS_VALIDATE: u8 = 1;
-const BY_RULE: u8 = 1 << 1;
+/// Means nothing; entries of before have it.
+const FORMER: u8 = 1 << 1;
 const AUTHORIZED: u8 = 1 << 2;
 const TRAILERS: u8 = 1 << 3;
 const STALE_FORBIDDEN: u8 = 1 << 4;
 const IMMUTABLE: u8 = 1 << 5;
 const EAGER: u8 = 1 << 6;
 const KNOWN_FLAGS: u8 =
-    ALWAYS_VALIDATE | BY_RULE | AUTHORIZED | TRAILERS | STALE_FORBIDDEN | IMMUTABLE | EAGER;
+    ALWAYS_VALIDATE | FORMER | AUTHORIZED | TRAILERS | STALE_FORBIDDEN | IMMUTABLE | EAGER;
 
 /// Room reserved on the word of a count alone; past it, collections grow with what is really there.
 const TRUSTED_COUNT: usize = 64;
@@ -237,7 +238,6 @@ fn flags(response: &StoredResponse) -> u8 {
     let freshness = &response.freshness;
     [
         (freshness.always_validate, ALWAYS_VALIDATE),
-        (freshness.by_rule, BY_RULE),
         (freshness.authorized, AUTHORIZED),
         (freshness.stale_forbidden, STALE_FORBIDDEN),
         (freshness.immutable, IMMUTABLE),
@@ -282,7 +282,6 @@ fn read_response(mut reader: Reader) -> Result<StoredResponse, &'static str> {
         stale_while_revalidate: Duration::from_millis(reader.varint()?),
         stale_if_error: Duration::from_millis(reader.varint()?),
         always_validate: has(ALWAYS_VALIDATE),
-        by_rule: has(BY_RULE),
         authorized: has(AUTHORIZED),
         stale_forbidden: has(STALE_FORBIDDEN),
         immutable: has(IMMUTABLE),

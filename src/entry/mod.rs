@@ -113,8 +113,6 @@ pub(crate) struct Freshness {
     pub(crate) stale_if_error: Duration,
     /// Never reused without successful validation (`no-cache`, RFC 9111 §5.2.2.4).
     pub(crate) always_validate: bool,
-    /// The lifetime is the rule's rather than upstream's.
-    pub(crate) by_rule: bool,
     /// Upstream forbids to serve it stale, whoever asks for it (RFC 9111 §4.2.4).
     pub(crate) stale_forbidden: bool,
     /// A reload is no reason to ask while it is fresh (RFC 8246).

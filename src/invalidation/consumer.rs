@@ -24,10 +24,9 @@ use crate::invalidation::gap::{Watch, unaligned};
 use crate::invalidation::intake::Applier;
 use crate::invalidation::mapping::{Plan, Verdict};
 use crate::invalidation::quarantine;
-use crate::invalidation::source::EventSource;
 use crate::invalidation::status::Status;
 use crate::invalidation::stream::EventStream;
-use crate::redis::{Entry, EntryId, Read};
+use crate::redis::{Entry, EntryId, Group, Read};
 
 mod heard;
 mod held;
@@ -71,7 +70,7 @@ pub(crate) async fn consume(consumers: Vec<Consumer>, shutdown: impl Future<Outp
 #[derive(Debug)]
 pub(crate) struct Consumer {
     stream: Arc<EventStream>,
-    source: Arc<dyn EventSource>,
+    source: Arc<Group>,
     applier: Applier,
     settings: Settings,
     watch: Watch,
@@ -110,7 +109,7 @@ pub(crate) struct Consumer {
 impl Consumer {
     pub(crate) fn new(
         stream: Arc<EventStream>,
-        source: impl EventSource,
+        source: Group,
         applier: Applier,
         settings: Settings,
         status: Status,

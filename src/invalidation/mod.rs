@@ -72,8 +72,6 @@ mod purger;
 #[cfg(feature = "redis")]
 mod quarantine;
 mod settings;
-#[cfg(feature = "redis")]
-mod source;
 mod status;
 mod stream;
 mod tally;

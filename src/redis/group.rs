@@ -25,7 +25,6 @@ mod wire;
 use self::refused::{Refused, Side};
 pub(crate) use self::reply::{Claimed, Entry, EntryId, GroupState, Pending};
 pub(crate) use self::state::{Look, Portion, Read, TAKEN};
-pub(crate) use self::trim::Slowest;
 use self::wire::Wire;
 
 /// How much longer than asked the server may wait before the connection counts as dead.

@@ -39,9 +39,7 @@ use self::breaker::Breaker;
 pub(crate) use self::conn::Server;
 use self::exclusive::Exclusive;
 use self::fleet::RedisClaims;
-pub(crate) use self::group::{
-    Claimed, Entry, EntryId, Group, GroupState, Look, Pending, Portion, Read, Slowest, TAKEN,
-};
+pub(crate) use self::group::{Entry, EntryId, Group, GroupState, Portion, Read, TAKEN};
 use self::health::Health;
 pub(crate) use self::keyspace::Keyspace;
 use self::link::Link;

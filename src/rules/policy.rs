@@ -33,6 +33,8 @@ pub(crate) struct Exchange<'a> {
 #[derive(Debug)]
 pub(crate) struct Storable {
     pub(crate) freshness: Freshness,
+    /// The lifetime is the rule's rather than upstream's.
+    pub(crate) by_rule: bool,
     pub(crate) initial_age: Duration,
     pub(crate) headers: HeaderMap,
     /// The fields that select among variants.
@@ -72,7 +74,7 @@ pub(crate) fn decide(filled: &FillRequest, exchange: &Exchange<'_>) -> Result<St
         Vary::Fields(fields) if fields.len() > MAX_VARY => return Err(NotStored::VaryLimit),
         Vary::Fields(fields) => fields,
     };
-    let mut freshness = freshness(rule, exchange, &directives)?;
+    let (mut freshness, by_rule) = freshness(rule, exchange, &directives)?;
     let initial_age = semantics::corrected_initial_age(
         exchange.headers,
         exchange.requested_at,
@@ -84,6 +86,7 @@ pub(crate) fn decide(filled: &FillRequest, exchange: &Exchange<'_>) -> Result<St
     rule.response_tags(filled, exchange.headers, &mut tags)?;
     Ok(Storable {
         freshness,
+        by_rule,
         initial_age,
         headers: semantics::stored_fields(exchange.headers, &directives, rule.set_cookie),
         vary,
@@ -97,12 +100,13 @@ fn shares_authorized(rule: &CompiledRule) -> bool {
     rule.settings.authorization != Authorization::Upstream
 }
 
-/// Upstream's word if it gave one, else the rule's; the other way round where the rule overrides.
+/// Upstream's word if it gave one, else the rule's; the other way round where the rule overrides. And whether the
+/// lifetime is the rule's.
 fn freshness(
     rule: &CompiledRule,
     exchange: &Exchange<'_>,
     directives: &ResponseDirectives,
-) -> Result<Freshness, NotStored> {
+) -> Result<(Freshness, bool), NotStored> {
     let upstream = semantics::lifetime(
         exchange.status,
         exchange.headers,
@@ -147,7 +151,6 @@ fn freshness(
         ),
         stale_if_error: window(directives.stale_if_error, rule.settings.stale_if_error),
         always_validate: !overridden && directives.no_cache.is_whole(),
-        by_rule,
         stale_forbidden,
         immutable: directives.immutable,
         authorized: shares_authorized(rule) || allows_authorized(directives),
@@ -164,7 +167,7 @@ fn freshness(
             NotStored::ZeroLifetime
         });
     }
-    Ok(freshness)
+    Ok((freshness, by_rule))
 }
 
 /// Whether it can answer without being validated first.

@@ -78,15 +78,6 @@ pub(crate) fn join_cookies(headers: &mut HeaderMap) {
     headers.insert(COOKIE, joined);
 }
 
-/// Removes the fields of the connection (RFC 9110 §7.6.1), as before forwarding; order is kept.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the proxy"))]
-pub(crate) fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let per_connection = PerConnection::of(headers);
-    if headers.keys().any(|name| per_connection.has(name)) {
-        *headers = filter(headers, |name| !per_connection.has(name));
-    }
-}
-
 /// A copy with the fields that `keep` accepts. Removing from a `HeaderMap` would reorder the rest.
 pub(super) fn filter(headers: &HeaderMap, keep: impl Fn(&HeaderName) -> bool) -> HeaderMap {
     let mut kept = HeaderMap::with_capacity(headers.keys_len());
@@ -271,19 +262,5 @@ mod tests {
             let left: Vec<_> = fields.get_all("content-length").iter().collect();
             assert_eq!(left, *expected, "{status} {sent:?}");
         }
-    }
-
-    #[test]
-    fn dropping_hop_by_hop_leaves_the_rest_alone() {
-        let mut fields = headers(&[
-            ("a", "1"),
-            ("connection", "b"),
-            ("b", "2"),
-            ("trailer", "x"),
-            ("proxy-authenticate", "Basic"),
-        ]);
-        drop_hop_by_hop(&mut fields);
-        let names: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
-        assert_eq!(names, ["a", "trailer", "proxy-authenticate"]);
     }
 }

@@ -14,7 +14,7 @@
 //! | RFC 9110 §6.5.1 | which trailers are kept and passed on | [`TrailerSieve`], [`trailer_fields`] |
 //! | RFC 9110 §15.1, §15.4.5 | heuristic statuses; what a 304 carries | [`lifetime`], [`not_modified_fields`] |
 //! | RFC 9111 §3, §3.5, §5.2.2.3 | may it be stored | [`may_store`], [`understood`](storable::understood), [`allows_authorized`] |
-//! | RFC 9111 §3.1 | which fields are stored | [`stored_fields`], [`drop_hop_by_hop`](fields::drop_hop_by_hop) |
+//! | RFC 9111 §3.1 | which fields are stored | [`stored_fields`] |
 //! | RFC 9111 §3.2, §4.3.4 | update of a stored response by a 304 | [`identifies`], [`freshen`] |
 //! | RFC 9111 §4.1 | `Vary` | [`Vary`], [`append_variant`] |
 //! | RFC 9111 §4.2.1, §4.2.2 | freshness lifetime | [`lifetime`] |

@@ -176,7 +176,7 @@ impl Engine {
         exchange: &Exchange<'_>,
     ) -> Result<Storable, NotStored> {
         let storable = decide(wanted, exchange)?;
-        let doubtful = storable.freshness.by_rule
+        let doubtful = storable.by_rule
             && self.doubts_paths.load(Ordering::Relaxed)
             && !wanted.asked.rule.takes_odd_paths
             && has_parameter(&wanted.path);

@@ -25,7 +25,6 @@ fn sample() -> StoredResponse {
             stale_while_revalidate: Duration::from_secs(5),
             stale_if_error: Duration::from_secs(86_400),
             always_validate: true,
-            by_rule: false,
             authorized: true,
             stale_forbidden: false,
             immutable: false,
@@ -95,17 +94,16 @@ fn arbitrary_fields() -> impl Strategy<Value = HeaderMap> {
 }
 
 fn arbitrary_freshness() -> impl Strategy<Value = Freshness> {
-    let flags = any::<(bool, bool, bool, bool, bool)>();
+    let flags = any::<(bool, bool, bool, bool)>();
     let times = any::<(u64, u64, u64, u64)>();
     (times, flags).prop_map(|((lifetime, swr, sie, eagerness), flags)| Freshness {
         lifetime: Duration::from_millis(lifetime),
         stale_while_revalidate: Duration::from_millis(swr),
         stale_if_error: Duration::from_millis(sie),
         always_validate: flags.0,
-        by_rule: flags.1,
-        authorized: flags.2,
-        stale_forbidden: flags.3,
-        immutable: flags.4,
+        authorized: flags.1,
+        stale_forbidden: flags.2,
+        immutable: flags.3,
         // None in half of them.
         eagerness: Duration::from_millis(eagerness.saturating_sub(u64::MAX / 2)),
     })

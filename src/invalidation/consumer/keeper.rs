@@ -17,10 +17,10 @@ use crate::invalidation::consumer::held::Held;
 use crate::invalidation::consumer::{Settings, random};
 use crate::invalidation::intake::Applier;
 use crate::invalidation::mapping::Plan;
-use crate::invalidation::source::EventSource;
 use crate::invalidation::status::Status;
 use crate::invalidation::stream::EventStream;
 use crate::log::Doubt;
+use crate::redis::Group;
 
 /// The longest time between two looks at the clock.
 const TICK: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl InDoubt {
 #[derive(Debug)]
 pub(super) struct Keeper {
     pub(super) stream: Arc<EventStream>,
-    pub(super) source: Arc<dyn EventSource>,
+    pub(super) source: Arc<Group>,
     pub(super) applier: Applier,
     pub(super) settings: Settings,
     pub(super) held: Arc<Held>,

@@ -27,13 +27,6 @@ fn hits_are_spelled_as_rfc_9211_has_it() {
         ("tagcache; hit; ttl=100", hit(100)),
         ("tagcache; hit; ttl=-3", hit(-3)),
         (
-            "tagcache; hit; ttl=30; detail=rule-ttl",
-            Outcome {
-                detail: Some(Detail::RuleTtl),
-                ..hit(30)
-            },
-        ),
-        (
             "tagcache; hit; ttl=-5; detail=stale-while-revalidate",
             Outcome {
                 served: Served::Stale,
@@ -102,7 +95,7 @@ fn forwards_are_spelled_as_rfc_9211_has_it() {
             "tagcache; fwd=miss; detail=no-store",
             Outcome {
                 storing: not_stored,
-                detail: Some(Detail::RuleTtl),
+                detail: Some(Detail::StoreTimeout),
                 ..forwarded(ForwardReason::Miss)
             },
         ),
