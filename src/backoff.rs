@@ -1,41 +1,31 @@
-//! Waiting longer after each failure, and telling of a change of state once.
+//! [`Backoff`]: waiting longer after each failure.
 
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::telling::Telling;
-
-const FIRST: Duration = Duration::from_millis(50);
-const LONGEST: Duration = Duration::from_secs(5);
-
-/// The state of one thing that is retried: how often it failed in a row.
-#[derive(Debug)]
+/// Pauses that double from the first to the longest, each shortened by up to half at random, so that a fleet
+/// does not come back all at once.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Backoff {
+    first: Duration,
+    longest: Duration,
+    /// How often it failed in a row.
     failures: u32,
-    telling: Telling,
 }
 
 impl Backoff {
-    pub(crate) const fn new() -> Self {
+    pub(crate) const fn new(first: Duration, longest: Duration) -> Self {
         Self {
+            first,
+            longest,
             failures: 0,
-            telling: Telling::of_well(),
         }
     }
 
-    /// It worked. Says `recovered` if it had failed before.
-    pub(crate) fn reset(&mut self, recovered: &'static str) {
-        self.failures = 0;
-        if let Some(tell) = self.telling.well() {
-            tracing::info!(changes_not_told = tell.unsaid, "{recovered}");
-        }
-    }
-
-    /// It failed; says how long to wait before the next try.
-    #[must_use]
-    pub(crate) fn failed(&mut self) -> Duration {
-        self.failures = self.failures.saturating_add(1);
-        self.delay()
+    /// As it is after so many failures.
+    #[cfg(any(test, feature = "redis"))]
+    pub(crate) const fn after(mut self, failures: u32) -> Self {
+        self.failures = failures;
+        self
     }
 
     /// How often it failed in a row.
@@ -43,18 +33,33 @@ impl Backoff {
         self.failures
     }
 
-    /// Says `failed` and why, if that was not said.
-    pub(crate) fn tell(&mut self, failed: &'static str, error: &Error) {
-        if let Some(tell) = self.telling.failing(error.kind() as u64) {
-            tracing::warn!(%error, changes_not_told = tell.unsaid, "{failed}");
-        }
+    /// It worked.
+    pub(crate) const fn reset(&mut self) {
+        self.failures = 0;
     }
 
-    /// Doubling from 50 ms to 5 s, half of it random so that nodes do not return together.
-    fn delay(&self) -> Duration {
-        let doubled = FIRST * 2_u32.saturating_pow(self.failures.saturating_sub(1).min(16));
-        doubled.min(LONGEST).mul_f64(0.5 + fastrand::f64() / 2.0)
+    /// It failed; how long to wait before the next try.
+    #[must_use]
+    pub(crate) fn pause(&mut self) -> Duration {
+        self.pause_by(fastrand::u64(..))
     }
+
+    /// [`pause`](Self::pause), with the number that decides how much of it is left out.
+    #[must_use]
+    pub(crate) fn pause_by(&mut self, random: u64) -> Duration {
+        let doubled = self
+            .first
+            .saturating_mul(2_u32.saturating_pow(self.failures));
+        self.failures = self.failures.saturating_add(1);
+        jittered(doubled.min(self.longest), random)
+    }
+}
+
+/// Between half of `wait` and the whole of it.
+pub(crate) fn jittered(wait: Duration, random: u64) -> Duration {
+    let half = wait / 2;
+    let share = u32::try_from(random & 0xffff).unwrap_or(0);
+    half + half * share / 0xffff
 }
 
 #[cfg(test)]
@@ -64,9 +69,8 @@ mod tests {
     #[test]
     fn delays_double_and_are_capped() {
         for (failures, longest) in [(1, 50), (2, 100), (5, 800), (100, 5_000)] {
-            let mut backoff = Backoff::new();
-            backoff.failures = failures;
-            let delay = backoff.delay();
+            let backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
+            let delay = backoff.after(failures - 1).pause();
             assert!(
                 delay <= Duration::from_millis(longest),
                 "{failures}: {delay:?}"

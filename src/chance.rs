@@ -1,6 +1,7 @@
 //! Chance, injected: what is left to it is decided by numbers that a test can choose.
 
 use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
 /// Where random numbers come from that decide about responses. Cheap to clone.
@@ -18,6 +19,12 @@ impl Chance {
     pub(crate) fn next(&self) -> f64 {
         (self.0)().clamp(0.0, 1.0)
     }
+}
+
+/// A number that hardly another process draws, for names that must differ; not for secrets. From what the
+/// standard library seeds its hash maps with.
+pub(crate) fn unique() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 impl Default for Chance {

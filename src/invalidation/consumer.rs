@@ -9,7 +9,6 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::future::Future;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -18,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use crate::chance::unique;
 use crate::error::Error;
 use crate::invalidation::event::Unreadable;
 use crate::invalidation::gap::{Watch, unaligned};
@@ -41,14 +41,13 @@ use self::held::{Batch, Held, Purged};
 use self::keeper::{InDoubt, Keeper};
 use self::merged::Merged;
 use self::pace::Pace;
-use self::settings::Backoff;
 pub(crate) use self::settings::Settings;
 use self::tidy::Tidy;
 
 /// A name that no other consumer has: host, process, and a random number.
 pub(crate) fn unique_name() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "host".into());
-    format!("{host}-{}-{:016x}", std::process::id(), random())
+    format!("{host}-{}-{:016x}", std::process::id(), unique())
 }
 
 /// Runs `consumers` until `shutdown`, and lets them finish what they have in hand.
@@ -159,7 +158,7 @@ impl Consumer {
     }
 
     async fn read_until(&mut self, stop: &mut watch::Receiver<bool>) {
-        let mut backoff = Backoff::new(self.settings.backoff);
+        let mut backoff = self.settings.backoff;
         while !*stop.borrow_and_update() {
             let result = match self.turn().await {
                 Ok(None) => Ok(()),
@@ -388,11 +387,6 @@ impl Consumer {
             tracing::warn!(stream, %error, "events cannot be consumed; trying again");
         }
     }
-}
-
-/// From what the standard library seeds its hash maps with; for jitter and names, not for secrets.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::backoff::Backoff;
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, ErrorKind};
+use crate::log::retries::Retries;
 use crate::log::{Applied, Keep, Log, Pulse, Purges, Tip, View, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
@@ -233,7 +233,7 @@ impl Follower {
     }
 
     async fn follow(&self) {
-        let mut backoff = Backoff::new();
+        let mut retries = Retries::new();
         loop {
             let followed = tokio::select! {
                 followed = self.follow_once() => followed,
@@ -241,15 +241,15 @@ impl Follower {
                 () = self.pulse.revived() => continue,
             };
             let Err(error) = followed else {
-                backoff.reset("the purge log is being followed again");
+                retries.reset("the purge log is being followed again");
                 continue;
             };
-            let wait = backoff.failed();
+            let wait = retries.failed();
             self.pulse.alarm();
-            if backoff.failures() >= TOLD_AFTER && !self.pulse.is_silent() {
+            if retries.failures() >= TOLD_AFTER && !self.pulse.is_silent() {
                 let failed =
                     "the purge log cannot be followed: lookups read what is new in it themselves";
-                backoff.tell(failed, &error);
+                retries.tell(failed, &error);
             }
             self.pulse.rest(wait).await;
         }
@@ -332,7 +332,7 @@ impl Follower {
     }
 
     async fn append_waiting(&self) {
-        let mut backoff = Backoff::new();
+        let mut retries = Retries::new();
         loop {
             while self.purges.any_waiting() {
                 let appended = tokio::select! {
@@ -341,11 +341,11 @@ impl Follower {
                     () = self.pulse.revived() => continue,
                 };
                 match appended {
-                    Ok(()) => backoff.reset("the waiting purges are in the purge log"),
+                    Ok(()) => retries.reset("the waiting purges are in the purge log"),
                     Err(error) => {
-                        let wait = backoff.failed();
+                        let wait = retries.failed();
                         let failed = "purges wait for the purge log: in force in this process, not yet in others";
-                        backoff.tell(failed, &error);
+                        retries.tell(failed, &error);
                         self.pulse.rest(wait).await;
                     }
                 }

@@ -30,6 +30,7 @@ mod pending;
 mod pulse;
 mod purges;
 mod record;
+mod retries;
 mod settling;
 mod size;
 mod view;

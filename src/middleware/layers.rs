@@ -12,12 +12,13 @@
 //! What keeps them apart is drawn at random: a number that another process finds too, such as their
 //! order, would be another layer's after a change of the program.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+
+use crate::chance::unique;
 
 /// The layers of one cache without a name.
 #[derive(Debug, Default)]
@@ -111,10 +112,5 @@ impl Drop for Mounted {
 
 /// A number that no other layer has, in this process or another.
 fn random() -> [u8; 16] {
-    let half = || RandomState::new().build_hasher().finish().to_ne_bytes();
-    let mut id = [0; 16];
-    let (first, second) = id.split_at_mut(8);
-    first.copy_from_slice(&half());
-    second.copy_from_slice(&half());
-    id
+    (u128::from(unique()) << 64 | u128::from(unique())).to_ne_bytes()
 }

@@ -22,16 +22,17 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::backoff::Backoff;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::log::Pulse;
 use crate::observe::{Notice, SharedObserver};
-use crate::redis::random;
 
 const STREAK: u32 = 5;
 const WINDOW: u32 = 20;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
+const BACKOFF: Backoff = Backoff::new(FIRST, LONGEST);
 /// What opens again within it is closed by more heartbeats, up to [`MOST_BEATS`].
 const SOON: Duration = Duration::from_secs(10);
 const MOST_BEATS: u32 = 4;
@@ -119,7 +120,10 @@ impl Breaker {
     /// What a heartbeat says about the link.
     pub(crate) fn heartbeat(&self, answered: bool) {
         let now = self.clock.monotonic();
-        let change = self.state.lock().heartbeat(answered, now, random());
+        let change = self
+            .state
+            .lock()
+            .heartbeat(answered, now, fastrand::u64(..));
         self.tell(change);
     }
 
@@ -136,7 +140,7 @@ impl Breaker {
     fn record(&self, permit: Permit, verdict: Verdict) {
         let (now, kept) = (self.clock.monotonic(), self.pulse.is_kept());
         let mut state = self.state.lock();
-        let change = state.record(permit, verdict, now, random(), kept);
+        let change = state.record(permit, verdict, now, fastrand::u64(..), kept);
         drop(state);
         if kept && matches!(verdict, Verdict::Failed | Verdict::Late) {
             self.pulse.alarm();
@@ -224,16 +228,16 @@ enum Phase {
     Closed(Tally),
     /// The next heartbeat decides.
     Doubted,
-    /// Nothing is tried before `until`; a probe that fails then doubles `wait`.
+    /// Nothing is tried before `until`; a probe that fails then makes the next pause longer.
     Open {
         until: Duration,
-        wait: Duration,
+        backoff: Backoff,
         /// Heartbeats that were answered since.
         answered: u32,
     },
     /// One probe is under way.
     Probing {
-        wait: Duration,
+        backoff: Backoff,
     },
 }
 
@@ -271,8 +275,8 @@ impl State {
             Phase::Closed(_) => {}
             Phase::Doubted | Phase::Open { .. } | Phase::Probing { .. } if kept => return None,
             Phase::Doubted => self.phase = Phase::default(),
-            Phase::Open { until, wait, .. } if now >= until => {
-                self.phase = Phase::Probing { wait };
+            Phase::Open { until, backoff, .. } if now >= until => {
+                self.phase = Phase::Probing { backoff };
                 self.round += 1;
             }
             Phase::Open { .. } | Phase::Probing { .. } => return None,
@@ -302,19 +306,19 @@ impl State {
                 self.doubts = 0;
                 tally.add(failed);
                 let opens = tally.is_too_much();
-                opens.then(|| self.open(FIRST, now, random))
+                opens.then(|| self.open(BACKOFF, now, random))
             }
             Phase::Closed(_) | Phase::Doubted | Phase::Open { .. } => None,
             Phase::Probing { .. } if verdict == Verdict::Answered => Some(self.close()),
-            Phase::Probing { wait } if failed => {
-                let wait = (*wait * 2).min(LONGEST);
-                self.open(wait, now, random);
+            Phase::Probing { backoff } if failed => {
+                let backoff = *backoff;
+                self.open(backoff, now, random);
                 None
             }
-            Phase::Probing { wait } => {
+            Phase::Probing { backoff } => {
                 self.phase = Phase::Open {
                     until: now,
-                    wait: *wait,
+                    backoff: *backoff,
                     answered: 0,
                 };
                 None
@@ -332,15 +336,15 @@ impl State {
                 None
             }
             Phase::Doubted if answered_now => {
-                let wait = FIRST * 2_u32.pow((self.doubts + 1 - STREAK).min(6));
+                let backoff = BACKOFF.after(self.doubts + 1 - STREAK);
                 self.doubts += 1;
-                Some(self.open(wait.min(LONGEST), now, random))
+                Some(self.open(backoff, now, random))
             }
             Phase::Closed(_) | Phase::Doubted => {
                 let soon = self.opened.is_some_and(|opened| now < opened + SOON);
                 self.beats = if soon { self.beats + 1 } else { 0 }.min(MOST_BEATS - 1);
                 self.opened = Some(now);
-                self.open(FIRST, now, random);
+                self.open(BACKOFF, now, random);
                 // What heartbeats opened, they close, and nothing else does.
                 if let Phase::Open { until, .. } = &mut self.phase {
                     *until = now;
@@ -365,22 +369,15 @@ impl State {
         Change::Closed
     }
 
-    fn open(&mut self, wait: Duration, now: Duration, random: u64) -> Change {
+    fn open(&mut self, mut backoff: Backoff, now: Duration, random: u64) -> Change {
         self.round += 1;
         self.phase = Phase::Open {
-            until: now + jittered(wait, random),
-            wait,
+            until: now + backoff.pause_by(random),
+            backoff,
             answered: 0,
         };
         Change::Opened
     }
-}
-
-/// Between half of `wait` and the whole of it.
-pub(super) fn jittered(wait: Duration, random: u64) -> Duration {
-    let half = wait / 2;
-    let share = u32::try_from(random & 0xffff).unwrap_or(0);
-    half + half * share / 0xffff
 }
 
 #[cfg(test)]

@@ -117,10 +117,5 @@ impl RedisPlaces {
     }
 }
 
-/// 64 random bits for jitter and unique numbers, not for secrets.
-fn random() -> u64 {
-    fastrand::u64(..)
-}
-
 #[cfg(test)]
 mod tests;

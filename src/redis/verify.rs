@@ -7,6 +7,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::{Pipeline, RedisError, Value};
 use tokio::sync::Mutex;
 
+use crate::chance::unique;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind};
 use crate::log::PurgeRecord;
@@ -15,7 +16,6 @@ use crate::redis::conn::Server;
 use crate::redis::fault::{self, Fault};
 use crate::redis::info::{Identity, Lost, Unfit};
 use crate::redis::keyspace::Keyspace;
-use crate::redis::random;
 use crate::redis::reply::{self, Last};
 use crate::redis::trust::{Distrust, Trust};
 
@@ -245,7 +245,7 @@ impl Verifier {
             .chain(self.trust.epoch())
             .map(Epoch::get)
             .max();
-        let epoch = next_epoch(after.filter(|_| !clear), now, random());
+        let epoch = next_epoch(after.filter(|_| !clear), now, unique());
         let record = PurgeRecord::open(self.clock.now());
         let mut pipe = ::redis::pipe();
         if clear {
@@ -352,8 +352,8 @@ mod tests {
         let ahead = (now + 60_000) << 20;
         assert_eq!(next_epoch(Some(ahead), now, 7), ahead + 8);
         assert_ne!(
-            next_epoch(None, now, random()),
-            next_epoch(None, now, random())
+            next_epoch(None, now, unique()),
+            next_epoch(None, now, unique())
         );
     }
 

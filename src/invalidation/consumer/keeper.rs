@@ -12,9 +12,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
+use crate::chance::unique;
 use crate::error::Error;
+use crate::invalidation::consumer::Settings;
 use crate::invalidation::consumer::held::Held;
-use crate::invalidation::consumer::{Settings, random};
 use crate::invalidation::intake::Applier;
 use crate::invalidation::mapping::Plan;
 use crate::invalidation::status::Status;
@@ -87,7 +88,7 @@ impl Keeper {
         // Deleted from the stream while their purges are under way, or acknowledged by another
         // consumer. Should this one die now, nobody else would find them.
         self.source
-            .mark_gap(&format!("{:016x}", random()), "held entries deleted")
+            .mark_gap(&format!("{:016x}", unique()), "held entries deleted")
             .await?;
         self.held.remove(&gone);
         Ok(())

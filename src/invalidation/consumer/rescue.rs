@@ -2,9 +2,10 @@
 
 use tokio::time::Instant;
 
+use crate::chance::unique;
 use crate::error::Error;
+use crate::invalidation::consumer::Consumer;
 use crate::invalidation::consumer::held::Purged;
-use crate::invalidation::consumer::{Consumer, random};
 use crate::invalidation::mapping::Plan;
 use crate::redis::{EntryId, TAKEN};
 
@@ -121,7 +122,7 @@ impl Consumer {
         if let Some(reason) = reason
             && self.gap.is_none()
         {
-            self.gap = Some((format!("{:016x}", random()), reason));
+            self.gap = Some((format!("{:016x}", unique()), reason));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::invalidation::consumer::random;
+use crate::backoff::Backoff;
 use crate::invalidation::stream::EventStream;
 
 /// How a consumer behaves.
@@ -29,8 +29,8 @@ pub(crate) struct Settings {
     pub(crate) forget: Duration,
     /// How long a consumer that is told to stop waits for the purges of what it has in hand.
     pub(crate) finish: Duration,
-    /// The first and the longest pause after a failure.
-    pub(crate) backoff: (Duration, Duration),
+    /// The pauses after failures.
+    pub(crate) backoff: Backoff,
 }
 
 impl Default for Settings {
@@ -45,7 +45,7 @@ impl Default for Settings {
             max_deliveries: 5,
             forget: Duration::from_secs(3600),
             finish: Duration::from_secs(3),
-            backoff: (Duration::from_millis(100), Duration::from_secs(5)),
+            backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)),
         }
     }
 }
@@ -74,35 +74,5 @@ impl Settings {
     /// How long it waits for new entries, so that it looks in time for what others left.
     pub(crate) fn waits(&self) -> Duration {
         self.wait.min(self.claim_every())
-    }
-}
-
-/// Pauses that double up to a bound, each shortened by up to half at random, so that a fleet does not
-/// come back all at once.
-#[derive(Debug)]
-pub(super) struct Backoff {
-    first: Duration,
-    longest: Duration,
-    coming: Duration,
-}
-
-impl Backoff {
-    pub(super) const fn new((first, longest): (Duration, Duration)) -> Self {
-        Self {
-            first,
-            longest,
-            coming: first,
-        }
-    }
-
-    pub(super) const fn reset(&mut self) {
-        self.coming = self.first;
-    }
-
-    pub(super) fn pause(&mut self) -> Duration {
-        let pause = self.coming;
-        self.coming = (pause * 2).min(self.longest);
-        let part = u32::try_from(random() % 1000).unwrap_or(0);
-        pause / 2 + pause / 2 * part / 1000
     }
 }

@@ -8,6 +8,7 @@ use tagcache_test_support::RedisServer;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::backoff::Backoff;
 use crate::invalidation::fake::FakeSink;
 use crate::invalidation::on::On;
 use crate::invalidation::stream::Stream;
@@ -28,7 +29,7 @@ fn settings() -> Settings {
         wait: Duration::from_millis(20),
         // Nobody claims from the living in these tests, unless one asks for it.
         claim_after: Duration::from_secs(3600),
-        backoff: (Duration::from_millis(1), Duration::from_millis(10)),
+        backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(10)),
         ..Settings::default()
     }
 }

@@ -1,6 +1,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
+use crate::backoff::jittered;
 use crate::clock::ManualClock;
 
 const MS: Duration = Duration::from_millis(1);
@@ -132,8 +133,9 @@ fn results_of_an_earlier_round_are_ignored() {
 fn safety_58_the_wait_is_jittered_by_half() {
     assert_eq!(jittered(at(100), 0), at(50));
     assert_eq!(jittered(at(100), u64::MAX), at(100));
-    let waits: std::collections::BTreeSet<_> =
-        (0..200).map(|_| jittered(LONGEST, random())).collect();
+    let waits: std::collections::BTreeSet<_> = (0..200)
+        .map(|_| jittered(LONGEST, fastrand::u64(..)))
+        .collect();
     assert!(waits.len() > 150, "only {} of 200 differ", waits.len());
 }
 

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use crate::backoff::Backoff;
 use crate::error::{Error, ErrorKind};
-use crate::redis::breaker::jittered;
-use crate::redis::random;
 
 const FIRST: Duration = Duration::from_millis(50);
 /// Short, as heartbeats wait for it as well, and what is away is to be found when it is back (SAFETY 89).
@@ -41,6 +40,7 @@ impl Reason {
 
 /// The pause after the `n`th connection of a burst.
 pub(super) fn pause(n: u32) -> Duration {
-    let doubled = FIRST * 2_u32.pow(n.saturating_sub(1).min(10));
-    jittered(doubled.min(LONGEST), random())
+    Backoff::new(FIRST, LONGEST)
+        .after(n.saturating_sub(1))
+        .pause()
 }
