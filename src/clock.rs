@@ -7,6 +7,11 @@
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+/// `time` in whole milliseconds, saturating.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Wall-clock time in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
@@ -33,15 +38,14 @@ impl Timestamp {
     /// This time moved forward by `by`, saturating.
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(by))
+        Self(self.0.saturating_add(millis(by)))
     }
 }
 
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        Self(millis(since))
     }
 }
 
@@ -98,7 +102,7 @@ pub use self::manual::ManualClock;
 
 #[cfg(any(test, feature = "test-util"))]
 mod manual {
-    use super::{Clock, Timestamp};
+    use super::{Clock, Timestamp, millis};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
@@ -129,7 +133,7 @@ mod manual {
 
         /// Moves wall and monotonic time forward.
         pub fn advance(&self, by: Duration) {
-            let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+            let ms = millis(by);
             self.state.wall_ms.fetch_add(ms, Ordering::SeqCst);
             self.state.monotonic_ms.fetch_add(ms, Ordering::SeqCst);
         }

@@ -28,7 +28,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use smallvec::SmallVec;
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 use crate::entry::{Entry, Freshness, Ready, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
 use crate::position::{Position, Stamp};
@@ -200,18 +200,16 @@ fn write_response(sink: &mut impl Sink, response: &StoredResponse) {
     sink.varint(stamp.ordinal);
     sink.varint(response.received_at.as_millis());
     // Rounded up: a response may seem older than it is, not younger.
-    sink.varint(millis(
-        response.initial_age.as_nanos().div_ceil(NANOS_PER_MILLI),
-    ));
+    sink.varint(millis(response.initial_age.saturating_add(NEARLY_A_MILLI)));
     for lifetime in [
         freshness.lifetime,
         freshness.stale_while_revalidate,
         freshness.stale_if_error,
     ] {
-        sink.varint(millis(lifetime.as_millis()));
+        sink.varint(millis(lifetime));
     }
     if !freshness.eagerness.is_zero() {
-        sink.varint(millis(freshness.eagerness.as_millis()));
+        sink.varint(millis(freshness.eagerness));
     }
     sink.bytes(&response.status.as_u16().to_le_bytes());
     let tags = response.tags.iter();
@@ -228,11 +226,7 @@ fn write_response(sink: &mut impl Sink, response: &StoredResponse) {
     sink.bytes(&response.body);
 }
 
-const NANOS_PER_MILLI: u128 = 1_000_000;
-
-fn millis(millis: u128) -> u64 {
-    u64::try_from(millis).unwrap_or(u64::MAX)
-}
+const NEARLY_A_MILLI: Duration = Duration::from_nanos(999_999);
 
 fn flags(response: &StoredResponse) -> u8 {
     let freshness = &response.freshness;

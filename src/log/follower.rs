@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Timestamp, millis};
 use crate::error::{Error, ErrorKind};
 use crate::log::retries::Retries;
 use crate::log::{Applied, Keep, Log, Pulse, Purges, Tip, View, Views};
@@ -370,7 +370,7 @@ impl Follower {
     /// What stays of the log if it is trimmed now.
     fn keep(&self) -> Keep {
         let now = self.clock.now().as_millis();
-        let age = u64::try_from(self.retention.age.as_millis()).unwrap_or(u64::MAX);
+        let age = millis(self.retention.age);
         Keep {
             since: Timestamp::from_millis(now.saturating_sub(age)),
             records: self.retention.records,

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::error::{Error, ErrorKind};
 use crate::log::pending::Ticket;
 use crate::log::{Appended, Log, Pulse, PurgeRecord, Views};
@@ -380,10 +380,6 @@ impl Purges {
             );
         }
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 const fn durability(appended: Appended) -> Durability {

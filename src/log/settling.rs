@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::clock::millis;
 use crate::log::PurgeRecord;
 use crate::sync::Mutex;
 use crate::tag::{TagId, TagSet, Target};
@@ -39,8 +40,7 @@ impl Settling {
     }
 
     pub(crate) fn expect(&self, longest: Duration) {
-        let millis = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-        self.longest.fetch_max(millis, Ordering::Relaxed);
+        self.longest.fetch_max(millis(longest), Ordering::Relaxed);
     }
 
     /// A node that joins knows nothing of what settles: everything does, for the longest time in use.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::log::health::Health;
 use crate::log::pending::Pending;
 use crate::log::settling::Settling;
@@ -160,8 +160,7 @@ impl View {
     }
 
     fn extend_lease(&self, until: Duration) {
-        let until = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-        self.lease_until.fetch_max(until, Ordering::AcqRel);
+        self.lease_until.fetch_max(millis(until), Ordering::AcqRel);
     }
 
     fn end_lease(&self) {

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
+use crate::clock::millis;
 use crate::error::Error;
 use crate::key::CacheKey;
 use crate::redis::fault;
@@ -72,11 +73,11 @@ impl Claims for RedisClaims {
                 None => {
                     // `NX` together with `GET` needs Redis 7.0.
                     let set = pipe.cmd("SET").arg(name).arg(mine);
-                    set.arg("NX").arg("GET").arg("PX").arg(millis(time));
+                    set.arg("NX").arg("GET").arg("PX").arg(lasting(time));
                 }
                 Some(from) => {
                     let take = pipe.cmd("EVAL").arg(TAKE).arg(1).arg(name);
-                    take.arg(from.to_string()).arg(mine).arg(millis(time));
+                    take.arg(from.to_string()).arg(mine).arg(lasting(time));
                 }
             }
             match self.ask("claim", &pipe).await? {
@@ -102,7 +103,7 @@ impl Claims for RedisClaims {
         async move {
             let note = match ended {
                 Ended::Free => 0,
-                Ended::Unshareable(time) => millis(time),
+                Ended::Unshareable(time) => lasting(time),
             };
             let mut pipe = ::redis::pipe();
             let release = pipe.cmd("EVAL").arg(RELEASE).arg(1);
@@ -115,6 +116,6 @@ impl Claims for RedisClaims {
 }
 
 /// At least one: Redis refuses a time of zero.
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1)
+fn lasting(time: Duration) -> u64 {
+    millis(time).max(1)
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ::redis::{Cmd, Value, cmd, pipe};
 
+use crate::clock::millis;
 use crate::error::Error;
 use crate::redis::conn::Server;
 use crate::redis::keyspace::StreamKeys;
@@ -158,8 +159,8 @@ impl Group {
             return Ok(true);
         }
         let consumers = self.consumers().await?;
-        let mut idle = consumers.iter().map(|consumer| u128::from(consumer.idle));
-        Ok(idle.any(|idle| idle < lately.as_millis()))
+        let mut idle = consumers.iter().map(|consumer| consumer.idle);
+        Ok(idle.any(|idle| idle < millis(lately)))
     }
 
     /// Takes over, from `from` on, what any consumer has left unacknowledged for `idle`.
@@ -352,8 +353,4 @@ impl Group {
         command.arg(&*self.stream).arg(&*self.group);
         command
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::clock::millis;
 use crate::error::{Error, ErrorKind};
 use crate::log::{Appended, Keep, Log, LogSize, Numbered, Pulse, PurgeRecord, Tail, Tip, Trouble};
 use crate::position::Position;
@@ -160,8 +161,7 @@ impl RedisLog {
         read.arg("COUNT").arg(BATCH);
         if !wait.is_zero() {
             // `BLOCK 0` would wait for ever.
-            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            read.arg("BLOCK").arg(millis.max(1));
+            read.arg("BLOCK").arg(millis(wait).max(1));
         }
         read.arg("STREAMS").arg(self.verifier.keys.log());
         read.arg(after.to_string());

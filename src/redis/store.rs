@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
+use crate::clock::millis;
 use crate::entry::codec::Frame;
 use crate::entry::{Cut, Entry};
 use crate::error::{Error, ErrorKind};
@@ -197,7 +198,7 @@ impl Store for RedisStore {
         keep: Duration,
     ) -> BoxFuture<'a, Result<(), Error>> {
         async move {
-            if keep.as_millis() == 0 {
+            if millis(keep) == 0 {
                 return Ok(());
             }
             let counts = |error: &Error| speaks_against(error, &self.writes);
@@ -246,8 +247,7 @@ fn in_frame(value: Value) -> Result<Option<Bytes>, &'static str> {
 /// A lifetime in milliseconds, as Redis takes one: past the end of its own time it refuses, and a century
 /// is for ever.
 fn lifetime(keep: Duration) -> u64 {
-    let millis = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
-    millis.min(100 * 365 * 86_400_000)
+    millis(keep).min(100 * 365 * 86_400_000)
 }
 
 fn key_of(held: &Held) -> &CacheKey {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ::redis::{Value, cmd};
 
+use crate::clock::millis;
 use crate::error::Error;
 use crate::redis::group::refused::Side;
 use crate::redis::group::{Group, reply};
@@ -17,9 +18,8 @@ impl Group {
             .rfind('/')
             .map_or("", |at| &self.consumer[..=at]);
         let consumers = self.consumers().await?.into_iter();
-        let strange = consumers.filter(|consumer| {
-            !consumer.name.starts_with(own) && u128::from(consumer.idle) < lately.as_millis()
-        });
+        let strange = consumers
+            .filter(|consumer| !consumer.name.starts_with(own) && consumer.idle < millis(lately));
         Ok(strange.map(|consumer| consumer.name).take(8).collect())
     }
 
@@ -28,7 +28,7 @@ impl Group {
     pub(crate) async fn forget_idle(&self, idle: Duration) -> Result<bool, Error> {
         let mut lost = false;
         for consumer in self.consumers().await? {
-            let dead = consumer.pending == 0 && u128::from(consumer.idle) > idle.as_millis();
+            let dead = consumer.pending == 0 && consumer.idle > millis(idle);
             if dead && consumer.name != *self.consumer {
                 lost |= self.remove(&consumer.name).await?;
             }

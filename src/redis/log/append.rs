@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::beat::KEPT_MS;
 use super::{RedisLog, TRIES, changes_too_fast};
+use crate::clock::millis;
 use crate::error::{Error, ErrorKind};
 use crate::log::{Appended, PurgeRecord};
 use crate::position::Position;
@@ -184,8 +185,7 @@ pub(super) fn not_replicated() -> Error {
 
 fn wait_for_one(pipe: &mut Pipeline, at_most: Duration) {
     // `WAIT n 0` would wait for ever.
-    let millis = u64::try_from(at_most.as_millis()).unwrap_or(1).max(1);
-    pipe.cmd("WAIT").arg(1).arg(millis);
+    pipe.cmd("WAIT").arg(1).arg(millis(at_most).max(1));
 }
 
 /// How long one `WAIT` may hold up what comes after it. A replica that is well answers within a round

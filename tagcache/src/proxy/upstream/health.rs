@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::proxy::activity::millis;
+
 /// What is known of one upstream. Shared by all requests and the task that asks it; each field is
 /// right by itself, and a request that sees one of them too late asks in vain once.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl Health {
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.start.elapsed())
     }
 
     pub(super) fn is_up(&self) -> bool {
@@ -65,8 +67,7 @@ impl Health {
         if failures < self.threshold {
             return false;
         }
-        let pause = u64::try_from(self.pause.as_millis()).unwrap_or(u64::MAX / 2);
-        let until = self.now().saturating_add(pause);
+        let until = self.now().saturating_add(millis(self.pause));
         self.paused_until.store(until, Relaxed);
         true
     }
