@@ -5,23 +5,11 @@ use std::time::Duration;
 /// The one of `known` that `word` was probably meant to be.
 pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let allowed = (word.chars().count() / 2).clamp(1, 3);
-    let near = known.iter().map(|known| (distance(word, known), *known));
+    let near = known
+        .iter()
+        .map(|known| (strsim::levenshtein(word, known), *known));
     let near = near.filter(|(distance, _)| *distance <= allowed).min();
     near.map(|(_, known)| known)
-}
-
-/// How many characters have to be put in, left out or replaced to make `a` into `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.chars().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[row.len() - 1]
 }
 
 /// `time` in the largest unit that it is a whole number of, as a person would have written it: `24h`, `90s`.

@@ -4,6 +4,8 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::builder::{CacheBuilder, warnings};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Error, Warning};
@@ -215,22 +217,15 @@ impl Companion {
     /// # Cancel safety
     /// Dropping the future instead loses nothing: an event that was not acknowledged is read again.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let (stop, stopped) = tokio::sync::watch::channel(());
-        let until_stopped = || {
-            let mut stopped = stopped.clone();
-            async move {
-                // An error means that the sender is gone: stop as well.
-                let _ = stopped.changed().await;
-            }
-        };
+        let stop = CancellationToken::new();
         let shutdown = async {
             shutdown.await;
-            drop(stop);
+            stop.cancel();
         };
         #[cfg(feature = "redis")]
-        let events = crate::invalidation::consume(self.consumers, until_stopped());
+        let events = crate::invalidation::consume(self.consumers, &stop);
         #[cfg(not(feature = "redis"))]
         let events = async {};
-        tokio::join!(shutdown, self.shared.follower.run(until_stopped()), events);
+        tokio::join!(shutdown, self.shared.follower.run(&stop), events);
     }
 }

@@ -8,14 +8,12 @@
 //! newer as well.
 
 use std::collections::{HashSet, VecDeque};
-use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::chance::unique;
 use crate::error::Error;
@@ -50,19 +48,10 @@ pub(crate) fn unique_name() -> String {
     format!("{host}-{}-{:016x}", std::process::id(), unique())
 }
 
-/// Runs `consumers` until `shutdown`, and lets them finish what they have in hand.
-pub(crate) async fn consume(consumers: Vec<Consumer>, shutdown: impl Future<Output = ()>) {
-    let (stop, stopped) = watch::channel(false);
-    let run = |consumer: Consumer| consumer.run(stopped.clone());
-    let mut all = pin!(join_all(consumers.into_iter().map(run)));
-    tokio::select! {
-        _ = &mut all => {}
-        () = shutdown => {
-            // They all hold a receiver, so it cannot fail.
-            let _ = stop.send(true);
-            all.await;
-        }
-    }
+/// Runs `consumers` until they are to `stop`, and lets them finish what they have in hand.
+pub(crate) async fn consume(consumers: Vec<Consumer>, stop: &CancellationToken) {
+    let run = |consumer: Consumer| consumer.run(stop.clone());
+    join_all(consumers.into_iter().map(run)).await;
 }
 
 /// Reads one stream.
@@ -144,22 +133,22 @@ impl Consumer {
 
     /// Reads until told to stop. Between the steps of a turn it does not stop, and each step has its
     /// time budget; what could not be purged stays pending for another consumer.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         self.status.begin();
         let keeper = self.keeper();
         tokio::select! {
             // Never ends by itself.
             () = keeper.run() => {}
             () = async {
-                self.read_until(&mut stop).await;
+                self.read_until(&stop).await;
                 self.finish().await;
             } => {}
         }
     }
 
-    async fn read_until(&mut self, stop: &mut watch::Receiver<bool>) {
+    async fn read_until(&mut self, stop: &CancellationToken) {
         let mut backoff = self.settings.backoff;
-        while !*stop.borrow_and_update() {
+        while !stop.is_cancelled() {
             let result = match self.turn().await {
                 Ok(None) => Ok(()),
                 Ok(Some(after)) => {
@@ -167,7 +156,7 @@ impl Consumer {
                     let wait = self.source.wait(after, self.settings.waits());
                     tokio::select! {
                         biased;
-                        _ = stop.changed() => break,
+                        () = stop.cancelled() => break,
                         Some(ended) = self.purging.join_next() => { self.ended(ended); Ok(()) }
                         waited = wait => waited,
                     }
@@ -184,7 +173,7 @@ impl Consumer {
             self.recover = Some(EntryId::default());
             tokio::select! {
                 biased;
-                _ = stop.changed() => break,
+                () = stop.cancelled() => break,
                 () = self.source.rest(backoff.pause()) => {}
             }
         }

@@ -3,13 +3,13 @@
 //! The background task only makes lookups faster, keeps the lease, and appends what waits. Without it
 //! every strict lookup reads the records that it misses by itself.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp, millis};
 use crate::error::{Error, ErrorKind};
@@ -219,12 +219,12 @@ impl Follower {
         }
     }
 
-    /// Follows until `shutdown` resolves.
-    pub(crate) async fn run(&self, shutdown: impl Future<Output = ()>) {
+    /// Follows until it is to `stop`.
+    pub(crate) async fn run(&self, stop: &CancellationToken) {
         let _running = Running::new(&self.in_background);
         let _kept = self.pulse.keep();
         tokio::select! {
-            () = shutdown => {}
+            () = stop.cancelled() => {}
             () = self.follow() => {}
             () = self.keep_lease() => {}
             () = self.append_waiting() => {}

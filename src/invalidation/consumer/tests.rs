@@ -42,7 +42,7 @@ fn sales() -> Stream {
 
 /// A consumer that runs until it is stopped or killed.
 struct Worker {
-    stop: watch::Sender<bool>,
+    stop: CancellationToken,
     task: JoinHandle<()>,
 }
 
@@ -66,14 +66,14 @@ impl Worker {
             settings,
             Status::new("sales"),
         );
-        let (stop, stopped) = watch::channel(false);
-        let task = tokio::spawn(consumer.run(stopped));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(consumer.run(stop.clone()));
         Self { stop, task }
     }
 
     /// As a shutdown does.
     async fn stop(self) {
-        self.stop.send(true).unwrap();
+        self.stop.cancel();
         let ended = tokio::time::timeout(PATIENCE, self.task).await;
         ended.expect("the consumer stops").unwrap();
     }

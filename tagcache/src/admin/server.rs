@@ -17,8 +17,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::time::{Duration, Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::admin::answer::{self, Answer};
 use crate::admin::routes::{Begun, Office};
@@ -157,7 +158,8 @@ impl BoundAdmin {
     /// # Cancel safety
     /// Dropping the future is as if `shutdown` had resolved.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let (stop, _) = watch::channel(());
+        let stop = CancellationToken::new();
+        let _stops = stop.clone().drop_guard();
         let accepting = async {
             let places = Arc::new(Semaphore::new(self.office.settings.connections.max(1)));
             loop {
@@ -167,7 +169,7 @@ impl BoundAdmin {
                 match self.listener.accept().await {
                     Ok((tcp, peer)) => {
                         let office = Arc::clone(&self.office);
-                        let stopped = stop.subscribe();
+                        let stopped = stop.clone();
                         tokio::spawn(async move {
                             serve(office, tcp, peer.ip(), stopped).await;
                             drop(place);
@@ -196,12 +198,7 @@ impl fmt::Debug for BoundAdmin {
 }
 
 /// Serves one connection: for its lifetime, and then to the end of one more answer.
-async fn serve(
-    office: Arc<Office>,
-    tcp: TcpStream,
-    peer: IpAddr,
-    mut stopped: watch::Receiver<()>,
-) {
+async fn serve(office: Arc<Office>, tcp: TcpStream, peer: IpAddr, stopped: CancellationToken) {
     let AdminSettings {
         timeout: limit,
         connection_lifetime: lifetime,
@@ -228,8 +225,7 @@ async fn serve(
     let mut served = pin!(served);
     tokio::select! {
         _ = served.as_mut() => return,
-        // An error means that the listener is gone.
-        _ = stopped.changed() => {}
+        () = stopped.cancelled() => {}
         // Nobody can make it last so long: a head is awaited for `limit`, an answer as well. Who does not read
         // answers is not waited for.
         () = sleep(lifetime.saturating_add(limit.saturating_mul(4))) => {}

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
-use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::failure::wants_colour;
@@ -145,26 +145,22 @@ impl Program {
         let door = admin.as_ref().and_then(Admin::door);
         let bound = proxy.door(door).bind().await.map_err(not_bound)?;
         announce(&bound, &self.loaded);
-        let (ending, ended) = watch::channel(());
-        let until_ended = || {
-            let mut ended = ended.clone();
-            // An error means that the sender is gone: the end as well.
-            async move { drop(ended.changed().await) }
-        };
+        let end = CancellationToken::new();
+        let ended = || end.clone().cancelled_owned();
         if let Some(admin) = admin {
             let admin = admin.bind().await.map_err(not_bound)?;
             tracing::info!(address = %admin.local_address(), "admin listener");
-            tokio::spawn(admin.run(until_ended()));
+            tokio::spawn(admin.run(ended()));
         }
-        let companion = tokio::spawn(self.companion.run(until_ended()));
-        tokio::spawn(self.reload.run(asked, until_ended()));
+        let companion = tokio::spawn(self.companion.run(ended()));
+        tokio::spawn(self.reload.run(asked, ended()));
         let signalled = async {
             let signal = stop.wait().await;
             tracing::info!(signal, "finishing what is under way");
             draining.store(true, Ordering::Relaxed);
         };
         let drained = bound.run(signalled).await;
-        drop(ending);
+        end.cancel();
         let _ = timeout(COMPANION_ENDS, companion).await;
         tracing::info!(cut_off = drained.cut_off, "ended");
         Ok(())

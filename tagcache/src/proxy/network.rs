@@ -4,41 +4,24 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use ipnet::IpNet;
+
 /// A block of IP addresses in CIDR notation (RFC 4632 §3.1); a plain address is a block of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Network {
-    address: IpAddr,
-    prefix: u8,
-}
+pub struct Network(IpNet);
 
 impl Network {
     /// Whether `address` is in the block. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) is the
     /// IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        let (own, other) = (bits(self.address), bits(address.to_canonical()));
-        let differing = own.0 ^ other.0;
-        own.1 == other.1
-            && differing
-                .checked_shr(u32::from(own.1 - self.prefix))
-                .unwrap_or(0)
-                == 0
-    }
-}
-
-/// The address as a number, and how many bits it has.
-fn bits(address: IpAddr) -> (u128, u8) {
-    match address {
-        IpAddr::V4(address) => (u128::from(address.to_bits()), 32),
-        IpAddr::V6(address) => (address.to_bits(), 128),
+        self.0.contains(&address.to_canonical())
     }
 }
 
 impl From<IpAddr> for Network {
     fn from(address: IpAddr) -> Self {
-        let address = address.to_canonical();
-        let prefix = bits(address).1;
-        Self { address, prefix }
+        Self(address.to_canonical().into())
     }
 }
 
@@ -50,24 +33,18 @@ impl FromStr for Network {
     /// `10.0.0.1/8` is probably not what was meant.
     fn from_str(text: &str) -> Result<Self, ParseNetworkError> {
         let error = || ParseNetworkError(text.to_owned());
-        let Some((address, prefix)) = text.split_once('/') else {
+        if !text.contains('/') {
             return Ok(Self::from(text.parse::<IpAddr>().map_err(|_| error())?));
-        };
-        let address: IpAddr = address.parse().map_err(|_| error())?;
-        let digits = !prefix.is_empty() && prefix.bytes().all(|byte| byte.is_ascii_digit());
-        let prefix = prefix.parse().ok().filter(|_| digits).ok_or_else(error)?;
-        let (number, width) = bits(address);
-        let host = width.checked_sub(prefix).ok_or_else(error)?;
-        if number & !u128::MAX.checked_shl(u32::from(host)).unwrap_or(0) != 0 {
-            return Err(error());
         }
-        Ok(Self { address, prefix })
+        let network: IpNet = text.parse().map_err(|_| error())?;
+        let whole = network.addr() == network.network();
+        whole.then_some(Self(network)).ok_or_else(error)
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        self.0.fmt(f)
     }
 }
 

@@ -190,14 +190,14 @@ async fn restarted_consumer_first_takes_what_an_answer_lost() {
         settings(),
         Status::new("sales"),
     );
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(consumer.run(stopped));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(consumer.run(stop.clone()));
     for auction in 0..10 {
         until_purged(&sink, &tag(auction)).await;
     }
     until_pending(&server, 0).await;
     assert_eq!(sink.told("EventGap"), 0);
-    stop.send(true).unwrap();
+    stop.cancel();
     task.await.unwrap();
 }
 
@@ -233,14 +233,13 @@ async fn consume_ends_when_told_to() {
             status,
         )
     };
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let shutdown = async { stopped.await.unwrap_or(()) };
-    let task = consume(vec![consumer(), consumer()], shutdown);
+    let stop = CancellationToken::new();
+    let task = consume(vec![consumer(), consumer()], &stop);
     let told = async {
         until_gaps(&sink, 1).await;
         sell(&server, 1).await;
         until_purged(&sink, &tag(1)).await;
-        stop.send(()).unwrap();
+        stop.cancel();
     };
     let both = async { tokio::join!(task, told) };
     tokio::time::timeout(PATIENCE, both).await.expect("it ends");

@@ -84,8 +84,8 @@ async fn safety_104_two_caches_with_one_group_both_purge_what_either_was_given()
     let stream = Arc::new(sales().compile().unwrap());
     let status = Status::new("sales");
     let consumer = Consumer::new(stream, source, theirs.applier(), settings(), status.clone());
-    let (stop, stopped) = watch::channel(false);
-    let task = tokio::spawn(consumer.run(stopped));
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(consumer.run(stop.clone()));
     until("they read", || async { status.health().silence.is_some() }).await;
     for auction in 2..42 {
         let before = (mine.count("f:auction"), theirs.count("f:auction"));
@@ -103,7 +103,7 @@ async fn safety_104_two_caches_with_one_group_both_purge_what_either_was_given()
         shared.is_some_and(|why| why.contains("entries of its consumer group went to others"))
     })
     .await;
-    stop.send(true).unwrap();
+    stop.cancel();
     task.await.unwrap();
     worker.stop().await;
 }
