@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::amount::Period;
+use crate::backoff::Backoff;
 use crate::coalesce::UNCACHEABLE_FOR;
 use crate::engine::Engine;
 use crate::engine::lookup::{Usable, may_join};
@@ -150,7 +151,8 @@ impl Asking {
             return Claim::Without;
         };
         let end = self.deadline.min(Instant::now() + budget);
-        let (mut pause, mut from) = (FIRST_PAUSE, None);
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut from = None;
         loop {
             let holder = Holder {
                 stamp: self.stamp,
@@ -179,9 +181,7 @@ impl Asking {
                 from = Some(theirs);
                 continue;
             }
-            // Half of it by chance, so that those who wait do not look all at once.
-            sleep_until(end.min(now + pause.mul_f64(0.5 + fastrand::f64() / 2.0))).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            sleep_until(end.min(now + backoff.pause())).await;
             if let Some(stored) = self.look_again().await {
                 return Claim::Fetched(stored);
             }

@@ -10,7 +10,7 @@ use http::{Method, Request};
 use http_body::Body;
 use tracing::Instrument;
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, millis};
 use crate::coalesce::Join;
 use crate::engine::fill::Fill;
 use crate::engine::lookup::{Lookup, Stale, Usable, Wish};
@@ -119,8 +119,8 @@ impl Fill {
         let left = stored.freshness.lifetime.saturating_sub(stored.initial_age);
         let scale = took.as_secs_f64() * factor;
         let scale = Duration::try_from_secs_f64(scale).unwrap_or(Duration::MAX);
-        let scale = scale.min(left / (2 * EARLIEST)).as_millis();
         // As it is stored.
-        stored.freshness.eagerness = Duration::from_millis(u64::try_from(scale).unwrap_or(0));
+        let whole = millis(scale.min(left / (2 * EARLIEST)));
+        stored.freshness.eagerness = Duration::from_millis(whole);
     }
 }
