@@ -128,20 +128,29 @@ fn is_among(value: &str, constants: &[Constant]) -> Option<bool> {
 /// Reads what stands from the operator on; the number is where that begins.
 type Reader = fn(&str, usize) -> Result<Test, Refused>;
 
-/// Where the path ends, and what reads the rest. What stands in quotes is not looked into.
-fn split(text: &str) -> Result<(usize, Reader), Refused> {
-    let mut quote = None;
-    let mut escaped = false;
-    let mut words = None;
-    for (at, char) in text.char_indices() {
-        match (quote, char) {
+/// The characters of `text` outside quotes of either kind, in which a backslash takes the next one as it is.
+fn outside_quotes(text: &str) -> impl Iterator<Item = (usize, char)> {
+    let (mut quote, mut escaped) = (None, false);
+    text.char_indices().filter(move |(_, char)| {
+        match (quote, *char) {
             _ if escaped => escaped = false,
             (Some(_), '\\') => escaped = true,
-            (Some(open), _) if open == char => quote = None,
+            (Some(open), char) if open == char => quote = None,
             (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(char),
-            (None, '>' | '<' | '=' | '!') => return Ok((at, comparison)),
-            (None, ' ') if words.is_none() => {
+            (None, '"' | '\'') => quote = Some(*char),
+            (None, _) => return true,
+        }
+        false
+    })
+}
+
+/// Where the path ends, and what reads the rest.
+fn split(text: &str) -> Result<(usize, Reader), Refused> {
+    let mut words = None;
+    for (at, char) in outside_quotes(text) {
+        match char {
+            '>' | '<' | '=' | '!' => return Ok((at, comparison)),
+            ' ' if words.is_none() => {
                 let rest = &text[at..];
                 let is_set = rest.strip_prefix(" not in").or(rest.strip_prefix(" in"));
                 let is_set = is_set.is_some_and(|rest| rest.trim_start().starts_with('['));
@@ -219,21 +228,10 @@ fn membership(rest: &str, at: usize) -> Result<Test, Refused> {
 
 /// The parts of `list` between commas outside quotes; a comma at the end is allowed.
 fn items(list: &str) -> Vec<&str> {
-    let (mut items, mut quote, mut from) = (Vec::new(), None, 0);
-    let mut escaped = false;
-    for (at, char) in list.char_indices() {
-        match (quote, char) {
-            _ if escaped => escaped = false,
-            (Some(_), '\\') => escaped = true,
-            (Some(open), _) if open == char => quote = None,
-            (Some(_), _) => {}
-            (None, '"' | '\'') => quote = Some(char),
-            (None, ',') => {
-                items.push(&list[from..at]);
-                from = at + 1;
-            }
-            _ => {}
-        }
+    let (mut items, mut from) = (Vec::new(), 0);
+    for (at, _) in outside_quotes(list).filter(|(_, char)| *char == ',') {
+        items.push(&list[from..at]);
+        from = at + 1;
     }
     if !list[from..].trim().is_empty() {
         items.push(&list[from..]);

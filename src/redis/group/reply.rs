@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use ::redis::Value;
 
+use crate::redis::reply::text;
+
 /// The id of a stream entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct EntryId {
@@ -145,7 +147,7 @@ pub(super) fn deliveries(reply: Value) -> Option<HashMap<EntryId, u64>> {
     rows.collect()
 }
 
-/// The same: the ids alone.
+/// The reply to `XPENDING` with a range: the ids alone.
 pub(super) fn waiting(reply: Value) -> Option<Vec<EntryId>> {
     let rows = array(reply)?.into_iter();
     rows.map(|row| id(array(row)?.first()?)).collect()
@@ -153,7 +155,7 @@ pub(super) fn waiting(reply: Value) -> Option<Vec<EntryId>> {
 
 /// A list of texts.
 pub(super) fn texts(reply: Value) -> Option<Vec<String>> {
-    array(reply)?.iter().map(text).collect()
+    array(reply)?.iter().map(owned).collect()
 }
 
 /// The replies to `XINFO STREAM` and `XINFO GROUPS`: the state of `group`, or `Some(None)` if there
@@ -162,7 +164,7 @@ pub(super) fn state(stream: &Value, groups: &Value, group: &str) -> Option<Optio
     let Value::Array(groups) = groups else {
         return None;
     };
-    let is_ours = |info: &&Value| member(info, "name").and_then(text).as_deref() == Some(group);
+    let is_ours = |info: &&Value| member(info, "name").and_then(text) == Some(group);
     let Some(ours) = groups.iter().find(is_ours) else {
         return Some(None);
     };
@@ -203,7 +205,7 @@ pub(super) fn last(reply: Value) -> Option<GroupState> {
 pub(super) fn places(reply: Value) -> Option<Vec<Place>> {
     let rows = array(reply)?.into_iter().map(|row| {
         Some(Place {
-            name: text(member(&row, "name")?)?,
+            name: owned(member(&row, "name")?)?,
             delivered: id(member(&row, "last-delivered-id")?)?,
             pending: number(member(&row, "pending")?)?,
             unread: member(&row, "lag").and_then(number),
@@ -224,7 +226,7 @@ pub(super) fn oldest_pending(reply: Value) -> Option<Option<EntryId>> {
 pub(super) fn consumers(reply: Value) -> Option<Vec<Consumer>> {
     let rows = array(reply)?.into_iter().map(|row| {
         Some(Consumer {
-            name: text(member(&row, "name")?)?,
+            name: owned(member(&row, "name")?)?,
             pending: number(member(&row, "pending")?)?,
             idle: number(member(&row, "idle")?)?,
         })
@@ -257,42 +259,20 @@ fn entries_of(reply: Value) -> Option<Pending> {
 }
 
 fn fields_of(reply: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-    let mut fields = Vec::new();
-    match reply {
-        Value::Map(pairs) => {
-            for (name, value) in pairs {
-                fields.push((bytes(name)?, bytes(value)?));
-            }
-        }
-        Value::Array(flat) => {
-            let mut flat = flat.into_iter();
-            while let Some(name) = flat.next() {
-                fields.push((bytes(name)?, bytes(flat.next()?)?));
-            }
-        }
-        _ => return None,
-    }
-    Some(fields)
+    let pairs = reply.into_map_iter().ok()?;
+    pairs
+        .map(|(name, value)| Some((bytes(name)?, bytes(value)?)))
+        .collect()
 }
 
 fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
-    let is_named = |key: &Value| text(key).as_deref() == Some(name);
-    match value {
-        Value::Map(pairs) => pairs.iter().find(|(key, _)| is_named(key)).map(|(_, v)| v),
-        Value::Array(flat) => {
-            let mut pairs = flat.chunks_exact(2);
-            pairs.find(|pair| is_named(&pair[0])).map(|pair| &pair[1])
-        }
-        _ => None,
-    }
+    let mut pairs = value.as_map_iter()?;
+    let found = pairs.find(|(key, _)| text(key) == Some(name));
+    found.map(|(_, value)| value)
 }
 
 fn array(value: Value) -> Option<Vec<Value>> {
-    match value {
-        Value::Array(values) => Some(values),
-        Value::Nil => Some(Vec::new()),
-        _ => None,
-    }
+    value.into_sequence().ok()
 }
 
 fn bytes(value: Value) -> Option<Vec<u8>> {
@@ -304,12 +284,8 @@ fn bytes(value: Value) -> Option<Vec<u8>> {
     }
 }
 
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok().map(Into::into),
-        Value::SimpleString(text) => Some(text.clone()),
-        _ => None,
-    }
+fn owned(value: &Value) -> Option<String> {
+    text(value).map(Into::into)
 }
 
 fn number(value: &Value) -> Option<u64> {
