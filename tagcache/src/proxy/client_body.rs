@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{Either, Full};
 use pin_project::pin_project;
 
 use crate::proxy::access_log::Line;
@@ -20,16 +21,10 @@ use tower_tagcache::{BoxError, CacheBody};
 #[pin_project]
 pub(super) struct ClientBody {
     #[pin]
-    kind: Kind,
+    body: Either<Full<Bytes>, CacheBody<UpstreamBody>>,
     in_hand: InHand,
     /// Why it breaks off, once what came before has been written.
     broken: Option<BoxError>,
-}
-
-#[pin_project(project = KindProj)]
-enum Kind {
-    Plain(Bytes),
-    Cache(#[pin] CacheBody<UpstreamBody>),
 }
 
 /// A request that is not answered to the end.
@@ -87,17 +82,17 @@ impl Drop for InHand {
 
 impl ClientBody {
     pub(super) fn plain(text: Bytes, in_hand: InHand) -> Self {
-        Self::new(Kind::Plain(text), in_hand)
+        Self::new(Either::Left(text.into()), in_hand)
     }
 
     pub(super) fn cache(body: CacheBody<UpstreamBody>, in_hand: InHand) -> Self {
-        Self::new(Kind::Cache(body), in_hand)
+        Self::new(Either::Right(body), in_hand)
     }
 
-    fn new(kind: Kind, mut in_hand: InHand) -> Self {
+    fn new(body: Either<Full<Bytes>, CacheBody<UpstreamBody>>, mut in_hand: InHand) -> Self {
         in_hand.is_ready(true);
         Self {
-            kind,
+            body,
             in_hand,
             broken: None,
         }
@@ -116,11 +111,7 @@ impl Body for ClientBody {
         if let Some(error) = own.broken.take() {
             return Poll::Ready(Some(Err(error)));
         }
-        let frame = match own.kind.project() {
-            KindProj::Plain(text) if text.is_empty() => Poll::Ready(None),
-            KindProj::Plain(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
-            KindProj::Cache(body) => body.poll_frame(cx),
-        };
+        let frame = own.body.poll_frame(cx);
         own.in_hand.is_ready(frame.is_ready());
         own.in_hand.sent(&frame);
         if let Poll::Ready(Some(Err(error))) = frame {
@@ -134,17 +125,11 @@ impl Body for ClientBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Plain(text) => text.is_empty(),
-            Kind::Cache(body) => body.is_end_stream(),
-        }
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            Kind::Plain(text) => SizeHint::with_exact(text.len() as u64),
-            Kind::Cache(body) => body.size_hint(),
-        }
+        self.body.size_hint()
     }
 }
 

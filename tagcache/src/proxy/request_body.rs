@@ -3,13 +3,14 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use tokio::time::Sleep;
 
 use crate::proxy::activity::{Activity, Reading};
@@ -19,13 +20,9 @@ use tower_tagcache::BoxError;
 
 /// The body of a client's request, and who sent it.
 pub(super) struct RequestBody {
-    kind: Kind,
+    /// `None`: there is no body.
+    streamed: Option<Streamed>,
     inbound: Option<Inbound>,
-}
-
-enum Kind {
-    Empty,
-    Streamed(Streamed),
 }
 
 /// A body that is read as upstream takes it.
@@ -49,7 +46,7 @@ pub(super) struct Upload(Arc<State>);
 struct State {
     /// Frames that were handed on; all of them, if it has ended.
     frames: AtomicU64,
-    fault: AtomicU8,
+    fault: Mutex<Option<UploadFault>>,
 }
 
 /// What the client did wrong.
@@ -69,21 +66,11 @@ impl Upload {
     }
 
     pub(super) fn fault(&self) -> Option<UploadFault> {
-        match self.0.fault.load(Relaxed) {
-            0 => None,
-            1 => Some(UploadFault::Broken),
-            3 => Some(UploadFault::TooManyFields),
-            _ => Some(UploadFault::TooSlow),
-        }
+        *self.0.fault.lock()
     }
 
     fn fails(&self, fault: UploadFault) {
-        let fault = match fault {
-            UploadFault::Broken => 1,
-            UploadFault::TooSlow => 2,
-            UploadFault::TooManyFields => 3,
-        };
-        self.0.fault.store(fault, Relaxed);
+        *self.0.fault.lock() = Some(fault);
     }
 }
 
@@ -94,26 +81,23 @@ impl RequestBody {
         inbound: Inbound,
         trailers: impl FnOnce() -> Trailers,
     ) -> Self {
-        let kind = match incoming.is_end_stream() {
-            true => Kind::Empty,
-            false => Kind::Streamed(Streamed {
-                incoming,
-                limit,
-                timer: None,
-                upload: Upload::default(),
-                reading: None,
-                trailers: trailers(),
-            }),
-        };
+        let streamed = (!incoming.is_end_stream()).then(|| Streamed {
+            incoming,
+            limit,
+            timer: None,
+            upload: Upload::default(),
+            reading: None,
+            trailers: trailers(),
+        });
         Self {
-            kind,
+            streamed,
             inbound: Some(inbound),
         }
     }
 
     /// Until it has ended, `activity` knows that it is being read.
     pub(super) fn told_to(mut self, activity: &Arc<Activity>) -> Self {
-        if let Kind::Streamed(streamed) = &mut self.kind {
+        if let Some(streamed) = &mut self.streamed {
             streamed.reading = Some(activity.read_body());
         }
         self
@@ -122,7 +106,7 @@ impl RequestBody {
     /// No body, and of nobody.
     pub(super) const fn empty() -> Self {
         Self {
-            kind: Kind::Empty,
+            streamed: None,
             inbound: None,
         }
     }
@@ -133,10 +117,8 @@ impl RequestBody {
 
     /// None if there is no body.
     pub(super) fn upload(&self) -> Option<Upload> {
-        match &self.kind {
-            Kind::Empty => None,
-            Kind::Streamed(streamed) => Some(streamed.upload.clone()),
-        }
+        let streamed = self.streamed.as_ref();
+        streamed.map(|streamed| streamed.upload.clone())
     }
 }
 
@@ -204,23 +186,21 @@ impl Body for RequestBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match &mut self.get_mut().kind {
-            Kind::Empty => Poll::Ready(None),
-            Kind::Streamed(streamed) => streamed.poll(cx),
+        match &mut self.get_mut().streamed {
+            None => Poll::Ready(None),
+            Some(streamed) => streamed.poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
-            Kind::Empty => true,
-            Kind::Streamed(streamed) => streamed.incoming.is_end_stream(),
-        }
+        let streamed = self.streamed.as_ref();
+        streamed.is_none_or(|streamed| streamed.incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
-            Kind::Empty => SizeHint::with_exact(0),
-            Kind::Streamed(streamed) => streamed.incoming.size_hint(),
+        match &self.streamed {
+            None => SizeHint::with_exact(0),
+            Some(streamed) => streamed.incoming.size_hint(),
         }
     }
 }
