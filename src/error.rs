@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::place::ConfigPlace;
+
 /// A boxed error of any kind.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -113,21 +115,22 @@ impl std::error::Error for Error {
 /// `{}` prints one line; `{:#}` adds the offending input with the place marked under it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    place: String,
+    // Boxed, as it is passed through many a `Result`.
+    place: Box<ConfigPlace>,
     message: String,
     input: String,
     at: Option<usize>,
 }
 
 impl ConfigError {
-    /// An error in `place` (such as ``rule `auction` route``) about `input`.
+    /// An error in `place` about `input`: a [`Setting`](crate::Setting), or the key of a rule or stream.
     pub fn new(
-        place: impl Into<String>,
+        place: impl Into<ConfigPlace>,
         message: impl Into<String>,
         input: impl Into<String>,
     ) -> Self {
         Self {
-            place: place.into(),
+            place: Box::new(place.into()),
             message: message.into(),
             input: input.into(),
             at: None,
@@ -141,20 +144,17 @@ impl ConfigError {
         self
     }
 
-    /// The same error, with `outer` put before its place.
+    /// The same error, of what is in `outer`: a rule, a stream.
     #[must_use]
-    pub fn within(mut self, outer: impl fmt::Display) -> Self {
-        self.place = if self.place.is_empty() {
-            outer.to_string()
-        } else {
-            format!("{outer}, {}", self.place)
-        };
+    pub fn within(mut self, outer: ConfigPlace) -> Self {
+        let place = std::mem::take(&mut *self.place);
+        *self.place = place.within(outer);
         self
     }
 
     /// The setting, such as ``rule `auction`, route``.
     #[must_use]
-    pub fn place(&self) -> &str {
+    pub const fn place(&self) -> &ConfigPlace {
         &self.place
     }
 
@@ -179,7 +179,7 @@ impl ConfigError {
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.place.is_empty() {
+        if *self.place != ConfigPlace::default() {
             write!(f, "{}: ", self.place)?;
         }
         write!(f, "{} in {:?}", self.message, self.input)?;
@@ -198,13 +198,13 @@ impl std::error::Error for ConfigError {}
 /// A setting that works but is probably not what was meant; reported when the cache is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
-    place: String,
+    place: ConfigPlace,
     message: String,
 }
 
 impl Warning {
     /// A warning about `place`.
-    pub fn new(place: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn new(place: impl Into<ConfigPlace>, message: impl Into<String>) -> Self {
         Self {
             place: place.into(),
             message: message.into(),
@@ -213,7 +213,7 @@ impl Warning {
 
     /// The setting, such as ``rule `auction` ``.
     #[must_use]
-    pub fn place(&self) -> &str {
+    pub const fn place(&self) -> &ConfigPlace {
         &self.place
     }
 
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn config_error_quotes_the_input_and_marks_the_place() {
         let error = ConfigError::new("route", "unclosed `{`", "/a/{b").at(3);
-        let error = error.within("rule `x`");
+        let error = error.within(ConfigPlace::rule("x"));
         assert_eq!(
             error.to_string(),
             "rule `x`, route: unclosed `{` in \"/a/{b\" at column 4"

@@ -77,6 +77,7 @@ mod key;
 mod observe;
 mod outcome;
 mod patience;
+mod place;
 mod position;
 mod spelling;
 mod sync;
@@ -130,6 +131,7 @@ pub use self::metrics::Metrics;
 pub use self::middleware::{CacheBody, CacheLayer, CacheService, ResponseFuture};
 pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
+pub use self::place::{ConfigPlace, ConfigSection, Setting};
 pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::rules::{
     Authorization, ClientPolicy, Consistency, Cookies, Explanation, Forward, Host, Profile, Query,

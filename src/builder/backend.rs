@@ -9,6 +9,7 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::ConfigError;
 use crate::log::Log;
 use crate::observe::SharedObserver;
+use crate::place::Setting;
 use crate::store::{Budgets, Claims, NearCache, Store};
 
 #[cfg(feature = "redis")]
@@ -112,7 +113,11 @@ fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Places, ConfigError>
     if let Some(allowed) = with.connections.filter(|allowed| *allowed < needed) {
         let message = format!("fewer than the {needed} needed: four, and two for each stream");
         let allowed = allowed.to_string();
-        return Err(ConfigError::new("max_connections", message, allowed));
+        return Err(ConfigError::new(
+            Setting::of("redis", "max_connections"),
+            message,
+            allowed,
+        ));
     }
     let places = crate::redis::RedisPlaces::open(
         url,

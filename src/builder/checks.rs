@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::entry::codec::packed;
 use crate::error::ConfigError;
+use crate::place::Setting;
 use crate::spelling::written;
 
 /// Three quarters of it, for what is to be stored, hold one body of the usual limit.
@@ -27,13 +28,21 @@ fn check_lease(lease: Duration) -> Result<(), ConfigError> {
     } else {
         return Ok(());
     };
-    Err(ConfigError::new("lease", problem, written(lease)))
+    Err(ConfigError::new(
+        Setting::of("cache", "lease"),
+        problem,
+        written(lease),
+    ))
 }
 
 fn check_fill_bytes(bytes: u64) -> Result<(), ConfigError> {
     if bytes < LEAST_FILL_BYTES {
         let problem = format!("fewer than {LEAST_FILL_BYTES} bytes hold no body of 2 MiB");
-        return Err(ConfigError::new("fill bytes", problem, bytes.to_string()));
+        return Err(ConfigError::new(
+            Setting::of("cache", "fill_bytes").called("fill bytes"),
+            problem,
+            bytes.to_string(),
+        ));
     }
     Ok(())
 }
@@ -41,7 +50,11 @@ fn check_fill_bytes(bytes: u64) -> Result<(), ConfigError> {
 fn check_compression(wanted: bool) -> Result<(), ConfigError> {
     if wanted && !packed::AVAILABLE {
         let problem = "this build has no zstd (feature `zstd`)";
-        return Err(ConfigError::new("compress", problem, "true"));
+        return Err(ConfigError::new(
+            Setting::of("redis", "compress"),
+            problem,
+            "true",
+        ));
     }
     Ok(())
 }

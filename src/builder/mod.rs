@@ -26,6 +26,7 @@ use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, Stream, compile, longest_settle};
 use crate::log::{Follower, Log, Purges, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
+use crate::place::{ConfigPlace, Setting};
 use crate::rules::{Consistency, Defaults, Profile, Rule, RuleSet};
 #[cfg(any(test, feature = "test-util"))]
 use crate::store::Store;
@@ -351,8 +352,12 @@ impl CacheBuilder {
             return Ok(());
         };
         let problem = format!("fewer than {LEAST_BYTES} bytes hold no response");
-        let error = ConfigError::new("store bytes", problem, self.store_bytes.to_string());
-        Err(error.within(format_args!("rule `{}`", rule.name())))
+        let error = ConfigError::new(
+            Setting::of("cache", "store_bytes").called("store bytes"),
+            problem,
+            self.store_bytes.to_string(),
+        );
+        Err(error.within(ConfigPlace::rule(&**rule.name())))
     }
 
     /// What this process knows of the log, what it appends, and what it reads.

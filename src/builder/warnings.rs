@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Warning;
 use crate::invalidation::{EventStream, Mapping};
+use crate::place::ConfigPlace;
 use crate::rules::RuleSet;
 use crate::rules::template::{Apart, Shape};
 
@@ -136,7 +137,7 @@ impl Made<'_> {
             ),
             Some((purge, apart)) => return Some(self.missed_by(purge, apart)),
         };
-        Some(Warning::new(format!("rule `{}`", self.rule), message))
+        Some(Warning::new(ConfigPlace::rule(self.rule), message))
     }
 
     /// The warning that `purge` may miss it.
@@ -152,7 +153,7 @@ impl Made<'_> {
              purge may miss it: give both the same normaliser",
             self.template, purge.template, purge.stream
         );
-        Warning::new(format!("rule `{}`", self.rule), message)
+        Warning::new(ConfigPlace::rule(self.rule), message)
     }
 }
 
@@ -194,7 +195,7 @@ impl Purged<'_> {
              its tag fields can meet it",
             self.template
         );
-        Warning::new(format!("stream `{}`", self.stream), message)
+        Warning::new(ConfigPlace::stream(self.stream), message)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Settings that work and deserve a second look.
 
 use super::{Loaded, Period};
-use crate::{Cookies, RuleSettings, StreamSettings, Warning};
+use crate::{ConfigPlace, Cookies, RuleSettings, StreamSettings, Warning};
 
 impl Loaded {
     /// What of the rules deserves a second look: routes taken from a broader rule whose tags they
@@ -13,7 +13,7 @@ impl Loaded {
         let rules = &self.config.rules;
         let mut advice = Vec::new();
         for rule in rules {
-            let place = format!("rule `{}`", rule.name);
+            let place = ConfigPlace::rule(&*rule.name);
             let broader = rules
                 .iter()
                 .filter(|broad| covers(&broad.route, &rule.route));
@@ -26,7 +26,7 @@ impl Loaded {
                         .iter()
                         .filter_map(|stream| self.settles(rule, stream)),
                 );
-            advice.extend(messages.map(|message| Warning::new(place.as_str(), message)));
+            advice.extend(messages.map(|message| Warning::new(place.clone(), message)));
         }
         let meant =
             self.config.mode() == super::Mode::Mock || self.config.redis.streams == Some(false);
@@ -34,7 +34,7 @@ impl Loaded {
         for stream in self.config.streams.iter().filter(|_| unheard) {
             let message = "no Redis is named, so that nothing reads it: a program hands its events in with \
                            `Cache::events`, and `tagcache proxy` does not start";
-            advice.push(Warning::new(format!("stream `{}`", stream.name), message));
+            advice.push(Warning::new(ConfigPlace::stream(&*stream.name), message));
         }
         let untrimmed = self
             .config
@@ -44,7 +44,7 @@ impl Loaded {
         advice.extend(untrimmed.map(|stream| {
             let message = "nothing here trims it: it grows until Redis is full, if its publisher does not \
                            trim it either (`trim = true` drops what all its groups have read)";
-            Warning::new(format!("stream `{}`", stream.name), message)
+            Warning::new(ConfigPlace::stream(&*stream.name), message)
         }));
         advice
     }

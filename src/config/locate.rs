@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::ConfigError;
+use crate::{ConfigError, ConfigPlace, ConfigSection};
 
 type Span = Range<usize>;
 
@@ -15,112 +15,59 @@ pub(super) struct Located<'t> {
     root: Spanned<DeTable<'t>>,
 }
 
-/// A place in messages, and the key of the file; where they differ.
-const KEYS: [(&str, &str, &str); 43] = [
-    ("compress", "redis", "compress"),
-    ("store bytes", "cache", "store_bytes"),
-    ("lease", "cache", "lease"),
-    ("redis url", "redis", "url"),
-    ("redis namespace", "redis", "namespace"),
-    ("max_connections", "redis", "max_connections"),
-    ("trusted_peers", "proxy", "trusted_peers"),
-    ("upstreams", "proxy", "upstreams"),
-    ("listen", "proxy", "listen"),
-    ("name", "proxy", "name"),
-    ("accept_encoding", "proxy", "accept_encoding"),
-    ("host", "proxy", "host"),
-    ("connections", "proxy.limits", "connections"),
-    ("head_bytes", "proxy.limits", "head_bytes"),
-    ("head_fields", "proxy.limits", "head_fields"),
-    ("streams", "proxy.limits", "streams"),
-    ("upstream_requests", "proxy.limits", "upstream_requests"),
-    ("attempts", "proxy.limits", "attempts"),
-    ("client_handshake", "proxy.timeouts", "client_handshake"),
-    ("client_head", "proxy.timeouts", "client_head"),
-    ("client_body", "proxy.timeouts", "client_body"),
-    ("client_write", "proxy.timeouts", "client_write"),
-    ("client_idle", "proxy.timeouts", "client_idle"),
-    ("connect", "proxy.timeouts", "connect"),
-    ("handshake", "proxy.timeouts", "handshake"),
-    ("response_head", "proxy.timeouts", "response_head"),
-    ("response_body", "proxy.timeouts", "response_body"),
-    ("tunnel_idle", "proxy.timeouts", "tunnel_idle"),
-    ("interval", "proxy.health", "interval"),
-    ("path", "proxy.health", "path"),
-    ("access_log path", "proxy.access_log", "path"),
-    ("access_log one_in", "proxy.access_log", "one_in"),
-    ("log level", "log", "level"),
-    ("admin listen", "admin", "listen"),
-    ("admin connections", "admin", "connections"),
-    ("admin timeout", "admin", "timeout"),
-    ("admin connection_lifetime", "admin", "connection_lifetime"),
-    ("token", "admin", "token"),
-    ("token_file", "admin", "token_file"),
-    ("public_purge", "admin", "public_purge"),
-    ("header", "", "headers"),
-    ("ignore_header", "", "ignore_headers"),
-    ("method", "", "methods"),
-];
-
 impl<'t> Located<'t> {
     pub(super) fn new(text: &'t str) -> Option<Self> {
         let root = DeTable::parse(text).ok()?;
         Some(Self { text, root })
     }
 
-    /// Where the rule or stream that `place` names stands: at its name.
-    pub(super) fn place(&self, place: &str) -> Option<Span> {
+    /// Where the rule or stream of `place` stands: at its name.
+    pub(super) fn name_of(&self, place: &ConfigPlace) -> Option<Span> {
         let section = self.section(place)?;
-        let name = section.get("name")?;
-        Some(name.span())
+        section.get("name").map(Spanned::span)
     }
 
-    /// What is to blame for `error`: the text that it quotes, or else the value of the key that it names.
+    /// What is to blame for `error`: the text that it quotes, or else the value of the setting that it names.
     pub(super) fn blame(&self, error: &ConfigError) -> Option<Span> {
         let place = error.place();
-        if place == "rules" {
-            return self.named("rules", error.input()).last().map(name_span);
-        }
-        let field = place.rsplit(", ").next().unwrap_or(place);
-        let named = KEYS.iter().filter(|(known, ..)| *known == field);
-        // A rule or stream has keys of its own, by the same words.
-        let of_rule = self.section(place).is_some();
-        let mut keys =
-            named.filter(|(_, table, _)| table.is_empty() || !of_rule || !table.contains("proxy"));
-        let key = keys.next();
         // What is said of a whole table may name the rule that it does not do for.
-        if let Some((_, table, key)) = key.filter(|(_, table, _)| !table.is_empty()) {
-            let tables = table.split('.');
-            let table = tables
-                .into_iter()
-                .try_fold(self.root.get_ref(), |within, name| {
-                    within.get(name)?.get_ref().as_table()
-                })?;
-            let value = table.get(*key)?;
+        let of_table = place.setting().filter(|of| !of.table().is_empty());
+        if let Some(setting) = of_table {
+            let value = self.table(setting.table())?.get(setting.key())?;
             return self.quoted(value, error).or_else(|| Some(value.span()));
         }
-        let section = self.section(place)?;
-        let value = section.get(key.map_or(field, |(_, _, key)| key));
-        let quoted = value
-            .and_then(|value| self.quoted(value, error))
-            .or_else(|| self.quoted_in(section, error));
+        let key = place.setting().map_or("", |setting| setting.key());
+        let Some(section) = self.section(place) else {
+            // Of all rules: the last one of the name that is quoted.
+            return self.named(key, error.input()).last().map(name_span);
+        };
+        let mapping = place.mapping_number().and_then(|number| {
+            let mappings = section.get("on")?.get_ref().as_array()?;
+            mappings.get(number)?.get_ref().as_table()
+        });
+        let sections = || mapping.into_iter().chain([section]);
+        let value = sections().find_map(|section| section.get(key));
+        let quoted = value.and_then(|value| self.quoted(value, error));
         quoted
+            .or_else(|| sections().find_map(|section| self.quoted_in(section, error)))
             .or_else(|| value.map(Spanned::span))
             .or_else(|| section.get("name").map(Spanned::span))
     }
 
-    /// The rule or stream that `place` begins with.
-    fn section(&self, place: &str) -> Option<&DeTable<'t>> {
-        let (kind, rest) = place.split_once(" `")?;
-        let array = match kind {
-            "rule" => "rules",
-            "stream" => "streams",
-            _ => return None,
-        };
-        // A name may have a backtick in it, so the longest one that exists.
-        let names = rest.rmatch_indices('`').map(|(end, _)| &rest[..end]);
-        let mut found = names.filter_map(|name| self.named(array, name).next());
-        found.next()
+    /// The table of this path, such as `proxy.limits`.
+    fn table(&self, path: &str) -> Option<&DeTable<'t>> {
+        path.split('.')
+            .try_fold(self.root.get_ref(), |within, name| {
+                within.get(name)?.get_ref().as_table()
+            })
+    }
+
+    /// The rule or stream of `place`.
+    fn section(&self, place: &ConfigPlace) -> Option<&DeTable<'t>> {
+        match place.section()? {
+            ConfigSection::Rule(name) => self.named("rules", name).next(),
+            ConfigSection::Stream(name) => self.named("streams", name).next(),
+        }
     }
 
     /// The tables of `array` that are called `name`.

@@ -64,7 +64,9 @@ use self::locate::Located;
 pub use self::reload::{Reload, Reloaded};
 pub use crate::written::{Address, Secret, Written, read};
 pub use crate::{Bytes, Period, Ttl};
-use crate::{Cache, CacheBuilder, Companion, Rule, RuleSettings, Stream, StreamSettings, Warning};
+use crate::{
+    Cache, CacheBuilder, Companion, Rule, RuleSettings, Setting, Stream, StreamSettings, Warning,
+};
 
 /// The file: what is cached, and where.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -133,8 +135,8 @@ pub struct Loaded {
     /// The file, if there is one.
     path: Option<PathBuf>,
     text: String,
-    /// Settings that were made elsewhere, as messages call them, and where.
-    elsewhere: Vec<(&'static str, &'static str)>,
+    /// Settings that were made elsewhere, and where.
+    elsewhere: Vec<(Setting, &'static str)>,
 }
 
 impl Config {
@@ -177,7 +179,7 @@ impl Config {
             elsewhere: Vec::new(),
         };
         if loaded.config.redis.url != url {
-            loaded.made_elsewhere("redis url", "environment");
+            loaded.made_elsewhere(Setting::REDIS_URL, "environment");
         }
         Ok(loaded)
     }
@@ -248,23 +250,24 @@ impl Loaded {
     #[must_use]
     pub fn refused(&self, error: &crate::ConfigError) -> ConfigFileError {
         let mut elsewhere = self.elsewhere.iter();
-        if let Some((_, origin)) = elsewhere.find(|(place, _)| *place == error.place()) {
+        let setting = error.place().setting();
+        if let Some((_, origin)) = elsewhere.find(|(made, _)| Some(*made) == setting) {
             return ConfigFileError::refused_elsewhere(origin, error);
         }
         let located = Located::new(&self.text).and_then(|located| located.blame(error));
         ConfigFileError::refused(self.path.as_deref(), &self.text, located, error)
     }
 
-    /// Says that the setting which messages call `place` was changed after the file was read, in `origin`, so
-    /// that no line of the file is blamed for it.
-    pub fn made_elsewhere(&mut self, place: &'static str, origin: &'static str) {
-        self.elsewhere.push((place, origin));
+    /// Says that `setting` was changed after the file was read, in `origin`, so that no line of the file is blamed
+    /// for it.
+    pub fn made_elsewhere(&mut self, setting: Setting, origin: &'static str) {
+        self.elsewhere.push((setting, origin));
     }
 
     /// The line that `warning` is about, counted from 1.
     #[must_use]
     pub fn line_of(&self, warning: &Warning) -> Option<usize> {
-        let span = Located::new(&self.text)?.place(warning.place())?;
+        let span = Located::new(&self.text)?.name_of(warning.place())?;
         Some(error::position(&self.text, span.start).0)
     }
 

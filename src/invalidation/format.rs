@@ -134,7 +134,7 @@ impl Format {
     }
 
     pub(crate) fn compile(self) -> Result<Decoder, ConfigError> {
-        let path = |text: Option<String>, place: &str| {
+        let path = |text: Option<String>, place: &'static str| {
             text.map(|text| Path::parse_at(&text, place)).transpose()
         };
         let decoder = Decoder {

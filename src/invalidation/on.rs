@@ -6,6 +6,7 @@ use crate::invalidation::event::CONTROL;
 use crate::invalidation::format::Decoder;
 use crate::invalidation::mapping::Mapping;
 use crate::invalidation::path::Path;
+use crate::place::ConfigPlace;
 use crate::rules::template::Template;
 
 /// Which events of a stream, and what they purge.
@@ -106,11 +107,9 @@ impl On {
         self
     }
 
-    pub(super) fn place(&self) -> String {
-        match &self.event {
-            Some(name) => format!("on `{name}`"),
-            None => "on any event".into(),
-        }
+    /// Where messages place it: it is this one of its stream's.
+    pub(super) fn place(&self, number: usize) -> ConfigPlace {
+        ConfigPlace::mapping(number, self.event.clone())
     }
 
     pub(super) fn compile(self, decoder: &Decoder) -> Result<Mapping, ConfigError> {

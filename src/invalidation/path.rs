@@ -89,7 +89,7 @@ impl Path {
     }
 
     /// Reads `text`, which stands at `place` of a configuration and must find something.
-    pub(crate) fn parse_at(text: &str, place: &str) -> Result<Self, ConfigError> {
+    pub(crate) fn parse_at(text: &str, place: &'static str) -> Result<Self, ConfigError> {
         let refuse = |message: String| ConfigError::new(place, message, text);
         let path = Self::parse(text).map_err(refuse)?;
         if path.is_optional() {

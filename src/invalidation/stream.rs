@@ -10,6 +10,7 @@ use crate::invalidation::format::{Decoder, Format, Payload};
 use crate::invalidation::mapping::{Mapping, Scope};
 use crate::invalidation::on::On;
 use crate::invalidation::settings::StreamSettings;
+use crate::place::ConfigPlace;
 
 /// A stream of events, and what to purge when one arrives.
 ///
@@ -102,10 +103,10 @@ impl Stream {
     /// Reads all templates, paths and conditions.
     pub(crate) fn compile(self) -> Result<EventStream, ConfigError> {
         let Self { settings } = self;
-        let place = format!("stream `{}`", settings.name);
+        let place = ConfigPlace::stream(&*settings.name);
         let refuse = |message| {
             let name = settings.name.as_str();
-            Err(ConfigError::new(place.as_str(), message, name))
+            Err(ConfigError::new(place.clone(), message, name))
         };
         if settings.name.is_empty() {
             return refuse("a stream needs a name");
@@ -113,17 +114,19 @@ impl Stream {
         if settings.on.is_empty() {
             return refuse("nothing is purged on any event");
         }
-        settings.check_reading().map_err(|e| e.within(&place))?;
+        settings
+            .check_reading()
+            .map_err(|e| e.within(place.clone()))?;
         // What an event purges: two processes that differ in it must not pass for one another.
         let mapping = format!("{:?}{:?}", settings.format, settings.on);
         let mapping = rapidhash::v3::rapidhash_v3(mapping.as_bytes());
         let decoder = settings.format.clone().compile();
-        let decoder = decoder.map_err(|e| e.within(&place))?;
+        let decoder = decoder.map_err(|e| e.within(place.clone()))?;
         let mut mappings = Vec::new();
-        for on in &settings.on {
-            let on_place = on.place();
+        for (number, on) in settings.on.iter().enumerate() {
+            let on_place = on.place(number);
             let mapping = on.clone().compile(&decoder);
-            mappings.push(mapping.map_err(|e| e.within(&on_place).within(&place))?);
+            mappings.push(mapping.map_err(|e| e.within(on_place).within(place.clone()))?);
         }
         Ok(EventStream {
             name: settings.name.as_str().into(),
@@ -175,7 +178,7 @@ pub(crate) fn compile(streams: Vec<Stream>) -> Result<Vec<Arc<EventStream>>, Con
     for stream in streams {
         let name = &stream.settings.name;
         if !names.insert(name.clone()) {
-            let place = format!("stream `{name}`");
+            let place = ConfigPlace::stream(name);
             let message = "a second stream of this name";
             return Err(ConfigError::new(place, message, name));
         }

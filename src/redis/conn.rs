@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::error::{ConfigError, Error, ErrorKind};
 use crate::log::Pulse;
+use crate::place::Setting;
 use crate::redis::fault;
 use crate::store::Budgets;
 use crate::telling::Telling;
@@ -87,10 +88,11 @@ impl Server {
         let places = connections.map(|number| number.min(Semaphore::MAX_PERMITS));
         let shown = redacted(url);
         if let Some(why) = not_supported(url) {
-            return Err(ConfigError::new("redis url", why, shown));
+            return Err(ConfigError::new(Setting::REDIS_URL, why, shown));
         }
-        let client = client(url)
-            .map_err(|error| ConfigError::new("redis url", reason(&error), shown.as_str()))?;
+        let client = client(url).map_err(|error| {
+            ConfigError::new(Setting::REDIS_URL, reason(&error), shown.as_str())
+        })?;
         Ok(Self {
             inner: Arc::new(Inner {
                 client,

@@ -2,6 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::key::Digest;
+use crate::place::Setting;
 
 /// The longest namespace, in bytes.
 const MAX_NAMESPACE: usize = 128;
@@ -21,8 +22,9 @@ impl Keyspace {
     /// The namespace is empty, longer than 128 bytes, or has a brace (which Redis Cluster takes for
     /// a hash tag), a space or a control character.
     pub(crate) fn new(namespace: &str) -> Result<Self, ConfigError> {
+        let setting = Setting::of("redis", "namespace").called("redis namespace");
         let refused = |message: &str, at| {
-            let error = ConfigError::new("redis namespace", message, namespace);
+            let error = ConfigError::new(setting, message, namespace);
             Err(if let Some(at) = at {
                 error.at(at)
             } else {

@@ -7,6 +7,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use smallvec::SmallVec;
 
+use super::check::IGNORE_HEADER;
 use super::keying::secret;
 use super::sieve::Sieve;
 use crate::alias;
@@ -127,7 +128,7 @@ impl Fields {
         match place(name.to_ascii_lowercase().as_bytes()) {
             Some(place) => Ok(Self(self.0 & !(1 << place))),
             None => Err(ConfigError::new(
-                "ignore_header",
+                IGNORE_HEADER,
                 "a header that is not part of the key by itself",
                 name,
             )),

@@ -16,6 +16,7 @@ use super::statuses::Lifetimes;
 use super::tags::{Source, TagRules};
 use crate::amount::Period;
 use crate::error::ConfigError;
+use crate::place::Setting;
 use crate::semantics::StoreSetCookie;
 use crate::spelling::written;
 
@@ -38,6 +39,12 @@ pub(super) fn check_name(name: &str) -> Result<(), ConfigError> {
     Err(ConfigError::new("name", problem, name))
 }
 
+/// A setting of a rule is called by its setter, of which the file has the plural.
+const METHOD: Setting = Setting::key_of_section("methods").called("method");
+const HEADER: Setting = Setting::key_of_section("headers").called("header");
+pub(super) const IGNORE_HEADER: Setting =
+    Setting::key_of_section("ignore_headers").called("ignore_header");
+
 pub(super) fn check_methods(methods: &[String]) -> Result<(), ConfigError> {
     for method in methods {
         let message = match method.as_str() {
@@ -49,13 +56,13 @@ pub(super) fn check_methods(methods: &[String]) -> Result<(), ConfigError> {
             // a later GET or HEAD, which hardly any cache does.
             _ => "only responses to `GET` are cached, which answer `HEAD` too (RFC 9110 §9.2.3)",
         };
-        return Err(ConfigError::new("method", message, method));
+        return Err(ConfigError::new(METHOD, message, method));
     }
     Ok(())
 }
 
 pub(super) fn lifetimes(rule: &RuleSettings, ceiling: Duration) -> Result<Lifetimes, ConfigError> {
-    let bound = |place: &str, time: Option<Duration>| match time {
+    let bound = |place: &'static str, time: Option<Duration>| match time {
         Some(time) if time > ceiling => Err(ConfigError::new(
             place,
             format!("longer than the lifetime ceiling of {}", written(ceiling)),
@@ -122,7 +129,10 @@ pub(super) fn tag_rules(
         tags.add(text, pattern.captures())?;
     }
     let header = |header: &super::options::TagHeader| {
-        Ok((header_name("tag_headers", &header.name)?, header.separator))
+        Ok((
+            header_name(Setting::key_of_section("tag_headers"), &header.name)?,
+            header.separator,
+        ))
     };
     tags.headers = rule
         .tag_headers
@@ -151,13 +161,16 @@ pub(super) fn keying(
     cookies.check()?;
     let mut headers = Vec::new();
     for name in &rule.headers {
-        headers.push(keyed_header("header", name)?);
+        headers.push(keyed_header(HEADER, name)?);
     }
     // What names a tag selects the response: without it in the key, a request would be answered
     // with a response that carries the tags of another.
     for source in tags.sources() {
         match source {
-            Source::RequestHeader(name) => headers.push(keyed_header("tag", name.as_str())?),
+            Source::RequestHeader(name) => headers.push(keyed_header(
+                Setting::key_of_section("tags").called("tag"),
+                name.as_str(),
+            )?),
             Source::Query(name) if !rule.query.keys(name) => {
                 let message =
                     "a tag reads this query parameter, which the rule leaves out of the key";
@@ -176,7 +189,7 @@ pub(super) fn keying(
             .any(|keyed| name.eq_ignore_ascii_case(keyed.as_str()))
         {
             return Err(ConfigError::new(
-                "ignore_header",
+                IGNORE_HEADER,
                 "it is in the key as well",
                 name,
             ));
@@ -196,7 +209,7 @@ pub(super) fn keying(
     Ok(keying)
 }
 
-fn keyed_header(place: &str, name: &str) -> Result<HeaderName, ConfigError> {
+fn keyed_header(place: Setting, name: &str) -> Result<HeaderName, ConfigError> {
     let message = match header_name(place, name)? {
         AUTHORIZATION => "`Authorization` is set by `Rule::authorization`",
         COOKIE => "cookies are set by `Rule::cookies`",
@@ -205,7 +218,7 @@ fn keyed_header(place: &str, name: &str) -> Result<HeaderName, ConfigError> {
     Err(ConfigError::new(place, message, name))
 }
 
-fn header_name(place: &str, name: &str) -> Result<HeaderName, ConfigError> {
+fn header_name(place: Setting, name: &str) -> Result<HeaderName, ConfigError> {
     HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| ConfigError::new(place, "no header name", name))
 }

@@ -20,6 +20,7 @@ use super::{Defaults, FillRequest};
 use crate::error::{ConfigError, Warning};
 use crate::key::CacheKey;
 use crate::outcome::NotStored;
+use crate::place::ConfigPlace;
 use crate::semantics::{
     NoVarySearch, RequestDirectives, StoreSetCookie, groups, invalidated_groups,
 };
@@ -70,12 +71,12 @@ impl CompiledRule {
         defaults: &Defaults,
         warnings: &mut Vec<Warning>,
     ) -> Result<Self, ConfigError> {
-        let place = format!("rule `{}`", rule.name);
-        let warn = |message: String| Warning::new(place.as_str(), message);
+        let place = ConfigPlace::rule(&*rule.name);
+        let warn = |message: String| Warning::new(place.clone(), message);
         Self::checked(rule, pattern, defaults, &mut |message| {
             warnings.push(warn(message))
         })
-        .map_err(|error| error.within(&place))
+        .map_err(|error| error.within(place.clone()))
     }
 
     fn checked(

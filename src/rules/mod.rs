@@ -22,6 +22,7 @@ use crate::defaults;
 use crate::error::{ConfigError, Warning};
 use crate::key::{CacheKey, KeyBuilder};
 use crate::outcome::NotStored;
+use crate::place::ConfigPlace;
 use crate::tag::TagSet;
 
 mod automatic;
@@ -130,7 +131,7 @@ impl RuleSet {
         for (place, rule) in rules.into_iter().enumerate() {
             let rule = rule.settings;
             let name = rule.name.clone();
-            let within = |error: ConfigError| error.within(format!("rule `{name}`"));
+            let within = |error: ConfigError| error.within(ConfigPlace::rule(&*name));
             if let Some(first) = places.insert(name.clone(), place) {
                 let message = format!("rules {} and {} have the same name", first + 1, place + 1);
                 return Err(ConfigError::new("rules", message, name));

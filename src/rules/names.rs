@@ -33,7 +33,7 @@ impl Names {
     ///
     /// # Errors
     /// A [`ConfigError`] that quotes the name.
-    pub(super) fn check(&self, place: &str) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, place: &'static str) -> Result<(), ConfigError> {
         for name in self.iter() {
             if name.is_empty() {
                 return Err(ConfigError::new(place, "empty name", name));

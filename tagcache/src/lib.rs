@@ -13,3 +13,4 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod proxy;
+mod setting;

@@ -15,7 +15,8 @@ struct Row {
 
 const WORDS: &[&str] = &[
     "alias", "amount", "backoff", "chance", "clock", "defaults", "error", "key", "observe",
-    "outcome", "patience", "position", "spelling", "sync", "tag", "telling", "weaken", "written",
+    "outcome", "patience", "place", "position", "spelling", "sync", "tag", "telling", "weaken",
+    "written",
 ];
 const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];
@@ -68,20 +69,25 @@ const TABLE: &[Row] = &[
 /// The program, which is a crate of its own: of the library it sees the public API, by the compiler.
 const PROGRAM_TABLE: &[Row] = &[
     Row {
+        modules: &["setting"],
+        may_import: &[],
+    },
+    // It asks the admin's door at its own.
+    Row {
         modules: &["proxy"],
-        may_import: &[&["admin"]],
+        may_import: &[&["admin", "setting"]],
     },
     Row {
         modules: &["admin"],
-        may_import: &[&["proxy"]],
+        may_import: &[&["proxy", "setting"]],
     },
     Row {
         modules: &["config"],
-        may_import: &[&["admin", "proxy"]],
+        may_import: &[&["admin", "proxy", "setting"]],
     },
     Row {
         modules: &["cli"],
-        may_import: &[&["admin", "config", "proxy"]],
+        may_import: &[&["admin", "config", "proxy", "setting"]],
     },
 ];
 

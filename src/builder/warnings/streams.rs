@@ -2,6 +2,7 @@
 
 use crate::error::Warning;
 use crate::invalidation::{EventStream, Mapping};
+use crate::place::ConfigPlace;
 
 /// Debezium's operations.
 const OPERATIONS: [&str; 6] = ["c", "u", "d", "r", "t", "m"];
@@ -30,8 +31,8 @@ pub(super) fn of(stream: &EventStream) -> Vec<Warning> {
             messages.extend(name.and_then(no_abi_name));
         }
     }
-    let place = format!("stream `{}`", stream.name);
-    let warning = |message| Warning::new(place.as_str(), message);
+    let place = ConfigPlace::stream(&*stream.name);
+    let warning = |message| Warning::new(place.clone(), message);
     messages.into_iter().map(warning).collect()
 }
 

@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::admin::AdminToken;
-use crate::proxy::Network;
+use crate::proxy::{Network, ProxyError, ProxySettings, clash, nonzero};
+use crate::setting::admin;
 
 /// Where the admin listener is, who may use it, and by which bounds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,4 +67,34 @@ impl Default for AdminSettings {
 pub struct PublicPurge {
     /// Default: none.
     pub networks: Vec<Network>,
+}
+
+impl AdminSettings {
+    /// Whether the bounds leave room to work in, and the listener is apart from those that clients use.
+    ///
+    /// # Errors
+    /// The setting that cannot be used.
+    pub fn check(&self, proxy: Option<&ProxySettings>) -> Result<(), ProxyError> {
+        nonzero(
+            admin("connections").called("admin connections"),
+            self.connections == 0,
+        )?;
+        nonzero(
+            admin("timeout").called("admin timeout"),
+            self.timeout.is_zero(),
+        )?;
+        nonzero(
+            admin("connection_lifetime").called("admin connection_lifetime"),
+            self.connection_lifetime.is_zero(),
+        )?;
+        let mut listen = proxy.into_iter().flat_map(|proxy| &proxy.listen);
+        if listen.any(|listen| clash(listen.address, self.listen)) {
+            let message = "clients connect to this port: the admin listener needs one of its own";
+            return Err(ProxyError::new(message).about(
+                admin("listen").called("admin listen"),
+                self.listen.to_string(),
+            ));
+        }
+        Ok(())
+    }
 }

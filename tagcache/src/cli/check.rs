@@ -152,7 +152,7 @@ fn as_json(checked: &Result<(Loaded, Vec<Warning>), ConfigFileError>) -> Value {
             let warning = |warning: &Warning| {
                 json!({
                     "line": loaded.file.line_of(warning),
-                    "place": warning.place(),
+                    "place": warning.place().to_string(),
                     "message": warning.message(),
                 })
             };

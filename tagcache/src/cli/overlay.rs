@@ -6,6 +6,8 @@ use tower_tagcache::config::{Address, Secret};
 use tower_tagcache::{CacheBuilder, Profile};
 
 use crate::config::{ListenChoice, Loaded, UpstreamChoice};
+use crate::setting::{LISTEN, UPSTREAMS};
+use tower_tagcache::Setting;
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Overlay {
@@ -49,16 +51,16 @@ impl Overlay {
         if !self.upstreams.is_empty() {
             let upstreams = self.upstreams.iter().cloned();
             proxy.upstreams = upstreams.map(UpstreamChoice::Url).collect();
-            made.push("upstreams");
+            made.push(UPSTREAMS);
         }
         if !self.listen.is_empty() {
             let listen = self.listen.iter().copied();
             proxy.listen = listen.map(ListenChoice::Plain).collect();
-            made.push("listen");
+            made.push(LISTEN);
         }
         if let Some(url) = &self.redis {
             config.redis.url = Some(Secret(url.clone()));
-            made.push("redis url");
+            made.push(Setting::REDIS_URL);
         }
         match self.profile {
             Some(ProfileArg::Careful) => config.cache.profile = Some(Profile::Careful),

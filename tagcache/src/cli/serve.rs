@@ -17,6 +17,7 @@ use super::{ConfigArgs, Failure};
 use crate::admin::{Admin, AdminHooks, AdminSettings, Telemetry};
 use crate::config::{Loaded, LogFormat};
 use crate::proxy::{Bound, Proxy, ProxyError};
+use crate::setting::LOG_LEVEL;
 use tower_tagcache::config::{self, ConfigFileError, Reload};
 use tower_tagcache::{Cache, Companion, ConfigError};
 
@@ -96,7 +97,7 @@ pub(super) fn log_filter(loaded: &Loaded) -> Result<EnvFilter, ConfigFileError> 
     let refused = |why: String| {
         loaded
             .file
-            .refused(&ConfigError::new("log level", why, level))
+            .refused(&ConfigError::new(LOG_LEVEL, why, level))
     };
     // A single word that is no level would be taken for the name of a module, and all else be silent.
     let word = !level.contains([',', '=', ':', '[', '_']);

@@ -12,6 +12,8 @@ use crate::proxy::{
     AccessFormat, AccessLogSettings, HealthSettings, Listen, Network, Proxy, ProxyError,
     ProxyLimits, ProxySettings, Timeouts, UpstreamHost, UpstreamProtocol, UpstreamSettings,
 };
+use crate::setting::{admin, proxy};
+use tower_tagcache::{ConfigPlace, Setting};
 
 /// Lets each key that is there beat its default.
 macro_rules! lay_over {
@@ -91,7 +93,7 @@ impl Loaded {
                 let message = "no Redis is named that it could be read from, so that no event would ever purge: \
                                set `url` under [redis] or REDIS_CONNECTION_URI, or say `streams = false` \
                                under [redis]";
-                let place = format!("stream `{}`", stream.name);
+                let place = ConfigPlace::stream(&*stream.name);
                 Err(self
                     .file
                     .refused(&ConfigError::new(place, message, stream.name.as_str())))
@@ -100,7 +102,7 @@ impl Loaded {
     }
 
     fn unusable(&self, error: &ProxyError) -> ConfigFileError {
-        let (setting, input) = error.setting().unwrap_or(("proxy", ""));
+        let (setting, input) = error.setting().unwrap_or((Setting::of("", "proxy"), ""));
         self.file
             .refused(&ConfigError::new(setting, error.message(), input))
     }
@@ -130,7 +132,7 @@ impl Loaded {
             settings.listen = section.listen.iter().map(ListenChoice::settings).collect();
         }
         settings.underscores_in_headers = section.underscores_in_headers;
-        settings.trusted_peers = self.networks("trusted_peers", &section.trusted_peers)?;
+        settings.trusted_peers = self.networks(proxy("trusted_peers"), &section.trusted_peers)?;
         section.apply(&mut settings);
         Ok(settings)
     }
@@ -154,7 +156,7 @@ impl Loaded {
         settings.token = self.token(section, env)?;
         settings.test_calls = matches!(self.file.config.mode(), Mode::Dev | Mode::Mock);
         if let Some(networks) = &section.public_purge {
-            let networks = self.networks("public_purge", networks)?;
+            let networks = self.networks(admin("public_purge"), networks)?;
             settings.public_purge = Some(PublicPurge { networks });
         }
         lay_over!(section => settings; purge_from_loopback, public_test_calls, connections,
@@ -167,14 +169,19 @@ impl Loaded {
         section: &AdminSection,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Option<AdminToken>, ConfigFileError> {
-        let wrong =
-            |key, why: String, input: &str| self.file.refused(&ConfigError::new(key, why, input));
+        let wrong = |key: Setting, why: String, input: &str| {
+            self.file.refused(&ConfigError::new(key, why, input))
+        };
         let of_env = env("TAGCACHE_ADMIN_TOKEN").filter(|token| !token.is_empty());
         let text = match (of_env, &section.token_file, &section.token) {
             (Some(token), ..) => token,
             (None, Some(path), _) => std::fs::read_to_string(path).map_err(|error| {
                 let shown = path.display().to_string();
-                wrong("token_file", format!("cannot be read: {error}"), &shown)
+                wrong(
+                    admin("token_file"),
+                    format!("cannot be read: {error}"),
+                    &shown,
+                )
             })?,
             (None, None, Some(Secret(token))) => token.clone(),
             (None, None, None) => return Ok(None),
@@ -182,16 +189,20 @@ impl Loaded {
         let token = AdminToken::new(text.trim());
         token
             .map(Some)
-            .map_err(|error| wrong("token", error.to_string(), "***"))
+            .map_err(|error| wrong(admin("token"), error.to_string(), "***"))
     }
 
-    /// The networks that the texts at `place` name.
-    fn networks(&self, place: &str, texts: &[String]) -> Result<Vec<Network>, ConfigFileError> {
+    /// The networks that the texts of `setting` name.
+    fn networks(
+        &self,
+        setting: Setting,
+        texts: &[String],
+    ) -> Result<Vec<Network>, ConfigFileError> {
         let network = |text: &String| {
             let read: Result<Network, _> = text.parse();
             read.map_err(|_| {
                 let message = "no network (such as 10.0.0.0/8, or one address)";
-                self.file.refused(&ConfigError::new(place, message, text))
+                self.file.refused(&ConfigError::new(setting, message, text))
             })
         };
         texts.iter().map(network).collect()

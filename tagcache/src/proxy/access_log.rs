@@ -18,6 +18,7 @@ use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, Version};
 use serde_json::json;
 
 use crate::proxy::{AccessFormat, AccessLogSettings, ProxyError};
+use crate::setting::ACCESS_LOG_PATH;
 
 /// Lines that wait to be written; about 1 MB.
 const QUEUE: usize = 4096;
@@ -54,7 +55,7 @@ impl AccessLog {
             let shown = || path.display().to_string();
             let opened = opened.map_err(|error| {
                 ProxyError::because("the access log cannot be opened", error)
-                    .about("access_log path", shown())
+                    .about(ACCESS_LOG_PATH, shown())
             })?;
             Box::new(opened)
         };

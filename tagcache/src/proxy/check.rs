@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderValue;
+use tower_tagcache::Setting;
 
-use crate::admin::AdminSettings;
 use crate::proxy::upstream::address;
 use crate::proxy::{ProxyError, ProxySettings};
+use crate::setting::{ACCESS_LOG_PATH, LISTEN, UPSTREAMS, health, limit, proxy, timeout};
 
 impl ProxySettings {
     /// Whether the bounds leave room to work in, and the listeners are apart.
@@ -17,13 +18,16 @@ impl ProxySettings {
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if name.is_empty() || !name.bytes().all(token) {
             let message = "not made of letters, digits and -._~";
-            return Err(ProxyError::new(message).about("name", name));
+            return Err(ProxyError::new(message).about(proxy("name"), name));
         }
         self.codings()?;
         self.check_limits()?;
         self.check_timeouts()?;
         if let Some(log) = &self.access_log {
-            nonzero("access_log one_in", log.one_in == 0)?;
+            nonzero(
+                Setting::of("proxy.access_log", "one_in").called("access_log one_in"),
+                log.one_in == 0,
+            )?;
             let folder = log
                 .path
                 .parent()
@@ -31,14 +35,14 @@ impl ProxySettings {
             if log.path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
                 let message = "a file cannot be made there";
                 let error = ProxyError::new(message);
-                return Err(error.about("access_log path", log.path.display().to_string()));
+                return Err(error.about(ACCESS_LOG_PATH, log.path.display().to_string()));
             }
         }
         if let Some(path) = &self.health.path
             && (!path.starts_with('/') || path.parse::<http::uri::PathAndQuery>().is_err())
         {
             let message = "not a path, which begins with `/`: the upstream would never be well";
-            return Err(ProxyError::new(message).about("path", path));
+            return Err(ProxyError::new(message).about(health("path"), path));
         }
         for (place, listen) in self.listen.iter().enumerate() {
             let earlier = &self.listen[..place];
@@ -47,7 +51,7 @@ impl ProxySettings {
                 .any(|other| clash(other.address, listen.address))
             {
                 let message = "another listener has this port";
-                return Err(ProxyError::new(message).about("listen", listen.address.to_string()));
+                return Err(ProxyError::new(message).about(LISTEN, listen.address.to_string()));
             }
         }
         Ok(())
@@ -65,7 +69,7 @@ impl ProxySettings {
                 own.filter(|own| self.listen.iter().any(|listen| takes(listen.address, *own)));
             own.map_or(Ok(()), |_| {
                 let message = "this is where the proxy itself listens: it would ask itself";
-                Err(ProxyError::new(message).about("upstreams", upstream.url.as_str()))
+                Err(ProxyError::new(message).about(UPSTREAMS, upstream.url.as_str()))
             })
         })
     }
@@ -79,7 +83,7 @@ impl ProxySettings {
             let value = HeaderValue::from_str(name).ok().filter(|_| named);
             value.ok_or_else(|| {
                 let message = "no content coding, such as `gzip`, `br` or `zstd`";
-                ProxyError::new(message).about("accept_encoding", name)
+                ProxyError::new(message).about(proxy("accept_encoding"), name)
             })
         };
         self.accept_encoding.iter().map(coding).collect()
@@ -94,67 +98,47 @@ impl ProxySettings {
             ("upstream_requests", limits.upstream_requests),
             ("attempts", limits.attempts),
         ] {
-            nonzero(name, value == 0)?;
+            nonzero(limit(name), value == 0)?;
         }
         if limits.head_bytes < 8 * 1024 {
             let message = "fewer than the 8192 bytes that a head needs";
             let error = ProxyError::new(message);
-            return Err(error.about("head_bytes", limits.head_bytes.to_string()));
+            return Err(error.about(limit("head_bytes"), limits.head_bytes.to_string()));
         }
         Ok(())
     }
 
     fn check_timeouts(&self) -> Result<(), ProxyError> {
         let timeouts = &self.timeouts;
-        let is_zero = |(name, time): (&'static str, Duration)| nonzero(name, time.is_zero());
+        let is_zero = |(setting, time): (Setting, Duration)| nonzero(setting, time.is_zero());
         [
-            ("client_handshake", timeouts.client_handshake),
-            ("client_head", timeouts.client_head),
-            ("client_body", timeouts.client_body),
-            ("client_write", timeouts.client_write),
-            ("client_idle", timeouts.client_idle),
-            ("connect", timeouts.connect),
-            ("handshake", timeouts.handshake),
-            ("response_head", timeouts.response_head),
-            ("response_body", timeouts.response_body),
-            ("tunnel_idle", timeouts.tunnel_idle),
-            ("interval", self.health.interval),
+            (timeout("client_handshake"), timeouts.client_handshake),
+            (timeout("client_head"), timeouts.client_head),
+            (timeout("client_body"), timeouts.client_body),
+            (timeout("client_write"), timeouts.client_write),
+            (timeout("client_idle"), timeouts.client_idle),
+            (timeout("connect"), timeouts.connect),
+            (timeout("handshake"), timeouts.handshake),
+            (timeout("response_head"), timeouts.response_head),
+            (timeout("response_body"), timeouts.response_body),
+            (timeout("tunnel_idle"), timeouts.tunnel_idle),
+            (health("interval"), self.health.interval),
         ]
         .into_iter()
         .try_for_each(is_zero)
     }
 }
 
-impl AdminSettings {
-    /// Whether the bounds leave room to work in, and the listener is apart from those that clients use.
-    ///
-    /// # Errors
-    /// The setting that cannot be used.
-    pub fn check(&self, proxy: Option<&ProxySettings>) -> Result<(), ProxyError> {
-        nonzero("admin connections", self.connections == 0)?;
-        nonzero("admin timeout", self.timeout.is_zero())?;
-        nonzero(
-            "admin connection_lifetime",
-            self.connection_lifetime.is_zero(),
-        )?;
-        let mut listen = proxy.into_iter().flat_map(|proxy| &proxy.listen);
-        if listen.any(|listen| clash(listen.address, self.listen)) {
-            let message = "clients connect to this port: the admin listener needs one of its own";
-            return Err(ProxyError::new(message).about("admin listen", self.listen.to_string()));
-        }
-        Ok(())
-    }
-}
-
-fn nonzero(name: &'static str, is_zero: bool) -> Result<(), ProxyError> {
+/// Refuses zero for `setting`.
+pub(crate) fn nonzero(setting: Setting, is_zero: bool) -> Result<(), ProxyError> {
     match is_zero {
         false => Ok(()),
-        true => Err(ProxyError::new("it has to be more than zero").about(name, "0")),
+        true => Err(ProxyError::new("it has to be more than zero").about(setting, "0")),
     }
 }
 
 /// Whether one of the two cannot be bound. (Both families on one port depend on the system.)
-fn clash(a: SocketAddr, b: SocketAddr) -> bool {
+pub(crate) fn clash(a: SocketAddr, b: SocketAddr) -> bool {
     let any = a.ip().is_unspecified() || b.ip().is_unspecified();
     let same = a.ip() == b.ip() || any && a.is_ipv4() == b.is_ipv4();
     a.port() != 0 && a.port() == b.port() && same
@@ -173,6 +157,7 @@ fn takes(at: SocketAddr, to: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::AdminSettings;
 
     #[test]
     fn safety_113_listeners_that_cannot_both_be_are_told_apart_from_those_that_can() {
@@ -212,7 +197,7 @@ mod tests {
             change(&mut settings);
             let error = settings.check().unwrap_err();
             assert_eq!(
-                error.setting().map(|(name, _)| name),
+                error.setting().map(|(setting, _)| setting.as_str()),
                 Some(setting),
                 "{error}"
             );

@@ -1,6 +1,7 @@
 //! [`ProxyError`].
 
 use std::fmt;
+use tower_tagcache::Setting;
 
 use tower_tagcache::BoxError;
 
@@ -9,8 +10,8 @@ use tower_tagcache::BoxError;
 pub struct ProxyError {
     message: String,
     source: Option<BoxError>,
-    /// The setting to blame, as the configuration file calls it, and what it was set to.
-    about: Option<(&'static str, String)>,
+    /// The setting to blame, and what it was set to.
+    about: Option<(Setting, String)>,
 }
 
 impl ProxyError {
@@ -31,15 +32,15 @@ impl ProxyError {
     }
 
     /// The same, with the setting to blame.
-    pub(crate) fn about(mut self, setting: &'static str, input: impl Into<String>) -> Self {
+    pub(crate) fn about(mut self, setting: Setting, input: impl Into<String>) -> Self {
         self.about = Some((setting, input.into()));
         self
     }
 
-    /// The setting to blame, as the configuration file calls it, and what it was set to. Secrets are masked.
-    pub fn setting(&self) -> Option<(&'static str, &str)> {
+    /// The setting to blame, and what it was set to. Secrets are masked.
+    pub fn setting(&self) -> Option<(Setting, &str)> {
         let (setting, input) = self.about.as_ref()?;
-        Some((setting, input))
+        Some((*setting, input))
     }
 
     /// What is wrong, without the setting: with its cause, since a person reads it as one line.
@@ -54,9 +55,9 @@ impl ProxyError {
 impl fmt::Display for ProxyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((setting, input)) = &self.about {
-            let what = match *setting {
+            let what = match setting.as_str() {
                 "upstreams" => "upstream",
-                setting => setting,
+                word => word,
             };
             write!(f, "{what} {input:?}: ")?;
         }

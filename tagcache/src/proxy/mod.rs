@@ -125,6 +125,7 @@ mod tunnel;
 mod upstream;
 mod yielding;
 
+pub(crate) use self::check::{clash, nonzero};
 pub use self::error::ProxyError;
 pub use self::network::{Network, ParseNetworkError};
 pub use self::server::{Bound, Drained, Proxy};

@@ -22,6 +22,7 @@ use crate::proxy::drain::{Drain, Stage};
 use crate::proxy::upstream::{Upstreams, maintain};
 use crate::proxy::yielding::Yielding;
 use crate::proxy::{ProxyError, ProxySettings, UpstreamStatuses, tls};
+use crate::setting::LISTEN;
 use tower_tagcache::Cache;
 
 /// After an accept that failed, usually for want of file descriptors.
@@ -49,7 +50,7 @@ impl Proxy {
             Some(files) => {
                 let config = tls::server(files);
                 let address = || listen.address.to_string();
-                let config = config.map_err(|error| error.about("listen", address()))?;
+                let config = config.map_err(|error| error.about(LISTEN, address()))?;
                 Ok(Some(TlsAcceptor::from(config)))
             }
             None => Ok(None),

@@ -20,6 +20,7 @@ use crate::proxy::upstream::url::Url;
 use crate::proxy::{
     ProxyError, ProxyLimits, ProxySettings, UpstreamProtocol, UpstreamSettings, tls,
 };
+use crate::setting::UPSTREAMS;
 
 /// What is read ahead of one response over HTTP/2, beside the connection's bytes in the kernel: as much as over
 /// HTTP/1.1. More would be a store of what clients do not take, beside that of the fills (SAFETY 73).
@@ -68,7 +69,7 @@ impl Address {
             "http" => (None, 80),
             "https" => {
                 let config = tls::client(upstream.authorities.as_deref(), upstream.protocol)
-                    .map_err(|error| error.about("upstreams", url.shown.as_str()))?;
+                    .map_err(|error| error.about(UPSTREAMS, url.shown.as_str()))?;
                 let name = ServerName::try_from(host.clone());
                 let name = name.map_err(|_| bad("the host cannot be in a certificate"))?;
                 (Some(Tls { config, name }), 443)

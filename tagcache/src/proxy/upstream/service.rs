@@ -25,6 +25,7 @@ use crate::proxy::upstream::pool::{Lease, Pool, Wanted};
 use crate::proxy::upstream::response;
 use crate::proxy::yielding::Yielding;
 use crate::proxy::{ProxyError, ProxySettings, UpstreamHost, tunnel};
+use crate::setting::{UPSTREAMS, proxy};
 
 /// A request that has been here so often goes in a circle: through this proxy as its own upstream.
 const MAX_TIMES_SEEN: usize = 8;
@@ -70,7 +71,7 @@ impl Upstreams {
         let fixed_host = match &settings.host {
             UpstreamHost::Fixed(host) => {
                 let bad = |error: tower_tagcache::BoxError| {
-                    ProxyError::because("not a host", error).about("host", host.as_str())
+                    ProxyError::because("not a host", error).about(proxy("host"), host.as_str())
                 };
                 let authority = host
                     .parse::<Authority>()
@@ -81,7 +82,7 @@ impl Upstreams {
             UpstreamHost::Client | UpstreamHost::Upstream => None,
         };
         if upstreams.is_empty() {
-            return Err(ProxyError::new("the proxy needs at least one").about("upstreams", ""));
+            return Err(ProxyError::new("the proxy needs at least one").about(UPSTREAMS, ""));
         }
         Ok(Self(Arc::new(Shared {
             upstreams,

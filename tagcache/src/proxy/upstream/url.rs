@@ -6,6 +6,7 @@ use http::Uri;
 use http::uri::Authority;
 
 use crate::proxy::ProxyError;
+use crate::setting::UPSTREAMS;
 
 /// A URL of scheme, host and port.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl Url {
     /// What is wrong with it, and what to write instead.
     pub(super) fn read(text: &str) -> Result<Self, ProxyError> {
         let shown = masked(text);
-        let bad = |what: String| Err(ProxyError::new(what).about("upstreams", shown.clone()));
+        let bad = |what: String| Err(ProxyError::new(what).about(UPSTREAMS, shown.clone()));
         if !text.contains("://") {
             let rest = text.trim_start_matches('/');
             let meant = format!("http://{rest}");
@@ -61,7 +62,7 @@ impl Url {
     }
 
     pub(super) fn bad(&self, what: &str) -> ProxyError {
-        ProxyError::new(what).about("upstreams", self.shown.as_str())
+        ProxyError::new(what).about(UPSTREAMS, self.shown.as_str())
     }
 
     /// The port, if it names one.
