@@ -9,12 +9,13 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::ConfigError;
 use crate::log::Log;
 use crate::observe::SharedObserver;
-use crate::place::Setting;
 use crate::store::{Budgets, Claims, NearCache, Store};
 
 #[cfg(feature = "redis")]
 use crate::invalidation::{Applier, Consumer, Settings, unique_name};
 use crate::invalidation::{EventStream, Status};
+#[cfg(feature = "redis")]
+use crate::place::Setting;
 
 #[derive(Debug, Clone)]
 pub(super) enum Backend {

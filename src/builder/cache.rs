@@ -80,10 +80,10 @@ impl Cache {
     #[must_use]
     pub fn health(&self) -> Health {
         let log = self.shared.follower.log();
-        let mut health = self.shared.engine.views.health();
+        let mut health = self.shared.engine.lookups.views.health();
         health.troubles = log.troubles();
         health.server = log.server();
-        let budget = &self.shared.engine.flights.budget;
+        let budget = &self.shared.engine.fills.flights.budget;
         health.fill_bytes = budget.taken();
         health.fills_unstored = budget.unstored();
         health
@@ -111,13 +111,13 @@ impl Cache {
     /// for who has a limited number of places for calls, all of them taken, and a new one that wants one.
     #[must_use]
     pub fn end_orphan(&self) -> bool {
-        self.shared.engine.flights.orphans.end_oldest()
+        self.shared.engine.fills.flights.orphans.end_oldest()
     }
 
     /// How far this process has read the purge log: none before it was first reached.
     #[must_use]
     pub fn position(&self) -> Option<Position> {
-        let view = self.shared.engine.views.current()?;
+        let view = self.shared.engine.lookups.views.current()?;
         Some(view.position())
     }
 
@@ -175,7 +175,7 @@ impl Cache {
     ) -> Explanation {
         let ceiling = self.shared.defaults.lifetime_ceiling;
         let engine = &self.shared.engine;
-        let now = engine.clock.now();
+        let now = engine.answers.clock.now();
         engine.rules.load().explain(request, response, ceiling, now)
     }
 

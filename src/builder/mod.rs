@@ -3,6 +3,7 @@
 mod backend;
 mod cache;
 mod checks;
+mod engine;
 mod events;
 mod refill;
 mod warnings;
@@ -10,18 +11,14 @@ mod warnings;
 pub use self::cache::{Cache, Companion};
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-use arc_swap::ArcSwap;
 
 use self::backend::{Backend, Surroundings};
 use self::cache::Shared;
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
-use crate::coalesce::{Flights, Permits};
 use crate::defaults;
-use crate::engine::{Engine, Limits, SearchMemory, Tips, VariantMemory};
+use crate::engine::Limits;
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, Stream, compile, longest_settle};
 use crate::log::{Follower, Log, Purges, Retention, Views};
@@ -268,25 +265,9 @@ impl CacheBuilder {
         let (views, purges, follower) = self.log_parts(&places.log);
         views.expect_settle(self.settle.max(longest_settle(&streams)));
         let applier = Applier::new(Arc::clone(&purges) as _, self.observer.clone());
-        let engine = Arc::new(Engine {
-            rules: ArcSwap::from_pointee(rules),
-            tips: Tips::new(&places.store, &follower, &self.observer),
-            store: places.store,
-            near: places.near,
-            claims: places.claims,
-            permits: Permits::default(),
-            views,
-            follower: Arc::clone(&follower),
-            purges: Arc::clone(&purges),
-            flights: Flights::new(self.limits.flights, self.limits.fill_bytes),
-            clock: self.clock,
-            chance: self.chance,
-            observer: self.observer,
-            limits: self.limits,
-            variants: VariantMemory::new(),
-            searches: SearchMemory::new(),
-            doubts_paths: AtomicBool::new(false),
-        });
+        let (store, near, claims) = (places.store, places.near, places.claims);
+        let follows = (views, &purges, &follower);
+        let engine = Arc::new(self.engine(rules, store, near, claims, follows));
         let shared = Arc::new(Shared {
             engine,
             purges,

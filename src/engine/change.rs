@@ -55,7 +55,10 @@ impl Engine {
             let targets = self.changed(change, response);
             // Not acknowledged, it is in force in this process at once and appended later; the
             // observer is told.
-            self.purges.purge_promptly(PurgeKind::Hard, targets).await;
+            self.fills
+                .purges
+                .purge_promptly(PurgeKind::Hard, targets)
+                .await;
         }
     }
 

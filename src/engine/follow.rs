@@ -10,8 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::coalesce::{Expected, Flight, FlightHead, Landing, Moment};
 use crate::engine::CacheBody;
 use crate::engine::Engine;
-use crate::engine::lookup::fitness::subject;
-use crate::engine::lookup::{Lookup, may_join, variant_key};
+use crate::engine::lookup::{Lookup, variant_key};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::rules::FillRequest;
@@ -119,7 +118,7 @@ impl Engine {
             return Followed::Over;
         }
         loop {
-            let Some((which, landing)) = following.first(self.limits.follow).await else {
+            let Some((which, landing)) = following.first(self.fills.limits.follow).await else {
                 following.late += 1;
                 return Followed::Late;
             };
@@ -170,7 +169,7 @@ impl Engine {
     ) -> Followed<B> {
         let ours = variant_key(&wanted.asked.key, &head.vary, &wanted.headers);
         if ours != head.response.key {
-            self.variants.learn(&wanted.asked.key, &head.vary);
+            self.lookups.variants.learn(&wanted.asked.key, &head.vary);
             return Followed::OtherVariant(ours);
         }
         if let Some(objection) = self.objection(flight, &head.response, lookup.moment) {
@@ -184,9 +183,12 @@ impl Engine {
         let (mut parts, ()) = Response::new(()).into_parts();
         parts.status = head.response.status;
         parts.headers = head.response.headers.clone();
-        semantics::set_age(&mut parts.headers, head.response.age(self.clock.now()));
+        semantics::set_age(
+            &mut parts.headers,
+            head.response.age(self.fills.clock.now()),
+        );
         let body = CacheBody::shared(reader.sized(head.size));
-        Followed::Response(self.respond_forwarded(wanted, parts, body, outcome))
+        Followed::Response(self.answers.respond_forwarded(wanted, parts, body, outcome))
     }
 
     fn follow_landed<B>(
@@ -207,7 +209,7 @@ impl Engine {
         }
         let mut outcome = lookup.why.outcome();
         outcome.collapsed = true;
-        let response = self.respond_filled(wanted, stored, outcome);
+        let response = self.answers.respond_filled(wanted, stored, outcome);
         Followed::Response(response)
     }
 
@@ -217,9 +219,12 @@ impl Engine {
         wanted: &FillRequest,
         lookup: &Lookup,
     ) -> Followed<B> {
-        match self.stale_if_disconnected(&wanted.asked.rule, lookup) {
+        match self
+            .lookups
+            .stale_if_disconnected(&wanted.asked.rule, lookup)
+        {
             Some((stored, outcome)) => {
-                Followed::Response(self.respond_filled(wanted, &stored, outcome))
+                Followed::Response(self.answers.respond_filled(wanted, &stored, outcome))
             }
             None => Followed::Failed(failed),
         }
@@ -241,11 +246,11 @@ impl Engine {
         if flight.began_after(moment) && flight.has_called() {
             return None;
         }
-        (past || !self.valid_now(stored)).then_some(Followed::Over)
+        (past || !self.lookups.valid_now(stored)).then_some(Followed::Over)
     }
 
     fn remaining(&self, stored: &StoredResponse) -> i128 {
-        stored.remaining_millis(self.clock.now())
+        stored.remaining_millis(self.fills.clock.now())
     }
 
     /// Whether a purge that this request knows of names a flight that has not answered yet.
@@ -259,19 +264,8 @@ impl Engine {
                 tags: &flight.tags,
                 path: &flight.path,
             };
-            self.is_valid(subject).is_some_and(|valid| !valid)
+            self.lookups.is_valid(subject).is_some_and(|valid| !valid)
         };
         flight.expected().is_some_and(names)
-    }
-
-    /// PROTOCOL 20: valid in the current view, which is at or past the tip that this request's lookup
-    /// saw. Usable only as stale is not enough here.
-    fn valid_now(&self, stored: &StoredResponse) -> bool {
-        self.is_valid(subject(stored)).unwrap_or(false)
-    }
-
-    fn is_valid(&self, subject: Subject<'_>) -> Option<bool> {
-        let view = self.views.current()?;
-        Some(may_join(self.views.judge(&view, subject)))
     }
 }

@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 
-use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use crate::clock::Timestamp;
 use crate::coalesce::{FlightHead, Join, Lead};
 use crate::engine::fill::{Answer, Fill};
 use crate::engine::follow::{Followed, Following};
 use crate::engine::lookup::Lookup;
 use crate::engine::{CacheBody, Engine, InnerService, ServiceResult};
 use crate::entry::StoredResponse;
-use crate::outcome::{Detail, NotStored, Outcome, Storing};
+use crate::outcome::{Detail, NotStored, Storing};
 use crate::rules::{CompiledRule, FillRequest};
-use crate::semantics::{self, Precondition};
+use crate::semantics::{self};
 
 /// Flights that a request follows in vain before it forwards by itself: variants that name each other must
 /// not keep it for ever.
@@ -100,17 +98,21 @@ impl Engine {
         lookup: &mut Lookup,
         in_vain: &mut InVain,
     ) -> Option<Join> {
-        let apart = Some(Join::Lead(self.flights.alone()));
+        let apart = Some(Join::Lead(self.fills.flights.alone()));
         match followed {
             Followed::Response(_) | Followed::Apart => apart,
-            Followed::Late => Some(self.flights.replace(&lookup.key, following.last())),
-            Followed::Over => Some(self.flights.replace(&lookup.key, &following.drop_last())),
+            Followed::Late => Some(self.fills.flights.replace(&lookup.key, following.last())),
+            Followed::Over => Some(
+                self.fills
+                    .flights
+                    .replace(&lookup.key, &following.drop_last()),
+            ),
             Followed::Failed(failed) => {
                 in_vain.failed += 1;
                 let again = in_vain.failed < FAILED;
                 again.then(|| match following.goes_on() {
                     true => Join::Follow(following.drop_last()),
-                    false => self.flights.replace(&lookup.key, failed),
+                    false => self.fills.flights.replace(&lookup.key, failed),
                 })
             }
             Followed::OtherVariant(ours) => {
@@ -120,7 +122,7 @@ impl Engine {
                 }
                 *following = Following::default();
                 lookup.key = ours.clone();
-                Some(self.flights.join(&lookup.key))
+                Some(self.fills.flights.join(&lookup.key))
             }
         }
     }
@@ -131,7 +133,8 @@ impl Engine {
         outcome.collapsed = true;
         outcome.detail = Some(Detail::CollapsedFailed);
         let (status, fields) = (StatusCode::BAD_GATEWAY, HeaderMap::new());
-        self.finish(rule, status, fields, CacheBody::empty(), &outcome)
+        self.answers
+            .finish(rule, status, fields, CacheBody::empty(), &outcome)
     }
 
     /// Joins a flight or leads one; one that nobody joins where its answer may not be for others.
@@ -143,11 +146,11 @@ impl Engine {
         }
         // `no-cache` asks for an answer given after the request.
         let alone = wanted.asked.has_authorization || wanted.asked.wishes.no_cache || ranged;
-        let now = self.clock.monotonic();
-        if alone || self.flights.is_uncacheable(&lookup.key, now) {
-            Join::Lead(self.flights.alone())
+        let now = self.fills.clock.monotonic();
+        if alone || self.fills.flights.is_uncacheable(&lookup.key, now) {
+            Join::Lead(self.fills.flights.alone())
         } else {
-            self.flights.join(&lookup.key)
+            self.fills.flights.join(&lookup.key)
         }
     }
 
@@ -167,8 +170,9 @@ impl Engine {
         // A key that is not storable keeps the client's conditions: the inner service's 304 is worth
         // more than another try to store.
         let uncacheable = self
+            .fills
             .flights
-            .is_uncacheable(&lookup.key, self.clock.monotonic());
+            .is_uncacheable(&lookup.key, self.fills.clock.monotonic());
         if uncacheable && semantics::has_conditions(request.headers()) {
             return Some((NotStored::NotModified, Some(Detail::Uncacheable)));
         }
@@ -210,13 +214,14 @@ impl Engine {
         answer: Answer<B, E>,
     ) -> Result<Response<CacheBody<B>>, E> {
         let rule = &*wanted.asked.rule;
-        let whole = |stored: &StoredResponse, outcome| self.respond_filled(wanted, stored, outcome);
+        let whole =
+            |stored: &StoredResponse, outcome| self.answers.respond_filled(wanted, stored, outcome);
         let mut outcome = lookup.why.outcome();
         Ok(match answer {
             Answer::Filling(head, parts, reader) => {
                 outcome.storing = Some(head_storing(&head));
                 let body = CacheBody::shared(reader.sized(head.size));
-                self.respond_forwarded(wanted, parts, body, outcome)
+                self.answers.respond_forwarded(wanted, parts, body, outcome)
             }
             Answer::Freshened(stored, storing) => {
                 outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
@@ -226,7 +231,7 @@ impl Engine {
             Answer::Direct(response, not_stored) => {
                 outcome.storing = Some(Storing::NotStored(not_stored));
                 let (parts, body) = CacheBody::forward(response).into_parts();
-                self.respond_forwarded(wanted, parts, body, outcome)
+                self.answers.respond_forwarded(wanted, parts, body, outcome)
             }
             Answer::Spared(stored, outcome) => whole(&stored, outcome),
             Answer::Fetched(stored) => {
@@ -235,51 +240,18 @@ impl Engine {
             }
             Answer::Unusable => {
                 let (status, fields) = (StatusCode::BAD_GATEWAY, HeaderMap::new());
-                self.finish(rule, status, fields, CacheBody::empty(), &outcome)
+                self.answers
+                    .finish(rule, status, fields, CacheBody::empty(), &outcome)
             }
-            Answer::Failed(error) => match self.stale_if_disconnected(rule, lookup) {
+            Answer::Failed(error) => match self.lookups.stale_if_disconnected(rule, lookup) {
                 Some((stored, outcome)) => whole(&stored, outcome),
                 None => {
-                    self.report(rule.name(), &outcome);
+                    self.answers.report(rule.name(), &outcome);
                     return Err(error);
                 }
             },
         })
     }
-
-    /// Passes on a response of the inner service, or one that is shared while it is on its way.
-    pub(super) fn respond_forwarded<B>(
-        &self,
-        wanted: &FillRequest,
-        mut parts: Parts,
-        mut body: CacheBody<B>,
-        mut outcome: Outcome,
-    ) -> Response<CacheBody<B>> {
-        // The client's conditions were taken out of the request, so they are judged here.
-        if client_has(wanted, self.clock.now(), parts.status, &parts.headers) {
-            outcome.forward_status = Some(parts.status);
-            parts.status = StatusCode::NOT_MODIFIED;
-            parts.headers = semantics::not_modified_fields(&parts.headers);
-            body = CacheBody::absent();
-        }
-        self.finish_parts(&wanted.asked.rule, parts, body, &outcome)
-    }
-}
-
-/// Whether the client's own conditions, which were not forwarded, are answered by a 304.
-fn client_has(
-    wanted: &FillRequest,
-    now: Timestamp,
-    status: StatusCode,
-    headers: &HeaderMap,
-) -> bool {
-    // A 206 would have been a 200 without `Range`, which comes after the conditions (RFC 9110 §13.2.2).
-    let status = match status {
-        StatusCode::PARTIAL_CONTENT => StatusCode::OK,
-        status => status,
-    };
-    semantics::evaluate_conditions(&wanted.method, &wanted.headers, status, headers, now)
-        == Precondition::NotModified
 }
 
 const fn head_storing(head: &FlightHead) -> Storing {

@@ -27,14 +27,14 @@ impl Engine {
     {
         let asked = request.headers().clone();
         wanted.reduce(&mut request);
-        let (requested_at, began) = (self.clock.now(), self.clock.monotonic());
+        let (requested_at, began) = (self.fills.clock.now(), self.fills.clock.monotonic());
         let outcome = lookup.why.outcome();
         let method = NotStored::Method;
         let passed = self.pass_heeded(wanted, lookup, outcome, method, request, inner);
         let response = passed.await?;
         let stale = lookup.stale().filter(|_| !wanted.asked.wishes.no_store);
         // A purge may have come meanwhile.
-        let stale = stale.and_then(|stale| self.still_usable(stale));
+        let stale = stale.and_then(|stale| self.lookups.still_usable(stale));
         if let (Some(stale), StatusCode::OK) = (stale, response.status()) {
             let exchange = HeadExchange {
                 request: &asked,
@@ -56,7 +56,7 @@ impl Engine {
         exchange: &HeadExchange<'_>,
     ) {
         let old = &stale.stored;
-        let received_at = self.clock.now();
+        let received_at = self.fills.clock.now();
         let length = old.body.len() as u64;
         match semantics::judge_head_method(exchange.response, &old.headers, length, received_at) {
             HeadMethodVerdict::Same { strong } if strong || !stale.soft_purged => {
@@ -68,9 +68,12 @@ impl Engine {
                     requested_at: exchange.requested_at,
                     received_at,
                 };
-                let (stored, decided) = self.updated(old, exchange.response, &update);
+                let (stored, decided) = self.fills.updated(old, exchange.response, &update);
                 if let Ok(vary) = decided
-                    && !self.views.settling(exchange.began, subject(&stored))
+                    && !self
+                        .lookups
+                        .views
+                        .settling(exchange.began, subject(&stored))
                 {
                     self.put(wanted, Arc::new(stored), &vary).await;
                 }
@@ -79,9 +82,10 @@ impl Engine {
                 // It was fresh, and asked about because the client wished it. Not acknowledged, it is
                 // in force in this process.
                 let targets = vec![Target::Path(old.path.as_ref().into())];
-                let purged = self
-                    .purges
-                    .purge(PurgeKind::Soft, targets, std::time::Duration::ZERO);
+                let purged =
+                    self.fills
+                        .purges
+                        .purge(PurgeKind::Soft, targets, std::time::Duration::ZERO);
                 let _ = purged.await;
             }
             HeadMethodVerdict::Same { .. }

@@ -30,94 +30,33 @@ mod head_method;
 mod inner;
 mod lookup;
 mod pass;
+mod selection;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{Extensions, Request, Uri};
+use http::{Extensions, Request, Response, Uri};
 use http_body::Body;
 
+pub(crate) use self::answer::Answers;
 pub use self::answer::CacheBody;
+pub(crate) use self::fill::{Fills, Limits};
 pub(crate) use self::inner::{InnerService, ServiceResult};
-pub(crate) use self::lookup::SearchMemory;
-pub(crate) use self::lookup::Tips;
-pub(crate) use self::lookup::VariantMemory;
-use self::lookup::{Bodies, Usable, Wish};
+pub(crate) use self::lookup::{Lookups, SearchMemory, Tips, VariantMemory};
+use self::lookup::{Usable, Wish};
 pub(crate) use self::pass::settle_conditions;
-use crate::chance::Chance;
-use crate::clock::Clock;
-use crate::coalesce::{Flights, Permits};
-use crate::defaults;
 use crate::key::KeyBuilder;
-use crate::log::{Follower, Purges, Views};
-use crate::observe::{Notice, SharedObserver};
-use crate::outcome::{Detail, Outcome, Served};
+use crate::outcome::Detail;
 use crate::rules::{Bypass, CacheRequest, FillRequest, RuleSet};
-use crate::store::{Claims, NearCache, Store};
-
-/// Bounds on what requests may cost.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// Fills under way that others can join.
-    pub(crate) flights: usize,
-    /// Bytes that all fills under way may hold together, those that nobody can join included.
-    pub(crate) fill_bytes: u64,
-    /// How long a flight that others wait for may take before one of them begins another, and how long a fill
-    /// waits for leave to begin.
-    pub(crate) follow: Duration,
-    /// How long another node is believed to be fetching a response.
-    pub(crate) claim: Duration,
-    /// How long a fill goes on when nobody waits for it, and how long while the inner service has not begun
-    /// to answer (SAFETY 72). A refresh, which nobody waits for, and what the fleet waits for have the former.
-    pub(crate) fill: Duration,
-    pub(crate) orphan: Duration,
-    /// How long one reader may hold up the others once a body is too large to store.
-    pub(crate) stall: Duration,
-    /// The longest freshness lifetime, whatever upstream or rule say.
-    pub(crate) lifetime: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            flights: 10_000,
-            fill_bytes: defaults::FILL_BYTES,
-            follow: defaults::COALESCE_TIMEOUT,
-            claim: defaults::FLEET_CLAIM,
-            fill: Duration::from_secs(60),
-            orphan: Duration::from_secs(5),
-            stall: Duration::from_secs(30),
-            lifetime: defaults::LIFETIME_CEILING,
-        }
-    }
-}
 
 /// Everything that answering a request needs. One per cache, shared by its services.
 #[derive(Debug)]
 pub(crate) struct Engine {
     /// Replaced as a whole, while requests go on.
     pub(crate) rules: ArcSwap<RuleSet>,
-    pub(crate) store: Arc<dyn Store>,
-    /// Copies of what was found in `store`; none where that is in this process itself.
-    pub(crate) near: Option<NearCache>,
-    pub(crate) tips: Tips,
-    /// Where nodes agree who of them fetches a response; none where there is one node.
-    pub(crate) claims: Option<Arc<dyn Claims>>,
-    pub(crate) permits: Permits,
-    pub(crate) views: Arc<Views>,
-    pub(crate) follower: Arc<Follower>,
-    pub(crate) purges: Arc<Purges>,
-    pub(crate) flights: Arc<Flights>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) chance: Chance,
-    pub(crate) observer: SharedObserver,
-    pub(crate) limits: Limits,
-    pub(crate) variants: VariantMemory,
-    pub(crate) searches: SearchMemory,
-    /// The inner service is another program, which may read a path otherwise than a rule does (SAFETY 71).
-    pub(crate) doubts_paths: AtomicBool,
+    pub(crate) lookups: Lookups,
+    pub(crate) fills: Fills,
+    pub(crate) answers: Answers,
 }
 
 /// Put into forwarded requests: the same cache further inside lets them pass, instead of waiting for a
@@ -168,59 +107,54 @@ impl Engine {
         S: InnerService<A>,
         A: Body + Send + 'static,
     {
-        let mut lookup = match self.lookup_copy(&asked, request.headers()).await {
-            Some(lookup) => lookup,
-            None => {
-                let lookup = self.lookup_with(&asked, request.headers(), Bodies::AsHeld);
-                lookup.await
-            }
-        };
-        if let Usable::Cut(cut) = &lookup.usable {
-            let cut = Arc::clone(cut);
-            let asks = (request.method(), request.headers());
-            if let Some(response) = self.with_body(&mut asked, asks, &mut lookup, &cut).await {
-                return Ok(response);
-            }
-        }
-        let search = self.search(&asked, request.uri(), request.headers(), lookup);
-        let lookup = search.await;
-        let (method, headers) = (request.method(), request.headers());
-        let part = self.answer_from_part(&asked, &lookup, method, headers);
-        if let Some(response) = part.await {
-            return Ok(response);
-        }
-        match &lookup.usable {
+        let message = (request.method(), request.uri(), request.headers());
+        let mut lookup = self.lookups.find(&mut asked, message).await;
+        let answers = &self.answers;
+        match std::mem::replace(&mut lookup.usable, Usable::Nothing) {
             Usable::Fresh(stored) => {
-                let stored = Arc::clone(stored);
-                let response = self.respond_hit(&asked, &request, &stored, self.clock.now());
+                let now = answers.clock.now();
+                let response = answers.respond_hit(&asked, &request, &stored, now);
                 self.refresh_early(asked, lookup, stored, request, inner);
                 Ok(response)
             }
-            Usable::Stale(stale) if stale.wish == Wish::Accept => {
-                let mut outcome = self.hit(&stale.stored);
-                outcome.served = Served::Stale;
-                outcome.detail = Some(Detail::MaxStale);
-                Ok(self.respond_stored(&asked.rule, &request, &stale.stored, outcome))
+            Usable::Opened(opened) => {
+                Ok(answers.respond_opened(&asked.rule, request.method(), opened))
             }
-            Usable::Stale(stale) if self.may_serve_while_revalidating(stale) => {
-                let mut outcome = self.hit(&stale.stored);
-                outcome.served = Served::Stale;
-                outcome.detail = Some(Detail::StaleWhileRevalidate);
-                let response = self.respond_stored(&asked.rule, &request, &stale.stored, outcome);
+            Usable::Part(part) => Ok(answers.respond_part(&asked.rule, &part)),
+            Usable::Stale(stale) if stale.wish == Wish::Accept => {
+                Ok(answers.respond_stale(&asked.rule, &request, &stale, Detail::MaxStale))
+            }
+            Usable::Stale(stale) if stale.may_serve_while_revalidating() => {
+                let detail = Detail::StaleWhileRevalidate;
+                let response = answers.respond_stale(&asked.rule, &request, &stale, detail);
+                lookup.usable = Usable::Stale(stale);
                 let wanted = self.fill_request(asked, &request);
                 self.refresh(wanted, lookup, request, inner);
                 Ok(response)
             }
-            _ if asked.wishes.only_if_cached => Ok(self.not_cached(&asked.rule, &lookup)),
-            _ => {
+            _ if asked.wishes.only_if_cached => Ok(answers.not_cached(&asked.rule, &lookup)),
+            usable => {
+                lookup.usable = usable;
                 let wanted = self.fill_request(asked, &request);
                 self.forward(wanted, lookup, request, inner).await
             }
         }
     }
 
-    /// Each request that a rule matched ends here, exactly once.
-    fn report(&self, rule: &str, outcome: &Outcome) {
-        self.observer.notify(&Notice::Request { rule, outcome });
+    /// Answers at once if the near copy or the store does and has a fresh response. Whatever else there is,
+    /// [`serve`](Self::serve) finds out, from the beginning.
+    pub(crate) fn answer<A, B>(
+        &self,
+        asked: &mut CacheRequest,
+        key: &[u8],
+        request: &Request<A>,
+    ) -> Option<Response<CacheBody<B>>> {
+        let now = self.answers.clock.now();
+        let stored = self.lookups.at_hand(asked, key, request.headers(), now)?;
+        if self.lookups.elects(&stored, now) {
+            asked.elected = true;
+            return None;
+        }
+        Some(self.answers.respond_hit(asked, request, &stored, now))
     }
 }

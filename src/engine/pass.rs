@@ -1,5 +1,6 @@
 //! Requests that a rule matched and that are answered without the cache.
 
+use crate::engine::fill::Fills;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,7 +53,9 @@ impl Engine {
     {
         if without_own(&mut request) == Conditions::Failed {
             let (status, body) = (StatusCode::PRECONDITION_FAILED, CacheBody::empty());
-            return Ok(self.finish(rule, status, HeaderMap::new(), body, &outcome));
+            return Ok(self
+                .answers
+                .finish(rule, status, HeaderMap::new(), body, &outcome));
         }
         let asks_for_304 = semantics::asks_for_304(request.headers());
         request.extensions_mut().insert(self.mark());
@@ -73,21 +76,23 @@ impl Engine {
             Ok(response) if response.status() == StatusCode::NOT_MODIFIED && !asks_for_304 => {
                 outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
                 let (status, body) = (StatusCode::BAD_GATEWAY, CacheBody::empty());
-                Ok(self.finish(rule, status, HeaderMap::new(), body, &outcome))
+                Ok(self
+                    .answers
+                    .finish(rule, status, HeaderMap::new(), body, &outcome))
             }
             Ok(response) => {
                 let (parts, body) = CacheBody::forward(response).into_parts();
-                Ok(self.finish_parts(rule, parts, body, &outcome))
+                Ok(self.answers.finish_parts(rule, parts, body, &outcome))
             }
             Err(error) => {
-                self.report(rule.name(), &outcome);
+                self.answers.report(rule.name(), &outcome);
                 Err(error)
             }
         }
     }
 }
 
-impl Engine {
+impl Fills {
     /// Whether the inner service may read `path`, which `rule` takes, as another one (SAFETY 71).
     pub(crate) fn doubts(&self, rule: &CompiledRule, path: &str) -> bool {
         self.doubts_paths.load(Ordering::Relaxed) && !rule.takes_odd_paths && is_odd(path)

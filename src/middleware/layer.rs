@@ -65,7 +65,10 @@ impl CacheLayer {
     /// Default: captures take what the router takes.
     #[must_use]
     pub fn doubt_paths(self) -> Self {
-        self.engine.doubts_paths.store(true, Ordering::Relaxed);
+        self.engine
+            .fills
+            .doubts_paths
+            .store(true, Ordering::Relaxed);
         self
     }
 

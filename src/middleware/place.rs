@@ -83,7 +83,7 @@ impl Place {
         mounted.get_or_init(|| {
             let (mounted, several) = Arc::clone(&self.layers).mount(at);
             // Within one process it costs next to nothing.
-            if several && engine.near.is_some() {
+            if several && engine.lookups.near.is_some() {
                 tracing::warn!(
                     made = %at,
                     "this cache has several layers without a name: each keeps what it stores to itself, \

@@ -113,7 +113,7 @@ where
             Err(Bypass { rule, .. }) if has_body => bypass(rule, Detail::Body),
             Ok(asked) if has_body => bypass(asked.rule, Detail::Body),
             Err(refused) => refused,
-            Ok(asked) if engine.doubts(&asked.rule, request.uri().path()) => {
+            Ok(asked) if engine.fills.doubts(&asked.rule, request.uri().path()) => {
                 bypass(asked.rule, Detail::OddPath)
             }
             Ok(mut asked) => {

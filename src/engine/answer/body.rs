@@ -10,7 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project::pin_project;
 
 use crate::coalesce::FlightReader;
-use crate::engine::lookup::chunks::ChunkReader;
+use crate::engine::lookup::chunks::{ChunkReader, stored_size};
 use crate::error::BoxError;
 use crate::semantics::{self, PerConnection};
 
@@ -156,19 +156,6 @@ where
             return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
         }
     }
-}
-
-/// The size of a stored body that has `length` bytes, and maybe trailers.
-pub(crate) fn stored_size(length: usize, trailers: bool) -> SizeHint {
-    let length = length as u64;
-    if !trailers {
-        return SizeHint::with_exact(length);
-    }
-    // An exact length becomes `Content-Length`, and HTTP/1.1 has trailers only where it is absent
-    // (RFC 9112 §7.1.2).
-    let mut size = SizeHint::new();
-    size.set_lower(length);
-    size
 }
 
 impl<B: Default> Default for CacheBody<B> {

@@ -5,22 +5,32 @@ pub(super) mod body;
 pub(super) mod ready;
 
 pub use self::body::CacheBody;
-use std::ops::{Range, RangeInclusive};
+use http::response::Parts;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
+use crate::clock::Clock;
 use crate::clock::Timestamp;
-use crate::engine::Engine;
 use crate::engine::lookup::Lookup;
+use crate::engine::lookup::{Opened, Stale, StoredPart};
+use crate::engine::selection::hit_at;
+use crate::engine::selection::{Chosen, declare_length, span};
 use crate::entry::StoredResponse;
+use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, Outcome, Served, Storing};
 use crate::rules::{CompiledRule, FillRequest, Sent, client_fields};
 use crate::semantics::{self, Precondition, Selected};
 
-impl Engine {
+/// What makes the responses that clients get, and reports each.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: SharedObserver,
+}
+
+impl Answers {
     pub(crate) fn respond_stored<A, B>(
         &self,
         rule: &CompiledRule,
@@ -150,71 +160,92 @@ impl Engine {
         self.report(rule.name(), outcome);
         Response::from_parts(parts, body)
     }
-}
 
-/// What of a stored response a request gets.
-pub(crate) enum Chosen {
-    NotModified,
-    Of(Selected),
-}
-
-impl Chosen {
-    /// What a request gets of `stored`, whose body has `length` bytes.
-    pub(crate) fn of(
-        method: &Method,
-        request: &HeaderMap,
-        stored: &StoredResponse,
-        length: usize,
-    ) -> Self {
-        let (status, fields, received_at) = (stored.status, &stored.headers, stored.received_at);
-        let conditions =
-            semantics::evaluate_conditions(method, request, status, fields, received_at);
-        if conditions == Precondition::NotModified {
-            return Self::NotModified;
+    /// Passes on a response of the inner service, or one that is shared while it is on its way.
+    pub(crate) fn respond_forwarded<B>(
+        &self,
+        wanted: &FillRequest,
+        mut parts: Parts,
+        mut body: CacheBody<B>,
+        mut outcome: Outcome,
+    ) -> Response<CacheBody<B>> {
+        // The client's conditions were taken out of the request, so they are judged here.
+        if client_has(wanted, self.clock.now(), parts.status, &parts.headers) {
+            outcome.forward_status = Some(parts.status);
+            parts.status = StatusCode::NOT_MODIFIED;
+            parts.headers = semantics::not_modified_fields(&parts.headers);
+            body = CacheBody::absent();
         }
-        let length = length as u64;
-        let select = semantics::select(method, request, status, fields, length, received_at);
-        Self::Of(select)
+        self.finish_parts(&wanted.asked.rule, parts, body, &outcome)
     }
 
-    /// Its status and fields, but for those of several parts.
-    pub(crate) fn head(&self, stored: &StoredResponse, length: usize) -> (StatusCode, HeaderMap) {
-        let selected = match self {
-            Self::NotModified => {
-                let fields = semantics::not_modified_fields(&stored.headers);
-                return (StatusCode::NOT_MODIFIED, fields);
-            }
-            Self::Of(selected) => selected,
+    /// Answers from a stored part.
+    pub(crate) fn respond_part<B>(
+        &self,
+        rule: &CompiledRule,
+        part: &StoredPart,
+    ) -> Response<CacheBody<B>> {
+        let stored = &part.stored;
+        let mut fields = stored.headers.clone();
+        semantics::part_fields(&mut fields, &part.range, part.total);
+        semantics::set_age(&mut fields, stored.age(self.clock.now()));
+        let body = CacheBody::stored(stored.body.slice(part.bytes.clone()), None);
+        let outcome = self.hit(stored);
+        self.finish(rule, StatusCode::PARTIAL_CONTENT, fields, body, &outcome)
+    }
+
+    /// Answers from a response whose body is read while it is sent.
+    pub(crate) fn respond_opened<B>(
+        &self,
+        rule: &CompiledRule,
+        method: &Method,
+        opened: Opened,
+    ) -> Response<CacheBody<B>> {
+        let (head, length, chosen) = (opened.cut.head(), opened.cut.length(), &opened.chosen);
+        let body = match opened.reader {
+            Some(reader) => CacheBody::chunks(reader),
+            None if matches!(chosen, Chosen::Of(Selected::Unsatisfiable)) => CacheBody::empty(),
+            None => CacheBody::absent(),
         };
-        let (mut headers, length) = (stored.headers.clone(), length as u64);
-        let status = match selected {
-            Selected::Whole => stored.status,
-            Selected::Part(range) => {
-                semantics::part_fields(&mut headers, range, length);
-                StatusCode::PARTIAL_CONTENT
-            }
-            Selected::Parts(_) => StatusCode::PARTIAL_CONTENT,
-            Selected::Unsatisfiable => {
-                semantics::unsatisfiable_fields(&mut headers, length);
-                StatusCode::RANGE_NOT_SATISFIABLE
-            }
-        };
-        (status, headers)
+        let (mut fields, age) = (chosen.head(head, length), head.age(opened.at));
+        if method == Method::HEAD && !matches!(chosen, Chosen::NotModified) {
+            declare_length(head, length, &mut fields.1);
+        }
+        self.respond_with(rule, fields, age, body, hit_at(head, opened.at))
+    }
+
+    /// Answers from a stale response.
+    pub(crate) fn respond_stale<A, B>(
+        &self,
+        rule: &CompiledRule,
+        request: &Request<A>,
+        stale: &Stale,
+        detail: Detail,
+    ) -> Response<CacheBody<B>> {
+        let mut outcome = self.hit(&stale.stored);
+        outcome.served = Served::Stale;
+        outcome.detail = Some(detail);
+        self.respond_stored(rule, request, &stale.stored, outcome)
+    }
+
+    /// Each request that a rule matched ends here, exactly once.
+    pub(crate) fn report(&self, rule: &str, outcome: &Outcome) {
+        self.observer.notify(&Notice::Request { rule, outcome });
     }
 }
 
-/// Says in an answer to `HEAD` how long the body is that `GET` would get, as the server that sends that body
-/// would (RFC 9110 §8.6).
-pub(crate) fn declare_length(stored: &StoredResponse, length: usize, headers: &mut HeaderMap) {
-    let is_sent = stored.status != StatusCode::NO_CONTENT && stored.trailers.is_none();
-    if is_sent && !headers.contains_key(CONTENT_LENGTH) && !headers.contains_key(TRANSFER_ENCODING)
-    {
-        headers.insert(CONTENT_LENGTH, length.into());
-    }
-}
-
-/// The bytes of `range` in a body of `length`.
-pub(crate) fn span(range: &RangeInclusive<u64>, length: usize) -> Range<usize> {
-    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(length);
-    place(*range.start())..place(range.end().saturating_add(1))
+/// Whether the client's own conditions, which were not forwarded, are answered by a 304.
+fn client_has(
+    wanted: &FillRequest,
+    now: Timestamp,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> bool {
+    // A 206 would have been a 200 without `Range`, which comes after the conditions (RFC 9110 §13.2.2).
+    let status = match status {
+        StatusCode::PARTIAL_CONTENT => StatusCode::OK,
+        status => status,
+    };
+    semantics::evaluate_conditions(&wanted.method, &wanted.headers, status, headers, now)
+        == Precondition::NotModified
 }

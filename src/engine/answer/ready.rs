@@ -1,38 +1,20 @@
 //! The short way: a fresh response from a store that need not be waited for. No future, nothing kept
 //! of the request.
 
-use std::sync::Arc;
+use crate::engine::answer::Answers;
+use crate::engine::selection::hit_at;
 
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::clock::Timestamp;
+use crate::engine::CacheBody;
 use crate::engine::answer::declare_length;
-use crate::engine::lookup::fitness::Fitness;
-use crate::engine::lookup::near::selected;
-use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
-use crate::outcome::{Outcome, Served};
-use crate::rules::{CacheRequest, CompiledRule, Consistency, Sent, client_fields};
+use crate::outcome::Outcome;
+use crate::rules::{CacheRequest, CompiledRule, Sent, client_fields};
 use crate::semantics;
 
-impl Engine {
-    /// Answers at once if the near copy or the store does and has a fresh response. Whatever else there is,
-    /// [`serve`](Self::serve) finds out, from the beginning.
-    pub(crate) fn answer<A, B>(
-        &self,
-        asked: &mut CacheRequest,
-        key: &[u8],
-        request: &Request<A>,
-    ) -> Option<Response<CacheBody<B>>> {
-        let now = self.clock.now();
-        let stored = self.at_hand(asked, key, request.headers(), now)?;
-        if self.elects(&stored, now) {
-            asked.elected = true;
-            return None;
-        }
-        Some(self.respond_hit(asked, request, &stored, now))
-    }
-
+impl Answers {
     /// Answers from a fresh response.
     pub(crate) fn respond_hit<A, B>(
         &self,
@@ -75,42 +57,6 @@ impl Engine {
         response
     }
 
-    /// The stored response that answers, by the same rules as in a lookup.
-    fn at_hand(
-        &self,
-        asked: &CacheRequest,
-        key: &[u8],
-        request: &HeaderMap,
-        now: Timestamp,
-    ) -> Option<Arc<StoredResponse>> {
-        match &self.near {
-            Some(near) if asked.rule.consistency == Consistency::Near => {
-                self.in_near_copy(near, asked, key, request, now)
-            }
-            _ => self.in_store_at_hand(asked, key, request, now),
-        }
-    }
-
-    /// A strict lookup in a store that need not be waited for.
-    fn in_store_at_hand(
-        &self,
-        asked: &CacheRequest,
-        key: &[u8],
-        request: &HeaderMap,
-        now: Timestamp,
-    ) -> Option<Arc<StoredResponse>> {
-        let mut tip = None;
-        let stored = selected(key, request, |key| {
-            let (entry, seen) = self.store.get_now(key)?;
-            tip = Some(seen);
-            entry
-        })?;
-        // With replicas the lease counts too, which is not for here.
-        let tip = tip.filter(|tip| tip.replicas == 0)?;
-        let view = self.follower.reached(tip.position)?;
-        (self.fitness(asked, &view, &stored, now) == Fitness::Fresh).then_some(stored)
-    }
-
     /// The outcome of a hit on `stored`.
     pub(crate) fn hit(&self, stored: &StoredResponse) -> Outcome {
         hit_at(stored, self.clock.now())
@@ -127,13 +73,6 @@ fn ready<'s>(rule: &CompiledRule, stored: &'s StoredResponse) -> Option<&'s Head
         let placed = semantics::with_places(&fields)?;
         Some(placed.clone())
     })
-}
-
-pub(crate) fn hit_at(stored: &StoredResponse, now: Timestamp) -> Outcome {
-    let mut outcome = Outcome::new(Served::Hit);
-    let remaining = stored.remaining_millis(now).div_euclid(1000);
-    outcome.ttl = i64::try_from(remaining).ok();
-    outcome
 }
 
 #[cfg(test)]
@@ -208,13 +147,15 @@ mod tests {
                 let rule = rules.iter().next().expect("one rule");
                 for seconds in [0, 7, 200] {
                     clock.advance(Duration::from_secs(seconds));
-                    let (now, outcome) = (clock.now(), engine.hit(&stored));
+                    let (now, outcome) = (clock.now(), engine.answers.hit(&stored));
                     let ready = ready(rule, &stored).expect("no other cache");
                     let (get, none) = (&Method::GET, HeaderMap::new());
-                    let one: Response<CacheBody<Full<Bytes>>> =
-                        engine.respond_ready(rule, get, ready, &stored, &outcome, now);
-                    let other: Response<CacheBody<Full<Bytes>>> =
-                        engine.respond_at(rule, get, &none, &stored, outcome, now);
+                    let one: Response<CacheBody<Full<Bytes>>> = engine
+                        .answers
+                        .respond_ready(rule, get, ready, &stored, &outcome, now);
+                    let other: Response<CacheBody<Full<Bytes>>> = engine
+                        .answers
+                        .respond_at(rule, get, &none, &stored, outcome, now);
                     assert_eq!(one.status(), other.status());
                     assert_eq!(lines(&one), lines(&other), "{fields:?} {policy:?}");
                 }

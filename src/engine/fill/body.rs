@@ -104,12 +104,12 @@ impl Fill {
     {
         self.remember_uncacheable(reason);
         if reason == NotStored::Busy {
-            self.engine.flights.budget.note_unstored();
+            self.engine.fills.flights.budget.note_unstored();
         }
         self.lead.outgrow();
         let (mut left, mut trailers) = (Some(left), None);
         loop {
-            match timeout(self.engine.limits.stall, self.lead.room()).await {
+            match timeout(self.engine.fills.limits.stall, self.lead.room()).await {
                 Err(_) => {
                     self.lead.cut_slowest();
                     continue;

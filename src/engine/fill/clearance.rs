@@ -146,7 +146,7 @@ impl Asking {
 
     async fn claim(&mut self) -> Claim {
         let budget = self.wanted.asked.rule.settings.fleet_coalesce;
-        let claims = self.engine.claims.clone().filter(|_| self.shared);
+        let claims = self.engine.fills.claims.clone().filter(|_| self.shared);
         let (Some(Period(budget)), Some(claims)) = (budget, claims) else {
             return Claim::Without;
         };
@@ -158,13 +158,13 @@ impl Asking {
                 stamp: self.stamp,
                 id: fastrand::u64(..),
             };
-            let time = self.engine.limits.claim;
+            let time = self.engine.fills.limits.claim;
             let theirs = match claims.claim(&self.key, holder, time, from.take()).await {
                 Ok(Claimed::Ours) => return self.claimed(claims, holder).await,
                 Ok(Claimed::Theirs(theirs)) => theirs,
                 Ok(Claimed::Unshareable) => {
-                    let now = self.engine.clock.monotonic();
-                    self.engine.flights.mark_uncacheable(&self.key, now);
+                    let now = self.engine.fills.clock.monotonic();
+                    self.engine.fills.flights.mark_uncacheable(&self.key, now);
                     return Claim::Without;
                 }
                 // Redis is away, or too old for claims: as if there were none.
@@ -208,7 +208,11 @@ impl Asking {
         let Some(limit) = self.wanted.asked.rule.settings.forward_limit else {
             return (None, false);
         };
-        let permits = self.engine.permits.of(self.wanted.asked.rule.name(), limit);
+        let permits = self
+            .engine
+            .fills
+            .permits
+            .of(self.wanted.asked.rule.name(), limit);
         if let Ok(permit) = Arc::clone(&permits).try_acquire_owned() {
             return (Some(permit), false);
         }
@@ -219,7 +223,7 @@ impl Asking {
     /// A fresh response that was not there before. From now on, what this lookup saw counts.
     async fn look_again(&mut self) -> Option<Arc<StoredResponse>> {
         let (asked, fields) = (&self.wanted.asked, &self.wanted.headers);
-        let lookup = self.engine.lookup(asked, fields).await;
+        let lookup = self.engine.lookups.lookup(asked, fields).await;
         self.stamp = lookup.stamp().unwrap_or(self.stamp);
         self.key = lookup.key;
         let Usable::Fresh(stored) = lookup.usable else {
@@ -233,7 +237,8 @@ impl Asking {
 
     /// Whether a purge that this request knows of names what the holder of the claim will bring.
     fn is_over(&self, holder: Holder) -> bool {
-        let (Ok(tags), Some(view)) = (&self.wanted.tags, self.engine.views.current()) else {
+        let (Ok(tags), Some(view)) = (&self.wanted.tags, self.engine.lookups.views.current())
+        else {
             return false;
         };
         let subject = Subject {
@@ -241,7 +246,7 @@ impl Asking {
             tags,
             path: &self.wanted.path,
         };
-        !may_join(self.engine.views.judge(&view, subject))
+        !may_join(self.engine.lookups.views.judge(&view, subject))
     }
 }
 

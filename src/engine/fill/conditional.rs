@@ -1,98 +1,20 @@
 //! Stale responses: served while a refresh runs behind, freshened by a 304, or served in place of an
 //! error.
 
-use std::borrow::Cow;
+use crate::engine::fill::Fills;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::header::ETAG;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::clock::Timestamp;
-use crate::engine::Engine;
 use crate::engine::fill::Fill;
 use crate::engine::fill::judgement::{Answer, Judgement};
-use crate::engine::lookup::fitness::subject;
-use crate::engine::lookup::{Lookup, Stale, Wish, variant_key};
-use crate::entry::{Freshness, StoredResponse};
-use crate::outcome::{Detail, NotStored, Outcome, Served};
+use crate::engine::lookup::variant_key;
+use crate::entry::StoredResponse;
+use crate::outcome::{NotStored, Outcome};
 use crate::position::Stamp;
-use crate::rules::{CompiledRule, Exchange, FillRequest, Profile};
+use crate::rules::{Exchange, FillRequest};
 use crate::semantics;
-use crate::validity::Verdict;
-use crate::weaken::{Rule, weakened};
-
-/// How long past its lifetime a response is served under [`Profile::Rfc9111`] when the inner service
-/// fails without an answer.
-const STALE_IF_DISCONNECTED: Duration = Duration::from_secs(60 * 60);
-
-impl Engine {
-    /// `stale` as it may be used now: purges may have come since it was looked up.
-    pub(crate) fn still_usable(&self, stale: &Stale) -> Option<Stale> {
-        let view = self.views.current()?;
-        let subject = subject(&stale.stored);
-        let soft_purged = match self.views.judge(&view, subject) {
-            Verdict::Valid => stale.soft_purged,
-            Verdict::Soft(_) => true,
-            Verdict::Purged(_) => return None,
-        };
-        Some(Stale {
-            soft_purged,
-            ..stale.clone()
-        })
-    }
-
-    /// The fields that ask the inner service whether the stored response is still good; none if it has
-    /// to be asked unconditionally. Only a strong validator may freshen a soft-purged response
-    /// (PROTOCOL 17 `[strong]`): `If-Modified-Since` of the same second would make the old one fresh
-    /// again.
-    pub(crate) fn conditions(&self, stale: &Stale) -> Option<Vec<(HeaderName, HeaderValue)>> {
-        let mut theirs = Cow::Borrowed(&stale.stored.headers);
-        if semantics::has_own_tag(&theirs) {
-            theirs.to_mut().remove(ETAG);
-        }
-        let received_at = stale.stored.received_at;
-        let strong = semantics::is_strong_validator(&theirs, received_at);
-        if stale.soft_purged && !strong && !weakened(Rule::Strong) {
-            return None;
-        }
-        semantics::conditional_fields(&theirs, received_at)
-    }
-
-    /// The stale response that may stand in for an error (RFC 5861 §4), and the outcome to report.
-    pub(crate) fn spare(&self, stale: &Stale) -> Option<(Arc<StoredResponse>, Outcome)> {
-        self.spare_within(stale, stale.stored.freshness.stale_if_error)
-    }
-
-    /// The stale response that may be served as the inner service did not answer at all: by RFC 9111
-    /// §4.2.4 a cache that is disconnected may, where nothing forbids it.
-    pub(crate) fn stale_if_disconnected(
-        &self,
-        rule: &CompiledRule,
-        lookup: &Lookup,
-    ) -> Option<(Arc<StoredResponse>, Outcome)> {
-        let stale = lookup.stale()?;
-        let window = window_if_disconnected(rule, &stale.stored.freshness);
-        self.spare_within(stale, window)
-    }
-
-    pub(crate) fn spare_within(
-        &self,
-        stale: &Stale,
-        window: Duration,
-    ) -> Option<(Arc<StoredResponse>, Outcome)> {
-        // A purge may have come while the inner service was asked.
-        self.still_usable(stale)?;
-        let demanded = stale.stored.freshness.always_validate || stale.wish == Wish::Validate;
-        if demanded || stale.since >= window {
-            return None;
-        }
-        let mut outcome = self.hit(&stale.stored);
-        outcome.served = Served::Stale;
-        outcome.detail = Some(Detail::StaleIfError);
-        Some((Arc::clone(&stale.stored), outcome))
-    }
-}
 
 /// A call of the inner service whose response updates a stored one.
 pub(crate) struct Update<'a> {
@@ -104,7 +26,7 @@ pub(crate) struct Update<'a> {
     pub(crate) received_at: Timestamp,
 }
 
-impl Engine {
+impl Fills {
     /// `old` with the fields of `response` (RFC 9111 §3.2), the new stamp, and the tags of both; and by
     /// which request fields it varies, or why it is not stored anew.
     pub(crate) fn updated(
@@ -142,30 +64,19 @@ impl Engine {
     }
 }
 
-/// How long past its lifetime a response may be served when the inner service fails without an
-/// answer.
-pub(crate) fn window_if_disconnected(rule: &CompiledRule, freshness: &Freshness) -> Duration {
-    let forbidden = freshness.stale_forbidden || freshness.always_validate;
-    let by_profile = match rule.profile {
-        Profile::Rfc9111 if !forbidden => STALE_IF_DISCONNECTED,
-        _ => Duration::ZERO,
-    };
-    freshness.stale_if_error.max(by_profile)
-}
-
 impl Fill {
     /// Whether the forwarded request carried our conditions.
     pub(crate) fn asked_conditionally(&self) -> bool {
         self.stale
             .as_ref()
-            .is_some_and(|stale| self.engine.conditions(stale).is_some())
+            .is_some_and(|stale| stale.conditions().is_some())
     }
 
     /// The stale response, if the inner service answered with an error that it may stand in for.
     pub(crate) fn spared(&self, status: StatusCode) -> Option<(Arc<StoredResponse>, Outcome)> {
         let failed = matches!(status.as_u16(), 500 | 502 | 503 | 504);
         failed
-            .then(|| self.engine.spare(self.stale.as_ref()?))
+            .then(|| self.engine.lookups.spare(self.stale.as_ref()?))
             .flatten()
     }
 
@@ -176,7 +87,7 @@ impl Fill {
         let (Some(stale), Some(stamp)) = (self.stale.clone(), self.stamp) else {
             return unusable("a 304 for a response that is not stored");
         };
-        let received_at = self.engine.clock.now();
+        let received_at = self.engine.fills.clock.now();
         if !semantics::identifies(not_modified, &stale.stored.headers, received_at) {
             // It updates nothing. Ours is forgotten, so that the next request fetches it whole.
             tracing::warn!(
@@ -194,7 +105,10 @@ impl Fill {
             requested_at: self.requested_at,
             received_at,
         };
-        let (mut stored, decided) = self.engine.updated(&stale.stored, not_modified, &update);
+        let (mut stored, decided) = self
+            .engine
+            .fills
+            .updated(&stale.stored, not_modified, &update);
         self.note_eagerness(&mut stored);
         let vary = match decided {
             Ok(_) if self.settles(&stored) => Err(NotStored::Settling),

@@ -1,6 +1,7 @@
 //! The verdict on what the inner service answered: whether it is stored, freshens what is stored, or gives way to
 //! it.
 
+use crate::engine::lookup::part::part_key;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use http::{HeaderName, Response, StatusCode};
 use http_body::Body;
 
 use crate::coalesce::{FlightHead, FlightReader};
-use crate::engine::fill::{Fill, part_key};
+use crate::engine::fill::Fill;
 use crate::engine::lookup::variant_key;
 use crate::entry::{Ready, StoredResponse};
 use crate::outcome::{NotStored, Outcome, Storing};
@@ -60,7 +61,7 @@ impl Fill {
         B: Body<Data = Bytes>,
     {
         if weakened(Rule::StampBefore) {
-            self.stamp = self.engine.views.current().map(|view| view.stamp());
+            self.stamp = self.engine.lookups.views.current().map(|view| view.stamp());
         }
         if response.status() == StatusCode::NOT_MODIFIED && self.asked_conditionally() {
             return self.freshen(response.headers()).await;
@@ -89,7 +90,7 @@ impl Fill {
 
     /// Asks the policy, and makes what will be stored, without its body.
     fn head<B: Body>(&self, response: &Response<B>) -> Result<Arc<FlightHead>, NotStored> {
-        let received_at = self.engine.clock.now();
+        let received_at = self.engine.fills.clock.now();
         let part = self.part(response)?;
         let exchange = Exchange {
             request: &self.wanted.headers,
@@ -98,10 +99,10 @@ impl Fill {
             headers: response.headers(),
             requested_at: self.requested_at,
             received_at,
-            ceiling: self.engine.limits.lifetime,
-            chance: self.engine.chance.next(),
+            ceiling: self.engine.fills.limits.lifetime,
+            chance: self.engine.fills.chance.next(),
         };
-        let storable = self.engine.decide(&self.wanted, &exchange)?;
+        let storable = self.engine.fills.decide(&self.wanted, &exchange)?;
         let size = response.body().size_hint();
         let limit = self.wanted.asked.rule.body_limit as u64;
         let declared = semantics::content_length(response.headers())?.unwrap_or(0);
@@ -110,7 +111,7 @@ impl Fill {
         }
         let stamp = self.stamp.ok_or(NotStored::NoStamp)?;
         if !self.lead.reserve(size.lower().max(declared)) {
-            self.engine.flights.budget.note_unstored();
+            self.engine.fills.flights.budget.note_unstored();
             return Err(NotStored::Busy);
         }
         let Storable {

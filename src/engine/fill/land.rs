@@ -1,12 +1,13 @@
 //! A fill that ended well: make the stored response, and store it.
 
+use crate::engine::fill::Fills;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{DATE, ETAG, LAST_MODIFIED};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use http_body::Body;
 
 use crate::coalesce::FlightHead;
@@ -14,15 +15,13 @@ use crate::engine::Engine;
 use crate::engine::fill::body::Kept;
 use crate::engine::fill::body::own_tag;
 use crate::engine::fill::judgement::{Answer, Judgement};
-use crate::engine::fill::partial::finished;
-use crate::engine::fill::window_if_disconnected;
 use crate::engine::fill::{Fill, Recipient};
 use crate::engine::lookup::fitness::subject;
+use crate::engine::lookup::part::finished;
 use crate::engine::lookup::variant_key;
-use crate::entry::{Entry, StoredResponse, VariantIndex};
+use crate::engine::lookup::window_if_disconnected;
+use crate::entry::StoredResponse;
 use crate::error::BoxError;
-use crate::key::CacheKey;
-use crate::observe::Notice;
 use crate::outcome::{NotStored, Storing};
 use crate::rules::{CompiledRule, Exchange, FillRequest, Storable, decide, has_parameter};
 use crate::semantics;
@@ -84,8 +83,8 @@ impl Fill {
     /// Unless the reason is the moment or this one request: then it says nothing about the next.
     pub(super) fn remember_uncacheable(&self, reason: NotStored) {
         if reason.is_of_response() {
-            let now = self.engine.clock.monotonic();
-            self.engine.flights.mark_uncacheable(&self.key, now);
+            let now = self.engine.fills.clock.monotonic();
+            self.engine.fills.flights.mark_uncacheable(&self.key, now);
         }
     }
 
@@ -112,7 +111,7 @@ impl Fill {
         (stored.body, stored.trailers) = (body, trailers);
         self.note_eagerness(&mut stored);
         if weakened(Rule::StampPair)
-            && let Some(view) = self.engine.views.current()
+            && let Some(view) = self.engine.lookups.views.current()
         {
             let ordinal = stored.stamp.position().ordinal;
             let epoch = view.position().epoch;
@@ -130,7 +129,7 @@ impl Fill {
     ) {
         let whole = variant_key(&self.wanted.asked.key, &head.vary, &self.wanted.headers);
         let limit = self.wanted.asked.rule.body_limit;
-        let stored = finished(&self.engine, stored, whole, limit).await;
+        let stored = finished(&self.engine.lookups, stored, whole, limit).await;
         let (engine, wanted) = (Arc::clone(&self.engine), Arc::clone(&self.wanted));
         self.lead.landed_unstored(trailers);
         if let Some(stored) = stored {
@@ -143,19 +142,25 @@ impl Fill {
     /// A fill that lasted may put an older response in the place of a newer one. Its stamp is older
     /// too, so that whatever purged it still does: that costs one miss, and never truth (P2). Writing only
     /// over what is older would cost each fill a script or another round trip, and is not done.
-    pub(crate) async fn keep(self, stored: Arc<StoredResponse>, vary: &[http::HeaderName]) {
+    pub(crate) async fn keep(self, stored: Arc<StoredResponse>, vary: &[HeaderName]) {
         self.lead.landed(Arc::clone(&stored));
-        self.engine.flights.mark_cacheable(&self.key);
+        self.engine.fills.flights.mark_cacheable(&self.key);
         self.note_refreshed();
         self.engine.put(&self.wanted, stored, vary).await;
-        self.engine.flights.note_landing(&self.wanted.asked.key);
+        self.engine
+            .fills
+            .flights
+            .note_landing(&self.wanted.asked.key);
         // Only now is the flight over: a request that misses the store until here joins it.
         drop(self.lead);
     }
 
     /// Whether one of its tags was settling when the fill began (PROTOCOL 32).
     pub(crate) fn settles(&self, stored: &StoredResponse) -> bool {
-        self.engine.views.settling(self.began, subject(stored))
+        self.engine
+            .lookups
+            .views
+            .settling(self.began, subject(stored))
     }
 }
 
@@ -168,6 +173,19 @@ fn answer<B, E>(recipient: Recipient<B, E>, answer: Answer<B, E>) {
 }
 
 impl Engine {
+    /// Stores a response for as long as it may be of use.
+    pub(crate) async fn put(
+        &self,
+        wanted: &FillRequest,
+        stored: Arc<StoredResponse>,
+        vary: &[HeaderName],
+    ) {
+        let keep = keep_for(&wanted.asked.rule, &stored, self.fills.limits.lifetime);
+        self.lookups.put(wanted, stored, vary, keep).await;
+    }
+}
+
+impl Fills {
     /// Whether and how a response is stored. Not by the rule's word alone where the inner service may take the
     /// path for another one (SAFETY 71).
     pub(crate) fn decide(
@@ -183,46 +201,6 @@ impl Engine {
         match doubtful {
             true => Err(NotStored::PathParameter),
             false => Ok(storable),
-        }
-    }
-
-    /// Stores a response, and by which fields the responses of its URI vary.
-    pub(crate) async fn put(
-        &self,
-        wanted: &FillRequest,
-        stored: Arc<StoredResponse>,
-        vary: &[http::HeaderName],
-    ) {
-        let keep = keep_for(&wanted.asked.rule, &stored, self.limits.lifetime);
-        if let Some((key, stored)) = self.by_search(wanted, &stored, vary) {
-            self.put_under(&key, stored, vary, keep).await;
-        }
-        self.put_under(&wanted.asked.key, stored, vary, keep).await;
-    }
-
-    async fn put_under(
-        &self,
-        uri: &CacheKey,
-        stored: Arc<StoredResponse>,
-        vary: &[http::HeaderName],
-        keep: Duration,
-    ) {
-        let key = stored.key.clone();
-        self.copy_near(uri, vary, &stored);
-        let mut result = self.store.put(&key, Entry::Response(stored), keep).await;
-        if result.is_ok() && !vary.is_empty() {
-            self.variants.learn(uri, vary);
-            let index = Entry::Variants(Arc::new(VariantIndex {
-                key: uri.clone(),
-                fields: vary.to_vec(),
-            }));
-            result = self.store.put(uri, index, keep).await;
-        }
-        if let Err(error) = result {
-            self.observer.notify(&Notice::StoreFailed {
-                operation: "put",
-                error: &error,
-            });
         }
     }
 }

@@ -8,11 +8,13 @@ mod clearance;
 mod conditional;
 mod judgement;
 mod land;
-mod partial;
 mod refresh;
 mod supersede;
 
+use crate::defaults;
+use crate::engine::lookup::window_if_disconnected;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -21,20 +23,74 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt;
 
 use self::clearance::{Asking, Clearance, Leave};
-pub(crate) use self::conditional::{Update, window_if_disconnected};
+pub(crate) use self::conditional::Update;
 pub(crate) use self::judgement::Answer;
 use self::judgement::Judgement;
-pub(crate) use self::partial::part_key;
-use crate::clock::Timestamp;
-use crate::coalesce::{Expected, Lead};
+use crate::chance::Chance;
+use crate::clock::{Clock, Timestamp};
+use crate::coalesce::{Expected, Flights, Lead, Permits};
 use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::{Engine, Forwarded, InnerService};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
+use crate::log::Purges;
 use crate::outcome::Outcome;
 use crate::position::Stamp;
 use crate::rules::FillRequest;
 use crate::semantics;
+use crate::store::Claims;
+
+/// Bounds on what requests may cost.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Fills under way that others can join.
+    pub(crate) flights: usize,
+    /// Bytes that all fills under way may hold together, those that nobody can join included.
+    pub(crate) fill_bytes: u64,
+    /// How long a flight that others wait for may take before one of them begins another, and how long a fill
+    /// waits for leave to begin.
+    pub(crate) follow: Duration,
+    /// How long another node is believed to be fetching a response.
+    pub(crate) claim: Duration,
+    /// How long a fill goes on when nobody waits for it, and how long while the inner service has not begun
+    /// to answer (SAFETY 72). A refresh, which nobody waits for, and what the fleet waits for have the former.
+    pub(crate) fill: Duration,
+    pub(crate) orphan: Duration,
+    /// How long one reader may hold up the others once a body is too large to store.
+    pub(crate) stall: Duration,
+    /// The longest freshness lifetime, whatever upstream or rule say.
+    pub(crate) lifetime: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            flights: 10_000,
+            fill_bytes: defaults::FILL_BYTES,
+            follow: defaults::COALESCE_TIMEOUT,
+            claim: defaults::FLEET_CLAIM,
+            fill: Duration::from_secs(60),
+            orphan: Duration::from_secs(5),
+            stall: Duration::from_secs(30),
+            lifetime: defaults::LIFETIME_CEILING,
+        }
+    }
+}
+
+/// What begins fills and decides about them.
+#[derive(Debug)]
+pub(crate) struct Fills {
+    pub(crate) flights: Arc<Flights>,
+    /// Where nodes agree who of them fetches a response; none where there is one node.
+    pub(crate) claims: Option<Arc<dyn Claims>>,
+    pub(crate) permits: Permits,
+    pub(crate) purges: Arc<Purges>,
+    pub(crate) limits: Limits,
+    pub(crate) chance: Chance,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The inner service is another program, which may read a path otherwise than a rule does (SAFETY 71).
+    pub(crate) doubts_paths: AtomicBool,
+}
 
 /// Where the answer goes; `None` when nobody waits for it (a refresh behind a stale response).
 pub(crate) type Recipient<B, E> = Option<oneshot::Sender<Answer<B, E>>>;
@@ -73,17 +129,20 @@ impl Fill {
     ) -> Self {
         let fill = Self {
             stamp: lookup.stamp(),
-            began: engine.clock.monotonic(),
-            requested_at: engine.clock.now(),
+            began: engine.fills.clock.monotonic(),
+            requested_at: engine.fills.clock.now(),
             // After the stamp: a purge that it is past must be seen here (PROTOCOL 5, 17).
-            stale: lookup.stale().and_then(|stale| engine.still_usable(stale)),
+            stale: lookup
+                .stale()
+                .and_then(|stale| engine.lookups.still_usable(stale)),
             key: lookup.key.clone(),
             overtaken: engine
+                .fills
                 .flights
                 .have_landed(&wanted.asked.key, lookup.landings),
             unwanted_since: None,
             yields: false,
-            patience: engine.limits.fill,
+            patience: engine.fills.limits.fill,
             partial: semantics::asks_for_one_range(&wanted.headers),
             engine,
             lead,
@@ -125,9 +184,9 @@ impl Fill {
         };
         let (engine, key) = (Arc::clone(&self.engine), self.key.clone());
         self.land(judgement, recipient).await;
-        let now = engine.clock.monotonic();
+        let now = engine.fills.clock.monotonic();
         if let Some(leave) = &mut leave
-            && engine.flights.is_uncacheable(&key, now)
+            && engine.fills.flights.is_uncacheable(&key, now)
         {
             leave.unshareable();
         }
@@ -170,13 +229,13 @@ impl Fill {
 
     /// It is for those who wait for it here, and for nobody else.
     fn may_yield(&mut self) {
-        self.patience = self.engine.limits.orphan;
+        self.patience = self.engine.fills.limits.orphan;
         self.yields = true;
     }
 
     pub(crate) fn needs_clearance(&self) -> bool {
         let settings = &self.wanted.asked.rule.settings;
-        let by_fleet = settings.fleet_coalesce.is_some() && self.engine.claims.is_some();
+        let by_fleet = settings.fleet_coalesce.is_some() && self.engine.fills.claims.is_some();
         let to_share = (by_fleet || self.overtaken) && !self.lead.is_alone();
         settings.forward_limit.is_some() || to_share
     }
@@ -192,7 +251,7 @@ impl Fill {
             somebody_waits,
             shared: !self.lead.is_alone(),
             overtaken: self.overtaken,
-            deadline: self.wanted.since + self.engine.limits.follow,
+            deadline: self.wanted.since + self.engine.fills.limits.follow,
         })
     }
 
@@ -200,10 +259,10 @@ impl Fill {
     /// that a purge it is past is seen by the rest (PROTOCOL 5, 17, 32).
     fn begin(&mut self, stamp: Stamp) {
         self.stamp = Some(stamp);
-        self.began = self.engine.clock.monotonic();
-        self.requested_at = self.engine.clock.now();
+        self.began = self.engine.fills.clock.monotonic();
+        self.requested_at = self.engine.fills.clock.now();
         let stale = self.stale.take();
-        self.stale = stale.and_then(|stale| self.engine.still_usable(&stale));
+        self.stale = stale.and_then(|stale| self.engine.lookups.still_usable(&stale));
         self.expect();
     }
 
@@ -211,7 +270,7 @@ impl Fill {
     fn stand_in(&self) -> Option<(Arc<StoredResponse>, Outcome)> {
         let stale = self.stale.as_ref()?;
         let window = window_if_disconnected(&self.wanted.asked.rule, &stale.stored.freshness);
-        self.engine.spare_within(stale, window)
+        self.engine.lookups.spare_within(stale, window)
     }
 
     /// The response of the inner service; or what comes of the fill without one.
@@ -230,7 +289,7 @@ impl Fill {
         let Some(result) = self.unless_abandoned(call, recipient).await else {
             return Err(Judgement::Abandoned);
         };
-        self.patience = self.engine.limits.fill;
+        self.patience = self.engine.fills.limits.fill;
         result.map_err(|error| {
             Judgement::Failed("the inner service failed", Some(Answer::Failed(error)))
         })
@@ -245,10 +304,7 @@ impl Fill {
         let headers = request.headers_mut();
         semantics::strip_conditions(headers);
         semantics::drop_own(|_| false, headers);
-        let conditions = self
-            .stale
-            .as_ref()
-            .and_then(|stale| self.engine.conditions(stale));
+        let conditions = self.stale.as_ref().and_then(Stale::conditions);
         for (name, value) in conditions.into_iter().flatten() {
             headers.insert(name, value);
         }
@@ -266,7 +322,7 @@ impl Fill {
             true => Duration::ZERO,
             false => self.patience,
         };
-        let (orphans, yields) = (&self.engine.flights.orphans, self.yields);
+        let (orphans, yields) = (&self.engine.fills.flights.orphans, self.yields);
         let unwanted_since = &mut self.unwanted_since;
         let abandoned = async {
             loop {

@@ -5,20 +5,18 @@
 //! blames the request or who asks. Otherwise one hostile request that is forwarded (`no-cache`) would take the
 //! stored response from all.
 
+use crate::engine::fill::Fills;
 use bytes::Bytes;
-use futures_util::future::join_all;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 
 use crate::clock::Timestamp;
 use crate::engine::fill::Fill;
-use crate::engine::fill::part_key;
+use crate::engine::lookup::part::part_key;
 use crate::engine::lookup::{Lookup, Stale, variant_key};
 use crate::engine::{Engine, InnerService, ServiceResult};
 use crate::entry::StoredResponse;
-use crate::error::Error;
 use crate::key::CacheKey;
-use crate::observe::Notice;
 use crate::outcome::{NotStored, Outcome};
 use crate::rules::{Exchange, FillRequest, decide};
 use crate::semantics::{self, NoVarySearch};
@@ -34,7 +32,7 @@ struct Passed<'a> {
     head_method: bool,
 }
 
-impl Engine {
+impl Fills {
     /// Why a response with these fields is not stored, if it is not.
     fn refusal(
         &self,
@@ -54,6 +52,28 @@ impl Engine {
         decide(wanted, &exchange).err()
     }
 
+    /// Whether `stored` is over because of such an answer.
+    fn ends(&self, wanted: &FillRequest, stored: &StoredResponse, passed: &Passed<'_>) -> bool {
+        let (status, now) = (passed.status, self.clock.now());
+        let same = semantics::same_validators(passed.headers, &stored.headers, now);
+        match status {
+            // To the client's own condition, which may be about another response.
+            StatusCode::NOT_MODIFIED if same != Some(true) => false,
+            StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT | StatusCode::OK => {
+                let reason = self.refusal(wanted, StatusCode::OK, passed);
+                // What a `HEAD` says of another is in `head_method`.
+                same == Some(false) && !passed.head_method
+                    || reason.is_some_and(NotStored::is_forbidden)
+            }
+            _ if !semantics::speaks_of_resource(status) => false,
+            _ => self
+                .refusal(wanted, status, passed)
+                .is_none_or(NotStored::is_of_response),
+        }
+    }
+}
+
+impl Engine {
     /// Forwards without sharing or storing; but what the answer says about the stored response is heeded.
     pub(crate) async fn pass_heeded<S, A>(
         &self,
@@ -69,7 +89,7 @@ impl Engine {
     {
         let asked = lookup.stale().is_some().then(|| request.headers().clone());
         let head_method = request.method() == Method::HEAD;
-        let requested_at = self.clock.now();
+        let requested_at = self.fills.clock.now();
         let passed = self.pass(&wanted.asked.rule, outcome, not_stored, request, inner);
         let response = passed.await?;
         if let Some(asked) = asked {
@@ -96,28 +116,10 @@ impl Engine {
         passed: &Passed<'_>,
     ) -> Option<Stale> {
         // A purge may have come meanwhile.
-        let stale = lookup.stale().and_then(|stale| self.still_usable(stale));
-        stale.filter(|stale| self.ends(wanted, &stale.stored, passed))
-    }
-
-    /// Whether `stored` is over because of such an answer.
-    fn ends(&self, wanted: &FillRequest, stored: &StoredResponse, passed: &Passed<'_>) -> bool {
-        let (status, now) = (passed.status, self.clock.now());
-        let same = semantics::same_validators(passed.headers, &stored.headers, now);
-        match status {
-            // To the client's own condition, which may be about another response.
-            StatusCode::NOT_MODIFIED if same != Some(true) => false,
-            StatusCode::NOT_MODIFIED | StatusCode::PARTIAL_CONTENT | StatusCode::OK => {
-                let reason = self.refusal(wanted, StatusCode::OK, passed);
-                // What a `HEAD` says of another is in `head_method`.
-                same == Some(false) && !passed.head_method
-                    || reason.is_some_and(NotStored::is_forbidden)
-            }
-            _ if !semantics::speaks_of_resource(status) => false,
-            _ => self
-                .refusal(wanted, status, passed)
-                .is_none_or(NotStored::is_of_response),
-        }
+        let stale = lookup
+            .stale()
+            .and_then(|stale| self.lookups.still_usable(stale));
+        stale.filter(|stale| self.fills.ends(wanted, &stale.stored, passed))
     }
 
     /// Forgets the stored response, under all of its keys, with what is stored of its parts.
@@ -126,35 +128,18 @@ impl Engine {
     /// and only where there are other nodes; copies of what was stale are not used without asking.
     pub(crate) async fn forget(&self, wanted: &FillRequest, stale: &Stale) {
         let stored = &stale.stored;
-        let removed = self.remove(&self.keys_of(wanted, stored)).await;
-        self.tell(removed.as_ref().err());
+        let removed = self.lookups.remove(&self.keys_of(wanted, stored)).await;
+        self.lookups.tell(removed.as_ref().err());
         let fresh = !stale.soft_purged
             && !stored.freshness.always_validate
-            && stored.remaining_millis(self.clock.now()) > 0;
-        let kind = match (removed, fresh && self.near.is_some()) {
+            && stored.remaining_millis(self.fills.clock.now()) > 0;
+        let kind = match (removed, fresh && self.lookups.near.is_some()) {
             (Err(_), _) => PurgeKind::Hard,
             (Ok(()), true) => PurgeKind::Soft,
             (Ok(()), false) => return,
         };
         let path = vec![Target::Path(stored.path.as_ref().into())];
-        self.purges.purge_promptly(kind, path).await;
-    }
-
-    /// Removes what stands under `keys`, here and in the store.
-    async fn remove(&self, keys: &[CacheKey]) -> Result<(), Error> {
-        if let Some(near) = &self.near {
-            keys.iter().for_each(|key| near.remove(key));
-        }
-        let removed = join_all(keys.iter().map(|key| self.store.remove(key))).await;
-        removed.into_iter().collect()
-    }
-
-    fn tell(&self, failed: Option<&Error>) {
-        if let Some(error) = failed {
-            let operation = "remove";
-            self.observer
-                .notify(&Notice::StoreFailed { operation, error });
-        }
+        self.fills.purges.purge_promptly(kind, path).await;
     }
 
     fn keys_of(&self, wanted: &FillRequest, stored: &StoredResponse) -> Vec<CacheKey> {
@@ -166,7 +151,11 @@ impl Engine {
                 .rule
                 .search_key((uri, &wanted.headers, added), &said)
         {
-            let vary = self.variants.get(&wanted.asked.key).unwrap_or_default();
+            let vary = self
+                .lookups
+                .variants
+                .get(&wanted.asked.key)
+                .unwrap_or_default();
             keys.push(variant_key(&key, &vary, &wanted.headers));
         }
         keys
@@ -210,7 +199,7 @@ impl Fill {
                 requested_at: self.requested_at,
                 head_method: false,
             };
-            self.engine.ends(&self.wanted, &stale.stored, &passed)
+            self.engine.fills.ends(&self.wanted, &stale.stored, &passed)
         } else {
             // What is stored takes its place anyway.
             speaks && of_response
@@ -229,14 +218,14 @@ impl Fill {
                 self.note_refreshed();
             }
             Ended::Part => {
-                let removed = self.engine.remove(&[part_key(&self.key)]).await;
-                self.engine.tell(removed.err().as_ref());
+                let removed = self.engine.lookups.remove(&[part_key(&self.key)]).await;
+                self.engine.lookups.tell(removed.err().as_ref());
             }
         }
     }
 
     /// The stored response is refreshed or gone: nothing speaks against the next refresh.
     pub(crate) fn note_refreshed(&self) {
-        self.engine.flights.note_refreshed(&self.key);
+        self.engine.fills.flights.note_refreshed(&self.key);
     }
 }

@@ -5,6 +5,8 @@
 //! chunks are there and none of the others is missing; should one vanish, or the store, while the client reads,
 //! the response is cut off, as when an inner service breaks off.
 
+use crate::clock::Timestamp;
+use crate::engine::lookup::Lookups;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
@@ -14,18 +16,15 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
 use futures_util::future::try_join;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method};
 use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::engine::answer::body::stored_size;
-use crate::engine::answer::ready::hit_at;
-use crate::engine::answer::{Chosen, declare_length, span};
 use crate::engine::lookup::fitness::Fitness;
 use crate::engine::lookup::{Bodies, Lookup, Usable};
-use crate::engine::{CacheBody, Engine};
-use crate::entry::{CHUNK, Cut, StoredResponse, chunks_of};
+use crate::engine::selection::{Chosen, span};
+use crate::entry::{CHUNK, Cut, chunks_of};
 use crate::error::{BoxError, Error, ErrorKind};
 use crate::log::View;
 use crate::outcome::Detail;
@@ -36,18 +35,19 @@ use crate::semantics::Selected;
 /// held.
 const AT_ONCE: usize = 2;
 
-/// What became of a hit whose body is held in chunks.
-enum Opened<B> {
-    /// It was put together.
-    Whole(Arc<StoredResponse>),
-    /// The answer, whose body is read while it is sent.
-    Answer(Response<CacheBody<B>>),
-    /// A chunk is missing.
-    Lost,
+/// A fresh response whose body is read while it is sent.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) cut: Arc<Cut>,
+    pub(crate) chosen: Chosen,
+    /// What is sent of the body, if anything is.
+    pub(crate) reader: Option<ChunkReader>,
+    /// When it was judged.
+    pub(crate) at: Timestamp,
 }
 
-impl Engine {
-    /// The same as [`consider`](Self::consider) for a response that was cut. The body is read only if
+impl Lookups {
+    /// Uses a response that was cut as [`consider`](Self::consider) does others. The body is read only if
     /// something is to be done with it.
     pub(crate) async fn consider_cut(
         &self,
@@ -78,30 +78,46 @@ impl Engine {
         Ok(())
     }
 
-    /// Answers from `cut`, or gets its body for another answer.
-    async fn open<B>(
+    /// Gets the body of `cut`, which `lookup` found: put together, or its first chunks.
+    pub(crate) async fn open(
+        &self,
+        asked: &mut CacheRequest,
+        request: (&Method, &HeaderMap),
+        lookup: &mut Lookup,
+        cut: Arc<Cut>,
+    ) {
+        match self.opened(asked, request, cut).await {
+            // Once more, as chunks were waited for (PROTOCOL 21, 22).
+            Ok(_) if !self.may_still_use(lookup) => lookup.lose_lease(),
+            Ok(usable) => lookup.usable = usable.unwrap_or(Usable::Nothing),
+            Err(error) => lookup.fail(self.failed(&error)),
+        }
+    }
+
+    /// `None`: a chunk is missing.
+    async fn opened(
         &self,
         asked: &mut CacheRequest,
         (method, headers): (&Method, &HeaderMap),
-        cut: &Arc<Cut>,
-        lookup: &Lookup,
-    ) -> Result<Opened<B>, Error> {
-        let now = self.clock.now();
+        cut: Arc<Cut>,
+    ) -> Result<Option<Usable>, Error> {
+        let at = self.clock.now();
         let (head, length) = (cut.head(), cut.length());
-        let mut chosen = Chosen::of(method, headers, head, length);
         // Who refreshes it needs the whole.
-        asked.elected |= self.elects(head, now);
-        if asked.elected {
-            return whole(cut).await;
-        }
-        if let Some(_room) = self.room_for(cut) {
-            let whole = whole(cut).await?;
-            if let Opened::Whole(stored) = &whole {
+        asked.elected |= self.elects(head, at);
+        let room = match asked.elected {
+            true => None,
+            false => self.room_for(&cut),
+        };
+        if asked.elected || room.is_some() {
+            let whole = cut.whole().await?.map(Arc::new);
+            if let (Some(stored), Some(_)) = (&whole, &room) {
                 let fields = self.variants.get(&asked.key).unwrap_or_default();
                 self.keep_near(&asked.key, &fields, stored);
             }
-            return Ok(whole);
+            return Ok(whole.map(Usable::Fresh));
         }
+        let mut chosen = Chosen::of(method, headers, head, length);
         // Several ranges are put together from the whole, for which there is no room: a range may be ignored
         // (RFC 9110 §14.2).
         if matches!(chosen, Chosen::Of(Selected::Parts(_))) {
@@ -114,48 +130,21 @@ impl Engine {
             Chosen::Of(_) => Some(0..length),
         };
         let all = matches!(chosen, Chosen::Of(Selected::Whole));
-        let body = match bytes {
-            None if matches!(chosen, Chosen::Of(Selected::Unsatisfiable)) => CacheBody::empty(),
-            None => CacheBody::absent(),
-            Some(bytes) => match ChunkReader::open(cut, bytes, all).await? {
-                Some(reader) => CacheBody::chunks(reader),
-                None => return Ok(Opened::Lost),
+        let reader = match bytes {
+            None => None,
+            Some(bytes) => match ChunkReader::open(&cut, bytes, all).await? {
+                Some(reader) => Some(reader),
+                None => return Ok(None),
             },
         };
-        // Once more, as chunks were waited for (PROTOCOL 21, 22).
-        if !self.may_still_use(lookup) {
-            return Ok(Opened::Lost);
-        }
-        let (mut fields, age) = (chosen.head(head, length), head.age(now));
-        if method == Method::HEAD && !matches!(chosen, Chosen::NotModified) {
-            declare_length(head, length, &mut fields.1);
-        }
-        let answer = self.respond_with(&asked.rule, fields, age, body, hit_at(head, now));
-        Ok(Opened::Answer(answer))
+        let opened = Opened {
+            cut,
+            chosen,
+            reader,
+            at,
+        };
+        Ok(Some(Usable::Opened(opened)))
     }
-
-    /// Gets the body of `cut`, which `lookup` found, for the lookup to have it; or the answer already.
-    pub(crate) async fn with_body<B>(
-        &self,
-        asked: &mut CacheRequest,
-        request: (&Method, &HeaderMap),
-        lookup: &mut Lookup,
-        cut: &Arc<Cut>,
-    ) -> Option<Response<CacheBody<B>>> {
-        match self.open(asked, request, cut, lookup).await {
-            Ok(Opened::Answer(answer)) => return Some(answer),
-            Ok(_) if !self.may_still_use(lookup) => lookup.lose_lease(),
-            Ok(Opened::Whole(stored)) => lookup.usable = Usable::Fresh(stored),
-            Ok(Opened::Lost) => lookup.usable = Usable::Nothing,
-            Err(error) => lookup.fail(self.failed(&error)),
-        }
-        None
-    }
-}
-
-async fn whole<B>(cut: &Cut) -> Result<Opened<B>, Error> {
-    let whole = cut.whole().await?;
-    Ok(whole.map_or(Opened::Lost, |whole| Opened::Whole(Arc::new(whole))))
 }
 
 type Reading = JoinHandle<Result<Option<Vec<Bytes>>, Error>>;
@@ -170,7 +159,7 @@ pub(crate) struct ChunkReader {
     reading: Option<Reading>,
     /// Chunks that are to be asked for.
     to_read: Range<usize>,
-    /// Bytes of the next chunk that are not asked.
+    /// Bytes of the next chunk that are not wanted.
     skip: usize,
     /// Bytes that are to come.
     left: usize,
@@ -277,6 +266,19 @@ impl fmt::Debug for ChunkReader {
             .field("left", &self.left)
             .finish_non_exhaustive()
     }
+}
+
+/// The size of a stored body that has `length` bytes, and maybe trailers.
+pub(crate) fn stored_size(length: usize, trailers: bool) -> SizeHint {
+    let length = length as u64;
+    if !trailers {
+        return SizeHint::with_exact(length);
+    }
+    // An exact length becomes `Content-Length`, and HTTP/1.1 has trailers only where it is absent
+    // (RFC 9112 §7.1.2).
+    let mut size = SizeHint::new();
+    size.set_lower(length);
+    size
 }
 
 fn lost() -> Error {

@@ -1,10 +1,11 @@
 //! What a stored response may be used for: judged by the purges known, its clock, and what the request
 //! asks of a cache.
 
+use crate::engine::lookup::Lookups;
+use crate::engine::lookup::may_join;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::engine::Engine;
 use crate::engine::lookup::Wish;
 use crate::entry::StoredResponse;
 use crate::log::View;
@@ -54,7 +55,7 @@ impl Fitness {
     }
 }
 
-impl Engine {
+impl Lookups {
     /// What a stored response under a key of this request may be used for.
     pub(crate) fn fitness(
         &self,
@@ -88,6 +89,29 @@ impl Engine {
             soft_purged,
             wish,
         }
+    }
+
+    /// Whether the hit on `stored` is chosen to refresh it. A copy in this process has one chosen, so
+    /// that a refresh that fails is not tried again before its end.
+    pub(crate) fn elects(&self, stored: &StoredResponse, now: Timestamp) -> bool {
+        stored.is_nearly_over(now) && self.is_drawn(stored, now) && stored.ready.elect()
+    }
+
+    fn is_drawn(&self, stored: &StoredResponse, now: Timestamp) -> bool {
+        let left = stored.remaining_millis(now) as f64;
+        let eagerness = stored.freshness.eagerness.as_secs_f64() * 1000.0;
+        -eagerness * self.chance.next().ln() >= left
+    }
+
+    /// PROTOCOL 20: valid in the current view, which is at or past the tip that this request's lookup
+    /// saw. Usable only as stale is not enough here.
+    pub(crate) fn valid_now(&self, stored: &StoredResponse) -> bool {
+        self.is_valid(subject(stored)).unwrap_or(false)
+    }
+
+    pub(crate) fn is_valid(&self, subject: Subject<'_>) -> Option<bool> {
+        let view = self.views.current()?;
+        Some(may_join(self.views.judge(&view, subject)))
     }
 }
 

@@ -3,34 +3,61 @@
 pub(super) mod chunks;
 pub(super) mod fitness;
 pub(super) mod near;
+pub(super) mod part;
+mod put;
 pub(super) mod search;
+mod stale;
 pub(super) mod tips;
 
 pub(crate) use self::search::SearchMemory;
 pub(crate) use self::tips::Tips;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Method, Uri};
 use smallvec::SmallVec;
 
+pub(crate) use self::chunks::Opened;
+pub(crate) use self::part::StoredPart;
+pub(crate) use self::stale::{Stale, Wish, window_if_disconnected};
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::coalesce::Flights;
 use crate::coalesce::{Landings, Moment};
-use crate::engine::Engine;
 use crate::engine::lookup::fitness::Fitness;
 use crate::entry::{Cut, Entry, StoredResponse};
 use crate::error::Error;
 use crate::key::CacheKey;
+use crate::log::{Follower, Views};
 use crate::log::{Tip, View};
+use crate::observe::SharedObserver;
 use crate::outcome::Why;
 use crate::outcome::{Detail, ForwardReason};
 use crate::rules::CacheRequest;
 use crate::semantics;
 use crate::store::{Found, Held};
+use crate::store::{NearCache, Store};
 use crate::validity::Verdict;
 use crate::weaken::{Rule, weakened};
 
 /// URIs whose `Vary` this process remembers.
 const VARIANT_MEMORY: usize = 10_000;
+
+/// Where stored responses are found and put, and what judges them.
+#[derive(Debug)]
+pub(crate) struct Lookups {
+    pub(crate) store: Arc<dyn Store>,
+    /// Copies of what was found in `store`; none where that is in this process itself.
+    pub(crate) near: Option<NearCache>,
+    pub(crate) tips: Tips,
+    pub(crate) views: Arc<Views>,
+    pub(crate) follower: Arc<Follower>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) variants: VariantMemory,
+    pub(crate) searches: SearchMemory,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) chance: Chance,
+    pub(crate) observer: SharedObserver,
+}
 
 /// What a lookup came to.
 #[derive(Debug)]
@@ -52,11 +79,15 @@ pub(crate) struct Lookup {
 }
 
 /// What may be done with what was found.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) enum Usable {
     Fresh(Arc<StoredResponse>),
     /// Fresh, but for its body, which is not read yet. Only where it was asked for so.
     Cut(Arc<Cut>),
+    /// Fresh, and read while it is sent: what of it the request gets has been chosen.
+    Opened(Opened),
+    /// A part that covers the range that is asked for, where nothing is stored of the whole.
+    Part(StoredPart),
     Stale(Stale),
     Nothing,
 }
@@ -67,27 +98,6 @@ pub(crate) enum Bodies {
     Whole,
     /// Without the body.
     AsHeld,
-}
-
-/// A stored response that may be used only as stale.
-#[derive(Debug, Clone)]
-pub(crate) struct Stale {
-    pub(crate) stored: Arc<StoredResponse>,
-    /// How long since it stopped being fresh.
-    pub(crate) since: Duration,
-    pub(crate) soft_purged: bool,
-    pub(crate) wish: Wish,
-}
-
-/// What the client's own directives make of a stored response that is not simply fresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
-    /// They say nothing about it.
-    Silent,
-    /// Fresh or not, it is to be validated.
-    Validate,
-    /// It will do, stale as it is (`max-stale`).
-    Accept,
 }
 
 /// Which fields select among the variants of a URI, as this process has seen.
@@ -118,7 +128,30 @@ pub(crate) fn variant_key(uri: &CacheKey, fields: &[HeaderName], request: &Heade
     builder.finish()
 }
 
-impl Engine {
+impl Lookups {
+    /// What there is for a request: in this process, else in the store; else under another URL, or a part.
+    pub(crate) async fn find(
+        &self,
+        asked: &mut CacheRequest,
+        (method, uri, headers): (&Method, &Uri, &HeaderMap),
+    ) -> Lookup {
+        let mut lookup = match self.lookup_copy(asked, headers).await {
+            Some(lookup) => lookup,
+            None => self.lookup_with(asked, headers, Bodies::AsHeld).await,
+        };
+        if let Usable::Cut(cut) = &lookup.usable {
+            let cut = Arc::clone(cut);
+            self.open(asked, (method, headers), &mut lookup, cut).await;
+        }
+        let mut lookup = self.search(asked, uri, headers, lookup).await;
+        if matches!(lookup.usable, Usable::Nothing)
+            && let Some(part) = self.part(asked, &lookup, method, headers).await
+        {
+            lookup.usable = Usable::Part(part);
+        }
+        lookup
+    }
+
     pub(crate) async fn lookup(&self, asked: &CacheRequest, request: &HeaderMap) -> Lookup {
         self.lookup_with(asked, request, Bodies::Whole).await
     }
@@ -288,6 +321,8 @@ impl Engine {
                 stored.received_at > old.received_at
             }
             Usable::Cut(old) => stored.received_at > old.head().received_at,
+            // Made of what was found, when the looking is over.
+            Usable::Opened(_) | Usable::Part(_) => false,
         };
         if matches!(fitness, Fitness::Fresh | Fitness::Stale { .. }) && !newer {
             return;
@@ -321,7 +356,7 @@ impl Lookup {
     pub(crate) const fn stale(&self) -> Option<&Stale> {
         match &self.usable {
             Usable::Stale(stale) => Some(stale),
-            Usable::Fresh(_) | Usable::Cut(_) | Usable::Nothing => None,
+            _ => None,
         }
     }
 

@@ -1,13 +1,14 @@
 //! The near copy: what was found in the shared store, answered from this process. A near rule asks nobody
 //! whether it still holds, a strict one the purge log.
 
+use crate::engine::lookup::Lookups;
+use crate::rules::Consistency;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::clock::Timestamp;
-use crate::engine::Engine;
 use crate::engine::lookup::fitness::Fitness;
 use crate::engine::lookup::{Lookup, Usable, variant_key};
 use crate::entry::{Cut, Entry, StoredResponse, VariantIndex};
@@ -16,7 +17,43 @@ use crate::rules::CacheRequest;
 use crate::store::{NearCache, Room};
 use crate::weaken::{Rule, weakened};
 
-impl Engine {
+impl Lookups {
+    /// The stored response that answers without a wait, by the rules of every lookup.
+    pub(crate) fn at_hand(
+        &self,
+        asked: &CacheRequest,
+        key: &[u8],
+        request: &HeaderMap,
+        now: Timestamp,
+    ) -> Option<Arc<StoredResponse>> {
+        match &self.near {
+            Some(near) if asked.rule.consistency == Consistency::Near => {
+                self.in_near_copy(near, asked, key, request, now)
+            }
+            _ => self.in_store_at_hand(asked, key, request, now),
+        }
+    }
+
+    /// A strict lookup in a store that need not be waited for.
+    fn in_store_at_hand(
+        &self,
+        asked: &CacheRequest,
+        key: &[u8],
+        request: &HeaderMap,
+        now: Timestamp,
+    ) -> Option<Arc<StoredResponse>> {
+        let mut tip = None;
+        let stored = selected(key, request, |key| {
+            let (entry, seen) = self.store.get_now(key)?;
+            tip = Some(seen);
+            entry
+        })?;
+        // With replicas the lease counts too, which is not for here.
+        let tip = tip.filter(|tip| tip.replicas == 0)?;
+        let view = self.follower.reached(tip.position)?;
+        (self.fitness(asked, &view, &stored, now) == Fitness::Fresh).then_some(stored)
+    }
+
     /// A near lookup: nothing is asked of anybody. Judged now, not when the copy was made (PROTOCOL 18
     /// `near_judge`), by a view that has heard from the log within the lease (PROTOCOL 21).
     pub(crate) fn in_near_copy(

@@ -1,10 +1,10 @@
 //! `No-Vary-Search`: a second look for responses that answer more than their own URL.
 
+use crate::engine::lookup::Lookups;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, StatusCode, Uri};
 
-use crate::engine::Engine;
 use crate::engine::lookup::{Lookup, Usable, variant_key};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
@@ -24,7 +24,7 @@ impl SearchMemory {
     }
 }
 
-impl Engine {
+impl Lookups {
     /// Looks again, for a fresh response of another URL that answers this one too, if `found` is
     /// nothing and the rule hears the field.
     pub(crate) async fn search(
@@ -49,7 +49,7 @@ impl Engine {
         let second = self.lookup(&other, request).await;
         match second.usable {
             Usable::Fresh(_) => second,
-            Usable::Stale(_) | Usable::Cut(_) | Usable::Nothing => found,
+            _ => found,
         }
     }
 

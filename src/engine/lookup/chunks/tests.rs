@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use http::HeaderValue;
 
 use super::*;
+use crate::entry::StoredResponse;
 use crate::entry::{Entry, Source};
 use crate::key::{Component, KeyBuilder};
 use crate::store::contract::response;

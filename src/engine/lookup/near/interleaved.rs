@@ -128,8 +128,8 @@ impl World {
             .build()
             .expect("the rule is good");
         let engine = Arc::clone(cache.engine());
-        block_on(engine.follower.read_available());
-        block_on(engine.follower.beat_once());
+        block_on(engine.lookups.follower.read_available());
+        block_on(engine.lookups.follower.beat_once());
         let world = Arc::new(Self {
             engine,
             log,
@@ -147,7 +147,7 @@ impl World {
 
     /// The version of the newest purge of the page that the node has read.
     fn reached(&self) -> u64 {
-        let view = self.engine.views.current().expect("it has joined");
+        let view = self.engine.lookups.views.current().expect("it has joined");
         let position = view.position().ordinal;
         let purged = self.purged.lock();
         let read = purged.iter().filter(|(ordinal, _)| *ordinal <= position);
@@ -169,7 +169,7 @@ impl World {
 
     /// What a miss does: the stamp, then the data, then the store and the copy.
     fn fill(&self) {
-        let view = self.engine.views.current().expect("it has joined");
+        let view = self.engine.lookups.views.current().expect("it has joined");
         let stamp = view.stamp();
         let version = self.version.load(Ordering::SeqCst);
         let wanted = self.engine.fill_request(self.asked(), &request());
@@ -195,16 +195,22 @@ impl World {
 
     fn in_copy(&self) -> Option<Arc<StoredResponse>> {
         let asked = self.asked();
-        let near = self.engine.near.as_ref().expect("there is a near copy");
+        let near = self
+            .engine
+            .lookups
+            .near
+            .as_ref()
+            .expect("there is a near copy");
         let (headers, now) = (HeaderMap::new(), self.clock.now());
         self.engine
+            .lookups
             .in_near_copy(near, &asked, asked.key.as_bytes(), &headers, now)
     }
 
     /// The lookup behind a near miss, which copies what it finds.
     fn in_store(&self) -> Option<Arc<StoredResponse>> {
         let (asked, headers) = (self.asked(), HeaderMap::new());
-        match block_on(self.engine.lookup(&asked, &headers)).usable {
+        match block_on(self.engine.lookups.lookup(&asked, &headers)).usable {
             Usable::Fresh(stored) => Some(stored),
             _ => None,
         }
@@ -238,14 +244,17 @@ impl World {
             self.purged.lock().push((ordinal, version));
         }
         if ours {
-            self.engine.views.apply_own(appended.position, &record);
+            self.engine
+                .lookups
+                .views
+                .apply_own(appended.position, &record);
             self.acknowledged
                 .fetch_max(version.unwrap_or(0), Ordering::SeqCst);
         }
     }
 
     fn follow(&self) {
-        block_on(self.engine.follower.read_available());
+        block_on(self.engine.lookups.follower.read_available());
     }
 }
 

@@ -69,7 +69,7 @@ fn slow() -> (Arc<Slow>, Tips) {
     let given = Arc::clone(&slow) as Arc<dyn Store>;
     let cache = Cache::builder().clock(clock).backend(Arc::new(log), given);
     let (cache, _companion) = cache.build().expect("no rule is wrong");
-    (slow, cache.engine().tips.clone())
+    (slow, cache.engine().lookups.tips.clone())
 }
 
 fn runtime() -> Runtime {

@@ -4,19 +4,32 @@
 //! One contiguous part of a response is stored at a time. Only with a strong validator is it combined with
 //! another one; without, the newer takes its place.
 
+use crate::engine::lookup::Lookups;
+use std::ops::Range;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Usable};
-use crate::engine::{CacheBody, Engine};
 use crate::entry::{Entry, StoredResponse};
 use crate::key::{CacheKey, Component};
 use crate::rules::CacheRequest;
 use crate::semantics::{self, Span};
 use crate::validity::Verdict;
+
+/// A stored part, and what of it answers a range.
+#[derive(Debug)]
+pub(crate) struct StoredPart {
+    pub(crate) stored: Arc<StoredResponse>,
+    /// Of the whole representation, which has `total` bytes.
+    pub(crate) range: RangeInclusive<u64>,
+    pub(crate) total: u64,
+    /// Those bytes in the stored body.
+    pub(crate) bytes: Range<usize>,
+}
 
 /// The key of the part of the response that is stored under `whole`.
 pub(crate) fn part_key(whole: &CacheKey) -> CacheKey {
@@ -25,19 +38,16 @@ pub(crate) fn part_key(whole: &CacheKey) -> CacheKey {
     key.finish()
 }
 
-impl Engine {
-    /// The answer to a range from a stored part, where nothing is stored of the whole.
-    pub(crate) async fn answer_from_part<B>(
+impl Lookups {
+    /// A stored part that answers the range that is asked for, where nothing is stored of the whole.
+    pub(crate) async fn part(
         &self,
         asked: &CacheRequest,
         lookup: &Lookup,
         method: &Method,
         headers: &HeaderMap,
-    ) -> Option<Response<CacheBody<B>>> {
-        if !matches!(lookup.usable, Usable::Nothing)
-            || method != Method::GET
-            || !semantics::asks_for_one_range(headers)
-        {
+    ) -> Option<StoredPart> {
+        if method != Method::GET || !semantics::asks_for_one_range(headers) {
             return None;
         }
         let part = self.lookup_part(asked, headers, part_key(&lookup.key));
@@ -48,16 +58,12 @@ impl Engine {
         let range = semantics::select_of_part(headers, &stored.headers, &span, stored.received_at)?;
         let place = |at: u64| usize::try_from(at - span.first).unwrap_or(usize::MAX);
         let bytes = place(*range.start())..place(*range.end()).saturating_add(1);
-        if bytes.end > stored.body.len() {
-            return None;
-        }
-        let mut fields = stored.headers.clone();
-        semantics::part_fields(&mut fields, &range, span.total);
-        semantics::set_age(&mut fields, stored.age(self.clock.now()));
-        let body = CacheBody::stored(stored.body.slice(bytes), None);
-        let outcome = self.hit(&stored);
-        let status = StatusCode::PARTIAL_CONTENT;
-        Some(self.finish(&asked.rule, status, fields, body, &outcome))
+        (bytes.end <= stored.body.len()).then_some(StoredPart {
+            total: span.total,
+            stored,
+            range,
+            bytes,
+        })
     }
 
     /// `new`, a part of the response stored under `whole`, combined with what is stored of it already.
@@ -147,7 +153,7 @@ fn completed(mut stored: StoredResponse, key: CacheKey) -> StoredResponse {
 
 /// The same, for the owner of the fill.
 pub(crate) async fn finished(
-    engine: &Engine,
+    lookups: &Lookups,
     stored: StoredResponse,
     whole: CacheKey,
     limit: usize,
@@ -157,5 +163,5 @@ pub(crate) async fn finished(
     if span.length() != stored.body.len() as u64 {
         return None;
     }
-    Some(Arc::new(engine.combined(stored, whole, limit).await))
+    Some(Arc::new(lookups.combined(stored, whole, limit).await))
 }
