@@ -6,7 +6,7 @@
 #                                        # allows; writes target/instructions.json
 #   benches/instructions.sh --bless      # writes that file
 #
-# The same program runs few and many iterations under valgrind; the difference of the two counts, divided by that
+# One program runs few and many iterations under valgrind; the difference of the two counts, divided by that
 # of the iterations, leaves out what preparing costs. Of cases that need a request, the column "added"
 # leaves out what the request, or the inner service without the cache, costs as well.
 #

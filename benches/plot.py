@@ -120,7 +120,7 @@ def servers(results, part, path, title):
         rate = [(name, medians[name][0], kind_of(name, base)) for name in order]
         cpu = [(name, medians[name][2], kind_of(name, base)) for name in order]
         bars(picture, 20, y, 308, f"{size}: requests a second", rate, lambda value: f"{value:,.0f}", True)
-        # The same order, so that the names are said once.
+        # In the order of the bars to the left, so that the names are said once.
         bars(picture, 520 - NAMES + 30, y, 330, "", cpu, lambda value: f"{value:.1f} µs", None)
         picture.text(550, y, f"{size}: CPU a request", weight=600)
     picture.write(path)

@@ -68,7 +68,7 @@ impl Error {
         }
     }
 
-    /// The same error with what caused it.
+    /// Names what caused the error.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
         self.source = Some(source.into());
@@ -137,14 +137,14 @@ impl ConfigError {
         }
     }
 
-    /// The same error, marking the byte offset `at` of the input.
+    /// Marks the byte offset `at` of the input.
     #[must_use]
     pub const fn at(mut self, at: usize) -> Self {
         self.at = Some(at);
         self
     }
 
-    /// The same error, of what is in `outer`: a rule, a stream.
+    /// Says that the place of the error is in `outer`: a rule, a stream.
     #[must_use]
     pub fn within(mut self, outer: ConfigPlace) -> Self {
         let place = std::mem::take(&mut *self.place);

@@ -104,7 +104,7 @@ impl CacheKey {
         components
     }
 
-    /// The same key with more components, as a variant has.
+    /// A builder that adds components to this key, as a variant has.
     pub(crate) fn extend(&self) -> KeyBuilder {
         let mut builder = KeyBuilder::new();
         builder.length = self.0.len();

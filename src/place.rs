@@ -114,7 +114,7 @@ impl Setting {
         Self::of("", key)
     }
 
-    /// The same setting, which messages call `word`.
+    /// This setting, which messages call `word`.
     #[must_use]
     pub const fn called(mut self, word: &'static str) -> Self {
         self.word = word;

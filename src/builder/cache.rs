@@ -158,7 +158,7 @@ impl Cache {
         self.explained(request, None)
     }
 
-    /// The same, and what becomes of `response` to it, as far as its head tells.
+    /// What the rules make of a request, and of `response` to it as far as its head tells.
     #[must_use]
     pub fn explain_response(
         &self,

@@ -31,7 +31,7 @@ impl Budget {
         self.take_up_to(self.limit - self.limit / 4, bytes)
     }
 
-    /// The same, of all that there is.
+    /// Takes so many bytes of all that there is, the last quarter included.
     pub(super) fn take_last(&self, bytes: u64) -> bool {
         self.take_up_to(self.limit, bytes)
     }

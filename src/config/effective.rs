@@ -23,7 +23,7 @@ impl Config {
         text.unwrap_or_else(|error| format!("# {error}\n"))
     }
 
-    /// The same with the defaults written out, for people who ask what is in effect.
+    /// A copy with the defaults written out, for people who ask what is in effect.
     #[must_use]
     pub fn effective(&self) -> Self {
         let mut config = self.clone();

@@ -158,7 +158,7 @@ impl Config {
         Self::read(path, text, env)
     }
 
-    /// The same for a file whose text is at hand; `path` is for messages.
+    /// Reads a file whose text is at hand; `path` is for messages.
     ///
     /// # Errors
     /// As of [`load`](Self::load).
@@ -238,7 +238,7 @@ impl Loaded {
         self.build_with(self.config.cache_builder())
     }
 
-    /// The same with `builder`, made by [`Config::cache_builder`] and extended.
+    /// Builds the cache with `builder`, made by [`Config::cache_builder`] and extended.
     ///
     /// # Errors
     /// A setting that the cache refuses, with its line.

@@ -46,7 +46,7 @@ pub(crate) trait Source: Debug + Send + Sync + 'static {
         deadline: Instant,
     ) -> BoxFuture<'static, Result<bool, Error>>;
 
-    /// The same as [`read`](Self::read) for a response that is under way already, which an error would cut
+    /// Reads as [`read`](Self::read) does for a response that is under way already, which an error would cut
     /// off: more than once, and for longer.
     ///
     /// # Errors

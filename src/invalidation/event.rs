@@ -64,7 +64,7 @@ impl<'a> ChangeEvent<'a> {
 pub(crate) struct Unreadable {
     /// One of a few words, for metrics.
     pub(crate) reason: &'static str,
-    /// The same for people, with what is particular to this entry.
+    /// For people, with what is particular to this entry.
     detail: String,
 }
 

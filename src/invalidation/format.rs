@@ -183,7 +183,7 @@ impl Decoder {
         self.unknown(value).or_else(|| placeholder::hidden(value))
     }
 
-    /// The same for `value` being one of the publisher's own placeholders.
+    /// Why `value` says nothing, if it is one of the publisher's own placeholders.
     pub(super) fn unknown(&self, value: &str) -> Option<&'static str> {
         let known = self
             .placeholders

@@ -48,7 +48,7 @@ impl Watch {
         self.told.lost(state)
     }
 
-    /// The same, where nothing was left to be read: what was added and not read is lost.
+    /// What is missing where nothing was left to be read: what was added and not read is lost.
     pub(crate) fn judge_read(&mut self, state: &GroupState) -> Option<&'static str> {
         let (Some(added), Some(read)) = (state.added, state.read) else {
             return None;

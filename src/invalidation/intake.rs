@@ -26,7 +26,7 @@ pub(crate) trait PurgeSink: Debug + Send + Sync + 'static {
         settle: Duration,
     ) -> BoxFuture<'_, Result<Purged, Error>>;
 
-    /// The same, however long that takes: a purge that the log does not take now is made once.
+    /// Purges `targets` however long that takes: a purge that the log does not take now is made once.
     fn purge_until_acknowledged(
         &self,
         kind: PurgeKind,
@@ -198,7 +198,7 @@ impl Applier {
 
     pub(crate) fn report_gap(&self, stream: &str, reason: &'static str) {
         let more = self.tally.tell(stream, reason, Instant::now());
-        // The same on a server that has never seen this cache, and no reason to worry there.
+        // So it is on a server that has never seen this cache, where it is no reason to worry.
         if reason == "no group" {
             let told = "first read of this stream, or its group was lost: purged all that its events can \
                         touch, once";

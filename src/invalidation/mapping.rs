@@ -366,7 +366,7 @@ impl EventStream {
         .then_some(name)
     }
 
-    /// The same for an entry that must not be read.
+    /// What an entry means that must not be read.
     pub(crate) fn give_up(&self, unreadable: Unreadable) -> Reading {
         self.whole(Verdict::Unreadable(unreadable), None)
     }

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 /// Debezium's word for a column that it did not read: a large value that an update left alone
 /// (`unavailable.value.placeholder`).
 const UNAVAILABLE: &str = "__debezium_unavailable_value";
-/// The same in the forms that bytes take (`binary.handling.mode`), and as the UUID that stands for it.
+/// That word in the forms that bytes take (`binary.handling.mode`), and as the UUID that stands for it.
 const UNAVAILABLE_FORMS: [&str; 4] = [
     "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==",
     "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ",

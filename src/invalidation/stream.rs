@@ -162,7 +162,7 @@ impl EventStream {
         self.scope_on(None)
     }
 
-    /// The same for the events of one network; of all, if none is named.
+    /// What the events of one network can touch; of all, if none is named.
     pub(crate) fn scope_on(&self, network: Option<&str>) -> Scope {
         Scope::of(self.mappings.iter().filter(|m| m.may_fit(network)))
     }

@@ -114,7 +114,7 @@ impl Follower {
         &*self.log
     }
 
-    /// The same as [`reach`](Self::reach), if it need not be waited for.
+    /// The view that [`reach`](Self::reach) gives, if it need not be waited for.
     pub(crate) fn reached(&self, tip: Position) -> Option<Arc<View>> {
         let view = self.views.current()?;
         let epoch_agrees = view.position().epoch == tip.epoch || weakened(Rule::TipEpoch);

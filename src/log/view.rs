@@ -214,7 +214,7 @@ impl Views {
         self.current.load_full()
     }
 
-    /// The same for a moment, without a share in it.
+    /// The current view for a moment, without a share in it.
     pub(crate) fn borrow(&self) -> Guard<Option<Arc<View>>> {
         self.current.load()
     }

@@ -76,7 +76,7 @@ impl Server {
         Self::limited(url, budgets, None)
     }
 
-    /// The same, with at most so many connections open at a time.
+    /// The server at `url`, with at most so many connections open at a time. Connects to nothing.
     ///
     /// # Errors
     /// The URL cannot be used. The error shows it without its secrets.

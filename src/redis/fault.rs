@@ -92,7 +92,7 @@ fn is_broken_pipe(error: &RedisError) -> bool {
         || text.contains("driver unexpectedly")
 }
 
-/// The same where it is the first that is asked of the server: it may be none that we can talk to.
+/// Advice where it is the first that is asked of the server: it may be none that we can talk to.
 fn first_advice(operation: &str, error: &RedisError) -> Option<&'static str> {
     let first = operation.starts_with("verify") || operation.starts_with("connect");
     (first && error.code().is_none() && matches!(error.kind(), Kind::Io | Kind::Parse)).then_some(

@@ -74,7 +74,7 @@ impl Group {
         }
     }
 
-    /// The same for consumers whose mapping has this number: entries that one of them was given count as
+    /// For consumers whose mapping has this number: entries that one of them was given count as
     /// taken by others for those with another mapping, which purges something else.
     pub(crate) fn bound_to(mut self, namespace: &str, mapping: u64) -> Self {
         self.keys = StreamKeys::new(namespace, &self.group, &self.stream, mapping);

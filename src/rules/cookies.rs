@@ -69,7 +69,7 @@ impl Cookies {
         Self::bypass().key(names)
     }
 
-    /// The same, with the cookies of these names as part of the key. The key holds hashes of their
+    /// Makes the cookies of these names part of the key as well. The key holds hashes of their
     /// values.
     #[must_use]
     pub fn key<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {

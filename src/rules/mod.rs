@@ -160,7 +160,7 @@ impl RuleSet {
         Ok((set, warnings))
     }
 
-    /// The same rules, with those that `earlier` has too as they are there: what was made ready for
+    /// Takes those rules that `earlier` has too as they are there: what was made ready for
     /// them stays so, and requests under way do not notice.
     pub(crate) fn keeping(mut self, earlier: &Self) -> Self {
         for rule in &mut self.rules {

@@ -244,7 +244,7 @@ fn base_name(piece: &str) -> impl Iterator<Item = u8> + '_ {
         .map(variable)
 }
 
-/// The same with a `[` as a part of it.
+/// The name of `piece` as [`base_name`] reads it, but with a `[` in it.
 fn lenient_name(piece: &str) -> impl Iterator<Item = u8> + '_ {
     let name = piece.split_once('=').map_or(piece, |(name, _)| name);
     decoded(name.as_bytes())

@@ -57,7 +57,8 @@ impl Rule {
         self
     }
 
-    /// The same for a status or a class of them; zero means never stored. A status beats its class.
+    /// How long a response of a status, or of a class of them, is fresh; zero means never stored. A status beats
+    /// its class.
     ///
     /// A class leaves out the statuses that blame the one request or client (400, 401, 403, 406, 413
     /// …): stored, such an answer would meet everybody. They, and server errors, are stored only if

@@ -38,7 +38,7 @@ pub struct RuleSettings {
     /// How long a response is fresh that does not say so itself. Default: such a response is not stored.
     #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     pub ttl: Option<Ttl>,
-    /// The same by status or class: `{ 404 = "5s", 5xx = "1s" }`. Zero: never stored.
+    /// The lifetime by status or class: `{ 404 = "5s", 5xx = "1s" }`. Zero: never stored.
     #[cfg_attr(
         feature = "config",
         serde(

@@ -19,7 +19,7 @@ impl Sieve {
         }
     }
 
-    /// The same with `name`, which is in lower case and not empty.
+    /// Adds `name`, which is in lower case and not empty.
     pub(super) const fn with(mut self, name: &str) -> Self {
         let name = name.as_bytes();
         let length = name.len();

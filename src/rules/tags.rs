@@ -284,7 +284,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The same of a request's field, with the lines that the inner service may take for its own (SAFETY 66).
+/// The values of a request's field, with the lines that the inner service may take for its own (SAFETY 66).
 fn all_lines<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Values<'h>> {
     let lines = headers.get_all(name).into_iter();
     let others = alias::others(headers, name.as_str()).map(|(_, line)| line);

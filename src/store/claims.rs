@@ -39,7 +39,7 @@ pub(crate) enum Claimed {
 pub(crate) enum Ended {
     /// Free for the next.
     Free,
-    /// The same, and for so long nobody need wait for such a claim.
+    /// Free for the next, and for so long nobody need wait for such a claim.
     Unshareable(Duration),
 }
 

@@ -103,7 +103,7 @@ impl NearCache {
         Self::admitting(clock, bytes, 1)
     }
 
-    /// The same, for what has come `after` times.
+    /// An empty one of at most about `bytes`, for what has come `after` times.
     pub(crate) fn admitting(clock: Arc<dyn Clock>, bytes: u64, after: u32) -> Self {
         let places = usize::try_from(bytes / TYPICAL_BYTES).unwrap_or(usize::MAX);
         let options = OptionsBuilder::new()
@@ -173,7 +173,7 @@ impl NearCache {
         room.ok().filter(|_| self.admission.lets_in(key))
     }
 
-    /// The same as [`put`](Self::put) for a copy of what another store holds: if it was seen often enough, and
+    /// Puts a copy of what another store holds there: if it was seen often enough, and
     /// unless what stands there already is as new.
     pub(crate) fn copy(&self, key: &CacheKey, entry: Entry, keep: Duration) {
         if self.present(key).is_some() || self.admission.lets_in(key) {
@@ -181,7 +181,7 @@ impl NearCache {
         }
     }
 
-    /// The same for what was let in already.
+    /// Puts a copy of what was let in already, unless what stands there is as new.
     pub(crate) fn renew(&self, key: &CacheKey, entry: Entry, keep: Duration) {
         let present = self.present(key);
         if present.is_none_or(|present| !is_as_new(&present, &entry)) {

@@ -1,4 +1,4 @@
-//! The same locks and atomics, whose every operation is a choice of the scheduler's.
+//! Locks and atomics whose every operation is a choice of the scheduler's.
 //!
 //! Outside of a run of `shuttle` they are what they wrap. Reorderings that only weak memory has are
 //! not tried: `shuttle` knows none.
@@ -67,7 +67,7 @@ fn run(test: fn(), schedules: usize) {
     config.stack_size = STACK;
     config.max_steps = MaxSteps::FailAfter(STEPS);
     config.failure_persistence = FailurePersistence::None;
-    // The same schedules each time.
+    // A fixed seed: each run tries equal schedules.
     let scheduler = RandomScheduler::new_from_seed(0x7a67_6361, schedules);
     Runner::new(scheduler, config).run(test);
 }

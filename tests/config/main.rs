@@ -17,7 +17,7 @@ fn read(text: &str) -> Result<Loaded, ConfigFileError> {
     read_with(text, &[])
 }
 
-/// The same with these variables.
+/// Reads `text` as the file `t.toml`, with these variables.
 fn read_with(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigFileError> {
     let variables: HashMap<_, _> = variables.iter().copied().collect();
     let env = |name: &str| variables.get(name).map(|value| (*value).to_owned());

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 mod source;
+mod words;
 
 /// A row of the table: these modules, and what they may import beside their own submodules.
 struct Row {

@@ -69,7 +69,7 @@ impl Entry {
         }
     }
 
-    /// The same as a new entry, which Redis gives an id.
+    /// What the entry says as a new entry, which Redis gives an id.
     pub(crate) fn again(mut self) -> Self {
         self.id = "*".into();
         self

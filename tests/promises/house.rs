@@ -37,7 +37,7 @@ impl House {
         self.node_with(streams, |builder| builder.redis(self.server.url()))
     }
 
-    /// The same, set up further. Whoever sets it up says where Redis is.
+    /// A node with the sample rules and `streams`, set up further. Whoever sets it up says where Redis is.
     pub(crate) fn node_with(
         &self,
         streams: impl IntoIterator<Item = Stream>,
@@ -149,7 +149,7 @@ pub(crate) fn touchable() -> BTreeSet<String> {
     paths
 }
 
-/// The same, and a response that no event can touch.
+/// All that events can touch, and a response that none can.
 pub(crate) fn everything() -> BTreeSet<String> {
     let mut paths = touchable();
     paths.insert("/stats".into());

@@ -150,7 +150,7 @@ async fn a_lost_log_never_brings_back_what_was_purged() {
     }
 }
 
-/// The same for nodes that have never seen the log that was lost.
+/// Nodes that have never seen the log that was lost need no memory of it.
 #[tokio::test]
 async fn a_node_that_starts_after_the_log_was_lost_serves_nothing_older() {
     for loss in ["FLUSHALL", "DEL LOG", "DEBUG RELOAD NOSAVE"] {

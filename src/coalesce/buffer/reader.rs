@@ -20,7 +20,7 @@ pub(crate) struct FlightReader {
 }
 
 impl FlightReader {
-    /// The same reader, which knows the size of the whole body.
+    /// Tells the reader the size of the whole body.
     pub(crate) fn sized(mut self, size: SizeHint) -> Self {
         self.size = size;
         self

@@ -65,7 +65,7 @@ impl Answers {
         self.respond_at(rule, method, request, stored, outcome, self.clock.now())
     }
 
-    /// The same, where the time is known.
+    /// Answers with the whole or what the request wants of it, as of `now`.
     pub(crate) fn respond_at<B>(
         &self,
         rule: &CompiledRule,
@@ -143,7 +143,7 @@ impl Answers {
         self.finish_parts(rule, parts, body, outcome)
     }
 
-    /// The same for a response of the inner service, whose version and extensions stay.
+    /// Completes a response of the inner service, whose version and extensions stay.
     pub(crate) fn finish_parts<B>(
         &self,
         rule: &CompiledRule,

@@ -137,7 +137,7 @@ impl Lookups {
         self.copy_by(NearCache::copy, uri, vary, stored);
     }
 
-    /// The same, for what there is [room](Self::room_for) for.
+    /// Keeps a copy of what there is [room](Self::room_for) for, however often it has come.
     pub(crate) fn keep_near(
         &self,
         uri: &CacheKey,

@@ -151,7 +151,7 @@ fn completed(mut stored: StoredResponse, key: CacheKey) -> StoredResponse {
     stored
 }
 
-/// The same, for the owner of the fill.
+/// Combines a part as the owner of the fill.
 pub(crate) async fn finished(
     lookups: &Lookups,
     stored: StoredResponse,

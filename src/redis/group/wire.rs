@@ -74,7 +74,7 @@ impl Wire {
         answer.map_err(|_| self.late(patience))
     }
 
-    /// The same for several commands: an answer to each.
+    /// Sends several commands at once: an answer to each.
     pub(super) async fn query_all(
         &self,
         pipe: &Pipeline,

@@ -378,7 +378,7 @@ fn neighbours() -> impl Strategy<Value = (Sample, Sample)> {
                 2 => other.query = from.query,
                 3 => other.cookies = from.cookies,
                 4 => other.fields = from.fields,
-                // The same lines, one under another name, or in another order.
+                // The lines stay: one under another name, or all in another order.
                 5 if !other.fields.is_empty() && !from.fields.is_empty() => {
                     let at = at.index(other.fields.len());
                     other.fields[at].0 = from.fields[0].0;

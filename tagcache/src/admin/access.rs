@@ -18,7 +18,7 @@ pub(super) enum Call {
     Inspect,
     /// Changes what is served.
     Purge,
-    /// The same, for tests.
+    /// Changes what is served, for tests.
     Test,
     /// `PURGE` on the public listener.
     PublicPurge,

@@ -53,7 +53,7 @@ pub(super) const NEEDED: [(&str, &str, bool); 16] = [
     ),
 ];
 
-/// The same for each event stream, whose key is `{k}`; `{o}` is one of the cache's own.
+/// What is tried for each event stream, whose key is `{k}`; `{o}` is one of the cache's own.
 pub(super) const FOR_STREAMS: [(&str, &str, bool); 12] = [
     (
         "XGROUP CREATE {k} g $ MKSTREAM",

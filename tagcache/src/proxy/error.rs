@@ -31,7 +31,7 @@ impl ProxyError {
         }
     }
 
-    /// The same, with the setting to blame.
+    /// Names the setting to blame.
     pub(crate) fn about(mut self, setting: Setting, input: impl Into<String>) -> Self {
         self.about = Some((setting, input.into()));
         self

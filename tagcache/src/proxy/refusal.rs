@@ -25,7 +25,7 @@ pub(super) enum Refusal {
     Expectation,
     /// `Max-Forwards` is used up: this is the recipient of a `TRACE` (RFC 9110 §7.6.2).
     Trace,
-    /// The same of an `OPTIONS`.
+    /// `Max-Forwards` is used up: this is the recipient of an `OPTIONS` (RFC 9110 §7.6.2).
     Options,
 }
 

@@ -120,7 +120,7 @@ impl Listen {
         Self { address, tls: None }
     }
 
-    /// The same with TLS.
+    /// Listens there with TLS.
     #[must_use]
     pub fn tls(mut self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.tls = Some(TlsFiles {

@@ -33,7 +33,7 @@ async fn rule_13_own_ack_is_not_a_position_reached() {
     misses(&b, "/item/7", &["purged"]).await;
 }
 
-/// The same with a stamp: what B fills after its own purge is stamped where B really is.
+/// Nor is it a stamp: what B fills after its own purge is stamped where B really is.
 #[tokio::test]
 async fn rule_13_own_ack_is_not_the_stamp_of_a_fill_that_is_under_way() {
     let fleet = Fleet::new();
@@ -80,7 +80,7 @@ async fn rule_19_tip_epoch_equal_ordinals_of_two_epochs_are_not_equal() {
     misses(&b, "/item/7", &["other-epoch"]).await;
 }
 
-/// The same for a node whose companion hears nothing: `XREAD BLOCK` waits on, without an error.
+/// A node whose companion hears nothing notices as well: `XREAD BLOCK` waits on, without an error.
 #[tokio::test]
 async fn rule_14_identity_silence_proves_nothing() {
     let fleet = Fleet::private();

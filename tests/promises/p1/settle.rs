@@ -108,7 +108,7 @@ async fn rule_32_settle_start_a_node_that_joins_in_the_settling_time() {
     }
 }
 
-/// The same where the record itself is not to be read any more: the longest time in use is known from
+/// Where the record itself is not to be read any more, the longest time in use is known from
 /// the configuration.
 #[tokio::test]
 async fn rule_32_settle_start_a_node_that_joins_a_trimmed_log_in_the_settling_time() {

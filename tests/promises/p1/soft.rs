@@ -52,7 +52,7 @@ async fn rule_05_two_marks_a_hard_purge_hardens_an_earlier_soft_one() {
     }
 }
 
-/// The same with the glob and the tag as the two purges.
+/// The glob and the tag are the two purges.
 #[tokio::test]
 async fn rule_05_two_marks_of_different_kinds() {
     let fleet = lenient();
