@@ -130,12 +130,12 @@ impl Tagged {
 
 /// What a process remembers of the purge log.
 #[derive(Debug)]
-pub struct Purges {
+pub struct PurgeBench {
     memory: Memory,
     newest: u64,
 }
 
-impl Purges {
+impl PurgeBench {
     /// A memory with its default bounds, full of marks.
     ///
     /// # Errors

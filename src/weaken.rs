@@ -4,7 +4,7 @@
 /// The rules of `docs/PROTOCOL.md` that can be taken away, by the names in its brackets, and those of
 /// flights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rule {
+pub(crate) enum ProtocolRule {
     EpochCheck,
     TwoMarks,
     MarkFloor,
@@ -39,24 +39,24 @@ pub(crate) enum Rule {
 
 #[cfg(test)]
 thread_local! {
-    static WEAKENED: std::cell::Cell<Option<Rule>> = const { std::cell::Cell::new(None) };
+    static WEAKENED: std::cell::Cell<Option<ProtocolRule>> = const { std::cell::Cell::new(None) };
 }
 
 /// Whether `rule` is taken away.
 #[cfg(test)]
-pub(crate) fn weakened(rule: Rule) -> bool {
+pub(crate) fn weakened(rule: ProtocolRule) -> bool {
     WEAKENED.get() == Some(rule)
 }
 
 /// Whether `rule` is taken away: never, outside of unit tests.
 #[cfg(not(test))]
 #[inline]
-pub(crate) const fn weakened(_: Rule) -> bool {
+pub(crate) const fn weakened(_: ProtocolRule) -> bool {
     false
 }
 
 /// Takes `rule` away from this thread (or gives all back) until the next call.
 #[cfg(test)]
-pub(crate) fn weaken(rule: Option<Rule>) {
+pub(crate) fn weaken(rule: Option<ProtocolRule>) {
     WEAKENED.set(rule);
 }

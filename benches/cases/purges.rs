@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use tower_tagcache::bench::{Purges, Tagged};
+use tower_tagcache::bench::{PurgeBench, Tagged};
 
 use super::{Case, Run};
 
@@ -14,9 +14,9 @@ pub fn cases() -> Vec<Case> {
         verdict("verdict_6_tags", 6),
         verdict("verdict_32_tags", 32),
         Case::new("purge_apply", |_| {
-            let target = |number| Purges::target(&format!("auction:{number:040}"));
+            let target = |number| PurgeBench::target(&format!("auction:{number:040}"));
             let targets = (0..TAGS).map(target).collect::<Result<Vec<_>, _>>()?;
-            let (mut purges, mut next) = (Purges::full()?, 0);
+            let (mut purges, mut next) = (PurgeBench::full()?, 0);
             Run::plain(move || {
                 purges.apply(black_box(&targets[next % TAGS..][..1]));
                 next += 1;
@@ -27,7 +27,7 @@ pub fn cases() -> Vec<Case> {
 
 fn verdict(name: &'static str, count: usize) -> Case {
     Case::new(name, move |_| {
-        let (purges, tags) = (Purges::full()?, Tagged::with(count)?);
+        let (purges, tags) = (PurgeBench::full()?, Tagged::with(count)?);
         assert!(purges.valid(&tags));
         Run::plain(move || {
             black_box(purges.valid(black_box(&tags)));

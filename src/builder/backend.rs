@@ -13,7 +13,7 @@ use crate::store::{Budgets, Claims, NearCache, Store};
 
 #[cfg(feature = "redis")]
 use crate::invalidation::{Applier, Consumer, Settings, unique_name};
-use crate::invalidation::{EventStream, Status};
+use crate::invalidation::{EventStream, StatusBoard};
 #[cfg(feature = "redis")]
 use crate::place::Setting;
 
@@ -65,13 +65,13 @@ pub(super) struct Places {
 
 impl Places {
     /// How well each of `streams` is read, where they are read from a server.
-    pub(super) fn statuses(&self, streams: &[Arc<EventStream>]) -> Vec<Status> {
+    pub(super) fn statuses(&self, streams: &[Arc<EventStream>]) -> Vec<StatusBoard> {
         #[cfg(feature = "redis")]
         let are_read = self.events.is_some();
         #[cfg(not(feature = "redis"))]
         let are_read = false;
         let read = streams.iter().filter(|_| are_read);
-        read.map(|stream| Status::new(&stream.name)).collect()
+        read.map(|stream| StatusBoard::new(&stream.name)).collect()
     }
 
     fn without_events(log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
@@ -156,13 +156,13 @@ impl Events {
         self,
         group: Option<&str>,
         streams: &[Arc<EventStream>],
-        statuses: &[Status],
+        statuses: &[StatusBoard],
         applier: &Applier,
         claim_after: Option<Duration>,
     ) -> Vec<Consumer> {
         let name = unique_name();
         let group = group.unwrap_or(&self.namespace);
-        let consumer = |(stream, status): (&Arc<EventStream>, &Status)| {
+        let consumer = |(stream, status): (&Arc<EventStream>, &StatusBoard)| {
             let source = crate::redis::Group::new(
                 self.server.clone(),
                 &self.namespace,

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::builder::{CacheBuilder, warnings};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Error, Warning};
-use crate::invalidation::{EventIntake, EventStream, Purger, Status, StreamHealth};
+use crate::invalidation::{EventIntake, EventStream, Purger, StatusBoard, StreamHealth};
 use crate::log::{Follower, Health, Purges};
 use crate::middleware::{CacheLayer, Layers};
 use crate::position::Position;
@@ -36,7 +36,7 @@ pub(super) struct Shared {
     pub(super) defaults: Defaults,
     pub(super) streams: Vec<Arc<EventStream>>,
     /// How well those are read that are read from Redis.
-    pub(super) statuses: Vec<Status>,
+    pub(super) statuses: Vec<StatusBoard>,
 }
 
 impl Cache {
@@ -92,7 +92,11 @@ impl Cache {
     /// How well this process reads its event streams; none where they are not read from Redis.
     #[must_use]
     pub fn streams(&self) -> Vec<StreamHealth> {
-        self.shared.statuses.iter().map(Status::health).collect()
+        self.shared
+            .statuses
+            .iter()
+            .map(StatusBoard::health)
+            .collect()
     }
 
     /// Asks the server of responses and purge log for the log's tip now, as the companion's heartbeat does, and

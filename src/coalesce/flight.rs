@@ -15,7 +15,7 @@ use crate::key::CacheKey;
 use crate::outcome::NotStored;
 use crate::position::Stamp;
 use crate::tag::TagSet;
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// The head of the response that a flight brings, known before its body.
 #[derive(Debug)]
@@ -285,7 +285,7 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         self.unregister();
-        if weakened(Rule::LeadEnds) {
+        if weakened(ProtocolRule::LeadEnds) {
             return;
         }
         if matches!(self.flight.landing(), Landing::Flying | Landing::Headed(_)) {

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use crate::key::CacheKey;
 use crate::sync::{AtomicU64, Mutex};
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// How long a key is remembered as not storable, so that its requests do not queue (SAFETY 53).
 pub(crate) const UNCACHEABLE_FOR: Duration = Duration::from_secs(10);
@@ -108,7 +108,9 @@ impl Flights {
             Some(flight) if !is_unusable(flight, unusable) => {
                 return Join::Follow(Arc::clone(flight));
             }
-            None if by_key.len() >= self.limit && !weakened(Rule::Places) => return Join::Full,
+            None if by_key.len() >= self.limit && !weakened(ProtocolRule::Places) => {
+                return Join::Full;
+            }
             _ => {}
         }
         let flight = Arc::new(Flight::new(self.next(), &self.budget));
@@ -135,7 +137,7 @@ impl Flights {
         let mut by_key = self.by_key.lock();
         if by_key
             .get(key)
-            .is_some_and(|current| Arc::ptr_eq(current, flight) || weakened(Rule::OwnPlace))
+            .is_some_and(|current| Arc::ptr_eq(current, flight) || weakened(ProtocolRule::OwnPlace))
         {
             by_key.remove(key);
         }
@@ -150,7 +152,7 @@ impl Flights {
     /// Whether there may be more than `before`. Asked by whoever looked in vain after that and then leads:
     /// the response may have been stored, and its flight have ended, in between.
     pub(crate) fn have_landed(&self, uri: &CacheKey, before: Landings) -> bool {
-        self.landings(uri) != before && !weakened(Rule::Overtaken)
+        self.landings(uri) != before && !weakened(ProtocolRule::Overtaken)
     }
 
     /// The store has it; said before the flight ends, so that who finds none to join knows.
@@ -213,7 +215,7 @@ impl Flights {
 
 /// Whether `flight` is the one that is of no use to the one who asks.
 fn is_unusable(flight: &Arc<Flight>, unusable: Option<&Arc<Flight>>) -> bool {
-    unusable.is_some_and(|old| Arc::ptr_eq(old, flight) || weakened(Rule::OneLeads))
+    unusable.is_some_and(|old| Arc::ptr_eq(old, flight) || weakened(ProtocolRule::OneLeads))
 }
 
 /// Two keys that share it only share a hint.

@@ -20,11 +20,11 @@ use crate::error::Error;
 use crate::invalidation::event::Unreadable;
 use crate::invalidation::gap::{Watch, unaligned};
 use crate::invalidation::intake::Applier;
-use crate::invalidation::mapping::{Plan, Verdict};
+use crate::invalidation::mapping::{Exactness, Plan};
 use crate::invalidation::quarantine;
-use crate::invalidation::status::Status;
+use crate::invalidation::status::StatusBoard;
 use crate::invalidation::stream::EventStream;
-use crate::redis::{Entry, EntryId, Group, Read};
+use crate::redis::{EntryId, Group, Read, StreamEntry};
 
 mod heard;
 mod held;
@@ -85,7 +85,7 @@ pub(crate) struct Consumer {
     heard: heard::Heard,
     /// An entry that another consumer does not get applied, and since when.
     stuck: Option<(EntryId, Instant)>,
-    status: Status,
+    status: StatusBoard,
     doubt: Arc<InDoubt>,
     tidy: Tidy,
     /// Purges of the scope for entries that cannot be understood.
@@ -100,7 +100,7 @@ impl Consumer {
         source: Group,
         applier: Applier,
         settings: Settings,
-        status: Status,
+        status: StatusBoard,
     ) -> Self {
         let pace = Pace::new(settings.count, settings.bytes, source.budget());
         Self {
@@ -231,7 +231,7 @@ impl Consumer {
     }
 
     /// Purges what `entries` name, in a task of its own.
-    fn begin(&mut self, mut entries: Vec<Entry>) {
+    fn begin(&mut self, mut entries: Vec<StreamEntry>) {
         entries.retain(|entry| !self.held.has(entry.id));
         if entries.is_empty() {
             return;
@@ -251,7 +251,7 @@ impl Consumer {
                 self.stream.read(&entry.fields)
             };
             let own = std::mem::take(&mut reading.plan);
-            let Verdict::Unreadable(unreadable) = &reading.verdict else {
+            let Exactness::Unreadable(unreadable) = &reading.exactness else {
                 plan.merge(own);
                 batch.ids.push(entry.id);
                 batch.readings.push(reading);

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::event::{Fields, Unreadable};
-use crate::invalidation::mapping::{Plan, Reading, Verdict};
+use crate::invalidation::mapping::{Exactness, Plan, Reading};
 use crate::invalidation::stream::EventStream;
 use crate::invalidation::tally::Tally;
 use crate::log::{Doubt, PurgeKind, Purged};
@@ -101,10 +101,10 @@ impl EventIntake {
             applied: reading.applied.len(),
             ignored: reading.ignored.len(),
             targets,
-            scope_purged: match &reading.verdict {
-                Verdict::Exact => None,
-                Verdict::Scope(reason) => Some((*reason).into()),
-                Verdict::Unreadable(unreadable) => Some(unreadable.to_string()),
+            scope_purged: match &reading.exactness {
+                Exactness::Exact => None,
+                Exactness::Scope(reason) => Some((*reason).into()),
+                Exactness::Unreadable(unreadable) => Some(unreadable.to_string()),
             },
             purged,
         })
@@ -183,10 +183,10 @@ impl Applier {
             self.observer
                 .notify(&Notice::EventIgnored { stream, reason });
         }
-        match &reading.verdict {
-            Verdict::Exact => {}
-            Verdict::Scope(reason) => self.report_gap(stream, reason),
-            Verdict::Unreadable(unreadable) => self.report_unreadable(stream, id, unreadable),
+        match &reading.exactness {
+            Exactness::Exact => {}
+            Exactness::Scope(reason) => self.report_gap(stream, reason),
+            Exactness::Unreadable(unreadable) => self.report_unreadable(stream, id, unreadable),
         }
     }
 

@@ -284,12 +284,12 @@ pub(crate) struct Reading {
     pub(crate) applied: Vec<(Box<str>, usize)>,
     /// Why events were ignored, once for each.
     pub(crate) ignored: Vec<&'static str>,
-    pub(crate) verdict: Verdict,
+    pub(crate) exactness: Exactness,
 }
 
 /// Whether an entry's plan is what its events name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Exactness {
     /// It is.
     Exact,
     /// It is the scope of the stream, because events may be missing or are too many.
@@ -305,20 +305,20 @@ impl EventStream {
         let decoded = self.decoder.decode(fields, most, &texts);
         let mapped = decoded.and_then(|decoded| match decoded {
             Decoded::Control { reason, network } => {
-                Ok(self.whole(Verdict::Scope(reason), network.as_deref()))
+                Ok(self.whole(Exactness::Scope(reason), network.as_deref()))
             }
             Decoded::Nothing => Ok(Reading::ignored("tombstone")),
             Decoded::Events(events, _) if events.is_empty() => Ok(Reading::ignored("no events")),
             Decoded::Events(events, whole) => self.map(&events, &whole),
         });
-        mapped.unwrap_or_else(|unreadable| self.whole(Verdict::Unreadable(unreadable), None))
+        mapped.unwrap_or_else(|unreadable| self.whole(Exactness::Unreadable(unreadable), None))
     }
 
     fn map(&self, events: &[ChangeEvent<'_>], whole: &Node<'_>) -> Result<Reading, Unreadable> {
         let mut reading = Reading::exact();
         for event in events {
             match self.without_row(event, whole) {
-                Some("t") => return Ok(self.whole(Verdict::Scope("table truncated"), None)),
+                Some("t") => return Ok(self.whole(Exactness::Scope("table truncated"), None)),
                 Some("m") => {
                     reading.ignored.push("message without a row");
                     continue;
@@ -338,7 +338,7 @@ impl EventStream {
                     Some(tags) if reading.plan.len() <= MAX_TARGETS => {
                         named = Some(named.unwrap_or(0) + tags);
                     }
-                    _ => return Ok(self.whole(Verdict::Scope("too many targets"), None)),
+                    _ => return Ok(self.whole(Exactness::Scope("too many targets"), None)),
                 }
             }
             match named {
@@ -368,13 +368,13 @@ impl EventStream {
 
     /// What an entry means that must not be read.
     pub(crate) fn give_up(&self, unreadable: Unreadable) -> Reading {
-        self.whole(Verdict::Unreadable(unreadable), None)
+        self.whole(Exactness::Unreadable(unreadable), None)
     }
 
-    fn whole(&self, verdict: Verdict, network: Option<&str>) -> Reading {
+    fn whole(&self, exactness: Exactness, network: Option<&str>) -> Reading {
         let mut reading = Reading::exact();
         reading.plan.add_scope(self.scope_on(network));
-        reading.verdict = verdict;
+        reading.exactness = exactness;
         reading
     }
 }
@@ -385,7 +385,7 @@ impl Reading {
             plan: Plan::default(),
             applied: Vec::new(),
             ignored: Vec::new(),
-            verdict: Verdict::Exact,
+            exactness: Exactness::Exact,
         }
     }
 

@@ -89,7 +89,7 @@ pub use self::on::On;
 pub(crate) use self::path::Path;
 pub use self::purger::Purger;
 pub use self::settings::StreamSettings;
-pub(crate) use self::status::Status;
+pub(crate) use self::status::StatusBoard;
 pub use self::status::StreamHealth;
 pub use self::stream::Stream;
 pub(crate) use self::stream::{EventStream, compile, longest_settle};

@@ -5,7 +5,7 @@
 //! entry may have been an event all the same.
 
 use crate::invalidation::event::Fields;
-use crate::redis::Entry;
+use crate::redis::StreamEntry;
 
 /// The most bytes of the entry that are kept. The whole entry is still in its own stream, under its
 /// id, until that is trimmed.
@@ -13,7 +13,7 @@ const MAX_KEPT: usize = 16 * 1024;
 
 /// The record for `entry`: `_id`, `_reason`, `_bytes` (its size), then its fields as they were, cut
 /// off where they are too long.
-pub(crate) fn record(entry: &Entry, reason: &str) -> Fields {
+pub(crate) fn record(entry: &StreamEntry, reason: &str) -> Fields {
     let bytes: usize = entry.fields.iter().map(|(n, v)| n.len() + v.len()).sum();
     let mut record: Fields = vec![
         (b"_id".into(), entry.id.to_string().into_bytes()),
@@ -46,7 +46,7 @@ mod tests {
     fn record_is_bounded_and_says_how_much_there_was() {
         let huge = vec![b'x'; 1_000_000];
         let fields = vec![(b"payload".to_vec(), huge.clone()), (huge, b"y".to_vec())];
-        let entry = Entry {
+        let entry = StreamEntry {
             id: EntryId::new(5, 1),
             fields,
         };

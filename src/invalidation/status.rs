@@ -30,7 +30,7 @@ pub struct StreamHealth {
 
 /// Written by the consumer of the stream and its keeper, read by whoever asks.
 #[derive(Debug, Clone)]
-pub(crate) struct Status {
+pub(crate) struct StatusBoard {
     name: Box<str>,
     inner: Arc<Mutex<Inner>>,
 }
@@ -49,7 +49,7 @@ struct Inner {
 /// How long it is shown that entries went to others.
 const SHARED_FOR: Duration = Duration::from_secs(300);
 
-impl Status {
+impl StatusBoard {
     pub(crate) fn new(name: &str) -> Self {
         let inner = Inner {
             lag: None,
@@ -84,7 +84,7 @@ impl Status {
 }
 
 #[cfg(feature = "redis")]
-impl Status {
+impl StatusBoard {
     /// The consumer begins: from now on silence counts.
     pub(super) fn begin(&self) {
         self.inner.lock().began = Instant::now();

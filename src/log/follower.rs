@@ -19,7 +19,7 @@ use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
 use crate::patience::answered_by;
 use crate::position::Position;
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// Records that a lookup reads to join an epoch; the background task reads as many as there are marks.
 const TAIL_ON_REQUEST: usize = 1_000;
@@ -117,8 +117,8 @@ impl Follower {
     /// The view that [`reach`](Self::reach) gives, if it need not be waited for.
     pub(crate) fn reached(&self, tip: Position) -> Option<Arc<View>> {
         let view = self.views.current()?;
-        let epoch_agrees = view.position().epoch == tip.epoch || weakened(Rule::TipEpoch);
-        let caught_up = view.position().ordinal >= tip.ordinal || weakened(Rule::WaitTip);
+        let epoch_agrees = view.position().epoch == tip.epoch || weakened(ProtocolRule::TipEpoch);
+        let caught_up = view.position().ordinal >= tip.ordinal || weakened(ProtocolRule::WaitTip);
         (epoch_agrees && caught_up).then_some(view)
     }
 
@@ -304,7 +304,7 @@ impl Follower {
     async fn beat(&self, patience: Duration) -> Result<(), Error> {
         let mut sent = self.clock.monotonic();
         let tip = self.log.tip().await?.position;
-        if weakened(Rule::LeaseSend) {
+        if weakened(ProtocolRule::LeaseSend) {
             sent = self.clock.monotonic();
         }
         let mut view = self.views.current();
@@ -315,7 +315,7 @@ impl Follower {
             view = Some(self.join(self.views.tail_limit()).await?);
         }
         let Some(view) = view else { return Ok(()) };
-        if !weakened(Rule::CaughtUp) {
+        if !weakened(ProtocolRule::CaughtUp) {
             let _ = timeout(patience, self.wait_for(&view, tip)).await;
             if view.position().epoch == tip.epoch && !view.position().reaches(tip) {
                 self.read_once(&view, tip).await?;

@@ -16,7 +16,7 @@ use crate::log::{Appended, Log, Pulse, PurgeRecord, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::position::{Epoch, Position};
 use crate::tag::{PurgeKind, Target};
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// The most recent purges kept for repeating in a new epoch; past it, the oldest are covered by one
 /// purge of everything.
@@ -308,7 +308,7 @@ impl Purges {
         let epoch = appended.position.epoch;
         let now = self.clock.monotonic();
         let mut recent = self.recent.lock();
-        if recent.is_over(epoch, joins) && !weakened(Rule::Ack) {
+        if recent.is_over(epoch, joins) && !weakened(ProtocolRule::Ack) {
             return false;
         }
         recent.records.push_back(Acknowledged {
@@ -362,7 +362,7 @@ impl Purges {
         let now = self.clock.monotonic();
         let mut recent = self.recent.lock();
         recent.join(epoch);
-        if weakened(Rule::Ack) {
+        if weakened(ProtocolRule::Ack) {
             return;
         }
         let forgotten = recent.forgotten_until > now;

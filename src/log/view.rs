@@ -20,7 +20,7 @@ use crate::outcome::Detail;
 use crate::position::{Epoch, Position, Stamp};
 use crate::sync::{AtomicU64, RwLock};
 use crate::validity::{Bounds, Memory, Subject, Verdict};
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// The purges of one epoch up to a position. Written by the follower and by whoever reads the log on
 /// a request's behalf; read by every lookup.
@@ -59,7 +59,11 @@ impl View {
             Some(lowest) => lowest - 1,
             None => tip.ordinal,
         };
-        let floor = if weakened(Rule::BootFloor) { 0 } else { floor };
+        let floor = if weakened(ProtocolRule::BootFloor) {
+            0
+        } else {
+            floor
+        };
         let mut memory = Memory::new(bounds, floor);
         for Numbered { position, record } in &tail.records {
             memory.apply(position.ordinal, record.kind, &record.targets);
@@ -99,11 +103,11 @@ impl View {
                 continue;
             }
             // PROTOCOL 11 [gap]: a hole means that purges were missed.
-            if position.ordinal != here + 1 && !weakened(Rule::Gap) {
+            if position.ordinal != here + 1 && !weakened(ProtocolRule::Gap) {
                 memory.raise_floor(position.ordinal);
                 outcome = Applied::Gap(position.ordinal);
             }
-            if weakened(Rule::MarkFirst) {
+            if weakened(ProtocolRule::MarkFirst) {
                 self.position.store(position.ordinal, Ordering::Release);
             }
             memory.apply(position.ordinal, record.kind, &record.targets);
@@ -141,7 +145,7 @@ impl View {
         let mut memory = self.memory.write();
         memory.apply(ordinal, record.kind, &record.targets);
         self.newest.fetch_max(ordinal, Ordering::Release);
-        if weakened(Rule::OwnAck) {
+        if weakened(ProtocolRule::OwnAck) {
             self.position.fetch_max(ordinal, Ordering::Release);
         }
     }
@@ -150,7 +154,7 @@ impl View {
     fn judge(&self, subject: Subject<'_>) -> Verdict {
         let stamp = subject.stamp.position();
         // PROTOCOL 5 [epoch_check].
-        if stamp.epoch != self.epoch && !weakened(Rule::EpochCheck) {
+        if stamp.epoch != self.epoch && !weakened(ProtocolRule::EpochCheck) {
             return Verdict::Purged(Detail::OtherEpoch);
         }
         if stamp.ordinal >= self.newest.load(Ordering::Acquire) {
@@ -294,7 +298,7 @@ impl Views {
     /// The lease runs from `sent`, when the heartbeat that saw `tip` was sent, and only for a view
     /// that has reached that tip (PROTOCOL 21 `[lease_send]`, `[caught_up]`).
     pub(crate) fn extend_lease(&self, view: &View, sent: Duration, tip: Position) {
-        if view.position().reaches(tip) || weakened(Rule::CaughtUp) {
+        if view.position().reaches(tip) || weakened(ProtocolRule::CaughtUp) {
             view.extend_lease(sent + self.lease);
         }
     }
@@ -344,7 +348,7 @@ impl Views {
     /// Whether a response whose generation began at `began` (monotonic) must not be stored, because
     /// one of its tags was settling then (PROTOCOL 32).
     pub(crate) fn settling(&self, began: Duration, subject: Subject<'_>) -> bool {
-        !weakened(Rule::SettleStart) && self.settling.forbids(began, subject.tags)
+        !weakened(ProtocolRule::SettleStart) && self.settling.forbids(began, subject.tags)
     }
 
     /// Waits until the position has moved since this was called, or the view was replaced.

@@ -26,7 +26,7 @@ mod world;
 
 use std::ops::RangeInclusive;
 
-use crate::weaken::{Rule, weaken};
+use crate::weaken::{ProtocolRule, weaken};
 
 use self::node::Lookups;
 use self::world::World;
@@ -91,7 +91,7 @@ fn p1_no_history_serves_a_purged_response_from_a_near_copy_beyond_the_lease() {
 }
 
 /// The seed that catches `rule`'s absence, within a bounded search.
-fn caught(rule: Rule, lookups: Lookups) -> Option<u64> {
+fn caught(rule: ProtocolRule, lookups: Lookups) -> Option<u64> {
     weaken(Some(rule));
     let caught = (1..=20_000).find(|seed| run(*seed, lookups).is_err());
     weaken(None);
@@ -100,8 +100,8 @@ fn caught(rule: Rule, lookups: Lookups) -> Option<u64> {
 
 #[test]
 fn a_seed_that_is_run_alone_fails_if_its_history_breaks_the_promise() {
-    let seed = caught(Rule::StampBefore, Lookups::Strict).expect("the rule is needed");
-    weaken(Some(Rule::StampBefore));
+    let seed = caught(ProtocolRule::StampBefore, Lookups::Strict).expect("the rule is needed");
+    weaken(Some(ProtocolRule::StampBefore));
     let failed = std::panic::catch_unwind(|| run_each(seeds(Some(seed)), Lookups::Strict));
     weaken(None);
     let message = failed.expect_err("the history breaks P1");
@@ -117,9 +117,9 @@ macro_rules! each_rule_is_needed {
     ($lookups:ident: $($test:ident: $rule:ident,)+) => {$(
         #[test]
         fn $test() {
-            let caught = caught(Rule::$rule, Lookups::$lookups);
-            println!("without {:?}: caught by seed {caught:?}", Rule::$rule);
-            assert!(caught.is_some(), "the model test does not notice the absence of {:?}", Rule::$rule);
+            let caught = caught(ProtocolRule::$rule, Lookups::$lookups);
+            println!("without {:?}: caught by seed {caught:?}", ProtocolRule::$rule);
+            assert!(caught.is_some(), "the model test does not notice the absence of {:?}", ProtocolRule::$rule);
         }
     )+};
 }

@@ -93,20 +93,20 @@ impl Breaker {
         let mut running = Running {
             breaker: self,
             permit,
-            verdict: Verdict::Unknown,
+            finding: Finding::Unknown,
         };
         let result = tokio::select! {
             biased;
             result = operation => result,
             () = shut => return Err(refused()),
         };
-        running.verdict = match &result {
-            Err(error) if !counts(error) => Verdict::Answered,
+        running.finding = match &result {
+            Err(error) if !counts(error) => Finding::Answered,
             Err(error) if error.kind() == ErrorKind::Timeout && self.is_late(began) => {
-                Verdict::Late
+                Finding::Late
             }
-            Err(_) => Verdict::Failed,
-            Ok(_) => Verdict::Answered,
+            Err(_) => Finding::Failed,
+            Ok(_) => Finding::Answered,
         };
         result
     }
@@ -137,12 +137,12 @@ impl Breaker {
         !matches!(self.state.lock().phase, Phase::Closed(_))
     }
 
-    fn record(&self, permit: Permit, verdict: Verdict) {
+    fn record(&self, permit: Permit, finding: Finding) {
         let (now, kept) = (self.clock.monotonic(), self.pulse.is_kept());
         let mut state = self.state.lock();
-        let change = state.record(permit, verdict, now, fastrand::u64(..), kept);
+        let change = state.record(permit, finding, now, fastrand::u64(..), kept);
         drop(state);
-        if kept && matches!(verdict, Verdict::Failed | Verdict::Late) {
+        if kept && matches!(finding, Finding::Failed | Finding::Late) {
             self.pulse.alarm();
         }
         self.tell(change);
@@ -178,17 +178,17 @@ fn refused() -> Error {
 struct Running<'a> {
     breaker: &'a Breaker,
     permit: Permit,
-    verdict: Verdict,
+    finding: Finding,
 }
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.breaker.record(self.permit, self.verdict);
+        self.breaker.record(self.permit, self.finding);
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum Finding {
     Answered,
     Failed,
     /// It timed out while this process was busy.
@@ -287,7 +287,7 @@ impl State {
     fn record(
         &mut self,
         permit: Permit,
-        verdict: Verdict,
+        finding: Finding,
         now: Duration,
         random: u64,
         kept: bool,
@@ -295,21 +295,21 @@ impl State {
         if permit.round != self.round {
             return None;
         }
-        let failed = verdict == Verdict::Failed || (verdict == Verdict::Late && !kept);
+        let failed = finding == Finding::Failed || (finding == Finding::Late && !kept);
         match &mut self.phase {
             Phase::Closed(_) if failed && kept => {
                 self.round += 1;
                 self.phase = Phase::Doubted;
                 Some(Change::Doubted)
             }
-            Phase::Closed(tally) if failed || verdict == Verdict::Answered => {
+            Phase::Closed(tally) if failed || finding == Finding::Answered => {
                 self.doubts = 0;
                 tally.add(failed);
                 let opens = tally.is_too_much();
                 opens.then(|| self.open(BACKOFF, now, random))
             }
             Phase::Closed(_) | Phase::Doubted | Phase::Open { .. } => None,
-            Phase::Probing { .. } if verdict == Verdict::Answered => Some(self.close()),
+            Phase::Probing { .. } if finding == Finding::Answered => Some(self.close()),
             Phase::Probing { backoff } if failed => {
                 let backoff = *backoff;
                 self.open(backoff, now, random);

@@ -15,7 +15,7 @@ use crate::redis::fault;
 use crate::redis::link::Link;
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
-use crate::store::{Claimed, Claims, Ended, Holder};
+use crate::store::{ClaimEnd, ClaimResult, Claims, Holder};
 
 /// Takes a claim over from one holder, and from nobody else. Answers who has it then.
 const TAKE: &str = "\
@@ -65,7 +65,7 @@ impl Claims for RedisClaims {
         holder: Holder,
         time: Duration,
         from: Option<Holder>,
-    ) -> BoxFuture<'a, Result<Claimed, Error>> {
+    ) -> BoxFuture<'a, Result<ClaimResult, Error>> {
         async move {
             let (name, mine) = (self.verifier.keys.claim(key.digest()), holder.to_string());
             let mut pipe = ::redis::pipe();
@@ -81,12 +81,12 @@ impl Claims for RedisClaims {
                 }
             }
             match self.ask("claim", &pipe).await? {
-                Value::Nil => Ok(Claimed::Ours),
+                Value::Nil => Ok(ClaimResult::Ours),
                 theirs => match reply::text(&theirs) {
-                    Some(UNSHAREABLE) => Ok(Claimed::Unshareable),
+                    Some(UNSHAREABLE) => Ok(ClaimResult::Unshareable),
                     text => text
                         .and_then(|text| text.parse().ok())
-                        .map(Claimed::Theirs)
+                        .map(ClaimResult::Theirs)
                         .ok_or_else(|| reply::malformed("claim")),
                 },
             }
@@ -98,12 +98,12 @@ impl Claims for RedisClaims {
         &'a self,
         key: &'a CacheKey,
         holder: Holder,
-        ended: Ended,
+        ended: ClaimEnd,
     ) -> BoxFuture<'a, Result<(), Error>> {
         async move {
             let note = match ended {
-                Ended::Free => 0,
-                Ended::Unshareable(time) => lasting(time),
+                ClaimEnd::Free => 0,
+                ClaimEnd::Unshareable(time) => lasting(time),
             };
             let mut pipe = ::redis::pipe();
             let release = pipe.cmd("EVAL").arg(RELEASE).arg(1);

@@ -24,7 +24,7 @@ mod trim;
 mod wire;
 
 use self::refused::{Refused, Side};
-pub(crate) use self::reply::{Claimed, Entry, EntryId, GroupState, Pending};
+pub(crate) use self::reply::{ClaimedEntries, EntryId, GroupState, PendingEntries, StreamEntry};
 pub(crate) use self::state::{Look, Portion, Read, TAKEN};
 use self::wire::Wire;
 
@@ -99,7 +99,9 @@ impl Group {
         let gaps = gaps.map_err(|error| self.wire.error("look for gaps", error));
         let gaps = self.refused.allow(&self.stream, Side::Gaps, gaps)?;
         let waiting = self.wire.unless_gone("look for what waits", waiting);
-        let waiting = self.refused.allow(&self.stream, Side::Pending, waiting)?;
+        let waiting = self
+            .refused
+            .allow(&self.stream, Side::PendingEntries, waiting)?;
         let waiting = waiting.flatten().map(reply::waiting);
         let (state, _) = self.take(">", None).await?;
         Ok(Look {
@@ -125,7 +127,11 @@ impl Group {
     }
 
     /// What was delivered to this consumer behind `after` and not acknowledged.
-    pub(crate) async fn pending(&self, after: EntryId, portion: Portion) -> Result<Pending, Error> {
+    pub(crate) async fn pending(
+        &self,
+        after: EntryId,
+        portion: Portion,
+    ) -> Result<PendingEntries, Error> {
         let (_, pending) = self.take(&after.to_string(), Some(portion)).await?;
         Ok(pending)
     }
@@ -169,7 +175,7 @@ impl Group {
         idle: Duration,
         from: EntryId,
         count: usize,
-    ) -> Result<Claimed, Error> {
+    ) -> Result<ClaimedEntries, Error> {
         let mut command = self.on_group("XAUTOCLAIM");
         command
             .arg(&*self.consumer)
@@ -181,7 +187,7 @@ impl Group {
         let reply = self.wire.unless_gone("claim", reply);
         let mut claimed = match self.refused.allow(&self.stream, Side::Claim, reply)? {
             Some(Some(reply)) => self.wire.understand(reply::claimed(reply))?,
-            Some(None) => return Ok(Claimed::default()),
+            Some(None) => return Ok(ClaimedEntries::default()),
             None => return self.left_by_others(idle, count).await,
         };
         if let (Some(first), Some(last)) = (claimed.ids.first(), claimed.ids.last()) {
@@ -189,7 +195,10 @@ impl Group {
             command.arg(first.to_string()).arg(last.to_string());
             command.arg(count).arg(&*self.consumer);
             let reply = self.wire.run(&command, "count deliveries").await;
-            if let Some(reply) = self.refused.allow(&self.stream, Side::Pending, reply)? {
+            if let Some(reply) = self
+                .refused
+                .allow(&self.stream, Side::PendingEntries, reply)?
+            {
                 claimed.deliveries = self.wire.understand(reply::deliveries(reply))?;
             }
         }
@@ -197,7 +206,7 @@ impl Group {
     }
 
     /// What cannot be taken over although it was left for `idle`.
-    async fn left_by_others(&self, idle: Duration, count: usize) -> Result<Claimed, Error> {
+    async fn left_by_others(&self, idle: Duration, count: usize) -> Result<ClaimedEntries, Error> {
         let mut command = self.on_group("XPENDING");
         command
             .arg("IDLE")
@@ -207,13 +216,15 @@ impl Group {
             .arg(count);
         let reply = self.wire.query(&command).await?;
         let reply = self.wire.unless_gone("see what others left", reply);
-        let reply = self.refused.allow(&self.stream, Side::Pending, reply)?;
-        Ok(Claimed {
+        let reply = self
+            .refused
+            .allow(&self.stream, Side::PendingEntries, reply)?;
+        Ok(ClaimedEntries {
             out_of_reach: match reply.flatten() {
                 Some(reply) => self.wire.understand(reply::waiting(reply))?,
                 None => Vec::new(),
             },
-            ..Claimed::default()
+            ..ClaimedEntries::default()
         })
     }
 

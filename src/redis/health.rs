@@ -83,7 +83,7 @@ pub(super) enum Pace {
 
 /// The health of one server, as one cache sees it.
 #[derive(Debug)]
-pub(crate) struct Health {
+pub(crate) struct ServerHealth {
     pub(crate) server: Server,
     observer: SharedObserver,
     /// Refuses lookups, and reads of bodies with them.
@@ -170,7 +170,7 @@ impl Failing {
     }
 }
 
-impl Health {
+impl ServerHealth {
     pub(crate) fn new(
         server: Server,
         observer: SharedObserver,

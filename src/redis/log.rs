@@ -16,10 +16,10 @@ use crate::log::{Appended, Keep, Log, LogSize, Numbered, Pulse, PurgeRecord, Tai
 use crate::position::Position;
 use crate::redis::exclusive::{Exclusive, is_replica, turned_replica};
 use crate::redis::fault;
-use crate::redis::health::{Health, Part};
+use crate::redis::health::{Part, ServerHealth};
 use crate::redis::link::Link;
 use crate::redis::reply::{self, Last, RawRecord};
-use crate::redis::trust::Sent;
+use crate::redis::trust::Knowledge;
 use crate::redis::verify::Verifier;
 
 mod append;
@@ -45,7 +45,7 @@ pub(crate) struct RedisLog {
     writes: Link,
     /// Each reader's own, because `XREAD BLOCK` does (SAFETY 65).
     follower: Exclusive,
-    health: Arc<Health>,
+    health: Arc<ServerHealth>,
     /// Of the records that this process has read. Held for moments.
     size: Mutex<LogSize>,
     /// The replicas did not acknowledge the last record in time.
@@ -61,7 +61,7 @@ impl RedisLog {
         appends: Link,
         writes: Link,
         follower: Exclusive,
-        health: Arc<Health>,
+        health: Arc<ServerHealth>,
     ) -> Self {
         Self {
             verifier,
@@ -140,7 +140,7 @@ impl RedisLog {
         Ok(self.took(sent, &records))
     }
 
-    fn took(&self, sent: Sent, records: &[RawRecord]) -> Vec<Numbered> {
+    fn took(&self, sent: Knowledge, records: &[RawRecord]) -> Vec<Numbered> {
         if let Some(last) = records.last() {
             self.verifier.trust.read(sent, last.position);
         }

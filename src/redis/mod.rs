@@ -39,8 +39,8 @@ use self::breaker::Breaker;
 pub(crate) use self::conn::Server;
 use self::exclusive::Exclusive;
 use self::fleet::RedisClaims;
-pub(crate) use self::group::{Entry, EntryId, Group, GroupState, Portion, Read, TAKEN};
-use self::health::Health;
+pub(crate) use self::group::{EntryId, Group, GroupState, Portion, Read, StreamEntry, TAKEN};
+use self::health::ServerHealth;
 pub(crate) use self::keyspace::Keyspace;
 use self::link::Link;
 pub(crate) use self::log::RedisLog;
@@ -84,7 +84,7 @@ impl RedisPlaces {
             let pulse = Arc::clone(server.pulse());
             Breaker::new(Arc::clone(&clock), observer, pulse, budget)
         };
-        let health = Arc::new(Health::new(
+        let health = Arc::new(ServerHealth::new(
             server.clone(),
             observer.clone(),
             breaker(Some(observer.clone()), budgets.read),

@@ -19,10 +19,10 @@ use crate::log::Tip;
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
 use crate::redis::fault;
-use crate::redis::health::{Health, Part};
+use crate::redis::health::{Part, ServerHealth};
 use crate::redis::link::{Link, Live};
 use crate::redis::reply::{self, Last};
-use crate::redis::trust::Sent;
+use crate::redis::trust::Knowledge;
 use crate::redis::verify::{Verifier, ask_last};
 use crate::store::{Found, Held, Store};
 
@@ -41,7 +41,7 @@ pub(crate) struct RedisStore {
     reads: Link,
     /// Its own, so that a lookup does not wait behind a large body on its way.
     writes: Link,
-    health: Arc<Health>,
+    health: Arc<ServerHealth>,
     observer: SharedObserver,
     /// Frames are stored compressed where that helps.
     compress: bool,
@@ -52,7 +52,7 @@ impl RedisStore {
         verifier: Arc<Verifier>,
         reads: Link,
         writes: Link,
-        health: Arc<Health>,
+        health: Arc<ServerHealth>,
         observer: SharedObserver,
         compress: bool,
     ) -> Self {
@@ -105,7 +105,7 @@ impl RedisStore {
     }
 
     /// The tip that a lookup read, or `None` if the log has to be verified again first. `[tip_epoch]`
-    fn tip(&self, live: &Live, sent: Sent, last: Value) -> Result<Option<Position>, Error> {
+    fn tip(&self, live: &Live, sent: Knowledge, last: Value) -> Result<Option<Position>, Error> {
         let trust = &self.verifier.trust;
         let last = Last::parse(last)?;
         let Ok(position) = trust.judge(sent, &live.verified.identity, &last) else {

@@ -41,12 +41,12 @@ struct Known {
 /// What was known when a read was sent: a reply is compared with that, because a tip that is
 /// overtaken while its reply travels is normal (PROTOCOL 9).
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sent {
+pub(crate) struct Knowledge {
     highest: Option<Position>,
     changes: u64,
 }
 
-impl Sent {
+impl Knowledge {
     /// The highest position that was known then.
     pub(crate) const fn highest(&self) -> Option<Position> {
         self.highest
@@ -109,9 +109,9 @@ impl Trust {
     }
 
     /// To be called before a read or an append is sent.
-    pub(crate) fn sent(&self) -> Sent {
+    pub(crate) fn sent(&self) -> Knowledge {
         let known = self.known.lock();
-        Sent {
+        Knowledge {
             highest: known.highest,
             changes: known.changes,
         }
@@ -120,7 +120,7 @@ impl Trust {
     /// The position of `last`, if every rule believes it.
     pub(crate) fn judge(
         &self,
-        sent: Sent,
+        sent: Knowledge,
         identity: &Identity,
         last: &Last,
     ) -> Result<Position, Distrust> {
@@ -136,7 +136,7 @@ impl Trust {
     /// and behind all that was known when it was sent.
     pub(crate) fn judge_appended(
         &self,
-        sent: Sent,
+        sent: Knowledge,
         epoch: Epoch,
         position: Position,
     ) -> Result<(), Distrust> {
@@ -153,7 +153,7 @@ impl Trust {
 
     /// Remembers a believed position that a read sent at `sent` returned. A reply that was overtaken
     /// by a change of epoch changes nothing.
-    pub(crate) fn read(&self, sent: Sent, position: Position) {
+    pub(crate) fn read(&self, sent: Knowledge, position: Position) {
         let mut known = self.known.lock();
         if known.reach(position) || known.changes != sent.changes {
             return;
@@ -186,7 +186,7 @@ impl Trust {
 
     /// PROTOCOL 9 over epochs: a log rolled back into an epoch that this process saw end is as short
     /// as one rolled back within its epoch. `[backwards]`
-    fn epoch_was_not_left(&self, sent: Sent, position: Position) -> Result<(), Distrust> {
+    fn epoch_was_not_left(&self, sent: Knowledge, position: Position) -> Result<(), Distrust> {
         let known = self.known.lock();
         let mut left = known.left.iter();
         let was_left =
@@ -252,7 +252,7 @@ fn log_is_of_this_server(identity: &Identity, record: &RawRecord) -> Result<(), 
 }
 
 /// PROTOCOL 9: compared with what was known when the read was sent. `[backwards]`
-fn log_is_not_shorter(sent: Sent, position: Position) -> Result<(), Distrust> {
+fn log_is_not_shorter(sent: Knowledge, position: Position) -> Result<(), Distrust> {
     match sent.highest {
         Some(known) if known.epoch == position.epoch && position.ordinal < known.ordinal => {
             Err(Distrust::Backwards)

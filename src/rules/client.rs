@@ -9,7 +9,7 @@ use crate::semantics::{OWN_TARGET, SURROGATE_CONTROL};
 
 /// Whether a response that is sent to a client is one that the cache shares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub(crate) enum Sharing {
     /// It comes from the store, or is being stored.
     Stored,
     /// It is for the one client that asked.
@@ -21,9 +21,9 @@ pub(crate) enum Sent {
 /// tags is one with tags.
 ///
 /// [`ClientPolicy`]: super::ClientPolicy
-pub(crate) fn client_fields(rule: &CompiledRule, sent: Sent, headers: &mut HeaderMap) {
+pub(crate) fn client_fields(rule: &CompiledRule, sent: Sharing, headers: &mut HeaderMap) {
     match &rule.client {
-        Client::Set(value) if sent == Sent::Stored && may_replace(rule, headers) => {
+        Client::Set(value) if sent == Sharing::Stored && may_replace(rule, headers) => {
             replace(headers, value.clone());
         }
         Client::Auto if rule.tags_response(headers) => require_validation(headers),

@@ -53,7 +53,7 @@ pub(crate) mod template;
 mod written;
 
 pub(crate) use self::automatic::names_unsafe_method;
-pub(crate) use self::client::{Sent, client_fields};
+pub(crate) use self::client::{Sharing, client_fields};
 pub(crate) use self::compiled::CompiledRule;
 pub use self::cookies::Cookies;
 pub use self::explain::Explanation;

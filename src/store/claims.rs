@@ -25,7 +25,7 @@ pub(crate) struct Holder {
 
 /// What claiming came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Claimed {
+pub(crate) enum ClaimResult {
     /// The claim is ours, until it is released or its time is over.
     Ours,
     /// Somebody else has it.
@@ -36,7 +36,7 @@ pub(crate) enum Claimed {
 
 /// How a claim ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum ClaimEnd {
     /// Free for the next.
     Free,
     /// Free for the next, and for so long nobody need wait for such a claim.
@@ -56,7 +56,7 @@ pub(crate) trait Claims: Debug + Send + Sync + 'static {
         holder: Holder,
         time: Duration,
         from: Option<Holder>,
-    ) -> BoxFuture<'a, Result<Claimed, Error>>;
+    ) -> BoxFuture<'a, Result<ClaimResult, Error>>;
 
     /// Ends the claim of `holder`, unless somebody else has it by now.
     ///
@@ -66,7 +66,7 @@ pub(crate) trait Claims: Debug + Send + Sync + 'static {
         &'a self,
         key: &'a CacheKey,
         holder: Holder,
-        ended: Ended,
+        ended: ClaimEnd,
     ) -> BoxFuture<'a, Result<(), Error>>;
 }
 

@@ -23,8 +23,8 @@ pub(crate) mod contract;
 mod near;
 
 pub(crate) use self::budgets::Budgets;
-pub(crate) use self::claims::{Claimed, Claims, Ended, Holder};
-pub(crate) use self::near::{LEAST_BYTES, NearCache, Room};
+pub(crate) use self::claims::{ClaimEnd, ClaimResult, Claims, Holder};
+pub(crate) use self::near::{LEAST_BYTES, NearCache, NearRoom};
 
 /// What a lookup saw.
 #[derive(Debug, Clone)]

@@ -40,12 +40,12 @@ pub(crate) struct NearCache {
 /// Room for a large entry that is being put together. It is free again when this is dropped, as the entry is
 /// here then, or never will be.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct NearRoom {
     bytes: usize,
     taken: Arc<AtomicUsize>,
 }
 
-impl Drop for Room {
+impl Drop for NearRoom {
     fn drop(&mut self) {
         self.taken.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -162,14 +162,14 @@ impl NearCache {
 
     /// Room to put together an entry of so many bytes that is held elsewhere: if its key was seen often enough,
     /// and unless it is too large, or others take the room.
-    pub(crate) fn room(&self, key: &CacheKey, bytes: usize) -> Option<Room> {
+    pub(crate) fn room(&self, key: &CacheKey, bytes: usize) -> Option<NearRoom> {
         let taken = Arc::clone(&self.taken);
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         let fits = |taken: usize| {
             let taken = taken.saturating_add(bytes);
             (taken <= self.largest).then_some(taken)
         };
-        let room = (taken.fetch_update(set, get, fits)).map(|_| Room { bytes, taken });
+        let room = (taken.fetch_update(set, get, fits)).map(|_| NearRoom { bytes, taken });
         room.ok().filter(|_| self.admission.lets_in(key))
     }
 

@@ -11,7 +11,7 @@ use shuttle::scheduler::RandomScheduler;
 use shuttle::sync::atomic::AtomicBool;
 use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
 
-use crate::weaken::{Rule, weaken};
+use crate::weaken::{ProtocolRule, weaken};
 
 /// Schedules that each test tries unless `TAGCACHE_SCHEDULES` says otherwise.
 const SCHEDULES: usize = 2_000;
@@ -47,7 +47,7 @@ fn have<T>(mut lock: impl FnMut() -> Option<T>, wait: impl FnOnce() -> T) -> T {
 
 /// Runs `test` under many schedules, and says how many; then, for each of `needed`, without that
 /// rule: one of the schedules must show its absence.
-pub(crate) fn check(test: fn(), needed: &[Rule]) {
+pub(crate) fn check(test: fn(), needed: &[ProtocolRule]) {
     let schedules = std::env::var("TAGCACHE_SCHEDULES").ok();
     let schedules = schedules.and_then(|number| number.parse().ok());
     let schedules = schedules.unwrap_or(SCHEDULES);

@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use crate::outcome::Detail;
 use crate::tag::{PurgeKind, TagId};
 use crate::validity::Verdict;
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// The last purges of one tag. Ordinal 0 opens an epoch and purges nothing, so 0 means "none".
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +70,7 @@ impl Marks {
         // Hard and soft are two maxima: a later soft purge does not soften an earlier hard one
         // (PROTOCOL 5 [two_marks]).
         match kind {
-            PurgeKind::Soft if weakened(Rule::TwoMarks) => {
+            PurgeKind::Soft if weakened(ProtocolRule::TwoMarks) => {
                 *mark = Mark {
                     hard: 0,
                     soft: ordinal,

@@ -17,7 +17,7 @@ use self::slots::{SLOTS, Slots};
 use crate::outcome::Detail;
 use crate::position::Stamp;
 use crate::tag::{PurgeKind, TagId, TagSet, Target};
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// What a stored response may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +117,7 @@ impl Memory {
 
     /// Responses stamped below `ordinal` are purged from now on.
     pub(crate) fn raise_floor(&mut self, ordinal: u64) {
-        if !weakened(Rule::MarkFloor) {
+        if !weakened(ProtocolRule::MarkFloor) {
             self.floor = self.floor.max(ordinal);
         }
     }

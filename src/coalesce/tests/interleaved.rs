@@ -10,7 +10,7 @@ use shuttle::thread;
 
 use super::*;
 use crate::sync::{check, point};
-use crate::weaken::Rule;
+use crate::weaken::ProtocolRule;
 
 const PIECES: [&[u8]; 2] = [b"one", b"two"];
 const CLIENTS: usize = 3;
@@ -123,7 +123,7 @@ fn every_client_ends() {
 
 #[test]
 fn safety_51_no_interleaving_leaves_a_follower_behind_or_a_flight_in_the_registry() {
-    check(every_client_ends, &[Rule::LeadEnds]);
+    check(every_client_ends, &[ProtocolRule::LeadEnds]);
 }
 
 /// All but one of those who saw that a flight is of no use follow the one that replaces it, however
@@ -162,7 +162,10 @@ fn one_replaces() {
 
 #[test]
 fn no_interleaving_lets_two_replace_one_flight_or_its_end_remove_the_new_one() {
-    check(one_replaces, &[Rule::OwnPlace, Rule::OneLeads]);
+    check(
+        one_replaces,
+        &[ProtocolRule::OwnPlace, ProtocolRule::OneLeads],
+    );
 }
 
 /// Clients of more keys than there are places.
@@ -192,7 +195,7 @@ fn places_are_kept() {
 
 #[test]
 fn no_interleaving_takes_more_places_than_there_are() {
-    check(places_are_kept, &[Rule::Places]);
+    check(places_are_kept, &[ProtocolRule::Places]);
 }
 
 /// Clients of one key, each as a request is: it looks, joins, and stores what it fetched.
@@ -234,5 +237,5 @@ fn one_fetches() {
 
 #[test]
 fn no_interleaving_fetches_twice_what_is_stored() {
-    check(one_fetches, &[Rule::Overtaken]);
+    check(one_fetches, &[ProtocolRule::Overtaken]);
 }

@@ -20,7 +20,7 @@ use crate::engine::selection::{Chosen, declare_length, span};
 use crate::entry::StoredResponse;
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, Outcome, Served, Storing};
-use crate::rules::{CompiledRule, FillRequest, Sent, client_fields};
+use crate::rules::{CompiledRule, FillRequest, Sharing, client_fields};
 use crate::semantics::{self, Precondition, Selected};
 
 /// What makes the responses that clients get, and reports each.
@@ -152,8 +152,8 @@ impl Answers {
         outcome: &Outcome,
     ) -> Response<CacheBody<B>> {
         let sent = match outcome.storing {
-            Some(Storing::NotStored(_)) => Sent::NotStored,
-            Some(Storing::Stored) | None => Sent::Stored,
+            Some(Storing::NotStored(_)) => Sharing::NotStored,
+            Some(Storing::Stored) | None => Sharing::Stored,
         };
         client_fields(rule, sent, &mut parts.headers);
         semantics::append_cache_status(&mut parts.headers, outcome);

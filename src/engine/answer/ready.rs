@@ -11,7 +11,7 @@ use crate::engine::CacheBody;
 use crate::engine::answer::declare_length;
 use crate::entry::StoredResponse;
 use crate::outcome::Outcome;
-use crate::rules::{CacheRequest, CompiledRule, Sent, client_fields};
+use crate::rules::{CacheRequest, CompiledRule, Sharing, client_fields};
 use crate::semantics;
 
 impl Answers {
@@ -68,7 +68,7 @@ impl Answers {
 fn ready<'s>(rule: &CompiledRule, stored: &'s StoredResponse) -> Option<&'s HeaderMap> {
     stored.ready.fields(rule.number(), || {
         let mut fields = stored.headers.clone();
-        client_fields(rule, Sent::Stored, &mut fields);
+        client_fields(rule, Sharing::Stored, &mut fields);
         // A copy has no room to spare, which a map that was filled has, and this one stays.
         let placed = semantics::with_places(&fields)?;
         Some(placed.clone())

@@ -21,7 +21,7 @@ use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::position::Stamp;
 use crate::rules::FillRequest;
-use crate::store::{Claimed, Claims, Ended, Holder};
+use crate::store::{ClaimEnd, ClaimResult, Claims, Holder};
 use crate::validity::Subject;
 
 /// The first pause before looking again for what another node fetches, and the longest.
@@ -59,7 +59,7 @@ impl Leave {
     /// The response turned out not to be for others.
     pub(crate) fn unshareable(&mut self) {
         if let Some(ticket) = &mut self.ticket {
-            ticket.ended = Ended::Unshareable(UNCACHEABLE_FOR);
+            ticket.ended = ClaimEnd::Unshareable(UNCACHEABLE_FOR);
         }
     }
 }
@@ -71,7 +71,7 @@ struct Ticket {
     claims: Arc<dyn Claims>,
     key: CacheKey,
     holder: Holder,
-    ended: Ended,
+    ended: ClaimEnd,
 }
 
 impl Drop for Ticket {
@@ -160,9 +160,9 @@ impl Asking {
             };
             let time = self.engine.fills.limits.claim;
             let theirs = match claims.claim(&self.key, holder, time, from.take()).await {
-                Ok(Claimed::Ours) => return self.claimed(claims, holder).await,
-                Ok(Claimed::Theirs(theirs)) => theirs,
-                Ok(Claimed::Unshareable) => {
+                Ok(ClaimResult::Ours) => return self.claimed(claims, holder).await,
+                Ok(ClaimResult::Theirs(theirs)) => theirs,
+                Ok(ClaimResult::Unshareable) => {
                     let now = self.engine.fills.clock.monotonic();
                     self.engine.fills.flights.mark_uncacheable(&self.key, now);
                     return Claim::Without;
@@ -194,7 +194,7 @@ impl Asking {
             claims,
             key: self.key.clone(),
             holder,
-            ended: Ended::Free,
+            ended: ClaimEnd::Free,
         };
         match self.look_again().await {
             Some(stored) => Claim::Fetched(stored),

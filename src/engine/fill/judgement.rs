@@ -16,7 +16,7 @@ use crate::entry::{Ready, StoredResponse};
 use crate::outcome::{NotStored, Outcome, Storing};
 use crate::rules::{Exchange, Storable};
 use crate::semantics::{self, Span};
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// What the one whose request began the fill gets.
 pub(crate) enum Answer<B, E> {
@@ -60,7 +60,7 @@ impl Fill {
     where
         B: Body<Data = Bytes>,
     {
-        if weakened(Rule::StampBefore) {
+        if weakened(ProtocolRule::StampBefore) {
             self.stamp = self.engine.lookups.views.current().map(|view| view.stamp());
         }
         if response.status() == StatusCode::NOT_MODIFIED && self.asked_conditionally() {

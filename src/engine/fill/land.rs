@@ -25,7 +25,7 @@ use crate::error::BoxError;
 use crate::outcome::{NotStored, Storing};
 use crate::rules::{CompiledRule, Exchange, FillRequest, Storable, decide, has_parameter};
 use crate::semantics;
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// How long a stale response is kept at least, beyond what its windows ask for: a soft purge may
 /// still serve it, and a flight that joined late freshens it.
@@ -110,7 +110,7 @@ impl Fill {
         stored.headers = stored.headers.clone();
         (stored.body, stored.trailers) = (body, trailers);
         self.note_eagerness(&mut stored);
-        if weakened(Rule::StampPair)
+        if weakened(ProtocolRule::StampPair)
             && let Some(view) = self.engine.lookups.views.current()
         {
             let ordinal = stored.stamp.position().ordinal;

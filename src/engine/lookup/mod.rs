@@ -37,7 +37,7 @@ use crate::semantics;
 use crate::store::{Found, Held};
 use crate::store::{NearCache, Store};
 use crate::validity::Verdict;
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// URIs whose `Vary` this process remembers.
 const VARIANT_MEMORY: usize = 10_000;
@@ -384,5 +384,5 @@ impl Lookup {
 
 /// Whether a request may use what a flight brings, judged now (PROTOCOL 20).
 pub(crate) fn may_join(verdict: Verdict) -> bool {
-    verdict == Verdict::Valid || weakened(Rule::Joiner)
+    verdict == Verdict::Valid || weakened(ProtocolRule::Joiner)
 }

@@ -14,8 +14,8 @@ use crate::engine::lookup::{Lookup, Usable, variant_key};
 use crate::entry::{Cut, Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
 use crate::rules::CacheRequest;
-use crate::store::{NearCache, Room};
-use crate::weaken::{Rule, weakened};
+use crate::store::{NearCache, NearRoom};
+use crate::weaken::{ProtocolRule, weakened};
 
 impl Lookups {
     /// The stored response that answers without a wait, by the rules of every lookup.
@@ -81,7 +81,7 @@ impl Lookups {
             near.expire(key, monotonic);
             return None;
         }
-        (view.leased(monotonic) || weakened(Rule::Lease)).then_some(stored)
+        (view.leased(monotonic) || weakened(ProtocolRule::Lease)).then_some(stored)
     }
 
     /// A strict lookup in the copy: of the shared store, only the tip of the log is asked, after the request
@@ -148,7 +148,7 @@ impl Lookups {
     }
 
     /// Room to put a response together and keep a copy of it, if one is to be kept.
-    pub(crate) fn room_for(&self, cut: &Cut) -> Option<Room> {
+    pub(crate) fn room_for(&self, cut: &Cut) -> Option<NearRoom> {
         let (near, head) = (self.near.as_ref()?, cut.head());
         near.room(&head.key, head.weight() + cut.length())
     }
@@ -178,7 +178,7 @@ impl Lookups {
             };
             put(near, uri, Entry::Variants(Arc::new(index)), keep);
         }
-        let copied = if weakened(Rule::NearStamp) {
+        let copied = if weakened(ProtocolRule::NearStamp) {
             self.stamped_anew(stored)
         } else {
             Arc::clone(stored)

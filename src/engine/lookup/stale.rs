@@ -15,7 +15,7 @@ use crate::outcome::{Detail, Outcome, Served};
 use crate::rules::{CompiledRule, Profile};
 use crate::semantics;
 use crate::validity::Verdict;
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// How long past its lifetime a response is served under [`Profile::Rfc9111`] when the inner service
 /// fails without an answer.
@@ -62,7 +62,7 @@ impl Stale {
         }
         let received_at = self.stored.received_at;
         let strong = semantics::is_strong_validator(&theirs, received_at);
-        if self.soft_purged && !strong && !weakened(Rule::Strong) {
+        if self.soft_purged && !strong && !weakened(ProtocolRule::Strong) {
             return None;
         }
         semantics::conditional_fields(&theirs, received_at)

@@ -21,7 +21,7 @@ use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
 use crate::store::Store;
 use crate::sync::Mutex;
-use crate::weaken::{Rule, weakened};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// How long a request waits for the task, which may be on a runtime that is held up. No more than a last
 /// resort: reads have bounds of their own, and those count no time in which this process is late.
@@ -129,7 +129,11 @@ impl Tips {
 
     fn join(&self) -> Arc<Read> {
         let mut reads = self.inner.reads.lock();
-        if let Some(sent) = reads.sent.as_ref().filter(|_| weakened(Rule::TipFresh)) {
+        if let Some(sent) = reads
+            .sent
+            .as_ref()
+            .filter(|_| weakened(ProtocolRule::TipFresh))
+        {
             return Arc::clone(sent);
         }
         let read = Arc::clone(reads.next.get_or_insert_default());

@@ -18,7 +18,7 @@ use crate::invalidation::consumer::Settings;
 use crate::invalidation::consumer::held::Held;
 use crate::invalidation::intake::Applier;
 use crate::invalidation::mapping::Plan;
-use crate::invalidation::status::Status;
+use crate::invalidation::status::StatusBoard;
 use crate::invalidation::stream::EventStream;
 use crate::log::Doubt;
 use crate::redis::Group;
@@ -49,7 +49,7 @@ pub(super) struct Keeper {
     pub(super) applier: Applier,
     pub(super) settings: Settings,
     pub(super) held: Arc<Held>,
-    pub(super) status: Status,
+    pub(super) status: StatusBoard,
     pub(super) doubt: Arc<InDoubt>,
 }
 

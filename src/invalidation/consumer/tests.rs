@@ -64,7 +64,7 @@ impl Worker {
             source,
             sink.applier(),
             settings,
-            Status::new("sales"),
+            StatusBoard::new("sales"),
         );
         let stop = CancellationToken::new();
         let task = tokio::spawn(consumer.run(stop.clone()));

@@ -54,7 +54,7 @@ fn numbers_and_lists_make_tags() {
     ] {
         let reading = read(on_sale(template), SALE);
         assert_eq!(purged(&reading), expected, "{template}");
-        assert_eq!(reading.verdict, Verdict::Exact, "{template}");
+        assert_eq!(reading.exactness, Exactness::Exact, "{template}");
     }
     assert_eq!(
         read(on_sale("x:{list}"), SALE).ignored,
@@ -106,7 +106,7 @@ fn guards_and_conditions_select() {
         let reading = read(Stream::rindexer("s").on(on), SALE);
         assert_eq!(purged(&reading).len(), usize::from(fits), "{name}");
         assert_eq!(reading.ignored.len(), usize::from(!fits), "{name}");
-        assert_eq!(reading.verdict, Verdict::Exact, "{name}");
+        assert_eq!(reading.exactness, Exactness::Exact, "{name}");
     }
 }
 
@@ -146,7 +146,7 @@ fn safety_47_what_cannot_be_judged_purges_the_scope() {
             .on(on);
         let reading = read(stream, json);
         assert_eq!(purged(&reading), ["t:list", "f:x"], "{name}");
-        let Verdict::Unreadable(unreadable) = reading.verdict else {
+        let Exactness::Unreadable(unreadable) = reading.exactness else {
             panic!("{name}");
         };
         assert_eq!(unreadable.reason, reason, "{name}");
@@ -166,7 +166,7 @@ fn too_many_targets_purge_the_scope() {
     );
     let reading = read(stream(), &batch(MAX_TARGETS + 1));
     assert_eq!(purged(&reading), ["f:x"]);
-    assert_eq!(reading.verdict, Verdict::Scope("too many targets"));
+    assert_eq!(reading.exactness, Exactness::Scope("too many targets"));
     let ids: Vec<String> = (0..100).map(|n| n.to_string()).collect();
     let list = format!(
         r#"{{"event_name":"E","event_data":[{{"n":[{}]}}]}}"#,

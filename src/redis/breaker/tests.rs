@@ -13,18 +13,18 @@ fn at(ms: u32) -> Duration {
 }
 
 /// Runs one operation that ends at once, if it is admitted.
-fn once(state: &mut State, now: Duration, verdict: Verdict) -> bool {
+fn once(state: &mut State, now: Duration, finding: Finding) -> bool {
     let Some(permit) = state.admit(now, false) else {
         return false;
     };
-    state.record(permit, verdict, now, LATE, false);
+    state.record(permit, finding, now, LATE, false);
     true
 }
 
 fn opened() -> State {
     let mut state = State::default();
     for _ in 0..STREAK {
-        assert!(once(&mut state, at(0), Verdict::Failed));
+        assert!(once(&mut state, at(0), Finding::Failed));
     }
     state
 }
@@ -34,11 +34,11 @@ fn five_failures_in_a_row_open_it_and_four_do_not() {
     let mut state = State::default();
     for _ in 0..3 {
         for _ in 0..4 {
-            assert!(once(&mut state, at(0), Verdict::Failed));
+            assert!(once(&mut state, at(0), Finding::Failed));
         }
-        assert!(once(&mut state, at(0), Verdict::Answered));
+        assert!(once(&mut state, at(0), Finding::Answered));
         for _ in 0..8 {
-            assert!(once(&mut state, at(0), Verdict::Answered));
+            assert!(once(&mut state, at(0), Finding::Answered));
         }
     }
     assert!(state.admit(at(0), false).is_some());
@@ -49,8 +49,8 @@ fn five_failures_in_a_row_open_it_and_four_do_not() {
 fn half_of_twenty_open_it() {
     let mut state = State::default();
     for turn in 0..20 {
-        let verdict = [Verdict::Failed, Verdict::Answered][turn % 2];
-        assert!(once(&mut state, at(0), verdict), "turn {turn}");
+        let finding = [Finding::Failed, Finding::Answered][turn % 2];
+        assert!(once(&mut state, at(0), finding), "turn {turn}");
     }
     assert!(state.admit(at(0), false).is_none());
 }
@@ -60,8 +60,8 @@ fn nine_of_twenty_do_not_open_it() {
     let mut state = State::default();
     for turn in 0..20 {
         let failed = turn % 2 == 0 && turn < 18;
-        let verdict = [Verdict::Answered, Verdict::Failed][usize::from(failed)];
-        assert!(once(&mut state, at(0), verdict));
+        let finding = [Finding::Answered, Finding::Failed][usize::from(failed)];
+        assert!(once(&mut state, at(0), finding));
     }
     assert!(state.admit(at(0), false).is_some());
 }
@@ -86,16 +86,16 @@ fn the_wait_doubles_up_to_five_seconds() {
             "before {wait}"
         );
         now += wait;
-        assert!(once(&mut state, at(now), Verdict::Failed), "at {wait}");
+        assert!(once(&mut state, at(now), Finding::Failed), "at {wait}");
     }
 }
 
 #[test]
 fn a_probe_that_succeeds_closes_it_with_a_clean_slate() {
     let mut state = opened();
-    assert!(once(&mut state, at(100), Verdict::Answered));
+    assert!(once(&mut state, at(100), Finding::Answered));
     for _ in 0..4 {
-        assert!(once(&mut state, at(100), Verdict::Failed));
+        assert!(once(&mut state, at(100), Finding::Failed));
     }
     assert!(state.admit(at(100), false).is_some());
 }
@@ -103,7 +103,7 @@ fn a_probe_that_succeeds_closes_it_with_a_clean_slate() {
 #[test]
 fn a_dropped_probe_leaves_the_next_request_to_probe() {
     let mut state = opened();
-    assert!(once(&mut state, at(100), Verdict::Unknown));
+    assert!(once(&mut state, at(100), Finding::Unknown));
     assert!(state.admit(at(100), false).is_some());
     assert!(state.admit(at(100), false).is_none());
 }
@@ -113,19 +113,19 @@ fn results_of_an_earlier_round_are_ignored() {
     let mut state = State::default();
     let early = state.admit(at(0), false).unwrap();
     for _ in 0..STREAK {
-        once(&mut state, at(0), Verdict::Failed);
+        once(&mut state, at(0), Finding::Failed);
     }
     assert_eq!(
-        state.record(early, Verdict::Answered, at(1), LATE, false),
+        state.record(early, Finding::Answered, at(1), LATE, false),
         None
     );
     assert!(state.admit(at(1), false).is_none());
     let probe = state.admit(at(100), false).unwrap();
     assert_eq!(
-        state.record(early, Verdict::Failed, at(100), LATE, false),
+        state.record(early, Finding::Failed, at(100), LATE, false),
         None
     );
-    let closed = state.record(probe, Verdict::Answered, at(100), LATE, false);
+    let closed = state.record(probe, Finding::Answered, at(100), LATE, false);
     assert_eq!(closed, Some(Change::Closed));
 }
 
@@ -216,15 +216,15 @@ async fn a_cancelled_probe_does_not_leave_it_open_for_ever() {
 mod kept {
     use super::*;
 
-    fn kept_once(state: &mut State, now: Duration, verdict: Verdict) -> Option<Change> {
+    fn kept_once(state: &mut State, now: Duration, finding: Finding) -> Option<Change> {
         let permit = state.admit(now, true)?;
-        state.record(permit, verdict, now, LATE, true)
+        state.record(permit, finding, now, LATE, true)
     }
 
     #[test]
     fn safety_88_one_failure_is_enough_to_ask_the_heartbeat_and_nobody_else_asks() {
         let mut state = State::default();
-        let doubted = kept_once(&mut state, at(0), Verdict::Failed);
+        let doubted = kept_once(&mut state, at(0), Finding::Failed);
         assert_eq!(doubted, Some(Change::Doubted));
         assert!(state.admit(at(100_000), true).is_none());
         // It was nothing: nobody is told.
@@ -237,7 +237,7 @@ mod kept {
         for already_doubted in [false, true] {
             let mut state = State::default();
             if already_doubted {
-                kept_once(&mut state, at(0), Verdict::Failed);
+                kept_once(&mut state, at(0), Finding::Failed);
             }
             assert_eq!(state.heartbeat(false, at(0), LATE), Some(Change::Opened));
             // However long it lasts, no request probes.
@@ -279,14 +279,14 @@ mod kept {
         let (mut state, mut now) = (State::default(), 0);
         for _ in 1..STREAK {
             assert_eq!(
-                kept_once(&mut state, at(now), Verdict::Failed),
+                kept_once(&mut state, at(now), Finding::Failed),
                 Some(Change::Doubted)
             );
             assert_eq!(state.heartbeat(true, at(now), LATE), None);
         }
         for wait in [100, 200, 400] {
             assert_eq!(
-                kept_once(&mut state, at(now), Verdict::Failed),
+                kept_once(&mut state, at(now), Finding::Failed),
                 Some(Change::Doubted)
             );
             assert_eq!(state.heartbeat(true, at(now), LATE), Some(Change::Opened));
@@ -303,8 +303,8 @@ mod kept {
             );
         }
         // One that works is enough to begin anew.
-        assert_eq!(kept_once(&mut state, at(now), Verdict::Answered), None);
-        kept_once(&mut state, at(now), Verdict::Failed);
+        assert_eq!(kept_once(&mut state, at(now), Finding::Answered), None);
+        kept_once(&mut state, at(now), Finding::Failed);
         assert_eq!(state.heartbeat(true, at(now), LATE), None);
     }
 
@@ -312,7 +312,7 @@ mod kept {
     fn safety_91_a_time_out_of_a_busy_process_says_nothing() {
         let mut state = State::default();
         for _ in 0..100 {
-            assert_eq!(kept_once(&mut state, at(0), Verdict::Late), None);
+            assert_eq!(kept_once(&mut state, at(0), Finding::Late), None);
         }
         assert!(state.admit(at(0), true).is_some());
     }
@@ -320,7 +320,7 @@ mod kept {
     #[test]
     fn without_heartbeats_any_more_requests_probe_again() {
         let mut state = State::default();
-        kept_once(&mut state, at(0), Verdict::Failed);
+        kept_once(&mut state, at(0), Finding::Failed);
         assert!(state.admit(at(0), false).is_some(), "doubted");
         state.heartbeat(false, at(0), LATE);
         assert!(state.admit(at(0), true).is_none());

@@ -12,7 +12,7 @@ pub(super) enum Side {
     State,
     Gaps,
     Heard,
-    Pending,
+    PendingEntries,
     Claim,
     Renew,
     Consumers,
@@ -39,7 +39,7 @@ impl Side {
                 "after a start nobody knows how long the events were not read: if no consumer is left to \
                  tell, all that they can touch is purged",
             ),
-            Self::Pending => (
+            Self::PendingEntries => (
                 "XPENDING",
                 "events that another consumer cannot apply are not noticed, nor those that kill their consumers",
             ),

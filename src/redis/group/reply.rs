@@ -38,7 +38,7 @@ impl FromStr for EntryId {
 
 /// One entry of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct StreamEntry {
     pub(crate) id: EntryId,
     pub(crate) fields: Vec<(Vec<u8>, Vec<u8>)>,
 }
@@ -70,15 +70,15 @@ pub(crate) struct GroupState {
 
 /// Entries delivered and not acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Pending {
-    pub(crate) entries: Vec<Entry>,
+pub(crate) struct PendingEntries {
+    pub(crate) entries: Vec<StreamEntry>,
     /// Delivered, and gone from the stream before they were acknowledged.
     pub(crate) deleted: Vec<EntryId>,
 }
 
-/// Entries taken over from others. They are read as [`Pending`] ones are.
+/// Entries taken over from others. They are read as [`PendingEntries`] ones are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Claimed {
+pub(crate) struct ClaimedEntries {
     pub(crate) ids: Vec<EntryId>,
     pub(crate) deleted: Vec<EntryId>,
     /// Where to go on; nought at the end.
@@ -107,10 +107,10 @@ pub(super) struct Consumer {
 }
 
 /// The reply to `XREADGROUP` of one stream; `false` out of a script.
-pub(super) fn delivered(reply: Value) -> Option<Pending> {
+pub(super) fn delivered(reply: Value) -> Option<PendingEntries> {
     let entries = match reply {
-        Value::Nil | Value::Int(0) => return Some(Pending::default()),
-        Value::Array(streams) if streams.is_empty() => return Some(Pending::default()),
+        Value::Nil | Value::Int(0) => return Some(PendingEntries::default()),
+        Value::Array(streams) if streams.is_empty() => return Some(PendingEntries::default()),
         Value::Array(mut streams) => match streams.pop()? {
             Value::Array(mut pair) => pair.pop()?,
             _ => return None,
@@ -122,14 +122,14 @@ pub(super) fn delivered(reply: Value) -> Option<Pending> {
 }
 
 /// The reply to `XAUTOCLAIM` with `JUSTID`.
-pub(super) fn claimed(reply: Value) -> Option<Claimed> {
+pub(super) fn claimed(reply: Value) -> Option<ClaimedEntries> {
     let mut parts = array(reply)?.into_iter();
-    Some(Claimed {
+    Some(ClaimedEntries {
         next: id(&parts.next()?)?,
         ids: ids(parts.next()?)?,
         // Since 7.0 the deleted ones are listed.
         deleted: parts.next().map_or(Some(Vec::new()), ids)?,
-        ..Claimed::default()
+        ..ClaimedEntries::default()
     })
 }
 
@@ -234,8 +234,8 @@ pub(super) fn consumers(reply: Value) -> Option<Vec<Consumer>> {
     rows.collect()
 }
 
-fn entries_of(reply: Value) -> Option<Pending> {
-    let mut pending = Pending::default();
+fn entries_of(reply: Value) -> Option<PendingEntries> {
+    let mut pending = PendingEntries::default();
     for entry in array(reply)? {
         let mut parts = match entry {
             Value::Array(parts) => parts.into_iter(),
@@ -249,7 +249,7 @@ fn entries_of(reply: Value) -> Option<Pending> {
         let id = id(&parts.next()?)?;
         match parts.next()? {
             Value::Nil => pending.deleted.push(id),
-            fields => pending.entries.push(Entry {
+            fields => pending.entries.push(StreamEntry {
                 id,
                 fields: fields_of(fields)?,
             }),
@@ -327,8 +327,8 @@ mod tests {
         let entries = Value::Array(vec![entry, gone]);
         let resp2 = Value::Array(vec![Value::Array(vec![bulk("s"), entries.clone()])]);
         let resp3 = Value::Map(vec![(bulk("s"), entries)]);
-        let expected = Pending {
-            entries: vec![Entry {
+        let expected = PendingEntries {
+            entries: vec![StreamEntry {
                 id: EntryId::new(1, 1),
                 fields: vec![(b"f".into(), b"v".into())],
             }],
@@ -336,7 +336,7 @@ mod tests {
         };
         assert_eq!(delivered(resp2), Some(expected.clone()));
         assert_eq!(delivered(resp3), Some(expected));
-        assert_eq!(delivered(Value::Nil), Some(Pending::default()));
+        assert_eq!(delivered(Value::Nil), Some(PendingEntries::default()));
         assert_eq!(delivered(Value::Okay), None);
     }
 

@@ -9,7 +9,7 @@ use ::redis::{Cmd, Pipeline, RedisResult, Value, cmd, pipe};
 use crate::error::{Error, ErrorKind};
 use crate::redis::group::Group;
 use crate::redis::group::refused::Side;
-use crate::redis::group::reply::{self, Entry, EntryId, GroupState, Pending};
+use crate::redis::group::reply::{self, EntryId, GroupState, PendingEntries, StreamEntry};
 
 const TAKE: &str = include_str!("take.lua");
 /// How the names of gaps begin that are about entries which others were given.
@@ -43,11 +43,11 @@ pub(crate) struct Look {
 pub(crate) struct Read {
     /// The state just before; `None` if the stream or the group is missing.
     pub(crate) state: Option<GroupState>,
-    pub(crate) entries: Vec<Entry>,
+    pub(crate) entries: Vec<StreamEntry>,
 }
 
 /// The state of the group before, and what was delivered then.
-pub(super) type Taken = (Option<GroupState>, Pending);
+pub(super) type Taken = (Option<GroupState>, PendingEntries);
 
 impl Group {
     /// Looks at the state, and takes a portion of what is behind `after`, `>` being what nobody was
@@ -80,7 +80,7 @@ impl Group {
             matches!(&answer, Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")));
         let answer = match self.wire.unless_gone("read", answer) {
             Ok(Some(answer)) => answer,
-            Ok(None) => return Ok(Some((None, Pending::default()))),
+            Ok(None) => return Ok(Some((None, PendingEntries::default()))),
             Err(error) if refused => {
                 self.refused.tell(&self.stream, Side::Script, &error);
                 self.scripted.store(false, Ordering::Relaxed);
@@ -121,9 +121,9 @@ impl Group {
         let delivered = match answers.next() {
             Some(entries) => match self.wire.unless_gone("read", entries)? {
                 Some(entries) => self.wire.understand(reply::delivered(entries))?,
-                None => return Ok((None, Pending::default())),
+                None => return Ok((None, PendingEntries::default())),
             },
-            None => Pending::default(),
+            None => PendingEntries::default(),
         };
         self.note_sizes(&delivered);
         Ok((self.state(stream, groups)?, delivered))
@@ -136,7 +136,7 @@ impl Group {
         (portion.bytes / largest).clamp(1, portion.count)
     }
 
-    fn note_sizes(&self, delivered: &Pending) {
+    fn note_sizes(&self, delivered: &PendingEntries) {
         let sizes = delivered.entries.iter().map(|entry| {
             let sizes = entry.fields.iter().map(|(n, v)| n.len() + v.len());
             sizes.sum::<usize>()

@@ -2,7 +2,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::store::Budgets;
 
-fn health() -> (Health, Arc<Mutex<Vec<String>>>) {
+fn health() -> (ServerHealth, Arc<Mutex<Vec<String>>>) {
     let server = Server::new("redis://localhost", Budgets::default()).unwrap();
     let said: Arc<Mutex<Vec<String>>> = Arc::default();
     let told = Arc::clone(&said);
@@ -16,7 +16,7 @@ fn health() -> (Health, Arc<Mutex<Vec<String>>>) {
         Breaker::new(clock, None, Arc::clone(pulse), Duration::from_secs(60))
     };
     let (reads, writes) = (breaker(), breaker());
-    (Health::new(server, observer, reads, writes), said)
+    (ServerHealth::new(server, observer, reads, writes), said)
 }
 
 fn refused() -> Result<(), Error> {

@@ -10,7 +10,7 @@ use crate::log::Tip;
 use crate::patience::{lag, surely_answered_by};
 use crate::position::Position;
 use crate::redis::fault;
-use crate::redis::health::{Health, Pace};
+use crate::redis::health::{Pace, ServerHealth};
 use crate::redis::link::Live;
 use crate::redis::verify::{ask_last, role_is_master};
 
@@ -24,12 +24,12 @@ const TURNS: u32 = 3;
 /// One heartbeat. Dropped without an end, it was not answered in the time that somebody had for it: that says
 /// nothing of the server, unless it is always so.
 struct Beat<'a> {
-    health: &'a Health,
+    health: &'a ServerHealth,
     ended: bool,
 }
 
 impl Beat<'_> {
-    fn end(mut self, say: impl FnOnce(&Health)) {
+    fn end(mut self, say: impl FnOnce(&ServerHealth)) {
         self.ended = true;
         say(self.health);
     }

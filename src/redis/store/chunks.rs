@@ -28,7 +28,7 @@ use crate::entry::{self, CHUNK, StoredResponse, chunks_of};
 use crate::error::Error;
 use crate::observe::{Notice, SharedObserver};
 use crate::redis::fault;
-use crate::redis::health::Health;
+use crate::redis::health::ServerHealth;
 use crate::redis::link::{Link, Live};
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
@@ -112,7 +112,7 @@ impl RedisStore {
 struct Source {
     verifier: Arc<Verifier>,
     link: Link,
-    health: Arc<Health>,
+    health: Arc<ServerHealth>,
     observer: SharedObserver,
     chunks: Chunks,
 }

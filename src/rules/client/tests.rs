@@ -9,7 +9,7 @@ fn compile(rule: Rule) -> Arc<CompiledRule> {
     Arc::clone(set.iter().next().expect("one rule"))
 }
 
-fn prepared(rule: &CompiledRule, sent: Sent, fields: Named) -> Vec<(String, String)> {
+fn prepared(rule: &CompiledRule, sent: Sharing, fields: Named) -> Vec<(String, String)> {
     let mut headers = HeaderMap::new();
     for (name, value) in fields {
         headers.append(*name, HeaderValue::from_static(value));
@@ -22,7 +22,7 @@ fn prepared(rule: &CompiledRule, sent: Sent, fields: Named) -> Vec<(String, Stri
     fields.collect()
 }
 
-fn cache_control(rule: &CompiledRule, sent: Sent, fields: Named) -> Option<String> {
+fn cache_control(rule: &CompiledRule, sent: Sharing, fields: Named) -> Option<String> {
     let prepared = prepared(rule, sent, fields);
     let found = prepared
         .into_iter()
@@ -82,7 +82,7 @@ fn clients_of_a_response_with_tags_must_ask_each_time() {
         ),
     ];
     for (rule, fields, expected) in rows {
-        for sent in [Sent::Stored, Sent::NotStored] {
+        for sent in [Sharing::Stored, Sharing::NotStored] {
             assert_eq!(
                 cache_control(rule, sent, fields).as_deref(),
                 *expected,
@@ -97,35 +97,35 @@ fn a_rules_own_field_goes_out_on_shared_responses_only() {
     let set = |rule: Rule| compile(rule.tag("t").client(ClientPolicy::Set("max-age=5".into())));
     let rule = set(Rule::new("r", "/"));
     let opted_in = set(Rule::new("r", "/").ignore_private().ignore_no_store());
-    let rows: &[(&CompiledRule, Sent, Named, Option<&str>)] = &[
+    let rows: &[(&CompiledRule, Sharing, Named, Option<&str>)] = &[
         (
             &rule,
-            Sent::Stored,
+            Sharing::Stored,
             &[("expires", "0"), ("pragma", "x")],
             Some("max-age=5"),
         ),
         (
             &rule,
-            Sent::NotStored,
+            Sharing::NotStored,
             &[("cache-control", "max-age=1")],
             Some("max-age=1"),
         ),
         (
             &rule,
-            Sent::Stored,
+            Sharing::Stored,
             &[("cache-control", "private")],
             Some("private"),
         ),
         (
             &rule,
-            Sent::Stored,
+            Sharing::Stored,
             &[("cache-control", "no-store")],
             Some("no-store"),
         ),
-        (&rule, Sent::Stored, &[("set-cookie", "a=b")], None),
+        (&rule, Sharing::Stored, &[("set-cookie", "a=b")], None),
         (
             &opted_in,
-            Sent::Stored,
+            Sharing::Stored,
             &[("cache-control", "private, no-store")],
             Some("max-age=5"),
         ),
@@ -146,7 +146,7 @@ fn fields_that_contradict_the_new_one_are_removed() {
         ("expires", "Thu, 01 Jan 2032 00:00:00 GMT"),
         ("pragma", "x"),
     ];
-    let left = prepared(&tagged, Sent::Stored, fields);
+    let left = prepared(&tagged, Sharing::Stored, fields);
     assert_eq!(left, [("cache-control".to_owned(), "no-cache".to_owned())]);
 }
 
@@ -154,7 +154,7 @@ fn fields_that_contradict_the_new_one_are_removed() {
 fn a_rule_may_pass_the_inner_services_fields_through() {
     let rule = compile(Rule::new("r", "/").tag("t").client(ClientPolicy::Pass));
     let fields: Named = &[("cache-control", "max-age=60"), ("expires", "0")];
-    assert_eq!(prepared(&rule, Sent::Stored, fields).len(), 2);
+    assert_eq!(prepared(&rule, Sharing::Stored, fields).len(), 2);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn fields_addressed_to_us_do_not_reach_clients() {
     ];
     for (rule, expected) in rows {
         let rule = compile(rule);
-        let mut left: Vec<String> = prepared(&rule, Sent::Stored, FIELDS)
+        let mut left: Vec<String> = prepared(&rule, Sharing::Stored, FIELDS)
             .into_iter()
             .map(|(name, _)| name)
             .collect();

@@ -40,7 +40,7 @@ struct Fleet {
     store: EmbeddedStore,
     clock: ManualClock,
     calls: Arc<AtomicUsize>,
-    ended: Mutex<Vec<Ended>>,
+    ended: Mutex<Vec<ClaimEnd>>,
 }
 
 impl Debug for Fleet {
@@ -56,16 +56,16 @@ impl Claims for Fleet {
         holder: Holder,
         _: Duration,
         _: Option<Holder>,
-    ) -> BoxFuture<'a, Result<Claimed, Error>> {
+    ) -> BoxFuture<'a, Result<ClaimResult, Error>> {
         async move {
             match self.told {
-                Told::Ours => Ok(Claimed::Ours),
+                Told::Ours => Ok(ClaimResult::Ours),
                 Told::OursLate => {
                     self.get(None, "max-age=60").await;
-                    Ok(Claimed::Ours)
+                    Ok(ClaimResult::Ours)
                 }
-                Told::Theirs => Ok(Claimed::Theirs(Holder { id: 1, ..holder })),
-                Told::Unshareable => Ok(Claimed::Unshareable),
+                Told::Theirs => Ok(ClaimResult::Theirs(Holder { id: 1, ..holder })),
+                Told::Unshareable => Ok(ClaimResult::Unshareable),
                 Told::Away => Err(Error::new(ErrorKind::Unavailable, "away")),
             }
         }
@@ -76,7 +76,7 @@ impl Claims for Fleet {
         &'a self,
         _: &'a CacheKey,
         _: Holder,
-        ended: Ended,
+        ended: ClaimEnd,
     ) -> BoxFuture<'a, Result<(), Error>> {
         self.ended.lock().push(ended);
         async { Ok(()) }.boxed()
@@ -151,7 +151,7 @@ async fn who_gets_a_claim_looks_again_before_it_calls() {
         let how = fleet.get_claiming("max-age=60").await;
         assert_eq!(how.contains("collapsed"), collapsed, "{told:?}: {how}");
         assert_eq!(fleet.calls.load(Ordering::SeqCst), 1, "{told:?}");
-        assert_eq!(*fleet.ended.lock(), [Ended::Free], "{told:?}");
+        assert_eq!(*fleet.ended.lock(), [ClaimEnd::Free], "{told:?}");
     }
 }
 
@@ -184,6 +184,6 @@ async fn nobody_waits_where_there_is_nothing_to_wait_for() {
 async fn the_fleet_is_told_of_what_is_not_to_be_shared() {
     let fleet = Fleet::new(Told::Ours);
     fleet.get_claiming("private").await;
-    let ended = Ended::Unshareable(UNCACHEABLE_FOR);
+    let ended = ClaimEnd::Unshareable(UNCACHEABLE_FOR);
     assert_eq!(*fleet.ended.lock(), [ended]);
 }

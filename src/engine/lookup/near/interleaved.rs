@@ -27,11 +27,11 @@ use crate::entry::{Entry, Freshness, Ready, StoredResponse};
 use crate::error::Error;
 use crate::key::{CacheKey, KeyBuilder};
 use crate::log::{Log, PurgeRecord};
-use crate::rules::{CacheRequest, Rule as OneRule};
+use crate::rules::{CacheRequest, Rule};
 use crate::store::{Found, Store};
 use crate::sync::{AtomicU64, Mutex, check, point};
 use crate::tag::{Tag, Target};
-use crate::weaken::Rule;
+use crate::weaken::ProtocolRule;
 
 const LOOKUPS: usize = 3;
 
@@ -117,7 +117,7 @@ impl World {
         let standing = Standing(clock.clone());
         let log = EmbeddedLog::new(&clock);
         let store = EmbeddedStore::new(log.clone(), Arc::new(standing.clone()), 1 << 20);
-        let rule = OneRule::new("page", "/{page}")
+        let rule = Rule::new("page", "/{page}")
             .ttl(Duration::from_secs(60))
             .tag("page:{page}")
             .near();
@@ -288,6 +288,10 @@ fn safety_38_no_interleaving_of_fill_purge_and_near_lookup_serves_what_was_purge
         .build()
         .expect("a runtime without I/O can always be built");
     let _entered = runtime.enter();
-    let needed = [Rule::NearStamp, Rule::MarkFirst, Rule::OwnAck];
+    let needed = [
+        ProtocolRule::NearStamp,
+        ProtocolRule::MarkFirst,
+        ProtocolRule::OwnAck,
+    ];
     check(nothing_older_than_a_purge_is_served, &needed);
 }

@@ -188,7 +188,7 @@ async fn restarted_consumer_first_takes_what_an_answer_lost() {
         source,
         sink.applier(),
         settings(),
-        Status::new("sales"),
+        StatusBoard::new("sales"),
     );
     let stop = CancellationToken::new();
     let task = tokio::spawn(consumer.run(stop.clone()));
@@ -224,7 +224,7 @@ async fn consume_ends_when_told_to() {
     let (server, sink) = (RedisServer::start(), FakeSink::new());
     let stream = Arc::new(sales().compile().unwrap());
     let consumer = || {
-        let status = Status::new("sales");
+        let status = StatusBoard::new("sales");
         Consumer::new(
             stream.clone(),
             group(&server),

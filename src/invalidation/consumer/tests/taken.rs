@@ -82,7 +82,7 @@ async fn safety_104_two_caches_with_one_group_both_purge_what_either_was_given()
     let url = Server::new(&server.url(), patient).unwrap();
     let source = Group::new(url, "other", "test", "sales", "other/1/them");
     let stream = Arc::new(sales().compile().unwrap());
-    let status = Status::new("sales");
+    let status = StatusBoard::new("sales");
     let consumer = Consumer::new(stream, source, theirs.applier(), settings(), status.clone());
     let stop = CancellationToken::new();
     let task = tokio::spawn(consumer.run(stop.clone()));

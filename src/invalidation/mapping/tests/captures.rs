@@ -86,12 +86,12 @@ fn replay(capture: &str, sale: &str) -> [usize; 6] {
         assert_eq!(purges.len(), unique.len(), "a target twice: {document}");
         counts[0] += 1;
         if document["event_name"] == "__rindexer_reorg" {
-            assert_eq!(reading.verdict, Verdict::Scope("reorg"));
+            assert_eq!(reading.exactness, Exactness::Scope("reorg"));
             assert_eq!(unique, scope, "{document}");
             counts[4] += 1;
             continue;
         }
-        assert_eq!(reading.verdict, Verdict::Exact);
+        assert_eq!(reading.exactness, Exactness::Exact);
         assert_eq!(unique, named(&document, sale), "{document}");
         counts[1] += reading.applied.len();
         counts[2] += reading
@@ -225,10 +225,10 @@ fn samples_of_all_versions_are_read() {
         };
         let reading = sample(sale).read(&fields);
         if document["event_name"] == "__rindexer_reorg" {
-            assert_eq!(reading.verdict, Verdict::Scope("reorg"), "{label}");
+            assert_eq!(reading.exactness, Exactness::Scope("reorg"), "{label}");
             continue;
         }
-        assert_eq!(reading.verdict, Verdict::Exact, "{label}");
+        assert_eq!(reading.exactness, Exactness::Exact, "{label}");
         let purges: BTreeSet<String> = purged(&reading).into_iter().collect();
         assert_eq!(purges, named(&document, sale), "{label}");
     }

@@ -13,7 +13,7 @@ fn json(on: On) -> Stream {
 /// What is purged, and whether that is what the event names.
 fn outcome(stream: Stream, json: &str) -> (Vec<String>, bool) {
     let reading = read(stream, json);
-    (purged(&reading), reading.verdict == Verdict::Exact)
+    (purged(&reading), reading.exactness == Exactness::Exact)
 }
 
 fn exact(targets: &[&str]) -> (Vec<String>, bool) {
@@ -166,7 +166,7 @@ fn safety_105_a_placeholder_purges_the_scope() {
             let stream = Stream::new("s", format).on(On::any().purge(purge));
             let reading = read(stream, event);
             assert_eq!(purged(&reading), ["f:item"], "{event}");
-            let Verdict::Unreadable(unreadable) = reading.verdict else {
+            let Exactness::Unreadable(unreadable) = reading.exactness else {
                 panic!("{event}");
             };
             assert_eq!(unreadable.reason, "placeholder", "{event}");
@@ -207,7 +207,7 @@ fn safety_105_fields_with_json_values_are_read_without_their_quotes() {
         let stream = Stream::new("s", format).on(On::any().purge("item:{id}"));
         let fields = vec![(b"id".to_vec(), br#""7""#.to_vec())];
         let reading = stream.compile().unwrap().read(&fields);
-        (purged(&reading), reading.verdict == Verdict::Exact)
+        (purged(&reading), reading.exactness == Exactness::Exact)
     };
     assert_eq!(read(Format::json(Payload::AllFields)), exact(&["t:item:7"]));
     assert_eq!(read(Format::text(Payload::AllFields)), scope(&["f:item"]));
