@@ -1,11 +1,12 @@
 //! One request, from start to end.
 //!
 //! ```text
-//! answer ── fresh, at hand ─────────────────────► respond
-//! lookup ── fresh ──────────────────────────────► respond
-//!   │    └─ stale, allowed ── refresh behind ───► respond
-//!   └─ miss, purged, stale ── join a flight ─┬─ lead:   fill ─► respond while it fills
-//!                                            └─ follow: usable? respond : lead one's own
+//! answer ── fresh, at hand ──────────────────────────► answer
+//! serve ─ lookup ── fresh, a part, its first chunks ─► answer
+//!           ├─ stale, allowed ── refresh behind ─────► answer
+//!           └─ miss, purged, stale ── forward ─┬─ lead:   fill ─► answer while it fills
+//!                                              └─ follow: usable? answer : lead one's own
+//! fill: clearance ─► call ─► judgement ─► landing
 //! ```
 //!
 //! What a request spawns: one fill task ([`Fill`](fill::Fill)). It ends when the inner service's
