@@ -6,7 +6,7 @@ use http::header::HOST;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use tower::ServiceExt;
 
-use crate::engine::pass::{precondition_failed, without_own};
+use crate::engine::own_validators::{precondition_failed, without_own};
 use crate::engine::{CacheBody, Engine, InnerService, ServiceResult};
 use crate::rules::{CompiledRule, RuleSet, names_unsafe_method};
 use crate::semantics::{self, Conditions};

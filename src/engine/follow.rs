@@ -8,9 +8,8 @@ use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
 use crate::coalesce::{Expected, Flight, FlightHead, Landing, Moment};
-use crate::engine::CacheBody;
-use crate::engine::Engine;
 use crate::engine::lookup::{Lookup, variant_key};
+use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::rules::FillRequest;
@@ -221,7 +220,7 @@ impl Engine {
     ) -> Followed<B> {
         match self
             .lookups
-            .stale_if_disconnected(&wanted.asked.rule, lookup)
+            .stale_if_disconnected(&wanted.asked.rule, lookup.stale())
         {
             Some((stored, outcome)) => {
                 Followed::Response(self.answers.respond_filled(wanted, &stored, outcome))

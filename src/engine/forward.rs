@@ -243,7 +243,8 @@ impl Engine {
                 self.answers
                     .finish(rule, status, fields, CacheBody::empty(), &outcome)
             }
-            Answer::Failed(error) => match self.lookups.stale_if_disconnected(rule, lookup) {
+            Answer::Failed(error) => match self.lookups.stale_if_disconnected(rule, lookup.stale())
+            {
                 Some((stored, outcome)) => whole(&stored, outcome),
                 None => {
                     self.answers.report(rule.name(), &outcome);

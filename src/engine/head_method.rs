@@ -25,7 +25,6 @@ impl Engine {
     where
         S: InnerService<A>,
     {
-        let asked = request.headers().clone();
         wanted.reduce(&mut request);
         let (requested_at, began) = (self.fills.clock.now(), self.fills.clock.monotonic());
         let outcome = lookup.why.outcome();
@@ -37,7 +36,6 @@ impl Engine {
         let stale = stale.and_then(|stale| self.lookups.still_usable(stale));
         if let (Some(stale), StatusCode::OK) = (stale, response.status()) {
             let exchange = HeadExchange {
-                request: &asked,
                 response: response.headers(),
                 requested_at,
                 began,
@@ -63,7 +61,6 @@ impl Engine {
                 let Some(stamp) = lookup.stamp() else { return };
                 let update = Update {
                     wanted,
-                    request: exchange.request,
                     stamp,
                     requested_at: exchange.requested_at,
                     received_at,
@@ -97,7 +94,6 @@ impl Engine {
 
 /// A `HEAD` and its response.
 struct HeadExchange<'a> {
-    request: &'a HeaderMap,
     response: &'a HeaderMap,
     requested_at: Timestamp,
     /// Monotonic, for settling.

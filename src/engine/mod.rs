@@ -30,6 +30,7 @@ mod forward;
 mod head_method;
 mod inner;
 mod lookup;
+mod own_validators;
 mod pass;
 mod selection;
 
@@ -45,7 +46,7 @@ pub(crate) use self::fill::{Fills, Limits};
 pub(crate) use self::inner::{InnerService, ServiceResult};
 pub(crate) use self::lookup::{Lookups, SearchMemory, Tips, VariantMemory};
 use self::lookup::{Usable, Wish};
-pub(crate) use self::pass::settle_conditions;
+pub(crate) use self::own_validators::settle_conditions;
 use crate::key::KeyBuilder;
 use crate::outcome::Detail;
 use crate::rules::{Bypass, CacheRequest, FillRequest, RuleSet};

@@ -1,15 +1,16 @@
 //! Requests that a rule matched and that are answered without the cache.
 
-use crate::engine::fill::Fills;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use tower::ServiceExt;
 
 use crate::engine::change::Change;
+use crate::engine::fill::Fills;
+use crate::engine::own_validators::without_own;
 use crate::engine::{CacheBody, Engine, InnerService, ServiceResult};
-use crate::outcome::Why;
-use crate::outcome::{NotStored, Outcome, Storing};
+use crate::outcome::{NotStored, Outcome, Storing, Why};
 use crate::rules::{CompiledRule, is_odd, names_unsafe_method};
 use crate::semantics::{self, Conditions};
 
@@ -102,25 +103,4 @@ impl Fills {
 /// Whether a request may change something, by its method or by one that a field puts in its place.
 fn may_change<A>(request: &Request<A>) -> bool {
     semantics::is_unsafe(request.method()) || names_unsafe_method(request.headers())
-}
-
-/// Takes our own validators out of a request that is forwarded as the client sent it.
-pub(super) fn without_own<A>(request: &mut Request<A>) -> Conditions {
-    let unsafe_method = semantics::is_unsafe(request.method());
-    let changes = |fields: &HeaderMap| unsafe_method || names_unsafe_method(fields);
-    semantics::drop_own(changes, request.headers_mut())
-}
-
-/// Takes our own validators out of a request that no rule takes; an answer, where it is not to be forwarded.
-pub(crate) fn settle_conditions<A, B>(request: &mut Request<A>) -> Option<Response<CacheBody<B>>> {
-    (without_own(request) == Conditions::Failed).then(precondition_failed)
-}
-
-/// 412, as only this cache knows the validators that the request depends on.
-pub(super) fn precondition_failed<B>() -> Response<CacheBody<B>> {
-    let mut response = Response::new(CacheBody::empty());
-    *response.status_mut() = StatusCode::PRECONDITION_FAILED;
-    let status = HeaderValue::from_static("tagcache; fwd=method; detail=own-validator");
-    response.headers_mut().insert("cache-status", status);
-    response
 }

@@ -1,13 +1,13 @@
 //! What of a stored response a request gets: all of it, parts of it, or word that the client has it.
 
-use crate::clock::Timestamp;
-use crate::outcome::{Outcome, Served};
 use std::ops::{Range, RangeInclusive};
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, StatusCode};
 
+use crate::clock::Timestamp;
 use crate::entry::StoredResponse;
+use crate::outcome::{Outcome, Served};
 use crate::semantics::{self, Precondition, Selected};
 
 /// What of a stored response a request gets.

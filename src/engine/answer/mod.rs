@@ -4,19 +4,16 @@
 pub(super) mod body;
 pub(super) mod ready;
 
-pub use self::body::CacheBody;
-use http::response::Parts;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 
-use crate::clock::Clock;
-use crate::clock::Timestamp;
-use crate::engine::lookup::Lookup;
-use crate::engine::lookup::{Opened, Stale, StoredPart};
-use crate::engine::selection::hit_at;
-use crate::engine::selection::{Chosen, declare_length, span};
+pub use self::body::CacheBody;
+use crate::clock::{Clock, Timestamp};
+use crate::engine::lookup::{Lookup, Opened, Stale, StoredPart};
+use crate::engine::selection::{Chosen, declare_length, hit_at, span};
 use crate::entry::StoredResponse;
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, Outcome, Served, Storing};
@@ -31,17 +28,6 @@ pub(crate) struct Answers {
 }
 
 impl Answers {
-    pub(crate) fn respond_stored<A, B>(
-        &self,
-        rule: &CompiledRule,
-        request: &Request<A>,
-        stored: &Arc<StoredResponse>,
-        outcome: Outcome,
-    ) -> Response<CacheBody<B>> {
-        let headers = request.headers();
-        self.respond_whole(rule, request.method(), headers, stored, outcome)
-    }
-
     /// Answers a request that was about to be forwarded from a whole stored response.
     pub(crate) fn respond_filled<B>(
         &self,
@@ -147,15 +133,15 @@ impl Answers {
     pub(crate) fn finish_parts<B>(
         &self,
         rule: &CompiledRule,
-        mut parts: http::response::Parts,
+        mut parts: Parts,
         body: CacheBody<B>,
         outcome: &Outcome,
     ) -> Response<CacheBody<B>> {
-        let sent = match outcome.storing {
+        let sharing = match outcome.storing {
             Some(Storing::NotStored(_)) => Sharing::NotStored,
             Some(Storing::Stored) | None => Sharing::Stored,
         };
-        client_fields(rule, sent, &mut parts.headers);
+        client_fields(rule, sharing, &mut parts.headers);
         semantics::append_cache_status(&mut parts.headers, outcome);
         self.report(rule.name(), outcome);
         Response::from_parts(parts, body)
@@ -225,7 +211,8 @@ impl Answers {
         let mut outcome = self.hit(&stale.stored);
         outcome.served = Served::Stale;
         outcome.detail = Some(detail);
-        self.respond_stored(rule, request, &stale.stored, outcome)
+        let (method, headers) = (request.method(), request.headers());
+        self.respond_whole(rule, method, headers, &stale.stored, outcome)
     }
 
     /// Each request that a rule matched ends here, exactly once.

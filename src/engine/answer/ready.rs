@@ -1,14 +1,12 @@
 //! The short way: a fresh response from a store that need not be waited for. No future, nothing kept
 //! of the request.
 
-use crate::engine::answer::Answers;
-use crate::engine::selection::hit_at;
-
 use http::{HeaderMap, Method, Request, Response};
 
 use crate::clock::Timestamp;
 use crate::engine::CacheBody;
-use crate::engine::answer::declare_length;
+use crate::engine::answer::{Answers, declare_length};
+use crate::engine::selection::hit_at;
 use crate::entry::StoredResponse;
 use crate::outcome::Outcome;
 use crate::rules::{CacheRequest, CompiledRule, Sharing, client_fields};

@@ -1,14 +1,13 @@
 //! Stale responses: served while a refresh runs behind, freshened by a 304, or served in place of an
 //! error.
 
-use crate::engine::fill::Fills;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::clock::Timestamp;
-use crate::engine::fill::Fill;
 use crate::engine::fill::judgement::{Answer, Judgement};
+use crate::engine::fill::{Fill, Fills};
 use crate::engine::lookup::variant_key;
 use crate::entry::StoredResponse;
 use crate::outcome::{NotStored, Outcome};
@@ -19,7 +18,6 @@ use crate::semantics;
 /// A call of the inner service whose response updates a stored one.
 pub(crate) struct Update<'a> {
     pub(crate) wanted: &'a FillRequest,
-    pub(crate) request: &'a HeaderMap,
     /// Taken before the call (PROTOCOL 17).
     pub(crate) stamp: Stamp,
     pub(crate) requested_at: Timestamp,
@@ -40,7 +38,7 @@ impl Fills {
         let set_cookie = wanted.asked.rule.set_cookie;
         let mut headers = semantics::freshen(&old.headers, response, received_at, set_cookie);
         let exchange = Exchange {
-            request: update.request,
+            request: &wanted.headers,
             status: stored.status,
             headers: &headers,
             requested_at: update.requested_at,
@@ -54,7 +52,7 @@ impl Fills {
             stored.freshness = storable.freshness;
             stored.freshness.eagerness = old.freshness.eagerness;
             stored.initial_age = storable.initial_age;
-            stored.key = variant_key(&wanted.asked.key, &storable.vary, update.request);
+            stored.key = variant_key(&wanted.asked.key, &storable.vary, &wanted.headers);
             headers.clone_from(&storable.headers);
         }
         stored.headers = headers;
@@ -100,7 +98,6 @@ impl Fill {
         }
         let update = Update {
             wanted: &self.wanted,
-            request: &self.wanted.headers,
             stamp,
             requested_at: self.requested_at,
             received_at,

@@ -1,7 +1,6 @@
 //! The verdict on what the inner service answered: whether it is stored, freshens what is stored, or gives way to
 //! it.
 
-use crate::engine::lookup::part::part_key;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +10,7 @@ use http_body::Body;
 
 use crate::coalesce::{FlightHead, FlightReader};
 use crate::engine::fill::Fill;
+use crate::engine::lookup::part::part_key;
 use crate::engine::lookup::variant_key;
 use crate::entry::{Ready, StoredResponse};
 use crate::outcome::{NotStored, Outcome, Storing};

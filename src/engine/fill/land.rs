@@ -1,6 +1,5 @@
 //! A fill that ended well: make the stored response, and store it.
 
-use crate::engine::fill::Fills;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -12,14 +11,12 @@ use http_body::Body;
 
 use crate::coalesce::FlightHead;
 use crate::engine::Engine;
-use crate::engine::fill::body::Kept;
-use crate::engine::fill::body::own_tag;
+use crate::engine::fill::body::{Kept, own_tag};
 use crate::engine::fill::judgement::{Answer, Judgement};
-use crate::engine::fill::{Fill, Recipient};
+use crate::engine::fill::{Fill, Fills, Recipient};
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::part::finished;
-use crate::engine::lookup::variant_key;
-use crate::engine::lookup::window_if_disconnected;
+use crate::engine::lookup::{variant_key, window_if_disconnected};
 use crate::entry::StoredResponse;
 use crate::error::BoxError;
 use crate::outcome::{NotStored, Storing};

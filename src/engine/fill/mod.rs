@@ -11,8 +11,6 @@ mod land;
 mod refresh;
 mod supersede;
 
-use crate::defaults;
-use crate::engine::lookup::window_if_disconnected;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -31,14 +29,12 @@ use crate::clock::{Clock, Timestamp};
 use crate::coalesce::{Expected, Flights, Lead, Permits};
 use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::{Engine, Forwarded, InnerService};
-use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::log::Purges;
-use crate::outcome::Outcome;
 use crate::position::Stamp;
 use crate::rules::FillRequest;
-use crate::semantics;
 use crate::store::Claims;
+use crate::{defaults, semantics};
 
 /// Bounds on what requests may cost.
 #[derive(Debug, Clone, Copy)]
@@ -214,7 +210,8 @@ impl Fill {
             }
         };
         if leave.crowded {
-            let stand_in = self.stand_in();
+            let (rule, stale) = (&self.wanted.asked.rule, self.stale.as_ref());
+            let stand_in = self.engine.lookups.stale_if_disconnected(rule, stale);
             if !somebody_waits || stand_in.is_some() {
                 let answer = stand_in.map(|(stored, outcome)| Answer::Spared(stored, outcome));
                 return Err(Judgement::Failed("too many forwards are under way", answer));
@@ -264,13 +261,6 @@ impl Fill {
         let stale = self.stale.take();
         self.stale = stale.and_then(|stale| self.engine.lookups.still_usable(&stale));
         self.expect();
-    }
-
-    /// The stale response that may be served as the inner service cannot be asked.
-    fn stand_in(&self) -> Option<(Arc<StoredResponse>, Outcome)> {
-        let stale = self.stale.as_ref()?;
-        let window = window_if_disconnected(&self.wanted.asked.rule, &stale.stored.freshness);
-        self.engine.lookups.spare_within(stale, window)
     }
 
     /// The response of the inner service; or what comes of the fill without one.

@@ -5,13 +5,12 @@
 //! blames the request or who asks. Otherwise one hostile request that is forwarded (`no-cache`) would take the
 //! stored response from all.
 
-use crate::engine::fill::Fills;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 
 use crate::clock::Timestamp;
-use crate::engine::fill::Fill;
+use crate::engine::fill::{Fill, Fills};
 use crate::engine::lookup::part::part_key;
 use crate::engine::lookup::{Lookup, Stale, variant_key};
 use crate::engine::{Engine, InnerService, ServiceResult};

@@ -5,8 +5,6 @@
 //! chunks are there and none of the others is missing; should one vanish, or the store, while the client reads,
 //! the response is cut off, as when an inner service breaks off.
 
-use crate::clock::Timestamp;
-use crate::engine::lookup::Lookups;
 use std::collections::VecDeque;
 use std::fmt;
 use std::ops::Range;
@@ -21,8 +19,9 @@ use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::clock::Timestamp;
 use crate::engine::lookup::fitness::Fitness;
-use crate::engine::lookup::{Bodies, Lookup, Usable};
+use crate::engine::lookup::{Bodies, Lookup, Lookups, Usable};
 use crate::engine::selection::{Chosen, span};
 use crate::entry::{CHUNK, Cut, chunks_of};
 use crate::error::{BoxError, Error, ErrorKind};

@@ -1,16 +1,13 @@
 //! What a stored response may be used for: judged by the purges known, its clock, and what the request
 //! asks of a cache.
 
-use crate::engine::lookup::Lookups;
-use crate::engine::lookup::may_join;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::engine::lookup::Wish;
+use crate::engine::lookup::{Lookups, Wish, may_join};
 use crate::entry::StoredResponse;
 use crate::log::View;
-use crate::outcome::Why;
-use crate::outcome::{Detail, ForwardReason};
+use crate::outcome::{Detail, ForwardReason, Why};
 use crate::rules::CacheRequest;
 use crate::semantics::{self, Reuse, Terms};
 use crate::validity::{Subject, Verdict};

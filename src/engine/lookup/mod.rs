@@ -9,8 +9,6 @@ pub(super) mod search;
 mod stale;
 pub(super) mod tips;
 
-pub(crate) use self::search::SearchMemory;
-pub(crate) use self::tips::Tips;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, Uri};
@@ -18,24 +16,22 @@ use smallvec::SmallVec;
 
 pub(crate) use self::chunks::Opened;
 pub(crate) use self::part::StoredPart;
+pub(crate) use self::search::SearchMemory;
 pub(crate) use self::stale::{Stale, Wish, window_if_disconnected};
+pub(crate) use self::tips::Tips;
 use crate::chance::Chance;
 use crate::clock::Clock;
-use crate::coalesce::Flights;
-use crate::coalesce::{Landings, Moment};
+use crate::coalesce::{Flights, Landings, Moment};
 use crate::engine::lookup::fitness::Fitness;
 use crate::entry::{Cut, Entry, StoredResponse};
 use crate::error::Error;
 use crate::key::CacheKey;
-use crate::log::{Follower, Views};
-use crate::log::{Tip, View};
+use crate::log::{Follower, Tip, View, Views};
 use crate::observe::SharedObserver;
-use crate::outcome::Why;
-use crate::outcome::{Detail, ForwardReason};
+use crate::outcome::{Detail, ForwardReason, Why};
 use crate::rules::CacheRequest;
 use crate::semantics;
-use crate::store::{Found, Held};
-use crate::store::{NearCache, Store};
+use crate::store::{Found, Held, NearCache, Store};
 use crate::validity::Verdict;
 use crate::weaken::{ProtocolRule, weakened};
 

@@ -1,8 +1,6 @@
 //! The near copy: what was found in the shared store, answered from this process. A near rule asks nobody
 //! whether it still holds, a strict one the purge log.
 
-use crate::engine::lookup::Lookups;
-use crate::rules::Consistency;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +8,10 @@ use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::clock::Timestamp;
 use crate::engine::lookup::fitness::Fitness;
-use crate::engine::lookup::{Lookup, Usable, variant_key};
+use crate::engine::lookup::{Lookup, Lookups, Usable, variant_key};
 use crate::entry::{Cut, Entry, StoredResponse, VariantIndex};
 use crate::key::CacheKey;
-use crate::rules::CacheRequest;
+use crate::rules::{CacheRequest, Consistency};
 use crate::store::{NearCache, NearRoom};
 use crate::weaken::{ProtocolRule, weakened};
 

@@ -4,16 +4,14 @@
 //! One contiguous part of a response is stored at a time. Only with a strong validator is it combined with
 //! another one; without, the newer takes its place.
 
-use crate::engine::lookup::Lookups;
-use std::ops::Range;
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::engine::lookup::fitness::subject;
-use crate::engine::lookup::{Lookup, Usable};
+use crate::engine::lookup::{Lookup, Lookups, Usable};
 use crate::entry::{Entry, StoredResponse};
 use crate::key::{CacheKey, Component};
 use crate::rules::CacheRequest;

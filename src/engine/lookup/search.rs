@@ -1,11 +1,10 @@
 //! `No-Vary-Search`: a second look for responses that answer more than their own URL.
 
-use crate::engine::lookup::Lookups;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, StatusCode, Uri};
 
-use crate::engine::lookup::{Lookup, Usable, variant_key};
+use crate::engine::lookup::{Lookup, Lookups, Usable, variant_key};
 use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::rules::{CacheRequest, FillRequest, RequestTarget};

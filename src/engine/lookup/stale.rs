@@ -1,6 +1,5 @@
 //! Stored responses that are stale: what they may still be used for.
 
-use crate::engine::selection::hit_at;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +7,9 @@ use std::time::Duration;
 use http::header::ETAG;
 use http::{HeaderName, HeaderValue};
 
+use crate::engine::lookup::Lookups;
 use crate::engine::lookup::fitness::subject;
-use crate::engine::lookup::{Lookup, Lookups};
+use crate::engine::selection::hit_at;
 use crate::entry::{Freshness, StoredResponse};
 use crate::outcome::{Detail, Outcome, Served};
 use crate::rules::{CompiledRule, Profile};
@@ -95,14 +95,14 @@ impl Lookups {
     pub(crate) fn stale_if_disconnected(
         &self,
         rule: &CompiledRule,
-        lookup: &Lookup,
+        stale: Option<&Stale>,
     ) -> Option<(Arc<StoredResponse>, Outcome)> {
-        let stale = lookup.stale()?;
+        let stale = stale?;
         let window = window_if_disconnected(rule, &stale.stored.freshness);
         self.spare_within(stale, window)
     }
 
-    pub(crate) fn spare_within(
+    fn spare_within(
         &self,
         stale: &Stale,
         window: Duration,
