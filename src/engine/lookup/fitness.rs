@@ -90,6 +90,7 @@ impl Lookups {
 
     /// Whether the hit on `stored` is chosen to refresh it. A copy in this process has one chosen, so
     /// that a refresh that fails is not tried again before its end.
+    #[inline]
     pub(crate) fn elects(&self, stored: &StoredResponse, now: Timestamp) -> bool {
         stored.is_nearly_over(now) && self.is_drawn(stored, now) && stored.ready.elect()
     }

@@ -17,6 +17,7 @@ use crate::weaken::{ProtocolRule, weakened};
 
 impl Lookups {
     /// The stored response that answers without a wait, by the rules of every lookup.
+    #[inline]
     pub(crate) fn at_hand(
         &self,
         asked: &CacheRequest,
@@ -33,6 +34,7 @@ impl Lookups {
     }
 
     /// A strict lookup in a store that need not be waited for.
+    #[inline]
     fn in_store_at_hand(
         &self,
         asked: &CacheRequest,
@@ -54,6 +56,7 @@ impl Lookups {
 
     /// A near lookup: nothing is asked of anybody. Judged now, not when the copy was made (PROTOCOL 18
     /// `near_judge`), by a view that has heard from the log within the lease (PROTOCOL 21).
+    #[inline]
     pub(crate) fn in_near_copy(
         &self,
         near: &NearCache,

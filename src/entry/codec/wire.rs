@@ -11,6 +11,7 @@ const TRUNCATED: &str = "truncated";
 pub(super) trait Sink {
     fn bytes(&mut self, bytes: &[u8]);
 
+    #[inline]
     fn varint(&mut self, mut number: u64) {
         let mut encoded = [0; 10];
         let mut length = 0;
@@ -23,10 +24,12 @@ pub(super) trait Sink {
         self.bytes(&encoded[..=length]);
     }
 
+    #[inline]
     fn count(&mut self, count: usize) {
         self.varint(count as u64);
     }
 
+    #[inline]
     fn text(&mut self, text: &[u8]) {
         self.count(text.len());
         self.bytes(text);
@@ -34,6 +37,7 @@ pub(super) trait Sink {
 }
 
 impl Sink for Vec<u8> {
+    #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
     }
@@ -50,6 +54,7 @@ impl Size {
 }
 
 impl Sink for Size {
+    #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
     }
