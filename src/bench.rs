@@ -51,8 +51,10 @@ impl Rules {
     pub fn key(&self, request: &http::request::Parts) -> Option<Bytes> {
         let mut key = KeyBuilder::new();
         let found = self.0.find(&request.method, request.uri.path())?;
-        let asked = found.request(&request.uri, &request.headers, &mut key);
-        asked.ok().map(|_| key.finish().as_bytes().clone())
+        match found.request(&request.uri, &request.headers, &mut key) {
+            Ok(_) => Some(key.finish().as_bytes().clone()),
+            Err(_) => None,
+        }
     }
 }
 
