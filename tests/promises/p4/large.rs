@@ -1,4 +1,4 @@
-//! P4 for bodies that Redis holds in parts: what reaches the client is what the inner service sent, few parts
+//! P4 for bodies that Redis holds in chunks: what reaches the client is what the inner service sent, few chunks
 //! are held at a time, and what was lost is a miss, or a response that visibly breaks off.
 
 use bytes::Bytes;
@@ -10,11 +10,11 @@ use http_body_util::{BodyExt, Empty};
 use tagcache_test_support::{Fleet, Node, Origin, Said, path, until};
 use tower_tagcache::CacheBody;
 
-const PART: usize = 64 * 1024;
-/// Not a whole number of parts.
-const LENGTH: usize = 20 * PART + 1_234;
+const CHUNK: usize = 64 * 1024;
+/// Not a whole number of chunks.
+const LENGTH: usize = 20 * CHUNK + 1_234;
 
-/// Bytes that differ from part to part, and between versions of the data.
+/// Bytes that differ from chunk to chunk, and between versions of the data.
 fn text(data: &str) -> String {
     let seed = data.len() + usize::from(data.as_bytes()[data.len() - 1]);
     (0..LENGTH)
@@ -31,7 +31,7 @@ fn fleet() -> Fleet {
     Fleet::private().origin(Origin::of_data(large))
 }
 
-async fn part_names(fleet: &Fleet) -> Vec<String> {
+async fn chunk_names(fleet: &Fleet) -> Vec<String> {
     let pattern = format!("{}:b:*", fleet.namespace);
     let names = fleet.server.command(&["KEYS", &pattern]).await;
     let mut names: Vec<String> = ::redis::from_redis_value(names).unwrap();
@@ -58,7 +58,7 @@ async fn a_large_response_is_the_same_from_redis_whatever_is_asked_of_it() {
     let (filled, other) = (fleet.node(), fleet.companied());
     let text = text("v1");
     let whole = filled.warm("/item/7").await;
-    assert_eq!(part_names(&fleet).await.len(), 21);
+    assert_eq!(chunk_names(&fleet).await.len(), 21);
     for node in [&filled, &other] {
         let hit = node.get("/item/7").await;
         assert!(hit.is_hit(), "{}", hit.how);
@@ -67,11 +67,11 @@ async fn a_large_response_is_the_same_from_redis_whatever_is_asked_of_it() {
         assert_eq!(hit.headers.get(ETAG), whole.headers.get(ETAG));
         for (first, last) in [
             (0, 0),
-            (0, PART - 1),
-            (PART, PART),
-            (5, 3 * PART + 7),
-            (PART - 1, 20 * PART),
-            (20 * PART, LENGTH - 1),
+            (0, CHUNK - 1),
+            (CHUNK, CHUNK),
+            (5, 3 * CHUNK + 7),
+            (CHUNK - 1, 20 * CHUNK),
+            (20 * CHUNK, LENGTH - 1),
             (LENGTH - 1, LENGTH + 99),
         ] {
             let range = format!("bytes={first}-{last}");
@@ -112,7 +112,7 @@ async fn begun(node: &Node) -> Response<CacheBody<tagcache_test_support::Body>> 
 }
 
 #[tokio::test]
-async fn no_more_than_a_few_parts_are_read_ahead_of_the_client() {
+async fn no_more_than_a_few_chunks_are_read_ahead_of_the_client() {
     let fleet = fleet();
     let node = fleet.node();
     node.warm("/item/7").await;
@@ -124,7 +124,7 @@ async fn no_more_than_a_few_parts_are_read_ahead_of_the_client() {
         let data = frame.unwrap().into_data().unwrap();
         got.push_str(std::str::from_utf8(&data).unwrap());
         taken += 1;
-        // The entry, and the parts.
+        // The entry, and the chunks.
         let read = fleet.server.calls("get").await - before - 1;
         assert!(read <= taken + 4, "{read} read when {taken} were taken");
     }
@@ -133,36 +133,36 @@ async fn no_more_than_a_few_parts_are_read_ahead_of_the_client() {
 }
 
 #[tokio::test]
-async fn a_lost_part_is_a_miss_that_is_reported_and_replaced() {
+async fn a_lost_chunk_is_a_miss_that_is_reported_and_replaced() {
     for (which, how) in [(0, "DEL"), (1, "SET"), (20, "DEL"), (0, "APPEND")] {
         let fleet = fleet();
         let node = fleet.node();
         node.warm("/item/7").await;
         fleet.origin.set("v2");
-        let name = part_names(&fleet).await.remove(which);
+        let name = chunk_names(&fleet).await.remove(which);
         let spoil: &[&str] = match how {
             "DEL" => &[how, &name],
             _ => &[how, &name, "x"],
         };
         fleet.server.command(spoil).await;
         let answer = node.get("/item/7").await;
-        assert!(!answer.is_hit(), "part {which}, {how}: {}", answer.how);
-        assert!(answer.body == text("v2"), "part {which}, {how}");
+        assert!(!answer.is_hit(), "chunk {which}, {how}: {}", answer.how);
+        assert!(answer.body == text("v2"), "chunk {which}, {how}");
         let rejected = |said: &Said| matches!(said, Said::EntryRejected(_));
-        assert_eq!(node.notices.count(rejected), 1, "part {which}, {how}");
+        assert_eq!(node.notices.count(rejected), 1, "chunk {which}, {how}");
         assert!(node.warm("/item/7").await.body == text("v2"));
     }
 }
 
 /// What the client has already is not made longer by other bytes, and not passed off as the whole.
 #[tokio::test]
-async fn a_part_that_vanishes_while_the_client_reads_breaks_the_response_off() {
+async fn a_chunk_that_vanishes_while_the_client_reads_breaks_the_response_off() {
     for how in ["DEL", "SET"] {
         let fleet = fleet();
         let node = fleet.node();
         node.warm("/item/7").await;
         let mut body = begun(&node).await.into_body();
-        let name = part_names(&fleet).await.remove(12);
+        let name = chunk_names(&fleet).await.remove(12);
         let spoil: &[&str] = match how {
             "DEL" => &[how, &name],
             _ => &[how, &name, "x"],
@@ -193,7 +193,7 @@ async fn a_reader_of_what_is_replaced_gets_all_of_it_and_what_was_replaced_expir
     let fleet = fleet();
     let node = fleet.node();
     node.warm("/item/7").await;
-    let old = part_names(&fleet).await;
+    let old = chunk_names(&fleet).await;
     let body = begun(&node).await.into_body();
     fleet.origin.set("v2");
     node.purger().tag("item:7").await.expect("redis is there");
@@ -205,7 +205,7 @@ async fn a_reader_of_what_is_replaced_gets_all_of_it_and_what_was_replaced_expir
         let left = fleet.server.command(&["PTTL", name]).await;
         ::redis::from_redis_value::<i64>(left).unwrap()
     };
-    until("the old parts are given little time", async || {
+    until("the old chunks are given little time", async || {
         let mut longest = 0;
         for name in &old {
             longest = longest.max(left(name).await);
@@ -213,12 +213,12 @@ async fn a_reader_of_what_is_replaced_gets_all_of_it_and_what_was_replaced_expir
         longest <= 300_000
     })
     .await;
-    for name in part_names(&fleet).await {
+    for name in chunk_names(&fleet).await {
         assert!(old.contains(&name) || left(&name).await > 300_000, "{name}");
     }
 }
 
-/// Where copies are kept, the first hit puts one together and the next ones read no part.
+/// Where copies are kept, the first hit puts one together and the next ones read no chunk.
 #[tokio::test]
 async fn a_large_response_is_put_together_once_where_copies_are_kept() {
     let fleet = fleet().copying();

@@ -53,17 +53,20 @@ impl Fleet {
     }
 
     /// With copies in the nodes, as they are by default; otherwise each hit of a test is read from Redis.
+    #[must_use]
     pub fn copying(mut self) -> Self {
         self.copies = true;
         self
     }
 
+    #[must_use]
     pub fn origin(mut self, origin: Origin) -> Self {
         self.origin = origin;
         self
     }
 
     /// Puts `rule` in the place of the usual one.
+    #[must_use]
     pub fn rule(mut self, rule: Rule) -> Self {
         self.rules = vec![rule];
         self

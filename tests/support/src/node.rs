@@ -70,6 +70,7 @@ impl Node {
     }
 
     /// Runs `companion` until the node is dropped.
+    #[must_use]
     pub fn accompany(self, companion: Companion) -> Self {
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(companion.run(async { stopped.await.unwrap_or(()) }));

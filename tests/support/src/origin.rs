@@ -99,6 +99,7 @@ impl Origin {
     }
 
     /// An origin that answers as this one does, asked for the first time.
+    #[must_use]
     pub fn anew(&self) -> Self {
         Self {
             asked: Arc::default(),
