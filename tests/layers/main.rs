@@ -73,10 +73,9 @@ const PROGRAM_TABLE: &[Row] = &[
         modules: &["setting"],
         may_import: &[],
     },
-    // It asks the admin's door at its own.
     Row {
         modules: &["proxy"],
-        may_import: &[&["admin", "setting"]],
+        may_import: &[&["setting"]],
     },
     Row {
         modules: &["admin"],
@@ -278,6 +277,7 @@ fn a_breach_of_the_table_is_found() {
     for (module, imports, expected) in [
         ("config", "proxy", true),
         ("proxy", "config", false),
+        ("proxy", "admin", false),
         ("cli", "config", true),
     ] {
         let imports = BTreeSet::from([imports.to_owned()]);

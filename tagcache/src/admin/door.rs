@@ -5,12 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::request::Parts;
 use http::{Method, Response};
 
 use crate::admin::access::Call;
 use crate::admin::answer;
 use crate::admin::routes::{Begun, Office};
+use crate::proxy::Door;
 
 /// `PURGE`, and in dev and mock mode the calls of a load test, on the public listener. It stands before
 /// the cache: what it takes reaches neither that nor upstream. A cheap clone.
@@ -28,9 +30,10 @@ impl PublicDoor {
         let opened = settings.public_purge.is_some() || settings.public_test_calls;
         opened.then_some(Self { office })
     }
+}
 
-    /// Whether a request is answered here.
-    pub(crate) fn takes(&self, head: &Parts) -> bool {
+impl Door for PublicDoor {
+    fn takes(&self, head: &Parts) -> bool {
         let settings = &self.office.settings;
         let test = || settings.public_test_calls && settings.test_calls;
         match (head.method.as_str(), head.uri.path()) {
@@ -40,18 +43,20 @@ impl PublicDoor {
         }
     }
 
-    /// Answers a request that it [takes](Self::takes), whose head is still as the client sent it.
-    pub(crate) async fn answer(&self, peer: IpAddr, head: Parts) -> Response<Bytes> {
-        if head.method != Method::GET && head.method != Method::POST {
-            return match self.office.admit(Call::PublicPurge, peer, &head.headers) {
-                Ok(()) => self.office.purge_path(peer, head.uri.path()).await,
-                Err(why) => answer::denied(why),
-            };
-        }
-        match self.office.begin(peer, &head) {
-            Begun::Answered(answer) => answer,
-            Begun::Purge | Begun::PurgeAll => self.office.purge_all(peer).await,
-        }
+    fn answer(&self, peer: IpAddr, head: Parts) -> BoxFuture<'static, Response<Bytes>> {
+        let office = Arc::clone(&self.office);
+        Box::pin(async move {
+            if head.method != Method::GET && head.method != Method::POST {
+                return match office.admit(Call::PublicPurge, peer, &head.headers) {
+                    Ok(()) => office.purge_path(peer, head.uri.path()).await,
+                    Err(why) => answer::denied(why),
+                };
+            }
+            match office.begin(peer, &head) {
+                Begun::Answered(answer) => answer,
+                Begun::Purge | Begun::PurgeAll => office.purge_all(peer).await,
+            }
+        })
     }
 }
 

@@ -52,6 +52,8 @@
 mod access;
 mod answer;
 mod door;
+mod gauges;
+mod hooks;
 mod metrics;
 mod purge;
 mod ready;
@@ -62,7 +64,8 @@ mod telemetry;
 mod token;
 
 pub use self::door::PublicDoor;
-pub use self::server::{Admin, AdminHooks, BoundAdmin};
+pub use self::hooks::AdminHooks;
+pub use self::server::{Admin, BoundAdmin};
 pub use self::settings::{AdminSettings, PublicPurge};
 pub use self::telemetry::Telemetry;
 pub use self::token::AdminToken;

@@ -98,3 +98,17 @@ impl AdminSettings {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn safety_113_an_admin_listener_where_clients_connect_is_refused() {
+        let mut admin = AdminSettings::default();
+        let proxy = ProxySettings::new("http://127.0.0.1:9000");
+        admin.check(Some(&proxy)).unwrap();
+        admin.listen = proxy.listen[0].address;
+        assert!(admin.check(None).is_ok() && admin.check(Some(&proxy)).is_err());
+    }
+}

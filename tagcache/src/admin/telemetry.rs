@@ -11,7 +11,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, Prometheu
 use parking_lot::Mutex;
 use rapidhash::fast::RandomState;
 
-use crate::admin::metrics::{describe, set_gauges};
+use crate::admin::gauges::{describe, set_gauges};
 use tower_tagcache::{Health, Metrics, Notice, Observer, Outcome, Served, StreamHealth};
 
 /// Counts what the cache does. Hand a clone to [`CacheBuilder::observer`](tower_tagcache::CacheBuilder::observer),

@@ -5,11 +5,11 @@ use std::io::{self, IsTerminal};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::failure::{colours, print};
+use super::failure::{Failure, colours, print};
 use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
+use super::source::{ConfigArgs, variable};
 use super::survey::{Survey, survey};
-use super::{ConfigArgs, Failure};
 use crate::config::Loaded;
 use tower_tagcache::Warning;
 use tower_tagcache::config::ConfigFileError;
@@ -35,7 +35,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
                        `tagcache init`";
         return Err(Failure::usage(message));
     }
-    let checked = Loaded::load(path, &super::variable).and_then(|mut loaded| {
+    let checked = Loaded::load(path, &variable).and_then(|mut loaded| {
         args.overlay.lay_over(&mut loaded);
         let warnings = warnings(&loaded)?;
         Ok((loaded, warnings))
@@ -108,7 +108,7 @@ fn tell_survey(asked: Result<Survey, String>, on: &str, off: &str) -> Result<(),
 /// Builds everything that a start builds, connects to nothing, and collects what it warns of.
 fn warnings(loaded: &Loaded) -> Result<Vec<Warning>, ConfigFileError> {
     log_filter(loaded)?;
-    let assembled = loaded.assemble(builder(loaded), &super::variable)?;
+    let assembled = loaded.assemble(builder(loaded), &variable)?;
     let mut warnings = assembled.cache.warnings().to_vec();
     warnings.extend(loaded.file.advice());
     Ok(warnings)

@@ -1,9 +1,9 @@
 //! `tagcache completions`.
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 
-use super::{Cli, Failure, failure::print};
+use super::failure::{Failure, print};
 
 #[derive(Debug, Args)]
 pub(super) struct CompletionArgs {
@@ -11,8 +11,8 @@ pub(super) struct CompletionArgs {
     shell: Shell,
 }
 
-pub(super) fn run(args: &CompletionArgs) -> Result<(), Failure> {
+pub(super) fn run(args: &CompletionArgs, mut cli: Command) -> Result<(), Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "tagcache", &mut script);
+    clap_complete::generate(args.shell, &mut cli, "tagcache", &mut script);
     print(String::from_utf8_lossy(&script).trim_end())
 }

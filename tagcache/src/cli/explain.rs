@@ -8,10 +8,10 @@ use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde_json::{Value, json};
 
-use super::failure::print;
+use super::failure::{Failure, print};
 use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
-use super::{ConfigArgs, Failure};
+use super::source::{ConfigArgs, variable};
 use tower_tagcache::Explanation;
 use tower_tagcache::config::Period;
 
@@ -56,7 +56,7 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let mut loaded = args.config.load()?;
     args.overlay.lay_over(&mut loaded);
     log_filter(&loaded)?;
-    let assembled = loaded.assemble(builder(&loaded), &super::variable)?;
+    let assembled = loaded.assemble(builder(&loaded), &variable)?;
     let mut request = request(args)?;
     // A library's layer sees what its server gives it.
     let seen = assembled

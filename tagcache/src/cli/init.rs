@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{DEFAULT_FILE, Failure, failure::print};
+use super::failure::{Failure, print};
+use super::source::DEFAULT_FILE;
 
 /// The starter file; a test checks it.
 const STARTER: &str = include_str!("starter.toml");

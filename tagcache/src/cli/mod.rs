@@ -8,21 +8,16 @@ mod init;
 mod overlay;
 mod purge;
 mod purge_admin;
+mod purge_args;
 mod rights;
 mod serve;
 mod signals;
+mod source;
 mod survey;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-
-use self::failure::Failure;
-use crate::config::Loaded;
-
-/// The file that is read if none is named and it is there.
-const DEFAULT_FILE: &str = "tagcache.toml";
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// An HTTP cache that purges by tag, as a reverse proxy.
 ///
@@ -49,38 +44,13 @@ enum Command {
     /// Tells what becomes of a request: which rule, key, tags and lifetime, and why not.
     Explain(explain::ExplainArgs),
     /// Purges stored responses, through Redis or through a running proxy.
-    Purge(purge::PurgeArgs),
+    Purge(purge_args::PurgeArgs),
     /// Writes a commented configuration to start from.
     Init(init::InitArgs),
     /// Prints the JSON Schema of the configuration, for editors.
     Schema,
     /// Prints the completions of a shell.
     Completions(completions::CompletionArgs),
-}
-
-/// Which configuration is used.
-#[derive(Debug, Args)]
-struct ConfigArgs {
-    /// The configuration [default: tagcache.toml, if it is there]
-    #[arg(short, long, value_name = "FILE", env = "TAGCACHE_CONFIG")]
-    config: Option<PathBuf>,
-}
-
-impl ConfigArgs {
-    /// The file, if there is one.
-    fn path(&self) -> Option<&Path> {
-        let default = || Some(Path::new(DEFAULT_FILE)).filter(|path| path.exists());
-        self.config.as_deref().or_else(default)
-    }
-
-    fn load(&self) -> Result<Loaded, Failure> {
-        Ok(Loaded::load(self.path(), &variable)?)
-    }
-}
-
-/// A variable of the environment.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 /// Reads the arguments and does what they say.
@@ -93,7 +63,7 @@ pub fn main() -> ExitCode {
         Command::Purge(args) => purge::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Schema => failure::print(&format!("{:#}", crate::config::schema())),
-        Command::Completions(args) => completions::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,87 +1,12 @@
 //! `tagcache purge`.
 
-use clap::Args;
 use serde_json::{Value, json};
 
-use super::failure::print;
+use super::failure::{Failure, print};
 use super::overlay::builder;
-use super::{ConfigArgs, Failure, purge_admin};
+use super::purge_admin;
+use super::purge_args::{PurgeArgs, taken};
 use tower_tagcache::{Cache, Durability, Error, ErrorKind, Purged, Reach, Target};
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Without --admin the purge goes to Redis, as the configuration names it.
-
-Exit status: 0 the purge is in the log, and every node knows at its next look; 1 it failed: nothing is
-purged, or it is not known whether it is; 2 wrong usage or configuration, or a rule that there is not;
-3 with --admin: it is in force in that proxy, and waits for the log there.")]
-pub(super) struct PurgeArgs {
-    #[command(flatten)]
-    pub(super) what: What,
-    /// Leaves the responses usable as stale, where their rule allows that
-    #[arg(long)]
-    pub(super) soft: bool,
-    /// Says what would be purged, and purges nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Purges a rule that the configuration does not have: another node may have it
-    #[arg(long)]
-    pub(super) force: bool,
-    /// The admin listener of a running proxy, such as http://127.0.0.1:9180
-    #[arg(long, value_name = "URL")]
-    pub(super) admin: Option<String>,
-    /// The token of that listener
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "TAGCACHE_ADMIN_TOKEN",
-        hide_env_values = true
-    )]
-    pub(super) token: Option<String>,
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Prints the result as JSON
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-/// What is purged; at least one of them.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
-pub(super) struct What {
-    /// Responses with this tag; may be repeated
-    #[arg(long = "tag", value_name = "TAG")]
-    pub(super) tags: Vec<String>,
-    /// Responses with a tag of this family, which is what stands before its colon
-    #[arg(long = "family", value_name = "NAME")]
-    pub(super) families: Vec<String>,
-    /// Responses of this URL or path, with all queries and hosts
-    #[arg(long = "url", value_name = "URL")]
-    pub(super) urls: Vec<String>,
-    /// Responses stored under this rule
-    #[arg(long = "rule", value_name = "NAME")]
-    pub(super) rules: Vec<String>,
-    /// Responses whose path matches: `*` within a segment, `**` across
-    #[arg(long = "glob", value_name = "PATTERN")]
-    pub(super) globs: Vec<String>,
-    /// All responses
-    #[arg(long)]
-    pub(super) all: bool,
-}
-
-impl What {
-    fn targets(&self) -> Result<Vec<Target>, Failure> {
-        let tags = self.tags.iter().map(Target::tag);
-        let targets = tags
-            .chain(self.families.iter().map(Target::family))
-            .chain(self.urls.iter().map(Target::url))
-            .chain(self.rules.iter().map(Target::rule))
-            .chain(self.globs.iter().map(Target::glob))
-            .chain(self.all.then_some(Ok(Target::All)));
-        let targets: Result<Vec<Target>, Error> = targets.collect();
-        targets.map_err(|error| Failure::usage(format!("{error:#}")))
-    }
-}
 
 pub(super) fn run(args: &PurgeArgs) -> Result<(), Failure> {
     let targets = args.what.targets()?;
@@ -225,15 +150,6 @@ fn tell_dry_run(args: &PurgeArgs, reaches: &[Reach], known: bool) -> Result<(), 
         return Ok(());
     }
     print("no configuration is read, so what rules these are is not known: name it with --config")
-}
-
-/// Whose responses a purge can take.
-pub(super) fn taken(rules: &[&str]) -> String {
-    match rules {
-        [] => "  takes the stored responses of no rule".to_owned(),
-        [one] => format!("  takes stored responses of rule `{one}`"),
-        rules => format!("  takes stored responses of rules `{}`", rules.join("`, `")),
-    }
 }
 
 /// Beside what was done, so that scripts that read that are not disturbed.

@@ -11,9 +11,8 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use super::Failure;
-use super::failure::print;
-use super::purge::{PurgeArgs, taken};
+use super::failure::{Failure, print};
+use super::purge_args::{PurgeArgs, taken};
 
 /// For the whole exchange; longer than the listener's own.
 const TIMEOUT: Duration = Duration::from_secs(15);

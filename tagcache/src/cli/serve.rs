@@ -10,10 +10,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::failure::wants_colour;
+use super::failure::{Failure, wants_colour};
 use super::overlay::{Overlay, builder};
 use super::signals::{Stop, hangups};
-use super::{ConfigArgs, Failure};
+use super::source::{ConfigArgs, variable};
 use crate::admin::{Admin, AdminHooks, AdminSettings, Telemetry};
 use crate::config::{Loaded, LogFormat};
 use crate::proxy::{Bound, Proxy, ProxyError};
@@ -42,7 +42,7 @@ pub(super) fn run(args: ProxyArgs) -> Result<(), Failure> {
     start_log(&loaded)?;
     let telemetry = Telemetry::new();
     let builder = builder(&loaded).observer(telemetry.clone());
-    let assembled = loaded.assemble(builder, &super::variable)?;
+    let assembled = loaded.assemble(builder, &variable)?;
     let Some(proxy) = assembled.proxy else {
         let message = "who is the upstream? Name it with --upstream http://127.0.0.1:9000, or in a \
                        configuration (`tagcache init` writes one)";
@@ -53,7 +53,7 @@ pub(super) fn run(args: ProxyArgs) -> Result<(), Failure> {
         .build();
     let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
     let cache = assembled.cache;
-    let reload = Reload::new(read.file, cache.clone(), super::variable);
+    let reload = Reload::new(read.file, cache.clone(), variable);
     let overlay = args.overlay;
     let implicit = loaded.file.config.has_implicit_rule();
     let program = Program {
@@ -75,10 +75,10 @@ fn check_again(
     overlay: &Overlay,
     implicit: bool,
 ) -> Result<(), ConfigFileError> {
-    let mut loaded = Loaded::of(read.clone(), &super::variable)?;
+    let mut loaded = Loaded::of(read.clone(), &variable)?;
     overlay.lay_over(&mut loaded);
     log_filter(&loaded)?;
-    drop(loaded.assemble(builder(&loaded), &super::variable)?);
+    drop(loaded.assemble(builder(&loaded), &variable)?);
     match (implicit, loaded.file.config.has_implicit_rule()) {
         (true, false) => tracing::warn!("after the next start {UNCACHED}"),
         (false, true) => {

@@ -19,17 +19,15 @@ use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
 use tower_service::Service;
 
-use crate::admin::PublicDoor;
-use crate::proxy::ProxySettings;
 use crate::proxy::access_log::AccessLog;
 use crate::proxy::activity::Activity;
 use crate::proxy::client_body::{ClientBody, InHand};
 use crate::proxy::drain::Stage;
 use crate::proxy::fields::{
-    Removed, has_outer_space, is_hop_by_hop, is_odd, join_cookies, remove_hop_by_hop, remove_odd,
-    settle_length, understood,
+    Removed, has_outer_space, is_claim, is_hop_by_hop, is_odd, join_cookies, remove_hop_by_hop,
+    remove_odd, settle_length, understood,
 };
-use crate::proxy::forwarded::{self, Inbound, Peer, Upgrade};
+use crate::proxy::forwarded::{Inbound, Peer, Upgrade};
 use crate::proxy::lists;
 use crate::proxy::refusal::{Refusal, plain};
 use crate::proxy::request_body::RequestBody;
@@ -37,6 +35,7 @@ use crate::proxy::target::{self, LastHost};
 use crate::proxy::trailers::{Odd, Trailers};
 use crate::proxy::upstream::{UpstreamFailure, Upstreams};
 use crate::proxy::yielding::Yielding;
+use crate::proxy::{Door, ProxySettings};
 use tower_tagcache::{CacheService, ForwardReason, ResponseFuture};
 
 /// What all connections share.
@@ -48,7 +47,7 @@ pub(super) struct Site {
     /// The host of HTTP/1.0 requests without one.
     pub(super) fallback: Authority,
     /// What is answered before the cache is asked.
-    pub(super) door: Option<PublicDoor>,
+    pub(super) door: Option<Box<dyn Door>>,
     pub(super) access_log: Option<AccessLog>,
 }
 
@@ -141,10 +140,7 @@ impl Client {
         target::settle(&mut parts, &scheme, &mut state.last, &self.site.fallback)?;
         // While the fields still are the client's, who may have named some to be removed.
         if let Some(door) = self.site.door.as_ref().filter(|door| door.takes(&parts)) {
-            let (door, peer) = (door.clone(), self.peer.address());
-            return Err(Own::Door(Box::pin(async move {
-                door.answer(peer, parts).await
-            })));
+            return Err(Own::Door(door.answer(self.peer.address(), parts)));
         }
         if survey.odd {
             remove_odd(
@@ -252,7 +248,7 @@ impl Survey {
         for name in headers.keys() {
             survey.length |= *name == CONTENT_LENGTH;
             survey.hop_by_hop |= is_hop_by_hop(name);
-            survey.claims |= forwarded::is_claim(name);
+            survey.claims |= is_claim(name);
             survey.cookie |= *name == COOKIE;
             survey.expect |= *name == EXPECT;
             survey.lists |= lists::is_folded(name);

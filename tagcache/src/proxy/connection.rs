@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::proxy::ProxySettings;
 use crate::proxy::activity::{Activity, Verdict};
 use crate::proxy::client::{Client, Site};
-use crate::proxy::drain::{End, Stage};
+use crate::proxy::drain::{Halt, Stage};
 use crate::proxy::forwarded::Peer;
 use crate::proxy::half_closed::HalfClosed;
 use crate::proxy::stream::{Transport, Watched, begins_with_http2};
@@ -202,11 +202,11 @@ async fn attend<C: Served>(mut served: Pin<Box<C>>, activity: &Activity, stage: 
                 Verdict::Idle | Verdict::TooSlow => return,
             },
             (stage, now) = end.as_mut() => match now {
-                End::Draining => {
+                Halt::Draining => {
                     served.as_mut().finish();
                     end.set(stage.goes_on(true));
                 }
-                End::CutOff => return,
+                Halt::CutOff => return,
             },
         }
     }

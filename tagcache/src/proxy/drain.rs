@@ -20,7 +20,7 @@ pub(super) struct Stage(watch::Receiver<Phase>);
 
 /// What a connection is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(super) enum Halt {
     /// What is under way is to be finished.
     Draining,
     /// Everything has to stop.
@@ -65,15 +65,15 @@ impl Stage {
 
     /// Until the next of these two, told once each. One future for both costs a connection half as much
     /// each time that it wakes.
-    pub(super) async fn goes_on(mut self, told: bool) -> (Self, End) {
+    pub(super) async fn goes_on(mut self, told: bool) -> (Self, Halt) {
         let next = if told { Phase::CutOff } else { Phase::Draining };
         self.reaches(next).await;
-        let end = if *self.0.borrow() == Phase::CutOff || told {
-            End::CutOff
+        let halt = if *self.0.borrow() == Phase::CutOff || told {
+            Halt::CutOff
         } else {
-            End::Draining
+            Halt::Draining
         };
-        (self, end)
+        (self, halt)
     }
 
     /// A proxy that was dropped is at its end.

@@ -70,3 +70,11 @@ impl std::error::Error for ProxyError {
         self.source.as_deref().map(|source| source as _)
     }
 }
+
+/// Refuses zero for `setting`.
+pub(crate) fn nonzero(setting: Setting, is_zero: bool) -> Result<(), ProxyError> {
+    match is_zero {
+        false => Ok(()),
+        true => Err(ProxyError::new("it has to be more than zero").about(setting, "0")),
+    }
+}

@@ -8,8 +8,6 @@ use http::header::{
 };
 use smallvec::SmallVec;
 
-use crate::proxy::forwarded::is_claim;
-
 /// Stay even if `Connection` names them: a sender must not (RFC 9110 §7.6.1), and without them the
 /// message would mean something else, or be kept where it may not be.
 const NEVER: [&str; 22] = [
@@ -121,6 +119,12 @@ pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> 
         let member = &member[..end.unwrap_or(member.len())];
         member.trim_ascii().eq_ignore_ascii_case(token.as_bytes())
     })
+}
+
+/// Whether a field says who asked, or for what: an upstream might believe any of them.
+pub(super) fn is_claim(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip")
 }
 
 /// Whether the body is coded in a way that is undone here: one `chunked` and nothing else.

@@ -10,7 +10,7 @@ use http::uri::Scheme;
 use hyper::upgrade::OnUpgrade;
 
 use crate::proxy::drain::Stage;
-use crate::proxy::fields::has_token;
+use crate::proxy::fields::{has_token, is_claim};
 
 pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -95,12 +95,6 @@ impl Peer {
         };
         headers.insert(X_FORWARDED_FOR, line);
     }
-}
-
-/// Whether a field says who asked, or for what: an upstream might believe any of them.
-pub(super) fn is_claim(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    name.starts_with("x-forwarded-") || matches!(name, "forwarded" | "x-real-ip")
 }
 
 fn remove_claims(headers: &mut HeaderMap) {

@@ -9,7 +9,7 @@
 use http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
-use crate::proxy::forwarded::is_claim;
+use crate::proxy::fields::is_claim;
 
 /// May not be there twice, or are made one elsewhere.
 const SINGLE: [&str; 18] = [

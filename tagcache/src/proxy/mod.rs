@@ -100,10 +100,10 @@
 
 mod access_log;
 mod activity;
-mod check;
 mod client;
 mod client_body;
 mod connection;
+mod door;
 mod drain;
 mod error;
 mod fields;
@@ -111,9 +111,9 @@ mod forwarded;
 mod half_closed;
 mod lists;
 mod network;
+mod ports;
 mod refusal;
 mod request_body;
-mod seen;
 mod server;
 mod settings;
 mod stream;
@@ -125,9 +125,11 @@ mod tunnel;
 mod upstream;
 mod yielding;
 
-pub(crate) use self::check::{clash, nonzero};
+pub use self::door::Door;
 pub use self::error::ProxyError;
+pub(crate) use self::error::nonzero;
 pub use self::network::{Network, ParseNetworkError};
+pub(crate) use self::ports::clash;
 pub use self::server::{Bound, Drained, Proxy};
 pub use self::settings::{
     AccessFormat, AccessLogSettings, HealthSettings, Listen, ProxyLimits, ProxySettings, Timeouts,

@@ -1,5 +1,7 @@
 //! [`Proxy`]: from settings to open listeners to the last connection.
 
+mod seen;
+
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -14,14 +16,13 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tower_layer::Layer;
 
-use crate::admin::PublicDoor;
 use crate::proxy::access_log::AccessLog;
 use crate::proxy::client::Site;
 use crate::proxy::connection::{Accepted, Protocols};
 use crate::proxy::drain::{Drain, Stage};
 use crate::proxy::upstream::{Upstreams, maintain};
 use crate::proxy::yielding::Yielding;
-use crate::proxy::{ProxyError, ProxySettings, UpstreamStatuses, tls};
+use crate::proxy::{Door, ProxyError, ProxySettings, UpstreamStatuses, tls};
 use crate::setting::LISTEN;
 use tower_tagcache::Cache;
 
@@ -81,9 +82,9 @@ impl Proxy {
 
     /// Answers what `door` takes, before the cache is asked. Default: nothing.
     #[must_use]
-    pub fn door(mut self, door: Option<PublicDoor>) -> Self {
+    pub fn door<D: Door + 'static>(mut self, door: Option<D>) -> Self {
         if let Some(site) = Arc::get_mut(&mut self.site) {
-            site.door = door;
+            site.door = door.map(|door| Box::new(door) as _);
         }
         self
     }
@@ -94,7 +95,7 @@ impl Proxy {
 
     /// How the upstreams are.
     pub fn upstreams(&self) -> UpstreamStatuses {
-        self.upstreams.statuses()
+        UpstreamStatuses::of(&self.upstreams)
     }
 
     /// Opens the listeners.
@@ -160,7 +161,7 @@ impl Bound {
         let settings = &proxy.site.settings;
         let drain = Drain::new();
         let places = settings.limits.connections.max(1);
-        let door = Door {
+        let entrance = Entrance {
             site: Arc::clone(&proxy.site),
             protocols: Arc::new(Protocols::new(settings)),
             places: Arc::new(Semaphore::new(places)),
@@ -168,7 +169,7 @@ impl Bound {
         let open = listeners.into_iter().zip(&proxy.tls);
         let open = join_all(open.map(|(listener, tls)| {
             let stage = drain.stage();
-            door.stand_open(listener, tls.as_ref(), stage)
+            entrance.stand_open(listener, tls.as_ref(), stage)
         }));
         let mut open = pin!(open);
         let mut upkeep = pin!(maintain(proxy.upstreams.clone()));
@@ -185,7 +186,7 @@ impl Bound {
         {
             return Drained { cut_off: 0 };
         }
-        let cut_off = places - door.places.available_permits();
+        let cut_off = places - entrance.places.available_permits();
         drain.cut_off();
         // Those that do not go now hang in a destructor; they are not worth waiting for.
         let _ = timeout(LAST_MOMENT, drain.empty()).await;
@@ -194,14 +195,14 @@ impl Bound {
 }
 
 /// Where connections come in.
-struct Door {
+struct Entrance {
     site: Arc<Site>,
     protocols: Arc<Protocols>,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
 }
 
-impl Door {
+impl Entrance {
     /// Accepts connections until the proxy drains. One that finds no place waits, unaccepted.
     async fn stand_open(&self, listener: TcpListener, tls: Option<&TlsAcceptor>, stage: Stage) {
         let mut until = stage.clone();

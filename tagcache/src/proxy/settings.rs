@@ -1,5 +1,7 @@
 //! [`ProxySettings`]: everything that an operator can say about the proxy, with the defaults.
 
+mod check;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;

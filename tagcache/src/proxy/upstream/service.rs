@@ -95,10 +95,6 @@ impl Upstreams {
     pub(in crate::proxy) fn first_authority(&self) -> Authority {
         self.0.upstreams[0].pool.address.authority.clone()
     }
-
-    pub(in crate::proxy) fn statuses(&self) -> super::UpstreamStatuses {
-        super::UpstreamStatuses(Arc::clone(&self.0))
-    }
 }
 
 impl Service<Request<RequestBody>> for Upstreams {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::proxy::upstream::service::Shared;
+use crate::proxy::upstream::service::{Shared, Upstream, Upstreams};
 
 /// A handle to see how the upstreams are. A cheap clone.
 #[derive(Debug, Clone)]
-pub struct UpstreamStatuses(pub(super) Arc<Shared>);
+pub struct UpstreamStatuses(Arc<Shared>);
 
 /// How one upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +21,13 @@ pub struct UpstreamStatus {
 }
 
 impl UpstreamStatuses {
+    pub(in crate::proxy) fn of(upstreams: &Upstreams) -> Self {
+        Self(Arc::clone(&upstreams.0))
+    }
+
     /// All upstreams, in the order of the settings.
     pub fn all(&self) -> Vec<UpstreamStatus> {
-        let status = |upstream: &super::service::Upstream| UpstreamStatus {
+        let status = |upstream: &Upstream| UpstreamStatus {
             url: upstream.url.clone(),
             up: upstream.health.is_up(),
             trouble: upstream.news.cause(),
