@@ -172,7 +172,7 @@ fn oracle_reuses(case: &Case) -> bool {
 /// Whether the layer answers the second of two requests without asking.
 async fn layer_reuses(case: &Case) -> bool {
     let layer = Layer::rfc9111();
-    layer.origin().answer_all(case.response());
+    layer.script().answer_all(case.response());
     let first = Request::get("http://h.example/")
         .body(Bytes::new())
         .expect("a request");
@@ -180,7 +180,7 @@ async fn layer_reuses(case: &Case) -> bool {
     layer.settle().await;
     layer.pass(Duration::from_secs(case.elapsed)).await;
     let answer = layer.ask(case.request()).await.expect("an answer");
-    layer.origin().asked() == 1 && answer.status().as_u16() == case.status
+    layer.origin().calls() == 1 && answer.status().as_u16() == case.status
 }
 
 proptest! {

@@ -146,17 +146,18 @@ impl Ask {
     async fn run(&self, subject: &impl Subject, at: &str) {
         let origin = subject.origin();
         if let Some(reply) = self.reply {
-            origin.script(reply);
+            subject.script().answer_next(reply);
         }
-        let before = origin.asked();
+        let before = origin.calls();
         let answer = subject.ask(self.request()).await;
         subject.settle().await;
         if self.behind {
             subject.until_asked(before + 1).await;
         }
         let expected = before + usize::from(self.reply.is_some());
-        assert_eq!(origin.asked(), expected, "{at}: requests to the origin");
-        if let Some(seen) = origin.last().filter(|_| self.reply.is_some()) {
+        assert_eq!(origin.calls(), expected, "{at}: requests to the origin");
+        if self.reply.is_some() {
+            let seen = origin.last().parts.headers;
             check("the origin saw", &seen, &self.sent, at);
         }
         match answer {

@@ -1,14 +1,15 @@
 //! What rows are run against.
 
-use std::collections::VecDeque;
-use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::future::{Future, ready};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
-use tower::{Layer as _, ServiceExt, service_fn};
+use parking_lot::Mutex;
+use tagcache_test_support::{Failure, Origin, OriginResult, body, response};
+use tower::{Layer as _, ServiceExt};
 use tower_tagcache::{BoxError, Cache, CacheBuilder, ManualClock, Profile, Purger, Timestamp};
 
 /// 2026-11-23 00:00:00 UTC.
@@ -16,6 +17,8 @@ pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_795_392_000_000);
 
 /// A cache before a scripted origin.
 pub(crate) trait Subject {
+    /// What the origin is to answer.
+    fn script(&self) -> &Script;
     fn origin(&self) -> &Origin;
     /// The whole answer.
     fn ask(
@@ -30,7 +33,7 @@ pub(crate) trait Subject {
     fn until_asked(&self, times: usize) -> impl Future<Output = ()> {
         async move {
             for _ in 0..10_000 {
-                if self.origin().asked() >= times {
+                if self.origin().calls() >= times {
                     break;
                 }
                 tokio::task::yield_now().await;
@@ -51,71 +54,51 @@ pub(crate) enum Reply {
     Dropped,
 }
 
-/// An origin that answers as the script says.
+/// What the origin is to answer.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Origin(Arc<Mutex<Script>>);
+pub(crate) struct Script(Arc<Mutex<Lines>>);
 
 #[derive(Debug, Default)]
-struct Script {
-    next: VecDeque<Reply>,
+struct Lines {
+    next: Option<Reply>,
     /// What answers when nothing is scripted.
     always: Option<Response<()>>,
-    asked: Vec<HeaderMap>,
 }
 
-impl Origin {
+impl Script {
     /// The next reply. One that was not fetched is forgotten.
-    pub(crate) fn script(&self, reply: Reply) {
-        self.lock().next = [reply].into();
+    pub(crate) fn answer_next(&self, reply: Reply) {
+        self.0.lock().next = Some(reply);
     }
 
     /// Answers every request so.
     pub(crate) fn answer_all(&self, response: Response<()>) {
-        self.lock().always = Some(response);
+        self.0.lock().always = Some(response);
     }
 
-    pub(crate) fn asked(&self) -> usize {
-        self.lock().asked.len()
+    /// An origin that answers so.
+    pub(crate) fn origin(&self) -> Origin {
+        let script = self.clone();
+        Origin::with(move |asked, _| ready(script.answer(asked.parts.method == Method::HEAD)))
     }
 
-    /// The fields of the last request.
-    pub(crate) fn last(&self) -> Option<HeaderMap> {
-        self.lock().asked.last().cloned()
-    }
-
-    /// Answers a request with these fields; `Err` hangs up.
-    pub(crate) fn answer(
-        &self,
-        head: bool,
-        request: &HeaderMap,
-    ) -> Result<Response<Bytes>, BoxError> {
-        let mut script = self.lock();
-        script.asked.push(request.clone());
-        match script.next.pop_front() {
-            None => match &script.always {
-                Some(response) => Ok(response.clone().map(|()| Bytes::from_static(b"body"))),
-                None => Err("the origin was not to be asked".into()),
+    fn answer(&self, head: bool) -> OriginResult {
+        let mut lines = self.0.lock();
+        match lines.next.take() {
+            None => match &lines.always {
+                Some(response) => Ok(response.clone().map(|()| body("body"))),
+                None => Err(Failure("the origin was not to be asked")),
             },
-            Some(Reply::Dropped) => Err("the origin hung up".into()),
+            Some(Reply::Dropped) => Err(Failure("the origin hung up")),
             Some(Reply::Response {
                 status,
                 fields,
-                body,
+                body: text,
             }) => {
-                let mut response = Response::builder().status(status);
-                for (name, value) in fields {
-                    response = response.header(*name, *value);
-                }
-                let body = if head || status == 304 { "" } else { body };
-                Ok(response.body(Bytes::from_static(body.as_bytes()))?)
+                let text = if head || status == 304 { "" } else { text };
+                Ok(response(status, fields, body(text)))
             }
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Script> {
-        self.0
-            .lock()
-            .expect("no test panics while it holds the script")
     }
 }
 
@@ -123,6 +106,7 @@ impl Origin {
 pub(crate) struct Layer {
     cache: Cache,
     clock: ManualClock,
+    script: Script,
     origin: Origin,
 }
 
@@ -131,10 +115,12 @@ impl Layer {
         let clock = ManualClock::at(NOW);
         let builder = Cache::builder().clock(clock.clone());
         let (cache, _companion) = build(builder).build().expect("sound settings");
+        let script = Script::default();
         Self {
             cache,
             clock,
-            origin: Origin::default(),
+            origin: script.origin(),
+            script,
         }
     }
 
@@ -149,22 +135,16 @@ impl Layer {
 }
 
 impl Subject for Layer {
+    fn script(&self) -> &Script {
+        &self.script
+    }
+
     fn origin(&self) -> &Origin {
         &self.origin
     }
 
     async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
-        let origin = self.origin.clone();
-        let inner = service_fn(move |request: Request<Full<Bytes>>| {
-            let head = request.method() == http::Method::HEAD;
-            let answer = origin.answer(head, request.headers());
-            async move {
-                answer
-                    .map(|response| response.map(Full::new))
-                    .map_err(Dropped)
-            }
-        });
-        let service = self.cache.layer().layer(inner);
+        let service = self.cache.layer().layer(self.origin.clone());
         let response = service.oneshot(request.map(Full::new)).await?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await?.to_bytes();
@@ -182,15 +162,3 @@ impl Subject for Layer {
         self.clock.advance(time);
     }
 }
-
-/// The connection to the origin broke.
-#[derive(Debug)]
-struct Dropped(BoxError);
-
-impl std::fmt::Display for Dropped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Dropped {}

@@ -1,72 +1,36 @@
 //! `PURGE`, and the calls of a load test, on the listener that clients use.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 
+use http::Method;
 use tagcache::admin::{Admin, AdminHooks, AdminSettings, AdminToken, PublicPurge, Telemetry};
 use tagcache::proxy::{Listen, Proxy, ProxySettings};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tagcache_test_support::{Origin, Served, body, response};
 
 use crate::site::{TOKEN, Told, call, closed, rules};
 
-/// The first line of each request that came to it.
-#[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<String>>>);
-
-impl Seen {
-    fn count(&self, method: &str) -> usize {
-        let lines = self.0.lock().unwrap();
-        lines.iter().filter(|line| line.starts_with(method)).count()
-    }
-}
-
 /// Answers 404 to what is no `GET`, so that nothing but the door purges.
-async fn origin() -> (SocketAddr, Seen) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let seen = Seen::default();
-    let lines = seen.clone();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                match stream.read_u8().await {
-                    Ok(byte) => head.push(byte),
-                    Err(_) => break,
-                }
-            }
-            let line = String::from_utf8_lossy(&head)
-                .lines()
-                .next()
-                .map(str::to_owned);
-            let line = line.unwrap_or_default();
-            let status = if line.starts_with("GET") {
-                "200 OK"
-            } else {
-                "404 Not Found"
-            };
-            lines.0.lock().unwrap().push(line);
-            let answer =
-                format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok");
-            let _ = stream.write_all(answer.as_bytes()).await;
-        }
-    });
-    (address, seen)
+fn origin() -> Origin {
+    Origin::answering(|asked| {
+        let found = asked.parts.method == Method::GET;
+        response(if found { 200 } else { 404 }, &[], body("ok"))
+    })
 }
 
 struct Front {
     address: SocketAddr,
-    seen: Seen,
+    origin: Origin,
+    _upstream: Served,
 }
 
 impl Front {
     async fn with(settings: AdminSettings) -> Self {
-        let (upstream, seen) = origin().await;
+        let origin = origin();
+        let upstream = origin.serve().await;
         let telemetry = Telemetry::new();
         let (cache, companion) = rules().observer(telemetry.clone()).build().unwrap();
         tokio::spawn(companion.run(std::future::pending()));
-        let mut proxied = ProxySettings::new(format!("http://{upstream}"));
+        let mut proxied = ProxySettings::new(upstream.url());
         proxied.listen = vec![Listen::new(SocketAddr::from(([127, 0, 0, 1], 0)))];
         let proxy = Proxy::new(proxied, cache.clone()).unwrap();
         let hooks = AdminHooks::new(telemetry).upstreams(proxy.upstreams());
@@ -74,7 +38,11 @@ impl Front {
         let bound = proxy.door(admin.door()).bind().await.unwrap();
         let address = bound.local_addresses()[0];
         tokio::spawn(bound.run(std::future::pending()));
-        Self { address, seen }
+        Self {
+            address,
+            origin,
+            _upstream: upstream,
+        }
     }
 
     async fn call(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Told {
@@ -87,10 +55,10 @@ impl Front {
     }
 
     async fn forwards(&self) -> bool {
-        let before = self.seen.count("GET");
+        let before = self.origin.calls_by("GET");
         let told = self.call("GET", "/auctions", &[]).await;
         assert_eq!((told.status, told.text.as_str()), (200, "ok"));
-        self.seen.count("GET") > before
+        self.origin.calls_by("GET") > before
     }
 }
 
@@ -115,7 +83,7 @@ async fn safety_21_purge_is_not_ours_unless_it_is_opened() {
         let told = front.call("PURGE", "/auctions", fields).await;
         assert_eq!(told.status, 404, "upstream's answer");
     }
-    assert_eq!(front.seen.count("PURGE"), 3);
+    assert_eq!(front.origin.calls_by("PURGE"), 3);
     assert!(!front.forwards().await, "its 404 purged nothing");
 }
 
@@ -130,7 +98,7 @@ async fn safety_21_purge_from_elsewhere_is_refused_and_goes_no_further() {
     ] {
         assert_eq!(front.call("PURGE", "/auctions", fields).await.status, 403);
     }
-    assert_eq!(front.seen.count("PURGE"), 0);
+    assert_eq!(front.origin.calls_by("PURGE"), 0);
     assert!(!front.forwards().await);
 }
 
@@ -157,7 +125,7 @@ async fn safety_21_a_listed_address_purges_unless_it_asks_for_others() {
         (told.status, told.json()["targets"][0].as_str()),
         (200, Some("p:/auctions"))
     );
-    assert_eq!(front.seen.count("PURGE"), 0);
+    assert_eq!(front.origin.calls_by("PURGE"), 0);
     assert!(front.forwards().await);
 }
 
@@ -206,5 +174,5 @@ async fn the_commands_of_the_requirement_work_on_the_public_port_in_dev_mode() {
     assert!(!front.forwards().await);
     assert_eq!(front.call("POST", invalidate, &[]).await.status, 200);
     assert!(front.forwards().await);
-    assert_eq!(front.seen.count("POST"), 0);
+    assert_eq!(front.origin.calls_by("POST"), 0);
 }

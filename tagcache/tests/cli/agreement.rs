@@ -1,7 +1,7 @@
 //! One code decides for `proxy`, `check` and `explain`: what a start refuses, the others refuse in the same words
 //! (SAFETY 113).
 
-use super::program::{Directory, Origin};
+use super::program::{Directory, Upstream};
 
 const STREAM: &str = "[[streams]]\nname = \"sales\"\nformat = \"rindexer\"\non = [{ event = \"Sale\", purge = [\"a\"] }]\n";
 
@@ -192,9 +192,9 @@ fn safety_113_streams_without_redis_are_told_where_a_program_may_hand_in_events(
 
 #[test]
 fn safety_113_a_running_proxy_refuses_a_file_with_which_the_next_start_would_fail() {
-    let (directory, origin) = (Directory::new(), Origin::start());
+    let (directory, upstream) = (Directory::new(), Upstream::start());
     let rule = "[[rules]]\nname = \"a\"\nroute = \"/a\"\nttl = \"1m\"\n";
-    directory.configure(&(upstreams(&format!("\"{}\"", origin.url)) + rule));
+    directory.configure(&(upstreams(&format!("\"{}\"", upstream.url)) + rule));
     let proxy = directory.proxy(&[]);
     directory.configure(&(upstreams("\"ftp://h\"") + rule + "enabled = false\n"));
     proxy.signal("HUP");

@@ -1,15 +1,18 @@
-//! The program and what it talks to: a directory, an origin, a client.
+//! The program and what it talks to: a directory, an upstream, a client.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
+
+use tagcache_test_support::{Held, Origin, Served, ok};
+use tokio::runtime::Runtime;
 
 /// A test that hangs is one that fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -193,61 +196,34 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str) -> String {
     response
 }
 
-/// An origin that answers each request with its number, and `/slow` when it is told to.
-pub(crate) struct Origin {
+/// An origin that answers each request with its number, served beside a test that blocks.
+pub(crate) struct Upstream {
     pub(crate) url: String,
-    calls: Arc<AtomicU32>,
-    pub(crate) asked: Receiver<()>,
-    pub(crate) answer: Sender<()>,
+    pub(crate) origin: Origin,
+    _served: Served,
+    runtime: Runtime,
 }
 
-impl Origin {
+impl Upstream {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let calls = Arc::new(AtomicU32::new(0));
-        let (tell, asked) = channel();
-        let (answer, told) = channel();
-        let told = Arc::new(Mutex::new(told));
-        let counted = Arc::clone(&calls);
-        // It ends with the test.
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (calls, tell, told) = (counted.clone(), tell.clone(), told.clone());
-                thread::spawn(move || answer_all(stream, &calls, &tell, &told));
-            }
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let origin = Origin::answering(|asked| {
+            let text = format!("call {}", asked.number);
+            ok(&[("cache-control", "max-age=60")], text)
         });
+        let served = runtime.block_on(origin.serve());
         Self {
-            url,
-            calls,
-            asked,
-            answer,
+            url: served.url(),
+            origin,
+            _served: served,
+            runtime,
         }
     }
 
-    pub(crate) fn calls(&self) -> u32 {
-        self.calls.load(Ordering::SeqCst)
-    }
-}
-
-fn answer_all(stream: TcpStream, calls: &AtomicU32, tell: &Sender<()>, told: &Mutex<Receiver<()>>) {
-    let mut writer = stream.try_clone().expect("a socket");
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
-    while let Some(first) = lines.next() {
-        if lines.by_ref().take_while(|line| !line.is_empty()).count() == 0 {
-            return;
-        }
-        let call = calls.fetch_add(1, Ordering::SeqCst) + 1;
-        if first.contains("/slow") {
-            let _ = tell.send(());
-            let _ = told.lock().expect("no panic").recv();
-        }
-        let body = format!("call {call}");
-        let length = body.len();
-        let head =
-            format!("HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-length: {length}");
-        if write!(writer, "{head}\r\n\r\n{body}").is_err() {
-            return;
-        }
+    /// Waits until the origin holds a call.
+    pub(crate) fn arrived(&self, held: &mut Held) {
+        self.runtime.block_on(held.arrived());
     }
 }

@@ -6,19 +6,19 @@ use std::time::Instant;
 
 use tagcache_test_support::RedisServer;
 
-use super::program::{Directory, Origin, PATIENCE, get};
+use super::program::{Directory, PATIENCE, Upstream, get};
 
 const RULE: &str =
     "[[rules]]\nname = \"a\"\nroute = \"/a/{id}\"\nttl = \"1m\"\ntags = [\"item:{id}\"]\n";
 
-fn configured(origin: &Origin, more: &str) -> String {
-    format!("[proxy]\nupstreams = [\"{}\"]\n\n{more}", origin.url)
+fn configured(upstream: &Upstream, more: &str) -> String {
+    format!("[proxy]\nupstreams = [\"{}\"]\n\n{more}", upstream.url)
 }
 
 #[test]
 fn without_a_configuration_responses_are_kept_as_they_say() {
-    let (directory, origin) = (Directory::new(), Origin::start());
-    let proxy = directory.proxy(&["--upstream", &origin.url]);
+    let (directory, upstream) = (Directory::new(), Upstream::start());
+    let proxy = directory.proxy(&["--upstream", &upstream.url]);
     assert!(proxy.get("/x").ends_with("call 1"));
     let started = Instant::now();
     loop {
@@ -31,17 +31,17 @@ fn without_a_configuration_responses_are_kept_as_they_say() {
         assert!(started.elapsed() < PATIENCE, "{again}");
     }
     assert!(proxy.get("/y").ends_with("call 2"));
-    assert_eq!(origin.calls(), 2);
+    assert_eq!(upstream.origin.calls(), 2);
 }
 
 #[test]
 fn a_changed_file_changes_the_rules_and_a_bad_one_does_not() {
-    let (directory, origin) = (Directory::new(), Origin::start());
-    directory.configure(&configured(&origin, RULE));
+    let (directory, upstream) = (Directory::new(), Upstream::start());
+    directory.configure(&configured(&upstream, RULE));
     let proxy = directory.proxy(&[]);
     assert!(proxy.get("/a/1").ends_with("call 1"));
     assert!(proxy.get("/a/1").ends_with("call 1"));
-    directory.configure(&configured(&origin, &RULE.replace("ttl", "tll")));
+    directory.configure(&configured(&upstream, &RULE.replace("ttl", "tll")));
     proxy.signal("HUP");
     let line = proxy.log.wait("the old rules stay");
     assert!(
@@ -52,7 +52,7 @@ fn a_changed_file_changes_the_rules_and_a_bad_one_does_not() {
     // Who asks again is told again.
     proxy.signal("HUP");
     proxy.log.wait("unknown key `tll`");
-    directory.configure(&configured(&origin, &format!("{RULE}enabled = false\n")));
+    directory.configure(&configured(&upstream, &format!("{RULE}enabled = false\n")));
     proxy.signal("HUP");
     proxy.log.wait("rules replaced");
     let passed = proxy.get("/a/1");
@@ -64,8 +64,8 @@ fn a_changed_file_changes_the_rules_and_a_bad_one_does_not() {
 
 #[test]
 fn safety_115_what_no_rule_takes_is_told_at_start_and_in_each_answer() {
-    let (directory, origin) = (Directory::new(), Origin::start());
-    directory.configure(&configured(&origin, RULE));
+    let (directory, upstream) = (Directory::new(), Upstream::start());
+    directory.configure(&configured(&upstream, RULE));
     let check = directory.run(&["check"]);
     assert!(
         check.out.contains("what no rule takes is not cached"),
@@ -91,12 +91,12 @@ fn safety_115_what_no_rule_takes_is_told_at_start_and_in_each_answer() {
     assert!(!proxy.get("/a/1").contains("no-rule"));
     assert_eq!(proxy.get("/a/1").matches("cache-status").count(), 1);
     // Without rules all is kept; the file's first rule would end that, at the next start.
-    directory.configure(&configured(&origin, ""));
+    directory.configure(&configured(&upstream, ""));
     let proxy = directory.proxy(&[]);
     proxy
         .log
         .wait("all responses are kept as their Cache-Control says");
-    directory.configure(&configured(&origin, RULE));
+    directory.configure(&configured(&upstream, RULE));
     proxy.signal("HUP");
     proxy
         .log
@@ -128,11 +128,11 @@ fn safety_119_whether_a_proxy_without_upstream_is_ready_is_a_choice() {
 
 #[test]
 fn the_access_log_has_a_line_for_each_request() {
-    let (directory, origin) = (Directory::new(), Origin::start());
+    let (directory, upstream) = (Directory::new(), Upstream::start());
     let log = "access_log = { path = \"access.log\", format = \"json\" }\n";
     directory.configure(&format!(
         "[proxy]\nupstreams = [\"{}\"]\n{log}{RULE}",
-        origin.url
+        upstream.url
     ));
     let proxy = directory.proxy(&[]);
     for path in ["/a/1?x=%22", "/a/1?x=%22", "/other"] {
@@ -163,11 +163,11 @@ fn the_access_log_has_a_line_for_each_request() {
 /// Without a signal the file is looked at now and then.
 #[test]
 fn a_changed_file_is_noticed_and_what_needs_a_restart_is_named() {
-    let (directory, origin) = (Directory::new(), Origin::start());
-    directory.configure(&configured(&origin, RULE));
+    let (directory, upstream) = (Directory::new(), Upstream::start());
+    directory.configure(&configured(&upstream, RULE));
     let proxy = directory.proxy(&[]);
     let changed = format!("[cache]\nlease = \"2s\"\n{RULE}enabled = false\n");
-    directory.configure(&configured(&origin, &changed));
+    directory.configure(&configured(&upstream, &changed));
     proxy.log.wait("rules replaced");
     proxy
         .log
@@ -176,14 +176,15 @@ fn a_changed_file_is_noticed_and_what_needs_a_restart_is_named() {
 
 #[test]
 fn sigterm_lets_what_is_under_way_end() {
-    let (directory, origin) = (Directory::new(), Origin::start());
-    let mut proxy = directory.proxy(&["--upstream", &origin.url]);
+    let (directory, upstream) = (Directory::new(), Upstream::start());
+    let mut proxy = directory.proxy(&["--upstream", &upstream.url]);
+    let mut held = upstream.origin.hold();
     let address = proxy.address;
     let client = thread::spawn(move || get(address, "/slow"));
-    origin.asked.recv().expect("the request arrives");
+    upstream.arrived(&mut held);
     proxy.signal("TERM");
     proxy.log.wait("finishing what is under way");
-    origin.answer.send(()).expect("the origin waits");
+    held.release();
     let response = client.join().expect("an answer");
     assert!(response.starts_with("HTTP/1.1 200"), "{response}");
     assert!(response.ends_with("call 1"), "{response}");
@@ -192,13 +193,13 @@ fn sigterm_lets_what_is_under_way_end() {
 
 #[test]
 fn a_purge_through_redis_reaches_the_proxy() {
-    let (directory, origin, redis) = (Directory::new(), Origin::start(), RedisServer::start());
+    let (directory, upstream, redis) = (Directory::new(), Upstream::start(), RedisServer::start());
     let url = format!(
         "[redis]\nurl = \"{}\"\nread_timeout = \"5s\"\nmax_connections = 4\n",
         redis.url()
     );
     directory.configure(&configured(
-        &origin,
+        &upstream,
         &format!("{url}{RULE}consistency = \"strict\"\n"),
     ));
     let proxy = directory.proxy(&[]);
@@ -212,9 +213,9 @@ fn a_purge_through_redis_reaches_the_proxy() {
 
 #[test]
 fn a_purge_through_the_admin_listener_reaches_the_proxy() {
-    let (directory, origin) = (Directory::new(), Origin::start());
+    let (directory, upstream) = (Directory::new(), Upstream::start());
     let admin = "[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"0123456789abcdef\"\n";
-    directory.configure(&configured(&origin, &format!("{admin}{RULE}")));
+    directory.configure(&configured(&upstream, &format!("{admin}{RULE}")));
     let proxy = directory.proxy(&[]);
     let line = proxy.log.wait("admin listener");
     let address = line.split_once("address=").expect("an address").1.trim();
@@ -233,11 +234,11 @@ fn a_purge_through_the_admin_listener_reaches_the_proxy() {
 
 #[test]
 fn a_redis_that_is_away_is_told_in_one_line_and_stops_nothing() {
-    let (directory, origin) = (Directory::new(), Origin::start());
+    let (directory, upstream) = (Directory::new(), Upstream::start());
     let away = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("redis://{}", away.local_addr().expect("bound"));
     drop(away);
-    let proxy = directory.proxy(&["--upstream", &origin.url, "--redis", &url]);
+    let proxy = directory.proxy(&["--upstream", &upstream.url, "--redis", &url]);
     let line = proxy.log.wait("redis cannot be used");
     assert!(line.contains("the cache works without it"), "{line}");
     assert!(proxy.get("/x").ends_with("call 1"));

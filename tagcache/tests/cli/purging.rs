@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use serde_json::Value;
 use tagcache_test_support::RedisServer;
 
-use super::program::{Directory, Origin, Running};
+use super::program::{Directory, Running, Upstream};
 
 const RULE: &str = "[[rules]]\nname = \"products\"\nroute = \"/products/{id}\"\nttl = \"1m\"\ntags = [\"product:{id:int}\"]\n";
 const TOKEN: &str = "0123456789abcdef";
@@ -27,9 +27,9 @@ fn nobody() -> String {
 }
 
 /// A proxy, and the URL of its admin listener.
-fn administered(directory: &Directory, origin: &Origin, more: &str) -> (Running, String) {
+fn administered(directory: &Directory, upstream: &Upstream, more: &str) -> (Running, String) {
     let admin = format!("[admin]\nlisten = \"127.0.0.1:0\"\ntoken = \"{TOKEN}\"\n");
-    let proxy = format!("[proxy]\nupstreams = [\"{}\"]\n", origin.url);
+    let proxy = format!("[proxy]\nupstreams = [\"{}\"]\n", upstream.url);
     directory.configure(&format!("{proxy}{admin}{more}\n{RULE}"));
     let proxy = directory.proxy(&[]);
     let line = proxy.log.wait("admin listener");
@@ -153,12 +153,12 @@ fn safety_112_a_dry_run_says_what_it_would_take() {
 
 #[test]
 fn safety_112_a_purge_that_waits_in_a_proxy_has_a_status_of_its_own() {
-    let (directory, origin) = (Directory::new(), Origin::start());
+    let (directory, upstream) = (Directory::new(), Upstream::start());
     let redis = format!(
         "[redis]\nurl = \"redis://{}\"\npurge_timeout = \"1s\"\n",
         nobody()
     );
-    let (_proxy, url) = administered(&directory, &origin, &redis);
+    let (_proxy, url) = administered(&directory, &upstream, &redis);
     let ran = directory.run(&["purge", "--all", "--admin", &url, "--token", TOKEN]);
     assert_eq!(ran.status, 3, "{ran:?}");
     assert!(ran.err.starts_with("pending: "), "{ran:?}");
@@ -167,8 +167,8 @@ fn safety_112_a_purge_that_waits_in_a_proxy_has_a_status_of_its_own() {
 
 #[test]
 fn safety_112_the_admin_listener_knows_its_rules_and_logs_no_dry_run_as_a_purge() {
-    let (directory, origin) = (Directory::new(), Origin::start());
-    let (proxy, url) = administered(&directory, &origin, "");
+    let (directory, upstream) = (Directory::new(), Upstream::start());
+    let (proxy, url) = administered(&directory, &upstream, "");
     let purge = |args: &[&str]| {
         let mut all = vec!["purge", "--admin", url.as_str(), "--token", TOKEN];
         all.extend(args);

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Request, Response, Uri, Version};
+use http::{Request, Response, Uri, Version};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tagcache::proxy::{Listen, Proxy, ProxySettings};
-use tokio::net::{TcpListener, TcpStream};
+use tagcache_test_support::{Origin, Served};
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tower_tagcache::{BoxError, Cache, CacheBuilder, ManualClock, Profile};
 
-use crate::subject::{NOW, Origin, Subject};
+use crate::subject::{NOW, Script, Subject};
 
 /// Reached by nothing but a hang.
 const HANG: Duration = Duration::from_secs(30);
@@ -27,8 +27,15 @@ pub(crate) struct Wire {
     version: Version,
     cache: Cache,
     clock: ManualClock,
+    script: Script,
     origin: Origin,
-    proxy: OnceCell<(SocketAddr, JoinSet<()>)>,
+    running: OnceCell<Running>,
+}
+
+struct Running {
+    proxy: SocketAddr,
+    _upstream: Served,
+    _tasks: JoinSet<()>,
 }
 
 impl Wire {
@@ -36,12 +43,14 @@ impl Wire {
         let clock = ManualClock::at(NOW);
         let builder = Cache::builder().clock(clock.clone());
         let (cache, _companion) = build(builder).build().expect("sound settings");
+        let script = Script::default();
         Self {
             version,
             cache,
             clock,
-            origin: Origin::default(),
-            proxy: OnceCell::new(),
+            origin: script.origin(),
+            script,
+            running: OnceCell::new(),
         }
     }
 
@@ -52,32 +61,37 @@ impl Wire {
         })
     }
 
-    async fn start(&self) -> (SocketAddr, JoinSet<()>) {
-        let local = SocketAddr::from(([127, 0, 0, 1], 0));
-        let listener = TcpListener::bind(local).await.expect("a free port");
-        let upstream = listener.local_addr().expect("its address");
-        let mut settings = ProxySettings::new(format!("http://{upstream}"));
-        settings.listen = vec![Listen::new(local)];
+    async fn start(&self) -> Running {
+        let upstream = self.origin.serve().await;
+        let mut settings = ProxySettings::new(upstream.url());
+        settings.listen = vec![Listen::new(SocketAddr::from(([127, 0, 0, 1], 0)))];
         settings.clock = Arc::new(self.clock.clone());
         let proxy = Proxy::new(settings, self.cache.clone()).expect("good settings");
         let bound = proxy.bind().await.expect("a free port");
-        let address = bound.local_addresses()[0];
+        let proxy = bound.local_addresses()[0];
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve(listener, self.origin.clone()));
         tasks.spawn(async move {
             bound.run(std::future::pending()).await;
         });
-        (address, tasks)
+        Running {
+            proxy,
+            _upstream: upstream,
+            _tasks: tasks,
+        }
     }
 }
 
 impl Subject for Wire {
+    fn script(&self) -> &Script {
+        &self.script
+    }
+
     fn origin(&self) -> &Origin {
         &self.origin
     }
 
     async fn ask(&self, request: Request<Bytes>) -> Result<Response<Bytes>, BoxError> {
-        let (address, _) = self.proxy.get_or_init(|| self.start()).await;
+        let address = self.running.get_or_init(|| self.start()).await.proxy;
         let asking = async {
             let io = TokioIo::new(TcpStream::connect(address).await?);
             let request = request.map(Full::new);
@@ -125,27 +139,4 @@ fn with_authority<B>(mut request: Request<B>) -> Request<B> {
     }
     *request.uri_mut() = Uri::from_parts(parts).expect("a target");
     request
-}
-
-/// Answers as the script says, and hangs up where it says so.
-async fn serve(listener: TcpListener, origin: Origin) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let origin = origin.clone();
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let head = request.method() == Method::HEAD;
-            let answer = origin.answer(head, request.headers());
-            let answer = answer.map(|response| response.map(Full::new));
-            std::future::ready(answer.map_err(std::io::Error::other))
-        });
-        // Nothing is kept open, so that a connection that breaks is no reason to ask again.
-        let connection = hyper::server::conn::http1::Builder::new()
-            .keep_alive(false)
-            .auto_date_header(false)
-            .serve_connection(TokioIo::new(stream), service);
-        connections.spawn(async move {
-            // An error is the script's wish to hang up.
-            let _ = connection.await;
-        });
-    }
 }

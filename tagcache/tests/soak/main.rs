@@ -14,15 +14,15 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod deployment;
 mod sales;
-mod site;
 
 use std::time::{Duration, Instant};
 
 use tagcache_test_support::RedisServer;
 
+use crate::deployment::{Deployment, Sold};
 use crate::sales::{Publisher, STREAMS};
-use crate::site::{Origin, Site};
 
 /// How long what must happen may take on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,8 +51,9 @@ async fn safety_99_the_shipped_deployment_takes_sales_for_ever() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let redis = RedisServer::start_with(&args);
     let limit = limit_of(&redis).await;
-    let origin = Origin::start();
-    let site = Site::start(&redis, &origin).await;
+    let sold = Sold::nothing();
+    let api = sold.origin().serve().await;
+    let deployment = Deployment::start(&redis, &api.url()).await;
 
     let began = Instant::now();
     let mut publisher = Publisher::connect(&redis.url()).await;
@@ -61,7 +62,7 @@ async fn safety_99_the_shipped_deployment_takes_sales_for_ever() {
     // no memory is enough for; rindexer writes one entry at a time.
     let most_behind = limit / 16_384;
     for number in 0..sales {
-        let auction = origin.sell(number);
+        let auction = sold.sell(number);
         publisher.sale(number, auction).await;
         if number % 64 == 63 {
             let waiting = Instant::now();
@@ -72,7 +73,7 @@ async fn safety_99_the_shipped_deployment_takes_sales_for_ever() {
             seen.waited += waiting.elapsed();
         }
         if number % CHECK_EVERY == CHECK_EVERY - 1 {
-            check(&mut publisher, &site, &origin, auction, &mut seen).await;
+            check(&mut publisher, &deployment, &sold, auction, &mut seen).await;
             note_memory(&redis, &mut publisher, &mut seen).await;
         }
         if number % 100_000 == 99_999 {
@@ -81,12 +82,12 @@ async fn safety_99_the_shipped_deployment_takes_sales_for_ever() {
     }
     publisher.flush().await;
     for auction in 0..sales::AUCTIONS {
-        check(&mut publisher, &site, &origin, auction, &mut seen).await;
+        check(&mut publisher, &deployment, &sold, auction, &mut seen).await;
     }
     note_memory(&redis, &mut publisher, &mut seen).await;
     report(&redis, &mut publisher, &seen, sales, limit, began).await;
-    println!("gaps               {}", site.gaps());
-    assert_eq!(site.gaps(), 0, "events counted as missing");
+    println!("gaps               {}", deployment.gaps());
+    assert_eq!(deployment.gaps(), 0, "events counted as missing");
 }
 
 /// The arguments of `redis-server` in the shipped compose file.
@@ -127,12 +128,12 @@ fn number_in(info: &str, name: &str) -> Option<u64> {
 /// Once the last sale of `auction` is purged, a read must show it.
 async fn check(
     publisher: &mut Publisher,
-    site: &Site,
-    origin: &Origin,
+    deployment: &Deployment,
+    sold: &Sold,
     auction: usize,
     seen: &mut Seen,
 ) {
-    let sold = origin.sold(auction);
+    let sold = sold.of(auction);
     publisher.flush().await;
     let since = Instant::now();
     while !publisher.are_purged().await {
@@ -142,7 +143,7 @@ async fn check(
     let purged = Instant::now();
     seen.checks += 1;
     let mut is_late = false;
-    while site.read(auction).await < sold {
+    while deployment.read(auction).await < sold {
         is_late = true;
         if purged.elapsed() > LEASE + Duration::from_millis(500) {
             seen.stale += 1;

@@ -69,7 +69,7 @@ async fn a_purge_of_the_path_takes_what_answers_other_urls_too() {
         layer.settle().await;
         answer
     };
-    layer.origin().script(subject::Reply::Response {
+    layer.script().answer_next(subject::Reply::Response {
         status: 200,
         fields: TRACKING,
         body: "1",

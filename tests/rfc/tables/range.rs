@@ -74,7 +74,7 @@ async fn several_parts_are_a_multipart_with_a_boundary_of_its_own() {
         let request = Request::get("/").header("range", range);
         request.body(Bytes::new()).expect("a request")
     };
-    layer.origin().script(subject::Reply::Response {
+    layer.script().answer_next(subject::Reply::Response {
         status: 200,
         fields: TEN,
         body: BODY,

@@ -21,6 +21,7 @@ mod notices;
 mod origin;
 #[cfg(feature = "redis")]
 mod redis;
+mod served;
 mod site;
 
 pub use self::by_hand::{Call, Calls, Stream};
@@ -35,6 +36,7 @@ pub use self::notices::{Notices, Said};
 pub use self::origin::{Asked, Origin, OriginResult};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisServer, shared_server};
+pub use self::served::{Served, serve};
 pub use self::site::{Site, rule, secs, settle};
 
 use std::fmt::Display;

@@ -123,6 +123,12 @@ impl Origin {
         there.count()
     }
 
+    pub fn calls_by(&self, method: &str) -> usize {
+        let asked = self.asked.lock();
+        let so = asked.iter().filter(|asked| asked.parts.method == method);
+        so.count()
+    }
+
     /// The last request that it got.
     pub fn last(&self) -> Asked {
         self.asked.lock().last().expect("it was called").clone()

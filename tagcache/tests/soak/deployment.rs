@@ -1,86 +1,69 @@
 //! The API that knows how much was sold, and `tagcache proxy` before it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use tagcache_test_support::RedisServer;
+use tagcache_test_support::{Origin, RedisServer, ok};
 
 use crate::sales::{AUCTIONS, GROUP, address};
 use crate::{LEASE, PATIENCE};
 
-/// Answers each auction with the number of its sales.
-pub(crate) struct Origin {
-    sold: Arc<[AtomicU64]>,
-    address: SocketAddr,
-}
+/// What was sold in each auction, as the API knows it. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Sold(Arc<[AtomicU64]>);
 
-impl Origin {
-    pub(crate) fn start() -> Self {
-        let sold: Arc<[AtomicU64]> = (0..AUCTIONS).map(|_| AtomicU64::new(0)).collect();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let known = Arc::clone(&sold);
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let sold = Arc::clone(&known);
-                thread::spawn(move || answer(stream, &sold));
-            }
-        });
-        Self { sold, address }
+impl Sold {
+    pub(crate) fn nothing() -> Self {
+        Self((0..AUCTIONS).map(|_| AtomicU64::new(0)).collect())
     }
 
     /// Sells in the auction whose turn it is: in the database first, as rindexer does.
     pub(crate) fn sell(&self, number: usize) -> usize {
         let auction = number % AUCTIONS;
-        self.sold[auction].fetch_add(1, Ordering::SeqCst);
+        self.0[auction].fetch_add(1, Ordering::SeqCst);
         auction
     }
 
-    pub(crate) fn sold(&self, auction: usize) -> u64 {
-        self.sold[auction].load(Ordering::SeqCst)
+    pub(crate) fn of(&self, auction: usize) -> u64 {
+        self.0[auction].load(Ordering::SeqCst)
+    }
+
+    /// Answers each auction with the number of its sales.
+    pub(crate) fn origin(&self) -> Origin {
+        let sold = self.clone();
+        Origin::answering(move |asked| {
+            let path = asked.parts.uri.path();
+            let auction = (0..AUCTIONS).find(|auction| path.contains(&address(*auction)));
+            let number = auction.map_or(0, |auction| sold.of(auction));
+            ok(&[("content-type", "text/plain")], number.to_string())
+        })
     }
 }
 
-/// Serves one connection until it ends.
-fn answer(stream: TcpStream, sold: &[AtomicU64]) {
-    let mut writer = stream.try_clone().unwrap();
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    while reader.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
-        let path = line.split(' ').nth(1).unwrap_or("/").to_owned();
-        while reader.read_line(&mut line).is_ok_and(|bytes| bytes > 2) {}
-        line.clear();
-        let auction = (0..AUCTIONS).find(|auction| path.contains(&address(*auction)));
-        let number = auction.map_or(0, |auction| sold[auction].load(Ordering::SeqCst));
-        let body = format!("{number}");
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length";
-        if write!(writer, "{head}: {}\r\n\r\n{body}", body.len()).is_err() {
-            return;
-        }
-    }
-}
-
-/// The proxy; ended when dropped.
-pub(crate) struct Site {
+/// The shipped proxy with the shipped file; ended when dropped.
+///
+/// It is no `Site` of `tests/support`, which is a layer in this process: what is tested is the program, by what it
+/// serves and what it logs.
+pub(crate) struct Deployment {
     child: Child,
     address: SocketAddr,
     gaps: Arc<AtomicU64>,
 }
 
-impl Site {
+impl Deployment {
     /// With the shipped file and the environment of the compose file, addresses replaced.
-    pub(crate) async fn start(redis: &RedisServer, origin: &Origin) -> Self {
+    pub(crate) async fn start(redis: &RedisServer, upstream: &str) -> Self {
         let config = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../examples/deploy/tagcache.toml"
         );
         let mut child = Command::new(env!("CARGO_BIN_EXE_tagcache"))
             .args(["proxy", "--config", config, "--listen", "127.0.0.1:0"])
-            .args(["--upstream", &format!("http://{}", origin.address)])
+            .args(["--upstream", upstream])
             .env_clear()
             .envs([
                 ("MODE", "prod"),
@@ -114,7 +97,7 @@ impl Site {
                 }
             }
         });
-        let site = Self {
+        let deployment = Self {
             child,
             address,
             gaps,
@@ -131,7 +114,7 @@ impl Site {
             assert!(since.elapsed() < PATIENCE, "no group is made");
             tokio::time::sleep(LEASE / 20).await;
         }
-        site
+        deployment
     }
 
     /// How often everything was purged because events might be missing, which hides what is stale.
@@ -161,7 +144,7 @@ impl Site {
     }
 }
 
-impl Drop for Site {
+impl Drop for Deployment {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
