@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::site::{Site, open, send};
+use crate::site::{AdminSite, open, send};
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
 
@@ -14,7 +14,7 @@ const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
 async fn safety_55_a_body_that_is_too_long_is_not_read() {
     let mut settings = open();
     settings.body_bytes = 100;
-    let site = Site::with(settings).await;
+    let site = AdminSite::with(settings).await;
     let just = format!("{{\"tag\":\"{}\"}}", "a".repeat(90));
     assert_eq!(just.len(), 100);
     assert_eq!(site.purge(&just).await.status, 200);
@@ -34,7 +34,7 @@ async fn safety_55_a_body_that_is_too_long_is_not_read() {
 async fn safety_55_who_is_slow_is_let_go() {
     let mut settings = open();
     settings.timeout = Duration::from_millis(200);
-    let site = Site::with(settings).await;
+    let site = AdminSite::with(settings).await;
     let told = send(site.admin, b"GET /healthz HTTP/1.1\r\nhost:").await;
     assert!(!told.starts_with(b"HTTP/1.1 2"), "half a head");
     let half = b"POST /purge HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 9\r\n\r\n{\"all\"";
@@ -51,7 +51,7 @@ async fn safety_55_who_is_slow_is_let_go() {
 async fn safety_119_a_connection_whose_lifetime_is_over_ends_with_an_answer() {
     let mut settings = open();
     settings.connection_lifetime = Duration::from_millis(100);
-    let site = Site::with(settings).await;
+    let site = AdminSite::with(settings).await;
     let mut stream = TcpStream::connect(site.admin).await.unwrap();
     let mut buffer = [0; 4096];
     loop {
@@ -78,7 +78,7 @@ async fn safety_119_a_connection_whose_lifetime_is_over_ends_with_an_answer() {
 async fn a_connection_without_requests_is_let_go() {
     let mut settings = open();
     settings.timeout = Duration::from_millis(200);
-    let site = Site::with(settings).await;
+    let site = AdminSite::with(settings).await;
     let told = send(site.admin, GET).await;
     assert!(told.starts_with(b"HTTP/1.1 200 "), "and then it was closed");
 }
@@ -87,7 +87,7 @@ async fn a_connection_without_requests_is_let_go() {
 async fn one_connection_more_than_there_may_be_waits_for_a_place() {
     let mut settings = open();
     settings.connections = 1;
-    let site = Site::with(settings).await;
+    let site = AdminSite::with(settings).await;
     let mut buffer = [0; 1024];
     let mut first = TcpStream::connect(site.admin).await.unwrap();
     first.write_all(GET).await.unwrap();

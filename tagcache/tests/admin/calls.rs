@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::json;
 use tagcache_test_support::eventually;
 
-use crate::site::{Site, open, rules};
+use crate::site::{AdminSite, open, rules};
 
 #[tokio::test]
 async fn a_purge_over_http_is_one_of_the_cache() {
-    let site = Site::with(open()).await;
+    let site = AdminSite::with(open()).await;
     for (body, gone, stays) in [
         (r#"{"tag":"auction:7"}"#, "/auctions/7", "/auctions/8"),
         (r#"{"tag":["auction:8"]}"#, "/auctions/8", "/auctions/7"),
@@ -33,7 +33,7 @@ async fn a_purge_over_http_is_one_of_the_cache() {
 
 #[tokio::test]
 async fn a_purge_tells_where_it_is_in_the_log() {
-    let site = Site::with(open()).await;
+    let site = AdminSite::with(open()).await;
     let told = site.purge(r#"{"tag":["a","b"],"url":"/x"}"#).await.json();
     assert_eq!(told["targets"], json!(["t:a", "t:b", "p:/x"]));
     assert_eq!(told["durability"], "acknowledged");
@@ -48,7 +48,7 @@ async fn a_purge_tells_where_it_is_in_the_log() {
 
 #[tokio::test]
 async fn a_dry_run_purges_nothing() {
-    let site = Site::with(open()).await;
+    let site = AdminSite::with(open()).await;
     site.filled(&["/auctions"]).await;
     let told = site.purge(r#"{"all":true,"dry_run":true}"#).await;
     assert_eq!(told.status, 200);
@@ -63,7 +63,7 @@ async fn a_dry_run_purges_nothing() {
 
 #[tokio::test]
 async fn safety_112_a_rule_that_there_is_not_is_told_and_nothing_purged() {
-    let site = Site::with(open()).await;
+    let site = AdminSite::with(open()).await;
     site.filled(&["/auctions", "/auctions/7"]).await;
     let told = site.purge(r#"{"rule":["auction","lst"]}"#).await;
     assert_eq!(told.status, 422);
@@ -85,7 +85,7 @@ async fn safety_112_a_rule_that_there_is_not_is_told_and_nothing_purged() {
 
 #[tokio::test]
 async fn a_malformed_call_says_what_is_wrong_and_purges_nothing() {
-    let site = Site::with(open()).await;
+    let site = AdminSite::with(open()).await;
     site.filled(&["/auctions"]).await;
     for body in [
         "",
@@ -106,7 +106,7 @@ async fn without_redis_a_purge_is_pending_and_the_service_ready_but_degraded() {
     let rules = rules()
         .redis("redis://127.0.0.1:1")
         .purge_timeout(Duration::from_millis(200));
-    let site = Site::start(open(), rules, |hooks| hooks).await;
+    let site = AdminSite::start(open(), rules, |hooks| hooks).await;
     let told = site.purge(r#"{"tag":"auctions"}"#).await;
     assert_eq!(
         (told.status, told.json()["status"].clone()),
@@ -138,7 +138,7 @@ async fn without_redis_a_purge_is_pending_and_the_service_ready_but_degraded() {
 
 #[tokio::test]
 async fn a_log_that_is_followed_is_readiness_without_reasons() {
-    let site = Site::with(open()).await;
+    let site = AdminSite::with(open()).await;
     while !site.cache.health().followed {
         tokio::task::yield_now().await;
     }
@@ -153,7 +153,7 @@ async fn a_log_that_is_followed_is_readiness_without_reasons() {
 #[tokio::test]
 async fn who_drains_is_alive_but_not_ready() {
     let drains = |hooks: tagcache::admin::AdminHooks| hooks.unready(|| Some("draining".to_owned()));
-    let site = Site::start(open(), rules(), drains).await;
+    let site = AdminSite::start(open(), rules(), drains).await;
     let told = site.get("/readyz").await;
     assert_eq!(
         (told.status, &told.json()["reasons"][0]),
@@ -166,7 +166,7 @@ async fn who_drains_is_alive_but_not_ready() {
 async fn the_configuration_is_what_the_program_says_it_is_now() {
     let config =
         |hooks: tagcache::admin::AdminHooks| hooks.config(|| "mode = \"dev\"\n".to_owned());
-    let site = Site::start(open(), rules(), config).await;
+    let site = AdminSite::start(open(), rules(), config).await;
     let told = site.get("/config").await;
     assert_eq!((told.status, told.text.as_str()), (200, "mode = \"dev\"\n"));
     assert!(told.head.contains("cache-control: no-store"));
@@ -174,13 +174,13 @@ async fn the_configuration_is_what_the_program_says_it_is_now() {
 
 #[tokio::test]
 async fn the_test_call_is_there_for_tests_only() {
-    let site = Site::with(open()).await;
+    let site = AdminSite::with(open()).await;
     let path = "/test/invalidate-cache";
     assert_eq!(site.call("POST", path, &[], "").await.status, 404);
     let mut settings = open();
     settings.purge_from_loopback = false;
     settings.test_calls = true;
-    let site = Site::with(settings).await;
+    let site = AdminSite::with(settings).await;
     site.filled(&["/auctions", "/auctions/7"]).await;
     assert_eq!(site.get(path).await.status, 405);
     assert!(!site.forwards("/auctions").await);
@@ -190,7 +190,7 @@ async fn the_test_call_is_there_for_tests_only() {
 
 #[tokio::test]
 async fn a_wrong_path_or_method_is_told_so() {
-    let site = Site::with(open()).await;
+    let site = AdminSite::with(open()).await;
     assert_eq!(site.get("/").await.status, 404);
     let told = site.get("/purge").await;
     assert_eq!(told.status, 405);

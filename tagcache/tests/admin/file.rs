@@ -8,7 +8,7 @@ use tagcache::admin::{AdminSettings, PublicPurge};
 use tagcache::config::Loaded;
 use tower_tagcache::config::{Config, ConfigFileError};
 
-use crate::site::{Site, TOKEN};
+use crate::site::{AdminSite, TOKEN};
 
 const PURGE: &str = r#"{"all":true}"#;
 
@@ -27,7 +27,7 @@ fn said(text: &str, of_env: Option<&str>) -> Result<AdminSettings, ConfigFileErr
 /// Whether who presents `token` may purge.
 async fn opens(mut settings: AdminSettings, token: &str) -> bool {
     settings.listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let site = Site::with(settings).await;
+    let site = AdminSite::with(settings).await;
     let bearer = format!("Bearer {token}");
     let fields = [("authorization", &*bearer)];
     site.call("POST", "/purge", &fields, PURGE).await.status == 200

@@ -1,12 +1,12 @@
 //! SAFETY 21: who may not purge.
 
-use crate::site::{Site, TOKEN, closed, open, with_token};
+use crate::site::{AdminSite, TOKEN, closed, open, with_token};
 
 const PURGE: &str = r#"{"all":true}"#;
 
 #[tokio::test]
 async fn safety_21_without_token_and_permission_nothing_is_purged() {
-    let site = Site::with(closed()).await;
+    let site = AdminSite::with(closed()).await;
     site.filled(&["/auctions"]).await;
     let told = site.purge(PURGE).await;
     assert_eq!(told.status, 403);
@@ -38,7 +38,7 @@ async fn safety_21_without_token_and_permission_nothing_is_purged() {
 async fn safety_21_only_the_right_token_purges() {
     let mut settings = with_token();
     settings.purge_from_loopback = true;
-    let site = Site::with(settings).await;
+    let site = AdminSite::with(settings).await;
     site.filled(&["/auctions"]).await;
     let bearer = format!("Bearer {TOKEN}");
     for wrong in [
@@ -72,7 +72,7 @@ async fn safety_21_only_the_right_token_purges() {
 async fn safety_21_a_page_in_a_browser_and_a_proxy_are_not_this_machine() {
     let mut settings = open();
     settings.test_calls = true;
-    let site = Site::with(settings).await;
+    let site = AdminSite::with(settings).await;
     site.filled(&["/auctions"]).await;
     for field in [
         ("origin", "http://attacker.example"),

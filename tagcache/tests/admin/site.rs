@@ -48,15 +48,18 @@ pub(crate) fn rules() -> CacheBuilder {
         .rule(Rule::new("list", "/auctions").ttl(minute).tag("auctions"))
 }
 
-/// A running admin listener and the cache that it administers. Both end with the test.
-pub(crate) struct Site {
+/// A running admin listener and the cache that it administers, a `Node` of `tests/support`. Both end with the test.
+///
+/// It is no `Site` of `tests/support`: what it is asked goes to the listener, over a socket, and the cached service is
+/// asked only to see what a purge did.
+pub(crate) struct AdminSite {
     pub(crate) admin: SocketAddr,
     pub(crate) cache: Cache,
     node: Node,
     origin: Origin,
 }
 
-impl Site {
+impl AdminSite {
     pub(crate) async fn with(settings: AdminSettings) -> Self {
         Self::start(settings, rules(), |hooks| hooks).await
     }

@@ -6,11 +6,11 @@ use serde_json::json;
 use tagcache_test_support::{GENEROUS, RedisServer, eventually, until};
 use tower_tagcache::{On, Stream};
 
-use crate::site::{Site, open, rules};
+use crate::site::{AdminSite, open, rules};
 
 #[tokio::test]
 async fn the_hit_rate_is_there_for_the_command_of_the_requirement() {
-    let site = Site::with(open()).await;
+    let site = AdminSite::with(open()).await;
     assert_eq!(site.get("/metrics").await.json()["cache_hit_rate"], 0.0);
     assert!(site.forwards("/auctions").await);
     for _ in 0..3 {
@@ -35,7 +35,7 @@ async fn the_hit_rate_is_there_for_the_command_of_the_requirement() {
 #[tokio::test]
 async fn prometheus_gets_each_thing_that_is_counted() {
     let stream = Stream::rindexer("sales").on(On::event("Sale").purge("auctions"));
-    let site = Site::start(open(), rules().stream(stream), |hooks| hooks).await;
+    let site = AdminSite::start(open(), rules().stream(stream), |hooks| hooks).await;
     while !site.cache.health().followed {
         tokio::task::yield_now().await;
     }
@@ -81,7 +81,7 @@ async fn prometheus_gets_each_thing_that_is_counted() {
 
 #[tokio::test]
 async fn failures_of_redis_are_counted_and_the_breaker_shown() {
-    let site = Site::start(open(), rules().redis("redis://127.0.0.1:1"), |hooks| hooks).await;
+    let site = AdminSite::start(open(), rules().redis("redis://127.0.0.1:1"), |hooks| hooks).await;
     let breaker = async || site.get("/metrics").await.json()["breaker_open"].clone();
     while breaker().await != json!(true) {
         assert!(site.forwards("/auctions").await);
@@ -101,7 +101,7 @@ async fn safety_98_each_stream_shows_what_is_unread_and_since_when() {
     // A server that is too slow for lookups, as on a busy machine, degrades the service as well.
     let builder = rules().redis(server.url()).stream(stream);
     let builder = builder.read_timeout(GENEROUS).write_timeout(GENEROUS);
-    let site = Site::start(open(), builder, |hooks| hooks).await;
+    let site = AdminSite::start(open(), builder, |hooks| hooks).await;
     let told = async || site.get("/readyz").await.json();
     let is_read = async || told().await["streams"][0]["silence_seconds"].is_f64();
     until("it is read", is_read).await;

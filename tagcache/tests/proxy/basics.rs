@@ -7,14 +7,14 @@ use http_body_util::Full;
 use tower_tagcache::Cache;
 
 use crate::client::{Raw, VERSIONS, get, get_with, request, send};
-use crate::origin::{Origin, ok, reply};
-use crate::site::{Site, settings};
+use crate::raw_origin::{RawOrigin, ok, reply};
+use crate::site::{ProxySite, settings};
 
 #[tokio::test]
 async fn a_miss_is_forwarded_and_a_hit_is_not() {
     for version in VERSIONS {
-        let origin = Origin::start(|heard| ok("x-a: 1", heard.path())).await;
-        let site = Site::before(&origin).await;
+        let origin = RawOrigin::start(|heard| ok("x-a: 1", heard.path())).await;
+        let site = ProxySite::before(&origin).await;
         for hit in [false, true] {
             let answer = get(site.address, version, "/a?b=1").await;
             assert_eq!((answer.status, answer.text()), (200, "/a?b=1"));
@@ -27,8 +27,8 @@ async fn a_miss_is_forwarded_and_a_hit_is_not() {
 
 #[tokio::test]
 async fn connections_are_kept_on_both_sides() {
-    let origin = Origin::start(|heard| ok("cache-control: no-store", heard.path())).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|heard| ok("cache-control: no-store", heard.path())).await;
+    let site = ProxySite::before(&origin).await;
     let mut client = Raw::connect(site.address).await;
     for path in ["/a", "/b", "/c"] {
         let answer = client
@@ -42,7 +42,7 @@ async fn connections_are_kept_on_both_sides() {
 #[tokio::test]
 async fn any_method_passes_with_its_body() {
     for version in VERSIONS {
-        let origin = Origin::start(|heard| {
+        let origin = RawOrigin::start(|heard| {
             let body = String::from_utf8_lossy(&heard.body).into_owned();
             ok(
                 "",
@@ -53,7 +53,7 @@ async fn any_method_passes_with_its_body() {
             )
         })
         .await;
-        let site = Site::before(&origin).await;
+        let site = ProxySite::before(&origin).await;
         for method in ["POST", "PUT", "DELETE", "PATCH", "PURGE", "M-SEARCH", "GET"] {
             let asked = request(site.address, method.parse::<Method>().unwrap(), "/a", &[]);
             let asked = asked.body(Full::<Bytes>::from("a body")).unwrap();
@@ -66,7 +66,7 @@ async fn any_method_passes_with_its_body() {
 
 #[tokio::test]
 async fn any_status_passes() {
-    let origin = Origin::start(|heard| {
+    let origin = RawOrigin::start(|heard| {
         let status = &heard.path()[1..];
         let length = if ["204", "304"].contains(&status) {
             ""
@@ -78,7 +78,7 @@ async fn any_status_passes() {
         ))
     })
     .await;
-    let site = Site::before(&origin).await;
+    let site = ProxySite::before(&origin).await;
     for version in VERSIONS {
         for status in (200..=599).chain([600, 777, 999]) {
             let answer = get(site.address, version, &format!("/{status}")).await;
@@ -91,8 +91,8 @@ async fn any_status_passes() {
 
 #[tokio::test]
 async fn http_1_0_is_understood() {
-    let origin = Origin::start(|_| ok("", "a page")).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| ok("", "a page")).await;
+    let site = ProxySite::before(&origin).await;
     let mut client = Raw::connect(site.address).await;
     client.write("GET /a HTTP/1.0\r\n\r\n").await;
     let answer = String::from_utf8(client.rest().await).unwrap();
@@ -105,14 +105,14 @@ async fn http_1_0_is_understood() {
 #[tokio::test]
 async fn without_configuration_upstream_decides() {
     for version in VERSIONS {
-        let origin = Origin::start(|heard| match heard.path() {
+        let origin = RawOrigin::start(|heard| match heard.path() {
             "/kept" => ok("cache-control: max-age=60", "a page"),
             "/private" => ok("cache-control: private, max-age=60", "a page"),
             _ => ok("", "a page"),
         })
         .await;
         let rules = Cache::builder().upstream_rule();
-        let site = Site::start(settings(origin.url()), rules).await;
+        let site = ProxySite::start(settings(origin.url()), rules).await;
         for (path, kept) in [
             ("/kept", true),
             ("/private", false),

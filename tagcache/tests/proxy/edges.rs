@@ -13,8 +13,8 @@ use tagcache::proxy::UpstreamProtocol;
 use tower_tagcache::{BoxError, Cache, Cookies, Forward, Query, Rule};
 
 use crate::client::{Raw, VERSIONS, Whole, get, get_with, request, send};
-use crate::origin::{Origin, Reply, fields, ok, reply};
-use crate::site::{Site, settings};
+use crate::raw_origin::{RawOrigin, Reply, fields, ok, reply};
+use crate::site::{ProxySite, settings};
 use crate::streams::serve;
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -31,11 +31,11 @@ fn map(fields: &[(&str, &str)]) -> HeaderMap {
 /// A site before an origin that speaks HTTP/2.
 async fn before_http2(
     answer: impl Fn(Request<Incoming>) -> Answer + Clone + Send + 'static,
-) -> Site {
+) -> ProxySite {
     let address = serve(move |request| std::future::ready(answer(request))).await;
     let mut settings = settings(format!("http://{address}"));
     settings.upstreams[0].protocol = UpstreamProtocol::Http2;
-    Site::with(settings).await
+    ProxySite::with(settings).await
 }
 
 fn page(fields: &[(&str, &str)], trailers: Option<HeaderMap>) -> Answer {
@@ -70,8 +70,8 @@ async fn safety_66_a_field_that_upstream_may_take_for_another_is_dropped() {
         ("x-kept", "1"),
     ];
     for version in VERSIONS {
-        let origin = Origin::start(|_| ok("vary: accept-language", "a page")).await;
-        let site = Site::before(&origin).await;
+        let origin = RawOrigin::start(|_| ok("vary: accept-language", "a page")).await;
+        let site = ProxySite::before(&origin).await;
         let answer = get_with(site.address, version, "/a", &sent).await;
         assert_eq!((answer.status, answer.is_hit()), (200, false));
         let heard = origin.last();
@@ -92,7 +92,7 @@ async fn safety_66_a_field_that_upstream_may_take_for_another_is_dropped() {
 #[tokio::test]
 async fn safety_66_what_is_passed_on_all_the_same_makes_a_response_of_its_own() {
     for version in VERSIONS {
-        let origin = Origin::start(|heard| {
+        let origin = RawOrigin::start(|heard| {
             let read = |name: &str| heard.field(name).map(str::to_owned);
             let language = read("accept_language").or_else(|| read("accept-language"));
             let host = read("x_forwarded_host").unwrap_or_default();
@@ -101,7 +101,7 @@ async fn safety_66_what_is_passed_on_all_the_same_makes_a_response_of_its_own() 
         .await;
         let mut settings = settings(origin.url());
         settings.underscores_in_headers = true;
-        let site = Site::with(settings).await;
+        let site = ProxySite::with(settings).await;
         let plain = [("accept-language", "de")];
         let both = [("accept-language", "de"), ("accept_language", "evil")];
         let expected = get_with(site.address, version, "/a", &plain).await;
@@ -126,10 +126,10 @@ async fn safety_66_what_is_passed_on_all_the_same_makes_a_response_of_its_own() 
 
 #[tokio::test]
 async fn safety_66_the_connection_takes_a_field_away_in_every_spelling() {
-    let origin = Origin::start(|_| ok("", "a page")).await;
+    let origin = RawOrigin::start(|_| ok("", "a page")).await;
     let mut settings = settings(origin.url());
     settings.underscores_in_headers = true;
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     let mut client = Raw::connect(site.address).await;
     let asked = "GET /a HTTP/1.1\r\nhost: x\r\nconnection: X_Secret\r\nx-kept: 1\r\n\
                  x_secret: 1\r\nProxy_Connection: close\r\nKeep_Alive: 5\r\n\r\n";
@@ -143,7 +143,7 @@ async fn safety_66_the_connection_takes_a_field_away_in_every_spelling() {
 
 #[tokio::test]
 async fn safety_67_what_is_one_in_the_key_is_one_for_upstream() {
-    let tell = |heard: &crate::origin::Heard| {
+    let tell = |heard: &crate::raw_origin::Heard| {
         let read = |name: &str| heard.field(name).unwrap_or_default().to_owned();
         let forwarded = (read("x-forwarded-host"), read("forwarded"));
         ok(
@@ -160,10 +160,10 @@ async fn safety_67_what_is_one_in_the_key_is_one_for_upstream() {
     ];
     for (proto, hosts) in rows {
         for first in &hosts {
-            let origin = Origin::start(tell).await;
+            let origin = RawOrigin::start(tell).await;
             let mut settings = settings(origin.url());
             settings.trusted_peers = vec!["127.0.0.1".parse().unwrap()];
-            let site = Site::with(settings).await;
+            let site = ProxySite::with(settings).await;
             for host in [first].into_iter().chain(&hosts) {
                 let mut client = Raw::connect(site.address).await;
                 let asked = format!(
@@ -183,10 +183,10 @@ async fn safety_67_what_is_one_in_the_key_is_one_for_upstream() {
 async fn safety_67_a_query_in_any_order_reaches_upstream_in_one() {
     for version in VERSIONS {
         for first in ["/a?b=1&a=2&utm_source=x", "/a?a=2&utm_source=y&b=1"] {
-            let origin = Origin::start(|heard| ok("", heard.path())).await;
+            let origin = RawOrigin::start(|heard| ok("", heard.path())).await;
             let all = Rule::new("all", "/{*path}").ttl(std::time::Duration::from_secs(60));
             let rule = all.query(Query::deny(["utm_*"])).forward(Forward::Keyed);
-            let site = Site::start(settings(origin.url()), Cache::builder().rule(rule)).await;
+            let site = ProxySite::start(settings(origin.url()), Cache::builder().rule(rule)).await;
             for target in [first, "/a?b=1&a=2", "/a?a=2&b=1"] {
                 let answer = get(site.address, version, target).await;
                 assert_eq!(answer.text(), "/a?a=2&b=1", "{version:?} {first} {target}");
@@ -201,12 +201,12 @@ async fn safety_67_variants_are_told_apart_as_upstream_can() {
     for version in VERSIONS {
         for (one, other) in [("a,b", "a, b"), ("EN", "en"), ("a", "A"), ("b,a", "a,b")] {
             for name in ["x-any", "user-agent"] {
-                let origin = Origin::start(move |heard| {
+                let origin = RawOrigin::start(move |heard| {
                     let value = heard.field(name).unwrap_or_default();
                     ok(&format!("vary: {name}"), value)
                 })
                 .await;
-                let site = Site::before(&origin).await;
+                let site = ProxySite::before(&origin).await;
                 for value in [one, other, one] {
                     let answer = get_with(site.address, version, "/a", &[(name, value)]).await;
                     assert_eq!(answer.text(), value, "{version:?} {name}");
@@ -242,11 +242,11 @@ async fn safety_67_variants_that_are_one_reach_upstream_as_one() {
     for version in VERSIONS {
         for (name, spellings, expected) in rows {
             for first in spellings {
-                let origin = Origin::start(move |heard| {
+                let origin = RawOrigin::start(move |heard| {
                     ok(&format!("vary: {name}"), &heard.fields(name).join("|"))
                 })
                 .await;
-                let site = Site::before(&origin).await;
+                let site = ProxySite::before(&origin).await;
                 for lines in [first].into_iter().chain(spellings) {
                     let fields: Vec<_> = lines.iter().map(|line| (name, *line)).collect();
                     let answer = get_with(site.address, version, "/a", &fields).await;
@@ -260,10 +260,10 @@ async fn safety_67_variants_that_are_one_reach_upstream_as_one() {
 
 #[tokio::test]
 async fn safety_67_a_scheme_and_a_port_are_read_in_one_way() {
-    let origin = Origin::start(|heard| ok("", heard.field("host").unwrap_or_default())).await;
+    let origin = RawOrigin::start(|heard| ok("", heard.field("host").unwrap_or_default())).await;
     let mut settings = settings(origin.url());
     settings.trusted_peers = vec!["127.0.0.1".parse().unwrap()];
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     for (host, proto, status, expected) in [
         ("a.example:443", "HTTPS", 200, "a.example"),
         ("a.example:80", "https", 200, "a.example:80"),
@@ -283,7 +283,7 @@ async fn safety_67_a_scheme_and_a_port_are_read_in_one_way() {
 
 #[tokio::test]
 async fn safety_16_upstreams_connection_takes_nothing_away_that_the_cache_has_to_read() {
-    let origin = Origin::start(|heard| {
+    let origin = RawOrigin::start(|heard| {
         let named = match heard.path() {
             "/kept" => "connection: surrogate-control",
             _ => "surrogate-control: no-store\nconnection: surrogate-control, x-hop\nx-hop: 1",
@@ -291,7 +291,7 @@ async fn safety_16_upstreams_connection_takes_nothing_away_that_the_cache_has_to
         ok(named, "a page")
     })
     .await;
-    let site = Site::before(&origin).await;
+    let site = ProxySite::before(&origin).await;
     for (path, hits) in [("/kept", true), ("/refused", false)] {
         get(site.address, Version::HTTP_11, path).await;
         let answer = get(site.address, Version::HTTP_11, path).await;
@@ -311,11 +311,11 @@ async fn safety_69_cookies_reach_upstream_as_one_line() {
         ("cookie", "b=2"),
     ];
     for version in VERSIONS {
-        let origin = Origin::start(|heard| ok("", &heard.fields("cookie").join("|"))).await;
+        let origin = RawOrigin::start(|heard| ok("", &heard.fields("cookie").join("|"))).await;
         let keyed = Cookies::ignore(["a", "b"]).key(["session"]);
         let rule = Rule::new("all", "/{*path}").ttl(std::time::Duration::from_secs(60));
         let cache = Cache::builder().rule(rule.cookies(keyed));
-        let site = Site::start(settings(origin.url()), cache).await;
+        let site = ProxySite::start(settings(origin.url()), cache).await;
         let answer = get_with(site.address, version, "/a", &crumbs).await;
         assert_eq!(answer.text(), "a=1; session=3; b=2", "{version:?}");
         let one = [("cookie", "a=1; session=3; b=2")];
@@ -362,8 +362,8 @@ async fn safety_70_trailers_of_upstream_pass_the_sieve_of_fields() {
             "HTTP/1.1 200 OK\r\nconnection: x-hop\r\ntrailer: {named}\r\n\
              transfer-encoding: chunked\r\n\r\n6\r\na page\r\n0\r\n{lines}\r\n"
         );
-        let origin = Origin::start(move |_| reply(bytes.clone())).await;
-        let over_http1 = Site::before(&origin).await;
+        let origin = RawOrigin::start(move |_| reply(bytes.clone())).await;
+        let over_http1 = ProxySite::before(&origin).await;
         // Those of the connection cannot be sent over HTTP/2.
         let over_http2 = before_http2(move |_| {
             let sent: Vec<_> = TRAILERS
@@ -419,7 +419,7 @@ async fn safety_70_trailers_of_a_client_pass_the_sieve_of_fields() {
         for protocol in [UpstreamProtocol::Http1, UpstreamProtocol::Http2] {
             let mut settings = settings(format!("http://{address}"));
             settings.upstreams[0].protocol = protocol;
-            let site = Site::with(settings).await;
+            let site = ProxySite::with(settings).await;
             let names: Vec<_> = sent.iter().map(|(name, _)| *name).collect();
             let names = names.join(", ");
             let asked = request(site.address, Method::POST, "/a", &[("trailer", &names)]);
@@ -442,8 +442,8 @@ async fn safety_78_the_number_of_fields_is_limited_in_both_versions() {
     let many: Vec<_> = names.iter().map(|name| (name.as_str(), "1")).collect();
     let same: Vec<_> = many.iter().map(|_| ("x-same", "1")).collect();
     for version in VERSIONS {
-        let origin = Origin::start(|_| ok("", "a page")).await;
-        let site = Site::before(&origin).await;
+        let origin = RawOrigin::start(|_| ok("", "a page")).await;
+        let site = ProxySite::before(&origin).await;
         for fields in [&many, &same] {
             let answer = get_with(site.address, version, "/a", fields).await;
             assert_eq!(answer.status, 431, "{version:?}");
@@ -471,8 +471,8 @@ async fn safety_78_the_number_of_fields_is_limited_in_both_versions() {
 #[tokio::test]
 async fn safety_78_the_number_of_fields_is_limited_for_upstreams_of_both_versions() {
     let lines: String = (0..200).map(|number| format!("x-{number}: 1\n")).collect();
-    let origin = Origin::start(move |_| ok(&lines, "a page")).await;
-    let over_http1 = Site::before(&origin).await;
+    let origin = RawOrigin::start(move |_| ok(&lines, "a page")).await;
+    let over_http1 = ProxySite::before(&origin).await;
     let over_http2 = before_http2(|_| {
         let mut answer = page(&[], None);
         for number in 0..200 {
@@ -495,8 +495,8 @@ async fn safety_78_the_number_of_fields_is_limited_for_upstreams_of_both_version
 #[tokio::test]
 async fn safety_80_an_expectation_over_http2_gets_a_final_answer() {
     for version in VERSIONS {
-        let origin = Origin::start(|_| ok("", "taken")).await;
-        let site = Site::before(&origin).await;
+        let origin = RawOrigin::start(|_| ok("", "taken")).await;
+        let site = ProxySite::before(&origin).await;
         for method in [Method::POST, Method::PUT, Method::GET, Method::DELETE] {
             let fields = [("expect", "100-Continue"), ("content-length", "3")];
             let asked = request(site.address, method.clone(), "/a", &fields);
@@ -533,8 +533,8 @@ async fn safety_80_an_expectation_over_http2_gets_a_final_answer() {
 
 #[tokio::test]
 async fn safety_80_an_expectation_that_nobody_meets_is_answered_at_once() {
-    let origin = Origin::start(|_| ok("", "taken")).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| ok("", "taken")).await;
+    let site = ProxySite::before(&origin).await;
     for value in ["100-continue, x", "100-continue;q=1", "200-ok"] {
         let fields = [("expect", value), ("content-length", "3")];
         let asked = request(site.address, Method::POST, "/a", &fields);
@@ -561,8 +561,8 @@ async fn safety_80_an_expectation_that_nobody_meets_is_answered_at_once() {
 
 #[tokio::test]
 async fn safety_82_white_space_around_a_value_of_http2_is_refused() {
-    let origin = Origin::start(|_| ok("vary: x-a", "a page")).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| ok("vary: x-a", "a page")).await;
+    let site = ProxySite::before(&origin).await;
     for value in [" 1", "1 ", "\t1", "1\t"] {
         let fields = [("x-a", value)];
         let answer = get_with(site.address, Version::HTTP_2, "/a", &fields).await;
@@ -601,8 +601,8 @@ async fn safety_83_a_body_that_is_broken_from_the_start_is_answered_502() {
     for (name, bad) in rows {
         for version in VERSIONS {
             let script = bad.clone();
-            let origin = Origin::start(move |_| script.clone()).await;
-            let site = Site::before(&origin).await;
+            let origin = RawOrigin::start(move |_| script.clone()).await;
+            let site = ProxySite::before(&origin).await;
             let cookie = [("cookie", "a=b")];
             // Shared with the cache, and past it.
             for fields in [&[][..], &cookie] {
@@ -622,8 +622,8 @@ async fn safety_83_a_body_that_is_broken_from_the_start_is_answered_502() {
 #[tokio::test]
 async fn safety_83_what_came_before_a_break_reaches_the_client() {
     let bytes = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nZZ\r\n";
-    let origin = Origin::start(move |_| reply(bytes)).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(move |_| reply(bytes)).await;
+    let site = ProxySite::before(&origin).await;
     for _ in 0..20 {
         let mut client = Raw::connect(site.address).await;
         client.write("GET /a HTTP/1.1\r\nhost: x\r\n\r\n").await;
@@ -643,8 +643,8 @@ async fn safety_83_what_came_before_a_break_reaches_the_client() {
 async fn safety_86_a_length_is_written_as_the_number_that_it_is() {
     for (sent, told) in [("03", "3"), ("3, 3", "3"), ("0003", "3")] {
         let bytes = format!("HTTP/1.1 200 OK\r\ncontent-length: {sent}\r\n\r\nabc");
-        let origin = Origin::start(move |_| reply(bytes.clone())).await;
-        let site = Site::before(&origin).await;
+        let origin = RawOrigin::start(move |_| reply(bytes.clone())).await;
+        let site = ProxySite::before(&origin).await;
         for version in VERSIONS {
             for _ in 0..2 {
                 let answer = get(site.address, version, "/a").await;
@@ -682,8 +682,8 @@ async fn safety_87_a_204_with_a_length_is_stored_without_it() {
     for version in VERSIONS {
         for length in ["5", "0"] {
             let bytes = format!("HTTP/1.1 204 No Content\r\ncontent-length: {length}\r\n\r\n");
-            let origin = Origin::start(move |_| reply(bytes.clone())).await;
-            let site = Site::before(&origin).await;
+            let origin = RawOrigin::start(move |_| reply(bytes.clone())).await;
+            let site = ProxySite::before(&origin).await;
             for hit in [false, true] {
                 let answer: Whole = get(site.address, version, "/a").await;
                 let told = (

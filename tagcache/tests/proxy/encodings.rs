@@ -5,8 +5,8 @@ use std::time::Duration;
 use tower_tagcache::{Cache, Rule};
 
 use crate::client::{VERSIONS, get_with};
-use crate::origin::{Origin, ok};
-use crate::site::{Site, settings};
+use crate::raw_origin::{RawOrigin, ok};
+use crate::site::{ProxySite, settings};
 
 const VARIES: &str = "vary: accept-encoding\ncache-control: max-age=60";
 
@@ -46,11 +46,11 @@ async fn safety_116_upstream_is_asked_for_one_coding_that_the_client_accepts() {
             (&[][..], as_sent),
         ] {
             for version in VERSIONS {
-                let origin = Origin::start(|_| ok(VARIES, "a page")).await;
+                let origin = RawOrigin::start(|_| ok(VARIES, "a page")).await;
                 let mut settings = settings(origin.url());
                 settings.accept_encoding = codings.iter().map(|name| (*name).to_owned()).collect();
                 let rule = Rule::new("page", "/page");
-                let site = Site::start(settings, Cache::builder().rule(rule)).await;
+                let site = ProxySite::start(settings, Cache::builder().rule(rule)).await;
                 let fields: Vec<_> = sent
                     .map(|sent| ("accept-encoding", sent))
                     .into_iter()
@@ -82,9 +82,9 @@ async fn safety_116_clients_of_one_coding_share_a_stored_response() {
         ("gzip", "gzip, identity;q=0", false),
         ("gzip", "gzip;q=0.5, identity", false),
     ] {
-        let origin = Origin::start(|_| ok(VARIES, "a page")).await;
+        let origin = RawOrigin::start(|_| ok(VARIES, "a page")).await;
         let rule = Rule::new("page", "/page").ttl(Duration::from_secs(60));
-        let site = Site::start(settings(origin.url()), Cache::builder().rule(rule)).await;
+        let site = ProxySite::start(settings(origin.url()), Cache::builder().rule(rule)).await;
         get_with(
             site.address,
             VERSIONS[0],

@@ -5,8 +5,8 @@ use http::{HeaderMap, Method, Version};
 use http_body_util::Empty;
 
 use crate::client::{Raw, VERSIONS, Whole, get, request, send};
-use crate::origin::{Origin, Reply, ok, reply};
-use crate::site::Site;
+use crate::raw_origin::{RawOrigin, Reply, ok, reply};
+use crate::site::ProxySite;
 
 /// The fields that the proxy may add or take away (DESIGN P4).
 const OURS: [&str; 8] = [
@@ -98,12 +98,12 @@ async fn safety_36_fields_and_bytes_are_those_of_the_origin() {
                 }
                 _ => bytes.extend_from_slice(body),
             }
-            let origin = Origin::start(move |_| match framing {
+            let origin = RawOrigin::start(move |_| match framing {
                 "close" => Reply::Last(bytes.clone().into()),
                 _ => reply(bytes.clone()),
             })
             .await;
-            let site = Site::before(&origin).await;
+            let site = ProxySite::before(&origin).await;
             for version in VERSIONS {
                 for time in 0..2 {
                     let answer = get(site.address, version, &format!("/{version:?}")).await;
@@ -139,7 +139,7 @@ async fn safety_34_every_status_with_a_lifetime_is_the_same_from_the_store() {
             continue;
         }
         let bodiless = status == 204;
-        let origin = Origin::start(move |_| {
+        let origin = RawOrigin::start(move |_| {
             let framing = if bodiless {
                 "\r\n"
             } else {
@@ -150,7 +150,7 @@ async fn safety_34_every_status_with_a_lifetime_is_the_same_from_the_store() {
             ))
         })
         .await;
-        let site = Site::before(&origin).await;
+        let site = ProxySite::before(&origin).await;
         for version in VERSIONS {
             let answers = [
                 get(site.address, version, "/a").await,
@@ -172,12 +172,12 @@ async fn safety_34_every_status_with_a_lifetime_is_the_same_from_the_store() {
 
 #[tokio::test]
 async fn safety_34_a_head_has_the_fields_of_the_get_and_no_body() {
-    let origin = Origin::start(|heard| match heard.line().starts_with("HEAD") {
+    let origin = RawOrigin::start(|heard| match heard.line().starts_with("HEAD") {
         true => reply("HTTP/1.1 200 OK\r\ncontent-length: 6\r\nx-a: 1\r\n\r\n"),
         false => ok("x-a: 1", "a page"),
     })
     .await;
-    let site = Site::before(&origin).await;
+    let site = ProxySite::before(&origin).await;
     for version in VERSIONS {
         for filled in [false, true] {
             let path = format!("/{version:?}");
@@ -203,11 +203,11 @@ async fn safety_34_a_head_has_the_fields_of_the_get_and_no_body() {
 
 #[tokio::test]
 async fn safety_34_a_304_of_upstream_to_the_clients_own_condition_passes() {
-    let origin = Origin::start(|_| {
+    let origin = RawOrigin::start(|_| {
         reply("HTTP/1.1 304 Not Modified\r\netag: \"1\"\r\ncontent-length: 6\r\ncache-control: no-store\r\n\r\n")
     })
     .await;
-    let site = Site::before(&origin).await;
+    let site = ProxySite::before(&origin).await;
     let mut client = Raw::connect(site.address).await;
     for _ in 0..2 {
         client
@@ -225,8 +225,8 @@ async fn safety_34_a_304_of_upstream_to_the_clients_own_condition_passes() {
 async fn safety_34_trailers_pass_on_a_miss_and_on_a_hit() {
     let bytes = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum, x-other\r\n\r\n\
                  6\r\na page\r\n0\r\nx-sum: 1\r\nx-other: \t2\r\nx-sum: 3\r\n\r\n";
-    let origin = Origin::start(move |_| reply(bytes)).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(move |_| reply(bytes)).await;
+    let site = ProxySite::before(&origin).await;
     for version in VERSIONS {
         for hit in [false, true] {
             let asked = request(
@@ -257,8 +257,8 @@ async fn safety_34_trailers_pass_on_a_miss_and_on_a_hit() {
 #[tokio::test]
 async fn an_origin_of_http_1_0_is_understood() {
     let origin =
-        Origin::start(|_| Reply::Last("HTTP/1.0 200 OK\r\nx-a: 1\r\n\r\na page".into())).await;
-    let site = Site::before(&origin).await;
+        RawOrigin::start(|_| Reply::Last("HTTP/1.0 200 OK\r\nx-a: 1\r\n\r\na page".into())).await;
+    let site = ProxySite::before(&origin).await;
     for hit in [false, true] {
         let answer = get(site.address, Version::HTTP_11, "/a").await;
         assert_eq!((answer.text(), answer.is_hit()), ("a page", hit));

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use http::Version;
 use tagcache::proxy::{ProxySettings, UpstreamSettings};
+use tagcache_test_support::until;
 
 use crate::client::{Raw, get};
-use crate::origin::{Origin, ok, reply, until};
-use crate::site::{Site, settings};
+use crate::raw_origin::{RawOrigin, ok, reply};
+use crate::site::{ProxySite, settings};
 
-fn behind(origins: &[&Origin]) -> ProxySettings {
+fn behind(origins: &[&RawOrigin]) -> ProxySettings {
     let mut settings = settings(origins[0].url());
     let urls = origins
         .iter()
@@ -20,14 +21,14 @@ fn behind(origins: &[&Origin]) -> ProxySettings {
     settings
 }
 
-async fn named(name: &'static str) -> Origin {
-    Origin::start(move |_| ok("cache-control: no-store", name)).await
+async fn named(name: &'static str) -> RawOrigin {
+    RawOrigin::start(move |_| ok("cache-control: no-store", name)).await
 }
 
 #[tokio::test]
 async fn requests_go_to_each_upstream_in_turn() {
     let (a, b) = (named("a").await, named("b").await);
-    let site = Site::with(behind(&[&a, &b])).await;
+    let site = ProxySite::with(behind(&[&a, &b])).await;
     for path in ["/1", "/2", "/3", "/4"] {
         get(site.address, Version::HTTP_11, path).await;
     }
@@ -40,7 +41,7 @@ async fn an_upstream_that_is_down_fails_no_request_and_is_passed_over() {
     a.stop();
     let mut settings = behind(&[&a, &b]);
     settings.health.failures = 2;
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     assert!(site.upstreams.any_up());
     for number in 0..6 {
         let mut client = Raw::connect(site.address).await;
@@ -70,7 +71,7 @@ async fn where_all_are_down_each_request_tries_a_bounded_number() {
     let mut settings = behind(&origins.iter().collect::<Vec<_>>());
     settings.limits.attempts = 2;
     settings.health.failures = 1;
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     for _ in 0..3 {
         assert_eq!(get(site.address, Version::HTTP_11, "/a").await.status, 502);
     }
@@ -79,9 +80,9 @@ async fn where_all_are_down_each_request_tries_a_bounded_number() {
 
 #[tokio::test]
 async fn an_upstream_that_may_have_seen_the_request_is_not_replaced_by_another() {
-    let a = Origin::replies([crate::origin::Reply::Last("".into())]).await;
+    let a = RawOrigin::replies([crate::raw_origin::Reply::Last("".into())]).await;
     let b = named("b").await;
-    let site = Site::with(behind(&[&a, &b])).await;
+    let site = ProxySite::with(behind(&[&a, &b])).await;
     let mut client = Raw::connect(site.address).await;
     let answer = client
         .ask("POST /a HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n")
@@ -93,27 +94,27 @@ async fn an_upstream_that_may_have_seen_the_request_is_not_replaced_by_another()
 async fn an_upstream_is_asked_whether_it_is_well() {
     let well = Arc::new(AtomicBool::new(true));
     let told = Arc::clone(&well);
-    let origin = Origin::start(move |heard| match heard.path() {
+    let origin = RawOrigin::start(move |heard| match heard.path() {
         "/health" if told.load(Relaxed) => ok("", "well"),
         "/health" => reply("HTTP/1.1 500 Ill\r\ncontent-length: 0\r\n\r\n"),
         _ => ok("cache-control: no-store", "a"),
     })
     .await;
-    let other = Origin::start(|_| ok("cache-control: no-store", "b")).await;
+    let other = RawOrigin::start(|_| ok("cache-control: no-store", "b")).await;
     let mut settings = behind(&[&origin, &other]);
     settings.health.path = Some("/health".into());
     settings.health.interval = Duration::from_millis(20);
     settings.health.failures = 2;
-    let site = Site::with(settings).await;
-    until("asked", || origin.calls() > 2).await;
+    let site = ProxySite::with(settings).await;
+    until("asked", async || origin.calls() > 2).await;
     assert!(site.upstreams.all()[0].up);
     well.store(false, Relaxed);
-    until("down", || !site.upstreams.all()[0].up).await;
+    until("down", async || !site.upstreams.all()[0].up).await;
     for _ in 0..4 {
         assert_eq!(get(site.address, Version::HTTP_11, "/a").await.text(), "b");
     }
     well.store(true, Relaxed);
-    until("up", || site.upstreams.all()[0].up).await;
+    until("up", async || site.upstreams.all()[0].up).await;
     let asked = origin
         .heard()
         .into_iter()

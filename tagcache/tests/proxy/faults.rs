@@ -5,8 +5,8 @@ use std::time::Duration;
 use tower_tagcache::{Cache, ManualClock, Rule};
 
 use crate::client::{Raw, VERSIONS, Whole, get, request, start};
-use crate::origin::{Origin, Reply, ok, reply};
-use crate::site::{Site, settings};
+use crate::raw_origin::{RawOrigin, Reply, ok, reply};
+use crate::site::{ProxySite, settings};
 use bytes::Bytes;
 use http::{Method, Version};
 use http_body_util::Empty;
@@ -87,8 +87,8 @@ async fn an_upstream_that_gives_no_answer_is_told_plainly_and_not_kept() {
     ];
     for (name, broken, status, expected) in rows {
         for version in VERSIONS {
-            let origin = Origin::replies([broken.clone(), ok("", "a page")]).await;
-            let site = Site::before(&origin).await;
+            let origin = RawOrigin::replies([broken.clone(), ok("", "a page")]).await;
+            let site = ProxySite::before(&origin).await;
             let answer = get(site.address, version, "/a").await;
             assert_eq!(
                 (answer.status, detail(&answer)),
@@ -115,14 +115,14 @@ async fn an_upstream_that_gives_no_answer_is_told_plainly_and_not_kept() {
 
 #[tokio::test]
 async fn an_upstream_that_cannot_be_reached_is_a_502_and_one_that_is_too_slow_a_504() {
-    let origin = Origin::start(|_| Reply::Held(Default::default(), Box::new(reply("")))).await;
+    let origin = RawOrigin::start(|_| Reply::Held(Default::default(), Box::new(reply("")))).await;
     let mut slow = settings(origin.url());
     slow.timeouts.response_head = Duration::from_millis(50);
-    let site = Site::with(slow).await;
+    let site = ProxySite::with(slow).await;
     let answer = get(site.address, Version::HTTP_11, "/a").await;
     assert_eq!((answer.status, detail(&answer)), (504, "upstream-timeout"));
     origin.stop();
-    let site = Site::before(&origin).await;
+    let site = ProxySite::before(&origin).await;
     let answer = get(site.address, Version::HTTP_11, "/a").await;
     assert_eq!((answer.status, detail(&answer)), (502, "upstream-connect"));
     let mut client = Raw::connect(site.address).await;
@@ -182,10 +182,10 @@ async fn safety_25_a_body_that_ends_early_is_neither_completed_nor_kept() {
     ];
     for (name, broken) in rows {
         for version in VERSIONS {
-            let origin = Origin::replies([broken.clone(), ok("", "a page")]).await;
+            let origin = RawOrigin::replies([broken.clone(), ok("", "a page")]).await;
             let mut settings = settings(origin.url());
             settings.timeouts.response_body = Duration::from_millis(200);
-            let site = Site::with(settings).await;
+            let site = ProxySite::with(settings).await;
             let asked = request(site.address, Method::GET, "/a", &[]);
             let asked = asked.body(Empty::<Bytes>::new()).unwrap();
             let whole = match start(site.address, version, asked).await {
@@ -209,12 +209,12 @@ async fn stale_stands_in_for_an_upstream_that_is_down_where_that_is_allowed() {
         ("", true),
         ("cache-control: max-age=60, must-revalidate", false),
     ] {
-        let origin = Origin::start(move |_| ok(fields, "a page")).await;
+        let origin = RawOrigin::start(move |_| ok(fields, "a page")).await;
         let clock = ManualClock::default();
         let rule = Rule::new("all", "/{*path}")
             .ttl(Duration::from_secs(60))
             .stale_if_error(Duration::from_secs(600));
-        let site = Site::start(
+        let site = ProxySite::start(
             settings(origin.url()),
             Cache::builder().rule(rule).clock(clock.clone()),
         )
@@ -234,9 +234,9 @@ async fn stale_stands_in_for_an_upstream_that_is_down_where_that_is_allowed() {
 }
 
 /// The first request of each connection is answered; the second is read, and the connection closed.
-async fn closing_origin() -> Origin {
+async fn closing_origin() -> RawOrigin {
     let seen = parking_lot::Mutex::new(std::collections::HashSet::new());
-    Origin::start(move |heard| match seen.lock().insert(heard.connection) {
+    RawOrigin::start(move |heard| match seen.lock().insert(heard.connection) {
         true => ok("cache-control: no-store", heard.path()),
         false => Reply::Last("".into()),
     })
@@ -247,7 +247,7 @@ async fn closing_origin() -> Origin {
 async fn a_kept_connection_that_was_closed_is_no_reason_to_fail_an_idempotent_request() {
     for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS"] {
         let origin = closing_origin().await;
-        let site = Site::before(&origin).await;
+        let site = ProxySite::before(&origin).await;
         get(site.address, Version::HTTP_11, "/first").await;
         let mut client = Raw::connect(site.address).await;
         client
@@ -275,7 +275,7 @@ async fn a_request_that_may_not_be_repeated_is_seen_once() {
         ("FROB", ""),
     ] {
         let origin = closing_origin().await;
-        let site = Site::before(&origin).await;
+        let site = ProxySite::before(&origin).await;
         get(site.address, Version::HTTP_11, "/first").await;
         let mut client = Raw::connect(site.address).await;
         let length = body.len();
@@ -296,8 +296,8 @@ async fn a_request_that_may_not_be_repeated_is_seen_once() {
 
 #[tokio::test]
 async fn a_request_on_a_new_connection_is_not_repeated() {
-    let origin = Origin::replies([Reply::Last("".into())]).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::replies([Reply::Last("".into())]).await;
+    let site = ProxySite::before(&origin).await;
     assert_eq!(get(site.address, Version::HTTP_11, "/a").await.status, 502);
     assert_eq!(origin.calls(), 1);
 }
@@ -305,7 +305,7 @@ async fn a_request_on_a_new_connection_is_not_repeated() {
 #[tokio::test]
 async fn an_answer_that_began_on_a_kept_connection_is_not_asked_for_again() {
     let seen = parking_lot::Mutex::new(0);
-    let origin = Origin::start(move |_| {
+    let origin = RawOrigin::start(move |_| {
         *seen.lock() += 1;
         match *seen.lock() {
             1 => ok("cache-control: no-store", "first"),
@@ -313,7 +313,7 @@ async fn an_answer_that_began_on_a_kept_connection_is_not_asked_for_again() {
         }
     })
     .await;
-    let site = Site::before(&origin).await;
+    let site = ProxySite::before(&origin).await;
     get(site.address, Version::HTTP_11, "/first").await;
     assert_eq!(get(site.address, Version::HTTP_11, "/a").await.status, 502);
     assert_eq!(origin.calls(), 2);
@@ -321,8 +321,8 @@ async fn an_answer_that_began_on_a_kept_connection_is_not_asked_for_again() {
 
 #[tokio::test]
 async fn an_early_answer_to_an_upload_reaches_the_client() {
-    let origin = Origin::start(|_| reply("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| reply("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")).await;
+    let site = ProxySite::before(&origin).await;
     let mut client = Raw::connect(site.address).await;
     client
         .write("POST /a HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 3\r\n\r\n")

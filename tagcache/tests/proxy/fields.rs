@@ -7,13 +7,13 @@ use tagcache::proxy::UpstreamHost;
 use tower_tagcache::ManualClock;
 
 use crate::client::{Raw, VERSIONS, get, get_with};
-use crate::origin::{Origin, ok, reply};
-use crate::site::{Site, rules, settings};
+use crate::raw_origin::{RawOrigin, ok, reply};
+use crate::site::{ProxySite, rules, settings};
 
 #[tokio::test]
 async fn safety_16_fields_of_the_clients_connection_do_not_reach_upstream() {
-    let origin = Origin::start(|_| ok("", "a page")).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| ok("", "a page")).await;
+    let site = ProxySite::before(&origin).await;
     let mut client = Raw::connect(site.address).await;
     let answer = client
         .ask(
@@ -42,8 +42,8 @@ async fn safety_16_fields_of_upstreams_connection_reach_neither_client_nor_store
     for version in VERSIONS {
         let fields = "connection: x-secret\nx-secret: 1\nkeep-alive: timeout=5\n\
                       proxy-authenticate: Basic\nx-kept: 1\nupgrade: h2c";
-        let origin = Origin::start(move |_| ok(fields, "a page")).await;
-        let site = Site::before(&origin).await;
+        let origin = RawOrigin::start(move |_| ok(fields, "a page")).await;
+        let site = ProxySite::before(&origin).await;
         for hit in [false, true] {
             let answer = get(site.address, version, "/a").await;
             assert_eq!(answer.is_hit(), hit, "{version:?}");
@@ -66,13 +66,13 @@ async fn via_and_date_are_added_once_and_date_only_where_it_is_missing() {
     for version in VERSIONS {
         for date in ["", "date: Sun, 06 Nov 1994 08:49:37 GMT"] {
             let origin =
-                Origin::start(move |_| ok(&format!("via: 1.0 inner\n{date}"), "a page")).await;
+                RawOrigin::start(move |_| ok(&format!("via: 1.0 inner\n{date}"), "a page")).await;
             let clock = ManualClock::default();
             clock.advance(Duration::from_secs(3600));
             let mut settings = settings(origin.url());
             settings.clock = std::sync::Arc::new(clock.clone());
             settings.name = "edge".into();
-            let site = Site::start(settings, rules().clock(clock.clone())).await;
+            let site = ProxySite::start(settings, rules().clock(clock.clone())).await;
             let made: std::time::SystemTime = tower_tagcache::Clock::now(&clock).into();
             let expected = match date {
                 "" => httpdate::fmt_http_date(made),
@@ -96,7 +96,7 @@ async fn via_and_date_are_added_once_and_date_only_where_it_is_missing() {
 #[tokio::test]
 async fn upstream_learns_who_asked_and_for_what() {
     for version in VERSIONS {
-        let origin = Origin::start(|_| ok("", "a page")).await;
+        let origin = RawOrigin::start(|_| ok("", "a page")).await;
         let claims = [
             ("x-forwarded-for", "1.2.3.4"),
             ("x-forwarded-host", "evil"),
@@ -110,7 +110,7 @@ async fn upstream_learns_who_asked_and_for_what() {
             if trusted {
                 settings.trusted_peers = vec!["127.0.0.0/8".parse().unwrap()];
             }
-            let site = Site::with(settings).await;
+            let site = ProxySite::with(settings).await;
             get_with(site.address, version, "/a", &claims).await;
             let heard = origin.last();
             let host = site.address.to_string();
@@ -138,7 +138,7 @@ async fn upstream_learns_who_asked_and_for_what() {
 
 #[tokio::test]
 async fn upstream_sees_the_host_that_the_settings_say() {
-    let origin = Origin::start(|_| ok("cache-control: no-store", "a page")).await;
+    let origin = RawOrigin::start(|_| ok("cache-control: no-store", "a page")).await;
     let own = origin.address().to_string();
     for (host, expected) in [
         (UpstreamHost::Client, "x.example"),
@@ -147,7 +147,7 @@ async fn upstream_sees_the_host_that_the_settings_say() {
     ] {
         let mut settings = settings(origin.url());
         settings.host = host;
-        let site = Site::with(settings).await;
+        let site = ProxySite::with(settings).await;
         get_with(
             site.address,
             Version::HTTP_11,
@@ -172,8 +172,8 @@ async fn safety_33_an_interim_response_is_not_the_response() {
             let bytes = format!(
                 "HTTP/1.1 {interim}\r\nHTTP/1.1 {interim}\r\nHTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\na page"
             );
-            let origin = Origin::start(move |_| reply(bytes.clone())).await;
-            let site = Site::before(&origin).await;
+            let origin = RawOrigin::start(move |_| reply(bytes.clone())).await;
+            let site = ProxySite::before(&origin).await;
             for hit in [false, true] {
                 let answer = get(site.address, version, "/a").await;
                 assert_eq!(
@@ -189,8 +189,8 @@ async fn safety_33_an_interim_response_is_not_the_response() {
 
 #[tokio::test]
 async fn max_forwards_is_counted_down_and_at_zero_not_forwarded() {
-    let origin = Origin::start(|_| ok("", "a page")).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| ok("", "a page")).await;
+    let site = ProxySite::before(&origin).await;
     for (method, max, status, forwarded) in [
         ("OPTIONS", "0", 200, None),
         ("TRACE", "0", 405, None),
@@ -216,8 +216,8 @@ async fn max_forwards_is_counted_down_and_at_zero_not_forwarded() {
 
 #[tokio::test]
 async fn a_question_about_the_server_reaches_it_as_one() {
-    let origin = Origin::start(|_| ok("allow: GET", "")).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| ok("allow: GET", "")).await;
+    let site = ProxySite::before(&origin).await;
     let mut client = Raw::connect(site.address).await;
     let answer = client.ask("OPTIONS * HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!((answer.status(), answer.field("allow")), (200, Some("GET")));
@@ -231,7 +231,7 @@ async fn a_proxy_that_is_its_own_upstream_says_so() {
     drop(listener);
     let mut settings = settings(format!("http://{address}"));
     settings.listen[0].address = address;
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     let answer = get_with(site.address, Version::HTTP_11, "/a", &[("cookie", "a=b")]).await;
     assert_eq!(answer.status, 508);
 }

@@ -4,13 +4,13 @@ use http::Version;
 use tagcache::proxy::UpstreamHost;
 
 use crate::client::{Raw, VERSIONS, get_with};
-use crate::origin::{Origin, ok, reply};
-use crate::site::{Site, settings};
+use crate::raw_origin::{RawOrigin, ok, reply};
+use crate::site::{ProxySite, settings};
 
 #[tokio::test]
 async fn safety_9_each_host_has_its_own_responses_however_it_is_named() {
-    let origin = Origin::start(|heard| ok("", heard.field("host").unwrap_or_default())).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|heard| ok("", heard.field("host").unwrap_or_default())).await;
+    let site = ProxySite::before(&origin).await;
     let asks = [
         ("GET /a HTTP/1.1\r\nhost: x\r\n\r\n", "x", 1),
         ("GET /a HTTP/1.1\r\nhost: y\r\n\r\n", "y", 2),
@@ -31,10 +31,11 @@ async fn safety_9_each_host_has_its_own_responses_however_it_is_named() {
 #[tokio::test]
 async fn safety_9_both_versions_share_a_response_and_schemes_do_not() {
     let origin =
-        Origin::start(|heard| ok("", heard.field("x-forwarded-proto").unwrap_or_default())).await;
+        RawOrigin::start(|heard| ok("", heard.field("x-forwarded-proto").unwrap_or_default()))
+            .await;
     let mut settings = settings(origin.url());
     settings.trusted_peers = vec!["127.0.0.1".parse().unwrap()];
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     for proto in ["http", "https"] {
         let mut hit = false;
         for version in VERSIONS {
@@ -52,20 +53,20 @@ async fn safety_9_both_versions_share_a_response_and_schemes_do_not() {
 
 #[tokio::test]
 async fn safety_9_an_http2_target_with_a_host_of_its_own_is_refused() {
-    let origin = Origin::start(|_| ok("", "a page")).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| ok("", "a page")).await;
+    let site = ProxySite::before(&origin).await;
     let answer = get_with(site.address, Version::HTTP_2, "/a", &[("host", "evil")]).await;
     assert_eq!((answer.status, origin.calls()), (400, 0));
 }
 
 #[tokio::test]
 async fn safety_11_what_a_stranger_claims_changes_neither_response_nor_key() {
-    let origin = Origin::start(|heard| {
+    let origin = RawOrigin::start(|heard| {
         let host = heard.field("x-forwarded-host").unwrap_or_default();
         ok("", &format!("<a href=http://{host}/>"))
     })
     .await;
-    let site = Site::before(&origin).await;
+    let site = ProxySite::before(&origin).await;
     let own = format!("<a href=http://{}/>", site.address);
     for (claims, hit) in [(&[("x-forwarded-host", "evil")][..], false), (&[], true)] {
         let answer = get_with(site.address, Version::HTTP_11, "/a", claims).await;
@@ -76,7 +77,7 @@ async fn safety_11_what_a_stranger_claims_changes_neither_response_nor_key() {
 #[tokio::test]
 async fn a_response_that_varies_by_what_the_proxy_adds_is_kept_apart() {
     for name in ["x-forwarded-for", "forwarded", "x-forwarded-host"] {
-        let origin = Origin::start(move |heard| {
+        let origin = RawOrigin::start(move |heard| {
             ok(
                 &format!("vary: {name}"),
                 heard.field(name).unwrap_or_default(),
@@ -86,7 +87,7 @@ async fn a_response_that_varies_by_what_the_proxy_adds_is_kept_apart() {
         let mut settings = settings(origin.url());
         settings.trusted_peers = vec!["127.0.0.1".parse().unwrap()];
         settings.host = UpstreamHost::Upstream;
-        let site = Site::with(settings).await;
+        let site = ProxySite::with(settings).await;
         let mut told = Vec::new();
         for client in ["1.1.1.1", "2.2.2.2", "1.1.1.1", "2.2.2.2"] {
             let fields = [("x-forwarded-for", client)];
@@ -107,14 +108,14 @@ async fn a_response_that_varies_by_what_the_proxy_adds_is_kept_apart() {
 #[tokio::test]
 async fn safety_19_a_clients_condition_does_not_make_its_304_the_response() {
     for version in VERSIONS {
-        let origin = Origin::start(|heard| {
+        let origin = RawOrigin::start(|heard| {
             if heard.field("if-none-match").is_some() {
                 return reply("HTTP/1.1 304 Not Modified\r\netag: \"1\"\r\n\r\n");
             }
             ok("etag: \"1\"", "a page")
         })
         .await;
-        let site = Site::before(&origin).await;
+        let site = ProxySite::before(&origin).await;
         let conditional = [("if-none-match", "\"1\"")];
         let first = get_with(site.address, version, "/a", &conditional).await;
         assert_eq!((first.status, first.text()), (304, ""), "{version:?}");

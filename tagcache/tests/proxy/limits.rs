@@ -7,19 +7,20 @@ use bytes::Bytes;
 use http::{Method, Version};
 use http_body_util::Empty;
 use tagcache::proxy::{Proxy, ProxySettings};
+use tagcache_test_support::{ends, until};
 use tokio::sync::Notify;
 
 use crate::client::{Raw, VERSIONS, Whole, exchange, get, get_with, request, start};
-use crate::origin::{Origin, Reply, ends, ok, until};
-use crate::site::{Site, rules, settings};
+use crate::raw_origin::{RawOrigin, Reply, ok};
+use crate::site::{ProxySite, rules, settings};
 
 const SHORT: Duration = Duration::from_millis(60);
 
-async fn with(change: impl FnOnce(&mut ProxySettings)) -> (Origin, Site) {
-    let origin = Origin::start(|heard| ok("cache-control: no-store", heard.path())).await;
+async fn with(change: impl FnOnce(&mut ProxySettings)) -> (RawOrigin, ProxySite) {
+    let origin = RawOrigin::start(|heard| ok("cache-control: no-store", heard.path())).await;
     let mut settings = settings(origin.url());
     change(&mut settings);
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     (origin, site)
 }
 
@@ -75,7 +76,7 @@ async fn a_client_that_is_slow_to_upload_is_told_so() {
 #[tokio::test]
 async fn safety_56_a_client_that_takes_nothing_does_not_hold_its_place_for_ever() {
     let big = "a".repeat(40_000_000);
-    let origin = Origin::start(move |heard| match heard.path() {
+    let origin = RawOrigin::start(move |heard| match heard.path() {
         "/big" => ok("cache-control: no-store", &big),
         path => ok("cache-control: no-store", path),
     })
@@ -83,7 +84,7 @@ async fn safety_56_a_client_that_takes_nothing_does_not_hold_its_place_for_ever(
     let mut settings = settings(origin.url());
     settings.limits.connections = 1;
     settings.timeouts.client_write = SHORT;
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     let mut stuck = Raw::connect(site.address).await;
     stuck.write("GET /big HTTP/1.1\r\nhost: x\r\n\r\n").await;
     // Accepted only when the first has been given up.
@@ -127,7 +128,7 @@ async fn one_connection_too_many_waits_for_its_turn() {
 async fn one_request_too_many_for_an_upstream_is_refused_after_a_while() {
     let gate = Arc::new(Notify::new());
     let held = Arc::clone(&gate);
-    let origin = Origin::start(move |_| {
+    let origin = RawOrigin::start(move |_| {
         Reply::Held(
             Arc::clone(&held),
             Box::new(ok("cache-control: no-store", "a page")),
@@ -137,9 +138,9 @@ async fn one_request_too_many_for_an_upstream_is_refused_after_a_while() {
     let mut settings = settings(origin.url());
     settings.limits.upstream_requests = 1;
     settings.timeouts.connect = SHORT;
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     let first = tokio::spawn(get(site.address, Version::HTTP_11, "/a"));
-    until("the first is held", || origin.calls() == 1).await;
+    until("the first is held", async || origin.calls() == 1).await;
     assert_eq!(get(site.address, Version::HTTP_11, "/b").await.status, 503);
     gate.notify_one();
     assert_eq!(first.await.unwrap().text(), "a page");
@@ -190,8 +191,9 @@ async fn what_is_under_way_is_finished_before_the_end() {
         let rest = Box::new(Reply::Bytes("ge".into()));
         let head = "HTTP/1.1 200 OK\r\ncache-control: no-store\r\ncontent-length: 6\r\n\r\na pa";
         let origin =
-            Origin::start(move |_| Reply::Then(head.into(), Arc::clone(&held), rest.clone())).await;
-        let mut site = Site::before(&origin).await;
+            RawOrigin::start(move |_| Reply::Then(head.into(), Arc::clone(&held), rest.clone()))
+                .await;
+        let mut site = ProxySite::before(&origin).await;
         let mut idle = Raw::connect(site.address).await;
         let asked = request(site.address, Method::GET, "/a", &[]);
         let asked = asked.body(Empty::<Bytes>::new()).unwrap();
@@ -200,7 +202,7 @@ async fn what_is_under_way_is_finished_before_the_end() {
         // A connection on which nothing was asked has nothing to finish.
         assert_eq!(idle.rest().await, b"", "{version:?}");
         let address = site.address;
-        until("nobody is let in", || {
+        until("nobody is let in", async || {
             std::net::TcpStream::connect(address).is_err()
         })
         .await;
@@ -217,16 +219,17 @@ async fn what_is_under_way_is_finished_before_the_end() {
 #[tokio::test]
 async fn what_is_not_finished_in_time_is_cut_off() {
     for version in VERSIONS {
-        let origin = Origin::start(|_| Reply::Held(Default::default(), Box::new(ok("", "")))).await;
+        let origin =
+            RawOrigin::start(|_| Reply::Held(Default::default(), Box::new(ok("", "")))).await;
         let mut settings = settings(origin.url());
         settings.timeouts.drain = SHORT;
-        let mut site = Site::with(settings).await;
+        let mut site = ProxySite::with(settings).await;
         let address = site.address;
         let asked = tokio::spawn(async move {
             let asked = request(address, Method::GET, "/a", &[]);
             start(address, version, asked.body(Empty::<Bytes>::new()).unwrap()).await
         });
-        until("asked", || origin.calls() == 1).await;
+        until("asked", async || origin.calls() == 1).await;
         site.shut_down();
         assert_eq!(site.ended().await.cut_off, 1, "{version:?}");
         assert!(
@@ -285,12 +288,12 @@ async fn a_proxy_that_cannot_start_says_why_in_a_line() {
 
 #[tokio::test]
 async fn safety_76_a_client_that_ends_its_side_gets_its_answers() {
-    let origin = Origin::start(|heard| match heard.path() {
+    let origin = RawOrigin::start(|heard| match heard.path() {
         "/a" => ok("cache-control: max-age=60", "a"),
         path => ok("cache-control: no-store", path),
     })
     .await;
-    let site = Site::with(settings(origin.url())).await;
+    let site = ProxySite::with(settings(origin.url())).await;
     let get = "GET /a HTTP/1.1\r\nhost: x\r\n\r\n";
     let post = "POST /post HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nhi";
     let rows = [
@@ -326,12 +329,12 @@ async fn safety_76_a_client_that_ends_its_side_gets_its_answers() {
 async fn safety_76_a_client_that_ends_its_side_with_its_body_gets_its_answer() {
     let gate = Arc::new(Notify::new());
     let held = Arc::clone(&gate);
-    let origin = Origin::start(move |heard| {
+    let origin = RawOrigin::start(move |heard| {
         let answer = ok("cache-control: no-store", heard.path());
         Reply::Held(Arc::clone(&held), Box::new(answer))
     })
     .await;
-    let site = Site::with(settings(origin.url())).await;
+    let site = ProxySite::with(settings(origin.url())).await;
     let long = "a".repeat(200_000);
     let bodies = [
         ("short", "content-length: 2\r\n\r\nhi".to_owned()),
@@ -346,7 +349,7 @@ async fn safety_76_a_client_that_ends_its_side_with_its_body_gets_its_answer() {
         let asked = format!("POST /{name} HTTP/1.1\r\nhost: x\r\n{body}");
         raw.write(&asked).await;
         raw.end().await;
-        until("upstream is asked", || origin.calls() == number + 1).await;
+        until("upstream is asked", async || origin.calls() == number + 1).await;
         gate.notify_one();
         let answer = raw.answer().await;
         let answer = answer.unwrap_or_else(|| panic!("{name}: no answer"));
@@ -358,7 +361,7 @@ async fn safety_76_a_client_that_ends_its_side_with_its_body_gets_its_answer() {
 async fn safety_72_who_may_have_gone_gives_way_where_an_upstream_has_no_place_left() {
     let never = Arc::new(Notify::new());
     let held = Arc::clone(&never);
-    let origin = Origin::start(move |heard| match heard.path() {
+    let origin = RawOrigin::start(move |heard| match heard.path() {
         path if path.starts_with("/hang") => {
             Reply::Held(Arc::clone(&held), Box::new(ok("", "late")))
         }
@@ -368,7 +371,7 @@ async fn safety_72_who_may_have_gone_gives_way_where_an_upstream_has_no_place_le
     let mut settings = settings(origin.url());
     settings.limits.upstream_requests = 4;
     settings.timeouts.connect = Duration::from_secs(30);
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     let mut gone = Vec::new();
     // For the cache, and past it.
     for (number, method) in ["GET", "GET", "POST", "GET"].into_iter().enumerate() {
@@ -376,7 +379,7 @@ async fn safety_72_who_may_have_gone_gives_way_where_an_upstream_has_no_place_le
         let asked =
             format!("{method} /hang/{number} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n");
         client.write(asked).await;
-        until("upstream is asked", || origin.calls() == number + 1).await;
+        until("upstream is asked", async || origin.calls() == number + 1).await;
         client.end().await;
         gone.push(client);
     }

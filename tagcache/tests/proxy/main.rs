@@ -19,7 +19,7 @@
 )]
 
 mod client;
-mod origin;
+mod raw_origin;
 mod site;
 
 mod basics;

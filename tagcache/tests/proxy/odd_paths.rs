@@ -5,8 +5,8 @@ use std::time::Duration;
 use tower_tagcache::{Cache, Cookies, Rule};
 
 use crate::client::{VERSIONS, get_with};
-use crate::origin::{Origin, ok};
-use crate::site::{Site, settings};
+use crate::raw_origin::{RawOrigin, ok};
+use crate::site::{ProxySite, settings};
 
 fn rule(route: &str) -> Rule {
     Rule::new("static", route)
@@ -17,9 +17,9 @@ fn rule(route: &str) -> Rule {
 async fn hits(rule: Rule, path: &str, fields: &'static str) -> Vec<bool> {
     let mut hits = Vec::new();
     for version in VERSIONS {
-        let origin = Origin::start(move |_| ok(fields, "a page")).await;
+        let origin = RawOrigin::start(move |_| ok(fields, "a page")).await;
         let builder = Cache::builder().rule(rule.clone());
-        let site = Site::start(settings(origin.url()), builder).await;
+        let site = ProxySite::start(settings(origin.url()), builder).await;
         get_with(site.address, version, path, &[]).await;
         let again = get_with(site.address, version, path, &[]).await;
         hits.push(again.is_hit());

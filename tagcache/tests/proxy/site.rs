@@ -4,14 +4,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tagcache::proxy::{Drained, Listen, Proxy, ProxySettings, UpstreamStatuses};
+use tagcache_test_support::ends;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower_tagcache::{Cache, CacheBuilder, Rule};
 
-use crate::origin::{Origin, ends};
+use crate::raw_origin::RawOrigin;
 
-/// A running proxy. It ends with the test, or when it is stopped.
-pub(crate) struct Site {
+/// A running proxy, which clients reach over its socket. It ends with the test, or when it is stopped.
+///
+/// It is no `Site` of `tests/support`, which is a layer in this process with a clock of its own: here connections, drains
+/// and upstreams that fail are what is tested, and the cache is one part.
+pub(crate) struct ProxySite {
     pub(crate) address: SocketAddr,
     pub(crate) upstreams: UpstreamStatuses,
     shutdown: Option<oneshot::Sender<()>>,
@@ -32,8 +36,8 @@ pub(crate) fn settings(upstream: impl Into<String>) -> ProxySettings {
     settings
 }
 
-impl Site {
-    pub(crate) async fn before(origin: &Origin) -> Self {
+impl ProxySite {
+    pub(crate) async fn before(origin: &RawOrigin) -> Self {
         Self::with(settings(origin.url())).await
     }
 

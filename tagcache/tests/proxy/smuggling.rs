@@ -4,13 +4,13 @@
 use http::Version;
 
 use crate::client::{Raw, exchange, get};
-use crate::origin::{Origin, ok};
-use crate::site::Site;
+use crate::raw_origin::{RawOrigin, ok};
+use crate::site::ProxySite;
 
 /// An origin that answers with the request's target, and a proxy before it.
-async fn site() -> (Origin, Site) {
-    let origin = Origin::start(|heard| ok("", heard.path())).await;
-    let site = Site::before(&origin).await;
+async fn site() -> (RawOrigin, ProxySite) {
+    let origin = RawOrigin::start(|heard| ok("", heard.path())).await;
+    let site = ProxySite::before(&origin).await;
     (origin, site)
 }
 
@@ -20,7 +20,7 @@ const HIDDEN: &str = "GET /hidden HTTP/1.1\r\nhost: evil\r\n\r\n";
 
 /// Everything that the origin heard is what this proxy writes: one host, one way of telling the length,
 /// no fold, nothing of another connection.
-fn assert_canonical(origin: &Origin, name: &str) {
+fn assert_canonical(origin: &RawOrigin, name: &str) {
     for heard in origin.heard() {
         let (host, length) = (heard.fields("host"), heard.fields("content-length"));
         let coding = heard.fields("transfer-encoding");

@@ -16,12 +16,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tagcache::proxy::UpstreamProtocol;
+use tagcache_test_support::{ends, until};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use crate::client::{VERSIONS, get, request, send, start};
-use crate::origin::{ends, until};
-use crate::site::{Site, settings};
+use crate::site::{ProxySite, settings};
 
 type Made = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -79,7 +79,7 @@ impl Body for Blocks {
 /// Waits until the number has stood still for a while.
 async fn settled(number: &AtomicU64) -> u64 {
     let (mut last, mut same) = (0, 0);
-    until("it stands still", || {
+    until("it stands still", async || {
         let now = number.load(Relaxed);
         same = if now == last && now > 0 { same + 1 } else { 0 };
         last = now;
@@ -104,7 +104,7 @@ async fn safety_55_a_body_of_any_size_is_held_by_nobody() {
             }
         })
         .await;
-        let site = Site::with(settings(format!("http://{address}"))).await;
+        let site = ProxySite::with(settings(format!("http://{address}"))).await;
         let asked = request(site.address, Method::GET, "/a", &[]);
         let asked = asked.body(Empty::<Bytes>::new()).unwrap();
         let answer = start(site.address, version, asked).await.unwrap();
@@ -133,7 +133,7 @@ async fn safety_55_an_upload_of_any_size_is_held_by_nobody() {
             Response::new(Full::from(read.to_string()).boxed_unsync())
         })
         .await;
-        let site = Site::with(settings(format!("http://{address}"))).await;
+        let site = ProxySite::with(settings(format!("http://{address}"))).await;
         let made = Arc::new(AtomicU64::new(0));
         let block = Bytes::from(vec![b'x'; BLOCK as usize]);
         let left = TOTAL / BLOCK;
@@ -179,7 +179,7 @@ async fn safety_54_an_event_arrives_before_the_next_is_made() {
             }
         })
         .await;
-        let site = Site::with(settings(format!("http://{address}"))).await;
+        let site = ProxySite::with(settings(format!("http://{address}"))).await;
         let asked = request(site.address, Method::GET, "/events", &[]);
         let asked = asked.body(Empty::<Bytes>::new()).unwrap();
         let mut answer = start(site.address, version, asked).await.unwrap();
@@ -213,7 +213,7 @@ async fn safety_54_a_client_that_leaves_an_endless_response_ends_it() {
         }
     })
     .await;
-    let site = Site::with(settings(format!("http://{address}"))).await;
+    let site = ProxySite::with(settings(format!("http://{address}"))).await;
     let asked = request(site.address, Method::GET, "/events", &[]);
     let asked = asked.body(Empty::<Bytes>::new()).unwrap();
     let mut answer = start(site.address, Version::HTTP_11, asked).await.unwrap();
@@ -239,7 +239,7 @@ async fn http2_is_spoken_to_an_upstream_that_is_said_to() {
     .await;
     let mut settings = settings(format!("http://{address}"));
     settings.upstreams[0].protocol = UpstreamProtocol::Http2;
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     let own = site.address;
     for version in VERSIONS {
         let answer = get(own, version, "/a?b").await;
@@ -288,7 +288,7 @@ async fn safety_54_grpc_passes_with_its_trailers() {
     .await;
     let mut settings = settings(format!("http://{address}"));
     settings.upstreams[0].protocol = UpstreamProtocol::Http2;
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     let fields = [("te", "trailers"), ("content-type", "application/grpc")];
     let asked = request(site.address, Method::POST, "/svc/Method", &fields);
     let asked = asked.body(Full::<Bytes>::from("message")).unwrap();

@@ -11,13 +11,14 @@ use rustls::pki_types::ServerName;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tagcache::proxy::{ProxySettings, UpstreamProtocol};
+use tagcache_test_support::ends;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::client::{VERSIONS, Whole, get, request, start_over};
-use crate::origin::{Origin, ends, ok};
-use crate::site::{Site, settings};
+use crate::raw_origin::{RawOrigin, ok};
+use crate::site::{ProxySite, settings};
 
 /// A certificate for `localhost` that vouches for itself, and its key, in files.
 struct Files {
@@ -86,12 +87,13 @@ impl Drop for Files {
 async fn clients_speak_either_version_over_tls() {
     let files = Files::new("server");
     let origin =
-        Origin::start(|heard| ok("", heard.field("x-forwarded-proto").unwrap_or_default())).await;
+        RawOrigin::start(|heard| ok("", heard.field("x-forwarded-proto").unwrap_or_default()))
+            .await;
     let mut settings = settings(origin.url());
     settings.listen[0] = settings.listen[0]
         .clone()
         .tls(&files.certificate, &files.key);
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     for (version, protocol) in VERSIONS.into_iter().zip(["http/1.1", "h2"]) {
         for _ in 0..2 {
             let tcp = TcpStream::connect(site.address).await.unwrap();
@@ -125,13 +127,13 @@ async fn clients_speak_either_version_over_tls() {
 #[tokio::test]
 async fn a_handshake_that_is_not_completed_is_given_up() {
     let files = Files::new("handshake");
-    let origin = Origin::start(|_| ok("", "")).await;
+    let origin = RawOrigin::start(|_| ok("", "")).await;
     let mut settings = settings(origin.url());
     settings.listen[0] = settings.listen[0]
         .clone()
         .tls(&files.certificate, &files.key);
     settings.timeouts.client_handshake = std::time::Duration::from_millis(50);
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     assert_eq!(
         crate::client::exchange(site.address, "\x16\x03\x01").await,
         b""
@@ -151,7 +153,7 @@ async fn tls_origin(files: &Files, bytes: &'static str, polite: bool) -> SocketA
                 continue;
             };
             let mut buffer = Vec::new();
-            crate::origin::read_message(&mut stream, &mut buffer).await;
+            crate::raw_origin::read_message(&mut stream, &mut buffer).await;
             let _ = stream.write_all(bytes.as_bytes()).await;
             let _ = stream.flush().await;
             if polite {
@@ -173,12 +175,12 @@ async fn an_upstream_is_asked_over_tls_and_has_to_prove_itself() {
     let (files, other) = (Files::new("upstream"), Files::new("other"));
     let bytes = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\na page";
     let address = tls_origin(&files, bytes, true).await;
-    let site = Site::with(secure(&files, address)).await;
+    let site = ProxySite::with(secure(&files, address)).await;
     assert_eq!(
         get(site.address, Version::HTTP_11, "/a").await.text(),
         "a page"
     );
-    let site = Site::with(secure(&other, address)).await;
+    let site = ProxySite::with(secure(&other, address)).await;
     let answer = get(site.address, Version::HTTP_11, "/a").await;
     assert_eq!(answer.status, 502);
     let status = answer.field("cache-status").unwrap();
@@ -190,7 +192,7 @@ async fn safety_25_a_body_that_ends_with_its_connection_has_to_end_politely() {
     let files = Files::new("truncated");
     for (polite, kept) in [(true, true), (false, false)] {
         let address = tls_origin(&files, "HTTP/1.1 200 OK\r\n\r\na page", polite).await;
-        let site = Site::with(secure(&files, address)).await;
+        let site = ProxySite::with(secure(&files, address)).await;
         for time in 0..2 {
             let tcp = TcpStream::connect(site.address).await.unwrap();
             let asked = request(site.address, Method::GET, "/a", &[]);
@@ -242,7 +244,7 @@ async fn http2_is_negotiated_with_an_upstream() {
     ] {
         let mut settings = secure(&files, address);
         settings.upstreams[0].protocol = protocol;
-        let site = Site::with(settings).await;
+        let site = ProxySite::with(settings).await;
         let answer = ends("an answer", get(site.address, Version::HTTP_11, "/a")).await;
         assert_eq!(answer.text(), expected, "{protocol:?}");
     }

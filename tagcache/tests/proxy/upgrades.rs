@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::client::{Raw, exchange};
-use crate::origin::{Origin, Reply, ok, reply};
-use crate::site::{Site, settings};
+use crate::raw_origin::{RawOrigin, Reply, ok, reply};
+use crate::site::{ProxySite, settings};
 
 const ASK: &str = "GET /chat HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\
                    sec-websocket-key: abc\r\nsec-websocket-version: 13\r\n\r\n";
@@ -13,8 +13,8 @@ const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\
 
 #[tokio::test]
 async fn safety_54_a_websocket_passes_both_ways() {
-    let origin = Origin::start(|_| Reply::Echo(SWITCH.into())).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| Reply::Echo(SWITCH.into())).await;
+    let site = ProxySite::before(&origin).await;
     for number in 1..=2 {
         let mut client = Raw::connect(site.address).await;
         // What comes with the request is for the tunnel, once there is one.
@@ -39,12 +39,12 @@ async fn safety_54_a_websocket_passes_both_ways() {
 
 #[tokio::test]
 async fn safety_17_what_follows_a_refused_upgrade_is_a_request_of_its_own() {
-    let origin = Origin::start(|heard| match heard.path() {
+    let origin = RawOrigin::start(|heard| match heard.path() {
         "/chat" => reply("HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno"),
         path => ok("", path),
     })
     .await;
-    let site = Site::before(&origin).await;
+    let site = ProxySite::before(&origin).await;
     let hidden = "GET /hidden HTTP/1.1\r\nhost: evil\r\nx-forwarded-for: 1.2.3.4\r\n\r\n";
     let last = "GET /last HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     let heard = exchange(site.address, format!("{ASK}{hidden}{last}")).await;
@@ -63,8 +63,8 @@ async fn safety_17_what_follows_a_refused_upgrade_is_a_request_of_its_own() {
 
 #[tokio::test]
 async fn safety_17_a_body_behind_a_refused_upgrade_is_none_of_the_next_request() {
-    let origin = Origin::start(|heard| ok("cache-control: no-store", heard.path())).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|heard| ok("cache-control: no-store", heard.path())).await;
+    let site = ProxySite::before(&origin).await;
     let hidden = "GET /hidden HTTP/1.1\r\nhost: evil\r\n\r\n";
     let length = hidden.len();
     let ask = ASK.replace(
@@ -86,8 +86,8 @@ async fn safety_17_a_body_behind_a_refused_upgrade_is_none_of_the_next_request()
 
 #[tokio::test]
 async fn safety_17_http2_is_not_spoken_through_a_tunnel() {
-    let origin = Origin::start(|_| ok("", "a page")).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| ok("", "a page")).await;
+    let site = ProxySite::before(&origin).await;
     for offered in ["h2c", "H2C", "websocket, h2c"] {
         let mut client = Raw::connect(site.address).await;
         let answer = client
@@ -104,8 +104,8 @@ async fn safety_17_http2_is_not_spoken_through_a_tunnel() {
 
 #[tokio::test]
 async fn a_switch_that_nobody_asked_for_is_no_answer() {
-    let origin = Origin::start(|_| Reply::Echo(SWITCH.into())).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| Reply::Echo(SWITCH.into())).await;
+    let site = ProxySite::before(&origin).await;
     let mut client = Raw::connect(site.address).await;
     let answer = client.ask("GET /a HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert_eq!(answer.status(), 502);
@@ -115,10 +115,10 @@ async fn a_switch_that_nobody_asked_for_is_no_answer() {
 
 #[tokio::test]
 async fn a_tunnel_in_which_nothing_moves_is_closed() {
-    let origin = Origin::start(|_| Reply::Echo(SWITCH.into())).await;
+    let origin = RawOrigin::start(|_| Reply::Echo(SWITCH.into())).await;
     let mut settings = settings(origin.url());
     settings.timeouts.tunnel_idle = Duration::from_millis(50);
-    let site = Site::with(settings).await;
+    let site = ProxySite::with(settings).await;
     let mut client = Raw::connect(site.address).await;
     client.write(ASK).await;
     client.head().await;
@@ -127,8 +127,8 @@ async fn a_tunnel_in_which_nothing_moves_is_closed() {
 
 #[tokio::test]
 async fn either_side_may_end_a_tunnel() {
-    let origin = Origin::start(|_| Reply::Last(format!("{SWITCH}bye").into())).await;
-    let site = Site::before(&origin).await;
+    let origin = RawOrigin::start(|_| Reply::Last(format!("{SWITCH}bye").into())).await;
+    let site = ProxySite::before(&origin).await;
     let mut client = Raw::connect(site.address).await;
     client.write(ASK).await;
     client.head().await;

@@ -1,10 +1,8 @@
-//! Origins: one that answers with raw bytes, connection by connection.
+//! An origin that answers with raw bytes, connection by connection.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -12,25 +10,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
-
-/// Longer than anything in these tests takes on a busy machine: a test that waits so long hangs.
-const HANGS: Duration = Duration::from_secs(30);
-
-/// The result of `work`, which ends.
-pub(crate) async fn ends<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let ended = tokio::time::timeout(HANGS, work).await;
-    ended.unwrap_or_else(|_| panic!("never: {what}"))
-}
-
-/// Waits until `condition` holds.
-pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    ends(what, async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    })
-    .await;
-}
 
 /// A request as it came over the wire.
 #[derive(Debug, Clone)]
@@ -104,8 +83,13 @@ pub(crate) fn ok(fields: &str, body: &str) -> Reply {
 type Script = dyn Fn(&Heard) -> Reply + Send + Sync;
 
 /// A server that speaks HTTP/1.1 by hand. It ends with the test.
+///
+/// It is no `Origin` of `tests/support`, which answers with responses that hyper writes and from requests that hyper has
+/// read. What misbehaves needs bytes that no HTTP library sends (a false length, half a head, a reset), and what is said
+/// of requests and connections has to be what came over the wire: each field line as it was spelt, which connection it
+/// came on, and how many there were.
 #[derive(Clone)]
-pub(crate) struct Origin(Arc<Shared>);
+pub(crate) struct RawOrigin(Arc<Shared>);
 
 struct Shared {
     address: SocketAddr,
@@ -116,7 +100,7 @@ struct Shared {
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
-impl Origin {
+impl RawOrigin {
     pub(crate) async fn start(script: impl Fn(&Heard) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         Self::on(listener, script)
