@@ -16,6 +16,9 @@ use crate::position::Position;
 use crate::rules::{Defaults, Explanation, Reach, Rule, RuleSet};
 use crate::tag::Target;
 
+#[cfg(feature = "config")]
+mod from_config;
+
 /// A cache: rules, stored responses, and the handles to purge them. A cheap clone; clones are the same
 /// cache.
 #[derive(Debug, Clone)]

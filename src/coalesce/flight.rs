@@ -14,6 +14,7 @@ use crate::entry::StoredResponse;
 use crate::key::CacheKey;
 use crate::outcome::NotStored;
 use crate::position::Stamp;
+use crate::sync::OnDrop;
 use crate::tag::TagSet;
 use crate::weaken::{ProtocolRule, weakened};
 
@@ -34,7 +35,7 @@ pub(crate) struct FlightHead {
 /// What a flight will bring, as far as it is known when it begins: enough to see that a purge has
 /// made it useless to whoever comes now. Tags may be added later, none goes.
 #[derive(Debug)]
-pub(crate) struct Expected {
+pub(crate) struct Expectation {
     pub(crate) stamp: Stamp,
     pub(crate) tags: TagSet,
     pub(crate) path: Box<str>,
@@ -64,7 +65,7 @@ pub(crate) struct Flight {
     since: Instant,
     called: OnceLock<Instant>,
     /// Set by the lead as it begins.
-    expected: OnceLock<Expected>,
+    expected: OnceLock<Expectation>,
     /// The body, and who wants it.
     buffer: Arc<Buffer>,
 }
@@ -86,7 +87,8 @@ impl Flight {
     /// # Cancel safety
     /// Dropping the future leaves the flight as it is.
     pub(crate) async fn wait_for(&self, enough: impl FnMut(&Landing) -> bool) -> Landing {
-        let _waiting = Waiting::new(&self.buffer);
+        self.buffer.arrive();
+        let _waiting = OnDrop::new(|| self.buffer.leave());
         let mut landing = self.landing.subscribe();
         let seen = landing.wait_for(enough).await.map(|seen| seen.clone());
         // The sender lives in `self`, so the channel cannot close.
@@ -109,7 +111,7 @@ impl Flight {
     }
 
     /// What it will bring; `None` if that is not known yet.
-    pub(crate) fn expected(&self) -> Option<&Expected> {
+    pub(crate) fn expected(&self) -> Option<&Expectation> {
         self.expected.get()
     }
 
@@ -135,23 +137,6 @@ impl Flight {
     /// Nothing is lost. Only the fill waits for it, or for [`Lead::room`], and one at a time.
     pub(crate) async fn until_unwanted(&self) {
         self.buffer.until_unwanted().await;
-    }
-}
-
-/// One waiting request, however it stops waiting.
-#[derive(Debug)]
-struct Waiting<'a>(&'a Buffer);
-
-impl<'a> Waiting<'a> {
-    fn new(buffer: &'a Buffer) -> Self {
-        buffer.arrive();
-        Self(buffer)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.leave();
     }
 }
 
@@ -195,7 +180,7 @@ impl Lead {
     }
 
     /// Says what the flight will bring.
-    pub(crate) fn expect(&self, expected: Expected) {
+    pub(crate) fn expect(&self, expected: Expectation) {
         self.flight.expected.get_or_init(|| expected);
     }
 

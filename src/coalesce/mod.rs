@@ -16,7 +16,7 @@ mod permits;
 
 pub(crate) use self::budget::Budget;
 pub(crate) use self::buffer::{FlightReader, Room};
-pub(crate) use self::flight::{Expected, Flight, FlightHead, Landing, Lead};
+pub(crate) use self::flight::{Expectation, Flight, FlightHead, Landing, Lead};
 pub(crate) use self::orphans::Orphans;
 pub(crate) use self::permits::Permits;
 

@@ -10,12 +10,12 @@ use crate::{ConfigError, ConfigPlace, ConfigSection};
 type Span = Range<usize>;
 
 /// The file as a tree that knows where each value stands.
-pub(super) struct Located<'t> {
+pub(super) struct SourceTree<'t> {
     text: &'t str,
     root: Spanned<DeTable<'t>>,
 }
 
-impl<'t> Located<'t> {
+impl<'t> SourceTree<'t> {
     pub(super) fn new(text: &'t str) -> Option<Self> {
         let root = DeTable::parse(text).ok()?;
         Some(Self { text, root })

@@ -60,7 +60,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cache::{CacheSection, RedisSection};
 pub use self::error::ConfigFileError;
-use self::locate::Located;
+use self::locate::SourceTree;
 pub use self::reload::{Reload, Reloaded};
 pub use crate::written::{Address, Secret, Written, read};
 pub use crate::{Bytes, Period, Ttl};
@@ -254,7 +254,7 @@ impl Loaded {
         if let Some((_, origin)) = elsewhere.find(|(made, _)| Some(*made) == setting) {
             return ConfigFileError::refused_elsewhere(origin, error);
         }
-        let located = Located::new(&self.text).and_then(|located| located.blame(error));
+        let located = SourceTree::new(&self.text).and_then(|located| located.blame(error));
         ConfigFileError::refused(self.path.as_deref(), &self.text, located, error)
     }
 
@@ -267,7 +267,7 @@ impl Loaded {
     /// The line that `warning` is about, counted from 1.
     #[must_use]
     pub fn line_of(&self, warning: &Warning) -> Option<usize> {
-        let span = Located::new(&self.text)?.name_of(warning.place())?;
+        let span = SourceTree::new(&self.text)?.name_of(warning.place())?;
         Some(error::position(&self.text, span.start).0)
     }
 
@@ -282,15 +282,4 @@ impl Loaded {
 #[must_use]
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Config).to_value()
-}
-
-impl Cache {
-    /// The cache that the TOML file at `path` describes, with the environment laid over it, and its
-    /// companion. See [`config`](crate::config).
-    ///
-    /// # Errors
-    /// The file cannot be read, or says something that cannot be used; the error has the line.
-    pub fn from_config(path: impl AsRef<Path>) -> Result<(Self, Companion), ConfigFileError> {
-        Config::load(Some(path.as_ref()), &|name| std::env::var(name).ok())?.build()
-    }
 }

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
-use crate::log::{Appended, Keep, Log, Numbered, PurgeRecord, Tail, Tip};
+use crate::log::{Keep, Log, NumberedRecord, PurgeRecord, Receipt, Tail, Tip};
 use crate::position::Position;
 use crate::sync::Mutex;
 
@@ -39,7 +39,7 @@ struct Shared {
 /// Never empty, contiguous and of one epoch.
 #[derive(Debug)]
 struct Records {
-    kept: VecDeque<Numbered>,
+    kept: VecDeque<NumberedRecord>,
     last: Position,
     /// What `kept` takes, about.
     bytes: u64,
@@ -83,7 +83,7 @@ impl EmbeddedLog {
         position
     }
 
-    async fn read(&self, after: Position, wait: Duration) -> Vec<Numbered> {
+    async fn read(&self, after: Position, wait: Duration) -> Vec<NumberedRecord> {
         if wait.is_zero() {
             return self.shared.records.lock().after(after);
         }
@@ -108,7 +108,7 @@ impl Records {
         let by_clock = now.as_millis() << 20 | fastrand::u64(..1 << 20);
         let epoch = by_clock.max(last + 1);
         let last = Position::new(epoch, 0);
-        let first = Numbered {
+        let first = NumberedRecord {
             position: last,
             record: PurgeRecord::open(now),
         };
@@ -130,15 +130,15 @@ impl Records {
         self.last.ordinal += 1;
         let position = self.last;
         self.bytes += record.bytes();
-        self.kept.push_back(Numbered { position, record });
+        self.kept.push_back(NumberedRecord { position, record });
         self.keep_newest(MOST);
         self.keep_bytes(MOST_BYTES);
         position
     }
 
     /// Records behind `after`; all of them if it is of another epoch.
-    fn after(&self, after: Position) -> Vec<Numbered> {
-        let known = |kept: &Numbered| after.reaches(kept.position);
+    fn after(&self, after: Position) -> Vec<NumberedRecord> {
+        let known = |kept: &NumberedRecord| after.reaches(kept.position);
         let skip = self.kept.partition_point(known);
         self.kept.iter().skip(skip).take(BATCH).cloned().collect()
     }
@@ -163,10 +163,10 @@ impl Records {
 }
 
 impl Log for EmbeddedLog {
-    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         async move {
             let position = self.push(record.clone());
-            Ok(Appended {
+            Ok(Receipt {
                 position,
                 replicas: 0,
                 durable: true,
@@ -195,7 +195,7 @@ impl Log for EmbeddedLog {
         &self,
         after: Position,
         wait: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+    ) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
         self.read(after, wait).map(Ok).boxed()
     }
 

@@ -12,7 +12,7 @@ use crate::entry::Entry;
 use crate::error::Error;
 use crate::key::CacheKey;
 use crate::log::Tip;
-use crate::store::{Found, Held, NearCache, Store};
+use crate::store::{Holding, NearCache, Store, StoreReply};
 
 /// Entries in this process, and the log whose tip comes with each read. Cheap to clone; clones hold
 /// the same entries.
@@ -41,12 +41,12 @@ impl EmbeddedStore {
 }
 
 impl Store for EmbeddedStore {
-    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<StoreReply, Error>> {
         async move {
             let now = self.clock.monotonic();
             let entries = keys.iter().map(|key| self.entries.get(key.as_bytes(), now));
-            Ok(Found {
-                entries: entries.map(|entry| entry.map(Held::Entry)).collect(),
+            Ok(StoreReply {
+                entries: entries.map(|entry| entry.map(Holding::Entry)).collect(),
                 tip: self.log.current(),
             })
         }

@@ -7,7 +7,7 @@ use http::Response;
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
-use crate::coalesce::{Expected, Flight, FlightHead, Landing, Moment};
+use crate::coalesce::{Expectation, Flight, FlightHead, Landing, Moment};
 use crate::engine::lookup::{Lookup, variant_key};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
@@ -257,7 +257,7 @@ impl Engine {
         if flight.began_after(moment) {
             return false;
         }
-        let names = |flight: &Expected| {
+        let names = |flight: &Expectation| {
             let subject = Subject {
                 stamp: flight.stamp,
                 tags: &flight.tags,

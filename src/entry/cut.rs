@@ -21,7 +21,7 @@ pub(crate) const fn chunks_of(length: usize) -> usize {
 }
 
 /// Where the chunks of one body are read.
-pub(crate) trait Source: Debug + Send + Sync + 'static {
+pub(crate) trait ChunkSource: Debug + Send + Sync + 'static {
     /// How long a client may wait for the first byte.
     fn budget(&self) -> Duration;
 
@@ -62,12 +62,12 @@ pub(crate) trait Source: Debug + Send + Sync + 'static {
 pub(crate) struct Cut {
     head: StoredResponse,
     length: usize,
-    source: Arc<dyn Source>,
+    source: Arc<dyn ChunkSource>,
 }
 
 impl Cut {
     /// `head` with a body of `length` bytes, which `source` has.
-    pub(crate) fn new(head: StoredResponse, length: usize, source: Arc<dyn Source>) -> Self {
+    pub(crate) fn new(head: StoredResponse, length: usize, source: Arc<dyn ChunkSource>) -> Self {
         debug_assert!(head.body.is_empty());
         Self {
             head,
@@ -86,14 +86,14 @@ impl Cut {
         self.length
     }
 
-    pub(crate) fn source(&self) -> &dyn Source {
+    pub(crate) fn source(&self) -> &dyn ChunkSource {
         &*self.source
     }
 
     /// The response with its body; `None` if a chunk is missing.
     ///
     /// # Errors
-    /// As [`Source::read`].
+    /// As [`ChunkSource::read`].
     pub(crate) async fn whole(&self) -> Result<Option<StoredResponse>, Error> {
         /// Chunks that are asked for at once.
         const AT_ONCE: usize = 4;

@@ -16,7 +16,7 @@ pub(crate) mod codec;
 mod cut;
 
 #[cfg(any(test, feature = "redis"))]
-pub(crate) use self::cut::Source;
+pub(crate) use self::cut::ChunkSource;
 pub(crate) use self::cut::{CHUNK, Cut, chunks_of};
 
 /// An entry: a response, or the list of fields that select among variants.

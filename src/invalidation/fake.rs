@@ -125,6 +125,8 @@ impl PurgeSink for FakeSink {
         let doubts = Arc::clone(&self.doubts);
         let named: Vec<String> = targets.iter().map(ToString::to_string).collect();
         doubts.lock().extend(named.iter().cloned());
-        Doubt::until(move || doubts.lock().retain(|target| !named.contains(target)))
+        Doubt::new(Box::new(move || {
+            doubts.lock().retain(|target| !named.contains(target))
+        }))
     }
 }

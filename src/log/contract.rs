@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::log::{Keep, Log, Numbered, PurgeKind, PurgeRecord};
+use crate::log::{Keep, Log, NumberedRecord, PurgeKind, PurgeRecord};
 use crate::position::{Epoch, Position};
 use crate::tag::{Tag, Target};
 
@@ -74,8 +74,8 @@ async fn tip(log: &dyn Log) -> Position {
     log.tip().await.unwrap().position
 }
 
-fn ordinals(records: &[Numbered], epoch: Epoch) -> Vec<u64> {
-    let ordinal = |record: &Numbered| {
+fn ordinals(records: &[NumberedRecord], epoch: Epoch) -> Vec<u64> {
+    let ordinal = |record: &NumberedRecord| {
         assert_eq!(record.position.epoch, epoch);
         record.position.ordinal
     };
@@ -101,7 +101,7 @@ pub(crate) async fn an_appended_record_is_read_back_whole(fixture: &impl Fixture
     record.targets.push(Target::Glob("/a/*".into()));
     let position = log.append(&record).await.unwrap().position;
     let read = fixture.node().read_after(opened, AT_ONCE).await.unwrap();
-    assert_eq!(read, [Numbered { position, record }]);
+    assert_eq!(read, [NumberedRecord { position, record }]);
 }
 
 pub(crate) async fn read_after_is_in_order_and_only_behind(fixture: &impl Fixture) {

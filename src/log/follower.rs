@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Timestamp, millis};
 use crate::error::{Error, ErrorKind};
 use crate::log::retries::Retries;
-use crate::log::{Applied, Keep, Log, Pulse, Purges, Tip, View, Views};
+use crate::log::{ApplyResult, Keep, Log, Pulse, Purges, Tip, View, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
 use crate::patience::answered_by;
 use crate::position::Position;
+use crate::sync::OnDrop;
 use crate::weaken::{ProtocolRule, weakened};
 
 /// Records that a lookup reads to join an epoch; the background task reads as many as there are marks.
@@ -157,10 +158,12 @@ impl Follower {
     async fn read_once(&self, view: &View, tip: Position) -> Result<(), Error> {
         let records = self.log.read_after(view.position(), Duration::ZERO).await?;
         let applied = self.views.apply(view, &records);
-        if let Applied::Gap(_) = applied {
+        if let ApplyResult::Gap(_) = applied {
             self.tell_gap(view);
         }
-        if (records.is_empty() || applied == Applied::OtherEpoch) && !view.position().reaches(tip) {
+        if (records.is_empty() || applied == ApplyResult::OtherEpoch)
+            && !view.position().reaches(tip)
+        {
             // A tip that reading cannot reach (PROTOCOL 11 [gap]).
             self.views.skip_to(view, tip.ordinal);
             self.tell_gap(view);
@@ -203,7 +206,7 @@ impl Follower {
         };
         if let Ok(view) = view
             && let Ok(records) = self.log.read_after(view.position(), Duration::ZERO).await
-            && self.views.apply(&view, &records) == Applied::OtherEpoch
+            && self.views.apply(&view, &records) == ApplyResult::OtherEpoch
         {
             let _ = self.join(self.views.tail_limit()).await;
         }
@@ -221,7 +224,8 @@ impl Follower {
 
     /// Follows until it is to `stop`.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
-        let _running = Running::new(&self.in_background);
+        self.in_background.store(true, Ordering::Release);
+        let _running = OnDrop::new(|| self.in_background.store(false, Ordering::Release));
         let _kept = self.pulse.keep();
         tokio::select! {
             () = stop.cancelled() => {}
@@ -262,9 +266,9 @@ impl Follower {
         };
         let records = self.log.read_after(view.position(), BLOCK).await?;
         match self.views.apply(&view, &records) {
-            Applied::All => {}
-            Applied::Gap(_) => self.tell_gap(&view),
-            Applied::OtherEpoch => {
+            ApplyResult::All => {}
+            ApplyResult::Gap(_) => self.tell_gap(&view),
+            ApplyResult::OtherEpoch => {
                 self.join(self.views.tail_limit()).await?;
             }
         }
@@ -376,22 +380,6 @@ impl Follower {
             records: self.retention.records,
             bytes: self.retention.bytes,
         }
-    }
-}
-
-/// The background task runs as long as it is there.
-struct Running<'a>(&'a AtomicBool);
-
-impl<'a> Running<'a> {
-    fn new(flag: &'a AtomicBool) -> Self {
-        flag.store(true, Ordering::Release);
-        Self(flag)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Release);
     }
 }
 

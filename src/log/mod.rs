@@ -19,11 +19,11 @@ use futures_util::future::BoxFuture;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::position::Position;
+use crate::sync::OnDrop;
 pub(crate) use crate::tag::PurgeKind;
 
 #[cfg(test)]
 pub(crate) mod contract;
-mod doubt;
 mod follower;
 mod health;
 mod pending;
@@ -35,7 +35,6 @@ mod settling;
 mod size;
 mod view;
 
-pub(crate) use self::doubt::Doubt;
 pub(crate) use self::follower::{Follower, Retention};
 pub use self::health::{Health, Trouble};
 pub(crate) use self::pulse::Pulse;
@@ -45,7 +44,10 @@ pub(crate) use self::record::PurgeRecord;
 #[cfg(feature = "redis")]
 pub(crate) use self::size::LogSize;
 pub(crate) use self::size::OVERHEAD;
-pub(crate) use self::view::{Applied, View, Views};
+pub(crate) use self::view::{ApplyResult, View, Views};
+
+/// Something is in doubt in this process as long as this is there.
+pub(crate) type Doubt = OnDrop<Box<dyn FnOnce() + Send + Sync>>;
 
 /// The tip of the log, as one read saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub(crate) struct Tip {
 
 /// A record that was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Appended {
+pub(crate) struct Receipt {
     pub(crate) position: Position,
     /// Replicas that acknowledged it.
     pub(crate) replicas: u32,
@@ -68,7 +70,7 @@ pub(crate) struct Appended {
 
 /// A record read back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Numbered {
+pub(crate) struct NumberedRecord {
     pub(crate) position: Position,
     pub(crate) record: PurgeRecord,
 }
@@ -78,7 +80,7 @@ pub(crate) struct Numbered {
 pub(crate) struct Tail {
     pub(crate) tip: Tip,
     /// Ascending, contiguous, of the tip's epoch, ending at the tip. May be cut at the front.
-    pub(crate) records: Vec<Numbered>,
+    pub(crate) records: Vec<NumberedRecord>,
 }
 
 /// Which records of the log stay when it is trimmed: the newest that are within all of these.
@@ -98,14 +100,14 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Not known to be in the log: repeat it until it is (PROTOCOL 23).
-    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>>;
+    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>>;
 
     /// Whether the record that was appended at `position` is durable by now, so that it need not be
     /// appended again; `None` if the log is another one since, and it must be.
     ///
     /// # Errors
     /// Not durable yet, or nobody can tell.
-    fn confirm(&self, position: Position) -> BoxFuture<'_, Result<Option<Appended>, Error>> {
+    fn confirm(&self, position: Position) -> BoxFuture<'_, Result<Option<Receipt>, Error>> {
         // A log whose records are durable at once is not asked.
         let _ = position;
         Box::pin(std::future::ready(Ok(None)))
@@ -123,7 +125,7 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
         &self,
         after: Position,
         wait: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>>;
+    ) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>>;
 
     /// Drops what `keep` does not keep, approximately and never the last record. What is dropped
     /// raises the floor of whoever had not read it.

@@ -11,11 +11,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
+use crate::sync::OnDrop;
+
 /// The longest that anything waits before it tries again what failed while heartbeats are answered.
 const AWAKE: Duration = Duration::from_millis(500);
 
 /// Shared by the background task, who talks to the log's server, and who waits for it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pulse {
     state: watch::Sender<State>,
     alarm: Notify,
@@ -31,17 +33,6 @@ struct State {
     revivals: u64,
 }
 
-impl Default for Pulse {
-    fn default() -> Self {
-        Self {
-            state: watch::Sender::new(State::default()),
-            alarm: Notify::new(),
-            slow: AtomicBool::new(false),
-            keepers: AtomicUsize::new(0),
-        }
-    }
-}
-
 impl Pulse {
     /// Whether heartbeats are sent at all.
     pub(crate) fn is_kept(&self) -> bool {
@@ -49,9 +40,11 @@ impl Pulse {
     }
 
     /// Heartbeats are sent until what is returned is dropped.
-    pub(crate) fn keep(&self) -> Keeper<'_> {
+    pub(crate) fn keep(&self) -> OnDrop<impl FnOnce()> {
         self.keepers.fetch_add(1, Ordering::AcqRel);
-        Keeper(self)
+        OnDrop::new(|| {
+            self.keepers.fetch_sub(1, Ordering::AcqRel);
+        })
     }
 
     /// A heartbeat was answered.
@@ -120,16 +113,6 @@ impl Pulse {
             () = sleep(wait) => {}
             () = self.revived() => {}
         }
-    }
-}
-
-/// Heartbeats are sent as long as it is there.
-#[derive(Debug)]
-pub(crate) struct Keeper<'a>(&'a Pulse);
-
-impl Drop for Keeper<'_> {
-    fn drop(&mut self) {
-        self.0.keepers.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::clock::{Clock, millis};
 use crate::error::{Error, ErrorKind};
 use crate::log::pending::Ticket;
-use crate::log::{Appended, Log, Pulse, PurgeRecord, Views};
+use crate::log::{Log, Pulse, PurgeRecord, Receipt, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::position::{Epoch, Position};
 use crate::tag::{PurgeKind, Target};
@@ -236,7 +236,7 @@ impl Purges {
         record: &PurgeRecord,
         tickets: &[Ticket<'_>],
         patience: Patience,
-    ) -> Result<Appended, Error> {
+    ) -> Result<Receipt, Error> {
         let begun = Instant::now();
         let set_logged = |position| {
             tickets
@@ -304,7 +304,7 @@ impl Purges {
 
     /// `false` if it was acknowledged in an epoch that is over. Decided under the same lock as
     /// [`repeat_recent`](Self::repeat_recent), so that an epoch joined later repeats it.
-    fn acknowledged(&self, appended: Appended, record: &PurgeRecord, joins: u64) -> bool {
+    fn acknowledged(&self, appended: Receipt, record: &PurgeRecord, joins: u64) -> bool {
         let epoch = appended.position.epoch;
         let now = self.clock.monotonic();
         let mut recent = self.recent.lock();
@@ -382,7 +382,7 @@ impl Purges {
     }
 }
 
-const fn durability(appended: Appended) -> Durability {
+const fn durability(appended: Receipt) -> Durability {
     match appended.replicas {
         0 => Durability::Acknowledged,
         replicas => Durability::Replicated(replicas),

@@ -15,7 +15,7 @@ use crate::clock::{Clock, millis};
 use crate::log::health::Health;
 use crate::log::pending::Pending;
 use crate::log::settling::Settling;
-use crate::log::{Numbered, PurgeRecord, Tail};
+use crate::log::{NumberedRecord, PurgeRecord, Tail};
 use crate::outcome::Detail;
 use crate::position::{Epoch, Position, Stamp};
 use crate::sync::{AtomicU64, RwLock};
@@ -39,7 +39,7 @@ pub(crate) struct View {
 
 /// What came of applying records to a view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Applied {
+pub(crate) enum ApplyResult {
     /// All of them.
     All,
     /// All, but some had been missed; the floor is now this ordinal.
@@ -65,7 +65,7 @@ impl View {
             floor
         };
         let mut memory = Memory::new(bounds, floor);
-        for Numbered { position, record } in &tail.records {
+        for NumberedRecord { position, record } in &tail.records {
             memory.apply(position.ordinal, record.kind, &record.targets);
         }
         Self {
@@ -91,12 +91,12 @@ impl View {
     }
 
     /// Applies what was read, in order; records at or before the position are known already.
-    pub(crate) fn apply(&self, records: &[Numbered]) -> Applied {
-        let mut outcome = Applied::All;
+    pub(crate) fn apply(&self, records: &[NumberedRecord]) -> ApplyResult {
+        let mut outcome = ApplyResult::All;
         let mut memory = self.memory.write();
-        for Numbered { position, record } in records {
+        for NumberedRecord { position, record } in records {
             if position.epoch != self.epoch {
-                return Applied::OtherEpoch;
+                return ApplyResult::OtherEpoch;
             }
             let here = self.position.load(Ordering::Relaxed);
             if position.ordinal <= here {
@@ -105,7 +105,7 @@ impl View {
             // PROTOCOL 11 [gap]: a hole means that purges were missed.
             if position.ordinal != here + 1 && !weakened(ProtocolRule::Gap) {
                 memory.raise_floor(position.ordinal);
-                outcome = Applied::Gap(position.ordinal);
+                outcome = ApplyResult::Gap(position.ordinal);
             }
             if weakened(ProtocolRule::MarkFirst) {
                 self.position.store(position.ordinal, Ordering::Release);
@@ -120,7 +120,7 @@ impl View {
 
     /// Whether purges stand between the position and `records`, or between those, that were not read.
     /// What settles is not known then, as after joining (PROTOCOL 10, 32).
-    fn would_gap(&self, records: &[Numbered]) -> bool {
+    fn would_gap(&self, records: &[NumberedRecord]) -> bool {
         let mut here = self.position.load(Ordering::Acquire);
         records.iter().map(|read| read.position).any(|position| {
             let gap = position.epoch == self.epoch && position.ordinal > here + 1;
@@ -265,8 +265,8 @@ impl Views {
     }
 
     /// Applies what was read to `view`.
-    pub(crate) fn apply(&self, view: &View, records: &[Numbered]) -> Applied {
-        for Numbered { record, .. } in records {
+    pub(crate) fn apply(&self, view: &View, records: &[NumberedRecord]) -> ApplyResult {
+        for NumberedRecord { record, .. } in records {
             self.settling.begin(self.clock.monotonic(), record);
         }
         if view.would_gap(records) {

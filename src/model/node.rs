@@ -20,11 +20,11 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
-use crate::log::{Appended, Keep, Log, Numbered, PurgeRecord, Tail, Tip};
+use crate::log::{Keep, Log, NumberedRecord, PurgeRecord, Receipt, Tail, Tip};
 use crate::middleware::{CacheBody, CacheService};
 use crate::position::Position;
 use crate::rules::Rule;
-use crate::store::{Found, Store};
+use crate::store::{Store, StoreReply};
 use crate::validity::Bounds;
 
 pub(super) const TTL: Duration = Duration::from_secs(60);
@@ -72,7 +72,7 @@ pub(super) struct FaultyLog {
 }
 
 impl Log for FaultyLog {
-    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         async move {
             self.faults.check()?;
             let appended = self.log.append(record).await;
@@ -105,7 +105,7 @@ impl Log for FaultyLog {
         &self,
         after: Position,
         wait: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+    ) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
         async move {
             self.faults.until_false(&self.faults.lagging).await;
             self.faults.check()?;
@@ -128,7 +128,7 @@ struct FaultyStore {
 }
 
 impl Store for FaultyStore {
-    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<StoreReply, Error>> {
         async move {
             self.faults.check()?;
             let found = self.store.get(keys).await;

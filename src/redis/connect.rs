@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::error::{Error, ErrorKind};
 use crate::redis::conn::Connection;
-use crate::redis::link::Live;
+use crate::redis::live::Live;
 use crate::redis::verify::Verifier;
 
 /// A connection that takes so long gets company: what its first bytes went to may never answer (SAFETY 89).

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind};
 use crate::redis::connect::connect;
-use crate::redis::link::{Live, believed};
+use crate::redis::live::{Live, believed};
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
 

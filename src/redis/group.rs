@@ -4,7 +4,7 @@
 //! (SAFETY 65). Reading does not block: it takes the stream's and the group's state in the same
 //! step, which shows exactly whether entries were lost before they were delivered, and takes no more
 //! bytes than asked for. Waiting is a plain `XREAD` that takes nothing from the group. What a
-//! consumer can do without may be [refused].
+//! consumer can do without may be [refused](refusals).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::redis::conn::Server;
 use crate::redis::keyspace::StreamKeys;
 
 mod members;
-mod refused;
+mod refusals;
 mod reply;
 mod state;
 mod trim;
 mod wire;
 
-use self::refused::{Refused, Side};
+use self::refusals::{Refusals, Side};
 pub(crate) use self::reply::{ClaimedEntries, EntryId, GroupState, PendingEntries, StreamEntry};
 pub(crate) use self::state::{Look, Portion, Read, TAKEN};
 use self::wire::Wire;
@@ -49,7 +49,7 @@ pub(crate) struct Group {
     scripted: AtomicBool,
     /// Bytes of the largest entry seen lately, where no script looks at the size of those to come.
     largest: AtomicUsize,
-    refused: Refused,
+    refused: Refusals,
 }
 
 impl Group {
@@ -70,7 +70,7 @@ impl Group {
             blind: AtomicBool::new(false),
             scripted: AtomicBool::new(true),
             largest: AtomicUsize::new(0),
-            refused: Refused::default(),
+            refused: Refusals::default(),
         }
     }
 

@@ -73,7 +73,7 @@ impl Part {
 
 /// How an answer to a heartbeat came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(super) enum Promptness {
     InTime,
     /// To a process that was too busy to say whether it came in time.
     Busy,
@@ -270,7 +270,7 @@ impl ServerHealth {
     }
 
     /// A heartbeat was answered, at that pace.
-    pub(super) fn heartbeat_answered(&self, pace: Pace) {
+    pub(super) fn heartbeat_answered(&self, pace: Promptness) {
         self.late.store(0, Ordering::Relaxed);
         let kept = self.pulse().is_kept();
         let was_silent = self.silent.lock().take().is_some();
@@ -288,7 +288,7 @@ impl ServerHealth {
         if !kept {
             return;
         }
-        if pace == Pace::Busy {
+        if pace == Promptness::Busy {
             self.reads.excuse();
         }
         let too_late = self.too_late(pace);
@@ -314,8 +314,8 @@ impl ServerHealth {
     }
 
     /// How long the last heartbeat took, if those before it took too long as well.
-    fn too_late(&self, pace: Pace) -> Option<Duration> {
-        let Pace::Slow(took) = pace else {
+    fn too_late(&self, pace: Promptness) -> Option<Duration> {
+        let Promptness::Slow(took) = pace else {
             self.slow.store(0, Ordering::Relaxed);
             return None;
         };

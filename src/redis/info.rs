@@ -31,13 +31,13 @@ pub(crate) struct Identity {
 
 /// Why a server cannot be used, whatever it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(crate) enum Flaw {
     TooOld(Box<str>),
     Cluster,
     Sentinel,
 }
 
-impl fmt::Display for Unfit {
+impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooOld(software) => write!(
@@ -106,15 +106,15 @@ impl Identity {
 
     /// Why the server cannot be used, as far as it says. One that says nothing about its version has to be
     /// [tried](Self::is_to_be_tried).
-    pub(crate) fn unfit(&self) -> Option<Unfit> {
+    pub(crate) fn unfit(&self) -> Option<Flaw> {
         match self.mode.as_deref() {
-            Some("cluster") => return Some(Unfit::Cluster),
-            Some("sentinel") => return Some(Unfit::Sentinel),
+            Some("cluster") => return Some(Flaw::Cluster),
+            Some("sentinel") => return Some(Flaw::Sentinel),
             _ => {}
         }
         let too_old = self.like_redis.is_some_and(|major| major < OLDEST);
         let name = self.software.clone().filter(|_| too_old)?;
-        Some(Unfit::TooOld(name))
+        Some(Flaw::TooOld(name))
     }
 
     /// Whether only trying shows that the server has what is needed: it hides its version, or is another
@@ -131,11 +131,11 @@ impl Identity {
     }
 
     /// The guarantees that this server does not let us keep.
-    pub(crate) fn hides(&self) -> impl Iterator<Item = Lost> {
-        let role = self.is_master.is_none().then_some(Lost::Role);
-        let identity = self.replid.is_none().then_some(Lost::Identity);
+    pub(crate) fn hides(&self) -> impl Iterator<Item = Loss> {
+        let role = self.is_master.is_none().then_some(Loss::Role);
+        let identity = self.replid.is_none().then_some(Loss::Identity);
         let cut_off = self.replicas > 0 && !self.demands_replicas();
-        let split = cut_off.then_some(Lost::SplitBrain);
+        let split = cut_off.then_some(Loss::SplitBrain);
         role.into_iter().chain(identity).chain(split)
     }
 }
@@ -156,14 +156,14 @@ fn is_replica_line(name: &str) -> bool {
 
 /// A guarantee that a lesser server does not let us keep; the others still hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lost {
+pub(crate) enum Loss {
     Role,
     Identity,
     Wait,
     SplitBrain,
 }
 
-impl Lost {
+impl Loss {
     /// What operators are told, once.
     pub(crate) const fn warning(self) -> &'static str {
         match self {
@@ -212,7 +212,7 @@ mod tests {
             ..Identity::default()
         };
         assert_eq!(identity, expected);
-        assert_eq!(identity.hides().collect::<Vec<_>>(), [Lost::SplitBrain]);
+        assert_eq!(identity.hides().collect::<Vec<_>>(), [Loss::SplitBrain]);
     }
 
     #[test]
@@ -229,7 +229,7 @@ mod tests {
         assert_eq!(identity.replicas, 1);
         assert_eq!(identity.run, None);
         let lost: Vec<_> = identity.hides().collect();
-        assert_eq!(lost, [Lost::Role, Lost::Identity, Lost::SplitBrain]);
+        assert_eq!(lost, [Loss::Role, Loss::Identity, Loss::SplitBrain]);
     }
 
     #[test]
@@ -239,12 +239,12 @@ mod tests {
 
     const STANDALONE: &str = "redis_mode:standalone\r\ncluster_enabled:0";
 
-    fn old(name: &str) -> Option<Unfit> {
-        Some(Unfit::TooOld(name.into()))
+    fn old(name: &str) -> Option<Flaw> {
+        Some(Flaw::TooOld(name.into()))
     }
 
     /// What a server says, what it is called then, why it is unfit, and whether it has to be tried.
-    fn says(info: &str) -> (Option<String>, Option<Unfit>, bool) {
+    fn says(info: &str) -> (Option<String>, Option<Flaw>, bool) {
         let identity = Identity::parse(&info.replace(' ', "\r\n"));
         let software = identity.software.as_deref().map(str::to_owned);
         (software, identity.unfit(), identity.is_to_be_tried())
@@ -303,11 +303,11 @@ mod tests {
     #[test]
     fn safety_97_a_server_of_another_kind_is_named() {
         for (info, unfit) in [
-            ("redis_version:7.0.15 redis_mode:cluster", Unfit::Cluster),
-            ("redis_version:7.0.15 cluster_enabled:1", Unfit::Cluster),
-            ("redis_version:6.2.14 redis_mode:cluster", Unfit::Cluster),
-            ("redis_version:6.2.14 redis_mode:sentinel", Unfit::Sentinel),
-            ("valkey_version:8.1.0 server_mode:sentinel", Unfit::Sentinel),
+            ("redis_version:7.0.15 redis_mode:cluster", Flaw::Cluster),
+            ("redis_version:7.0.15 cluster_enabled:1", Flaw::Cluster),
+            ("redis_version:6.2.14 redis_mode:cluster", Flaw::Cluster),
+            ("redis_version:6.2.14 redis_mode:sentinel", Flaw::Sentinel),
+            ("valkey_version:8.1.0 server_mode:sentinel", Flaw::Sentinel),
         ] {
             assert_eq!(says(info).1, Some(unfit), "{info}");
         }

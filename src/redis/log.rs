@@ -12,7 +12,9 @@ use tokio::time::Instant;
 
 use crate::clock::millis;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Appended, Keep, Log, LogSize, Numbered, Pulse, PurgeRecord, Tail, Tip, Trouble};
+use crate::log::{
+    Keep, Log, LogSize, NumberedRecord, Pulse, PurgeRecord, Receipt, Tail, Tip, Trouble,
+};
 use crate::position::Position;
 use crate::redis::exclusive::{Exclusive, is_replica, turned_replica};
 use crate::redis::fault;
@@ -112,7 +114,7 @@ impl RedisLog {
 
     /// Records that are there already, on the connection of the lookups: a lookup that found the log
     /// ahead must not wait for the follower's blocked connection, nor make one of its own.
-    async fn read_now(&self, after: Position) -> Result<Vec<Numbered>, Error> {
+    async fn read_now(&self, after: Position) -> Result<Vec<NumberedRecord>, Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().read;
         let live = self.reads.verified(deadline).await?;
         let sent = self.verifier.trust.sent();
@@ -128,7 +130,7 @@ impl RedisLog {
         Ok(self.took(sent, &records))
     }
 
-    async fn read(&self, after: Position, wait: Duration) -> Result<Vec<Numbered>, Error> {
+    async fn read(&self, after: Position, wait: Duration) -> Result<Vec<NumberedRecord>, Error> {
         if wait.is_zero() {
             return self.read_now(after).await;
         }
@@ -140,7 +142,7 @@ impl RedisLog {
         Ok(self.took(sent, &records))
     }
 
-    fn took(&self, sent: Knowledge, records: &[RawRecord]) -> Vec<Numbered> {
+    fn took(&self, sent: Knowledge, records: &[RawRecord]) -> Vec<NumberedRecord> {
         if let Some(last) = records.last() {
             self.verifier.trust.read(sent, last.position);
         }
@@ -170,7 +172,7 @@ impl RedisLog {
 }
 
 impl Log for RedisLog {
-    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         async move {
             let appended = self.append_within(record).await;
             match &appended {
@@ -185,7 +187,7 @@ impl Log for RedisLog {
         .boxed()
     }
 
-    fn confirm(&self, position: Position) -> BoxFuture<'_, Result<Option<Appended>, Error>> {
+    fn confirm(&self, position: Position) -> BoxFuture<'_, Result<Option<Receipt>, Error>> {
         async move {
             let confirmed = self.confirm_within(position).await;
             self.health.note(Part::Purges, &confirmed);
@@ -206,7 +208,7 @@ impl Log for RedisLog {
         &self,
         after: Position,
         wait: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+    ) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
         self.read(after, wait).boxed()
     }
 
@@ -237,8 +239,8 @@ fn changes_too_fast() -> Error {
 }
 
 /// The newest records without a hole between them, of one epoch, in ascending order.
-fn contiguous(newest_first: &[RawRecord], limit: usize) -> Vec<Numbered> {
-    let mut records: Vec<Numbered> = Vec::with_capacity(newest_first.len());
+fn contiguous(newest_first: &[RawRecord], limit: usize) -> Vec<NumberedRecord> {
+    let mut records: Vec<NumberedRecord> = Vec::with_capacity(newest_first.len());
     for record in newest_first.iter().take(limit) {
         let next = record.position;
         let follows = records.last().is_none_or(|newer| {

@@ -6,7 +6,7 @@
 //! within the operation's budget, which the engine takes for a miss (P3).
 //!
 //! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
-//! - [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
+//! - [`live`], [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
 //! - [`log`] and [`store`]: the two traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
 
@@ -21,6 +21,7 @@ mod health;
 mod info;
 mod keyspace;
 mod link;
+mod live;
 mod log;
 mod replicas;
 mod reply;

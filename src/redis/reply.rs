@@ -3,7 +3,7 @@
 use ::redis::Value;
 
 use crate::error::{Error, ErrorKind};
-use crate::log::{Numbered, OVERHEAD, PurgeRecord};
+use crate::log::{NumberedRecord, OVERHEAD, PurgeRecord};
 use crate::position::Position;
 use crate::redis::fault;
 
@@ -29,12 +29,12 @@ impl RawRecord {
             .saturating_add(OVERHEAD)
     }
 
-    pub(crate) fn numbered(&self) -> Numbered {
+    pub(crate) fn numbered(&self) -> NumberedRecord {
         let pairs = self
             .fields
             .iter()
             .map(|(n, v)| (n.as_slice(), v.as_slice()));
-        Numbered {
+        NumberedRecord {
             position: self.position,
             record: PurgeRecord::from_fields(pairs),
         }

@@ -20,16 +20,17 @@ use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
 use crate::redis::fault;
 use crate::redis::health::{Part, ServerHealth};
-use crate::redis::link::{Link, Live};
+use crate::redis::link::Link;
+use crate::redis::live::Live;
 use crate::redis::reply::{self, Last};
 use crate::redis::trust::Knowledge;
 use crate::redis::verify::{Verifier, ask_last};
-use crate::store::{Found, Held, Store};
+use crate::store::{Holding, Store, StoreReply};
 
 mod chunks;
 mod packing;
 
-use self::packing::Framed;
+use self::packing::Packing;
 
 /// A lookup that finds another log than the verified one is sent again so often, within its budget.
 const TRIES: usize = 2;
@@ -66,7 +67,7 @@ impl RedisStore {
         }
     }
 
-    async fn lookup(&self, keys: &[CacheKey]) -> Result<Found, Error> {
+    async fn lookup(&self, keys: &[CacheKey]) -> Result<StoreReply, Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().read;
         let pipe = self.question(keys);
         for turn in 1..=TRIES {
@@ -84,7 +85,7 @@ impl RedisStore {
                 for (key, value) in keys.iter().zip(answer) {
                     entries.push(self.entry(key, value).await?);
                 }
-                return Ok(Found {
+                return Ok(StoreReply {
                     entries,
                     tip: Tip { position, replicas },
                 });
@@ -117,15 +118,15 @@ impl RedisStore {
     }
 
     /// The entry in `value`; whatever else it is counts as nothing and is reported (SAFETY 63).
-    async fn entry(&self, key: &CacheKey, value: Value) -> Result<Option<Held>, Error> {
+    async fn entry(&self, key: &CacheKey, value: Value) -> Result<Option<Holding>, Error> {
         let opened = match in_frame(value) {
             Ok(Some(frame)) => self.opened(frame).await?,
             Ok(None) => return Ok(None),
             Err(reason) => Err(reason),
         };
         let read = opened.map(|frame| match frame {
-            Frame::Entry(entry) => Held::Entry(entry),
-            Frame::Cut(chunks, head) => Held::Cut(Arc::new(Cut::new(
+            Frame::Entry(entry) => Holding::Entry(entry),
+            Frame::Cut(chunks, head) => Holding::Cut(Arc::new(Cut::new(
                 *head,
                 chunks.length,
                 self.source(chunks),
@@ -146,8 +147,8 @@ impl RedisStore {
         let deadline = Instant::now() + self.verifier.server.budgets().write;
         let live = self.writes.verified(deadline).await?;
         let (frame, cut) = match framed {
-            Framed::Whole(frame) => (frame, false),
-            Framed::ToCut(response, compress) => {
+            Packing::Whole(frame) => (frame, false),
+            Packing::ToCut(response, compress) => {
                 Self::ask_beginning(&mut pipe, &under);
                 let chunks = self.store_chunks(&live, deadline, response, keep, compress);
                 (chunks.await?, true)
@@ -181,7 +182,7 @@ impl RedisStore {
 }
 
 impl Store for RedisStore {
-    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<StoreReply, Error>> {
         async move {
             let counts = |error: &Error| speaks_against(error, &self.reads);
             let found = self.health.reads.run(counts, self.lookup(keys)).await;
@@ -250,10 +251,10 @@ fn lifetime(keep: Duration) -> u64 {
     millis(keep).min(100 * 365 * 86_400_000)
 }
 
-fn key_of(held: &Held) -> &CacheKey {
+fn key_of(held: &Holding) -> &CacheKey {
     match held {
-        Held::Entry(Entry::Response(response)) => &response.key,
-        Held::Entry(Entry::Variants(index)) => &index.key,
-        Held::Cut(cut) => &cut.head().key,
+        Holding::Entry(Entry::Response(response)) => &response.key,
+        Holding::Entry(Entry::Variants(index)) => &index.key,
+        Holding::Cut(cut) => &cut.head().key,
     }
 }

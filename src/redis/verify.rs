@@ -14,7 +14,7 @@ use crate::log::PurgeRecord;
 use crate::position::{Epoch, Position};
 use crate::redis::conn::Server;
 use crate::redis::fault::{self, Fault};
-use crate::redis::info::{Identity, Lost, Unfit};
+use crate::redis::info::{Flaw, Identity, Loss};
 use crate::redis::keyspace::Keyspace;
 use crate::redis::reply::{self, Last};
 use crate::redis::trust::{Distrust, Trust};
@@ -42,7 +42,7 @@ pub(crate) struct Verifier {
 
 /// What a verified connection is known to lead to.
 #[derive(Debug, Clone)]
-pub(crate) struct Verified {
+pub(crate) struct Verification {
     pub(crate) identity: Identity,
     pub(crate) epoch: Epoch,
 }
@@ -74,7 +74,10 @@ impl Verifier {
     ///
     /// # Errors
     /// The server cannot be used for the log, or does not answer.
-    pub(crate) async fn verify(&self, conn: &mut MultiplexedConnection) -> Result<Verified, Error> {
+    pub(crate) async fn verify(
+        &self,
+        conn: &mut MultiplexedConnection,
+    ) -> Result<Verification, Error> {
         let (mut why, mut opening, mut refused) = (None, None, 0);
         for _ in 0..LOOKS {
             let sent = self.trust.sent();
@@ -104,7 +107,7 @@ impl Verifier {
             if let Some(position) = position {
                 self.trust.set_replicas(&identity);
                 let epoch = position.epoch;
-                return Ok(Verified { identity, epoch });
+                return Ok(Verification { identity, epoch });
             }
         }
         let why = why.map(|distrust| distrust.to_string()).unwrap_or_default();
@@ -183,7 +186,7 @@ impl Verifier {
         }
     }
 
-    fn unfit(&self, unfit: &Unfit) -> Error {
+    fn unfit(&self, unfit: &Flaw) -> Error {
         let message = format!("redis at {} cannot be used: {unfit}", self.server);
         Error::new(ErrorKind::Unsupported, message)
     }
@@ -211,7 +214,7 @@ impl Verifier {
             Err(error) if does_not_parse(&error) => {
                 let unnamed = || "a server that does not say which version it has".into();
                 let software = identity.software.clone().unwrap_or_else(unnamed);
-                Err(self.unfit(&Unfit::TooOld(software)))
+                Err(self.unfit(&Flaw::TooOld(software)))
             }
             Err(error) if Fault::of(&error).loses_trust => Err(self.server.error("verify", error)),
             // Any other answer shows that the id was read.
@@ -223,7 +226,7 @@ impl Verifier {
     }
 
     /// Warns, once, of a guarantee that this server does not let us keep.
-    pub(crate) fn tell(&self, lost: Lost) {
+    pub(crate) fn tell(&self, lost: Loss) {
         if self.told.fetch_or(lost.bit(), Ordering::Relaxed) & lost.bit() == 0 {
             tracing::warn!(server = %self.server, "{}", lost.warning());
         }

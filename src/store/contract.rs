@@ -12,7 +12,7 @@ use crate::key::{CacheKey, Component, KeyBuilder};
 use crate::log::Log;
 use crate::log::contract::append;
 use crate::position::{Position, Stamp};
-use crate::store::{Found, Store};
+use crate::store::{Store, StoreReply};
 use crate::tag::TagSet;
 
 pub(crate) const LONG: Duration = Duration::from_secs(3_600);
@@ -77,7 +77,7 @@ pub(crate) fn response(key: &CacheKey, body: &str) -> Entry {
     }))
 }
 
-pub(crate) async fn get(store: &dyn Store, keys: &[CacheKey]) -> Found {
+pub(crate) async fn get(store: &dyn Store, keys: &[CacheKey]) -> StoreReply {
     store.get(keys).await.unwrap()
 }
 

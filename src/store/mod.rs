@@ -28,9 +28,9 @@ pub(crate) use self::near::{LEAST_BYTES, NearCache, NearRoom};
 
 /// What a lookup saw.
 #[derive(Debug, Clone)]
-pub(crate) struct Found {
+pub(crate) struct StoreReply {
     /// For each key asked for, in order: its entry. Anything unreadable is `None` and reported.
-    pub(crate) entries: SmallVec<[Option<Held>; 2]>,
+    pub(crate) entries: SmallVec<[Option<Holding>; 2]>,
     /// The tip of the purge log, read after the lookup began (PROTOCOL 19), on a verified
     /// connection.
     pub(crate) tip: Tip,
@@ -38,13 +38,13 @@ pub(crate) struct Found {
 
 /// An entry as a store holds it.
 #[derive(Debug, Clone)]
-pub(crate) enum Held {
+pub(crate) enum Holding {
     Entry(Entry),
     /// A response whose body is read when it is needed, in chunks.
     Cut(Arc<Cut>),
 }
 
-impl Held {
+impl Holding {
     /// The entry, with its body; `None` if that is not there any more.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ pub(crate) trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Any failure to read the log's tip. The engine takes it for a miss.
-    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>>;
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<StoreReply, Error>>;
 
     /// Reads the entry of `key` and the tip of the purge log, as [`get`](Self::get) does, if neither
     /// has to be waited for: a hit then needs no future. Default: they have to be.

@@ -29,7 +29,7 @@ const SIGHTINGS: usize = 1 << 16;
 #[derive(Debug, Clone)]
 pub(crate) struct NearCache {
     clock: Arc<dyn Clock>,
-    entries: Arc<Cache<CacheKey, Kept, ByBytes>>,
+    entries: Arc<Cache<CacheKey, NearEntry, ByBytes>>,
     admission: Arc<Admission>,
     /// The bytes of one shard, which no entry may exceed; nor what is being put together at a time.
     largest: usize,
@@ -52,7 +52,7 @@ impl Drop for NearRoom {
 }
 
 #[derive(Debug, Clone)]
-struct Kept {
+struct NearEntry {
     entry: Entry,
     /// Monotonic: a change of the wall clock neither loses nor prolongs.
     until: Duration,
@@ -61,8 +61,8 @@ struct Kept {
 #[derive(Debug, Clone)]
 struct ByBytes;
 
-impl Weighter<CacheKey, Kept> for ByBytes {
-    fn weight(&self, key: &CacheKey, kept: &Kept) -> u64 {
+impl Weighter<CacheKey, NearEntry> for ByBytes {
+    fn weight(&self, key: &CacheKey, kept: &NearEntry) -> u64 {
         let entry = match &kept.entry {
             Entry::Response(response) => response.weight(),
             Entry::Variants(index) => {
@@ -70,7 +70,7 @@ impl Weighter<CacheKey, Kept> for ByBytes {
                 index.key.as_bytes().len() + names.sum::<usize>()
             }
         };
-        let bytes = size_of::<Kept>() + key.as_bytes().len() + entry;
+        let bytes = size_of::<NearEntry>() + key.as_bytes().len() + entry;
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
@@ -157,7 +157,7 @@ impl NearCache {
     /// is what it would have replaced.
     pub(crate) fn put(&self, key: &CacheKey, entry: Entry, keep: Duration) {
         let until = self.clock.monotonic().saturating_add(keep);
-        self.entries.insert(key.clone(), Kept { entry, until });
+        self.entries.insert(key.clone(), NearEntry { entry, until });
     }
 
     /// Room to put together an entry of so many bytes that is held elsewhere: if its key was seen often enough,

@@ -1,14 +1,16 @@
-//! The locks and atomics of what requests and the follower share.
+//! The locks and atomics of what requests and the follower share, and what ends with its holder.
 //!
-//! They are `parking_lot`'s and `std`'s. In unit tests each operation on them is also a point at which
+//! The locks and atomics are `parking_lot`'s and `std`'s. In unit tests each operation on them is also a point at which
 //! `shuttle` may let another thread go on, so that a test can try the interleavings of the code that
 //! is shipped, not of a copy of it.
 
 #[cfg(test)]
 mod interleaved;
+mod on_drop;
 
 #[cfg(test)]
 pub(crate) use self::interleaved::{AtomicU64, AtomicUsize, Mutex, RwLock, check, point};
+pub(crate) use self::on_drop::OnDrop;
 #[cfg(not(test))]
 pub(crate) use parking_lot::{Mutex, RwLock};
 #[cfg(not(test))]

@@ -26,7 +26,7 @@ pub(crate) use self::judgement::Answer;
 use self::judgement::Judgement;
 use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp};
-use crate::coalesce::{Expected, Flights, Lead, Permits};
+use crate::coalesce::{Expectation, Flights, Lead, Permits};
 use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::{Engine, Forwarded, InnerService};
 use crate::key::CacheKey;
@@ -153,7 +153,7 @@ impl Fill {
     /// Says what the flight will bring, as it is about to begin.
     pub(crate) fn expect(&self) {
         if let (Some(stamp), Ok(tags)) = (self.stamp, &self.wanted.tags) {
-            self.lead.expect(Expected {
+            self.lead.expect(Expectation {
                 stamp,
                 tags: tags.clone(),
                 path: self.wanted.path.clone(),

@@ -31,7 +31,7 @@ use crate::observe::SharedObserver;
 use crate::outcome::{Detail, ForwardReason, Why};
 use crate::rules::CacheRequest;
 use crate::semantics;
-use crate::store::{Found, Held, NearCache, Store};
+use crate::store::{Holding, NearCache, Store, StoreReply};
 use crate::validity::Verdict;
 use crate::weaken::{ProtocolRule, weakened};
 
@@ -222,7 +222,7 @@ impl Lookups {
         keys: &[CacheKey],
         bodies: Bodies,
     ) -> Result<(), Detail> {
-        let Found { entries, tip } = self
+        let StoreReply { entries, tip } = self
             .store
             .get(keys)
             .await
@@ -231,11 +231,11 @@ impl Lookups {
         lookup.view = Some(Arc::clone(&view));
         for held in entries.into_iter().flatten() {
             match held {
-                Held::Entry(Entry::Response(stored)) => {
+                Holding::Entry(Entry::Response(stored)) => {
                     self.consider(lookup, asked, &view, stored);
                 }
-                Held::Cut(cut) => self.consider_cut(lookup, asked, &view, cut, bodies).await?,
-                Held::Entry(Entry::Variants(index)) if index.key == asked.key => {
+                Holding::Cut(cut) => self.consider_cut(lookup, asked, &view, cut, bodies).await?,
+                Holding::Entry(Entry::Variants(index)) if index.key == asked.key => {
                     let key = variant_key(&asked.key, &index.fields, request);
                     self.variants.learn(&asked.key, &index.fields);
                     let looked_at = keys.contains(&key);
@@ -245,7 +245,7 @@ impl Lookups {
                         self.look_for_variant(lookup, asked, &view, bodies).await?;
                     }
                 }
-                Held::Entry(Entry::Variants(_)) => {}
+                Holding::Entry(Entry::Variants(_)) => {}
             }
         }
         self.check_lease(lookup, tip, &view)
@@ -266,10 +266,10 @@ impl Lookups {
             .await
             .map_err(|error| self.failed(&error))?;
         match found.entries.into_iter().next().flatten() {
-            Some(Held::Entry(Entry::Response(stored))) => {
+            Some(Holding::Entry(Entry::Response(stored))) => {
                 self.consider(lookup, asked, view, stored);
             }
-            Some(Held::Cut(cut)) => self.consider_cut(lookup, asked, view, cut, bodies).await?,
+            Some(Holding::Cut(cut)) => self.consider_cut(lookup, asked, view, cut, bodies).await?,
             _ => {}
         }
         Ok(())

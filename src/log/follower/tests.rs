@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use super::*;
 use crate::clock::ManualClock;
 use crate::embedded::EmbeddedLog;
-use crate::log::{Appended, Keep, Numbered, PurgeRecord, Tail};
+use crate::log::{Keep, NumberedRecord, PurgeRecord, Receipt, Tail};
 
 /// A log on a server that can be away.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Remote {
 }
 
 impl Log for Remote {
-    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         self.appends.fetch_add(1, Ordering::SeqCst);
         async move { self.there(self.log.append(record)) }.boxed()
     }
@@ -52,7 +52,7 @@ impl Log for Remote {
         &self,
         after: Position,
         wait: Duration,
-    ) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+    ) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
         async move {
             self.there(self.log.read_after(after, Duration::ZERO))?;
             self.log.read_after(after, wait).await

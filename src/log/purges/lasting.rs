@@ -43,6 +43,6 @@ impl Purges {
         let record = self.record(kind, targets, Duration::ZERO);
         let number = self.views.pending.doubt(&record);
         let views = Arc::clone(&self.views);
-        Doubt::until(move || views.pending.trust(number))
+        Doubt::new(Box::new(move || views.pending.trust(number)))
     }
 }

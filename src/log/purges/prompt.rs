@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::log::Purges;
+use crate::sync::OnDrop;
 
 impl Purges {
     /// Has what waits appended, one record after the other, unless a task does that already. It ends when
@@ -12,9 +13,11 @@ impl Purges {
         if self.prompt.swap(true, Ordering::AcqRel) {
             return;
         }
-        let working = Working(Arc::clone(self));
+        let (purges, at_work) = (Arc::clone(self), Arc::clone(self));
+        // However it ends, another may begin.
+        let working = OnDrop::new(move || at_work.prompt.store(false, Ordering::Release));
         tokio::spawn(async move {
-            let purges = &working.0;
+            let _working = working;
             loop {
                 if let Err(error) = purges.append_waiting().await {
                     drop(purges.pending(error));
@@ -28,14 +31,5 @@ impl Purges {
                 }
             }
         });
-    }
-}
-
-/// The task that appends. However it ends, another may begin.
-struct Working(Arc<Purges>);
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.0.prompt.store(false, Ordering::Release);
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::log::{Keep, Numbered, Tail, Tip};
+use crate::log::{Keep, NumberedRecord, Tail, Tip};
 use crate::outcome::Detail;
 use crate::position::Stamp;
 use crate::tag::{Tag, TagSet};
@@ -68,7 +68,7 @@ fn join(purges: &Purges, epoch: u64) {
 }
 
 impl Log for Turning {
-    fn append<'a>(&'a self, _: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+    fn append<'a>(&'a self, _: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         let mut appended = self.appended.lock();
         if *appended == 0 {
             join(self.purges.get().unwrap(), NEW);
@@ -77,7 +77,7 @@ impl Log for Turning {
         *appended += 1;
         let position = Position::new(epoch, *appended as u64);
         let replicas = 0;
-        std::future::ready(Ok(Appended {
+        std::future::ready(Ok(Receipt {
             position,
             replicas,
             durable: true,
@@ -93,7 +93,11 @@ impl Log for Turning {
         unreachable!("no follower runs")
     }
 
-    fn read_after(&self, _: Position, _: Duration) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+    fn read_after(
+        &self,
+        _: Position,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
         unreachable!("no follower runs")
     }
 
@@ -174,7 +178,7 @@ struct Hung {
 }
 
 impl Log for Hung {
-    fn append<'a>(&'a self, _: &'a PurgeRecord) -> BoxFuture<'a, Result<Appended, Error>> {
+    fn append<'a>(&'a self, _: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         let mut asked = self.asked.lock();
         *asked += 1;
         if !self.answers.load(Ordering::SeqCst) {
@@ -182,7 +186,7 @@ impl Log for Hung {
         }
         let position = Position::new(OLD, *asked);
         let replicas = 0;
-        std::future::ready(Ok(Appended {
+        std::future::ready(Ok(Receipt {
             position,
             replicas,
             durable: true,
@@ -198,7 +202,11 @@ impl Log for Hung {
         unreachable!("no follower runs")
     }
 
-    fn read_after(&self, _: Position, _: Duration) -> BoxFuture<'_, Result<Vec<Numbered>, Error>> {
+    fn read_after(
+        &self,
+        _: Position,
+        _: Duration,
+    ) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
         unreachable!("no follower runs")
     }
 

@@ -19,8 +19,8 @@ fn joined(clock: &ManualClock) -> (Views, Arc<View>) {
     (views, view)
 }
 
-fn purge_of_x(ordinal: u64) -> Numbered {
-    Numbered {
+fn purge_of_x(ordinal: u64) -> NumberedRecord {
+    NumberedRecord {
         position: Position::new(1, ordinal),
         record: PurgeRecord {
             kind: PurgeKind::Hard,

@@ -6,7 +6,7 @@ use ::redis::{Value, cmd};
 
 use crate::clock::millis;
 use crate::error::Error;
-use crate::redis::group::refused::Side;
+use crate::redis::group::refusals::Side;
 use crate::redis::group::{Group, reply};
 
 impl Group {
@@ -36,7 +36,7 @@ impl Group {
         Ok(lost)
     }
 
-    pub(super) async fn consumers(&self) -> Result<Vec<reply::Consumer>, Error> {
+    pub(super) async fn consumers(&self) -> Result<Vec<reply::Member>, Error> {
         let mut command = cmd("XINFO");
         command
             .arg("CONSUMERS")

@@ -90,7 +90,7 @@ pub(crate) struct ClaimedEntries {
 
 /// Where some group is in the stream.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct GroupPlace {
     pub(super) name: String,
     pub(super) delivered: EntryId,
     pub(super) pending: u64,
@@ -100,7 +100,7 @@ pub(super) struct Place {
 
 /// A consumer of a group.
 #[derive(Debug)]
-pub(super) struct Consumer {
+pub(super) struct Member {
     pub(super) name: String,
     pub(super) pending: u64,
     pub(super) idle: u64,
@@ -202,9 +202,9 @@ pub(super) fn last(reply: Value) -> Option<GroupState> {
 }
 
 /// The reply to `XINFO GROUPS`.
-pub(super) fn places(reply: Value) -> Option<Vec<Place>> {
+pub(super) fn places(reply: Value) -> Option<Vec<GroupPlace>> {
     let rows = array(reply)?.into_iter().map(|row| {
-        Some(Place {
+        Some(GroupPlace {
             name: owned(member(&row, "name")?)?,
             delivered: id(member(&row, "last-delivered-id")?)?,
             pending: number(member(&row, "pending")?)?,
@@ -223,9 +223,9 @@ pub(super) fn oldest_pending(reply: Value) -> Option<Option<EntryId>> {
 }
 
 /// The reply to `XINFO CONSUMERS`.
-pub(super) fn consumers(reply: Value) -> Option<Vec<Consumer>> {
+pub(super) fn consumers(reply: Value) -> Option<Vec<Member>> {
     let rows = array(reply)?.into_iter().map(|row| {
-        Some(Consumer {
+        Some(Member {
             name: owned(member(&row, "name")?)?,
             pending: number(member(&row, "pending")?)?,
             idle: number(member(&row, "idle")?)?,

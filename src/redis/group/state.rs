@@ -8,7 +8,7 @@ use ::redis::{Cmd, Pipeline, RedisResult, Value, cmd, pipe};
 
 use crate::error::{Error, ErrorKind};
 use crate::redis::group::Group;
-use crate::redis::group::refused::Side;
+use crate::redis::group::refusals::Side;
 use crate::redis::group::reply::{self, EntryId, GroupState, PendingEntries, StreamEntry};
 
 const TAKE: &str = include_str!("take.lua");
@@ -47,12 +47,16 @@ pub(crate) struct Read {
 }
 
 /// The state of the group before, and what was delivered then.
-pub(super) type Taken = (Option<GroupState>, PendingEntries);
+pub(super) type Delivery = (Option<GroupState>, PendingEntries);
 
 impl Group {
     /// Looks at the state, and takes a portion of what is behind `after`, `>` being what nobody was
     /// given yet; nothing if `portion` is `None`.
-    pub(super) async fn take(&self, after: &str, portion: Option<Portion>) -> Result<Taken, Error> {
+    pub(super) async fn take(
+        &self,
+        after: &str,
+        portion: Option<Portion>,
+    ) -> Result<Delivery, Error> {
         if self.is_scripted()
             && let Some(taken) = self.take_scripted(after, portion).await?
         {
@@ -66,7 +70,7 @@ impl Group {
         &self,
         after: &str,
         portion: Option<Portion>,
-    ) -> Result<Option<Taken>, Error> {
+    ) -> Result<Option<Delivery>, Error> {
         let mut eval = cmd("EVAL");
         eval.arg(TAKE).arg(3).arg(&*self.stream).arg(&self.keys.at);
         eval.arg(&self.keys.gaps).arg(&*self.group);
@@ -99,7 +103,7 @@ impl Group {
         Ok(Some((state, entries)))
     }
 
-    async fn take_plainly(&self, after: &str, portion: Option<Portion>) -> Result<Taken, Error> {
+    async fn take_plainly(&self, after: &str, portion: Option<Portion>) -> Result<Delivery, Error> {
         let mut pipe = pipe();
         pipe.atomic().ignore_errors();
         self.ask_state(&mut pipe);

@@ -3,7 +3,7 @@
 use ::redis::{cmd, pipe};
 
 use crate::error::Error;
-use crate::redis::group::reply::{self, Place};
+use crate::redis::group::reply::{self, GroupPlace};
 use crate::redis::group::{EntryId, Group};
 
 /// A group that keeps entries from being dropped, and how many it has not read.
@@ -45,11 +45,11 @@ impl Group {
     }
 
     /// `None` if our group is gone, which the next look says.
-    async fn first_to_keep(&self, places: &[Place]) -> Result<Option<EntryId>, Error> {
+    async fn first_to_keep(&self, places: &[GroupPlace]) -> Result<Option<EntryId>, Error> {
         if !places.iter().any(|place| place.name == *self.group) {
             return Ok(None);
         }
-        let waiting: Vec<&Place> = places.iter().filter(|place| place.pending > 0).collect();
+        let waiting: Vec<&GroupPlace> = places.iter().filter(|place| place.pending > 0).collect();
         let mut keep = places.iter().map(|place| place.delivered).min();
         if waiting.is_empty() {
             return Ok(keep);

@@ -32,8 +32,8 @@ fn safety_94_refused_stores_are_told_once_and_shown_while_they_last() {
         health.note(Part::Stores, &refused());
         health.note(Part::Lookups, &Ok(()));
     }
-    health.heartbeat_answered(Pace::InTime);
-    health.heartbeat_answered(Pace::InTime);
+    health.heartbeat_answered(Promptness::InTime);
+    health.heartbeat_answered(Promptness::InTime);
     assert_eq!(*said.lock(), ["stores fail"]);
     let troubles = health.troubles();
     assert_eq!(troubles.len(), 1, "{troubles:?}");
@@ -49,7 +49,7 @@ fn safety_91_one_failure_between_successes_is_no_state() {
         health.note(Part::Stores, &refused());
         health.note(Part::Stores, &Ok(()));
     }
-    health.heartbeat_answered(Pace::InTime);
+    health.heartbeat_answered(Promptness::InTime);
     assert_eq!(*said.lock(), [""; 0]);
     assert_eq!(health.troubles(), []);
 }
@@ -66,7 +66,7 @@ fn safety_91_what_fails_beside_a_silent_server_is_told_as_that_alone() {
     }
     assert_eq!(health.troubles()[0].part, "heartbeat");
     assert!(health.reads.is_shut() && health.writes.is_shut());
-    health.heartbeat_answered(Pace::InTime);
+    health.heartbeat_answered(Promptness::InTime);
     assert_eq!(*said.lock(), [""; 0]);
     assert_eq!(health.troubles(), []);
     assert!(!health.reads.is_shut());
@@ -89,9 +89,9 @@ fn safety_91_answers_that_this_process_or_chance_is_late_for_open_nothing() {
     let (health, said) = health();
     let pulse = Arc::clone(health.pulse());
     let _kept = pulse.keep();
-    let slow = Pace::Slow(Duration::from_millis(88));
+    let slow = Promptness::Slow(Duration::from_millis(88));
     for _ in 0..100 {
-        for pace in [slow, slow, Pace::Busy, slow, slow, Pace::InTime] {
+        for pace in [slow, slow, Promptness::Busy, slow, slow, Promptness::InTime] {
             health.heartbeat_answered(pace);
             assert!(!health.reads.is_shut() && pulse.is_good());
         }
@@ -106,7 +106,7 @@ fn safety_88_a_server_that_answers_too_late_again_and_again_is_not_asked_until_i
     let pulse = Arc::clone(health.pulse());
     let _kept = pulse.keep();
     for _ in 0..2 * SLOW {
-        health.heartbeat_answered(Pace::Slow(Duration::from_millis(88)));
+        health.heartbeat_answered(Promptness::Slow(Duration::from_millis(88)));
     }
     assert!(health.reads.is_shut());
     assert!(!pulse.is_good(), "nobody waits for it either");
@@ -115,6 +115,6 @@ fn safety_88_a_server_that_answers_too_late_again_and_again_is_not_asked_until_i
     assert_eq!((troubles.len(), troubles[0].part), (1, "lookups"));
     let message = &troubles[0].message;
     assert!(message.contains("answers after 88 ms"), "{message}");
-    health.heartbeat_answered(Pace::InTime);
+    health.heartbeat_answered(Promptness::InTime);
     assert!(!health.reads.is_shut() && pulse.is_good());
 }

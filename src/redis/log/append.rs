@@ -10,18 +10,18 @@ use super::beat::KEPT_MS;
 use super::{RedisLog, TRIES, changes_too_fast};
 use crate::clock::millis;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Appended, PurgeRecord};
+use crate::log::{PurgeRecord, Receipt};
 use crate::position::Position;
 use crate::redis::fault;
-use crate::redis::info::Lost;
-use crate::redis::link::Live;
+use crate::redis::info::Loss;
+use crate::redis::live::Live;
 use crate::redis::reply;
 use crate::redis::verify::{fields, is_refused};
 
 impl RedisLog {
     /// Appends within the purge budget. What ends in an error may be in the log all the same: it
     /// is repeated, and a double record is harmless.
-    pub(super) async fn append_within(&self, record: &PurgeRecord) -> Result<Appended, Error> {
+    pub(super) async fn append_within(&self, record: &PurgeRecord) -> Result<Receipt, Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().purge;
         let mut refused = changes_too_fast();
         for _ in 0..TRIES {
@@ -49,7 +49,7 @@ impl RedisLog {
         live: &Live,
         record: &PurgeRecord,
         deadline: Instant,
-    ) -> Result<Option<Appended>, Error> {
+    ) -> Result<Option<Receipt>, Error> {
         let trust = &self.verifier.trust;
         let sent = trust.sent();
         // Where the replicas are late, `WAIT` would only hold up the next record: SAFETY 102.
@@ -77,7 +77,7 @@ impl RedisLog {
         };
         let durable = replicas.is_some() && asks == waits;
         self.late.store(waits && !durable, Ordering::Relaxed);
-        Ok(Some(Appended {
+        Ok(Some(Receipt {
             position,
             replicas: replicas.unwrap_or(0),
             durable,
@@ -89,14 +89,14 @@ impl RedisLog {
     pub(super) async fn confirm_within(
         &self,
         position: Position,
-    ) -> Result<Option<Appended>, Error> {
+    ) -> Result<Option<Receipt>, Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().purge;
         let confirming = timeout_at(deadline, self.confirmed.lock()).await;
         let Ok(mut confirmed) = confirming else {
             return Err(not_replicated());
         };
         let done = |replicas| {
-            Some(Appended {
+            Some(Receipt {
                 position,
                 replicas,
                 durable: true,
@@ -171,7 +171,7 @@ impl RedisLog {
             return Err(reply::malformed("answer to WAIT"));
         };
         if fault::Fault::of(&error).kind == ErrorKind::Denied {
-            self.verifier.tell(Lost::Wait);
+            self.verifier.tell(Loss::Wait);
             return Ok(Some(0));
         }
         Err(self.verifier.server.error("wait for a replica", error))

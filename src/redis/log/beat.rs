@@ -10,8 +10,8 @@ use crate::log::Tip;
 use crate::patience::{lag, surely_answered_by};
 use crate::position::Position;
 use crate::redis::fault;
-use crate::redis::health::{Pace, ServerHealth};
-use crate::redis::link::Live;
+use crate::redis::health::{Promptness, ServerHealth};
+use crate::redis::live::Live;
 use crate::redis::verify::{ask_last, role_is_master};
 
 /// How long the heartbeat's key outlives the last heartbeat.
@@ -70,15 +70,15 @@ impl RedisLog {
     }
 
     /// What it means that the answer to a heartbeat was there after `took`, where lookups wait for `budget`.
-    async fn pace(&self, took: Duration, budget: Duration) -> Pace {
+    async fn pace(&self, took: Duration, budget: Duration) -> Promptness {
         if took <= budget && !self.health.reads.is_shut() {
-            return Pace::InTime;
+            return Promptness::InTime;
         }
         let late = lag().await * TURNS;
         match took > budget + late {
-            true => Pace::Slow(took),
-            false if took > budget || late > budget => Pace::Busy,
-            false => Pace::InTime,
+            true => Promptness::Slow(took),
+            false if took > budget || late > budget => Promptness::Busy,
+            false => Promptness::InTime,
         }
     }
 

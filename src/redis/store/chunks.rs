@@ -24,12 +24,13 @@ use tokio::time::Instant;
 
 use super::{RedisStore, in_frame, lifetime, speaks_against};
 use crate::entry::codec::chunks::{self, Chunks};
-use crate::entry::{self, CHUNK, StoredResponse, chunks_of};
+use crate::entry::{CHUNK, ChunkSource, StoredResponse, chunks_of};
 use crate::error::Error;
 use crate::observe::{Notice, SharedObserver};
 use crate::redis::fault;
 use crate::redis::health::ServerHealth;
-use crate::redis::link::{Link, Live};
+use crate::redis::link::Link;
+use crate::redis::live::Live;
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
 
@@ -96,8 +97,8 @@ impl RedisStore {
         let _ = self.writes.ask(live, deadline, &pipe).await;
     }
 
-    pub(super) fn source(&self, chunks: Chunks) -> Arc<dyn entry::Source> {
-        Arc::new(Source {
+    pub(super) fn source(&self, chunks: Chunks) -> Arc<dyn ChunkSource> {
+        Arc::new(RedisChunks {
             verifier: Arc::clone(&self.verifier),
             link: self.writes.clone(),
             health: Arc::clone(&self.health),
@@ -109,7 +110,7 @@ impl RedisStore {
 
 /// Reads the chunks of one body.
 #[derive(Debug, Clone)]
-struct Source {
+struct RedisChunks {
     verifier: Arc<Verifier>,
     link: Link,
     health: Arc<ServerHealth>,
@@ -117,7 +118,7 @@ struct Source {
     chunks: Chunks,
 }
 
-impl Source {
+impl RedisChunks {
     async fn ask(&self, deadline: Instant, pipe: &Pipeline) -> Result<Vec<Value>, Error> {
         let live = self.link.verified(deadline).await?;
         self.link.ask(&live, deadline, pipe).await
@@ -171,7 +172,7 @@ impl Source {
     }
 }
 
-impl entry::Source for Source {
+impl ChunkSource for RedisChunks {
     fn budget(&self) -> Duration {
         // A store's, which is the one for as many bytes.
         self.verifier.server.budgets().write

@@ -19,7 +19,7 @@ const IN_PLACE: usize = 128 * 1024;
 const TRIED_WHOLE: usize = 8 * WHOLE;
 
 /// What is to be stored.
-pub(super) enum Framed<'a> {
+pub(super) enum Packing<'a> {
     /// This frame.
     Whole(Bytes),
     /// This response, cut into chunks, each compressed if that is said here.
@@ -28,22 +28,22 @@ pub(super) enum Framed<'a> {
 
 impl RedisStore {
     /// How `entry` is to be stored.
-    pub(super) async fn framed<'a>(&self, entry: &'a Entry) -> Framed<'a> {
+    pub(super) async fn framed<'a>(&self, entry: &'a Entry) -> Packing<'a> {
         let compress = self.compress && packed::is_worth_packing(entry);
         let large = match entry {
             Entry::Response(response) => Some(response).filter(|r| r.body.len() > WHOLE),
             Entry::Variants(_) => None,
         };
         let Some(large) = large else {
-            return Framed::Whole(self.frame(entry, compress).await);
+            return Packing::Whole(self.frame(entry, compress).await);
         };
         if compress && large.body.len() <= TRIED_WHOLE {
             let frame = self.frame(entry, compress).await;
             if frame.len() <= WHOLE {
-                return Framed::Whole(frame);
+                return Packing::Whole(frame);
             }
         }
-        Framed::ToCut(large, compress)
+        Packing::ToCut(large, compress)
     }
 
     async fn frame(&self, entry: &Entry, compress: bool) -> Bytes {

@@ -6,7 +6,7 @@ use http::HeaderValue;
 
 use super::*;
 use crate::entry::StoredResponse;
-use crate::entry::{Entry, Source};
+use crate::entry::{ChunkSource, Entry};
 use crate::key::{Component, KeyBuilder};
 use crate::store::contract::response;
 
@@ -16,7 +16,7 @@ const LENGTH: usize = 5 * CHUNK + 10;
 #[derive(Debug)]
 struct Numbered;
 
-impl Source for Numbered {
+impl ChunkSource for Numbered {
     fn budget(&self) -> Duration {
         Duration::from_secs(1)
     }

@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::key::{CacheKey, KeyBuilder};
 use crate::log::{Log, PurgeRecord};
 use crate::rules::{CacheRequest, Rule};
-use crate::store::{Found, Store};
+use crate::store::{Store, StoreReply};
 use crate::sync::{AtomicU64, Mutex, check, point};
 use crate::tag::{Tag, Target};
 use crate::weaken::ProtocolRule;
@@ -56,7 +56,7 @@ impl Clock for Standing {
 struct Shared(EmbeddedStore);
 
 impl Store for Shared {
-    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<StoreReply, Error>> {
         async move {
             point();
             let found = self.0.get(keys).await;

@@ -12,7 +12,7 @@ use crate::clock::ManualClock;
 use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::entry::Entry;
 use crate::key::CacheKey;
-use crate::store::Found;
+use crate::store::StoreReply;
 
 /// Answers one read for each permit, and refuses when there are none any more.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ struct Slow {
 }
 
 impl Store for Slow {
-    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<StoreReply, Error>> {
         async move {
             self.reads.fetch_add(1, Ordering::SeqCst);
             let late = |left: usize| left.checked_sub(1);

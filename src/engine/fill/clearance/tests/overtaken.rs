@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::entry::Entry;
-use crate::store::{Found, Store};
+use crate::store::{Store, StoreReply};
 
 /// A store whose next look, after it has found nothing, lets a whole request go before it answers.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Debug for Meanwhile {
 }
 
 impl Store for Slow {
-    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<Found, Error>> {
+    fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<StoreReply, Error>> {
         async move {
             let found = self.inner.get(keys).await;
             let meanwhile = self.meanwhile.lock().take();

@@ -69,9 +69,9 @@ impl Side {
 
 /// Which of them are refused now, so that each is told once.
 #[derive(Debug, Default)]
-pub(super) struct Refused(AtomicU32);
+pub(super) struct Refusals(AtomicU32);
 
-impl Refused {
+impl Refusals {
     /// `result`, or `None` if the server refuses the command and the consumer goes on without it.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn safety_103_a_refusal_is_no_failure_and_a_failure_no_refusal() {
-        let refused = Refused::default();
+        let refused = Refusals::default();
         let denied = || Err::<(), _>(Error::new(ErrorKind::Denied, "NOPERM"));
         assert!(refused.allow("s", Side::Claim, denied()).unwrap().is_none());
         assert_ne!(refused.0.load(Ordering::Relaxed), 0);
