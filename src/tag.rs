@@ -12,6 +12,12 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 
+mod glob;
+mod target;
+
+pub(crate) use self::glob::Glob;
+pub use self::target::Target;
+
 /// The family of the tags of cache groups (RFC 9875).
 pub(crate) const CACHE_GROUP: &str = "cache-group";
 /// The longest tag, in bytes.
@@ -152,82 +158,6 @@ impl TagId {
         let raw = rapidhash::v3::rapidhash_v3_seeded(name.as_bytes(), &seed);
         // 0 is taken by ALL.
         Self(raw.max(1))
-    }
-}
-
-/// What a purge names.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Target {
-    /// Every stored response.
-    All,
-    /// The responses with this tag.
-    Tag(Tag),
-    /// The responses with a tag of this family.
-    Family(Arc<str>),
-    /// The responses stored under the rule of this name.
-    Rule(Arc<str>),
-    /// The responses of this exact URL path, all variants and queries.
-    Path(Arc<str>),
-    /// The responses whose URL path matches this pattern (see the purger).
-    Glob(Arc<str>),
-}
-
-impl Target {
-    /// Its id; none for a glob, which is matched against paths.
-    #[must_use]
-    pub(crate) fn id(&self) -> Option<TagId> {
-        match self {
-            Self::All => Some(TagId::ALL),
-            Self::Tag(tag) => Some(TagId::tag(tag.as_str())),
-            Self::Family(name) => Some(TagId::family(name)),
-            Self::Rule(name) => Some(TagId::rule(name)),
-            Self::Path(path) => Some(TagId::path(path)),
-            Self::Glob(_) => None,
-        }
-    }
-
-    /// How many bytes its text has, about.
-    pub(crate) fn bytes(&self) -> u64 {
-        let name = match self {
-            Self::All => 0,
-            Self::Tag(tag) => tag.as_str().len(),
-            Self::Family(name) | Self::Rule(name) | Self::Path(name) | Self::Glob(name) => {
-                name.len()
-            }
-        };
-        u64::try_from(name).unwrap_or(u64::MAX).saturating_add(3)
-    }
-
-    /// Reads what [`Display`](fmt::Display) printed; `None` for anything else (a newer version's
-    /// target, which the reader then takes for everything).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if text == "*" {
-            return Some(Self::All);
-        }
-        let (scope, name) = text.split_once(':')?;
-        Some(match scope {
-            "t" => Self::Tag(Tag::new(name).ok()?),
-            "f" => Self::Family(name.into()),
-            "r" => Self::Rule(name.into()),
-            "p" => Self::Path(name.into()),
-            "g" => Self::Glob(name.into()),
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::All => f.write_str("*"),
-            Self::Tag(tag) => write!(f, "t:{tag}"),
-            Self::Family(name) => write!(f, "f:{name}"),
-            Self::Rule(name) => write!(f, "r:{name}"),
-            Self::Path(path) => write!(f, "p:{path}"),
-            Self::Glob(pattern) => write!(f, "g:{pattern}"),
-        }
     }
 }
 

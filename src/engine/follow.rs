@@ -20,7 +20,7 @@ use crate::validity::Subject;
 const AT_ONCE: usize = 4;
 
 /// What following a flight came to.
-pub(super) enum Followed<B> {
+pub(super) enum FollowEnd<B> {
     Response(Response<CacheBody<B>>),
     /// It is not valid for this request, which came after it began: a purge has named it since, or its
     /// lifetime was over before it could be used.
@@ -111,15 +111,15 @@ impl Engine {
         following: &mut Following,
         wanted: &FillRequest,
         lookup: &Lookup,
-    ) -> Followed<B> {
+    ) -> FollowEnd<B> {
         // Not only when it has answered: until then nobody would wait for what can be used.
         if self.is_over(following.last(), lookup.moment) {
-            return Followed::Over;
+            return FollowEnd::Over;
         }
         loop {
             let Some((which, landing)) = following.first(self.fills.limits.follow).await else {
                 following.late += 1;
-                return Followed::Late;
+                return FollowEnd::Late;
             };
             let flight = &following.flights[which];
             if matches!(landing, Landing::Flying | Landing::Failed) {
@@ -129,9 +129,9 @@ impl Engine {
             let followed = match landing {
                 Landing::Headed(head) => self.follow_filling(flight, &head, wanted, lookup),
                 Landing::Landed(stored) => self.follow_landed(flight, &stored, wanted, lookup),
-                Landing::Released | Landing::Flying | Landing::Failed => Followed::Apart,
+                Landing::Released | Landing::Flying | Landing::Failed => FollowEnd::Apart,
             };
-            if matches!(followed, Followed::Response(_)) || which + 1 == following.flights.len() {
+            if matches!(followed, FollowEnd::Response(_)) || which + 1 == following.flights.len() {
                 return followed;
             }
             // Nothing is lost with it: another one is under way.
@@ -149,9 +149,9 @@ impl Engine {
     ) -> Response<CacheBody<B>> {
         while following.goes_on() {
             match self.follow(following, wanted, lookup).await {
-                Followed::Response(response) => return response,
-                Followed::Late | Followed::Failed(_) => {}
-                Followed::Over | Followed::OtherVariant(_) | Followed::Apart => {
+                FollowEnd::Response(response) => return response,
+                FollowEnd::Late | FollowEnd::Failed(_) => {}
+                FollowEnd::Over | FollowEnd::OtherVariant(_) | FollowEnd::Apart => {
                     following.drop_last();
                 }
             }
@@ -165,17 +165,17 @@ impl Engine {
         head: &Arc<FlightHead>,
         wanted: &FillRequest,
         lookup: &Lookup,
-    ) -> Followed<B> {
+    ) -> FollowEnd<B> {
         let ours = variant_key(&wanted.asked.key, &head.vary, &wanted.headers);
         if ours != head.response.key {
             self.lookups.variants.learn(&wanted.asked.key, &head.vary);
-            return Followed::OtherVariant(ours);
+            return FollowEnd::OtherVariant(ours);
         }
         if let Some(objection) = self.objection(flight, &head.response, lookup.moment) {
             return objection;
         }
         let Some(reader) = flight.reader() else {
-            return Followed::Apart;
+            return FollowEnd::Apart;
         };
         let mut outcome = lookup.why.outcome();
         outcome.collapsed = true;
@@ -187,7 +187,7 @@ impl Engine {
             head.response.age(self.fills.clock.now()),
         );
         let body = CacheBody::shared(reader.sized(head.size));
-        Followed::Response(self.answers.respond_forwarded(wanted, parts, body, outcome))
+        FollowEnd::Response(self.answers.respond_forwarded(wanted, parts, body, outcome))
     }
 
     fn follow_landed<B>(
@@ -196,11 +196,11 @@ impl Engine {
         stored: &Arc<StoredResponse>,
         wanted: &FillRequest,
         lookup: &Lookup,
-    ) -> Followed<B> {
+    ) -> FollowEnd<B> {
         if let Vary::Fields(fields) = Vary::parse(&stored.headers) {
             let ours = variant_key(&wanted.asked.key, &fields, &wanted.headers);
             if ours != stored.key {
-                return Followed::OtherVariant(ours);
+                return FollowEnd::OtherVariant(ours);
             }
         }
         if let Some(objection) = self.objection(flight, stored, lookup.moment) {
@@ -209,7 +209,7 @@ impl Engine {
         let mut outcome = lookup.why.outcome();
         outcome.collapsed = true;
         let response = self.answers.respond_filled(wanted, stored, outcome);
-        Followed::Response(response)
+        FollowEnd::Response(response)
     }
 
     fn follow_failed<B>(
@@ -217,15 +217,15 @@ impl Engine {
         failed: Arc<Flight>,
         wanted: &FillRequest,
         lookup: &Lookup,
-    ) -> Followed<B> {
+    ) -> FollowEnd<B> {
         match self
             .lookups
             .stale_if_disconnected(&wanted.asked.rule, lookup.stale())
         {
             Some((stored, outcome)) => {
-                Followed::Response(self.answers.respond_filled(wanted, &stored, outcome))
+                FollowEnd::Response(self.answers.respond_filled(wanted, &stored, outcome))
             }
-            None => Followed::Failed(failed),
+            None => FollowEnd::Failed(failed),
         }
     }
 
@@ -235,17 +235,17 @@ impl Engine {
         flight: &Flight,
         stored: &StoredResponse,
         moment: Moment,
-    ) -> Option<Followed<B>> {
+    ) -> Option<FollowEnd<B>> {
         let freshness = &stored.freshness;
         let past = self.remaining(stored) <= 0 && freshness.stale_while_revalidate.is_zero();
         if freshness.always_validate || past && freshness.lifetime <= stored.initial_age {
-            return Some(Followed::Apart);
+            return Some(FollowEnd::Apart);
         }
         // PROTOCOL 20: it would get no other answer by a call of its own, which began as late as this one.
         if flight.began_after(moment) && flight.has_called() {
             return None;
         }
-        (past || !self.lookups.valid_now(stored)).then_some(Followed::Over)
+        (past || !self.lookups.valid_now(stored)).then_some(FollowEnd::Over)
     }
 
     fn remaining(&self, stored: &StoredResponse) -> i128 {

@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use crate::coalesce::{FlightHead, Join, Lead};
 use crate::engine::fill::{Answer, Fill};
-use crate::engine::follow::{Followed, Following};
+use crate::engine::follow::{FollowEnd, Following};
 use crate::engine::lookup::Lookup;
 use crate::engine::{CacheBody, Engine, InnerService, ServiceResult};
 use crate::entry::StoredResponse;
@@ -79,7 +79,7 @@ impl Engine {
             }
             let followed = self.follow(&mut following, &wanted, &lookup);
             let followed = match followed.await {
-                Followed::Response(response) => return Ok(response),
+                FollowEnd::Response(response) => return Ok(response),
                 followed => followed,
             };
             join = match self.rejoin(&followed, &mut following, &mut lookup, &mut in_vain) {
@@ -93,21 +93,21 @@ impl Engine {
     /// `None`: nothing more.
     fn rejoin<B>(
         &self,
-        followed: &Followed<B>,
+        followed: &FollowEnd<B>,
         following: &mut Following,
         lookup: &mut Lookup,
         in_vain: &mut InVain,
     ) -> Option<Join> {
         let apart = Some(Join::Lead(self.fills.flights.alone()));
         match followed {
-            Followed::Response(_) | Followed::Apart => apart,
-            Followed::Late => Some(self.fills.flights.replace(&lookup.key, following.last())),
-            Followed::Over => Some(
+            FollowEnd::Response(_) | FollowEnd::Apart => apart,
+            FollowEnd::Late => Some(self.fills.flights.replace(&lookup.key, following.last())),
+            FollowEnd::Over => Some(
                 self.fills
                     .flights
                     .replace(&lookup.key, &following.drop_last()),
             ),
-            Followed::Failed(failed) => {
+            FollowEnd::Failed(failed) => {
                 in_vain.failed += 1;
                 let again = in_vain.failed < FAILED;
                 again.then(|| match following.goes_on() {
@@ -115,7 +115,7 @@ impl Engine {
                     false => self.fills.flights.replace(&lookup.key, failed),
                 })
             }
-            Followed::OtherVariant(ours) => {
+            FollowEnd::OtherVariant(ours) => {
                 in_vain.useless += 1;
                 if *ours == lookup.key || in_vain.useless >= USELESS {
                     return apart;

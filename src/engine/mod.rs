@@ -64,7 +64,7 @@ pub(crate) struct Engine {
 /// Put into forwarded requests: the same cache further inside lets them pass, instead of waiting for a
 /// flight that waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Forwarded(usize);
+struct ForwardMark(usize);
 
 impl Engine {
     /// `request`, which is for `uri`, if a rule takes `path` and this cache has not forwarded it already; or why
@@ -84,7 +84,7 @@ impl Engine {
 
     /// Whether this cache has forwarded a request with these extensions already.
     fn has_forwarded(&self, request: &Extensions) -> bool {
-        request.get::<Forwarded>() == Some(&self.mark())
+        request.get::<ForwardMark>() == Some(&self.mark())
     }
 
     /// See [`RuleSet::fill_request`].
@@ -94,8 +94,8 @@ impl Engine {
     }
 
     /// Tells this engine from others in one process.
-    fn mark(&self) -> Forwarded {
-        Forwarded(std::ptr::from_ref(self) as usize)
+    fn mark(&self) -> ForwardMark {
+        ForwardMark(std::ptr::from_ref(self) as usize)
     }
 
     /// Answers a request that a rule matched.
@@ -119,7 +119,7 @@ impl Engine {
                 self.refresh_early(asked, lookup, stored, request, inner);
                 Ok(response)
             }
-            Usable::Opened(opened) => {
+            Usable::OpenBody(opened) => {
                 Ok(answers.respond_opened(&asked.rule, request.method(), opened))
             }
             Usable::Part(part) => Ok(answers.respond_part(&asked.rule, &part)),

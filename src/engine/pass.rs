@@ -1,17 +1,15 @@
 //! Requests that a rule matched and that are answered without the cache.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use tower::ServiceExt;
 
 use crate::engine::change::Change;
-use crate::engine::fill::Fills;
 use crate::engine::own_validators::without_own;
 use crate::engine::{CacheBody, Engine, InnerService, ServiceResult};
 use crate::outcome::{NotStored, Outcome, Storing, Why};
-use crate::rules::{CompiledRule, is_odd, names_unsafe_method};
+use crate::rules::{CompiledRule, names_unsafe_method};
 use crate::semantics::{self, Conditions};
 
 impl Engine {
@@ -90,13 +88,6 @@ impl Engine {
                 Err(error)
             }
         }
-    }
-}
-
-impl Fills {
-    /// Whether the inner service may read `path`, which `rule` takes, as another one (SAFETY 71).
-    pub(crate) fn doubts(&self, rule: &CompiledRule, path: &str) -> bool {
-        self.doubts_paths.load(Ordering::Relaxed) && !rule.takes_odd_paths && is_odd(path)
     }
 }
 

@@ -8,13 +8,13 @@ use http::{HeaderMap, Method, StatusCode};
 use crate::clock::Timestamp;
 use crate::entry::StoredResponse;
 use crate::outcome::{Outcome, Served};
-use crate::semantics::{self, Precondition, Selected};
+use crate::semantics::{self, Precondition, Selection};
 
 /// What of a stored response a request gets.
 #[derive(Debug)]
 pub(crate) enum Chosen {
     NotModified,
-    Of(Selected),
+    Of(Selection),
 }
 
 impl Chosen {
@@ -47,13 +47,13 @@ impl Chosen {
         };
         let (mut headers, length) = (stored.headers.clone(), length as u64);
         let status = match selected {
-            Selected::Whole => stored.status,
-            Selected::Part(range) => {
+            Selection::Whole => stored.status,
+            Selection::Part(range) => {
                 semantics::part_fields(&mut headers, range, length);
                 StatusCode::PARTIAL_CONTENT
             }
-            Selected::Parts(_) => StatusCode::PARTIAL_CONTENT,
-            Selected::Unsatisfiable => {
+            Selection::Parts(_) => StatusCode::PARTIAL_CONTENT,
+            Selection::Unsatisfiable => {
                 semantics::unsatisfiable_fields(&mut headers, length);
                 StatusCode::RANGE_NOT_SATISFIABLE
             }

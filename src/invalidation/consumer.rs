@@ -20,10 +20,11 @@ use crate::error::Error;
 use crate::invalidation::event::Unreadable;
 use crate::invalidation::gap::{Watch, unaligned};
 use crate::invalidation::intake::Applier;
-use crate::invalidation::mapping::{Exactness, Plan};
+use crate::invalidation::mapping::Plan;
 use crate::invalidation::quarantine;
 use crate::invalidation::status::StatusBoard;
 use crate::invalidation::stream::EventStream;
+use crate::invalidation::stream::Exactness;
 use crate::redis::{EntryId, Group, Read, StreamEntry};
 
 mod heard;
@@ -35,10 +36,10 @@ mod rescue;
 mod settings;
 mod tidy;
 
-use self::held::{Batch, Held, Purged};
-use self::keeper::{InDoubt, Keeper};
-use self::merged::Merged;
-use self::pace::Pace;
+use self::held::{AcknowledgedPurge, Batch, EntriesInHand};
+use self::keeper::{ClaimKeeper, InDoubt};
+use self::merged::MergedPurge;
+use self::pace::ReadPace;
 pub(crate) use self::settings::Settings;
 use self::tidy::Tidy;
 
@@ -62,13 +63,13 @@ pub(crate) struct Consumer {
     applier: Applier,
     settings: Settings,
     watch: Watch,
-    pace: Pace,
-    held: Arc<Held>,
+    pace: ReadPace,
+    held: Arc<EntriesInHand>,
     /// The purges under way, at most as many as entries may be held, and one for a gap. Dropping
     /// the consumer ends them.
-    purging: JoinSet<Purged>,
+    purging: JoinSet<AcknowledgedPurge>,
     /// What was purged and is not acknowledged to the server yet.
-    purged: VecDeque<Purged>,
+    purged: VecDeque<AcknowledgedPurge>,
     /// Entries that were delivered too often.
     hopeless: HashSet<EntryId>,
     /// A gap that is not being closed yet: its name and its reason.
@@ -82,14 +83,14 @@ pub(crate) struct Consumer {
     recover: Option<EntryId>,
     claimed_at: Option<Instant>,
     forgot_at: Option<Instant>,
-    heard: heard::Heard,
+    heard: heard::ReadReports,
     /// An entry that another consumer does not get applied, and since when.
     stuck: Option<(EntryId, Instant)>,
     status: StatusBoard,
     doubt: Arc<InDoubt>,
     tidy: Tidy,
     /// Purges of the scope for entries that cannot be understood.
-    merged: Arc<Merged>,
+    merged: Arc<MergedPurge>,
     /// The last state that was told.
     working: Option<bool>,
 }
@@ -102,7 +103,7 @@ impl Consumer {
         settings: Settings,
         status: StatusBoard,
     ) -> Self {
-        let pace = Pace::new(settings.count, settings.bytes, source.budget());
+        let pace = ReadPace::new(settings.count, settings.bytes, source.budget());
         Self {
             stream,
             source: Arc::new(source),
@@ -121,7 +122,7 @@ impl Consumer {
             recover: Some(EntryId::default()),
             claimed_at: None,
             forgot_at: None,
-            heard: heard::Heard::default(),
+            heard: heard::ReadReports::default(),
             stuck: None,
             status,
             doubt: Arc::default(),
@@ -273,11 +274,11 @@ impl Consumer {
                 let purge = || applier.purge_until_acknowledged(scope, settle);
                 merged.purge(purge).await;
             }
-            Purged::Batch(batch)
+            AcknowledgedPurge::Batch(batch)
         });
     }
 
-    fn ended(&mut self, purged: Result<Purged, JoinError>) {
+    fn ended(&mut self, purged: Result<AcknowledgedPurge, JoinError>) {
         match purged {
             Ok(purged) => self.purged.push_back(purged),
             Err(error) => {
@@ -297,8 +298,8 @@ impl Consumer {
         }
         while let Some(mut purged) = self.purged.pop_front() {
             let done = match &mut purged {
-                Purged::Batch(batch) => self.acknowledge_batch(batch).await,
-                Purged::Gap(gaps, reason) => self.forget_gaps(gaps, reason).await,
+                AcknowledgedPurge::Batch(batch) => self.acknowledge_batch(batch).await,
+                AcknowledgedPurge::Gap(gaps, reason) => self.forget_gaps(gaps, reason).await,
             };
             if let Err(error) = done {
                 self.purged.push_front(purged);
@@ -350,8 +351,8 @@ impl Consumer {
         }
     }
 
-    fn keeper(&self) -> Keeper {
-        Keeper {
+    fn keeper(&self) -> ClaimKeeper {
+        ClaimKeeper {
             stream: Arc::clone(&self.stream),
             source: Arc::clone(&self.source),
             applier: self.applier.clone(),

@@ -6,6 +6,8 @@ use crate::error::ConfigError;
 use crate::invalidation::path::Path;
 use crate::invalidation::placeholder;
 
+mod decode;
+
 /// Where in a stream entry the payload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(

@@ -9,8 +9,9 @@ use futures_util::future::BoxFuture;
 
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::event::{Fields, Unreadable};
-use crate::invalidation::mapping::{Exactness, Plan, Reading};
+use crate::invalidation::mapping::Plan;
 use crate::invalidation::stream::EventStream;
+use crate::invalidation::stream::{Exactness, Reading};
 use crate::invalidation::tally::Tally;
 use crate::log::{Doubt, PurgeKind, Purged};
 use crate::observe::{Notice, SharedObserver};

@@ -73,6 +73,7 @@ mod purger;
 mod quarantine;
 mod settings;
 mod status;
+mod step;
 mod stream;
 mod tally;
 #[cfg(feature = "config")]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::invalidation::path::Step;
 use crate::invalidation::placeholder;
+use crate::invalidation::step::Step;
 use crate::rules::template::{Normaliser, Values};
 use crate::tag::MAX_TAGS;
 

@@ -8,8 +8,7 @@ use futures_util::future::{BoxFuture, join_all};
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::PurgeSink;
 use crate::log::{Doubt, Purged, Purges};
-use crate::tag::{PurgeKind, Tag, Target};
-use crate::validity::Glob;
+use crate::tag::{PurgeKind, Target};
 
 /// The most targets of one record of the purge log; a longer list becomes several.
 const MAX_TARGETS: usize = 1_000;
@@ -153,92 +152,6 @@ impl Purger {
             .reduce(later)
             .ok_or_else(|| Error::new(ErrorKind::Invalid, "nothing to purge: the list is empty"))
     }
-}
-
-/// Targets from what people write, and for them.
-impl Target {
-    /// What it is, in a word: `tag`, `family`, `rule`, `url`, `glob` or `all`.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Tag(_) => "tag",
-            Self::Family(_) => "family",
-            Self::Rule(_) => "rule",
-            Self::Path(_) => "url",
-            Self::Glob(_) => "glob",
-        }
-    }
-
-    /// What it names, in its one form: a tag with its addresses in lower case, a URL's path. Empty for all.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        match self {
-            Self::All => "",
-            Self::Tag(tag) => tag.as_str(),
-            Self::Family(name) | Self::Rule(name) | Self::Path(name) | Self::Glob(name) => name,
-        }
-    }
-
-    /// The responses with the tag `text`. An address in it may be written in any case.
-    ///
-    /// # Errors
-    /// Those of [`Tag::new`].
-    pub fn tag(text: impl AsRef<str>) -> Result<Self, Error> {
-        Tag::new(text.as_ref()).map(Self::Tag)
-    }
-
-    /// The responses with any tag of the family `name`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] if it is empty, longer than 256 bytes or has a control character.
-    pub fn family(name: impl AsRef<str>) -> Result<Self, Error> {
-        plain("family", name.as_ref()).map(Self::Family)
-    }
-
-    /// The responses stored under the rule `name`.
-    ///
-    /// # Errors
-    /// As of [`family`](Self::family).
-    pub fn rule(name: impl AsRef<str>) -> Result<Self, Error> {
-        plain("rule", name.as_ref()).map(Self::Rule)
-    }
-
-    /// The responses of exactly this URL or path; a query is ignored.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] if it is neither.
-    pub fn url(url: impl AsRef<str>) -> Result<Self, Error> {
-        let text = url.as_ref();
-        let uri: http::Uri = text.parse().map_err(|cause: http::uri::InvalidUri| {
-            let shown: String = text.chars().take(64).collect();
-            Error::new(ErrorKind::Invalid, format!("not a URL or path: {shown:?}"))
-                .with_source(cause)
-        })?;
-        Ok(Self::Path(uri.path().into()))
-    }
-
-    /// The responses whose path matches `pattern`; see [`Purger::glob`].
-    ///
-    /// # Errors
-    /// [`ErrorKind::Invalid`] if it is longer than 1024 bytes, has a control character, or can match no
-    /// path because it begins with neither `/` nor `*`.
-    pub fn glob(pattern: impl AsRef<str>) -> Result<Self, Error> {
-        let glob = Glob::parse(pattern.as_ref())?;
-        Ok(Self::Glob(glob.as_str().into()))
-    }
-}
-
-/// A name that fits into one line of a record.
-fn plain(what: &str, name: &str) -> Result<Arc<str>, Error> {
-    if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
-        let shown: String = name.chars().take(64).collect();
-        return Err(Error::new(
-            ErrorKind::Invalid,
-            format!("not the name of a {what}: {shown:?}"),
-        ));
-    }
-    Ok(name.into())
 }
 
 impl PurgeSink for Purges {

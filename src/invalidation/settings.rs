@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::format::Format;
 use super::on::On;
 use crate::amount::{Bytes, Period};
+use crate::error::ConfigError;
+use crate::spelling::written;
 
 /// A Redis stream of events, and what to purge when one arrives.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,5 +86,30 @@ impl StreamSettings {
             claim_after: claim_after(),
             away: away(),
         }
+    }
+
+    /// Whether batch and times can be used.
+    pub(super) fn check_reading(&self) -> Result<(), ConfigError> {
+        if !(1..=1_000).contains(&self.batch) {
+            let batch = self.batch.to_string();
+            return Err(ConfigError::new("batch", "not between 1 and 1000", batch));
+        }
+        let within = |what, time: Duration, least, most| {
+            let why = || format!("not between {} and {}", written(least), written(most));
+            let error = || ConfigError::new(what, why(), written(time));
+            (least..=most)
+                .contains(&time)
+                .then_some(())
+                .ok_or_else(error)
+        };
+        let least = Duration::from_millis(10);
+        within(
+            "claim_after",
+            self.claim_after.0,
+            least,
+            Duration::from_secs(3600),
+        )?;
+        let least = Duration::from_millis(100);
+        within("away", self.away.0, least, Duration::from_secs(86_400))
     }
 }

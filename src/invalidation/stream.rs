@@ -12,6 +12,11 @@ use crate::invalidation::on::On;
 use crate::invalidation::settings::StreamSettings;
 use crate::place::ConfigPlace;
 
+mod entry;
+mod reading;
+
+pub(crate) use self::entry::{Exactness, Reading};
+
 /// A stream of events, and what to purge when one arrives.
 ///
 /// ```
@@ -192,6 +197,5 @@ pub(crate) fn longest_settle(streams: &[Arc<EventStream>]) -> Duration {
     times.max().unwrap_or_default()
 }
 
-mod reading;
 #[cfg(test)]
 mod tests;

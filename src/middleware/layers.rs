@@ -45,7 +45,7 @@ struct Site {
 
 /// A layer that has wrapped a service. Held by the layer, its clones, and their services.
 #[derive(Debug)]
-pub(super) struct Mounted {
+pub(super) struct Mount {
     layers: Arc<Layers>,
     at: &'static Location<'static>,
     id: [u8; 16],
@@ -54,7 +54,7 @@ pub(super) struct Mounted {
 impl Layers {
     /// A layer that is made at `at` wraps its first service. Whether it is the one by which there are
     /// several is returned beside it.
-    pub(super) fn mount(self: Arc<Self>, at: &'static Location<'static>) -> (Mounted, bool) {
+    pub(super) fn mount(self: Arc<Self>, at: &'static Location<'static>) -> (Mount, bool) {
         let mut sites = self.sites.lock();
         let id = match sites.iter_mut().find(|site| site.at == at) {
             None => {
@@ -77,7 +77,7 @@ impl Layers {
         // Whoever mounts a layer does so before it asks it.
         let first = several && !self.several.swap(true, Ordering::Relaxed);
         drop(sites);
-        let mounted = Mounted {
+        let mounted = Mount {
             layers: self,
             at,
             id,
@@ -93,7 +93,7 @@ impl Layers {
     }
 }
 
-impl Mounted {
+impl Mount {
     /// What tells this layer from the others, if there are others.
     pub(super) fn apart(&self) -> Option<&[u8]> {
         let several = self.layers.several.load(Ordering::Relaxed);
@@ -101,7 +101,7 @@ impl Mounted {
     }
 }
 
-impl Drop for Mounted {
+impl Drop for Mount {
     fn drop(&mut self) {
         let mut sites = self.layers.sites.lock();
         if let Some(site) = sites.iter_mut().find(|site| site.at == self.at) {

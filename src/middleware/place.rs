@@ -8,7 +8,7 @@ use http::{Extensions, HeaderValue, Request, Uri};
 
 use crate::engine::Engine;
 use crate::key::{Component, KeyBuilder};
-use crate::middleware::layers::{Layers, Mounted};
+use crate::middleware::layers::{Layers, Mount};
 use crate::rules::{Bypass, CacheRequest};
 use crate::semantics;
 
@@ -39,7 +39,7 @@ type Read = dyn Fn(&Extensions) -> Option<&Uri> + Send + Sync;
 enum Name {
     Given(Arc<str>),
     /// Made at this line, and mounted when it wraps its first service.
-    Made(&'static Location<'static>, Arc<OnceLock<Mounted>>),
+    Made(&'static Location<'static>, Arc<OnceLock<Mount>>),
 }
 
 impl Place {

@@ -7,13 +7,16 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use smallvec::SmallVec;
 
-use super::check::IGNORE_HEADER;
-use super::keying::secret;
 use super::sieve::Sieve;
 use crate::alias;
 use crate::error::ConfigError;
-use crate::key::{Component, KeyBuilder};
+use crate::key::{Component, KeyBuilder, secret};
+use crate::place::Setting;
 use crate::semantics;
+
+/// The setting of a rule that leaves some of them out.
+pub(super) const IGNORE_HEADER: Setting =
+    Setting::key_of_section("ignore_headers").called("ignore_header");
 
 /// The fields, sorted by name. A set of them is a bit mask of their places.
 const FIELDS: [(&str, Kind); 82] = [
@@ -115,9 +118,9 @@ enum Kind {
 
 /// A set of automatic fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fields(u128);
+pub(super) struct AutomaticFields(u128);
 
-impl Fields {
+impl AutomaticFields {
     pub(super) const ALL: Self = Self((1 << FIELDS.len()) - 1);
 
     /// The set without the field `name`.
@@ -163,7 +166,7 @@ impl Fields {
 /// The automatic fields that a request has: place and line.
 #[derive(Debug)]
 pub(super) struct Present<'h> {
-    fields: Fields,
+    fields: AutomaticFields,
     lines: SmallVec<[Line<'h>; 4]>,
 }
 
@@ -178,7 +181,7 @@ struct Line<'h> {
 
 impl<'h> Present<'h> {
     /// None yet; only those of `fields` will count.
-    pub(super) fn new(fields: Fields) -> Self {
+    pub(super) fn new(fields: AutomaticFields) -> Self {
         Self {
             fields,
             lines: SmallVec::new(),

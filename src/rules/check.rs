@@ -5,15 +5,14 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderName, HeaderValue};
 
-use super::automatic::Fields;
-use super::compiled::Client;
+use super::automatic::{AutomaticFields, IGNORE_HEADER};
 use super::cookies::Cookies;
 use super::keying::Keying;
-use super::options::{ClientPolicy, Profile, SetCookie, Ttl};
+use super::options::{ClientFields, ClientPolicy, Profile, SetCookie, Ttl};
 use super::pattern::Pattern;
-use super::settings::RuleSettings;
+use super::settings::{Defaults, RuleSettings};
 use super::statuses::Lifetimes;
-use super::tags::{Source, TagRules};
+use super::tags::{TagRules, ValueSource};
 use crate::amount::Period;
 use crate::error::ConfigError;
 use crate::place::Setting;
@@ -23,6 +22,9 @@ use crate::spelling::written;
 /// Redis refuses longer values.
 const MAX_BODY_LIMIT: usize = 512 * 1024 * 1024;
 const MAX_NAME_BYTES: usize = 128;
+/// The most of a lifetime that chance may take away, in percent.
+const MAX_JITTER: u8 = 50;
+const MAX_FACTOR: f64 = 100.0;
 
 pub(super) fn check_name(name: &str) -> Result<(), ConfigError> {
     let problem = if name.is_empty() {
@@ -42,8 +44,6 @@ pub(super) fn check_name(name: &str) -> Result<(), ConfigError> {
 /// A setting of a rule is called by its setter, of which the file has the plural.
 const METHOD: Setting = Setting::key_of_section("methods").called("method");
 const HEADER: Setting = Setting::key_of_section("headers").called("header");
-pub(super) const IGNORE_HEADER: Setting =
-    Setting::key_of_section("ignore_headers").called("ignore_header");
 
 pub(super) fn check_methods(methods: &[String]) -> Result<(), ConfigError> {
     for method in methods {
@@ -103,14 +103,14 @@ pub(super) fn body_limit(bytes: usize) -> Result<usize, ConfigError> {
     Err(ConfigError::new("body_limit", problem, bytes.to_string()))
 }
 
-pub(super) fn client(policy: &ClientPolicy) -> Result<Client, ConfigError> {
+pub(super) fn client(policy: &ClientPolicy) -> Result<ClientFields, ConfigError> {
     let value = match policy {
-        ClientPolicy::Auto => return Ok(Client::Auto),
-        ClientPolicy::Pass => return Ok(Client::Pass),
+        ClientPolicy::Auto => return Ok(ClientFields::Auto),
+        ClientPolicy::Pass => return Ok(ClientFields::Pass),
         ClientPolicy::Set(value) => value,
     };
     match HeaderValue::from_str(value) {
-        Ok(field) if !value.trim().is_empty() => Ok(Client::Set(field)),
+        Ok(field) if !value.trim().is_empty() => Ok(ClientFields::Set(field)),
         _ => Err(ConfigError::new("client", "no header value", value)),
     }
 }
@@ -167,11 +167,11 @@ pub(super) fn keying(
     // with a response that carries the tags of another.
     for source in tags.sources() {
         match source {
-            Source::RequestHeader(name) => headers.push(keyed_header(
+            ValueSource::RequestHeader(name) => headers.push(keyed_header(
                 Setting::key_of_section("tags").called("tag"),
                 name.as_str(),
             )?),
-            Source::Query(name) if !rule.query.keys(name) => {
+            ValueSource::Query(name) if !rule.query.keys(name) => {
                 let message =
                     "a tag reads this query parameter, which the rule leaves out of the key";
                 return Err(ConfigError::new("query", message, &**name));
@@ -181,7 +181,7 @@ pub(super) fn keying(
     }
     headers.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
     headers.dedup();
-    let mut automatic = Fields::ALL;
+    let mut automatic = AutomaticFields::ALL;
     for name in &rule.ignore_headers {
         automatic = automatic.without(name)?;
         if headers
@@ -221,4 +221,60 @@ fn keyed_header(place: Setting, name: &str) -> Result<HeaderName, ConfigError> {
 fn header_name(place: Setting, name: &str) -> Result<HeaderName, ConfigError> {
     HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| ConfigError::new(place, "no header name", name))
+}
+
+/// Refuses what contradicts something else, or cannot be meant.
+///
+/// # Errors
+/// A [`ConfigError`] with the input quoted.
+pub(super) fn check_refill(rule: &RuleSettings, defaults: &Defaults) -> Result<(), ConfigError> {
+    if rule.lifetime_jitter > MAX_JITTER {
+        let message = format!("takes away more than {MAX_JITTER} % of a lifetime");
+        let input = rule.lifetime_jitter.to_string();
+        return Err(ConfigError::new("lifetime_jitter", message, input));
+    }
+    if let Some(factor) = rule.refresh_early
+        && !(factor > 0.0 && factor <= MAX_FACTOR)
+    {
+        let message = format!("a factor above 0 is needed, and at most {MAX_FACTOR}");
+        let input = factor.to_string();
+        return Err(ConfigError::new("refresh_early", message, input));
+    }
+    if let Some(Period(budget)) = rule.fleet_coalesce {
+        check_fleet(budget, defaults)?;
+    }
+    if rule.forward_limit == Some(0) {
+        let message = "forwards nothing (disable the rule to forward without a cache)";
+        return Err(ConfigError::new("forward_limit", message, "0"));
+    }
+    Ok(())
+}
+
+fn check_fleet(budget: Duration, defaults: &Defaults) -> Result<(), ConfigError> {
+    let Defaults {
+        claim, coalesce, ..
+    } = *defaults;
+    if claim.is_zero() {
+        let message = "needs claims that hold for some time";
+        return Err(ConfigError::new(
+            "fleet_coalesce",
+            message,
+            "fleet claim 0s",
+        ));
+    }
+    let message = if budget.is_zero() {
+        "waits for no other node (leave it out for each to fetch by itself)".into()
+    } else if budget > claim {
+        format!("longer than the {} for which a claim holds", written(claim))
+    } else if budget > coalesce / 2 {
+        // Who waits for the one that waits must have time left for its fetch.
+        format!(
+            "longer than half of the {} that a request waits for others",
+            written(coalesce)
+        )
+    } else {
+        return Ok(());
+    };
+    let input = written(budget);
+    Err(ConfigError::new("fleet_coalesce", message, input))
 }

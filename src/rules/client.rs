@@ -4,7 +4,8 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, EXPIRES, PRAGMA, SET_COOKIE};
 
-use super::compiled::{Client, CompiledRule};
+use super::compiled::CompiledRule;
+use super::options::ClientFields;
 use crate::semantics::{OWN_TARGET, SURROGATE_CONTROL};
 
 /// Whether a response that is sent to a client is one that the cache shares.
@@ -23,11 +24,11 @@ pub(crate) enum Sharing {
 /// [`ClientPolicy`]: super::ClientPolicy
 pub(crate) fn client_fields(rule: &CompiledRule, sent: Sharing, headers: &mut HeaderMap) {
     match &rule.client {
-        Client::Set(value) if sent == Sharing::Stored && may_replace(rule, headers) => {
+        ClientFields::Set(value) if sent == Sharing::Stored && may_replace(rule, headers) => {
             replace(headers, value.clone());
         }
-        Client::Auto if rule.tags_response(headers) => require_validation(headers),
-        Client::Auto | Client::Pass | Client::Set(_) => {}
+        ClientFields::Auto if rule.tags_response(headers) => require_validation(headers),
+        ClientFields::Auto | ClientFields::Pass | ClientFields::Set(_) => {}
     }
     if !rule.settings.keep_tag_headers {
         for name in rule.tag_headers() {
@@ -42,7 +43,7 @@ pub(crate) fn client_fields(rule: &CompiledRule, sent: Sharing, headers: &mut He
 /// A wider permission than the inner service gave, for a response that is one client's, would be a
 /// leak in somebody else's cache.
 fn may_replace(rule: &CompiledRule, headers: &HeaderMap) -> bool {
-    let (settings, named) = (&rule.settings, Named::in_cache_control(headers));
+    let (settings, named) = (&rule.settings, NamedDirectives::in_cache_control(headers));
     (settings.ignore_no_store || !named.no_store)
         && (settings.ignore_private || !named.private)
         && !headers.contains_key(SET_COOKIE)
@@ -50,7 +51,7 @@ fn may_replace(rule: &CompiledRule, headers: &HeaderMap) -> bool {
 
 /// Lets a copy be kept but not be reused without asking, and permits nothing that was forbidden.
 fn require_validation(headers: &mut HeaderMap) {
-    let named = Named::in_cache_control(headers);
+    let named = NamedDirectives::in_cache_control(headers);
     if named.no_store {
         return;
     }
@@ -71,13 +72,13 @@ fn replace(headers: &mut HeaderMap, value: HeaderValue) {
 
 /// The directives that `Cache-Control` may have. Read widely: a name in a quoted text counts too.
 #[derive(Default)]
-struct Named {
+struct NamedDirectives {
     no_store: bool,
     private: bool,
     no_transform: bool,
 }
 
-impl Named {
+impl NamedDirectives {
     fn in_cache_control(headers: &HeaderMap) -> Self {
         let mut named = Self::default();
         for line in headers.get_all(CACHE_CONTROL) {

@@ -4,27 +4,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, StatusCode, Uri};
 
 use super::check::{
-    body_limit, check_methods, check_name, client, keying, lifetimes, set_cookie, tag_rules,
+    body_limit, check_methods, check_name, check_refill, client, keying, lifetimes, set_cookie,
+    tag_rules,
 };
 use super::keying::Keying;
-use super::options::{Consistency, Profile};
+use super::options::{ClientFields, Consistency, Profile};
 use super::pattern::Pattern;
-use super::settings::RuleSettings;
+use super::settings::{Defaults, RuleSettings, UPSTREAM};
 use super::statuses::Lifetimes;
 use super::tags::{Stage, TagRules};
 use super::template::Shape;
-use super::{Defaults, FillRequest};
 use crate::error::{ConfigError, Warning};
 use crate::key::CacheKey;
-use crate::outcome::NotStored;
 use crate::place::ConfigPlace;
-use crate::semantics::{
-    NoVarySearch, RequestDirectives, StoreSetCookie, groups, invalidated_groups,
-};
-use crate::tag::{Tag, TagSet};
+use crate::semantics::{NoVarySearch, RequestDirectives, StoreSetCookie, invalidated_groups};
+use crate::tag::Tag;
 
 /// A request by whose query nothing is looked for: its URI, its fields, and what its layer adds to the key.
 pub(crate) type Searched<'a> = (&'a Uri, &'a HeaderMap, &'a [u8]);
@@ -43,21 +40,13 @@ pub(crate) struct CompiledRule {
     pub(super) keying: Keying,
     pub(super) tags: TagRules,
     pub(crate) set_cookie: StoreSetCookie,
-    pub(super) client: Client,
+    pub(super) client: ClientFields,
     /// The largest body that is stored, in bytes.
     pub(crate) body_limit: usize,
     pub(crate) consistency: Consistency,
     /// Whether its captures take paths that an upstream may read as others.
     pub(crate) takes_odd_paths: bool,
     pub(crate) profile: Profile,
-}
-
-/// [`ClientPolicy`](super::ClientPolicy), with its field checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Client {
-    Auto,
-    Pass,
-    Set(HeaderValue),
 }
 
 impl CompiledRule {
@@ -100,7 +89,7 @@ impl CompiledRule {
                 pattern.route()
             ));
         }
-        let named = rule.name != super::UPSTREAM;
+        let named = rule.name != UPSTREAM;
         if rule.encoded_paths && named && !pattern.captures().is_empty() {
             warn("encoded_paths: an upstream that decodes or cleans paths lets anybody have a private page stored \
                   under this route".into());
@@ -121,7 +110,7 @@ impl CompiledRule {
             profile: defaults.profile,
             settings: rule,
         };
-        compiled.settings.check_refill(defaults)?;
+        check_refill(&compiled.settings, defaults)?;
         Ok(compiled)
     }
 
@@ -194,24 +183,6 @@ impl CompiledRule {
         self.tags.has(Stage::Body)
     }
 
-    /// Adds the tags that the response's fields give: templates, and the headers that list tags.
-    ///
-    /// # Errors
-    /// Why the response is not stored.
-    pub(crate) fn response_tags(
-        &self,
-        filled: &FillRequest,
-        headers: &HeaderMap,
-        tags: &mut TagSet,
-    ) -> Result<(), NotStored> {
-        self.tags.of_head(&filled.kept, headers, tags)?;
-        for group in groups(headers) {
-            let tag = group_tag(&filled.scope, &group).ok_or(NotStored::TagLimit)?;
-            tags.add(&tag).map_err(|_| NotStored::TagLimit)?;
-        }
-        Ok(())
-    }
-
     /// The tag of each cache group that the response to an unsafe request invalidates.
     pub(crate) fn invalidated_groups<'a>(
         &self,
@@ -222,20 +193,6 @@ impl CompiledRule {
         let scope = self.keying.scope(uri, request);
         let groups = invalidated_groups(response).into_iter();
         groups.filter_map(move |group| group_tag(&scope, &group))
-    }
-
-    /// Adds the tags that the complete body of the response with `headers` gives.
-    ///
-    /// # Errors
-    /// Why the response is not stored.
-    pub(crate) fn body_tags(
-        &self,
-        filled: &FillRequest,
-        headers: &HeaderMap,
-        body: &[u8],
-        tags: &mut TagSet,
-    ) -> Result<(), NotStored> {
-        self.tags.of_body(&filled.kept, headers, body, tags)
     }
 
     /// Whether a response with `headers` has tags by this rule.
@@ -252,6 +209,6 @@ impl CompiledRule {
 
 /// The tag `cache-group:{host}:{name}` of a cache group (RFC 9875), by which it can be purged by hand
 /// too.
-fn group_tag(scope: &str, group: &str) -> Option<Tag> {
+pub(super) fn group_tag(scope: &str, group: &str) -> Option<Tag> {
     Tag::new(&format!("cache-group:{scope}:{group}")).ok()
 }

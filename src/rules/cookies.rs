@@ -3,12 +3,11 @@
 use http::HeaderMap;
 use http::header::COOKIE;
 
-use super::keying::secret;
 use super::names::Names;
 use super::options::Profile;
 use super::query::decoded;
 use crate::error::ConfigError;
-use crate::key::{Component, KeyBuilder};
+use crate::key::{Component, KeyBuilder, secret};
 
 /// What is done with requests that have cookies.
 ///
@@ -24,17 +23,17 @@ use crate::key::{Component, KeyBuilder};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cookies {
-    pub(super) ignored: Ignored,
+    pub(super) ignored: IgnoredCookies,
     pub(super) keyed: Names,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ignored {
+pub(super) enum IgnoredCookies {
     All,
     Named(Names),
 }
 
-impl Default for Ignored {
+impl Default for IgnoredCookies {
     fn default() -> Self {
         Self::Named(Names::default())
     }
@@ -51,7 +50,7 @@ impl Cookies {
     #[must_use]
     pub fn ignore_all() -> Self {
         Self {
-            ignored: Ignored::All,
+            ignored: IgnoredCookies::All,
             keyed: Names::default(),
         }
     }
@@ -59,7 +58,7 @@ impl Cookies {
     /// The cookies with these names, which may end in `*`, do not change the response.
     pub fn ignore<T: Into<String>>(names: impl IntoIterator<Item = T>) -> Self {
         Self {
-            ignored: Ignored::Named(Names::new(names)),
+            ignored: IgnoredCookies::Named(Names::new(names)),
             keyed: Names::default(),
         }
     }
@@ -92,7 +91,7 @@ impl Cookies {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        if let Ignored::Named(names) = &self.ignored {
+        if let IgnoredCookies::Named(names) = &self.ignored {
             names.check("cookies")?;
         }
         self.keyed.check("cookies")?;
@@ -107,7 +106,7 @@ impl Cookies {
 
     /// Whether each cookie of the request is named.
     pub(super) fn admit(&self, headers: &HeaderMap) -> bool {
-        let Ignored::Named(ignored) = &self.ignored else {
+        let IgnoredCookies::Named(ignored) = &self.ignored else {
             return true;
         };
         pieces(headers).all(|piece| {

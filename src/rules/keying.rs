@@ -6,16 +6,17 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use smallvec::SmallVec;
 
-use super::automatic::{Fields, Present};
+use super::automatic::{AutomaticFields, Present};
 use super::cookies::Cookies;
-use super::forward::Forward;
-use super::options::{Authorization, Host};
+use super::options::{Authorization, Forward, Host};
 use super::query::Query;
 use super::sieve::Sieve;
 use crate::alias;
-use crate::key::{CacheKey, Component, KeyBuilder};
+use crate::key::{CacheKey, Component, KeyBuilder, secret};
 use crate::outcome::{Detail, ForwardReason, Why};
 use crate::semantics::NoVarySearch;
+
+mod reduce;
 
 /// The longest key, in bytes.
 const MAX_KEY_BYTES: usize = 16 * 1024;
@@ -27,7 +28,7 @@ pub(super) struct Keying {
     pub(super) forward: Forward,
     /// Sorted, without repeats.
     pub(super) headers: Box<[HeaderName]>,
-    pub(super) automatic: Fields,
+    pub(super) automatic: AutomaticFields,
     pub(super) cookies: Cookies,
     pub(super) authorization: Authorization,
     pub(super) host: Host,
@@ -36,7 +37,7 @@ pub(super) struct Keying {
 }
 
 /// The fields that any key looks at, beside those that its rule names.
-static LOOKED_AT: Sieve = Fields::add_all(Sieve::empty())
+static LOOKED_AT: Sieve = AutomaticFields::add_all(Sieve::empty())
     .with("host")
     .with("authorization")
     .with("cookie")
@@ -46,7 +47,7 @@ static LOOKED_AT: Sieve = Fields::add_all(Sieve::empty())
     .with("if-modified-since");
 
 /// What one pass over the request's fields finds.
-pub(super) struct Seen<'h> {
+pub(super) struct KeyFields<'h> {
     automatic: Present<'h>,
     host: Option<&'h HeaderValue>,
     /// `Host` is there more than once.
@@ -89,7 +90,7 @@ impl Keying {
         &self,
         uri: &Uri,
         headers: &HeaderMap,
-        seen: &mut Seen<'_>,
+        seen: &mut KeyFields<'_>,
         key: &mut KeyBuilder,
     ) -> Result<(), Why> {
         // Before all others: such a request may change something, whatever else it is.
@@ -115,13 +116,19 @@ impl Keying {
     }
 
     /// Whether the request has `Authorization`, and the rule leaves it to the response who may be answered.
-    pub(super) fn leaves_authorization(&self, seen: &Seen<'_>) -> bool {
+    pub(super) fn leaves_authorization(&self, seen: &KeyFields<'_>) -> bool {
         seen.authorization && self.authorization == Authorization::Upstream
     }
 
     /// Scheme, host, path and query. The path as it was sent: the route was matched on the same
     /// bytes (SAFETY 15).
-    fn write_target(&self, uri: &Uri, headers: &HeaderMap, seen: &Seen<'_>, key: &mut KeyBuilder) {
+    fn write_target(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        seen: &KeyFields<'_>,
+        key: &mut KeyBuilder,
+    ) {
         if let Some(scheme) = uri.scheme_str() {
             key.component(Component::Scheme, scheme.as_bytes());
         }
@@ -133,7 +140,7 @@ impl Keying {
     }
 
     /// The fields that the rule names: headers, cookies, and `Authorization`.
-    fn write_fields(&self, headers: &HeaderMap, seen: &Seen<'_>, key: &mut KeyBuilder) {
+    fn write_fields(&self, headers: &HeaderMap, seen: &KeyFields<'_>, key: &mut KeyBuilder) {
         for name in &self.headers {
             write_named(name, headers, key);
         }
@@ -168,7 +175,7 @@ impl Keying {
         parts.path_and_query = Some(target.parse().ok()?);
         let uri = Uri::from_parts(parts).ok()?;
         let mut key = KeyBuilder::new();
-        let mut seen = Seen::new(headers, self.automatic);
+        let mut seen = KeyFields::new(headers, self.automatic);
         self.key(&uri, headers, &mut seen, &mut key).ok()?;
         key.encoded(added);
         key.component(Component::NoVarySearch, format!("{search:?}").as_bytes());
@@ -190,9 +197,9 @@ impl Keying {
     }
 }
 
-impl<'h> Seen<'h> {
+impl<'h> KeyFields<'h> {
     #[inline]
-    pub(super) fn new(headers: &'h HeaderMap, automatic: Fields) -> Self {
+    pub(super) fn new(headers: &'h HeaderMap, automatic: AutomaticFields) -> Self {
         let mut seen = Self {
             automatic: Present::new(automatic),
             host: None,
@@ -245,12 +252,6 @@ pub(super) fn write_field(name: &str, headers: &HeaderMap, key: &mut KeyBuilder)
     }
 }
 
-/// What a key holds of a credential: enough to tell it from others, and nothing to steal from a
-/// store.
-pub(super) fn secret(value: &[u8]) -> [u8; 32] {
-    *blake3::hash(value).as_bytes()
-}
-
 /// Adds the host, as it was sent: that of the URI if it has one, else that of `Host`. Where both are
 /// there and differ, or `Host` is there twice, the inner service may read the other, so all of them
 /// count (SAFETY 9). Letter case and a port that says nothing are not folded, since the inner service
@@ -258,7 +259,7 @@ pub(super) fn secret(value: &[u8]) -> [u8; 32] {
 fn write_host(
     authority: Option<&Authority>,
     headers: &HeaderMap,
-    seen: &Seen<'_>,
+    seen: &KeyFields<'_>,
     key: &mut KeyBuilder,
 ) {
     let of_uri = authority.map(|authority| authority.as_str().as_bytes());

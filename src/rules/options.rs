@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
+
 use crate::defaults;
 
 /// How a cache reads HTTP where RFC 9111 permits more than this crate does by itself.
@@ -45,6 +47,24 @@ pub enum Authorization {
     /// The value is part of the key, so that each token has responses of its own. The key holds a
     /// hash of it.
     Key,
+}
+
+/// What of a request reaches the inner service, if the request is looked up and forwarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(rename_all = "lowercase")
+)]
+#[non_exhaustive]
+pub enum Forward {
+    /// All of it, what the rule leaves out of the key as well.
+    #[default]
+    Whole,
+    /// Without what the rule leaves out of the key: query parameters, cookies, fields of
+    /// [`ignore_header`](super::Rule::ignore_header), and `Authorization` where it is ignored. Then no response can
+    /// depend on them.
+    Keyed,
 }
 
 /// Whether the host is part of the key.
@@ -110,6 +130,14 @@ pub enum ClientPolicy {
     /// This `Cache-Control`, on responses that are stored. Never in place of a `no-store` or
     /// `private` that the rule does not name to be ignored.
     Set(String),
+}
+
+/// [`ClientPolicy`], with its field checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ClientFields {
+    Auto,
+    Pass,
+    Set(HeaderValue),
 }
 
 /// How a hit is checked.

@@ -51,7 +51,7 @@ pub(crate) fn decide(filled: &FillRequest, exchange: &Exchange<'_>) -> Result<St
     let mut directives = ResponseDirectives::effective(exchange.headers);
     directives.no_store &= !rule.settings.ignore_no_store;
     if rule.settings.ignore_private {
-        directives.private = semantics::Qualified::No;
+        directives.private = semantics::DirectiveScope::No;
     }
     let caution = Caution {
         set_cookie: rule.set_cookie,
@@ -83,7 +83,7 @@ pub(crate) fn decide(filled: &FillRequest, exchange: &Exchange<'_>) -> Result<St
     let left = freshness.lifetime.saturating_sub(initial_age);
     freshness.lifetime -= left - rule.settings.shortened(left, exchange.chance);
     let mut tags = filled.tags.clone()?;
-    rule.response_tags(filled, exchange.headers, &mut tags)?;
+    filled.response_tags(exchange.headers, &mut tags)?;
     Ok(Storable {
         freshness,
         by_rule,

@@ -5,8 +5,8 @@ use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
-use super::forward::Forward;
 use super::names::{Names, Prefix};
+use super::options::Forward;
 use super::template::Values;
 use crate::error::ConfigError;
 use crate::key::{Component, KeyBuilder};

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 use tokio::time::Instant;
 
-use super::tags::Kept;
-use super::{CompiledRule, RequestTarget};
+use super::compiled::{CompiledRule, group_tag};
+use super::tags::RequestValues;
+use super::target::RequestTarget;
 use crate::key::CacheKey;
 use crate::outcome::{NotStored, Why};
-use crate::semantics::RequestDirectives;
+use crate::semantics::{RequestDirectives, groups};
 use crate::tag::TagSet;
 
 /// A request that is looked up.
@@ -60,5 +61,51 @@ pub(crate) struct FillRequest {
     /// Whether the request's query is the one that the key was made of.
     pub(super) folds: bool,
     /// What the templates that wait for the response read from the request.
-    pub(super) kept: Kept,
+    pub(super) kept: RequestValues,
+}
+
+impl FillRequest {
+    /// Makes of the request what is forwarded of it: what its key takes for one reaches the inner service
+    /// as one (SAFETY 67).
+    pub(crate) fn reduce<A>(&self, request: &mut Request<A>) {
+        let (keying, mut uri) = (&self.asked.rule.keying, std::mem::take(request.uri_mut()));
+        match self.folds {
+            true => keying.reduce(&mut uri, request.headers_mut()),
+            false => keying.reduce(&mut Uri::default(), request.headers_mut()),
+        }
+        *request.uri_mut() = uri;
+    }
+
+    /// Adds the tags that the response's fields give: templates, and the headers that list tags.
+    ///
+    /// # Errors
+    /// Why the response is not stored.
+    pub(crate) fn response_tags(
+        &self,
+        headers: &HeaderMap,
+        tags: &mut TagSet,
+    ) -> Result<(), NotStored> {
+        self.asked.rule.tags.of_head(&self.kept, headers, tags)?;
+        for group in groups(headers) {
+            let tag = group_tag(&self.scope, &group).ok_or(NotStored::TagLimit)?;
+            tags.add(&tag).map_err(|_| NotStored::TagLimit)?;
+        }
+        Ok(())
+    }
+
+    /// Adds the tags that the complete body of the response with `headers` gives.
+    ///
+    /// # Errors
+    /// Why the response is not stored.
+    pub(crate) fn body_tags(
+        &self,
+        headers: &HeaderMap,
+        body: &[u8],
+        tags: &mut TagSet,
+    ) -> Result<(), NotStored> {
+        self.asked
+            .rule
+            .tags
+            .of_body(&self.kept, headers, body, tags)
+    }
 }

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use super::cookies::Cookies;
-use super::options::{Authorization, ClientPolicy, Consistency, Host, SetCookie, TagHeader, Ttl};
+use super::options::{
+    Authorization, ClientPolicy, Consistency, Forward, Host, SetCookie, TagHeader, Ttl,
+};
 use super::query::Query;
 use super::settings::RuleSettings;
 use super::statuses::Statuses;
 use crate::amount::Period;
+
+mod refill;
 
 /// How the responses of one route are cached.
 ///
@@ -150,6 +154,20 @@ impl Rule {
     #[must_use]
     pub fn ignore_header(mut self, name: impl Into<String>) -> Self {
         self.settings.ignore_headers.push(name.into());
+        self
+    }
+
+    /// Whether what the rule leaves out of the key reaches the inner service: a `utm_source` that is
+    /// ignored, say. If it changes the response in spite of the rule, the one who asked first decides for
+    /// all.
+    ///
+    /// The host is forwarded even where it is ignored, and so are fields that nobody names: they count
+    /// where `Vary` names them.
+    ///
+    /// Default: [`Forward::Whole`], since statistics and logs of the inner service may want it.
+    #[must_use]
+    pub fn forward(mut self, forward: Forward) -> Self {
+        self.settings.forward = forward;
         self
     }
 

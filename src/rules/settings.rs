@@ -1,19 +1,49 @@
 //! [`RuleSettings`]: what a rule says, field by field. [`Rule`](super::Rule)'s setters set them, a configuration file
 //! has them under these names, and a compiled rule reads them.
 
-#[cfg(feature = "config")]
 use std::time::Duration;
 
 use super::cookies::Cookies;
-use super::forward::Forward;
-#[cfg(feature = "config")]
-use super::options::Profile;
-use super::options::{Authorization, ClientPolicy, Consistency, Host, SetCookie, TagHeader, Ttl};
+use super::options::{
+    Authorization, ClientPolicy, Consistency, Forward, Host, Profile, SetCookie, TagHeader, Ttl,
+};
 use super::query::Query;
 use super::statuses::Statuses;
 use crate::amount::{Bytes, Period};
-#[cfg(feature = "config")]
 use crate::defaults;
+
+/// What rules do not say themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Defaults {
+    /// No lifetime or window of a rule is longer.
+    pub(crate) lifetime_ceiling: Duration,
+    pub(crate) body_limit: usize,
+    /// How long a claim in the fleet holds.
+    pub(crate) claim: Duration,
+    /// How long a request waits for others.
+    pub(crate) coalesce: Duration,
+    pub(crate) consistency: Consistency,
+    pub(crate) profile: Profile,
+    /// The implicit rule [`UPSTREAM`] takes what no other rule takes.
+    pub(crate) upstream: bool,
+}
+
+/// The name of the implicit rule.
+pub(super) const UPSTREAM: &str = "upstream";
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            lifetime_ceiling: defaults::LIFETIME_CEILING,
+            body_limit: defaults::BODY_LIMIT,
+            claim: defaults::FLEET_CLAIM,
+            coalesce: defaults::COALESCE_TIMEOUT,
+            consistency: Consistency::default(),
+            profile: Profile::default(),
+            upstream: false,
+        }
+    }
+}
 
 /// A rule: how the responses of one route are cached. See `Rule` for what each key
 /// means in full.
@@ -198,6 +228,12 @@ impl RuleSettings {
             .get_or_insert(Bytes(defaults::BODY_LIMIT as u64));
         self.cookies.get_or_insert_with(|| Cookies::by(profile));
         self.set_cookie = self.set_cookie.or(SetCookie::by(profile));
+    }
+
+    /// `left` of a lifetime, shortened as `chance` (from 0 to 1) has it.
+    pub(super) fn shortened(&self, left: Duration, chance: f64) -> Duration {
+        left.mul_f64(1.0 - f64::from(self.lifetime_jitter) / 100.0 * chance)
+            .min(left)
     }
 
     /// What else than the key decides what is stored, and how a purge finds it. A response that was

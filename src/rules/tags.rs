@@ -21,7 +21,7 @@ const MAX_RAW_VALUES: usize = 4 * MAX_TAGS;
 
 /// Where a placeholder's value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum ValueSource {
     /// The route's capture at this place.
     Capture(usize),
     Query(Box<str>),
@@ -39,7 +39,7 @@ pub(crate) enum Stage {
     Body,
 }
 
-impl Source {
+impl ValueSource {
     /// Reads a placeholder's source, for a route with these `captures`.
     fn parse(text: &str, captures: &[Box<str>]) -> Result<Self, String> {
         let header = |name: &str| {
@@ -87,15 +87,15 @@ fn pointer_token(token: &str) -> Option<Box<str>> {
 /// All that a rule says about tags.
 #[derive(Debug, Default)]
 pub(super) struct TagRules {
-    templates: Vec<(Stage, Template<Source>)>,
+    templates: Vec<(Stage, Template<ValueSource>)>,
     /// The sources known from the request that later templates read as well.
-    kept: Vec<Source>,
+    kept: Vec<ValueSource>,
     pub(super) headers: Box<[(HeaderName, Separator)]>,
 }
 
 /// Values of a request for the templates that wait for its response.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Kept(Vec<Option<Vec<String>>>);
+pub(super) struct RequestValues(Vec<Option<Vec<String>>>);
 
 impl TagRules {
     /// Adds the template `text`, for a route with these `captures`.
@@ -103,8 +103,8 @@ impl TagRules {
     /// # Errors
     /// A [`ConfigError`] that quotes the template and marks the place.
     pub(super) fn add(&mut self, text: &str, captures: &[Box<str>]) -> Result<(), ConfigError> {
-        let template = Template::parse(text, |source| Source::parse(source, captures))?;
-        let stage = template.sources().map(Source::stage).max();
+        let template = Template::parse(text, |source| ValueSource::parse(source, captures))?;
+        let stage = template.sources().map(ValueSource::stage).max();
         let stage = stage.unwrap_or(Stage::Request);
         if stage > Stage::Request {
             for source in template.sources() {
@@ -117,13 +117,13 @@ impl TagRules {
         Ok(())
     }
 
-    pub(super) fn sources(&self) -> impl Iterator<Item = &Source> {
+    pub(super) fn sources(&self) -> impl Iterator<Item = &ValueSource> {
         self.templates
             .iter()
             .flat_map(|(_, template)| template.sources())
     }
 
-    pub(super) fn templates(&self) -> impl Iterator<Item = &Template<Source>> {
+    pub(super) fn templates(&self) -> impl Iterator<Item = &Template<ValueSource>> {
         self.templates.iter().map(|(_, template)| template)
     }
 
@@ -167,19 +167,19 @@ impl TagRules {
     }
 
     /// What later stages will want of the request.
-    pub(super) fn keep(&self, request: &Request<'_>) -> Kept {
+    pub(super) fn keep(&self, request: &Request<'_>) -> RequestValues {
         let owned = |values: Values<'_>| values.into_iter().map(Cow::into_owned).collect();
         let kept = self
             .kept
             .iter()
             .map(|source| request.values(source).map(owned));
-        Kept(kept.collect())
+        RequestValues(kept.collect())
     }
 
     /// Adds the tags that the response's fields give.
     pub(super) fn of_head(
         &self,
-        kept: &Kept,
+        kept: &RequestValues,
         headers: &HeaderMap,
         tags: &mut TagSet,
     ) -> Result<(), NotStored> {
@@ -199,7 +199,7 @@ impl TagRules {
     /// Adds the tags that the response's body gives.
     pub(super) fn of_body(
         &self,
-        kept: &Kept,
+        kept: &RequestValues,
         headers: &HeaderMap,
         body: &[u8],
         tags: &mut TagSet,
@@ -212,8 +212,8 @@ impl TagRules {
         }
         let json: Value = serde_json::from_slice(body).map_err(|_| NotStored::TagMissing)?;
         let mut too_many = false;
-        let values = |source: &Source| match source {
-            Source::Body(pointer) => {
+        let values = |source: &ValueSource| match source {
+            ValueSource::Body(pointer) => {
                 let mut values = Values::new();
                 let complete = point(&json, pointer, &mut values);
                 too_many |= values.len() > MAX_RAW_VALUES;
@@ -232,7 +232,7 @@ impl TagRules {
     fn fill<'v>(
         &self,
         stage: Stage,
-        mut values: impl FnMut(&Source) -> Option<Values<'v>>,
+        mut values: impl FnMut(&ValueSource) -> Option<Values<'v>>,
         tags: &mut TagSet,
     ) -> Result<(), NotStored> {
         for (_, template) in self.templates.iter().filter(|(other, _)| *other == stage) {
@@ -250,12 +250,12 @@ impl TagRules {
 
     fn later<'v>(
         &self,
-        kept: &'v Kept,
+        kept: &'v RequestValues,
         headers: &'v HeaderMap,
-        source: &Source,
+        source: &ValueSource,
     ) -> Option<Values<'v>> {
         match source {
-            Source::ResponseHeader(name) => lines(headers, name),
+            ValueSource::ResponseHeader(name) => lines(headers, name),
             source => {
                 let place = self.kept.iter().position(|kept| kept == source)?;
                 let values = kept.0.get(place)?.as_ref()?;
@@ -274,12 +274,12 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn values(&self, source: &Source) -> Option<Values<'a>> {
+    fn values(&self, source: &ValueSource) -> Option<Values<'a>> {
         match source {
-            Source::Capture(place) => self.captures.get(*place).map(|value| [value].into()),
-            Source::Query(name) => query::values(self.uri.query()?, name),
-            Source::RequestHeader(name) => all_lines(self.headers, name),
-            Source::ResponseHeader(_) | Source::Body(_) => None,
+            ValueSource::Capture(place) => self.captures.get(*place).map(|value| [value].into()),
+            ValueSource::Query(name) => query::values(self.uri.query()?, name),
+            ValueSource::RequestHeader(name) => all_lines(self.headers, name),
+            ValueSource::ResponseHeader(_) | ValueSource::Body(_) => None,
         }
     }
 }

@@ -43,7 +43,7 @@ enum Segment<S> {
 
 /// Why a template gave no tags. The text is the placeholder's, without its braces.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unfilled {
+pub(crate) enum TemplateError {
     /// Nothing, or an empty text, was found for it.
     Missing(Box<str>),
     /// Its normaliser does not accept the value.
@@ -54,17 +54,17 @@ pub(crate) enum Unfilled {
     TooMany,
 }
 
-impl From<Unfilled> for NotStored {
+impl From<TemplateError> for NotStored {
     /// A response with a tag missing could not be purged, so it is not stored.
-    fn from(unfilled: Unfilled) -> Self {
+    fn from(unfilled: TemplateError) -> Self {
         match unfilled {
-            Unfilled::Missing(_) | Unfilled::Refused(_) => Self::TagMissing,
-            Unfilled::Malformed(_) | Unfilled::TooMany => Self::TagLimit,
+            TemplateError::Missing(_) | TemplateError::Refused(_) => Self::TagMissing,
+            TemplateError::Malformed(_) | TemplateError::TooMany => Self::TagLimit,
         }
     }
 }
 
-impl fmt::Display for Unfilled {
+impl fmt::Display for TemplateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(text) => write!(f, "nothing fills {{{text}}}"),
@@ -150,11 +150,11 @@ impl<S> Template<S> {
     /// and empty (then there are no tags).
     ///
     /// # Errors
-    /// [`Unfilled`] if a value is missing, refused by its normaliser, or gives too many tags.
+    /// [`TemplateError`] if a value is missing, refused by its normaliser, or gives too many tags.
     pub(crate) fn expand<'v>(
         &self,
         mut values: impl FnMut(&S) -> Option<Values<'v>>,
-    ) -> Result<SmallVec<[Tag; 1]>, Unfilled> {
+    ) -> Result<SmallVec<[Tag; 1]>, TemplateError> {
         let mut texts: SmallVec<[String; 1]> = SmallVec::from_iter([String::with_capacity(64)]);
         for segment in &self.segments {
             match segment {
@@ -164,12 +164,13 @@ impl<S> Template<S> {
                     source,
                     normaliser,
                 } => {
-                    let found = values(source).ok_or_else(|| Unfilled::Missing(text.clone()))?;
+                    let found =
+                        values(source).ok_or_else(|| TemplateError::Missing(text.clone()))?;
                     texts = combine(texts, &normalise_all(found, *normaliser, text)?)?;
                 }
             }
         }
-        let malformed = |_| Unfilled::Malformed(self.text.clone());
+        let malformed = |_| TemplateError::Malformed(self.text.clone());
         let tag = |text: &String| Tag::new(text).map_err(malformed);
         texts.iter().map(tag).collect()
     }
@@ -286,15 +287,15 @@ fn normalise_all<'v>(
     found: Values<'v>,
     normaliser: Normaliser,
     text: &str,
-) -> Result<Values<'v>, Unfilled> {
+) -> Result<Values<'v>, TemplateError> {
     let mut values = Values::new();
     for value in found {
         if value.is_empty() {
-            return Err(Unfilled::Missing(text.into()));
+            return Err(TemplateError::Missing(text.into()));
         }
         let value = normaliser
             .apply(value)
-            .ok_or_else(|| Unfilled::Refused(text.into()))?;
+            .ok_or_else(|| TemplateError::Refused(text.into()))?;
         if !values.contains(&value) {
             values.push(value);
         }
@@ -305,9 +306,9 @@ fn normalise_all<'v>(
 fn combine(
     texts: SmallVec<[String; 1]>,
     values: &[Cow<'_, str>],
-) -> Result<SmallVec<[String; 1]>, Unfilled> {
+) -> Result<SmallVec<[String; 1]>, TemplateError> {
     if texts.len().saturating_mul(values.len()) > MAX_TAGS {
-        return Err(Unfilled::TooMany);
+        return Err(TemplateError::TooMany);
     }
     if let [value] = values {
         let append = |text: String| text + value;

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::cookies::{Cookies, Ignored};
+use super::cookies::{Cookies, IgnoredCookies};
 use super::names::Names;
 use super::options::{Separator, TagHeader, Ttl};
 use super::statuses::Statuses;
@@ -51,7 +51,7 @@ impl Written for Cookies {
 
     fn from_table(table: CookieNames) -> Option<Self> {
         Some(Self {
-            ignored: Ignored::Named(table.ignore),
+            ignored: IgnoredCookies::Named(table.ignore),
             keyed: table.key,
         })
     }
@@ -86,10 +86,10 @@ impl<'de> Deserialize<'de> for TagHeader {
 impl Serialize for Cookies {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let names = match &self.ignored {
-            Ignored::All if self.keyed.is_empty() => return to.serialize_str("ignore"),
+            IgnoredCookies::All if self.keyed.is_empty() => return to.serialize_str("ignore"),
             _ if *self == Self::bypass() => return to.serialize_str("bypass"),
-            Ignored::All => Names::new(["*"]),
-            Ignored::Named(names) => names.clone(),
+            IgnoredCookies::All => Names::new(["*"]),
+            IgnoredCookies::Named(names) => names.clone(),
         };
         let key = self.keyed.clone();
         CookieNames { ignore: names, key }.serialize(to)

@@ -9,45 +9,19 @@ use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, PRAGMA};
 
-use super::directive::{Directive, LONGEST_NAME, directives};
+use super::directive::{Directive, DirectiveScope, LONGEST_NAME, directives};
 use super::syntax::{lines, members};
 
-/// A directive that may be limited to some fields (`no-cache`, `private`).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Qualified {
-    /// The directive is absent.
-    #[default]
-    No,
-    /// It applies to the whole response.
-    Whole,
-    /// It applies to these fields.
-    Fields(Vec<HeaderName>),
-}
+mod targeted;
 
-impl Qualified {
-    pub(crate) fn is_whole(&self) -> bool {
-        *self == Self::Whole
-    }
-
-    pub(crate) fn names(&self, field: &HeaderName) -> bool {
-        matches!(self, Self::Fields(names) if names.contains(field))
-    }
-
-    fn add(&mut self, other: Self) {
-        match (&mut *self, other) {
-            (Self::Whole, _) | (_, Self::No) => {}
-            (Self::Fields(names), Self::Fields(more)) => names.extend(more),
-            (_, other) => *self = other,
-        }
-    }
-}
+pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
 
 /// What a response says to caches.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ResponseDirectives {
     pub(crate) no_store: bool,
-    pub(crate) private: Qualified,
-    pub(crate) no_cache: Qualified,
+    pub(crate) private: DirectiveScope,
+    pub(crate) no_cache: DirectiveScope,
     pub(crate) max_age: Option<Duration>,
     pub(crate) s_maxage: Option<Duration>,
     pub(crate) must_revalidate: bool,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use http::header::HeaderName;
 
-use super::cache_control::Qualified;
 use super::syntax;
 
 /// The length of `stale-while-revalidate`.
@@ -29,23 +28,53 @@ enum Argument<'a> {
 /// A member that is no directive. Its quotes may have hidden others behind it, so that what the
 /// field forbids is not known.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unreadable;
+pub(super) struct NoDirective;
 
 /// The directives of one line of a field.
-pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Result<Directive<'_>, Unreadable>> {
+pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Result<Directive<'_>, NoDirective>> {
     syntax::quoted_members(line).map(Directive::parse)
 }
 
+/// A directive that may be limited to some fields (`no-cache`, `private`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum DirectiveScope {
+    /// The directive is absent.
+    #[default]
+    No,
+    /// It applies to the whole response.
+    Whole,
+    /// It applies to these fields.
+    Fields(Vec<HeaderName>),
+}
+
+impl DirectiveScope {
+    pub(crate) fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+
+    pub(crate) fn names(&self, field: &HeaderName) -> bool {
+        matches!(self, Self::Fields(names) if names.contains(field))
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        match (&mut *self, other) {
+            (Self::Whole, _) | (_, Self::No) => {}
+            (Self::Fields(names), Self::Fields(more)) => names.extend(more),
+            (_, other) => *self = other,
+        }
+    }
+}
+
 impl<'a> Directive<'a> {
-    fn parse(member: &'a [u8]) -> Result<Self, Unreadable> {
+    fn parse(member: &'a [u8]) -> Result<Self, NoDirective> {
         let Some(equals) = member.iter().position(|byte| *byte == b'=') else {
             return Self::named(member, Argument::Absent);
         };
         let (before, after) = (&member[..equals], &member[equals + 1..]);
         let (name, value) = (syntax::trim_ows_end(before), syntax::trim_ows(after));
         let value = match value {
-            [b'"', ..] => unquote(value).ok_or(Unreadable)?,
-            _ if value.contains(&b'"') => return Err(Unreadable),
+            [b'"', ..] => unquote(value).ok_or(NoDirective)?,
+            _ if value.contains(&b'"') => return Err(NoDirective),
             _ => Cow::Borrowed(value),
         };
         let spaced =
@@ -58,11 +87,11 @@ impl<'a> Directive<'a> {
         Self::named(name, argument)
     }
 
-    fn named(name: &'a [u8], argument: Argument<'a>) -> Result<Self, Unreadable> {
+    fn named(name: &'a [u8], argument: Argument<'a>) -> Result<Self, NoDirective> {
         if syntax::is_token(name) {
             Ok(Self { name, argument })
         } else {
-            Err(Unreadable)
+            Err(NoDirective)
         }
     }
 
@@ -90,14 +119,14 @@ impl<'a> Directive<'a> {
 
     /// The argument as a list of field names. A list that is empty or names what is no field is
     /// read as the directive without argument, which forbids more.
-    pub(super) fn fields(&self) -> Qualified {
+    pub(super) fn fields(&self) -> DirectiveScope {
         let Argument::Given(value) = &self.argument else {
-            return Qualified::Whole;
+            return DirectiveScope::Whole;
         };
         let names = syntax::split_members(value).map(HeaderName::from_bytes);
         match names.collect::<Result<Vec<_>, _>>() {
-            Ok(names) if !names.is_empty() => Qualified::Fields(names),
-            _ => Qualified::Whole,
+            Ok(names) if !names.is_empty() => DirectiveScope::Fields(names),
+            _ => DirectiveScope::Whole,
         }
     }
 }
@@ -124,7 +153,7 @@ fn unquote(value: &[u8]) -> Option<Cow<'_, [u8]>> {
 mod tests {
     use super::*;
 
-    fn one(text: &str) -> Result<Directive<'_>, Unreadable> {
+    fn one(text: &str) -> Result<Directive<'_>, NoDirective> {
         Directive::parse(text.as_bytes())
     }
 
@@ -165,7 +194,7 @@ mod tests {
             "a@b",
         ];
         for text in rows {
-            assert_eq!(one(text), Err(Unreadable), "{text}");
+            assert_eq!(one(text), Err(NoDirective), "{text}");
         }
     }
 }

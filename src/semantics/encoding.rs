@@ -15,9 +15,9 @@ type Weighted = (SmallVec<[u8; 16]>, u16);
 
 /// What a client accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Accepted(SmallVec<[Weighted; 6]>);
+struct AcceptedCodings(SmallVec<[Weighted; 6]>);
 
-impl Accepted {
+impl AcceptedCodings {
     /// `None` where the field is not there, cannot be read, or names a coding twice: then nothing is known of
     /// what the client would accept.
     fn of(request: &HeaderMap) -> Option<Self> {
@@ -95,7 +95,7 @@ fn weight(text: &[u8]) -> Option<u16> {
 /// the digits of a weight say anything. `None` where it cannot be read. What is written can be, so that it is
 /// no other field's text.
 pub(super) fn canonical(request: &HeaderMap) -> Option<Vec<u8>> {
-    let mut members = Accepted::of(request)?.0;
+    let mut members = AcceptedCodings::of(request)?.0;
     members.sort_unstable();
     let mut text = Vec::with_capacity(64);
     for (coding, weight) in &members {
@@ -125,7 +125,7 @@ pub(crate) fn reduce_encodings(request: &mut HeaderMap, codings: &[HeaderValue])
         }
         Some(_) => {}
     }
-    let Some(accepted) = Accepted::of(request) else {
+    let Some(accepted) = AcceptedCodings::of(request) else {
         return;
     };
     let mut best: Option<(&HeaderValue, u16)> = None;

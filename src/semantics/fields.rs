@@ -7,24 +7,12 @@ use http::header::{
 };
 
 use super::cache_control::ResponseDirectives;
-use super::storable::content_length;
+use super::storable::{StoreSetCookie, content_length};
 use super::syntax::members;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const PROXY_AUTHENTICATION_INFO: HeaderName = HeaderName::from_static("proxy-authentication-info");
-
-/// What to do with a response that sets a cookie (P5).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub(crate) enum StoreSetCookie {
-    /// Do not store the response.
-    #[default]
-    Refuse,
-    /// Store it without the cookie.
-    Strip,
-    /// Store it with the cookie, as RFC 9111 has it.
-    Keep,
-}
 
 /// The fields of a response that are stored: all, in order and byte for byte, but those of the
 /// connection, those of a proxy's own authentication, and those that a qualified `private` or

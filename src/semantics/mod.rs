@@ -43,7 +43,6 @@ mod own;
 mod range;
 mod storable;
 mod syntax;
-mod targeted;
 mod trailers;
 mod update;
 mod validator;
@@ -52,7 +51,9 @@ mod vary;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::cache_control::{Qualified, RequestDirectives, ResponseDirectives};
+pub(crate) use self::cache_control::{
+    OWN_TARGET, RequestDirectives, ResponseDirectives, SURROGATE_CONTROL,
+};
 pub(crate) use self::cache_status::{
     Passed, append as append_cache_status, append_passed, fill_in, set_age, with_places,
 };
@@ -61,10 +62,9 @@ pub(crate) use self::conditions::{
     strip_range,
 };
 pub(crate) use self::date::value as date_value;
+pub(crate) use self::directive::DirectiveScope;
 pub(crate) use self::encoding::reduce_encodings;
-pub(crate) use self::fields::{
-    PerConnection, StoreSetCookie, join_cookies, settle_length, stored_fields,
-};
+pub(crate) use self::fields::{PerConnection, join_cookies, settle_length, stored_fields};
 pub(crate) use self::freshness::{
     Lifetime, Reuse, Terms, corrected_initial_age, lifetime, reuse, stale_forbidden,
 };
@@ -73,11 +73,12 @@ pub(crate) use self::invalidation::{is_non_error, is_unsafe, named_paths};
 pub(crate) use self::no_vary_search::NoVarySearch;
 pub(crate) use self::own::{Conditions, OWN_DIGITS, OWN_ETAG, asks_for_304, drop_own, has_own_tag};
 pub(crate) use self::range::{
-    Selected, Span, asks_for_one_range, multipart, part_fields, select, select_of_part,
+    Selection, Span, asks_for_one_range, multipart, part_fields, select, select_of_part,
     unsatisfiable_fields,
 };
-pub(crate) use self::storable::{Caution, allows_authorized, content_length, may_store};
-pub(crate) use self::targeted::{OWN_TARGET, SURROGATE_CONTROL};
+pub(crate) use self::storable::{
+    Caution, StoreSetCookie, allows_authorized, content_length, may_store,
+};
 pub use self::trailers::may_trail;
 pub(crate) use self::trailers::{TrailerSieve, trailer_fields};
 pub(crate) use self::update::{

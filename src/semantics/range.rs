@@ -22,7 +22,7 @@ use crate::clock::Timestamp;
 
 /// How much of a stored response answers a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Selected {
+pub(crate) enum Selection {
     /// All of it, with its own status.
     Whole,
     /// These bytes, with 206 and [`part_fields`].
@@ -42,14 +42,14 @@ pub(crate) fn select(
     response: &HeaderMap,
     length: u64,
     now: Timestamp,
-) -> Selected {
+) -> Selection {
     // RFC 9110 §14.2: ranges are defined for GET, and for what would be a 200.
     if method != Method::GET || status != StatusCode::OK {
-        return Selected::Whole;
+        return Selection::Whole;
     }
     match single(request, &RANGE).and_then(parse) {
         Some(ranges) if if_range_holds(request, response, now) => of_list(&ranges, length),
-        _ => Selected::Whole,
+        _ => Selection::Whole,
     }
 }
 
@@ -74,29 +74,29 @@ fn parse(value: &[u8]) -> Option<SmallVec<[ByteRange; 1]>> {
 }
 
 /// RFC 9110 §14.1.2: what cannot be satisfied is left out of a list, unless that leaves nothing.
-fn of_list(ranges: &[ByteRange], length: u64) -> Selected {
+fn of_list(ranges: &[ByteRange], length: u64) -> Selection {
     if let [range] = ranges {
         return range.of(length);
     }
     let mut parts: Vec<RangeInclusive<u64>> = Vec::with_capacity(ranges.len());
     for range in ranges {
         match range.of(length) {
-            Selected::Part(part) => {
+            Selection::Part(part) => {
                 if parts.iter().any(|other| overlap(other, &part)) {
-                    return Selected::Whole;
+                    return Selection::Whole;
                 }
                 parts.push(part);
             }
-            Selected::Unsatisfiable => {}
+            Selection::Unsatisfiable => {}
             whole => return whole,
         }
     }
     match (parts.pop(), parts.is_empty()) {
-        (None, _) => Selected::Unsatisfiable,
-        (Some(only), true) => Selected::Part(only),
+        (None, _) => Selection::Unsatisfiable,
+        (Some(only), true) => Selection::Part(only),
         (Some(last), false) => {
             parts.push(last);
-            Selected::Parts(parts)
+            Selection::Parts(parts)
         }
     }
 }
@@ -129,20 +129,20 @@ impl ByteRange {
     }
 
     /// RFC 9110 §14.1.2.
-    fn of(self, length: u64) -> Selected {
+    fn of(self, length: u64) -> Selection {
         let Some(end) = length.checked_sub(1) else {
             return match self {
                 // "The entire representation", of which no `Content-Range` could speak.
-                Self::Last(1..) => Selected::Whole,
-                _ => Selected::Unsatisfiable,
+                Self::Last(1..) => Selection::Whole,
+                _ => Selection::Unsatisfiable,
             };
         };
         match self {
             Self::From(first, last) if first <= end => {
-                Selected::Part(first..=last.map_or(end, |last| last.min(end)))
+                Selection::Part(first..=last.map_or(end, |last| last.min(end)))
             }
-            Self::Last(count @ 1..) => Selected::Part(length.saturating_sub(count)..=end),
-            _ => Selected::Unsatisfiable,
+            Self::Last(count @ 1..) => Selection::Part(length.saturating_sub(count)..=end),
+            _ => Selection::Unsatisfiable,
         }
     }
 }
@@ -227,7 +227,7 @@ pub(crate) fn select_of_part(
     }
     let ranges = parse(single(request, &RANGE)?)?;
     match ranges.first()?.of(span.total) {
-        Selected::Part(range) if *range.start() >= span.first && *range.end() <= span.last => {
+        Selection::Part(range) if *range.start() >= span.first && *range.end() <= span.last => {
             Some(range)
         }
         _ => None,

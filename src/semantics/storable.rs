@@ -7,11 +7,22 @@ use http::header::{
 use http::{Method, StatusCode};
 
 use super::cache_control::{RequestDirectives, ResponseDirectives};
-use super::fields::StoreSetCookie;
 use super::freshness::heuristically_cacheable;
 use super::syntax::{decimal, lines, split_members, trim_ows};
 use super::vary::Vary;
 use crate::outcome::NotStored;
+
+/// What to do with a response that sets a cookie (P5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum StoreSetCookie {
+    /// Do not store the response.
+    #[default]
+    Refuse,
+    /// Store it without the cookie.
+    Strip,
+    /// Store it with the cookie, as RFC 9111 has it.
+    Keep,
+}
 
 /// What the operator permits or demands beyond the RFC. The default is P5.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -128,7 +128,7 @@ proptest! {
         let _ = conditional_fields(&response, now);
         let _ = (is_strong_validator(&response, now), identifies(&request, &response, now));
         let _ = freshen(&stored, &request, now, StoreSetCookie::Keep);
-        if let Selected::Part(range) = select(get, &request, ok, &response, length, now) {
+        if let Selection::Part(range) = select(get, &request, ok, &response, length, now) {
             prop_assert!(range.start() <= range.end() && *range.end() < length);
             part_fields(&mut stored, &range, length);
         }

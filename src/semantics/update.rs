@@ -9,7 +9,8 @@ use http::header::{
 
 use super::cache_control::ResponseDirectives;
 use super::date;
-use super::fields::{StoreSetCookie, filter, stored_fields};
+use super::fields::{filter, stored_fields};
+use super::storable::StoreSetCookie;
 use super::storable::content_length;
 use super::validator::ETag;
 use crate::clock::Timestamp;

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use crate::outcome::Detail;
+use crate::tag::Glob;
 use crate::tag::PurgeKind;
-use crate::validity::{Glob, Verdict};
+use crate::validity::Verdict;
 
 #[derive(Debug)]
 struct Ban {

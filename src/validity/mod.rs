@@ -5,12 +5,10 @@
 //! bounded; what it forgets raises the floor, so that forgetting costs hits and never truth.
 
 mod bans;
-mod glob;
 mod marks;
 mod slots;
 
 pub(crate) use self::bans::Bans;
-pub(crate) use self::glob::Glob;
 pub(crate) use self::marks::Marks;
 use self::slots::{SLOTS, Slots};
 

@@ -5,8 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod shape;
 mod source;
 mod words;
+
+use self::source::{Source, directory_of};
 
 /// A row of the table: these modules, and what they may import beside their own submodules.
 struct Row {
@@ -135,44 +138,6 @@ fn module_of(src: &Path, file: &Path) -> String {
         .to_string()
 }
 
-/// Where the submodules of the module in `file` are.
-fn directory_of(file: &Path) -> PathBuf {
-    if file.ends_with("lib.rs") || file.ends_with("mod.rs") {
-        file.with_file_name("")
-    } else {
-        file.with_extension("")
-    }
-}
-
-/// The files that `file` declares as modules, and those of them that exist for tests only.
-fn submodules(file: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let below = directory_of(file);
-    let locate = |names: Vec<String>| {
-        let candidates = |name: &String| {
-            let flat = below.join(name).with_extension("rs");
-            let nested = below.join(name).join("mod.rs");
-            [flat, nested].into_iter().find(|path| path.exists())
-        };
-        names.iter().filter_map(candidates).collect()
-    };
-    let text = fs::read_to_string(file).expect("a source file is readable");
-    let (shipped, tests) = source::submodules(&text);
-    (locate(shipped), locate(tests))
-}
-
-/// The files that a build without tests compiles, and the roots of those that only tests do.
-fn shipped(src: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let (mut shipped, mut tests) = (vec![src.join("lib.rs")], Vec::new());
-    let mut next = 0;
-    while let Some(file) = shipped.get(next) {
-        let (more, more_tests) = submodules(file);
-        shipped.extend(more);
-        tests.extend(more_tests);
-        next += 1;
-    }
-    (shipped, tests)
-}
-
 fn files_below(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).expect("a source directory is readable") {
@@ -199,24 +164,28 @@ fn crates() -> [(PathBuf, &'static [Row]); 2] {
 fn modules_import_only_from_the_tiers_above_them() {
     let mut problems = Vec::new();
     for (src, table) in crates() {
-        for file in shipped(&src).0 {
-            let text = fs::read_to_string(&file).unwrap();
-            let found = breaches(table, &module_of(&src, &file), &source::imports(&text));
-            let file = file.display();
+        for module in Source::of(&src).modules.values() {
+            let found = breaches(
+                table,
+                &module_of(&src, &module.file),
+                &source::imports(module),
+            );
+            let file = module.file.display();
             problems.extend(found.iter().map(|found| format!("{file}: {found}")));
         }
     }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// Otherwise a file could escape the check above.
+/// Otherwise a file could escape the checks.
 #[test]
 fn every_source_file_is_reached_from_the_crate_root() {
     for (src, _) in crates() {
-        let (shipped, tests) = shipped(&src);
+        let source = Source::of(&src);
+        let shipped: BTreeSet<_> = source.modules.values().map(|module| &module.file).collect();
         let for_tests = |file: &Path| {
             let below = |root: &PathBuf| file == root || file.starts_with(directory_of(root));
-            tests.iter().any(below)
+            source.tests.iter().any(below)
         };
         let escaped: Vec<_> = files_below(&src)
             .into_iter()

@@ -12,13 +12,13 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 
 pub use self::body::CacheBody;
 use crate::clock::{Clock, Timestamp};
-use crate::engine::lookup::{Lookup, Opened, Stale, StoredPart};
+use crate::engine::lookup::{Lookup, OpenBody, Stale, StoredPart};
 use crate::engine::selection::{Chosen, declare_length, hit_at, span};
 use crate::entry::StoredResponse;
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, Outcome, Served, Storing};
 use crate::rules::{CompiledRule, FillRequest, Sharing, client_fields};
-use crate::semantics::{self, Precondition, Selected};
+use crate::semantics::{self, Precondition, Selection};
 
 /// What makes the responses that clients get, and reports each.
 #[derive(Debug)]
@@ -69,15 +69,15 @@ impl Answers {
                 declare_length(stored, stored.body.len(), &mut headers);
                 CacheBody::absent()
             }
-            Chosen::Of(Selected::Unsatisfiable) => CacheBody::empty(),
-            Chosen::Of(Selected::Whole) => {
+            Chosen::Of(Selection::Unsatisfiable) => CacheBody::empty(),
+            Chosen::Of(Selection::Whole) => {
                 CacheBody::stored(stored.body.clone(), stored.trailers.as_ref())
             }
-            Chosen::Of(Selected::Part(range)) => {
+            Chosen::Of(Selection::Part(range)) => {
                 let span = span(range, stored.body.len());
                 CacheBody::stored(stored.body.slice(span), None)
             }
-            Chosen::Of(Selected::Parts(parts)) => {
+            Chosen::Of(Selection::Parts(parts)) => {
                 let boundary = format!("{:032x}", fastrand::u128(..));
                 let parts = semantics::multipart(&mut headers, parts, &stored.body, &boundary);
                 CacheBody::stored(parts.into(), None)
@@ -185,12 +185,12 @@ impl Answers {
         &self,
         rule: &CompiledRule,
         method: &Method,
-        opened: Opened,
+        opened: OpenBody,
     ) -> Response<CacheBody<B>> {
         let (head, length, chosen) = (opened.cut.head(), opened.cut.length(), &opened.chosen);
         let body = match opened.reader {
             Some(reader) => CacheBody::chunks(reader),
-            None if matches!(chosen, Chosen::Of(Selected::Unsatisfiable)) => CacheBody::empty(),
+            None if matches!(chosen, Chosen::Of(Selection::Unsatisfiable)) => CacheBody::empty(),
             None => CacheBody::absent(),
         };
         let (mut fields, age) = (chosen.head(head, length), head.age(opened.at));

@@ -39,7 +39,7 @@ impl Fill {
         response: Response<B>,
         mut head: Arc<FlightHead>,
         mut recipient: Recipient<B, E>,
-    ) -> Option<(Arc<FlightHead>, Kept)>
+    ) -> Option<(Arc<FlightHead>, KeptFrames)>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
@@ -67,7 +67,7 @@ impl Fill {
         }
         let limit = rule.body_limit as u64;
         let mut body = Pin::new(&mut body);
-        let mut kept = Kept::default();
+        let mut kept = KeptFrames::default();
         while !body.is_end_stream() {
             let next = next_frame(body.as_mut());
             let frame = match self.unless_abandoned(next, &mut recipient).await? {
@@ -168,13 +168,13 @@ fn sifted(frame: Frame<Bytes>, sieve: &TrailerSieve) -> Option<HeaderMap> {
 
 /// What was read of the body so far.
 #[derive(Debug, Default)]
-pub(crate) struct Kept {
+pub(crate) struct KeptFrames {
     chunks: Vec<Bytes>,
     length: u64,
     trailers: Option<HeaderMap>,
 }
 
-impl Kept {
+impl KeptFrames {
     /// Keeps a frame, and hands it on, unless that is too much: then gives back what was not handed on.
     fn take(
         &mut self,

@@ -11,7 +11,7 @@ use http_body::Body;
 
 use crate::coalesce::FlightHead;
 use crate::engine::Engine;
-use crate::engine::fill::body::{Kept, own_tag};
+use crate::engine::fill::body::{KeptFrames, own_tag};
 use crate::engine::fill::judgement::{Answer, Judgement};
 use crate::engine::fill::{Fill, Fills, Recipient};
 use crate::engine::lookup::fitness::subject;
@@ -86,15 +86,12 @@ impl Fill {
     }
 
     /// The body is whole: stores it unless its last tags or a settling purge say no.
-    async fn admit(mut self, head: &FlightHead, kept: Kept) {
+    async fn admit(mut self, head: &FlightHead, kept: KeptFrames) {
         let mut stored = head.response.clone();
         let (body, trailers) = kept.into_bytes();
-        let tagged = self.wanted.asked.rule.body_tags(
-            &self.wanted,
-            &head.response.headers,
-            &body,
-            &mut stored.tags,
-        );
+        let tagged = self
+            .wanted
+            .body_tags(&head.response.headers, &body, &mut stored.tags);
         if tagged.is_err() || self.settles(&stored) {
             return self.lead.landed_unstored(trailers);
         }

@@ -12,7 +12,7 @@ mod refresh;
 mod supersede;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -28,11 +28,11 @@ use crate::chance::Chance;
 use crate::clock::{Clock, Timestamp};
 use crate::coalesce::{Expectation, Flights, Lead, Permits};
 use crate::engine::lookup::{Lookup, Stale};
-use crate::engine::{Engine, Forwarded, InnerService};
+use crate::engine::{Engine, ForwardMark, InnerService};
 use crate::key::CacheKey;
 use crate::log::Purges;
 use crate::position::Stamp;
-use crate::rules::FillRequest;
+use crate::rules::{CompiledRule, FillRequest, is_odd};
 use crate::store::Claims;
 use crate::{defaults, semantics};
 
@@ -86,6 +86,13 @@ pub(crate) struct Fills {
     pub(crate) clock: Arc<dyn Clock>,
     /// The inner service is another program, which may read a path otherwise than a rule does (SAFETY 71).
     pub(crate) doubts_paths: AtomicBool,
+}
+
+impl Fills {
+    /// Whether the inner service may read `path`, which `rule` takes, as another one (SAFETY 71).
+    pub(crate) fn doubts(&self, rule: &CompiledRule, path: &str) -> bool {
+        self.doubts_paths.load(Ordering::Relaxed) && !rule.takes_odd_paths && is_odd(path)
+    }
 }
 
 /// Where the answer goes; `None` when nobody waits for it (a refresh behind a stale response).
@@ -289,7 +296,7 @@ impl Fill {
     fn prepare<A>(&self, request: &mut Request<A>) {
         request
             .extensions_mut()
-            .insert::<Forwarded>(self.engine.mark());
+            .insert::<ForwardMark>(self.engine.mark());
         self.wanted.reduce(request);
         let headers = request.headers_mut();
         semantics::strip_conditions(headers);

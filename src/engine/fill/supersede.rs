@@ -162,7 +162,7 @@ impl Engine {
 }
 
 /// What the answer to a fill ends.
-pub(crate) enum Ended {
+pub(crate) enum Ending {
     Nothing,
     /// The stored response that was asked about.
     Stored(Stale),
@@ -172,7 +172,7 @@ pub(crate) enum Ended {
 
 impl Fill {
     /// What `response` ends; `refused` says why it is not stored.
-    pub(crate) fn ended<B>(&self, response: &Response<B>, refused: Option<NotStored>) -> Ended
+    pub(crate) fn ended<B>(&self, response: &Response<B>, refused: Option<NotStored>) -> Ending
     where
         B: Body<Data = Bytes>,
     {
@@ -185,8 +185,8 @@ impl Fill {
             let wishes = &self.wanted.asked.wishes;
             let asked_anew = wishes.no_cache || wishes.max_age.is_some();
             return match asked_anew && of_response && (speaks || part) {
-                true => Ended::Part,
-                false => Ended::Nothing,
+                true => Ending::Part,
+                false => Ending::Nothing,
             };
         };
         let ended = if part {
@@ -204,19 +204,19 @@ impl Fill {
             speaks && of_response
         };
         match ended {
-            true => Ended::Stored(stale.clone()),
-            false => Ended::Nothing,
+            true => Ending::Stored(stale.clone()),
+            false => Ending::Nothing,
         }
     }
 
-    pub(crate) async fn end(&self, ended: Ended) {
+    pub(crate) async fn end(&self, ended: Ending) {
         match ended {
-            Ended::Nothing => {}
-            Ended::Stored(stale) => {
+            Ending::Nothing => {}
+            Ending::Stored(stale) => {
                 self.engine.forget(&self.wanted, &stale).await;
                 self.note_refreshed();
             }
-            Ended::Part => {
+            Ending::Part => {
                 let removed = self.engine.lookups.remove(&[part_key(&self.key)]).await;
                 self.engine.lookups.tell(removed.err().as_ref());
             }

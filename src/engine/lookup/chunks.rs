@@ -28,7 +28,7 @@ use crate::error::{BoxError, Error, ErrorKind};
 use crate::log::View;
 use crate::outcome::Detail;
 use crate::rules::CacheRequest;
-use crate::semantics::Selected;
+use crate::semantics::Selection;
 
 /// Chunks that are read at once. While the client takes them, the next are read: at most twice as many are
 /// held.
@@ -36,7 +36,7 @@ const AT_ONCE: usize = 2;
 
 /// A fresh response whose body is read while it is sent.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenBody {
     pub(crate) cut: Arc<Cut>,
     pub(crate) chosen: Chosen,
     /// What is sent of the body, if anything is.
@@ -119,16 +119,16 @@ impl Lookups {
         let mut chosen = Chosen::of(method, headers, head, length);
         // Several ranges are put together from the whole, for which there is no room: a range may be ignored
         // (RFC 9110 §14.2).
-        if matches!(chosen, Chosen::Of(Selected::Parts(_))) {
-            chosen = Chosen::Of(Selected::Whole);
+        if matches!(chosen, Chosen::Of(Selection::Parts(_))) {
+            chosen = Chosen::Of(Selection::Whole);
         }
         let bytes = match &chosen {
-            Chosen::NotModified | Chosen::Of(Selected::Unsatisfiable) => None,
+            Chosen::NotModified | Chosen::Of(Selection::Unsatisfiable) => None,
             _ if method == Method::HEAD => None,
-            Chosen::Of(Selected::Part(range)) => Some(span(range, length)),
+            Chosen::Of(Selection::Part(range)) => Some(span(range, length)),
             Chosen::Of(_) => Some(0..length),
         };
-        let all = matches!(chosen, Chosen::Of(Selected::Whole));
+        let all = matches!(chosen, Chosen::Of(Selection::Whole));
         let reader = match bytes {
             None => None,
             Some(bytes) => match ChunkReader::open(&cut, bytes, all).await? {
@@ -136,13 +136,13 @@ impl Lookups {
                 None => return Ok(None),
             },
         };
-        let opened = Opened {
+        let opened = OpenBody {
             cut,
             chosen,
             reader,
             at,
         };
-        Ok(Some(Usable::Opened(opened)))
+        Ok(Some(Usable::OpenBody(opened)))
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::engine::lookup::{Lookups, Wish, may_join};
+use crate::engine::lookup::{Lookups, may_join};
 use crate::entry::StoredResponse;
 use crate::log::View;
 use crate::outcome::{Detail, ForwardReason, Why};
@@ -30,6 +30,17 @@ pub(crate) enum Fitness {
     Unauthorized,
     /// Its clock is too far ahead of ours.
     OfTheFuture,
+}
+
+/// What the client's own directives make of a stored response that is not simply fresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// They say nothing about it.
+    Silent,
+    /// Fresh or not, it is to be validated.
+    Validate,
+    /// It will do, stale as it is (`max-stale`).
+    Accept,
 }
 
 impl Fitness {

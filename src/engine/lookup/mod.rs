@@ -14,15 +14,16 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use smallvec::SmallVec;
 
-pub(crate) use self::chunks::Opened;
+pub(crate) use self::chunks::OpenBody;
+use self::fitness::Fitness;
+pub(crate) use self::fitness::Wish;
 pub(crate) use self::part::StoredPart;
 pub(crate) use self::search::SearchMemory;
-pub(crate) use self::stale::{Stale, Wish, window_if_disconnected};
+pub(crate) use self::stale::{Stale, window_if_disconnected};
 pub(crate) use self::tips::Tips;
 use crate::chance::Chance;
 use crate::clock::Clock;
 use crate::coalesce::{Flights, Landings, Moment};
-use crate::engine::lookup::fitness::Fitness;
 use crate::entry::{Cut, Entry, StoredResponse};
 use crate::error::Error;
 use crate::key::CacheKey;
@@ -81,7 +82,7 @@ pub(crate) enum Usable {
     /// Fresh, but for its body, which is not read yet. Only where it was asked for so.
     Cut(Arc<Cut>),
     /// Fresh, and read while it is sent: what of it the request gets has been chosen.
-    Opened(Opened),
+    OpenBody(OpenBody),
     /// A part that covers the range that is asked for, where nothing is stored of the whole.
     Part(StoredPart),
     Stale(Stale),
@@ -318,7 +319,7 @@ impl Lookups {
             }
             Usable::Cut(old) => stored.received_at > old.head().received_at,
             // Made of what was found, when the looking is over.
-            Usable::Opened(_) | Usable::Part(_) => false,
+            Usable::OpenBody(_) | Usable::Part(_) => false,
         };
         if matches!(fitness, Fitness::Fresh | Fitness::Stale { .. }) && !newer {
             return;

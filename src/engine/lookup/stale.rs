@@ -8,7 +8,7 @@ use http::header::ETAG;
 use http::{HeaderName, HeaderValue};
 
 use crate::engine::lookup::Lookups;
-use crate::engine::lookup::fitness::subject;
+use crate::engine::lookup::fitness::{Wish, subject};
 use crate::engine::selection::hit_at;
 use crate::entry::{Freshness, StoredResponse};
 use crate::outcome::{Detail, Outcome, Served};
@@ -29,17 +29,6 @@ pub(crate) struct Stale {
     pub(crate) since: Duration,
     pub(crate) soft_purged: bool,
     pub(crate) wish: Wish,
-}
-
-/// What the client's own directives make of a stored response that is not simply fresh.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wish {
-    /// They say nothing about it.
-    Silent,
-    /// Fresh or not, it is to be validated.
-    Validate,
-    /// It will do, stale as it is (`max-stale`).
-    Accept,
 }
 
 impl Stale {

@@ -35,7 +35,7 @@ const DOUBT: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A tip of the log and a view that has reached it, or why there is none.
-pub(crate) type Seen = Result<(Tip, Arc<View>), Detail>;
+pub(crate) type SeenTip = Result<(Tip, Arc<View>), Detail>;
 
 /// Cheap to clone; clones share their reads.
 #[derive(Debug, Clone)]
@@ -64,18 +64,18 @@ struct Reads {
 
 #[derive(Debug, Default)]
 struct Read {
-    seen: OnceLock<Seen>,
+    seen: OnceLock<SeenTip>,
     done: Notify,
 }
 
 impl Read {
-    fn end(&self, seen: Seen) {
+    fn end(&self, seen: SeenTip) {
         // The first end counts.
         let _ = self.seen.set(seen);
         self.done.notify_waiters();
     }
 
-    async fn ended(&self) -> Seen {
+    async fn ended(&self) -> SeenTip {
         // Before the look, so that an end in between is not missed.
         let done = self.done.notified();
         if self.seen.get().is_none() {
@@ -106,7 +106,7 @@ impl Tips {
     ///
     /// # Errors
     /// Why there is none, within a few budgets of store and follower.
-    pub(crate) async fn read(&self) -> Seen {
+    pub(crate) async fn read(&self) -> SeenTip {
         let read = self.join();
         match timeout(PATIENCE, read.ended()).await {
             Ok(seen) => seen,
@@ -187,7 +187,7 @@ impl Inner {
         reads.sent.clone()
     }
 
-    async fn read(&self) -> Seen {
+    async fn read(&self) -> SeenTip {
         let (begun, mut again) = (Instant::now(), 0);
         loop {
             let error = match self.store.get(&[]).await {

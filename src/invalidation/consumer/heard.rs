@@ -7,7 +7,7 @@ use crate::invalidation::consumer::Consumer;
 
 /// What was said, and what the server answered.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct ReadReports {
     said: Option<Instant>,
     /// Since when the server is known to be full.
     full: Option<Instant>,

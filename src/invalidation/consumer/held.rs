@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use parking_lot::Mutex;
 
 use crate::invalidation::event::Fields;
-use crate::invalidation::mapping::Reading;
+use crate::invalidation::stream::Reading;
 use crate::redis::EntryId;
 
 /// The ids of what is in hand. Shared by the consumer, which adds and removes, and the
 /// [keeper](super::keeper), which says to the server that they are worked on.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<BTreeSet<EntryId>>);
+pub(super) struct EntriesInHand(Mutex<BTreeSet<EntryId>>);
 
-impl Held {
+impl EntriesInHand {
     pub(super) fn add(&self, ids: impl IntoIterator<Item = EntryId>) {
         self.0.lock().extend(ids);
     }
@@ -49,7 +49,7 @@ pub(super) struct Batch {
 
 /// A purge that was acknowledged, and why it was made.
 #[derive(Debug)]
-pub(super) enum Purged {
+pub(super) enum AcknowledgedPurge {
     /// For the events of these entries.
     Batch(Batch),
     /// For events that may be missing: these gaps, for this reason.

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::chance::unique;
 use crate::error::Error;
 use crate::invalidation::consumer::Settings;
-use crate::invalidation::consumer::held::Held;
+use crate::invalidation::consumer::held::EntriesInHand;
 use crate::invalidation::intake::Applier;
 use crate::invalidation::mapping::Plan;
 use crate::invalidation::status::StatusBoard;
@@ -43,17 +43,17 @@ impl InDoubt {
 
 /// Works beside a consumer.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct ClaimKeeper {
     pub(super) stream: Arc<EventStream>,
     pub(super) source: Arc<Group>,
     pub(super) applier: Applier,
     pub(super) settings: Settings,
-    pub(super) held: Arc<Held>,
+    pub(super) held: Arc<EntriesInHand>,
     pub(super) status: StatusBoard,
     pub(super) doubt: Arc<InDoubt>,
 }
 
-impl Keeper {
+impl ClaimKeeper {
     /// Runs until it is dropped.
     pub(super) async fn run(self) {
         let every = self.settings.renew_every().min(self.settings.away / 8);

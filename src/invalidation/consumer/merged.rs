@@ -15,18 +15,18 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Who waits for a purge of the scope, and how far the purges have come.
 #[derive(Debug, Default)]
-pub(super) struct Merged {
+pub(super) struct MergedPurge {
     /// Numbers of those who asked.
     asked: AtomicU64,
     /// All up to this number are covered by a purge that was acknowledged.
     covered: AtomicU64,
-    /// When the last purge began. Held by who purges, or waits to.
+    /// When the last purge began. EntriesInHand by who purges, or waits to.
     turn: Mutex<Option<Instant>>,
     /// There is no room for more that wait.
     full: Notify,
 }
 
-impl Merged {
+impl MergedPurge {
     /// Returns once a `purge` that began after this was called is done; its own, or another's.
     pub(super) async fn purge<F: Future<Output = ()>>(&self, purge: impl FnOnce() -> F) {
         let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
@@ -64,7 +64,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn safety_107_those_who_wait_share_a_purge_that_began_after_each_asked() {
-        let merged = Arc::new(Merged::default());
+        let merged = Arc::new(MergedPurge::default());
         let purges = Arc::new(AtomicUsize::new(0));
         let ask = |after: u64| {
             let (merged, purges) = (Arc::clone(&merged), Arc::clone(&purges));
@@ -94,7 +94,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn safety_107_who_has_no_room_does_not_wait() {
-        let merged = Arc::new(Merged::default());
+        let merged = Arc::new(MergedPurge::default());
         merged.purge(|| async {}).await;
         let second = tokio::spawn({
             let merged = Arc::clone(&merged);

@@ -12,12 +12,12 @@ const MOST_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Halves after an answer that did not come in time, and grows again.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct ReadPace {
     most: Portion,
     now: Portion,
 }
 
-impl Pace {
+impl ReadPace {
     /// At most so much at once; begins small, as the entries may be large.
     pub(super) const fn new(count: usize, bytes: usize, patience: Duration) -> Self {
         let most = Portion {
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn safety_100_what_does_not_arrive_in_time_is_halved_and_grows_again() {
-        let mut pace = Pace::new(32, 1 << 20, 2 * SECOND);
+        let mut pace = ReadPace::new(32, 1 << 20, 2 * SECOND);
         assert_eq!(pace.portion().count, 1, "nothing is known of the entries");
         for expected in [2, 4, 8, 16, 32, 32] {
             pace.arrived(pace.portion().count);

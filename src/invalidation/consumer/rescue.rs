@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use crate::chance::unique;
 use crate::error::Error;
 use crate::invalidation::consumer::Consumer;
-use crate::invalidation::consumer::held::Purged;
+use crate::invalidation::consumer::held::AcknowledgedPurge;
 use crate::invalidation::mapping::Plan;
 use crate::redis::{EntryId, TAKEN};
 
@@ -154,7 +154,7 @@ impl Consumer {
         let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
         self.purging.spawn(async move {
             applier.purge_until_acknowledged(plan, settle).await;
-            Purged::Gap(found, reason)
+            AcknowledgedPurge::Gap(found, reason)
         });
         Ok(())
     }

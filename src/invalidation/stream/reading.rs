@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
+use super::Stream;
 use crate::amount::Period;
-use crate::error::ConfigError;
-use crate::invalidation::settings::StreamSettings;
-use crate::invalidation::stream::Stream;
-use crate::spelling::written;
 
 impl Stream {
     /// The most entries that are read at once, from 1 to 1,000; fewer where they are large. Default: 32, so that
@@ -35,32 +32,5 @@ impl Stream {
     pub const fn away(mut self, time: Duration) -> Self {
         self.settings.away = Period(time);
         self
-    }
-}
-
-impl StreamSettings {
-    /// Whether batch and times can be used.
-    pub(super) fn check_reading(&self) -> Result<(), ConfigError> {
-        if !(1..=1_000).contains(&self.batch) {
-            let batch = self.batch.to_string();
-            return Err(ConfigError::new("batch", "not between 1 and 1000", batch));
-        }
-        let within = |what, time: Duration, least, most| {
-            let why = || format!("not between {} and {}", written(least), written(most));
-            let error = || ConfigError::new(what, why(), written(time));
-            (least..=most)
-                .contains(&time)
-                .then_some(())
-                .ok_or_else(error)
-        };
-        let least = Duration::from_millis(10);
-        within(
-            "claim_after",
-            self.claim_after.0,
-            least,
-            Duration::from_secs(3600),
-        )?;
-        let least = Duration::from_millis(100);
-        within("away", self.away.0, least, Duration::from_secs(86_400))
     }
 }

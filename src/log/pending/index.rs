@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::InForce;
 use crate::log::PurgeRecord;
 use crate::position::Epoch;
-use crate::tag::{PurgeKind, TagId, Target};
-use crate::validity::{Glob, Subject, Verdict};
+use crate::tag::{Glob, PurgeKind, TagId, Target};
+use crate::validity::{Subject, Verdict};
 
 /// Purges in force, by number.
 #[derive(Debug, Default)]

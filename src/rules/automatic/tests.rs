@@ -3,7 +3,7 @@ use crate::key::CacheKey;
 use http::HeaderName;
 
 fn present(lines: &[(&'static str, HeaderValue)], test: impl FnOnce(Present<'_>)) {
-    let mut present = Present::new(Fields::ALL);
+    let mut present = Present::new(AutomaticFields::ALL);
     for (name, value) in lines {
         present.note(name, value);
     }
@@ -88,9 +88,14 @@ fn a_method_override_is_seen() {
 
 #[test]
 fn only_an_automatic_field_can_be_left_out() -> Result<(), ConfigError> {
-    let fields = Fields::ALL.without("X-Forwarded-Host")?;
-    assert_eq!(fields.0.count_ones(), Fields::ALL.0.count_ones() - 1);
-    let error = Fields::ALL.without("accept").expect_err("not automatic");
+    let fields = AutomaticFields::ALL.without("X-Forwarded-Host")?;
+    assert_eq!(
+        fields.0.count_ones(),
+        AutomaticFields::ALL.0.count_ones() - 1
+    );
+    let error = AutomaticFields::ALL
+        .without("accept")
+        .expect_err("not automatic");
     assert_eq!(error.input(), "accept");
     Ok(())
 }

@@ -9,7 +9,7 @@ fn keying() -> Keying {
         forward: Forward::default(),
         query: Query::all(),
         headers: ["x-region", "x-shop"].map(HeaderName::from_static).into(),
-        automatic: Fields::ALL,
+        automatic: AutomaticFields::ALL,
         cookies: Cookies::ignore(["_ga*"]).key(["session"]),
         authorization: Authorization::Upstream,
         host: Host::Key,
@@ -36,7 +36,7 @@ struct Said {
 
 fn keyed(keying: &Keying, parts: &Parts) -> Result<Said, (ForwardReason, Detail)> {
     let mut key = KeyBuilder::new();
-    let mut seen = Seen::new(&parts.headers, keying.automatic);
+    let mut seen = KeyFields::new(&parts.headers, keying.automatic);
     keying
         .key(&parts.uri, &parts.headers, &mut seen, &mut key)
         .map_err(|why| (why.reason, why.detail.expect("it says more")))?;
@@ -202,7 +202,7 @@ fn a_client_address_is_not_part_of_the_key() {
 #[test]
 fn a_field_that_the_rule_ignores_is_not_part_of_the_key() -> Result<(), crate::ConfigError> {
     let ignore = Keying {
-        automatic: Fields::ALL.without("x-forwarded-host")?,
+        automatic: AutomaticFields::ALL.without("x-forwarded-host")?,
         ..keying()
     };
     let fields = [("x-forwarded-host", "a")];

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rules::{CompiledRule, Defaults, FillRequest, Rule, RuleSet};
+use crate::rules::{Defaults, FillRequest, Rule, RuleSet};
 use crate::tag::TagId;
 use http::HeaderValue;
 use std::collections::BTreeSet;
@@ -40,10 +40,9 @@ fn all(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<BTreeSet<TagId>, NotStored> {
-    let rule: &CompiledRule = &filled.asked.rule;
     let mut tags = filled.tags.clone()?;
-    rule.response_tags(filled, headers, &mut tags)?;
-    rule.body_tags(filled, headers, body, &mut tags)?;
+    filled.response_tags(headers, &mut tags)?;
+    filled.body_tags(headers, body, &mut tags)?;
     Ok(tags.iter().collect())
 }
 

@@ -22,7 +22,7 @@ pub(crate) enum Normaliser {
 }
 
 impl Normaliser {
-    pub(super) const NAMED: [(&'static str, Self); 5] = [
+    const NAMED: [(&'static str, Self); 5] = [
         ("auto", Self::Auto),
         ("address", Self::Address),
         ("int", Self::Int),
@@ -50,6 +50,20 @@ impl Normaliser {
             Self::Upper => Some(value.to_uppercase().into()),
             Self::Int => canonical_int(&value).map(Cow::Owned),
         }
+    }
+
+    /// Whether both give each value that both accept one form.
+    pub(super) fn agrees_with(self, other: Self) -> bool {
+        let addresses = |one: Self, other: Self| {
+            one == Self::Address && matches!(other, Self::Auto | Self::Lower)
+        };
+        self == other || addresses(self, other) || addresses(other, self)
+    }
+
+    /// The name by which templates know it.
+    pub(crate) fn name(self) -> &'static str {
+        let found = Self::NAMED.iter().find(|(_, known)| *known == self);
+        found.map_or("auto", |(name, _)| name)
     }
 }
 

@@ -173,22 +173,6 @@ fn both(own: &[Piece], theirs: &[Piece]) -> Result<(), Apart> {
     }
 }
 
-impl Normaliser {
-    /// Whether both give each value that both accept one form.
-    fn agrees_with(self, other: Self) -> bool {
-        let addresses = |one: Self, other: Self| {
-            one == Self::Address && matches!(other, Self::Auto | Self::Lower)
-        };
-        self == other || addresses(self, other) || addresses(other, self)
-    }
-
-    /// The name by which templates know it.
-    pub(crate) fn name(self) -> &'static str {
-        let found = Self::NAMED.iter().find(|(_, known)| *known == self);
-        found.map_or("auto", |(name, _)| name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ fn parse(text: &str) -> Result<Template<String>, ConfigError> {
     })
 }
 
-fn expand(text: &str, values: &[(&str, &[&'static str])]) -> Result<Vec<String>, Unfilled> {
+fn expand(text: &str, values: &[(&str, &[&'static str])]) -> Result<Vec<String>, TemplateError> {
     let template = parse(text).expect("a good template");
     let tags = template.expand(|source| {
         let found = values.iter().find(|(name, _)| name == source)?;
@@ -72,29 +72,29 @@ fn a_template_that_cannot_be_filled_says_why() {
     let rows = [
         (
             "{absent}",
-            Unfilled::Missing("absent".into()),
+            TemplateError::Missing("absent".into()),
             NotStored::TagMissing,
         ),
         (
             "{empty}",
-            Unfilled::Missing("empty".into()),
+            TemplateError::Missing("empty".into()),
             NotStored::TagMissing,
         ),
         (
             "{word:int}",
-            Unfilled::Refused("word:int".into()),
+            TemplateError::Refused("word:int".into()),
             NotStored::TagMissing,
         ),
         // 9 × 9 values are more than 64 tags.
-        ("{many}{many}", Unfilled::TooMany, NotStored::TagLimit),
+        ("{many}{many}", TemplateError::TooMany, NotStored::TagLimit),
         (
             "{long}",
-            Unfilled::Malformed("{long}".into()),
+            TemplateError::Malformed("{long}".into()),
             NotStored::TagLimit,
         ),
         (
             "{newline}",
-            Unfilled::Malformed("{newline}".into()),
+            TemplateError::Malformed("{newline}".into()),
             NotStored::TagLimit,
         ),
     ];

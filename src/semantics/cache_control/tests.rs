@@ -17,8 +17,8 @@ const fn secs(seconds: u64) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-fn fields(names: &[&'static str]) -> Qualified {
-    Qualified::Fields(names.iter().map(|n| HeaderName::from_static(n)).collect())
+fn fields(names: &[&'static str]) -> DirectiveScope {
+    DirectiveScope::Fields(names.iter().map(|n| HeaderName::from_static(n)).collect())
 }
 
 #[test]
@@ -90,8 +90,8 @@ fn every_response_directive_is_known() {
     let expected = ResponseDirectives {
         targeted: false,
         no_store: true,
-        private: Qualified::Whole,
-        no_cache: Qualified::Whole,
+        private: DirectiveScope::Whole,
+        no_cache: DirectiveScope::Whole,
         max_age: secs(1),
         s_maxage: secs(2),
         must_revalidate: true,
@@ -110,8 +110,8 @@ fn every_response_directive_is_known() {
 
 #[test]
 fn qualified_directives_name_fields_or_hold_for_the_whole() {
-    let rows: &[(&str, &[&str], Qualified)] = &[
-        ("bare", &["private"], Qualified::Whole),
+    let rows: &[(&str, &[&str], DirectiveScope)] = &[
+        ("bare", &["private"], DirectiveScope::Whole),
         ("one field", &["private=\"X-A\""], fields(&["x-a"])),
         ("list", &["private=\"x-a , ,X-B\""], fields(&["x-a", "x-b"])),
         ("token form", &["private=x-a"], fields(&["x-a"])),
@@ -123,23 +123,23 @@ fn qualified_directives_name_fields_or_hold_for_the_whole() {
         (
             "bare after list",
             &["private=\"x-a\", private"],
-            Qualified::Whole,
+            DirectiveScope::Whole,
         ),
         (
             "list after bare",
             &["private", "private=\"x-a\""],
-            Qualified::Whole,
+            DirectiveScope::Whole,
         ),
-        ("empty list", &["private=\"\""], Qualified::Whole),
-        ("no argument after =", &["private="], Qualified::Whole),
-        ("no field name", &["private=\"x a\""], Qualified::Whole),
+        ("empty list", &["private=\"\""], DirectiveScope::Whole),
+        ("no argument after =", &["private="], DirectiveScope::Whole),
+        ("no field name", &["private=\"x a\""], DirectiveScope::Whole),
         (
             "one of two no field name",
             &["private=\"x-a, é\""],
-            Qualified::Whole,
+            DirectiveScope::Whole,
         ),
-        ("spaces", &["private = \"x-a\""], Qualified::Whole),
-        ("absent", &["public"], Qualified::No),
+        ("spaces", &["private = \"x-a\""], DirectiveScope::Whole),
+        ("absent", &["public"], DirectiveScope::No),
     ];
     for (name, lines, expected) in rows {
         assert_eq!(response(lines).private, *expected, "{name}");

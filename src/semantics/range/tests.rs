@@ -1,6 +1,6 @@
 use super::*;
 use crate::semantics::tests::{NOW, headers};
-use Selected::{Unsatisfiable, Whole};
+use Selection::{Unsatisfiable, Whole};
 
 type Lines<'a> = &'a [(&'a str, &'a str)];
 
@@ -10,24 +10,27 @@ const STORED: Lines<'_> = &[
     ("date", "Mon, 23 Nov 2026 00:00:00 GMT"),
 ];
 
-fn selected(request: Lines<'_>, stored: Lines<'_>, length: u64) -> Selected {
+fn selected(request: Lines<'_>, stored: Lines<'_>, length: u64) -> Selection {
     let (request, stored) = (headers(request), headers(stored));
     select(&Method::GET, &request, StatusCode::OK, &stored, length, NOW)
 }
 
-fn of_ten(range: &str) -> Selected {
+fn of_ten(range: &str) -> Selection {
     selected(&[("range", range)], STORED, 10)
 }
 
 #[test]
 fn lists_are_several_parts() {
-    assert_eq!(of_ten("bytes=0-1,4-5"), Selected::Parts(vec![0..=1, 4..=5]));
+    assert_eq!(
+        of_ten("bytes=0-1,4-5"),
+        Selection::Parts(vec![0..=1, 4..=5])
+    );
     assert_eq!(
         of_ten("bytes=-1 , 0-0"),
-        Selected::Parts(vec![9..=9, 0..=0])
+        Selection::Parts(vec![9..=9, 0..=0])
     );
-    assert_eq!(of_ten("bytes=0-1,"), Selected::Part(0..=1));
-    assert_eq!(of_ten("bytes=10-,0-1"), Selected::Part(0..=1));
+    assert_eq!(of_ten("bytes=0-1,"), Selection::Part(0..=1));
+    assert_eq!(of_ten("bytes=10-,0-1"), Selection::Part(0..=1));
     assert_eq!(of_ten("bytes=10-,20-"), Unsatisfiable);
 }
 
@@ -48,7 +51,7 @@ fn safety_24_one_range_of_a_stored_200_selects_these_bytes() {
         ("huge suffix", "bytes=-99999999999999999999999", 0..=9),
     ];
     for (name, range, bytes) in rows {
-        assert_eq!(of_ten(range), Selected::Part(bytes), "{name}");
+        assert_eq!(of_ten(range), Selection::Part(bytes), "{name}");
     }
 }
 
@@ -105,7 +108,7 @@ fn safety_24_only_a_get_of_a_200_has_ranges() {
         let status = StatusCode::from_u16(status).unwrap();
         select(&method, &request, status, &stored, 10, NOW)
     };
-    assert_eq!(found(Method::GET, 200), Selected::Part(0..=1));
+    assert_eq!(found(Method::GET, 200), Selection::Part(0..=1));
     assert_eq!(found(Method::HEAD, 200), Whole);
     assert_eq!(found(Method::POST, 200), Whole);
     for status in [203, 204, 301, 404, 500] {
@@ -150,7 +153,11 @@ fn safety_24_if_range_needs_a_strong_validator_that_matches() {
     for (name, if_range, stored, holds) in rows {
         let mut request = vec![("range", "bytes=0-1")];
         request.extend(if_range.iter().map(|value| ("if-range", *value)));
-        let expected = if *holds { Selected::Part(0..=1) } else { Whole };
+        let expected = if *holds {
+            Selection::Part(0..=1)
+        } else {
+            Whole
+        };
         assert_eq!(selected(&request, stored, 10), expected, "{name}");
     }
     // Where it does not hold, not even an unsatisfiable range is refused.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 
-const DERIVED: &str = include_str!("../../../../tests/fixtures/other-publishers/derived.json");
+const DERIVED: &str = include_str!("../../../../../tests/fixtures/other-publishers/derived.json");
 const AUCTION: &str = "t:auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be";
 
 fn any(format: Format, purge: &str) -> Stream {

@@ -9,14 +9,15 @@ use http::header::{
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, response};
 
-use super::compiled::CompiledRule;
-use super::options::Consistency;
-use super::policy::{Exchange, decide};
-use super::tags::{Request, Stage};
-use super::{FillRequest, Match, RuleSet};
+use super::{Match, RuleSet};
 use crate::amount::Period;
 use crate::clock::Timestamp;
 use crate::outcome::{Detail, ForwardReason, NotStored, Why};
+use crate::rules::compiled::CompiledRule;
+use crate::rules::options::Consistency;
+use crate::rules::policy::{Exchange, decide};
+use crate::rules::request::FillRequest;
+use crate::rules::tags::{Request, Stage};
 use crate::semantics::RequestDirectives;
 
 /// What the rules make of a request. Nothing is asked of a store, a log or the inner service.

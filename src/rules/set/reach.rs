@@ -1,8 +1,8 @@
 //! [`Reach`]: what a purge can take, without anything being purged.
 
 use super::RuleSet;
-use super::compiled::CompiledRule;
-use super::pattern::Element;
+use crate::rules::compiled::CompiledRule;
+use crate::rules::pattern::Element;
 use crate::spelling::nearest;
 use crate::tag::Target;
 

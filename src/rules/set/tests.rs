@@ -1,8 +1,10 @@
 use super::*;
 use crate::amount::Period;
 use crate::outcome::{Detail, ForwardReason, Why};
+use crate::rules::*;
 use crate::semantics::StoreSetCookie;
 use http::{Request as HttpRequest, StatusCode};
+use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);

@@ -8,7 +8,7 @@ use super::*;
 
 macro_rules! capture {
     ($file:literal) => {
-        include_str!(concat!("../../../../tests/fixtures/rindexer/", $file))
+        include_str!(concat!("../../../../../tests/fixtures/rindexer/", $file))
     };
 }
 

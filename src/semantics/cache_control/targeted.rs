@@ -9,8 +9,9 @@ use std::time::Duration;
 use http::header::{HeaderMap, HeaderName};
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 
-use super::cache_control::{Qualified, ResponseDirectives};
-use super::syntax::{delta_seconds, lines, split_members, trim_ows};
+use super::ResponseDirectives;
+use crate::semantics::directive::DirectiveScope;
+use crate::semantics::syntax::{delta_seconds, lines, split_members, trim_ows};
 
 /// Addressed to this cache alone; not passed on.
 pub(crate) const OWN_TARGET: HeaderName = HeaderName::from_static("tagcache-cache-control");
@@ -73,8 +74,8 @@ fn add(found: &mut ResponseDirectives, name: &str, entry: &ListEntry) {
     };
     let seconds = || seconds().map(|given| Duration::from_secs(given.min(MAX_DELTA)));
     let whole = || match on {
-        Some(false) => Qualified::No,
-        _ => Qualified::Whole,
+        Some(false) => DirectiveScope::No,
+        _ => DirectiveScope::Whole,
     };
     let forbids = on != Some(false);
     match name {

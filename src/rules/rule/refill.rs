@@ -3,16 +3,8 @@
 
 use std::time::Duration;
 
-use super::Defaults;
-use super::rule::Rule;
-use super::settings::RuleSettings;
+use super::Rule;
 use crate::amount::Period;
-use crate::error::ConfigError;
-use crate::spelling::written;
-
-/// The most of a lifetime that chance may take away, in percent.
-const MAX_JITTER: u8 = 50;
-const MAX_FACTOR: f64 = 100.0;
 
 impl Rule {
     /// Shortens each lifetime by a random part of what is left of it when the response arrives, up to
@@ -66,68 +58,4 @@ impl Rule {
         self.settings.forward_limit = Some(forwards);
         self
     }
-}
-
-impl RuleSettings {
-    /// Refuses what contradicts something else, or cannot be meant.
-    ///
-    /// # Errors
-    /// A [`ConfigError`] with the input quoted.
-    pub(super) fn check_refill(&self, defaults: &Defaults) -> Result<(), ConfigError> {
-        if self.lifetime_jitter > MAX_JITTER {
-            let message = format!("takes away more than {MAX_JITTER} % of a lifetime");
-            let input = self.lifetime_jitter.to_string();
-            return Err(ConfigError::new("lifetime_jitter", message, input));
-        }
-        if let Some(factor) = self.refresh_early
-            && !(factor > 0.0 && factor <= MAX_FACTOR)
-        {
-            let message = format!("a factor above 0 is needed, and at most {MAX_FACTOR}");
-            let input = factor.to_string();
-            return Err(ConfigError::new("refresh_early", message, input));
-        }
-        if let Some(Period(budget)) = self.fleet_coalesce {
-            check_fleet(budget, defaults)?;
-        }
-        if self.forward_limit == Some(0) {
-            let message = "forwards nothing (disable the rule to forward without a cache)";
-            return Err(ConfigError::new("forward_limit", message, "0"));
-        }
-        Ok(())
-    }
-
-    /// `left` of a lifetime, shortened as `chance` (from 0 to 1) has it.
-    pub(super) fn shortened(&self, left: Duration, chance: f64) -> Duration {
-        left.mul_f64(1.0 - f64::from(self.lifetime_jitter) / 100.0 * chance)
-            .min(left)
-    }
-}
-
-fn check_fleet(budget: Duration, defaults: &Defaults) -> Result<(), ConfigError> {
-    let Defaults {
-        claim, coalesce, ..
-    } = *defaults;
-    if claim.is_zero() {
-        let message = "needs claims that hold for some time";
-        return Err(ConfigError::new(
-            "fleet_coalesce",
-            message,
-            "fleet claim 0s",
-        ));
-    }
-    let message = if budget.is_zero() {
-        "waits for no other node (leave it out for each to fetch by itself)".into()
-    } else if budget > claim {
-        format!("longer than the {} for which a claim holds", written(claim))
-    } else if budget > coalesce / 2 {
-        // Who waits for the one that waits must have time left for its fetch.
-        format!(
-            "longer than half of the {} that a request waits for others",
-            written(coalesce)
-        )
-    } else {
-        return Ok(());
-    };
-    let input = written(budget);
-    Err(ConfigError::new("fleet_coalesce", message, input))
 }

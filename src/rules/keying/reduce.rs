@@ -1,64 +1,15 @@
-//! [`Forward`]: what of a request that is looked up reaches the inner service.
+//! What of a request that is looked up reaches the inner service.
 
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Uri};
 
-use super::FillRequest;
-use super::keying::Keying;
-use super::options::Authorization;
-use super::rule::Rule;
-
-/// What of a request reaches the inner service, if the request is looked up and forwarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[cfg_attr(
-    feature = "config",
-    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
-    serde(rename_all = "lowercase")
-)]
-#[non_exhaustive]
-pub enum Forward {
-    /// All of it, what the rule leaves out of the key as well.
-    #[default]
-    Whole,
-    /// Without what the rule leaves out of the key: query parameters, cookies, fields of
-    /// [`ignore_header`](Rule::ignore_header), and `Authorization` where it is ignored. Then no response can
-    /// depend on them.
-    Keyed,
-}
-
-impl Rule {
-    /// Whether what the rule leaves out of the key reaches the inner service: a `utm_source` that is
-    /// ignored, say. If it changes the response in spite of the rule, the one who asked first decides for
-    /// all.
-    ///
-    /// The host is forwarded even where it is ignored, and so are fields that nobody names: they count
-    /// where `Vary` names them.
-    ///
-    /// Default: [`Forward::Whole`], since statistics and logs of the inner service may want it.
-    #[must_use]
-    pub fn forward(mut self, forward: Forward) -> Self {
-        self.settings.forward = forward;
-        self
-    }
-}
-
-impl FillRequest {
-    /// Makes of the request what is forwarded of it: what its key takes for one reaches the inner service
-    /// as one (SAFETY 67).
-    pub(crate) fn reduce<A>(&self, request: &mut Request<A>) {
-        let (keying, mut uri) = (&self.asked.rule.keying, std::mem::take(request.uri_mut()));
-        match self.folds {
-            true => keying.reduce(&mut uri, request.headers_mut()),
-            false => keying.reduce(&mut Uri::default(), request.headers_mut()),
-        }
-        *request.uri_mut() = uri;
-    }
-}
+use super::Keying;
+use crate::rules::options::{Authorization, Forward};
 
 impl Keying {
     /// Takes out of `uri` and `headers` what the key leaves out.
-    fn reduce(&self, uri: &mut Uri, headers: &mut HeaderMap) {
+    pub(in crate::rules) fn reduce(&self, uri: &mut Uri, headers: &mut HeaderMap) {
         if let Some(query) = uri.query()
             && let Some(query) = self.query.forwarded(query, self.forward)
             && let Some(reduced) = with_query(uri, query.as_deref())

@@ -142,7 +142,7 @@ fn documented_object_counts_as_a_list_of_one() {
     let decoder = rindexer();
     let fields = payload(r#"{"event_name":"E","network":"n","event_data":{"a":1}}"#);
     let texts = Texts::default();
-    let Ok(Decoded::Events(events, _)) = decoder.decode(&fields, LIMIT, &texts) else {
+    let Ok(EntryContent::Events(events, _)) = decoder.decode(&fields, LIMIT, &texts) else {
         panic!("not decoded");
     };
     assert_eq!(events.len(), 1);
@@ -184,7 +184,7 @@ fn control_messages_need_nothing_but_their_name() {
         let fields = payload(json);
         let texts = Texts::default();
         let decoded = decoder.decode(&fields, LIMIT, &texts).unwrap();
-        let Decoded::Control {
+        let EntryContent::Control {
             reason: found,
             network: on,
         } = decoded

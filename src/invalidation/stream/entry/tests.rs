@@ -2,6 +2,8 @@ use super::*;
 use crate::invalidation::format::{Format, Payload};
 use crate::invalidation::on::On;
 use crate::invalidation::stream::Stream;
+use crate::log::PurgeKind;
+use crate::tag::Target;
 
 mod captures;
 mod others;
