@@ -14,3 +14,4 @@ pub mod cli;
 pub mod config;
 pub mod proxy;
 mod setting;
+mod written;

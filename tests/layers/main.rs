@@ -73,24 +73,24 @@ const TABLE: &[Row] = &[
 /// The program, which is a crate of its own: of the library it sees the public API, by the compiler.
 const PROGRAM_TABLE: &[Row] = &[
     Row {
-        modules: &["setting"],
+        modules: &["setting", "written"],
         may_import: &[],
     },
     Row {
         modules: &["proxy"],
-        may_import: &[&["setting"]],
+        may_import: &[&["setting", "written"]],
     },
     Row {
         modules: &["admin"],
-        may_import: &[&["proxy", "setting"]],
+        may_import: &[&["proxy", "setting", "written"]],
     },
     Row {
         modules: &["config"],
-        may_import: &[&["admin", "proxy", "setting"]],
+        may_import: &[&["admin", "proxy", "setting", "written"]],
     },
     Row {
         modules: &["cli"],
-        may_import: &[&["admin", "config", "proxy", "setting"]],
+        may_import: &[&["admin", "config", "proxy", "setting", "written"]],
     },
 ];
 

@@ -1,43 +1,76 @@
-//! [`AdminSettings`]: what an operator can say about the admin listener, with the defaults.
+//! [`AdminSettings`]: what an operator can say about the admin listener, with the defaults. It is `[admin]` of the
+//! file, whose schema describes each key with the words that are here.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::admin::AdminToken;
 use crate::proxy::{Network, ProxyError, ProxySettings, clash, nonzero};
 use crate::setting::admin;
+use crate::written::{self, As};
+use tower_tagcache::config::{Address, Bytes, Period, Secret};
 
-/// Where the admin listener is, who may use it, and by which bounds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The admin listener: purges, health, metrics. Without this section there is none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct AdminSettings {
-    /// Where it listens. Default: `127.0.0.1:9180`. Port 0 is a free one.
+    /// Where it listens. Default: "127.0.0.1:9180". Port 0 is a free one.
+    #[serde(deserialize_with = "written::address")]
+    #[schemars(with = "Address")]
     pub listen: SocketAddr,
     /// Who knows it may purge, from wherever. Default: none.
+    #[serde(skip)]
     pub token: Option<AdminToken>,
-    /// Without a token, whether who is on this machine may purge. Default: no.
+    /// Who knows this may purge, from wherever. Better: `token_file`, or TAGCACHE_ADMIN_TOKEN in the environment.
+    #[serde(
+        rename = "token",
+        serialize_with = "masked",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(extend("writeOnly" = true))]
+    pub(crate) token_text: Option<Secret>,
+    /// A file with the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Without a token: whether who is on this machine may purge. Default: false.
     pub purge_from_loopback: bool,
     /// `POST /test/invalidate-cache` is answered; without a token, from this machine. For mock and dev
     /// mode. Default: no.
+    #[serde(skip)]
     pub test_calls: bool,
-    /// `PURGE` on the listener that clients use. Default: none, the method goes to upstream.
+    /// Who may send `PURGE` to the listener that clients use, besides who knows the token: `["10.0.0.0/8"]`.
+    /// Default: the method goes to the upstream.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub public_purge: Option<PublicPurge>,
-    /// With [`test_calls`](Self::test_calls), `POST /test/invalidate-cache` and `GET /metrics` are answered
-    /// on the listener that clients use as well, to whom they would be answered here. Default: no.
+    /// In mode dev and mock: answers `POST /test/invalidate-cache` and `GET /metrics` where clients connect, too,
+    /// to whom they would be answered here. Default: false.
     pub public_test_calls: bool,
     /// Connections. One more waits to be accepted. Default: 64.
     pub connections: usize,
-    /// The longest body of a request. More is answered 413. Default: 64 KiB.
+    /// The longest body of a request. More is answered 413. Default: "64 KiB".
+    #[serde(with = "As::<Bytes>")]
     pub body_bytes: usize,
-    /// For a request to be read, and for it to be answered. Default: 10 s.
+    /// For a request to be read, and for it to be answered. Default: "10s".
+    #[serde(with = "As::<Period>")]
     pub timeout: Duration,
     /// After which a connection ends with its next answer, which says so (`Connection: close`), so that no
-    /// request is cut off. Default: 60 s.
+    /// request is cut off. Default: "1m".
+    #[serde(with = "As::<Period>")]
     pub connection_lifetime: Duration,
-    /// Whether `/readyz` is 200 while all upstreams are down. What is stored is still served then, also stale, and
+    /// Whether /readyz is 200 while all upstreams are down. What is stored is still served then, also stale, and
     /// all instances mostly see the same upstreams: who takes them all out of a load balancer ends that too.
-    /// `false` where other instances have upstreams of their own. Default: yes.
+    /// `false`, 503, for a load balancer whose other instances have upstreams of their own. Default: true.
     pub ready_without_upstream: bool,
+}
+
+/// What is shown of a token.
+fn masked<S: Serializer>(_: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str("***")
 }
 
 impl Default for AdminSettings {
@@ -45,6 +78,8 @@ impl Default for AdminSettings {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9180)),
             token: None,
+            token_text: None,
+            token_file: None,
             purge_from_loopback: false,
             test_calls: false,
             public_purge: None,
@@ -63,7 +98,8 @@ impl Default for AdminSettings {
 ///
 /// A request that says it was forwarded (`Forwarded`, `X-Forwarded-For`, `X-Real-IP`, `Via`) has to have
 /// the token: its peer is somebody's proxy, and not who asks.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
 pub struct PublicPurge {
     /// Default: none.
     pub networks: Vec<Network>,

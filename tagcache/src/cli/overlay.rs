@@ -5,7 +5,8 @@ use clap::{Args, ValueEnum};
 use tower_tagcache::config::{Address, Secret};
 use tower_tagcache::{CacheBuilder, Profile};
 
-use crate::config::{ListenChoice, Loaded, UpstreamChoice};
+use crate::config::Loaded;
+use crate::proxy::{Listen, UpstreamSettings};
 use crate::setting::{LISTEN, UPSTREAMS};
 use tower_tagcache::Setting;
 
@@ -50,12 +51,14 @@ impl Overlay {
         let mut made = Vec::new();
         if !self.upstreams.is_empty() {
             let upstreams = self.upstreams.iter().cloned();
-            proxy.upstreams = upstreams.map(UpstreamChoice::Url).collect();
+            proxy.upstreams = upstreams.map(UpstreamSettings::new).collect();
             made.push(UPSTREAMS);
         }
         if !self.listen.is_empty() {
             let listen = self.listen.iter().copied();
-            proxy.listen = listen.map(ListenChoice::Plain).collect();
+            proxy.listen = listen
+                .map(|Address(address)| Listen::new(address))
+                .collect();
             made.push(LISTEN);
         }
         if let Some(url) = &self.redis {

@@ -93,7 +93,7 @@ fn check_again(
 
 /// What is written to the log.
 pub(super) fn log_filter(loaded: &Loaded) -> Result<EnvFilter, ConfigFileError> {
-    let level = loaded.tables.log.level.as_deref().unwrap_or("info");
+    let level = &*loaded.tables.log.level;
     let refused = |why: String| {
         loaded
             .file
@@ -118,8 +118,8 @@ fn start_log(loaded: &Loaded) -> Result<(), Failure> {
         .with_env_filter(log_filter(loaded)?)
         .with_writer(io::stderr);
     match loaded.tables.log.format {
-        Some(LogFormat::Json) => lines.json().init(),
-        _ => lines
+        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => lines
             .with_ansi(io::stderr().is_terminal() && wants_colour())
             .with_target(false)
             .init(),

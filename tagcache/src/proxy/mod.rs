@@ -133,6 +133,6 @@ pub(crate) use self::ports::clash;
 pub use self::server::{Bound, Drained, Proxy};
 pub use self::settings::{
     AccessFormat, AccessLogSettings, HealthSettings, Listen, ProxyLimits, ProxySettings, Timeouts,
-    TlsFiles, UpstreamHost, UpstreamProtocol, UpstreamSettings,
+    TlsFiles, TlsListen, UpstreamHost, UpstreamProtocol, UpstreamSettings,
 };
 pub use self::upstream::{UpstreamStatus, UpstreamStatuses};

@@ -5,10 +5,13 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A block of IP addresses in CIDR notation (RFC 4632 §3.1); a plain address is a block of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Network(IpNet);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, JsonSchema)]
+pub struct Network(#[schemars(with = "String")] IpNet);
 
 impl Network {
     /// Whether `address` is in the block. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) is the
@@ -42,6 +45,33 @@ impl FromStr for Network {
     }
 }
 
+impl Serialize for Network {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    /// By a visitor, so that an error is where the text is, and not at the list that it stands in.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = Network;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Network, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        from.deserialize_str(Reader)
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -56,7 +86,7 @@ impl fmt::Display for ParseNetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "not a network such as 10.0.0.0/8 or an address: {:?}",
+            "no network (such as 10.0.0.0/8, or one address) in {:?}",
             self.0
         )
     }

@@ -66,15 +66,15 @@ fn a_password_or_token_is_never_shown() {
 fn a_variable_beats_its_key() {
     let variables = [("TAGCACHE_ADMIN_LISTEN", "0.0.0.0:9180"), ("RUST_LOG", " ")];
     let tables = read("[log]\nlevel = \"warn\"", &variables).unwrap().tables;
-    let admin = tables.admin.and_then(|admin| admin.listen);
+    let admin = tables.admin.map(|admin| admin.listen);
     assert_eq!(
-        admin.map(|listen| listen.0.to_string()).as_deref(),
+        admin.map(|listen| listen.to_string()).as_deref(),
         Some("0.0.0.0:9180")
     );
-    assert_eq!(tables.log.level.as_deref(), Some("warn"));
+    assert_eq!(tables.log.level, "warn");
     let kept = read("", &[("RUST_LOG", "debug")]).unwrap().tables;
     assert_eq!(kept.admin, None, "without a section there is no listener");
-    assert_eq!(kept.log.level.as_deref(), Some("debug"));
+    assert_eq!(kept.log.level, "debug");
     let error = read("", &[("TAGCACHE_ADMIN_LISTEN", "nowhere")]).unwrap_err();
     let expected = "environment variable TAGCACHE_ADMIN_LISTEN: \"nowhere\" is not an address and a port, \
                     such as 127.0.0.1:9180";
