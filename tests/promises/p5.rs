@@ -8,20 +8,17 @@
 mod cases;
 mod places;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, Response};
-use http_body_util::{BodyExt, Empty, Full};
-use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Layer, ServiceExt};
-use tower_tagcache::{Cache, CacheBody, CacheBuilder, Notice, Outcome, Rule, Storing};
+use http::{HeaderMap, HeaderName, Request};
+use http_body_util::Empty;
+use tagcache_test_support::{Fleet, HANG, Node, Notices, Origin, RedisServer, Said, ok};
+use tower_tagcache::{Cache, Outcome, Rule, Storing};
 
 use self::cases::CASES;
-
-type Page = BoxCloneSyncService<Request<Empty<Bytes>>, Response<Bytes>, BoxError>;
 
 struct Case {
     name: &'static str,
@@ -39,62 +36,33 @@ fn fields(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines().map(|line| line.rsplit_once(": ").unwrap())
 }
 
-/// The caches of a case, and what they said.
-struct Nodes {
-    pages: Vec<Page>,
-    outcomes: Arc<Mutex<Vec<Outcome>>>,
-}
-
-impl Nodes {
-    fn new(case: &Case, set_ups: &[&dyn Fn(CacheBuilder) -> CacheBuilder]) -> Self {
-        let outcomes = Arc::<Mutex<Vec<Outcome>>>::default();
-        let calls = Arc::new(AtomicU32::new(0));
-        let page = |set_up: &&dyn Fn(CacheBuilder) -> CacheBuilder| {
-            let told = Arc::clone(&outcomes);
-            let rule = Rule::new("page", "/page").ttl(Duration::from_secs(60));
-            let builder =
-                Cache::builder()
-                    .rule((case.rule)(rule))
-                    .observer(move |notice: &Notice<'_>| {
-                        if let Notice::Request { outcome, .. } = notice {
-                            told.lock().unwrap().push((*outcome).clone());
-                        }
-                    });
-            let (cache, _) = set_up(builder).build().unwrap();
-            page(&cache, Arc::clone(&calls), case.response)
-        };
-        let pages = set_ups.iter().map(page).collect();
-        Self { pages, outcomes }
+impl Case {
+    fn rule(&self) -> Rule {
+        (self.rule)(Rule::new("page", "/page").ttl(Duration::from_secs(60)))
     }
 
-    fn last_outcome(&self) -> Outcome {
-        self.outcomes.lock().unwrap().last().unwrap().clone()
+    /// One process, with an embedded cache.
+    fn node(&self) -> Node {
+        embedded(self.rule(), origin(self.response))
     }
 }
 
-/// An inner service that says which call it is, and who asked, behind the cache.
-fn page(cache: &Cache, calls: Arc<AtomicU32>, response: &'static str) -> Page {
-    let inner = tower::service_fn(move |request: Request<Empty<Bytes>>| {
-        let call = calls.fetch_add(1, Ordering::SeqCst) + 1;
-        let who = request.headers().get("authorization").cloned();
-        let mut answer = Response::builder().header("x-call", call);
-        for (name, value) in fields(response) {
-            answer = answer.header(name, value);
-        }
-        let body = format!("{who:?}");
-        async move { Ok::<_, BoxError>(answer.body(Full::from(body))?) }
-    });
-    let cached = cache.layer().layer(inner);
-    let whole = cached.map_err(BoxError::from).and_then(
-        |response: Response<CacheBody<Full<Bytes>>>| async {
-            let (parts, body) = response.into_parts();
-            Ok(Response::from_parts(
-                parts,
-                body.collect().await?.to_bytes(),
-            ))
-        },
-    );
-    BoxCloneSyncService::new(whole)
+fn embedded(rule: Rule, origin: Origin) -> Node {
+    let notices = Notices::new();
+    let builder = Cache::builder().rule(rule).observer(notices.clone());
+    let (cache, _) = builder.build().unwrap();
+    Node::new(cache, notices, origin)
+}
+
+/// An inner service that says which call it is, and who asked.
+fn origin(response: &'static str) -> Origin {
+    Origin::answering(move |asked| {
+        let call = asked.number.to_string();
+        let mut all = vec![("x-call", call.as_str())];
+        all.extend(fields(response));
+        let who = asked.parts.headers.get("authorization");
+        ok(&all, format!("{who:?}"))
+    })
 }
 
 fn request(client: &str) -> Request<Empty<Bytes>> {
@@ -118,17 +86,22 @@ fn request(client: &str) -> Request<Empty<Bytes>> {
 /// What a stored response never has.
 const NEVER_SHARED: [&str; 2] = ["set-cookie", "x-private"];
 
-async fn run(case: &Case, nodes: &Nodes, stored: impl AsyncFn(&Outcome)) {
+async fn run(case: &Case, nodes: &[Node], stored: impl AsyncFn(&Outcome)) {
     let mut answered = Vec::new();
     for (turn, (client, _)) in case.clients.iter().enumerate() {
-        let page = nodes.pages[turn % nodes.pages.len()].clone();
-        let response = page.oneshot(request(client)).await.unwrap();
-        let call = response.headers()["x-call"].to_str().unwrap();
+        let node = &nodes[turn % nodes.len()];
+        let answer = node.send(request(client)).await;
+        let call = answer.headers["x-call"].to_str().unwrap();
         let call: u32 = call.parse().unwrap();
-        let outcome = nodes.last_outcome();
+        let answered_so = |said| match said {
+            Said::Answered(outcome) => Some(outcome),
+            _ => None,
+        };
+        let mut said = node.notices.all().into_iter().rev();
+        let outcome = said.find_map(answered_so).unwrap();
         if answered.contains(&call) {
             for name in NEVER_SHARED {
-                let shared = response.headers().contains_key(name);
+                let shared = answer.headers.contains_key(name);
                 assert!(!shared, "{}: {name} for {client:?}", case.name);
             }
         }
@@ -150,22 +123,17 @@ async fn run(case: &Case, nodes: &Nodes, stored: impl AsyncFn(&Outcome)) {
 #[tokio::test]
 async fn safety_01_to_20_private_responses_stay_private_in_one_process() {
     for case in CASES {
-        let nodes = Nodes::new(case, &[&|builder| builder]);
-        run(case, &nodes, async |_| {}).await;
+        run(case, &[case.node()], async |_| {}).await;
     }
 }
 
 #[tokio::test]
 async fn safety_01_to_20_private_responses_stay_private_among_nodes() {
-    let server = tagcache_test_support::RedisServer::start();
-    let patience = Duration::from_secs(30);
+    let server = Arc::new(RedisServer::start());
     for case in CASES {
-        server.run("FLUSHALL").await;
-        let set_up = |builder: CacheBuilder| {
-            let builder = builder.redis(server.url()).write_timeout(patience);
-            builder.read_timeout(patience)
-        };
-        let nodes = Nodes::new(case, &[&set_up, &set_up]);
+        let fleet = Fleet::on(Arc::clone(&server)).copying();
+        let fleet = fleet.rule(case.rule()).origin(origin(case.response));
+        let nodes = [fleet.node(), fleet.node()];
         server.run("CONFIG RESETSTAT").await;
         // The next client asks another node: what is being stored must be there.
         let sets = AtomicU32::new(0);
@@ -182,7 +150,7 @@ async fn safety_01_to_20_private_responses_stay_private_among_nodes() {
                 }
             }
         };
-        tokio::time::timeout(patience, run(case, &nodes, stored))
+        tokio::time::timeout(HANG, run(case, &nodes, stored))
             .await
             .unwrap_or_else(|_| panic!("not stored in time: {}", case.name));
     }
@@ -199,18 +167,15 @@ async fn safety_02_clients_that_ask_at_once_share_nothing_private() {
         // Permitted by RFC 9111 §3.5, and not asked for by the rule: each still has its own flight.
         ("cache-control: public, max-age=60", false),
     ] {
-        let (cache, _) = Cache::builder()
-            .rule(Rule::new("page", "/page").ttl(Duration::from_secs(60)))
-            .build()
-            .unwrap();
-        let page = page(&cache, Arc::default(), response);
+        let rule = Rule::new("page", "/page").ttl(Duration::from_secs(60));
+        let node = embedded(rule, origin(response));
         let clients = (0..50).map(|n| {
-            let page = page.clone();
+            let node = &node;
             async move {
                 let who = format!("authorization: client {n}");
-                let response = page.oneshot(request(&who)).await.unwrap();
+                let answer = node.send(request(&who)).await;
                 let own = format!("Some(\"client {n}\")");
-                response.body() == &own
+                answer.body == own
             }
         });
         let own = futures_util::future::join_all(clients).await;

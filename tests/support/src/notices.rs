@@ -1,15 +1,14 @@
 //! What a node's observer was told.
 
 use tokio::sync::watch;
-use tower_tagcache::{Detail, ErrorKind, Notice, Observer, Position};
+use tower_tagcache::{ErrorKind, Notice, Observer, Outcome, Position};
 
 use crate::ends;
 
 /// A notice, kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// A request was answered; with the detail of its outcome.
-    Answered(Option<Detail>),
+    Answered(Outcome),
     EntryRejected(&'static str),
     StoreFailed(&'static str, ErrorKind),
     BreakerOpened,
@@ -48,7 +47,7 @@ impl Notices {
 impl Observer for Notices {
     fn observe(&self, notice: &Notice<'_>) {
         let said = match notice {
-            Notice::Request { outcome, .. } => Said::Answered(outcome.detail),
+            Notice::Request { outcome, .. } => Said::Answered((*outcome).clone()),
             Notice::EntryRejected { reason } => Said::EntryRejected(reason),
             Notice::StoreFailed { operation, error } => Said::StoreFailed(operation, error.kind()),
             Notice::BreakerOpened => Said::BreakerOpened,
