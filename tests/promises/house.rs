@@ -239,8 +239,8 @@ impl Node {
         let (version, calls) = (version(&pages.versions, path), pages.origin.calls_to(path));
         let answer = self.get(path).await;
         let expected = format!("{path} {version}");
-        assert_eq!(answer.body, expected, "an old answer: {}", answer.how);
-        (answer.how, pages.origin.calls_to(path) > calls)
+        assert_eq!(answer.body, expected, "an old answer: {}", answer.how());
+        (answer.how().to_owned(), pages.origin.calls_to(path) > calls)
     }
 
     /// Those of `paths` for which the inner service was called. All of them are stored afterwards.

@@ -69,7 +69,7 @@ async fn a_purge_of_any_name_is_in_force_on_every_node_once_it_has_returned() {
             assert_eq!(purged.expect("redis is there").position.ordinal, 1);
             for node in nodes.iter().rev() {
                 let answer = node.get("/item/7?page=2").await;
-                assert_eq!(answer.body, "v2", "{name}, soft {soft}: {}", answer.how);
+                assert_eq!(answer.body, "v2", "{name}, soft {soft}: {}", answer.how());
             }
         }
     }
@@ -104,7 +104,7 @@ async fn a_purge_leaves_alone_what_it_does_not_name() {
         purged.expect("redis is there");
         for node in [&a, &b] {
             let answer = node.get("/item/7").await;
-            assert!(answer.is_hit(), "{kind} {name}: {}", answer.how);
+            assert!(answer.is_hit(), "{kind} {name}: {}", answer.how());
         }
     }
     assert_eq!(fleet.origin.calls(), filled);
@@ -150,7 +150,7 @@ async fn safety_40_no_variant_head_or_range_survives_a_purge() {
         for node in &nodes {
             for (form, request) in &forms {
                 let answer = node.send(request.clone()).await;
-                assert!(answer.is_hit(), "{form}: {}", answer.how);
+                assert!(answer.is_hit(), "{form}: {}", answer.how());
             }
         }
         // The origin of this test answers HEAD with a body, so that it can be told from a hit.
@@ -169,7 +169,7 @@ async fn safety_40_no_variant_head_or_range_survives_a_purge() {
                 } else {
                     "v2"
                 };
-                assert_eq!(answer.body, expected, "{name}, {form}: {}", answer.how);
+                assert_eq!(answer.body, expected, "{name}, {form}: {}", answer.how());
             }
         }
         let calls = fleet.origin.calls() - filled;
@@ -200,13 +200,13 @@ async fn safety_41_a_response_filled_again_with_other_tags_obeys_those() {
     a.purger().tag("a").await.expect("redis is there");
     for node in [&a, &b] {
         let answer = node.get("/item/7").await;
-        assert!(answer.is_hit(), "it has that tag no more: {}", answer.how);
+        assert!(answer.is_hit(), "it has that tag no more: {}", answer.how());
     }
     fleet.origin.set("c");
     b.purger().tag("b").await.expect("redis is there");
     for node in [&a, &b] {
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, "c", "{}", answer.how);
+        assert_eq!(answer.body, "c", "{}", answer.how());
     }
 }
 
@@ -238,7 +238,7 @@ async fn safety_41_a_response_freshened_with_other_tags_obeys_both() {
         b.purger().tag(purged).await.expect("redis is there");
         for node in [&a, &b] {
             let answer = node.get("/item/7").await;
-            assert_eq!(answer.body, "new", "purge of {purged}: {}", answer.how);
+            assert_eq!(answer.body, "new", "purge of {purged}: {}", answer.how());
         }
     }
 }
@@ -263,7 +263,7 @@ async fn safety_43_responses_that_nodes_tag_at_once_are_purged_together() {
     purged.expect("redis is there");
     for (uri, node) in uris.iter().zip(nodes.iter().rev().cycle()) {
         let answer = node.get(uri).await;
-        assert_eq!(answer.body, "v2", "{uri}: {}", answer.how);
+        assert_eq!(answer.body, "v2", "{uri}: {}", answer.how());
     }
 }
 
@@ -280,7 +280,7 @@ async fn safety_48_an_address_is_one_tag_however_it_is_written() {
         let purged = b.purger().tag(format!("auction:{spelling}")).await;
         purged.expect("redis is there");
         let answer = a.get(&uri).await;
-        assert!(!answer.is_hit(), "{spelling}: {}", answer.how);
+        assert!(!answer.is_hit(), "{spelling}: {}", answer.how());
         assert_eq!(fleet.origin.calls(), before + 1);
     }
 }

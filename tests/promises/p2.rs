@@ -91,13 +91,13 @@ async fn serves_neither(node: &Node, vault: &Vault, server: &RedisServer, what: 
             "the entry is judged by a log that the node knows",
             async || {
                 let answer = node.get(uri).await;
-                assert_eq!(answer.body, "v2", "{what}, {uri}: {}", answer.how);
+                assert_eq!(answer.body, "v2", "{what}, {uri}: {}", answer.how());
                 // Between the loss and the new epoch a node has no stamp, and neither looks nor stores.
                 let known = !UNKNOWN.contains(&answer.detail());
                 assert!(
                     !known || GONE.contains(&answer.detail()),
                     "{what}: {}",
-                    answer.how
+                    answer.how()
                 );
                 known
             },
@@ -115,7 +115,7 @@ async fn purges_again(fleet: &Fleet, nodes: &[Node], what: &str) {
         node.purger().tag("items").await.expect("redis is there");
         for node in nodes {
             let answer = node.get("/item/7").await;
-            assert_eq!(answer.body, version, "{what}: {}", answer.how);
+            assert_eq!(answer.body, version, "{what}: {}", answer.how());
         }
     }
 }
@@ -196,7 +196,7 @@ async fn safety_42_an_evicted_entry_is_a_miss_and_nothing_else() {
     fleet.forget_entries().await;
     a.warm("/item/8").await;
     let missed = b.get("/item/7").await;
-    assert_eq!(missed.param("fwd"), Some("uri-miss"), "{}", missed.how);
+    assert_eq!(missed.param("fwd"), Some("uri-miss"), "{}", missed.how());
     assert!(b.get("/item/8").await.is_hit());
     assert!(b.warm("/item/7").await.is_hit());
 }
@@ -206,7 +206,7 @@ async fn comes_back(fleet: &Fleet, node: &Node) {
     until("the node is connected again", async || {
         fleet.clock.advance(Duration::from_millis(200));
         let answer = node.get("/item/6").await;
-        assert_ne!(answer.body, "v1", "{}", answer.how);
+        assert_ne!(answer.body, "v1", "{}", answer.how());
         answer.is_hit()
     })
     .await;

@@ -35,8 +35,8 @@ async fn answered_by_the_origin(fleet: &Fleet, node: &Node, requests: usize) {
         fleet.origin.set(&version);
         let calls = fleet.origin.calls();
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, version, "{}", answer.how);
-        assert!(!answer.is_hit(), "{}", answer.how);
+        assert_eq!(answer.body, version, "{}", answer.how());
+        assert!(!answer.is_hit(), "{}", answer.how());
         assert_eq!(fleet.origin.calls(), calls + 1);
     }
 }
@@ -190,7 +190,7 @@ async fn rule_24_a_purge_while_redis_hangs_is_in_force_here_and_appended_when_it
         fleet.clock.advance(Duration::from_secs(1));
         // In force here all the while, whatever the store answers by now.
         let here = a.get("/item/7").await;
-        assert_eq!(here.body, "v2", "{}", here.how);
+        assert_eq!(here.body, "v2", "{}", here.how());
         let purged = |said: &Said| matches!(said, Said::Purged(_));
         a.notices.count(purged) > 0
     };
@@ -198,6 +198,6 @@ async fn rule_24_a_purge_while_redis_hangs_is_in_force_here_and_appended_when_it
     fleet.clock.advance(Duration::from_secs(5));
     for node in [&a, &b] {
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{}", answer.how);
+        assert_eq!(answer.body, "v2", "{}", answer.how());
     }
 }

@@ -53,10 +53,10 @@ async fn safety_61_a_near_hit_is_chosen_to_fetch_behind_and_the_copy_is_replaced
     // In the last 14 s, in which one may be chosen.
     fleet.clock.advance(Duration::from_secs(10));
     let chosen = node.get("/item/7").await;
-    assert_eq!((chosen.is_hit(), &*chosen.body), (true, "v1"));
+    assert_eq!((chosen.is_hit(), chosen.text()), (true, "v1"));
     until("the copy is replaced", async || {
         let answer = node.get("/item/7").await;
-        assert!(answer.is_hit(), "nobody waits: {}", answer.how);
+        assert!(answer.is_hit(), "nobody waits: {}", answer.how());
         answer.body == "v2"
     })
     .await;
@@ -145,7 +145,7 @@ impl Together {
     }
 }
 
-async fn bodies(asking: Vec<JoinHandle<Answer>>) -> Vec<String> {
+async fn bodies(asking: Vec<JoinHandle<Answer>>) -> Vec<Bytes> {
     let mut bodies = Vec::new();
     for asked in asking {
         bodies.push(asked.await.expect("an answer").body);
@@ -270,7 +270,7 @@ async fn a_stale_response_is_refreshed_by_one_node_and_nobody_waits() {
         let claims = fleet.server.calls("set").await;
         for node in &together.nodes {
             let answer = node.get("/item/7").await;
-            assert!(answer.is_hit() && answer.body == "v1", "{}", answer.how);
+            assert!(answer.is_hit() && answer.body == "v1", "{}", answer.how());
         }
         until("the others have tried", async || {
             fleet.server.calls("set").await >= claims + NODES as u64 - 1
@@ -301,7 +301,7 @@ async fn nobody_waits_for_a_claim_on_what_is_not_for_others() {
     for node in &together.nodes {
         let answer = node.get("/item/7").await;
         assert_eq!(answer.param("fwd-status"), None);
-        assert!(!answer.how.contains("collapsed"), "{}", answer.how);
+        assert!(!answer.how().contains("collapsed"), "{}", answer.how());
     }
     assert_eq!(together.fleet.origin.calls(), 1 + NODES);
 }

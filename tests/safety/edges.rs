@@ -71,11 +71,7 @@ async fn safety_66_a_method_in_a_field_of_another_spelling_is_one() {
     let answer = site
         .get_with("/a", &[("x_http_method_override", "DELETE")])
         .await;
-    assert!(
-        answer.cache().contains("method-override"),
-        "{}",
-        answer.cache()
-    );
+    assert!(answer.how().contains("method-override"), "{}", answer.how());
     assert!(
         !site.get("/a").await.is_hit(),
         "it may have changed something"
@@ -228,7 +224,7 @@ async fn safety_67_what_a_rule_ignores_is_forwarded_unless_it_says_otherwise() {
     let other = site
         .get_with("/a?a=2&b=1", &[("cookie", "session=2")])
         .await;
-    assert!(other.is_hit(), "{}", other.cache());
+    assert!(other.is_hit(), "{}", other.how());
     // What is behind a stale response is asked for in the same way.
     site.clock.advance(tagcache_test_support::secs(61));
     let answer = site.get_with(target, &asked).await;

@@ -4,24 +4,24 @@
 use bytes::Bytes;
 use http::HeaderValue;
 use http_body_util::BodyExt;
-use tagcache_test_support::{Failure, Origin, Reply, Site, body, empty, rule, secs, settle};
+use tagcache_test_support::{Answer, Failure, Origin, Site, body, empty, rule, secs, settle};
 use tower_tagcache::{ClientPolicy, Rule, SetCookie};
 
 use crate::bodies::fed;
 use crate::samples::{SAMPLES, Sample, made};
 
-async fn sent(sample: &'static Sample) -> Reply {
-    Reply::read(made(sample)).await.expect("a whole body")
+async fn sent(sample: &'static Sample) -> Answer {
+    Answer::read(made(sample)).await.expect("a whole body")
 }
 
 /// Asserts that `got` is `sent` but for the fields that the cache may add, and returns those.
-fn same_but_for(sent: &Reply, got: &Reply, allowed: &[&str], name: &str) -> Vec<String> {
+fn same_but_for(sent: &Answer, got: &Answer, allowed: &[&str], name: &str) -> Vec<String> {
     assert_eq!(got.status, sent.status, "{name}");
     assert_eq!(got.body, sent.body, "{name}");
     assert_eq!(got.trailers, sent.trailers, "{name}");
     let mut added = Vec::new();
     for field in got.headers.keys() {
-        let of = |reply: &Reply| -> Vec<HeaderValue> {
+        let of = |reply: &Answer| -> Vec<HeaderValue> {
             reply.headers.get_all(field).iter().cloned().collect()
         };
         if of(got) != of(sent) {
@@ -39,17 +39,17 @@ fn same_but_for(sent: &Reply, got: &Reply, allowed: &[&str], name: &str) -> Vec<
     added
 }
 
-async fn miss_and_hit(rule: Rule, sample: &'static Sample) -> (Reply, Reply) {
+async fn miss_and_hit(rule: Rule, sample: &'static Sample) -> (Answer, Answer) {
     let origin = Origin::answering(move |_| made(sample));
     let site = Site::new(rule, &origin);
     let (miss, hit) = (site.get("/a").await, site.get("/a").await);
     assert!(
-        miss.cache().ends_with("stored"),
+        miss.how().ends_with("stored"),
         "{}: {}",
         sample.name,
-        miss.cache()
+        miss.how()
     );
-    assert!(hit.is_hit(), "{}: {}", sample.name, hit.cache());
+    assert!(hit.is_hit(), "{}: {}", sample.name, hit.how());
     (miss, hit)
 }
 
@@ -104,7 +104,7 @@ async fn safety_36_every_status_that_is_stored_keeps_its_number_and_body() {
         assert_eq!(hit.status.as_u16(), status);
         assert_eq!(hit.body, miss.body, "{status}");
         assert_eq!(hit.sent_fields(), miss.sent_fields(), "{status}");
-        assert!(hit.is_hit(), "{status}: {}", hit.cache());
+        assert!(hit.is_hit(), "{status}: {}", hit.how());
     }
 }
 
@@ -189,7 +189,7 @@ async fn safety_34_a_body_that_has_ended_is_known_to_have_ended() {
             .expect("an answer");
         assert!(response.body().is_end_stream());
         settle().await;
-        let reply = Reply::read(response).await.expect("a body");
+        let reply = Answer::read(response).await.expect("a body");
         assert_eq!(reply.is_hit(), hit);
     }
 }
@@ -212,7 +212,7 @@ async fn safety_36_a_response_that_is_not_stored_is_passed_on_untouched() {
             };
             let origin = Origin::answering(move |_| all());
             let site = Site::new(rule(), &origin);
-            let sent = Reply::read(all()).await.expect("a whole body");
+            let sent = Answer::read(all()).await.expect("a whole body");
             for _ in 0..2 {
                 let reply = site.get("/a").await;
                 let added = same_but_for(&sent, &reply, &["cache-status"], sample.name);
@@ -299,7 +299,7 @@ async fn browsers_are_told_to_ask_again_about_what_a_purge_can_reach() {
                 reply.field("cache-control"),
                 told,
                 "{directives}: {}",
-                reply.cache()
+                reply.how()
             );
             assert_eq!(reply.field("expires"), expires, "{directives}");
         }

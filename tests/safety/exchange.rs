@@ -45,7 +45,7 @@ async fn safety_18_a_get_with_a_body_is_neither_answered_nor_stored() {
         *request.body_mut() = tagcache_test_support::body("body");
         let reply = site.send(request).await;
         assert_eq!(reply.text(), number.to_string());
-        assert_eq!(reply.cache(), "fwd=bypass; detail=body");
+        assert_eq!(reply.how(), "fwd=bypass; detail=body");
     }
     assert_eq!(site.get("/a").await.text(), "1");
 }
@@ -92,7 +92,7 @@ async fn safety_19_a_304_from_nowhere_is_neither_passed_on_nor_stored() {
     let origin = Origin::script([|| response(304, &[], empty()), || ok(&[], "page")]);
     let site = Site::new(rule(), &origin);
     let odd = site.get("/a").await;
-    assert_eq!((odd.status.as_u16(), odd.cache()), (502, "fwd=uri-miss"));
+    assert_eq!((odd.status.as_u16(), odd.how()), (502, "fwd=uri-miss"));
     assert_eq!(site.get("/a").await.text(), "page");
 }
 
@@ -149,7 +149,7 @@ async fn safety_20_a_head_does_not_join_the_flight_of_a_get() {
     let first = tokio::spawn(async move { asking.get("/a").await });
     settle().await;
     let head = site.send(request("HEAD", "/a", &[])).await;
-    assert_eq!(head.cache(), "fwd=uri-miss; detail=method");
+    assert_eq!(head.how(), "fwd=uri-miss; detail=method");
     gate.notify_one();
     assert_eq!(first.await.expect("a reply").text(), "page");
     site.clock.advance(secs(1));

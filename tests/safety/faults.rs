@@ -6,7 +6,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use tagcache_test_support::{
-    Body, Failure, Origin, OriginResult, Reply, Site, empty, get, response, rule, secs, settle,
+    Answer, Body, Failure, Origin, OriginResult, Site, empty, get, response, rule, secs, settle,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -174,7 +174,7 @@ async fn safety_25_a_contradictory_length_is_not_stored() {
         let site = Site::new(rule(), &failing(fields, &["a page"]));
         let first = site.get("/a").await;
         assert_eq!(first.text(), "a page", "as without a cache");
-        assert_eq!(first.cache(), "fwd=uri-miss; detail=malformed");
+        assert_eq!(first.how(), "fwd=uri-miss; detail=malformed");
         assert_eq!(site.get("/a").await.text(), "whole", "{fields:?}");
     }
 }
@@ -239,11 +239,11 @@ async fn safety_26_who_joins_a_slow_fill_reads_all_of_it_and_no_end_before_it_en
     let last = site.start(get("/a", &[])).await.expect("an answer");
     drop(feed);
     assert_eq!(
-        Reply::read(last).await.expect("a whole body").text(),
+        Answer::read(last).await.expect("a whole body").text(),
         "a slow page"
     );
     for reader in readers {
-        assert_eq!(Reply::read(reader).await.expect("the rest").text(), "");
+        assert_eq!(Answer::read(reader).await.expect("the rest").text(), "");
     }
     settle().await;
     let stored = site.get("/a").await;
@@ -265,7 +265,7 @@ async fn safety_26_everybody_who_reads_a_fill_sees_it_break_off() {
     feed.data("a ");
     feed.fail("broke off");
     for reader in [first, other] {
-        let read = Reply::read(reader).await;
+        let read = Answer::read(reader).await;
         assert!(read.is_err(), "{read:?}");
     }
     settle().await;

@@ -104,7 +104,7 @@ proptest! {
                 let expected = told(&copy(&request).into_parts().0);
                 for _ in 0..2 {
                     let reply = site.send(copy(&request)).await;
-                    assert_eq!(reply.text(), expected, "{}", reply.cache());
+                    assert_eq!(reply.text(), expected, "{}", reply.how());
                 }
             }
         });
@@ -233,7 +233,7 @@ async fn safety_13_a_request_too_large_for_a_key_is_not_cached() {
     let big = "y".repeat(20_000);
     for _ in 0..2 {
         let reply = site.get_with("/a", &[("x-big", &big)]).await;
-        assert_eq!(reply.cache(), "fwd=bypass; detail=key-limit");
+        assert_eq!(reply.how(), "fwd=bypass; detail=key-limit");
     }
 }
 
@@ -330,7 +330,7 @@ async fn safety_15_spellings_of_a_path_are_matched_and_keyed_as_they_were_sent()
     ];
     for path in twins {
         let reply = site.get(path).await;
-        assert_eq!(reply.cache(), "fwd=uri-miss; stored", "{path}");
+        assert_eq!(reply.how(), "fwd=uri-miss; stored", "{path}");
         assert!(site.get(path).await.is_hit(), "{path}");
     }
 }

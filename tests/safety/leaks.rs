@@ -35,7 +35,7 @@ async fn safety_01_a_response_that_sets_a_cookie_is_not_stored() {
                 Some(&*format!("session={number}")),
                 "{fields:?}"
             );
-            assert!(reply.cache().ends_with("detail=set-cookie"), "{fields:?}");
+            assert!(reply.how().ends_with("detail=set-cookie"), "{fields:?}");
         }
     }
 }
@@ -140,7 +140,7 @@ async fn safety_02_a_request_with_a_cookie_is_neither_answered_from_nor_put_into
     assert_eq!(site.get("/a").await.text(), "none");
     let again = site.get_with("/a", &mine).await;
     assert_eq!(again.text(), "session=1");
-    assert_eq!(again.cache(), "fwd=bypass; detail=cookie");
+    assert_eq!(again.how(), "fwd=bypass; detail=cookie");
 
     let named = rule().cookies(Cookies::ignore(["_ga*"]).key(["session"]));
     let site = Site::new(named, &origin);
@@ -305,7 +305,7 @@ async fn safety_05_two_variants_that_alternate_both_hit() {
         }
     }
     let reply = site.get("/a").await;
-    assert_eq!((reply.text(), reply.cache()), ("", "fwd=vary-miss; stored"));
+    assert_eq!((reply.text(), reply.how()), ("", "fwd=vary-miss; stored"));
     assert!(site.get("/a").await.is_hit(), "absence is a variant too");
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use tagcache_test_support::{
-    Failure, Origin, OriginResult, Reply, Site, get, ok, response, rule, secs, settle,
+    Answer, Failure, Origin, OriginResult, Site, get, ok, response, rule, secs, settle,
 };
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -180,7 +180,7 @@ async fn safety_52_when_every_call_fails_everybody_is_told_and_not_one_after_the
             .collect();
         for asked in asking {
             // The error is for those who called; the others are told by a status.
-            let failed = |reply: Result<Reply, _>| {
+            let failed = |reply: Result<Answer, _>| {
                 reply.map_or(true, |reply| reply.status == http::StatusCode::BAD_GATEWAY)
             };
             let failed = asked.await.map_or(true, failed);
@@ -322,7 +322,7 @@ async fn safety_53_private_answers_are_not_given_one_after_the_other() {
         open.add_permits(waiting);
         let mut answers = std::collections::HashSet::new();
         for asked in asking {
-            let reply: Reply = asked.await.expect("a reply").expect("a body");
+            let reply: Answer = asked.await.expect("a reply").expect("a body");
             assert!(
                 answers.insert(reply.text().to_owned()),
                 "nobody got another's answer"

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tagcache_test_support::{
-    Origin, OriginResult, Reply, Site, get, ok, request, response, rule, secs, settle,
+    Answer, Origin, OriginResult, Site, get, ok, request, response, rule, secs, settle,
 };
 use tokio::sync::Notify;
 use tower::Layer;
@@ -59,8 +59,8 @@ async fn cache_status_names_the_purge_that_removed_the_response() {
         site.get("/a").await;
         purge(site.cache.purger()).await;
         let reply = site.get("/a").await;
-        assert_eq!((reply.cache(), reply.text()), (told, "2"));
-        assert_eq!(site.get("/a").await.cache(), "hit; ttl=60");
+        assert_eq!((reply.how(), reply.text()), (told, "2"));
+        assert_eq!(site.get("/a").await.how(), "hit; ttl=60");
     }
     let rows: [Purge; 6] = [
         purge!(p => p.tag("x:2")),
@@ -185,11 +185,7 @@ async fn while_a_tag_settles_its_responses_are_served_and_not_stored() {
     for number in ["2", "3"] {
         let reply = site.get("/a").await;
         assert_eq!(reply.text(), number);
-        assert!(
-            reply.cache().ends_with("detail=settling"),
-            "{}",
-            reply.cache()
-        );
+        assert!(reply.how().ends_with("detail=settling"), "{}", reply.how());
     }
     site.clock.advance(secs(5));
     site.get("/a").await;
@@ -197,13 +193,13 @@ async fn while_a_tag_settles_its_responses_are_served_and_not_stored() {
 }
 
 /// Asks through `outer`, which wraps the site's own layer, and says how often the origin was called.
-async fn nested(outer: &Cache, site: &Site) -> (Reply, usize) {
+async fn nested(outer: &Cache, site: &Site) -> (Answer, usize) {
     let before = site.origin.calls();
     let service = outer.layer().layer(site.service.clone());
     let response = tower::ServiceExt::oneshot(service, get("/a", &[]))
         .await
         .expect("an answer");
-    let reply = Reply::read(response).await.expect("a body");
+    let reply = Answer::read(response).await.expect("a body");
     settle().await;
     (reply, site.origin.calls() - before)
 }

@@ -1,6 +1,6 @@
 //! SAFETY 24 and what clients ask under conditions: parts, and 304 instead of what they have.
 
-use tagcache_test_support::{Origin, Reply, Site, empty, ok, request, response, rule, secs};
+use tagcache_test_support::{Answer, Origin, Site, empty, ok, request, response, rule, secs};
 
 /// Ten bytes, with a strong validator, from an inner service that knows no ranges.
 fn digits() -> Origin {
@@ -20,7 +20,7 @@ async fn stored(origin: &Origin) -> Site {
     site
 }
 
-fn summary(reply: &Reply) -> (u16, &str, Option<&str>) {
+fn summary(reply: &Answer) -> (u16, &str, Option<&str>) {
     (
         reply.status.as_u16(),
         reply.text(),
@@ -101,7 +101,7 @@ async fn safety_24_a_part_is_stored_as_a_part_and_never_as_the_whole() {
     for hit in [false, true] {
         let part = site.get_with("/a", &[("range", "bytes=0-3")]).await;
         assert_eq!(summary(&part), (206, "0123", Some("bytes 0-3/10")));
-        assert_eq!(part.is_hit(), hit, "{}", part.cache());
+        assert_eq!(part.is_hit(), hit, "{}", part.how());
     }
     let whole = site.get("/a").await;
     assert_eq!(summary(&whole), (200, "0123456789", None));
@@ -215,7 +215,7 @@ async fn a_client_that_has_it_gets_a_304_on_a_miss_and_the_whole_is_stored() {
     let site = Site::new(rule(), &origin);
     let first = site.get_with("/a", &[("if-none-match", "\"1\"")]).await;
     assert_eq!((first.status.as_u16(), first.text()), (304, ""));
-    assert_eq!(first.cache(), "fwd=uri-miss; fwd-status=200; stored");
+    assert_eq!(first.how(), "fwd=uri-miss; fwd-status=200; stored");
     assert_eq!(origin.last().field("if-none-match"), None);
     let whole = site.get("/a").await;
     assert_eq!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tagcache_test_support::{Origin, Reply, Site, empty, get, ok, response, rule, secs, settle};
+use tagcache_test_support::{Answer, Origin, Site, empty, get, ok, response, rule, secs, settle};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -116,7 +116,7 @@ async fn safety_61_a_hit_near_the_end_that_chance_chooses_fetches_behind() {
         );
         assert_eq!(site.origin.calls(), 2, "{left} s left");
         let next = site.get("/a").await;
-        assert!(next.is_hit() && next.text() == "2", "{}", next.cache());
+        assert!(next.is_hit() && next.text() == "2", "{}", next.how());
         assert_eq!(site.origin.calls(), 2);
     }
 }
@@ -146,7 +146,7 @@ async fn safety_61_an_early_refresh_asks_by_validator_and_freshens() {
     assert!(
         freshened.is_hit() && freshened.text() == "1",
         "{}",
-        freshened.cache()
+        freshened.how()
     );
     assert_eq!(site.origin.calls(), 2);
 }
@@ -188,7 +188,7 @@ async fn safety_61_of_many_hits_near_the_end_one_fetches() {
     });
     for asked in asking.collect::<Vec<_>>() {
         let reply = asked.await.expect("a reply").expect("a body");
-        assert!(reply.is_hit(), "{}", reply.cache());
+        assert!(reply.is_hit(), "{}", reply.how());
     }
     assert_eq!(site.origin.calls(), 2);
 }
@@ -209,7 +209,7 @@ fn gated() -> (Origin, Arc<Semaphore>, Arc<AtomicUsize>) {
     (origin, open, inside)
 }
 
-fn ask(site: &Site, path: impl Into<String>) -> JoinHandle<Result<Reply, String>> {
+fn ask(site: &Site, path: impl Into<String>) -> JoinHandle<Result<Answer, String>> {
     let (site, path) = (site.clone(), path.into());
     tokio::spawn(async move { site.fetch(get(&path, &[])).await })
 }
@@ -259,9 +259,9 @@ async fn a_miss_that_gets_no_permit_in_time_is_forwarded_or_answered_stale() {
     let stale = stale.await.expect("a reply").expect("a body");
     assert_eq!(began.elapsed(), secs(4), "as long as for identical ones");
     assert!(
-        stale.cache().ends_with("detail=stale-if-error"),
+        stale.how().ends_with("detail=stale-if-error"),
         "{}",
-        stale.cache()
+        stale.how()
     );
     settle().await;
     assert_eq!(

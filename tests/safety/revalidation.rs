@@ -1,7 +1,7 @@
 //! SAFETY 32 and PROTOCOL 17: what a 304 does to a stored response.
 
 use http::Response;
-use tagcache_test_support::{Body, Origin, Reply, Site, empty, ok, response, rule, secs, settle};
+use tagcache_test_support::{Answer, Body, Origin, Site, empty, ok, response, rule, secs, settle};
 
 fn not_modified(fields: &[(&str, &str)]) -> Response<Body> {
     response(304, fields, empty())
@@ -40,7 +40,7 @@ async fn safety_32_a_304_freshens_the_fields_and_leaves_the_bytes() {
     site.get("/a").await;
     site.clock.advance(secs(6));
     let fresh = site.get("/a").await;
-    assert_eq!(fresh.cache(), "fwd=stale; fwd-status=304; stored");
+    assert_eq!(fresh.how(), "fwd=stale; fwd-status=304; stored");
     for wait in [0, 99] {
         site.clock.advance(secs(wait));
         let reply = site.get("/a").await;
@@ -72,7 +72,7 @@ async fn safety_32_a_304_about_another_response_freshens_nothing() {
     site.get("/a").await;
     site.clock.advance(secs(61));
     let odd = site.get("/a").await;
-    assert_ne!(odd.text(), "old", "{}", odd.cache());
+    assert_ne!(odd.text(), "old", "{}", odd.how());
     site.clock.advance(secs(1));
     assert_eq!(site.get("/a").await.text(), "new");
     assert!(!origin.last().parts.headers.contains_key("if-none-match"));
@@ -90,7 +90,7 @@ async fn safety_32_a_304_that_forbids_storing_answers_once() {
     site.clock.advance(secs(61));
     let reply = site.get("/a").await;
     assert_eq!(reply.text(), "page");
-    assert_eq!(reply.cache(), "fwd=stale; fwd-status=304; detail=no-store");
+    assert_eq!(reply.how(), "fwd=stale; fwd-status=304; detail=no-store");
     let next = site.get("/a").await;
     assert_eq!(next.text(), "new");
     assert_eq!(origin.last().field("if-none-match"), None);
@@ -100,7 +100,7 @@ async fn safety_32_a_304_that_forbids_storing_answers_once() {
 /// any condition. Returns the condition that it got.
 async fn after_soft_purge(
     fields: &'static [(&'static str, &'static str)],
-) -> (Option<String>, Reply) {
+) -> (Option<String>, Answer) {
     let origin = Origin::answering(move |asked| {
         let conditional = ["if-none-match", "if-modified-since"]
             .iter()
@@ -124,7 +124,7 @@ async fn after_soft_purge(
     assert!(
         after.is_hit(),
         "freshened or stored anew, it is fresh: {}",
-        after.cache()
+        after.how()
     );
     assert_eq!(after.text(), reply.text());
     (condition, reply)
@@ -136,7 +136,7 @@ async fn protocol_17_a_strong_validator_freshens_what_was_softly_purged() {
     assert_eq!(condition.as_deref(), Some("\"1\""));
     assert_eq!(reply.text(), "old");
     assert_eq!(
-        reply.cache(),
+        reply.how(),
         "fwd=stale; fwd-status=304; stored; detail=soft-purged"
     );
     let old = &[
@@ -163,7 +163,7 @@ async fn protocol_17_a_weak_validator_does_not_freshen_what_was_softly_purged() 
         let (condition, reply) = after_soft_purge(fields).await;
         assert_eq!(condition, None, "{fields:?}");
         assert_eq!(reply.text(), "new", "{fields:?}");
-        assert_eq!(reply.cache(), "fwd=stale; stored; detail=soft-purged");
+        assert_eq!(reply.how(), "fwd=stale; stored; detail=soft-purged");
     }
 }
 
@@ -212,7 +212,7 @@ async fn protocol_17_a_soft_purge_during_the_conditional_request_is_not_lost() {
     let behind = tower::Layer::layer(&site.layer, slow);
     let reply = tower::ServiceExt::oneshot(behind, tagcache_test_support::get("/a", &[])).await;
     assert_eq!(
-        Reply::read(reply.expect("an answer"))
+        Answer::read(reply.expect("an answer"))
             .await
             .expect("a body")
             .text(),
@@ -220,5 +220,5 @@ async fn protocol_17_a_soft_purge_during_the_conditional_request_is_not_lost() {
     );
     settle().await;
     let next = site.get("/a").await;
-    assert_eq!(next.text(), "new", "{}", next.cache());
+    assert_eq!(next.text(), "new", "{}", next.how());
 }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
-use tagcache_test_support::{Failure, Reply, Site};
+use tagcache_test_support::{Answer, Failure, Site};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt;
@@ -44,7 +44,7 @@ pub(crate) async fn ask(
     version: Version,
     method: Method,
     path: &str,
-) -> Reply {
+) -> Answer {
     ask_with(address, version, method, path, &[]).await
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn ask_with(
     method: Method,
     path: &str,
     fields: &[(&str, &str)],
-) -> Reply {
+) -> Answer {
     let mut request = Request::builder()
         .method(method)
         .uri(format!("http://{address}{path}"));
@@ -66,7 +66,7 @@ pub(crate) async fn ask_with(
 }
 
 /// The whole answer, over a connection of its own.
-pub(crate) async fn send<B>(address: SocketAddr, version: Version, request: Request<B>) -> Reply
+pub(crate) async fn send<B>(address: SocketAddr, version: Version, request: Request<B>) -> Answer
 where
     B: http_body::Body<Data = Bytes, Error: std::error::Error + Send + Sync>
         + Send
@@ -74,7 +74,7 @@ where
         + 'static,
 {
     let response = start(address, version, request).await;
-    Reply::read(response).await.expect("a whole body")
+    Answer::read(response).await.expect("a whole body")
 }
 
 /// The head of the answer; its body is still to be read.

@@ -37,8 +37,8 @@ async fn safety_31_stale_while_revalidate_ends_with_its_window() {
         site.get("/a").await;
         site.clock.advance(secs(wait));
         let reply = site.get("/a").await;
-        let told = reply.cache().ends_with("detail=stale-while-revalidate");
-        assert_eq!(told, stale, "after {wait} s: {}", reply.cache());
+        let told = reply.how().ends_with("detail=stale-while-revalidate");
+        assert_eq!(told, stale, "after {wait} s: {}", reply.how());
         assert_eq!(
             reply.text(),
             if wait < 30 { "1" } else { "2" },
@@ -91,7 +91,7 @@ async fn spared(
     match site.fetch(tagcache_test_support::get("/a", &[])).await {
         Ok(reply) => {
             let stands_in = reply.text() == "1";
-            assert_eq!(stands_in, reply.cache().ends_with("detail=stale-if-error"));
+            assert_eq!(stands_in, reply.how().ends_with("detail=stale-if-error"));
             stands_in
         }
         Err(_) => false,
@@ -172,7 +172,7 @@ async fn safety_31_a_hard_purge_ends_every_stale_window() {
     site.clock.advance(secs(11));
     site.cache.purger().tag("x").await.expect("a purge");
     let reply = site.get("/a").await;
-    assert_eq!(reply.status, 503, "{}", reply.cache());
+    assert_eq!(reply.status, 503, "{}", reply.how());
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn safety_31_the_rules_windows_are_for_responses_that_do_not_say() {
     assert!(
         site.get("/a")
             .await
-            .cache()
+            .how()
             .ends_with("detail=stale-if-error")
     );
 }

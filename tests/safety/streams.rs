@@ -12,7 +12,7 @@ use http::Response;
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
 use tagcache_test_support::{
-    Body, Failure, Origin, Reply, Site, get, ok, response, rule, secs, settle,
+    Answer, Body, Failure, Origin, Site, get, ok, response, rule, secs, settle,
 };
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -181,8 +181,8 @@ async fn safety_55_who_comes_after_the_beginning_is_gone_has_a_call_of_its_own()
             .expect("whole");
     }
     let second = huge.site.start(get("/a", &[])).await.expect("an answer");
-    let reading = Reply::read(second);
-    let (rest, whole) = tokio::join!(Reply::read(first), reading);
+    let reading = Answer::read(second);
+    let (rest, whole) = tokio::join!(Answer::read(first), reading);
     assert_eq!(rest.expect("the rest").body.len(), 54 * MIB);
     assert_eq!(whole.expect("the whole").body.len(), 64 * MIB);
     assert_eq!(huge.site.origin.calls(), 2);
@@ -224,11 +224,11 @@ async fn safety_56_a_reader_that_stands_still_does_not_hold_up_others_for_ever()
     let huge = Huge::gated(64);
     let [stuck, moving] = two_readers(&huge).await;
     let began = Instant::now();
-    let whole = Reply::read(moving).await.expect("a whole body");
+    let whole = Answer::read(moving).await.expect("a whole body");
     assert_eq!(whole.body.len(), 64 * MIB);
     assert!(began.elapsed() <= secs(60), "{:?}", began.elapsed());
     assert!(
-        Reply::read(stuck).await.is_err(),
+        Answer::read(stuck).await.is_err(),
         "it is told, not given half as a whole"
     );
 }
@@ -240,7 +240,7 @@ async fn safety_56_readers_that_both_pause_are_not_cut_off() {
     settle().await;
     tokio::time::advance(secs(3600)).await;
     settle().await;
-    let [one, other] = readers.map(Reply::read);
+    let [one, other] = readers.map(Answer::read);
     let (one, other) = tokio::join!(one, other);
     assert_eq!(one.expect("a whole body").body.len(), 64 * MIB);
     assert_eq!(other.expect("a whole body").body.len(), 64 * MIB);

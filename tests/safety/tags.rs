@@ -92,7 +92,7 @@ async fn tags_listed_in_response_fields_purge_and_are_not_sent() {
         assert_eq!(reply.text() == "2", purged, "{tag}");
         for reply in [miss, reply, site.get("/a").await, site.head("/a").await] {
             for (name, _) in &fields[..4] {
-                assert_eq!(reply.field(name), None, "{name}: {}", reply.cache());
+                assert_eq!(reply.field(name), None, "{name}: {}", reply.how());
             }
             assert_eq!(reply.field("x-other"), Some("nine"));
             assert_eq!(
@@ -144,8 +144,8 @@ async fn a_response_that_could_not_be_purged_is_not_stored() {
         let reply = site.get("/a").await;
         assert_eq!(reply.text(), "2", "{reason}");
         // What the body lacks is known too late to be told.
-        if !reply.cache().ends_with("stored") {
-            assert!(reply.cache().ends_with(reason), "{}", reply.cache());
+        if !reply.how().ends_with("stored") {
+            assert!(reply.how().ends_with(reason), "{}", reply.how());
         }
     }
 }

@@ -3,20 +3,20 @@
 use bytes::Bytes;
 use http::{Method, Request, Version};
 use http_body_util::{BodyExt, Empty};
-use tagcache_test_support::{Body, Origin, Reply, Site, body, empty, ok, response, rule, settle};
+use tagcache_test_support::{Answer, Body, Origin, Site, body, empty, ok, response, rule, settle};
 
 use crate::bodies::fed;
 use crate::sockets::{self, Heard, serve};
 
 /// Asks `path` twice over a fresh connection each and returns the miss and the hit.
-async fn twice(origin: &Origin, method: &str, version: Version) -> (Reply, Reply) {
+async fn twice(origin: &Origin, method: &str, version: Version) -> (Answer, Answer) {
     let site = Site::new(rule(), origin);
     let address = serve(&site).await;
     let miss = sockets::ask(address, version, Method::GET, "/a").await;
     settle().await;
     let method = Method::from_bytes(method.as_bytes()).expect("a method");
     let hit = sockets::ask(address, version, method, "/a").await;
-    assert!(hit.is_hit(), "{}", hit.cache());
+    assert!(hit.is_hit(), "{}", hit.how());
     (miss, hit)
 }
 
@@ -88,7 +88,7 @@ async fn safety_34_statuses_without_a_body_have_no_length() {
                     "{version:?}"
                 );
                 let length = reply.field("content-length");
-                assert_eq!(length, None, "{version:?}: {}", reply.cache());
+                assert_eq!(length, None, "{version:?}: {}", reply.how());
             }
             let site = Site::new(
                 rule(),
@@ -231,7 +231,7 @@ async fn safety_54_a_call_with_trailers_alone_passes_like_grpc() {
             .body(body("message"))
             .expect("a call");
         let reply = sockets::send(address, Version::HTTP_2, call).await;
-        assert_eq!((reply.text(), reply.cache()), ("message", ""));
+        assert_eq!((reply.text(), reply.how()), ("message", ""));
         assert_eq!(reply.trailers.expect("trailers")["grpc-status"], "0");
     }
     assert_eq!(origin.calls(), 2);

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, MatchedPath, Path};
 use axum::routing::get as route;
 use http::Request;
 use tagcache_test_support::{
-    Origin, Reply, Site, empty, ok, request, response, rule, secs, settle,
+    Answer, Origin, Site, empty, ok, request, response, rule, secs, settle,
 };
 use tower::ServiceExt;
 use tower_tagcache::{Cache, Rule, Timestamp};
@@ -25,12 +25,12 @@ async fn safety_22_a_head_never_fills_a_get() {
     let site = Site::new(rule(), &origin);
     for _ in 0..2 {
         let head = site.head("/a").await;
-        assert_eq!(head.cache(), "fwd=uri-miss; detail=method");
+        assert_eq!(head.how(), "fwd=uri-miss; detail=method");
         assert_eq!(head.field("content-length"), Some("6"));
     }
     let page = site.get("/a").await;
     assert_eq!(
-        (page.text(), page.cache()),
+        (page.text(), page.how()),
         ("a page", "fwd=uri-miss; stored")
     );
 }
@@ -64,7 +64,7 @@ async fn safety_22_a_head_for_a_stale_response_freshens_its_fields_and_leaves_it
     site.get("/a").await;
     site.clock.advance(secs(61));
     let head = site.head("/a").await;
-    assert_eq!(head.field("x-method"), Some("HEAD"), "{}", head.cache());
+    assert_eq!(head.field("x-method"), Some("HEAD"), "{}", head.how());
     let page = site.get("/a").await;
     assert_eq!(
         (page.text(), page.field("x-method")),
@@ -90,7 +90,7 @@ async fn safety_23_only_get_and_head_are_answered_from_the_cache() {
             Some(&*(place + 2).to_string()),
             "{method}"
         );
-        assert_eq!(reply.cache(), "", "{method}");
+        assert_eq!(reply.how(), "", "{method}");
     }
     // RFC 9111 §4.4: those that are not safe have invalidated it.
     assert_eq!(site.get("/a").await.field("x-number"), Some("15"));
@@ -104,7 +104,7 @@ async fn safety_23_a_get_that_stands_for_another_method_is_not_answered_from_the
     let reply = site
         .get_with("/a", &[("x-http-method-override", "DELETE")])
         .await;
-    assert_eq!(reply.cache(), "fwd=method; detail=method-override");
+    assert_eq!(reply.how(), "fwd=method; detail=method-override");
     assert_eq!(reply.field("x-number"), Some("2"));
     assert_eq!(site.get("/a").await.field("x-number"), Some("3"));
 }
@@ -265,12 +265,7 @@ async fn safety_29_age_and_date_are_read_as_rfc_9111_has_it() {
         let age = reply
             .is_hit()
             .then(|| reply.field("age").unwrap_or_default());
-        assert_eq!(
-            age,
-            *expected,
-            "{fields:?} after {wait} s: {}",
-            reply.cache()
-        );
+        assert_eq!(age, *expected, "{fields:?} after {wait} s: {}", reply.how());
     }
 }
 
@@ -309,7 +304,7 @@ async fn safety_30_a_clock_set_back_keeps_no_response_past_its_lifetime() {
     site.clock
         .set_wall(Timestamp::from_millis(1_795_392_000_000));
     let reply = site.get("/a").await;
-    assert_eq!(reply.field("x-number"), Some("3"), "{}", reply.cache());
+    assert_eq!(reply.field("x-number"), Some("3"), "{}", reply.how());
 }
 
 #[tokio::test]
@@ -353,7 +348,7 @@ async fn safety_35_what_routers_put_beside_a_request_arrives_behind_the_layer() 
             asked.extensions_mut().insert(ConnectInfo(from));
             let response = router.clone().oneshot(asked).await.expect("an answer");
             settle().await;
-            Reply::read(response).await.expect("a body")
+            Answer::read(response).await.expect("a body")
         };
         let fresh = ask().await;
         let name_seen = path.trim_start_matches("/user/").replace("%20", " ");
@@ -363,7 +358,7 @@ async fn safety_35_what_routers_put_beside_a_request_arrives_behind_the_layer() 
             "{name}"
         );
         let stored = ask().await;
-        assert!(stored.is_hit(), "{name}: {}", stored.cache());
+        assert!(stored.is_hit(), "{name}: {}", stored.how());
         assert_eq!(stored.body, fresh.body, "{name}");
     }
 }

@@ -56,7 +56,7 @@ async fn miss_leaves_at(point: usize, rule: &Rule, calls: usize) -> bool {
     let others = [&a, &b, &a].map(|node| node.begin(path("/item/7")));
     for other in others {
         let other = other.await.expect("no panic");
-        assert_eq!(other.body, "v1", "point {point}: {}", other.how);
+        assert_eq!(other.body, "v1", "point {point}: {}", other.how());
     }
     for node in [&a, &b] {
         assert_eq!(node.warm("/item/7").await.body, "v1", "point {point}");

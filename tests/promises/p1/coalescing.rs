@@ -18,12 +18,12 @@ async fn a_late_comer_starts_its_own(companions: bool, purge: impl AsyncFn(&Node
     purge(&a, &b).await;
 
     let late = a.get("/item/7").await;
-    assert_eq!(late.body, "v2", "{}", late.how);
+    assert_eq!(late.body, "v2", "{}", late.how());
     held.release();
     let first = first.await.expect("it is answered");
     assert_eq!(first.body, "v1", "it arrived before the purge");
     let later = a.get("/item/7").await;
-    assert_eq!(later.body, "v2", "{}", later.how);
+    assert_eq!(later.body, "v2", "{}", later.how());
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn rule_20_joiner_after_the_log_was_lost() {
     fleet.origin.set("v2");
     fleet.run("DEL LOG").await;
     let late = a.get("/item/7").await;
-    assert_eq!(late.body, "v2", "{}", late.how);
+    assert_eq!(late.body, "v2", "{}", late.how());
     held.release();
     first.await.expect("it is answered");
 }
@@ -92,7 +92,7 @@ async fn rule_20_a_late_comer_does_not_read_along_in_a_body_that_began_before() 
         purger.tag("item:7").await.expect("redis is there");
 
         let late = a.get("/item/7").await;
-        assert_eq!(late.body, "v2", "{}", late.how);
+        assert_eq!(late.body, "v2", "{}", late.how());
         held.release();
         assert_eq!(first.await.expect("it is answered").body, "v1");
     }
@@ -166,6 +166,6 @@ async fn rule_05_a_hard_purge_ends_a_response_for_errors_too_and_a_soft_one_does
         purger.tag("item:7").await.expect("redis is there");
         let answer = a.get("/item/7").await;
         let expected = if soft { "v1" } else { "down" };
-        assert_eq!(answer.body, expected, "soft {soft}: {}", answer.how);
+        assert_eq!(answer.body, expected, "soft {soft}: {}", answer.how());
     }
 }

@@ -70,7 +70,7 @@ async fn requests_that_come_together_share_a_read() {
     copied(&fleet, &node, "/item/7").await;
     let (entries, tips) = entries_and_tips(&fleet).await;
     for answer in at_once(&node, "/item/7", 500).await {
-        assert!(answer.is_hit(), "{}", answer.how);
+        assert!(answer.is_hit(), "{}", answer.how());
     }
     let (entries_now, tips_now) = entries_and_tips(&fleet).await;
     assert_eq!(entries_now, entries);
@@ -93,7 +93,7 @@ async fn rule_19_tip_fresh_a_read_that_is_under_way_is_for_nobody_who_comes_late
         fleet.origin.set(&version);
         b.purger().tag("item:7").await.expect("redis is there");
         for answer in at_once(&a, "/item/7", 3).await {
-            assert_eq!(answer.body, version, "{}", answer.how);
+            assert_eq!(answer.body, version, "{}", answer.how());
         }
         for early in early {
             early.await.expect("no panic");
@@ -134,9 +134,10 @@ async fn no_purge_by_another_node_is_overlooked() {
             assert!(purged, "{what}");
             let answer = a.get("/item/7").await;
             assert_eq!(
-                answer.body, version,
+                answer.body,
+                version,
                 "{what}, companion {companion}: {}",
-                answer.how
+                answer.how()
             );
         }
     }
@@ -153,7 +154,7 @@ async fn safety_58_without_redis_a_copy_is_not_served_strictly() {
     server.expect("nodes know its address only").stop();
     for _ in 0..20 {
         let answer = node.get("/item/7").await;
-        assert_eq!((answer.is_hit(), &*answer.body), (false, "v2"));
+        assert_eq!((answer.is_hit(), answer.text()), (false, "v2"));
     }
     let server = Arc::get_mut(&mut fleet.server);
     server.expect("nodes know its address only").restart();
@@ -181,7 +182,7 @@ async fn safety_57_a_silent_server_costs_those_who_share_a_read_its_budget() {
     let before = timeouts(&node);
     for _ in 0..20 {
         for answer in at_once(&node, "/item/7", 20).await {
-            assert_eq!((answer.is_hit(), &*answer.body), (false, "v2"));
+            assert_eq!((answer.is_hit(), answer.text()), (false, "v2"));
         }
     }
     let waited = timeouts(&node) - before;

@@ -88,7 +88,7 @@ impl Way<'_> {
         }
         fleet.stored(filling.entries).await;
         let seen = b.send((self.request)()).await;
-        assert_eq!(seen.body, "v2", "{}", seen.how);
+        assert_eq!(seen.body, "v2", "{}", seen.how());
         let purged = if soft { "soft-purged" } else { "purged" };
         let how = (seen.param("fwd"), seen.detail());
         assert_eq!(how, (Some("stale"), purged), "the late fill was found");

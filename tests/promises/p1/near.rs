@@ -85,7 +85,12 @@ async fn safety_39_a_purge_reaches_the_copies_of_all_nodes() {
         .await
         .expect("redis is there");
     let here = nodes[0].get("/item/7").await;
-    assert_eq!(here.body, "v2", "at once where it was purged: {}", here.how);
+    assert_eq!(
+        here.body,
+        "v2",
+        "at once where it was purged: {}",
+        here.how()
+    );
     for node in &nodes[1..] {
         // The clock stands still, so that no lease ends: the record itself has to arrive.
         until("the purge arrives", async || {
@@ -94,7 +99,7 @@ async fn safety_39_a_purge_reaches_the_copies_of_all_nodes() {
         .await;
         assert_eq!(node.get("/item/7").await.body, "v2", "and never goes again");
         let other = node.get("/item/8").await;
-        assert!(other.is_hit(), "what was not named stays: {}", other.how);
+        assert!(other.is_hit(), "what was not named stays: {}", other.how());
     }
 }
 
@@ -111,8 +116,8 @@ async fn rule_21_a_node_that_hears_nothing_serves_copies_for_the_lease_and_no_lo
         b.purger().tag("item:7").await.expect("B has redis");
         fleet.clock.advance(LEASE);
         let after = a.get("/item/7").await;
-        assert_eq!(after.body, "v2", "{}", after.how);
-        assert!(!after.is_hit(), "nothing can be known: {}", after.how);
+        assert_eq!(after.body, "v2", "{}", after.how());
+        assert!(!after.is_hit(), "nothing can be known: {}", after.how());
 
         forwarder.resume();
         let again = warm_near(&fleet, &a, "/item/7").await;
@@ -128,7 +133,7 @@ async fn rule_21_a_suspended_server_ends_the_lease() {
     fleet.server.suspend();
     fleet.clock.advance(LEASE);
     let answer = node.get("/item/7").await;
-    assert!(!answer.is_hit(), "{}", answer.how);
+    assert!(!answer.is_hit(), "{}", answer.how());
     fleet.server.resume();
     warm_near(&fleet, &node, "/item/7").await;
 }
@@ -154,7 +159,7 @@ async fn safety_38_a_copy_of_a_fill_that_began_before_the_purge_answers_nobody()
     held.release();
     client.await.expect("no panic");
     let next = a.get("/item/7").await;
-    assert_eq!(next.body, "v2", "{}", next.how);
+    assert_eq!(next.body, "v2", "{}", next.how());
     assert_eq!(warm_near(&fleet, &a, "/item/7").await.body, "v2");
 }
 
@@ -273,8 +278,8 @@ async fn variants_have_copies_of_their_own() {
         let before = fleet.server.calls("get").await;
         for language in ["en", "de"] {
             let answer = node.send(in_language(language)).await;
-            assert!(answer.is_hit(), "{}", answer.how);
-            assert!(answer.body.starts_with(language), "{}", answer.body);
+            assert!(answer.is_hit(), "{}", answer.how());
+            assert!(answer.text().starts_with(language), "{}", answer.text());
         }
         fleet.server.calls("get").await == before
     })

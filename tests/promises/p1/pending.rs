@@ -37,11 +37,11 @@ async fn rule_24_a_pending_purge_is_never_ok_and_in_force_at_once_here() {
 
     let here = a.get("/item/7").await;
     assert_eq!(here.body, "v2");
-    assert_eq!(here.detail(), "purge-pending", "{}", here.how);
+    assert_eq!(here.detail(), "purge-pending", "{}", here.how());
     fleet.stored(1).await;
     // A mark above every stamp: those of fills that begin now as well.
     let again = a.get("/item/7").await;
-    assert!(!again.is_hit(), "{}", again.how);
+    assert!(!again.is_hit(), "{}", again.how());
 
     takes_records(&fleet, true).await;
     a.notices.heard(1, purged).await;
@@ -91,7 +91,7 @@ async fn safety_37_rule_24_a_fill_from_before_a_pending_purge() {
     takes_records(&fleet, false).await;
     assert_pending(a.purger().tag("item:7").await);
     let late = a.get("/item/7").await;
-    assert_eq!(late.body, "v2", "it does not join: {}", late.how);
+    assert_eq!(late.body, "v2", "it does not join: {}", late.how());
     held.release();
     filling.await.expect("it is answered");
     fleet.stored(1).await;
@@ -100,7 +100,7 @@ async fn safety_37_rule_24_a_fill_from_before_a_pending_purge() {
     a.notices.heard(1, purged).await;
     for node in [&a, &b] {
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{}", answer.how);
+        assert_eq!(answer.body, "v2", "{}", answer.how());
     }
 }
 
@@ -122,11 +122,11 @@ async fn rule_24_everything_that_a_purge_can_name_can_be_pending() {
             _ => purger.all().await,
         });
         let here = a.get("/item/7").await;
-        assert_eq!(here.body, "v2", "{name}: {}", here.how);
+        assert_eq!(here.body, "v2", "{name}: {}", here.how());
         takes_records(&fleet, true).await;
         a.notices.heard(1, purged).await;
         let there = b.get("/item/7").await;
-        assert_eq!(there.body, "v2", "{name}: {}", there.how);
+        assert_eq!(there.body, "v2", "{name}: {}", there.how());
     }
 }
 
@@ -158,7 +158,7 @@ async fn rule_23_ack_a_purge_without_an_answer_is_pending_and_repeated() {
     };
     until("it is acknowledged", appended).await;
     let there = b.get("/item/7").await;
-    assert_eq!(there.body, "v2", "{}", there.how);
+    assert_eq!(there.body, "v2", "{}", there.how());
     // The one that had no answer may be there as well: a double record does no harm.
     assert!(fleet.log_length().await > length);
 }
@@ -183,7 +183,7 @@ async fn rule_24_a_purge_whose_caller_gives_up_is_in_force_and_appended() {
     a.notices.heard(2, purged).await;
     for node in [&a, &b] {
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{}", answer.how);
+        assert_eq!(answer.body, "v2", "{}", answer.how());
     }
 }
 

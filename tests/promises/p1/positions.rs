@@ -16,9 +16,9 @@ async fn purged(node: &Node, tag: &str) -> Position {
 /// `node` is where it was before the purge, and must not serve what it purged.
 async fn misses(node: &Node, uri: &str, details: &[&str]) {
     let answer = node.get(uri).await;
-    assert_eq!(answer.body, "v2", "{}", answer.how);
+    assert_eq!(answer.body, "v2", "{}", answer.how());
     let detail = answer.detail();
-    assert!(details.contains(&detail), "{details:?}: {}", answer.how);
+    assert!(details.contains(&detail), "{details:?}: {}", answer.how());
 }
 
 /// > A purges x @1 · B purges y @2, takes 2 as its position · B's tip check agrees · v1 hit.
@@ -136,7 +136,7 @@ async fn rule_10_a_node_that_starts_uses_what_the_log_still_proves_valid() {
     a.warm("/item/7").await;
     purged(&a, "item:9").await;
     let answer = fleet.node().get("/item/7").await;
-    assert!(answer.is_hit(), "{}", answer.how);
+    assert!(answer.is_hit(), "{}", answer.how());
 }
 
 /// > purge @1 · log trimmed to its last record, @2 · B, still at 0, reads @2 · "nothing about x" · v1
@@ -169,7 +169,7 @@ async fn safety_45_rule_11_gap_a_log_trimmed_past_a_node() {
         // A request may be the first to notice that its connection is gone.
         until("B finds that it is too old", async || {
             let answer = b.get("/item/7").await;
-            assert_eq!(answer.body, "v2", "{}", answer.how);
+            assert_eq!(answer.body, "v2", "{}", answer.how());
             answer.detail() == "below-floor"
         })
         .await;
@@ -305,11 +305,11 @@ async fn rule_15_late_tip_is_no_stamp() {
     .await;
     held.release();
     let late = late.await.expect("it is answered");
-    assert_eq!((&*late.body, late.param("fwd")), ("v1", Some("miss")));
-    assert!(!late.how.contains("stored"), "{}", late.how);
+    assert_eq!((late.text(), late.param("fwd")), ("v1", Some("miss")));
+    assert!(!late.how().contains("stored"), "{}", late.how());
     for node in [&a, &b] {
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{}", answer.how);
+        assert_eq!(answer.body, "v2", "{}", answer.how());
     }
 }
 

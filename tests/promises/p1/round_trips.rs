@@ -123,7 +123,7 @@ async fn a_variant_costs_a_second_round_trip_once_in_a_process() {
 
     let hit = async |language: &str| {
         let answer = node.send(in_language(language)).await;
-        assert!(answer.is_hit(), "{}", answer.how);
+        assert!(answer.is_hit(), "{}", answer.how());
     };
     let unknown = cost(&fleet, &forwarder, async || hit("en").await).await;
     assert_eq!(unknown.1, 2, "which fields select is read first");

@@ -21,8 +21,8 @@ async fn serves_without_storing(fleet: &Fleet, node: &Node) {
     for _ in 0..2 {
         let calls = fleet.origin.calls();
         let answer = node.get("/item/7").await;
-        assert!(!answer.is_hit(), "{}", answer.how);
-        assert_eq!(answer.detail(), "settling", "{}", answer.how);
+        assert!(!answer.is_hit(), "{}", answer.how());
+        assert_eq!(answer.detail(), "settling", "{}", answer.how());
         assert_eq!(fleet.origin.calls(), calls + 1);
     }
 }
@@ -66,7 +66,7 @@ async fn rule_32_settle_start_a_fill_that_ends_after_the_settling_time() {
     assert_eq!(lagging.body, "v1", "it is served");
     for node in [&b, &a] {
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{}", answer.how);
+        assert_eq!(answer.body, "v2", "{}", answer.how());
     }
 }
 
@@ -87,7 +87,7 @@ async fn rule_32_settle_start_a_fill_on_a_node_that_has_not_read_the_record() {
     fleet.origin.set("v2");
     for node in [&b, &a] {
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{}", answer.how);
+        assert_eq!(answer.body, "v2", "{}", answer.how());
     }
 }
 

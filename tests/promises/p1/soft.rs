@@ -33,7 +33,7 @@ async fn rule_05_two_marks_a_soft_purge_does_not_soften_an_earlier_hard_one() {
             purge(&a, false).await;
             purge(softener, true).await;
             let answer = b.get("/item/7").await;
-            assert_eq!(answer.body, "v2", "{}", answer.how);
+            assert_eq!(answer.body, "v2", "{}", answer.how());
         }
     }
 }
@@ -48,7 +48,7 @@ async fn rule_05_two_marks_a_hard_purge_hardens_an_earlier_soft_one() {
     purge(&b, false).await;
     for node in [&a, &b] {
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{}", answer.how);
+        assert_eq!(answer.body, "v2", "{}", answer.how());
     }
 }
 
@@ -65,7 +65,7 @@ async fn rule_05_two_marks_of_different_kinds() {
     let soft_glob = a.purger().soft().glob("/item/*").await;
     soft_glob.expect("redis is there");
     let answer = b.get("/item/7").await;
-    assert_eq!(answer.body, "v2", "{}", answer.how);
+    assert_eq!(answer.body, "v2", "{}", answer.how());
 }
 
 #[tokio::test]
@@ -76,8 +76,8 @@ async fn a_soft_purge_leaves_a_response_usable_as_stale_until_it_is_refilled() {
     fleet.origin.set("v2");
     purge(&a, true).await;
     let stale = b.get("/item/7").await;
-    let how = (&*stale.body, stale.detail());
-    assert_eq!(how, ("v1", "stale-while-revalidate"), "{}", stale.how);
+    let how = (stale.text(), stale.detail());
+    assert_eq!(how, ("v1", "stale-while-revalidate"), "{}", stale.how());
     for node in [&a, &b] {
         until("the refresh is stored", async || {
             let answer = node.get("/item/7").await;
@@ -96,7 +96,7 @@ async fn a_soft_purge_without_a_stale_window_is_a_miss() {
     purge(&a, true).await;
     for node in [&a, &b] {
         let answer = node.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{}", answer.how);
+        assert_eq!(answer.body, "v2", "{}", answer.how());
     }
 }
 
@@ -135,12 +135,12 @@ async fn rule_17_strong_a_weak_validator_does_not_freshen_what_was_soft_purged()
         fleet.origin.set("v2");
         purge(&b, true).await;
         let answer = a.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{name}: {}", answer.how);
+        assert_eq!(answer.body, "v2", "{name}: {}", answer.how());
         let asked = fleet.origin.last().parts.headers;
         assert!(!asked.contains_key(IF_NONE_MATCH), "{name}");
         assert!(!asked.contains_key(IF_MODIFIED_SINCE), "{name}");
         let later = b.warm("/item/7").await;
-        assert_eq!(later.body, "v2", "{name}: {}", later.how);
+        assert_eq!(later.body, "v2", "{name}: {}", later.how());
     }
 }
 
@@ -158,16 +158,16 @@ async fn rule_17_strong_validators_freshen_what_was_soft_purged() {
         a.warm("/item/7").await;
         purge(&b, true).await;
         let answer = a.get("/item/7").await;
-        assert_eq!(answer.param("fwd-status"), Some("304"), "{}", answer.how);
+        assert_eq!(answer.param("fwd-status"), Some("304"), "{}", answer.how());
         for node in [&a, &b] {
             let hit = node.warm("/item/7").await;
-            assert_eq!((&*hit.body, hit.detail()), ("v1", "none"), "{}", hit.how);
+            assert_eq!((hit.text(), hit.detail()), ("v1", "none"), "{}", hit.how());
         }
         // And a hard purge still ends it.
         fleet.origin.set("v2");
         purge(&b, false).await;
         let answer = a.get("/item/7").await;
-        assert_eq!(answer.body, "v2", "{name}: {}", answer.how);
+        assert_eq!(answer.body, "v2", "{name}: {}", answer.how());
         let asked = fleet.origin.last().parts.headers;
         assert!(!asked.contains_key(IF_NONE_MATCH), "no base for conditions");
         assert!(!asked.contains_key(IF_MODIFIED_SINCE), "{name}");
@@ -200,7 +200,7 @@ async fn rule_17_a_follower_that_takes_over_does_not_ask_by_a_purged_response() 
         second.await.unwrap();
         for _ in 0..3 {
             let later = b.get("/item/7").await;
-            assert_eq!(later.body, "v2", "soft={soft} {}", later.how);
+            assert_eq!(later.body, "v2", "soft={soft} {}", later.how());
         }
     }
 }
@@ -224,6 +224,6 @@ async fn rule_24_every_record_of_a_long_list_is_in_force_while_redis_is_away() {
     fleet.server.resume();
     for _ in 0..3 {
         let later = a.get("/item/7").await;
-        assert_eq!(later.body, "v2", "{}", later.how);
+        assert_eq!(later.body, "v2", "{}", later.how());
     }
 }

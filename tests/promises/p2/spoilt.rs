@@ -33,9 +33,9 @@ async fn safety_63_a_spoilt_entry_is_a_miss_that_is_reported_and_replaced() {
         for node in &nodes {
             let rejected = |said: &Said| matches!(said, Said::EntryRejected(_));
             let answer = node.get("/item/7").await;
-            assert_eq!(answer.body, "v2", "{what}: {}", answer.how);
+            assert_eq!(answer.body, "v2", "{what}: {}", answer.how());
             if node.notices.count(rejected) == 1 {
-                assert!(!answer.is_hit(), "{what}: {}", answer.how);
+                assert!(!answer.is_hit(), "{what}: {}", answer.how());
             }
             // A look before the fill is written would find the damage again.
             until("the entry is replaced", async || {
@@ -71,5 +71,5 @@ async fn safety_63_another_resources_entry_is_a_miss() {
         .await;
     fleet.origin.set("of 7");
     let answer = node.get("/item/7").await;
-    assert_eq!(answer.body, "of 7", "{}", answer.how);
+    assert_eq!(answer.body, "of 7", "{}", answer.how());
 }

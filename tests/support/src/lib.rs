@@ -9,6 +9,7 @@
     reason = "tests of this project use it, and nobody else"
 )]
 
+mod answer;
 mod by_hand;
 #[cfg(feature = "redis")]
 mod fleet;
@@ -24,14 +25,15 @@ mod redis;
 mod served;
 mod site;
 
+pub use self::answer::Answer;
 pub use self::by_hand::{Call, Calls, Stream};
 #[cfg(feature = "redis")]
 pub use self::fleet::{Fleet, item_rule};
 pub use self::forwarder::Forwarder;
 pub use self::held::Held;
 pub use self::logged::Logged;
-pub use self::messages::{Body, Failure, Reply, append, body, empty, get, ok, request, response};
-pub use self::node::{Answer, Node, path};
+pub use self::messages::{Body, Failure, append, body, empty, get, ok, request, response};
+pub use self::node::{Node, path};
 pub use self::notices::{Notices, Said};
 pub use self::origin::{Asked, Origin, OriginResult};
 #[cfg(feature = "redis")]

@@ -1,4 +1,4 @@
-//! Requests and responses, written and read whole.
+//! Requests and responses, as a test writes them.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -25,61 +25,6 @@ impl std::error::Error for Failure {}
 impl From<Infallible> for Failure {
     fn from(never: Infallible) -> Self {
         match never {}
-    }
-}
-
-/// A whole answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    pub trailers: Option<HeaderMap>,
-}
-
-impl Reply {
-    pub async fn read<B>(response: Response<B>) -> Result<Self, B::Error>
-    where
-        B: http_body::Body<Data = Bytes>,
-    {
-        let (parts, body) = response.into_parts();
-        let whole = body.collect().await?;
-        Ok(Self {
-            status: parts.status,
-            headers: parts.headers,
-            trailers: whole.trailers().cloned(),
-            body: whole.to_bytes(),
-        })
-    }
-
-    pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).expect("text")
-    }
-
-    pub fn field(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    /// What this cache says in `Cache-Status`, without its name; empty if no rule took the request.
-    pub fn cache(&self) -> &str {
-        let mut lines = self.headers.get_all("cache-status").into_iter();
-        let ours = lines.next_back().and_then(|line| line.to_str().ok());
-        ours.and_then(|line| line.strip_prefix("tagcache; "))
-            .unwrap_or_default()
-    }
-
-    pub fn is_hit(&self) -> bool {
-        self.cache().starts_with("hit")
-    }
-
-    /// The fields that the inner service could have sent: without those that the cache adds.
-    pub fn sent_fields(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let ours = ["age", "cache-status", "etag", "date"];
-        let fields = self.headers.iter();
-        fields
-            .filter(|(name, _)| !ours.contains(&name.as_str()))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
     }
 }
 

@@ -1,15 +1,15 @@
 //! One node: a cache of its own with its own connections, over the origin that all share.
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http::{Request, Response};
+use http_body_util::Empty;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tower::{Layer, ServiceExt};
 use tower_tagcache::{Cache, CacheBody, CacheService, Companion, Purger};
 
-use crate::{Body, Notices, Origin, Said, ends, eventually};
+use crate::{Answer, Body, Notices, Origin, Said, ends, eventually};
 
 /// A node. Its companion, if it runs, ends with it.
 #[derive(Debug)]
@@ -24,32 +24,6 @@ pub struct Node {
 struct Running {
     task: JoinHandle<()>,
     stop: oneshot::Sender<()>,
-}
-
-/// What a client got.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: String,
-    /// `Cache-Status` without our name.
-    pub how: String,
-}
-
-impl Answer {
-    pub fn is_hit(&self) -> bool {
-        self.how.starts_with("hit")
-    }
-
-    /// The parameter `name` of `Cache-Status`.
-    pub fn param(&self, name: &str) -> Option<&str> {
-        let mut parts = self.how.split("; ");
-        parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
-    }
-
-    pub fn detail(&self) -> &str {
-        self.param("detail").unwrap_or("none")
-    }
 }
 
 /// A `GET` of `path`.
@@ -136,7 +110,7 @@ impl Node {
                 .iter()
                 .filter(|said| !matches!(said, Said::Answered(_)));
             let told: Vec<_> = told.take(20).collect();
-            Err(format!("a hit: {}, {told:?}", answer.how))
+            Err(format!("a hit: {}, {told:?}", answer.how()))
         })
         .await
     }
@@ -152,14 +126,6 @@ impl Drop for Node {
 
 async fn answer(service: CacheService<Origin>, request: Request<Empty<Bytes>>) -> Answer {
     let response = service.oneshot(request).await;
-    let (parts, body) = response.expect("the origin does not fail").into_parts();
-    let body = body.collect().await.expect("the body is whole").to_bytes();
-    let how = parts.headers.get("cache-status");
-    let how = how.map_or("", |how| how.to_str().expect("a readable field"));
-    Answer {
-        status: parts.status,
-        body: String::from_utf8_lossy(&body).into_owned(),
-        how: how.strip_prefix("tagcache; ").unwrap_or(how).into(),
-        headers: parts.headers,
-    }
+    let read = Answer::read(response.expect("the origin does not fail")).await;
+    read.expect("the body is whole")
 }

@@ -10,7 +10,7 @@ use tower_tagcache::{
     Cache, CacheBody, CacheBuilder, CacheLayer, CacheService, ManualClock, Notice, Rule,
 };
 
-use crate::{Body, Failure, Origin, Reply, get, request};
+use crate::{Answer, Body, Failure, Origin, get, request};
 
 /// The rule that most tests use: every path, fresh for a minute unless the response says otherwise.
 pub fn rule() -> Rule {
@@ -69,31 +69,31 @@ impl Site {
     }
 
     /// The whole answer, or what broke it off.
-    pub async fn fetch(&self, request: Request<Body>) -> Result<Reply, String> {
+    pub async fn fetch(&self, request: Request<Body>) -> Result<Answer, String> {
         let response = self
             .start(request)
             .await
             .map_err(|failure| failure.to_string())?;
-        Reply::read(response)
+        Answer::read(response)
             .await
             .map_err(|error| error.to_string())
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Reply {
-        let reply = self.fetch(request).await.expect("an answer");
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let answer = self.fetch(request).await.expect("an answer");
         settle().await;
-        reply
+        answer
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub async fn get(&self, path: &str) -> Answer {
         self.send(get(path, &[])).await
     }
 
-    pub async fn get_with(&self, path: &str, fields: &[(&str, &str)]) -> Reply {
+    pub async fn get_with(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         self.send(get(path, fields)).await
     }
 
-    pub async fn head(&self, path: &str) -> Reply {
+    pub async fn head(&self, path: &str) -> Answer {
         self.send(request("HEAD", path, &[])).await
     }
 }
