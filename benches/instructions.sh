@@ -5,6 +5,7 @@
 #   benches/instructions.sh --check      # fails if a hit path costs more than benches/instructions.baseline
 #                                        # allows; writes target/instructions.json
 #   benches/instructions.sh --bless      # writes that file
+#   benches/instructions.sh --files case # the files of the crate that one iteration enters, and the instructions in each
 #
 # One program runs few and many iterations under valgrind; the difference of the two counts, divided by that
 # of the iterations, leaves out what preparing costs. Of cases that need a request, the column "added"
@@ -23,7 +24,7 @@ readonly ALLOWED=5
 
 mode=table
 case ${1:-} in
---check | --bless) mode=${1#--} && shift ;;
+--check | --bless | --files) mode=${1#--} && shift ;;
 -*) sed -n '2,/^set/ { s/^# \{0,1\}//p }' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
 esac
 
@@ -89,6 +90,24 @@ table() {
   done <<<"$cases"
 }
 
+# Instructions by file of the crate, of all of one run.
+by_file() {
+  local out
+  out=$(mktemp)
+  valgrind --tool=callgrind --callgrind-out-file="$out" "$binary" "$@" >/dev/null 2>&1
+  # Dependencies have a folder `src` too, below one with their version.
+  callgrind_annotate --threshold=100 --show-percs=no --auto=no "$out" | grep -v -e '/rustc/' -e '-[0-9.]*/src/' |
+    sed -n 's/^ *\([0-9,]*\)  *\([^ ]*\/\)\{0,1\}src\/\([a-z_\/]*\.rs\):.*/\1 \3/p' | tr -d , |
+    awk '{ sum[$2] += $1 } END { for (file in sum) print file, sum[file] }' | sort
+  rm -f "$out"
+}
+
+# What one iteration of the case `$1` enters: the files in which many iterations count more than few.
+files() {
+  join <(by_file "$1" "$FEW") <(by_file "$1" "$MANY") |
+    awk -v n=$((MANY - FEW)) '$3 - $2 >= n { printf "%8d src/%s\n", ($3 - $2) / n, $1 }'
+}
+
 # What the counts depend on beside this crate.
 surroundings() {
   printf 'rustc %s, %s\n' "$(rustc --version | cut -d' ' -f2)" "$(rustc -vV | sed -n 's/^host: //p')"
@@ -150,6 +169,6 @@ check() {
 }
 
 case $mode in
-table) table "$@" ;;
+table | files) $mode "$@" ;;
 *) $mode ;;
 esac

@@ -44,10 +44,22 @@
 //! - the task that the caller spawns: [`Companion`]
 //! - what happened: [`Outcome`] (also in `Cache-Status`), [`Notice`], [`Metrics`]
 //!
-//! In the source: words (`clock` to `observe`), decisions (`semantics`, `rules`, `validity`, `entry`),
-//! places (`store`, `log`, `coalesce`; `embedded` and `redis` implement the first two), the procedure
-//! (`engine`), and the faces (`middleware`, `invalidation`, `metrics`). Each imports only what stands
-//! before it. The program `tagcache`, a reverse proxy, is a crate of its own, in `tagcache/`. `docs/STYLE.md` has the whole map, `docs/PROTOCOL.md` the rules of the purge log.
+//! # In the source
+//!
+//! Words (`clock` to `weaken`), decisions (`semantics`, `rules`, `validity`, `entry`), places (`store`, `log`,
+//! `coalesce`; `embedded` and `redis` implement the first two), the procedure (`engine`), and the faces
+//! (`middleware`, `invalidation`, `metrics`). Each imports only what stands before it.
+//!
+//! - A request: `middleware/service` has its key made (`rules/keying`), `engine/lookup` finds a stored response
+//!   and judges it (`lookup/fitness`: is it purged, is it fresh), `engine/answer` sends it.
+//! - A miss: `engine/forward` lets one request lead; `engine/fill` calls the inner service, decides
+//!   (`fill/judgement`, by `rules/policy`), streams the body to all who wait (`fill/body`), and stores it (`fill/land`).
+//! - A purge: `invalidation/purger` or an event (`invalidation/format/decode`, then `stream/entry` by its
+//!   `mapping`) gives targets; `log/purges` appends them to the log (on Redis: `redis/log/append`), and on every
+//!   node `log/follower` reads them into `log/view`, where they count at once.
+//!
+//! The program `tagcache`, a reverse proxy, is a crate of its own, in `tagcache/`. `docs/STYLE.md` has the whole
+//! map, `docs/PROTOCOL.md` the rules of the purge log.
 //!
 //! # Features
 //!

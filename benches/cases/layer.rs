@@ -88,6 +88,22 @@ pub fn cases() -> Vec<Case> {
             Run::request(URI, move |request| answer(&mut service, request))
         })
         .without("request"),
+        Case::new("miss", |_| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()?;
+            let service = layered(Cache::builder(), Inner(&FIELDS))?;
+            let mut page = 0_u32;
+            Run::request(URI, move |mut request| {
+                page += 1;
+                let uri =
+                    format!("/auctions/0x8AD13a8dBD37c4E24D9A5b81e5A13E1bE8e9E8F0?page={page}");
+                *request.uri_mut() = uri.parse().expect("a path and a query are a URI");
+                let answered = runtime.block_on(read(&service, request));
+                assert!(answered.is_ok_and(|body| body.len() == 1024));
+            })
+        })
+        .without("bare"),
     ]
 }
 
@@ -126,6 +142,12 @@ async fn fill(service: &CacheService<Inner>) -> Result<(), Failure> {
         tokio::task::yield_now().await;
     }
     Err(format!("the response is not stored: {status:?}").into())
+}
+
+/// The whole body of the answer, however long it takes.
+async fn read(service: &CacheService<Inner>, request: Request<Body>) -> Result<Bytes, Failure> {
+    let response = service.clone().oneshot(request).await?;
+    Ok(response.into_body().collect().await?.to_bytes())
 }
 
 /// The response's head and body, as a server would take them.
