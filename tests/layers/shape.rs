@@ -144,21 +144,18 @@ fn what_is_wrong_with_a_shape_is_found() {
 }
 
 #[test]
-#[ignore = "the program and the Redis part follow"]
 fn no_files_use_each_other_in_a_circle() {
     let found = of_each(circles);
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
-#[ignore = "the program and the Redis part follow"]
 fn an_impl_stands_with_its_type() {
     let found = of_each(strays);
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
 #[test]
-#[ignore = "the program and the Redis part follow"]
 fn no_two_types_share_a_name() {
     let found = of_each(namesakes);
     assert!(found.is_empty(), "{}", found.join("\n"));
