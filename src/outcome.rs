@@ -144,7 +144,7 @@ reasons! {
         Partial = "partial",
         /// A 304 to the client's own condition, which is no full response.
         NotModified = "not-modified",
-        /// No freshness lifetime from upstream or rule, and no validator.
+        /// No freshness lifetime from response or rule, and no validator.
         NoLifetime = "no-lifetime",
         /// The lifetime is zero and nothing allows stale or conditional reuse.
         ZeroLifetime = "zero-lifetime",
@@ -247,7 +247,7 @@ reasons! {
         Upgrade = "upgrade",
         /// A field that puts another method in place of `GET`.
         MethodOverride = "method-override",
-        /// The path has dot segments or encoded separators, which the upstream may read as another path.
+        /// The path has dot segments or encoded separators, which the inner service may read as another path.
         OddPath = "odd-path",
         /// The query or a field is over a limit of the key.
         KeyLimit = "key-limit",

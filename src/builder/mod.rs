@@ -199,7 +199,7 @@ impl CacheBuilder {
     }
 
     /// The longest freshness lifetime: the last net under an event that never came. Longer ones of
-    /// upstream are cut; a rule's longer one is refused by [`build`](Self::build). Default: 24 h.
+    /// responses are cut; a rule's longer one is refused by [`build`](Self::build). Default: 24 h.
     pub const fn lifetime_ceiling(mut self, ceiling: Duration) -> Self {
         self.limits.lifetime = ceiling;
         self

@@ -29,7 +29,7 @@ pub(super) fn of(rules: &RuleSet, streams: &[Arc<EventStream>]) -> Vec<Warning> 
     for tag in &made {
         warnings.extend(tag.without_event(&purged));
     }
-    // Without templates all tags are the upstream's, which nobody knows here.
+    // Without templates all tags are the inner service's, which nobody knows here.
     if !made.is_empty() {
         let mut told = HashSet::new();
         for purge in purged.iter().filter(|purge| purge.without_rule(&made)) {

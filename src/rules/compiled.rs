@@ -44,7 +44,7 @@ pub(crate) struct CompiledRule {
     /// The largest body that is stored, in bytes.
     pub(crate) body_limit: usize,
     pub(crate) consistency: Consistency,
-    /// Whether its captures take paths that an upstream may read as others.
+    /// Whether its captures take paths that the inner service may read as others.
     pub(crate) takes_odd_paths: bool,
     pub(crate) profile: Profile,
 }

@@ -33,7 +33,7 @@ pub(crate) struct Exchange<'a> {
 #[derive(Debug)]
 pub(crate) struct Storable {
     pub(crate) freshness: Freshness,
-    /// The lifetime is the rule's rather than upstream's.
+    /// The lifetime is the rule's rather than the response's.
     pub(crate) by_rule: bool,
     pub(crate) initial_age: Duration,
     pub(crate) headers: HeaderMap,
@@ -107,7 +107,7 @@ fn freshness(
     exchange: &Exchange<'_>,
     directives: &ResponseDirectives,
 ) -> Result<(Freshness, bool), NotStored> {
-    let upstream = semantics::lifetime(
+    let of_response = semantics::lifetime(
         exchange.status,
         exchange.headers,
         directives,
@@ -116,7 +116,7 @@ fn freshness(
     let ttl = rule.ttl(exchange.status);
     let has_ttl = rule.ttl(StatusCode::OK).is_some();
     let overridden = rule.settings.override_upstream && ttl.is_some();
-    let (lifetime, by_rule) = match (upstream, ttl) {
+    let (lifetime, by_rule) = match (of_response, ttl) {
         (_, Some(ttl)) if overridden => (ttl, true),
         // A status whose error must not outlive its cause is the rule's to name (SAFETY 13).
         (_, None) if !rule.may_store(exchange.status) => return Err(NotStored::RuleStatus),
@@ -129,12 +129,12 @@ fn freshness(
         (_, None) => (Duration::ZERO, false),
     };
     let stale_forbidden = !overridden && semantics::stale_forbidden(directives);
-    let window = |upstream: Option<Duration>, ours: Option<Period>| {
+    let window = |of_response: Option<Duration>, ours: Option<Period>| {
         let ours = ours.map(|Period(time)| time);
         let (first, second) = if overridden {
-            (ours, upstream)
+            (ours, of_response)
         } else {
-            (upstream, ours)
+            (of_response, ours)
         };
         let window = first.or(second).unwrap_or_default();
         if stale_forbidden {
@@ -160,7 +160,7 @@ fn freshness(
     if !reusable(&freshness)
         && semantics::conditional_fields(exchange.headers, exchange.received_at).is_none()
     {
-        let unknown = matches!(upstream, Lifetime::None | Lifetime::Heuristic(_));
+        let unknown = matches!(of_response, Lifetime::None | Lifetime::Heuristic(_));
         return Err(if unknown {
             NotStored::NoLifetime
         } else {

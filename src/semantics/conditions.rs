@@ -63,7 +63,7 @@ fn unmodified_since(request: &HeaderMap, response: &HeaderMap, received_at: Time
     modified.is_some_and(|modified| modified <= since)
 }
 
-/// The conditions that ask upstream whether `stored` is still current (RFC 9111 §4.3.1): its tag if
+/// The conditions that ask the inner service whether `stored` is still current (RFC 9111 §4.3.1): its tag if
 /// it has one, and its modification date, for origins that know only that. `None` without either.
 pub(crate) fn conditional_fields(
     stored: &HeaderMap,

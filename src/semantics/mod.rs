@@ -20,7 +20,7 @@
 //! | RFC 9111 §4.2.1, §4.2.2 | freshness lifetime | [`lifetime`] |
 //! | RFC 9111 §4.2.3, §5.1 | age | [`corrected_initial_age`], [`set_age`] |
 //! | RFC 9111 §4.2.4, §5.2.1, RFC 8246 | stale, and what a client asks for | [`stale_forbidden`], [`reuse`] |
-//! | RFC 9111 §4.3.1 | asking upstream | [`conditional_fields`], [`strip_conditions`] |
+//! | RFC 9111 §4.3.1 | asking the inner service | [`conditional_fields`], [`strip_conditions`] |
 //! | RFC 9111 §5.2, §5.4, RFC 5861, RFC 8246 | directives | [`ResponseDirectives`], [`RequestDirectives`] |
 //! | RFC 9111 §4.4 | invalidation by unsafe methods | [`is_unsafe`], [`named_paths`] |
 //! | RFC 9211 | `Cache-Status` | [`append_cache_status`] |

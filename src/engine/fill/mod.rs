@@ -54,7 +54,7 @@ pub(crate) struct Limits {
     pub(crate) orphan: Duration,
     /// How long one reader may hold up the others once a body is too large to store.
     pub(crate) stall: Duration,
-    /// The longest freshness lifetime, whatever upstream or rule say.
+    /// The longest freshness lifetime, whatever response or rule say.
     pub(crate) lifetime: Duration,
 }
 

@@ -11,7 +11,7 @@ impl Rule {
     /// `percent` of that, so that responses stored together do not expire together. Never lengthens one.
     /// At most 50.
     ///
-    /// Default: 0, a lifetime is what upstream or rule say.
+    /// Default: 0, a lifetime is what response or rule say.
     #[must_use]
     pub fn lifetime_jitter(mut self, percent: u8) -> Self {
         self.settings.lifetime_jitter = percent;

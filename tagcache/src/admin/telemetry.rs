@@ -165,7 +165,7 @@ impl Requests {
             Served::Forwarded(Bypass | Method) => {
                 self.forwarded.bypassed.fetch_add(1, Relaxed);
             }
-            // The inner service was asked, for one of the other reasons.
+            // The upstream was asked, for one of the other reasons.
             _ => {
                 self.forwarded.misses.fetch_add(1, Relaxed);
             }
