@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::{FORWARDED, HOST, HeaderName, ORIGIN, VIA};
 
 use crate::admin::AdminSettings;
-use crate::admin::token::Presented;
+use crate::admin::token::Credentials;
 
 /// What a call does, for who may make it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) enum Call {
 
 /// Why a call is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Denied {
+pub(super) enum Denial {
     /// The token is missing or wrong.
     Token,
     /// No token would help.
@@ -42,16 +42,16 @@ pub(super) struct Asker<'a> {
 }
 
 /// Whether `asker` may make `call`.
-pub(super) fn admit(settings: &AdminSettings, call: Call, asker: Asker<'_>) -> Result<(), Denied> {
+pub(super) fn admit(settings: &AdminSettings, call: Call, asker: Asker<'_>) -> Result<(), Denial> {
     if call == Call::Look {
         return Ok(());
     }
     if let Some(token) = &settings.token {
-        match Presented::by(asker.headers) {
-            Presented::Token(given) if token.is(given) => return Ok(()),
+        match Credentials::by(asker.headers) {
+            Credentials::Token(given) if token.is(given) => return Ok(()),
             // A wrong one is not made up for by where it comes from.
-            Presented::Nothing if call == Call::PublicPurge => {}
-            _ => return Err(Denied::Token),
+            Credentials::Nothing if call == Call::PublicPurge => {}
+            _ => return Err(Denial::Token),
         }
     }
     let enough = match call {
@@ -63,8 +63,8 @@ pub(super) fn admit(settings: &AdminSettings, call: Call, asker: Asker<'_>) -> R
     };
     match enough {
         true => Ok(()),
-        false if settings.token.is_some() => Err(Denied::Token),
-        false => Err(Denied::Never(hint(call))),
+        false if settings.token.is_some() => Err(Denial::Token),
+        false => Err(Denial::Never(hint(call))),
     }
 }
 

@@ -5,7 +5,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::admin::access::Denied;
+use crate::admin::access::Denial;
 
 /// A whole answer.
 pub(super) type Answer = Response<Bytes>;
@@ -27,15 +27,15 @@ pub(super) fn error(status: StatusCode, message: &str) -> Answer {
     json(status, &json!({ "error": message }))
 }
 
-pub(super) fn denied(why: Denied) -> Answer {
+pub(super) fn denied(why: Denial) -> Answer {
     match why {
-        Denied::Token => {
+        Denial::Token => {
             let message = "the admin token is missing or wrong";
             let mut answer = error(StatusCode::UNAUTHORIZED, message);
             set(&mut answer, WWW_AUTHENTICATE, "Bearer");
             answer
         }
-        Denied::Never(message) => error(StatusCode::FORBIDDEN, message),
+        Denial::Never(message) => error(StatusCode::FORBIDDEN, message),
     }
 }
 

@@ -11,7 +11,7 @@ use http::{Method, Response};
 
 use crate::admin::access::Call;
 use crate::admin::answer;
-use crate::admin::routes::{Begun, Office};
+use crate::admin::routes::{NextStep, Office};
 use crate::proxy::Door;
 
 /// `PURGE`, and in dev and mock mode the calls of a load test, on the public listener. It stands before
@@ -53,8 +53,8 @@ impl Door for PublicDoor {
                 };
             }
             match office.begin(peer, &head) {
-                Begun::Answered(answer) => answer,
-                Begun::Purge | Begun::PurgeAll => office.purge_all(peer).await,
+                NextStep::Answered(answer) => answer,
+                NextStep::Purge | NextStep::PurgeAll => office.purge_all(peer).await,
             }
         })
     }

@@ -71,7 +71,7 @@ impl Topic {
 }
 
 /// What is left to do after a look at the head.
-pub(super) enum Begun {
+pub(super) enum NextStep {
     Answered(Answer),
     /// Read the body, then [purge](Office::purge).
     Purge,
@@ -81,21 +81,21 @@ pub(super) enum Begun {
 
 impl Office {
     /// Answers what the head alone decides: above all who may not ask, before a body is read.
-    pub(super) fn begin(&self, peer: IpAddr, head: &Parts) -> Begun {
+    pub(super) fn begin(&self, peer: IpAddr, head: &Parts) -> NextStep {
         let topic = Topic::of(head.uri.path());
         let known =
             topic.filter(|topic| *topic != Topic::InvalidateForTest || self.settings.test_calls);
         let Some(topic) = known else {
             let message = "no such page; there are /healthz, /readyz, /metrics, /config and /purge";
-            return Begun::Answered(answer::error(StatusCode::NOT_FOUND, message));
+            return NextStep::Answered(answer::error(StatusCode::NOT_FOUND, message));
         };
         if !topic.takes(&head.method) {
-            return Begun::Answered(answer::only(topic.methods()));
+            return NextStep::Answered(answer::only(topic.methods()));
         }
         if let Err(why) = self.admit(topic.call(), peer, &head.headers) {
-            return Begun::Answered(answer::denied(why));
+            return NextStep::Answered(answer::denied(why));
         }
-        Begun::Answered(match topic {
+        NextStep::Answered(match topic {
             Topic::Alive => answer::text(StatusCode::OK, "text/plain", "ok\n".to_owned()),
             Topic::Ready => self.ready(),
             Topic::Metrics(format) => {
@@ -105,8 +105,8 @@ impl Office {
                 let config = self.hooks.config_text();
                 answer::text(StatusCode::OK, "text/plain; charset=utf-8", config)
             }
-            Topic::Purge => return Begun::Purge,
-            Topic::InvalidateForTest => return Begun::PurgeAll,
+            Topic::Purge => return NextStep::Purge,
+            Topic::InvalidateForTest => return NextStep::PurgeAll,
         })
     }
 
@@ -115,7 +115,7 @@ impl Office {
         call: Call,
         peer: IpAddr,
         headers: &HeaderMap,
-    ) -> Result<(), access::Denied> {
+    ) -> Result<(), access::Denial> {
         let admitted = access::admit(&self.settings, call, Asker { peer, headers });
         match (&admitted, call) {
             (Ok(()), _) => {}

@@ -22,7 +22,7 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::answer::{self, Answer};
-use crate::admin::routes::{Begun, Office};
+use crate::admin::routes::{NextStep, Office};
 use crate::admin::{AdminHooks, AdminSettings, PublicDoor};
 use crate::proxy::ProxyError;
 use tower_tagcache::Cache;
@@ -190,9 +190,9 @@ async fn respond(
     let limit = office.settings.timeout;
     let answered = async {
         match office.begin(peer, &head) {
-            Begun::Answered(answer) => answer,
-            Begun::PurgeAll => office.purge_all(peer).await,
-            Begun::Purge => match read(body, office.settings.body_bytes).await {
+            NextStep::Answered(answer) => answer,
+            NextStep::PurgeAll => office.purge_all(peer).await,
+            NextStep::Purge => match read(body, office.settings.body_bytes).await {
                 Ok(body) => office.purge(peer, &body).await,
                 Err(refused) => refused,
             },

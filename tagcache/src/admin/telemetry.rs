@@ -44,10 +44,10 @@ use tower_tagcache::{Health, Metrics, Notice, Observer, Outcome, Served, StreamH
 /// ```
 #[derive(Clone)]
 pub struct Telemetry {
-    shared: Arc<Shared>,
+    shared: Arc<Counters>,
 }
 
-struct Shared {
+struct Counters {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     requests: Requests,
@@ -60,7 +60,7 @@ impl Telemetry {
     pub fn new() -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         with_local_recorder(&recorder, describe);
-        let shared = Shared {
+        let shared = Counters {
             handle: recorder.handle(),
             recorder,
             requests: Requests::default(),
@@ -140,7 +140,7 @@ struct Requests {
     rules: ArcSwap<HashMap<Box<str>, Arc<Counts>, RandomState>>,
     /// Held to add a rule.
     adding: Mutex<()>,
-    forwarded: Forwarded,
+    forwarded: ForwardCounts,
 }
 
 /// The two that are most, for one rule.
@@ -151,7 +151,7 @@ struct Counts {
 }
 
 #[derive(Debug, Default)]
-struct Forwarded {
+struct ForwardCounts {
     misses: AtomicU64,
     bypassed: AtomicU64,
 }

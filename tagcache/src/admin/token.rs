@@ -59,14 +59,14 @@ impl fmt::Debug for AdminToken {
 
 /// What a request presents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Presented<'a> {
+pub(super) enum Credentials<'a> {
     Nothing,
     Token(&'a [u8]),
     /// Other credentials, or several.
     Unusable,
 }
 
-impl<'a> Presented<'a> {
+impl<'a> Credentials<'a> {
     pub(super) fn by(headers: &'a HeaderMap) -> Self {
         let mut lines = headers.get_all(AUTHORIZATION).iter();
         let line = match (lines.next(), lines.next()) {
@@ -128,10 +128,10 @@ mod tests {
             for line in lines {
                 headers.append(AUTHORIZATION, HeaderValue::from_static(line));
             }
-            match Presented::by(&headers) {
-                Presented::Nothing => "nothing".to_owned(),
-                Presented::Token(token) => String::from_utf8_lossy(token).into_owned(),
-                Presented::Unusable => "unusable".to_owned(),
+            match Credentials::by(&headers) {
+                Credentials::Nothing => "nothing".to_owned(),
+                Credentials::Token(token) => String::from_utf8_lossy(token).into_owned(),
+                Credentials::Unusable => "unusable".to_owned(),
             }
         };
         assert_eq!(presented(&[]), "nothing");

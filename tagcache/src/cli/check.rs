@@ -10,7 +10,7 @@ use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
 use super::source::{ConfigArgs, variable};
 use super::survey::{Survey, survey};
-use crate::config::Loaded;
+use crate::config::Configuration;
 use tower_tagcache::Warning;
 use tower_tagcache::config::ConfigFileError;
 
@@ -35,7 +35,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
                        `tagcache init`";
         return Err(Failure::usage(message));
     }
-    let checked = Loaded::load(path, &variable).and_then(|mut loaded| {
+    let checked = Configuration::load(path, &variable).and_then(|mut loaded| {
         args.overlay.lay_over(&mut loaded);
         let warnings = warnings(&loaded)?;
         Ok((loaded, warnings))
@@ -80,7 +80,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 /// What the server says. The outer error: nobody could be asked.
-fn survey_of(loaded: &Loaded) -> Result<Result<Survey, String>, Failure> {
+fn survey_of(loaded: &Configuration) -> Result<Result<Survey, String>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -106,7 +106,7 @@ fn tell_survey(asked: Result<Survey, String>, on: &str, off: &str) -> Result<(),
 }
 
 /// Builds everything that a start builds, connects to nothing, and collects what it warns of.
-fn warnings(loaded: &Loaded) -> Result<Vec<Warning>, ConfigFileError> {
+fn warnings(loaded: &Configuration) -> Result<Vec<Warning>, ConfigFileError> {
     log_filter(loaded)?;
     let assembled = loaded.assemble(builder(loaded), &variable)?;
     let mut warnings = assembled.cache.warnings().to_vec();
@@ -114,7 +114,7 @@ fn warnings(loaded: &Loaded) -> Result<Vec<Warning>, ConfigFileError> {
     Ok(warnings)
 }
 
-fn summary(loaded: &Loaded, warnings: usize) -> String {
+fn summary(loaded: &Configuration, warnings: usize) -> String {
     let config = &loaded.file.config;
     let off = config.rules.iter().filter(|rule| !rule.enabled).count();
     let count = |number: usize, what: &str| match number {
@@ -146,7 +146,7 @@ fn summary(loaded: &Loaded, warnings: usize) -> String {
     )
 }
 
-fn as_json(checked: &Result<(Loaded, Vec<Warning>), ConfigFileError>) -> Value {
+fn as_json(checked: &Result<(Configuration, Vec<Warning>), ConfigFileError>) -> Value {
     match checked {
         Ok((loaded, warnings)) => {
             let warning = |warning: &Warning| {

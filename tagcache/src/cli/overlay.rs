@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use tower_tagcache::config::{Address, Secret};
 use tower_tagcache::{CacheBuilder, Profile};
 
-use crate::config::Loaded;
+use crate::config::Configuration;
 use crate::proxy::{Listen, UpstreamSettings};
 use crate::setting::{LISTEN, UPSTREAMS};
 use tower_tagcache::Setting;
@@ -46,7 +46,7 @@ impl Overlay {
     }
 
     /// Lays the arguments over the configuration.
-    pub(super) fn lay_over(&self, loaded: &mut Loaded) {
+    pub(super) fn lay_over(&self, loaded: &mut Configuration) {
         let (config, proxy) = (&mut loaded.file.config, &mut loaded.tables.proxy);
         let mut made = Vec::new();
         if !self.upstreams.is_empty() {
@@ -77,7 +77,7 @@ impl Overlay {
 }
 
 /// The cache as the proxy with this configuration has it.
-pub(super) fn builder(loaded: &Loaded) -> CacheBuilder {
+pub(super) fn builder(loaded: &Configuration) -> CacheBuilder {
     let config = &loaded.file.config;
     let builder = config.cache_builder();
     match config.has_implicit_rule() {

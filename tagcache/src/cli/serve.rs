@@ -15,8 +15,8 @@ use super::overlay::{Overlay, builder};
 use super::signals::{Stop, hangups};
 use super::source::{ConfigArgs, variable};
 use crate::admin::{Admin, AdminHooks, AdminSettings, Telemetry};
-use crate::config::{Loaded, LogFormat};
-use crate::proxy::{Bound, Proxy, ProxyError};
+use crate::config::{Configuration, LogFormat};
+use crate::proxy::{BoundProxy, Proxy, ProxyError};
 use crate::setting::LOG_LEVEL;
 use tower_tagcache::config::{self, ConfigFileError, Reload};
 use tower_tagcache::{Cache, Companion, ConfigError};
@@ -75,7 +75,7 @@ fn check_again(
     overlay: &Overlay,
     implicit: bool,
 ) -> Result<(), ConfigFileError> {
-    let mut loaded = Loaded::of(read.clone(), &variable)?;
+    let mut loaded = Configuration::of(read.clone(), &variable)?;
     overlay.lay_over(&mut loaded);
     log_filter(&loaded)?;
     drop(loaded.assemble(builder(&loaded), &variable)?);
@@ -92,7 +92,7 @@ fn check_again(
 }
 
 /// What is written to the log.
-pub(super) fn log_filter(loaded: &Loaded) -> Result<EnvFilter, ConfigFileError> {
+pub(super) fn log_filter(loaded: &Configuration) -> Result<EnvFilter, ConfigFileError> {
     let level = &*loaded.tables.log.level;
     let refused = |why: String| {
         loaded
@@ -113,7 +113,7 @@ pub(super) fn log_filter(loaded: &Loaded) -> Result<EnvFilter, ConfigFileError> 
     EnvFilter::try_new(level).map_err(|error| refused(error.to_string()))
 }
 
-fn start_log(loaded: &Loaded) -> Result<(), Failure> {
+fn start_log(loaded: &Configuration) -> Result<(), Failure> {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(log_filter(loaded)?)
         .with_writer(io::stderr);
@@ -130,7 +130,7 @@ fn start_log(loaded: &Loaded) -> Result<(), Failure> {
 /// What runs beside the proxy.
 struct Program {
     reload: Reload,
-    loaded: Loaded,
+    loaded: Configuration,
     cache: Cache,
     companion: Companion,
     telemetry: Telemetry,
@@ -193,7 +193,7 @@ fn not_bound(error: ProxyError) -> Failure {
 const UNCACHED: &str = "what no rule takes is forwarded and not cached; `upstream_rule = true` under [cache] keeps it \
                         as its Cache-Control says";
 
-fn announce(bound: &Bound, loaded: &Loaded) {
+fn announce(bound: &BoundProxy, loaded: &Configuration) {
     for address in bound.local_addresses() {
         tracing::info!(%address, "listening");
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::failure::Failure;
-use crate::config::Loaded;
+use crate::config::Configuration;
 
 /// The file that is read if none is named and it is there.
 pub(super) const DEFAULT_FILE: &str = "tagcache.toml";
@@ -25,8 +25,8 @@ impl ConfigArgs {
         self.config.as_deref().or_else(default)
     }
 
-    pub(super) fn load(&self) -> Result<Loaded, Failure> {
-        Ok(Loaded::load(self.path(), &variable)?)
+    pub(super) fn load(&self) -> Result<Configuration, Failure> {
+        Ok(Configuration::load(self.path(), &variable)?)
     }
 }
 

@@ -9,9 +9,9 @@
 //! | `TAGCACHE_ADMIN_TOKEN` | `admin.token` |
 //! | `RUST_LOG` | `log.level` |
 
-mod loaded;
+mod configuration;
 mod tables;
 
-pub use self::loaded::Loaded;
-pub use self::loaded::assemble::Assembled;
+pub use self::configuration::Configuration;
+pub use self::configuration::assemble::Assembly;
 pub use self::tables::{LogFormat, LogSettings, Tables, schema};

@@ -30,10 +30,10 @@ const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// Where lines go. A cheap clone.
 #[derive(Debug, Clone)]
-pub(super) struct AccessLog(Arc<Shared>);
+pub(super) struct AccessLog(Arc<LogState>);
 
 #[derive(Debug)]
-struct Shared {
+struct LogState {
     lines: SyncSender<String>,
     lost: Arc<AtomicU64>,
     format: AccessFormat,
@@ -65,7 +65,7 @@ impl AccessLog {
         let writer = thread::Builder::new().name("access-log".to_owned());
         let started = writer.spawn(move || write_all(BufWriter::new(to), &queue, &counted));
         started.map_err(|error| ProxyError::because("the access log has no thread", error))?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(LogState {
             lines,
             lost,
             format: settings.format,
@@ -218,7 +218,7 @@ mod tests {
 
     fn log(format: AccessFormat, one_in: u32) -> (AccessLog, Receiver<String>) {
         let (lines, queue) = sync_channel(2);
-        let shared = Shared {
+        let shared = LogState {
             lines,
             lost: Arc::default(),
             format,

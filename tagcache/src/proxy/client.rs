@@ -24,7 +24,7 @@ use crate::proxy::activity::Activity;
 use crate::proxy::client_body::{ClientBody, InHand};
 use crate::proxy::drain::Stage;
 use crate::proxy::fields::{
-    Removed, has_outer_space, is_claim, is_hop_by_hop, is_odd, join_cookies, remove_hop_by_hop,
+    Removal, has_outer_space, is_claim, is_hop_by_hop, is_odd, join_cookies, remove_hop_by_hop,
     remove_odd, settle_length, understood,
 };
 use crate::proxy::forwarded::{Inbound, Peer, Upgrade};
@@ -32,7 +32,7 @@ use crate::proxy::lists;
 use crate::proxy::refusal::{Refusal, plain};
 use crate::proxy::request_body::RequestBody;
 use crate::proxy::target::{self, LastHost};
-use crate::proxy::trailers::{Odd, Trailers};
+use crate::proxy::trailers::{OddNames, Trailers};
 use crate::proxy::upstream::{UpstreamFailure, Upstreams};
 use crate::proxy::yielding::Yielding;
 use crate::proxy::{Door, ProxySettings};
@@ -165,8 +165,8 @@ impl Client {
             named,
             lines: settings.limits.head_fields,
             odd: match settings.underscores_in_headers {
-                true => Odd::Pass,
-                false => Odd::Drop,
+                true => OddNames::Pass,
+                false => OddNames::Drop,
             },
         });
         let body = body.told_to(&self.activity);
@@ -201,7 +201,7 @@ impl Client {
         if !understood(&parts.headers) {
             return Err(Refusal::Coding);
         }
-        let Removed {
+        let Removal {
             upgrade,
             trailers,
             named,

@@ -20,8 +20,8 @@ use crate::proxy::activity::{Activity, Verdict};
 use crate::proxy::client::{Client, Site};
 use crate::proxy::drain::{Halt, Stage};
 use crate::proxy::forwarded::Peer;
-use crate::proxy::half_closed::HalfClosed;
-use crate::proxy::stream::{Transport, Watched, begins_with_http2};
+use crate::proxy::half_closed::HalfClosedStream;
+use crate::proxy::stream::{Transport, WatchedStream, begins_with_http2};
 use crate::proxy::streams::{self, Streams};
 
 /// For a goodbye: HTTP/2 has one to say, and the last bytes are still to be taken.
@@ -62,7 +62,7 @@ impl Protocols {
 }
 
 /// A connection that was accepted.
-pub(super) struct Accepted {
+pub(super) struct Arrival {
     pub(super) site: Arc<Site>,
     pub(super) protocols: Arc<Protocols>,
     pub(super) tcp: TcpStream,
@@ -73,7 +73,7 @@ pub(super) struct Accepted {
     pub(super) permit: OwnedSemaphorePermit,
 }
 
-impl Accepted {
+impl Arrival {
     /// Serves it to its end.
     pub(super) async fn serve(self) {
         let timeouts = &self.site.settings.timeouts;
@@ -150,10 +150,10 @@ impl Connection {
         let activity = self.activity;
         let stage = self.stage;
         let half_closed =
-            HalfClosed::new(io, Arc::clone(&activity), Arc::clone(&self.site.yielding));
+            HalfClosedStream::new(io, Arc::clone(&activity), Arc::clone(&self.site.yielding));
         let client = Client::new(self.site, self.peer, Arc::clone(&activity), stage.clone());
         let service = service_fn(move |request| client.serve(request));
-        let io = Watched::new(
+        let io = WatchedStream::new(
             TokioIo::new(half_closed),
             before,
             Arc::clone(&activity),
@@ -171,7 +171,7 @@ impl Connection {
 }
 
 /// A connection that can be asked to come to its end.
-trait Served: Future<Output = hyper::Result<()>> {
+trait ServerConnection: Future<Output = hyper::Result<()>> {
     /// Takes no more requests, and ends when those that it has are answered.
     fn finish(self: Pin<&mut Self>);
 }
@@ -179,7 +179,7 @@ trait Served: Future<Output = hyper::Result<()>> {
 /// Polls a connection to its end; ends it when it is idle or too slow, or the proxy is at its end.
 ///
 /// By its place on the heap, since a future by value would be here several times over.
-async fn attend<C: Served>(mut served: Pin<Box<C>>, activity: &Activity, stage: Stage) {
+async fn attend<C: ServerConnection>(mut served: Pin<Box<C>>, activity: &Activity, stage: Stage) {
     let mut timer = pin!(sleep_until(Instant::now()));
     let mut goodbye = false;
     let mut end = pin!(stage.goes_on(false));
@@ -212,7 +212,7 @@ async fn attend<C: Served>(mut served: Pin<Box<C>>, activity: &Activity, stage: 
     }
 }
 
-impl<I, B, S> Served for http1::UpgradeableConnection<I, S>
+impl<I, B, S> ServerConnection for http1::UpgradeableConnection<I, S>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
     S::Error: Into<tower_tagcache::BoxError>,
@@ -225,7 +225,7 @@ where
     }
 }
 
-impl<I, B, S> Served for http2::Connection<I, S, Streams>
+impl<I, B, S> ServerConnection for http2::Connection<I, S, Streams>
 where
     S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
     S::Error: Into<tower_tagcache::BoxError>,

@@ -37,7 +37,7 @@ const NEVER: [&str; 22] = [
 
 /// What of the removed fields the next connection may need to know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Removed {
+pub(super) struct Removal {
     /// The protocol that the sender asks for, or agrees to, after this message.
     pub(super) upgrade: Option<HeaderValue>,
     /// The sender accepts trailers (RFC 9110 §10.1.4).
@@ -47,7 +47,7 @@ pub(super) struct Removed {
 }
 
 /// Removes the fields of the connection from a message.
-pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) -> Removed {
+pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) -> Removal {
     let named = named_by_connection(headers);
     let always = headers.keys().filter(|name| is_hop_by_hop(name));
     let always: SmallVec<[HeaderName; 4]> = always.cloned().collect();
@@ -61,7 +61,7 @@ pub(super) fn remove_hop_by_hop(headers: &mut HeaderMap) -> Removed {
     for name in named.iter().chain(&always).chain(&spelled) {
         headers.remove(name);
     }
-    Removed {
+    Removal {
         upgrade,
         trailers,
         named,
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn an_upgrade_that_connection_does_not_name_is_none() {
         let mut headers = map(&[("upgrade", "websocket"), ("connection", "keep-alive")]);
-        assert_eq!(remove_hop_by_hop(&mut headers), Removed::default());
+        assert_eq!(remove_hop_by_hop(&mut headers), Removal::default());
         assert!(headers.is_empty());
     }
 

@@ -23,7 +23,7 @@ use crate::proxy::yielding::{Place, Yielding};
 const HANDED_ON: Duration = Duration::from_millis(100);
 
 /// A client's stream whose end is noticed late.
-pub(super) struct HalfClosed<T> {
+pub(super) struct HalfClosedStream<T> {
     io: T,
     activity: Arc<Activity>,
     ended: Option<io::Result<()>>,
@@ -34,7 +34,7 @@ pub(super) struct HalfClosed<T> {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<T> HalfClosed<T> {
+impl<T> HalfClosedStream<T> {
     pub(super) const fn new(io: T, activity: Arc<Activity>, yielding: Arc<Yielding>) -> Self {
         Self {
             io,
@@ -73,7 +73,7 @@ impl<T> HalfClosed<T> {
     }
 }
 
-impl<T: Transport> AsyncRead for HalfClosed<T> {
+impl<T: Transport> AsyncRead for HalfClosedStream<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -94,7 +94,7 @@ impl<T: Transport> AsyncRead for HalfClosed<T> {
     }
 }
 
-impl<T: Transport> AsyncWrite for HalfClosed<T> {
+impl<T: Transport> AsyncWrite for HalfClosedStream<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -33,7 +33,7 @@ const SINGLE: [&str; 18] = [
     "user-agent",
 ];
 
-type Folded = SmallVec<[u8; 128]>;
+type FoldedValue = SmallVec<[u8; 128]>;
 
 /// Whether the values of `name` are folded.
 pub(super) fn is_folded(name: &HeaderName) -> bool {
@@ -77,7 +77,7 @@ fn join_lines(headers: &mut HeaderMap) {
 fn fold_value(
     headers: &mut HeaderMap,
     name: &HeaderName,
-    member: impl Fn(Folded) -> Option<Folded>,
+    member: impl Fn(FoldedValue) -> Option<FoldedValue>,
 ) {
     let mut lines = headers.get_all(name).iter();
     let (Some(value), None) = (lines.next(), lines.next()) else {
@@ -93,14 +93,17 @@ fn fold_value(
     }
 }
 
-fn folded(value: &[u8], member: impl Fn(Folded) -> Option<Folded>) -> Option<Folded> {
+fn folded(
+    value: &[u8],
+    member: impl Fn(FoldedValue) -> Option<FoldedValue>,
+) -> Option<FoldedValue> {
     // Separators in quoted text are none.
     if value.contains(&b'"') {
         return None;
     }
-    let mut all = Folded::new();
+    let mut all = FoldedValue::new();
     for text in value.split(|byte| *byte == b',') {
-        let mut one = Folded::new();
+        let mut one = FoldedValue::new();
         for (place, part) in text.split(|byte| *byte == b';').enumerate() {
             if place > 0 {
                 one.push(b';');
@@ -120,7 +123,7 @@ fn folded(value: &[u8], member: impl Fn(Folded) -> Option<Folded>) -> Option<Fol
 
 /// A language range with its weight, in the letter case that RFC 5646 §2.1.1 recommends, which is also
 /// what clients send: letter case says nothing, but not every server knows.
-fn language(mut member: Folded) -> Option<Folded> {
+fn language(mut member: FoldedValue) -> Option<FoldedValue> {
     let end = member.iter().position(|byte| *byte == b';');
     let end = end.unwrap_or(member.len());
     member.make_ascii_lowercase();

@@ -130,7 +130,7 @@ pub use self::error::ProxyError;
 pub(crate) use self::error::nonzero;
 pub use self::network::{Network, ParseNetworkError};
 pub(crate) use self::ports::clash;
-pub use self::server::{Bound, Drained, Proxy};
+pub use self::server::{BoundProxy, DrainReport, Proxy};
 pub use self::settings::{
     AccessFormat, AccessLogSettings, HealthSettings, Listen, ProxyLimits, ProxySettings, Timeouts,
     TlsFiles, TlsListen, UpstreamHost, UpstreamProtocol, UpstreamSettings,

@@ -21,12 +21,12 @@ use tower_tagcache::BoxError;
 /// The body of a client's request, and who sent it.
 pub(super) struct RequestBody {
     /// `None`: there is no body.
-    streamed: Option<Streamed>,
+    streamed: Option<BodyStream>,
     inbound: Option<Inbound>,
 }
 
 /// A body that is read as upstream takes it.
-struct Streamed {
+struct BodyStream {
     incoming: Incoming,
     limit: Duration,
     /// Runs while the client is waited for.
@@ -81,7 +81,7 @@ impl RequestBody {
         inbound: Inbound,
         trailers: impl FnOnce() -> Trailers,
     ) -> Self {
-        let streamed = (!incoming.is_end_stream()).then(|| Streamed {
+        let streamed = (!incoming.is_end_stream()).then(|| BodyStream {
             incoming,
             limit,
             timer: None,
@@ -122,7 +122,7 @@ impl RequestBody {
     }
 }
 
-impl Streamed {
+impl BodyStream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
             self.timer = None;

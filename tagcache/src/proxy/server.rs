@@ -18,7 +18,7 @@ use tower_layer::Layer;
 
 use crate::proxy::access_log::AccessLog;
 use crate::proxy::client::Site;
-use crate::proxy::connection::{Accepted, Protocols};
+use crate::proxy::connection::{Arrival, Protocols};
 use crate::proxy::drain::{Drain, Stage};
 use crate::proxy::upstream::{Upstreams, maintain};
 use crate::proxy::yielding::Yielding;
@@ -102,7 +102,7 @@ impl Proxy {
     ///
     /// # Errors
     /// If an address is in use or is none of this machine, or the access log cannot be opened.
-    pub async fn bind(self) -> Result<Bound, ProxyError> {
+    pub async fn bind(self) -> Result<BoundProxy, ProxyError> {
         let mut this = self;
         if let Some(settings) = &this.site.settings.access_log {
             let log = AccessLog::open(settings)?;
@@ -117,7 +117,7 @@ impl Proxy {
             let error = |error| ProxyError::because(format!("cannot listen on {address}"), error);
             listeners.push(bound.map_err(error)?);
         }
-        Ok(Bound {
+        Ok(BoundProxy {
             proxy: this,
             listeners,
         })
@@ -132,14 +132,14 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// A proxy that listens. Connections wait until it [runs](Bound::run).
+/// A proxy that listens. Connections wait until it [runs](BoundProxy::run).
 #[derive(Debug)]
-pub struct Bound {
+pub struct BoundProxy {
     proxy: Proxy,
     listeners: Vec<TcpListener>,
 }
 
-impl Bound {
+impl BoundProxy {
     /// The addresses that clients can connect to, in the order of the settings.
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         let addresses = self.listeners.iter().map(TcpListener::local_addr);
@@ -156,7 +156,7 @@ impl Bound {
     ///
     /// # Cancel safety
     /// Dropping the future cuts off everything at once.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Drained {
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> DrainReport {
         let Self { proxy, listeners } = self;
         let settings = &proxy.site.settings;
         let drain = Drain::new();
@@ -184,13 +184,13 @@ impl Bound {
             .await
             .is_ok()
         {
-            return Drained { cut_off: 0 };
+            return DrainReport { cut_off: 0 };
         }
         let cut_off = places - entrance.places.available_permits();
         drain.cut_off();
         // Those that do not go now hang in a destructor; they are not worth waiting for.
         let _ = timeout(LAST_MOMENT, drain.empty()).await;
-        Drained { cut_off }
+        DrainReport { cut_off }
     }
 }
 
@@ -221,7 +221,7 @@ impl Entrance {
             };
             match accepted {
                 Ok((tcp, address)) => {
-                    let accepted = Accepted {
+                    let accepted = Arrival {
                         site: Arc::clone(&self.site),
                         protocols: Arc::clone(&self.protocols),
                         tls: tls.cloned(),
@@ -243,7 +243,7 @@ impl Entrance {
 
 /// How a proxy ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drained {
+pub struct DrainReport {
     /// Connections and tunnels that were cut off because they were not finished in time.
     pub cut_off: usize,
 }

@@ -53,7 +53,7 @@ pub(super) trait Watch: Unpin + Send + 'static {
 }
 
 /// A stream whose doings are noted. `held` is dropped with it, even where it has become a tunnel.
-pub(super) struct Watched<T, W, H = ()> {
+pub(super) struct WatchedStream<T, W, H = ()> {
     io: T,
     /// Read already, to be read again.
     before: Bytes,
@@ -61,7 +61,7 @@ pub(super) struct Watched<T, W, H = ()> {
     _held: H,
 }
 
-impl<T, W, H> Watched<T, W, H> {
+impl<T, W, H> WatchedStream<T, W, H> {
     pub(super) const fn new(io: T, before: Bytes, watch: W, held: H) -> Self {
         Self {
             io,
@@ -72,7 +72,7 @@ impl<T, W, H> Watched<T, W, H> {
     }
 }
 
-impl<T: Read + Unpin, W: Watch, H: Unpin> Read for Watched<T, W, H> {
+impl<T: Read + Unpin, W: Watch, H: Unpin> Read for WatchedStream<T, W, H> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -92,7 +92,7 @@ impl<T: Read + Unpin, W: Watch, H: Unpin> Read for Watched<T, W, H> {
     }
 }
 
-impl<T: Write + Unpin, W: Watch, H: Unpin> Write for Watched<T, W, H> {
+impl<T: Write + Unpin, W: Watch, H: Unpin> Write for WatchedStream<T, W, H> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -140,10 +140,10 @@ impl Watch for Arc<Activity> {
 
 /// How often a stream was read from, and whether its task is at work on what was read.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ears(Arc<Heard>);
+pub(super) struct Ears(Arc<Hearing>);
 
 #[derive(Debug, Default)]
-struct Heard {
+struct Hearing {
     reads: AtomicU64,
     /// Set by the task alone, while it is polled.
     at_work: AtomicBool,

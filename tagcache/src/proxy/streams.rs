@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// What the answer of the stream that is polled said last in this poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Said {
+enum LastWord {
     Nothing,
     /// There is more of it, or all of it.
     More,
@@ -25,12 +25,16 @@ enum Said {
 }
 
 thread_local! {
-    static SAID: Cell<Said> = const { Cell::new(Said::Nothing) };
+    static SAID: Cell<LastWord> = const { Cell::new(LastWord::Nothing) };
 }
 
 /// The answer that is polled on this thread is `there`, or is waited for.
 pub(super) fn note(there: bool) {
-    SAID.set(if there { Said::More } else { Said::Wait });
+    SAID.set(if there {
+        LastWord::More
+    } else {
+        LastWord::Wait
+    });
 }
 
 /// How long a stream may stand still where a connection may for `client_write`. Longer by what the connection's
@@ -51,7 +55,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
-        tokio::spawn(Timed {
+        tokio::spawn(TimedStream {
             stream,
             patience: self.patience,
             takes: false,
@@ -61,7 +65,7 @@ where
 }
 
 #[pin_project]
-struct Timed<F> {
+struct TimedStream<F> {
     #[pin]
     stream: F,
     patience: Duration,
@@ -71,19 +75,19 @@ struct Timed<F> {
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<F: Future<Output = ()>> Future for Timed<F> {
+impl<F: Future<Output = ()>> Future for TimedStream<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let own = self.project();
-        SAID.set(Said::Nothing);
+        SAID.set(LastWord::Nothing);
         if own.stream.poll(cx).is_ready() {
             return Poll::Ready(());
         }
         match SAID.get() {
-            Said::Nothing => {}
-            Said::Wait => *own.takes = false,
-            Said::More => {
+            LastWord::Nothing => {}
+            LastWord::Wait => *own.takes = false,
+            LastWord::More => {
                 *own.takes = true;
                 let end = Instant::now() + *own.patience;
                 match own.timer {

@@ -11,11 +11,11 @@ use crate::proxy::refusal::Refusal;
 
 /// The last host that a connection asked for: nearly always the next one too.
 #[derive(Debug, Default)]
-pub(super) struct LastHost(Option<Known>);
+pub(super) struct LastHost(Option<KnownHost>);
 
 /// A host that was read.
 #[derive(Debug)]
-struct Known {
+struct KnownHost {
     /// As it was sent, and with which scheme.
     sent: Box<[u8]>,
     scheme: Scheme,
@@ -44,7 +44,7 @@ impl LastHost {
         let normal = normal(&authority, scheme);
         let line = HeaderValue::try_from(&*normal).map_err(|_| Refusal::Host)?;
         let authority = Authority::try_from(normal).map_err(|_| Refusal::Host)?;
-        self.0 = Some(Known {
+        self.0 = Some(KnownHost {
             sent: host.into(),
             scheme: scheme.clone(),
             line: line.clone(),

@@ -16,12 +16,12 @@ pub(super) struct Trailers {
     pub(super) named: Vec<HeaderName>,
     /// How many lines there may be.
     pub(super) lines: usize,
-    pub(super) odd: Odd,
+    pub(super) odd: OddNames,
 }
 
 /// What becomes of names that a server may take for others (SAFETY 66).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Odd {
+pub(super) enum OddNames {
     /// They are passed on, unless the name that they may be taken for would not be.
     #[default]
     Pass,
@@ -70,7 +70,7 @@ impl Trailers {
         let may = |name: &HeaderName| may_trail(name) && !named.contains(name);
         match is_odd(name) {
             false => may(name),
-            true if self.odd == Odd::Drop => false,
+            true if self.odd == OddNames::Drop => false,
             true => may(name) && usual(name).is_none_or(|usual| may(&usual)),
         }
     }
@@ -113,11 +113,11 @@ mod tests {
                 ("transfer-encoding", "chunked"),
             ])
         };
-        let dropped = rules(Odd::Drop).settle(sent());
+        let dropped = rules(OddNames::Drop).settle(sent());
         assert_eq!(dropped, Ok(Some(map(&[("x-sum", "1")]))));
-        let passed = rules(Odd::Pass).settle(sent());
+        let passed = rules(OddNames::Pass).settle(sent());
         assert_eq!(passed, Ok(Some(map(&[("x-sum", "1"), ("x_sum", "2")]))));
-        assert_eq!(rules(Odd::Drop).settle(map(&[("age", "1")])), Ok(None));
+        assert_eq!(rules(OddNames::Drop).settle(map(&[("age", "1")])), Ok(None));
     }
 
     #[test]

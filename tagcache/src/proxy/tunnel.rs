@@ -9,7 +9,7 @@ use tokio::io::copy_bidirectional;
 use tokio::time::{sleep, timeout};
 
 use crate::proxy::drain::Stage;
-use crate::proxy::stream::{Ears, Watched};
+use crate::proxy::stream::{Ears, WatchedStream};
 
 /// How long both sides may take to hand over their connections: the client's waits for the head of the
 /// response to be written.
@@ -23,7 +23,7 @@ pub(super) async fn run(client: OnUpgrade, upstream: OnUpgrade, idle: Duration, 
         return;
     };
     let heard = Ears::default();
-    let watched = |io| TokioIo::new(Watched::new(io, Bytes::new(), heard.clone(), ()));
+    let watched = |io| TokioIo::new(WatchedStream::new(io, Bytes::new(), heard.clone(), ()));
     let (mut client, mut upstream) = (watched(client), watched(upstream));
     tokio::select! {
         // An error is the end of the tunnel, whoever caused it.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use tagcache::admin::{AdminSettings, PublicPurge};
-use tagcache::config::Loaded;
+use tagcache::config::Configuration;
 use tower_tagcache::config::{Config, ConfigFileError};
 
 use crate::site::{AdminSite, TOKEN};
@@ -20,7 +20,7 @@ fn said(text: &str, of_env: Option<&str>) -> Result<AdminSettings, ConfigFileErr
     };
     let text = format!("[admin]\n{text}\n");
     let file = Config::read(Some(Path::new("t.toml")), text, &env)?;
-    let settings = Loaded::of(file, &env)?.admin_settings(&env)?;
+    let settings = Configuration::of(file, &env)?.admin_settings(&env)?;
     Ok(settings.expect("the section is there"))
 }
 

@@ -8,15 +8,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use tagcache::config::Loaded;
+use tagcache::config::Configuration;
 use tower_tagcache::config::{Config, ConfigFileError};
 
 /// Reads `text` as the file `t.toml` with these variables.
-fn read(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigFileError> {
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Configuration, ConfigFileError> {
     let variables: HashMap<_, _> = variables.iter().copied().collect();
     let env = |name: &str| variables.get(name).map(|value| (*value).to_owned());
     let file = Config::read(Some(Path::new("t.toml")), text.to_owned(), &env)?;
-    Loaded::of(file, &env)
+    Configuration::of(file, &env)
 }
 
 /// A file, and what is said about it.

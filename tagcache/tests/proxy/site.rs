@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tagcache::proxy::{Drained, Listen, Proxy, ProxySettings, UpstreamStatuses};
+use tagcache::proxy::{DrainReport, Listen, Proxy, ProxySettings, UpstreamStatuses};
 use tagcache_test_support::ends;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -19,7 +19,7 @@ pub(crate) struct ProxySite {
     pub(crate) address: SocketAddr,
     pub(crate) upstreams: UpstreamStatuses,
     shutdown: Option<oneshot::Sender<()>>,
-    task: JoinHandle<Drained>,
+    task: JoinHandle<DrainReport>,
 }
 
 /// Every path, for a minute unless upstream says otherwise.
@@ -66,7 +66,7 @@ impl ProxySite {
         self.shutdown.take();
     }
 
-    pub(crate) async fn ended(self) -> Drained {
+    pub(crate) async fn ended(self) -> DrainReport {
         ends("the proxy ends", self.task).await.expect("no panic")
     }
 }

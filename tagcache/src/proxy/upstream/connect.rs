@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use crate::proxy::request_body::RequestBody;
-use crate::proxy::stream::{Ears, Transport, Watched};
+use crate::proxy::stream::{Ears, Transport, WatchedStream};
 use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
 use crate::proxy::upstream::url::Url;
 use crate::proxy::{
@@ -148,7 +148,7 @@ impl Address {
     async fn speak<T: Transport>(&self, io: T, http2: bool) -> Result<Sender, UpstreamFailure> {
         let failed = |error| UpstreamFailure::because(FailureKind::Handshake, error);
         let ears = Ears::default();
-        let io = Watched::new(TokioIo::new(io), Bytes::new(), ears.clone(), ());
+        let io = WatchedStream::new(TokioIo::new(io), Bytes::new(), ears.clone(), ());
         if http2 {
             let mut builder = http2::Builder::new(TokioExecutor::new());
             let bytes = u32::try_from(self.limits.head_bytes).unwrap_or(u32::MAX);

@@ -15,7 +15,7 @@ use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
 use crate::proxy::upstream::pool::Lease;
 
 /// What became of a request.
-pub(super) enum Unanswered {
+pub(super) enum NoAnswer {
     /// Nothing of it was sent: here it is again.
     Unsent(Box<Request<RequestBody>>, UpstreamFailure),
     /// The connection was closed before anything was answered on it. It may have been seen.
@@ -30,7 +30,7 @@ pub(super) async fn send(
     request: Request<RequestBody>,
     upgrade: Option<&HeaderValue>,
     limit: Duration,
-) -> Result<Response<Incoming>, Unanswered> {
+) -> Result<Response<Incoming>, NoAnswer> {
     let upload = request.body().upload();
     let scheme = lease.scheme();
     match &mut lease.sender {
@@ -61,7 +61,7 @@ async fn within<T>(
     answer: impl Future<Output = T>,
     upload: Option<&Upload>,
     limit: Duration,
-) -> Result<T, Unanswered> {
+) -> Result<T, NoAnswer> {
     let mut answer = std::pin::pin!(answer);
     let frames = || upload.map_or(0, Upload::frames);
     loop {
@@ -72,7 +72,7 @@ async fn within<T>(
             Err(_) => {
                 let why = format!("no head of a response within {limit:?}");
                 let failure = UpstreamFailure::because(FailureKind::HeadTimeout, why);
-                return Err(Unanswered::Failed(failure));
+                return Err(NoAnswer::Failed(failure));
             }
         }
     }
@@ -83,7 +83,7 @@ fn unanswered(
     error: hyper::Error,
     upload: Option<&Upload>,
     silent: bool,
-) -> Unanswered {
+) -> NoAnswer {
     let kind = match upload.and_then(Upload::fault) {
         Some(UploadFault::Broken) => FailureKind::Upload,
         Some(UploadFault::TooSlow) => FailureKind::UploadTimeout,
@@ -93,9 +93,9 @@ fn unanswered(
     };
     let failure = UpstreamFailure::because(kind, error);
     match unsent {
-        Some(request) => Unanswered::Unsent(Box::new(request), failure),
-        None if silent && kind == FailureKind::Closed => Unanswered::Silent(failure),
-        None => Unanswered::Failed(failure),
+        Some(request) => NoAnswer::Unsent(Box::new(request), failure),
+        None if silent && kind == FailureKind::Closed => NoAnswer::Silent(failure),
+        None => NoAnswer::Failed(failure),
     }
 }
 

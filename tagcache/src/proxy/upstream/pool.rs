@@ -54,7 +54,7 @@ pub(super) struct Lease {
 
 /// Which connection will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Demand {
     Any,
     /// HTTP/1.1: what is asked for is an upgrade.
     Http1,
@@ -83,7 +83,7 @@ impl Pool {
     /// A connection that is ready for a request; waits at most `patience` for one to be allowed.
     pub(super) async fn lease(
         self: &Arc<Self>,
-        wanted: Wanted,
+        wanted: Demand,
         patience: Duration,
     ) -> Result<Lease, UpstreamFailure> {
         let permit = match Arc::clone(&self.permits).try_acquire_owned() {
@@ -94,8 +94,8 @@ impl Pool {
             }
         };
         let kept = match wanted {
-            Wanted::Fresh => None,
-            Wanted::Any | Wanted::Http1 => self.kept(wanted).await,
+            Demand::Fresh => None,
+            Demand::Any | Demand::Http1 => self.kept(wanted).await,
         };
         let reused = kept.is_some();
         let sender = match kept {
@@ -130,8 +130,8 @@ impl Pool {
         }
     }
 
-    async fn kept(&self, wanted: Wanted) -> Option<Sender> {
-        if wanted == Wanted::Any {
+    async fn kept(&self, wanted: Demand) -> Option<Sender> {
+        if wanted == Demand::Any {
             let mut shared = self.shared.lock();
             if let Some((sender, ears)) = shared.as_ref().filter(|(sender, _)| !sender.is_closed())
             {

@@ -9,11 +9,11 @@ use http::{Request, Uri};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::proxy::request_body::RequestBody;
-use crate::proxy::upstream::exchange::{Unanswered, send};
+use crate::proxy::upstream::exchange::{NoAnswer, send};
 use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
 use crate::proxy::upstream::news::Trouble;
-use crate::proxy::upstream::pool::Wanted;
-use crate::proxy::upstream::service::{Shared, Upstream, Upstreams};
+use crate::proxy::upstream::pool::Demand;
+use crate::proxy::upstream::service::{Upstream, UpstreamSet, Upstreams};
 
 /// Runs until it is dropped.
 pub(in crate::proxy) async fn maintain(upstreams: Upstreams) {
@@ -37,7 +37,7 @@ pub(in crate::proxy) async fn maintain(upstreams: Upstreams) {
     }
 }
 
-async fn question(shared: &Arc<Shared>, upstream: &Upstream) {
+async fn question(shared: &Arc<UpstreamSet>, upstream: &Upstream) {
     let Some(path) = &shared.settings.health.path else {
         return;
     };
@@ -52,7 +52,7 @@ async fn question(shared: &Arc<Shared>, upstream: &Upstream) {
 }
 
 /// What is wrong with it, if anything is.
-async fn ask(shared: &Shared, upstream: &Upstream, path: &str) -> Option<Trouble> {
+async fn ask(shared: &UpstreamSet, upstream: &Upstream, path: &str) -> Option<Trouble> {
     let request = match asking(shared, upstream, path) {
         Ok(request) => request,
         Err(error) => {
@@ -61,7 +61,7 @@ async fn ask(shared: &Shared, upstream: &Upstream, path: &str) -> Option<Trouble
         }
     };
     let timeouts = &shared.settings.timeouts;
-    let lease = upstream.pool.lease(Wanted::Fresh, timeouts.connect).await;
+    let lease = upstream.pool.lease(Demand::Fresh, timeouts.connect).await;
     let mut lease = match lease {
         Ok(lease) => lease,
         Err(failure) => return Some(Trouble::from(&failure)),
@@ -71,15 +71,13 @@ async fn ask(shared: &Shared, upstream: &Upstream, path: &str) -> Option<Trouble
         Ok(response) if response.status().as_u16() < 400 => None,
         Ok(response) => Some(Trouble::unwell(path, response.status().as_u16())),
         Err(
-            Unanswered::Unsent(_, failure)
-            | Unanswered::Silent(failure)
-            | Unanswered::Failed(failure),
+            NoAnswer::Unsent(_, failure) | NoAnswer::Silent(failure) | NoAnswer::Failed(failure),
         ) => Some(Trouble::from(&failure)),
     }
 }
 
 fn asking(
-    shared: &Shared,
+    shared: &UpstreamSet,
     upstream: &Upstream,
     path: &str,
 ) -> Result<Request<RequestBody>, http::Error> {

@@ -8,7 +8,7 @@ use http::{HeaderValue, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
 
 use crate::proxy::fields::{
-    Removed, has_outer_space, is_hop_by_hop, remove_hop_by_hop, settle_length, understood,
+    Removal, has_outer_space, is_hop_by_hop, remove_hop_by_hop, settle_length, understood,
 };
 use crate::proxy::forwarded::{append_via, widen_vary};
 use crate::proxy::upstream::failure::FailureKind;
@@ -45,12 +45,12 @@ pub(super) fn check(response: &mut Response<Incoming>, fields: usize) -> Result<
 
 /// Makes the head fit to be kept and passed on, stamped with `now` if upstream has no clock (RFC 9110
 /// §6.6.1). What was removed of it; the protocol that was switched to only if it was.
-pub(super) fn settle(response: &mut Response<Incoming>, name: &str, now: SystemTime) -> Removed {
+pub(super) fn settle(response: &mut Response<Incoming>, name: &str, now: SystemTime) -> Removal {
     let version = response.version();
     *response.version_mut() = Version::HTTP_11;
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
-    let mut removed = Removed::default();
+    let mut removed = Removal::default();
     if headers.keys().any(is_hop_by_hop) {
         removed = remove_hop_by_hop(headers);
     }

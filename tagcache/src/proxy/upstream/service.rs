@@ -15,13 +15,13 @@ use tower_service::Service;
 
 use crate::proxy::forwarded::{Inbound, Upgrade, times_seen};
 use crate::proxy::request_body::RequestBody;
-use crate::proxy::trailers::{Odd, Trailers};
+use crate::proxy::trailers::{OddNames, Trailers};
 use crate::proxy::upstream::body::UpstreamBody;
-use crate::proxy::upstream::exchange::{Unanswered, send};
+use crate::proxy::upstream::exchange::{NoAnswer, send};
 use crate::proxy::upstream::failure::{FailureKind, UpstreamFailure};
 use crate::proxy::upstream::health::Health;
 use crate::proxy::upstream::news::{News, Trouble};
-use crate::proxy::upstream::pool::{Lease, Pool, Wanted};
+use crate::proxy::upstream::pool::{Demand, Lease, Pool};
 use crate::proxy::upstream::response;
 use crate::proxy::yielding::Yielding;
 use crate::proxy::{ProxyError, ProxySettings, UpstreamHost, tunnel};
@@ -32,9 +32,9 @@ const MAX_TIMES_SEEN: usize = 8;
 
 /// All upstreams as one service. A cheap clone.
 #[derive(Debug, Clone)]
-pub(in crate::proxy) struct Upstreams(pub(super) Arc<Shared>);
+pub(in crate::proxy) struct Upstreams(pub(super) Arc<UpstreamSet>);
 
-pub(super) struct Shared {
+pub(super) struct UpstreamSet {
     pub(super) upstreams: Vec<Upstream>,
     pub(super) settings: ProxySettings,
     fixed_host: Option<HeaderValue>,
@@ -84,7 +84,7 @@ impl Upstreams {
         if upstreams.is_empty() {
             return Err(ProxyError::new("the proxy needs at least one").about(UPSTREAMS, ""));
         }
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(UpstreamSet {
             upstreams,
             settings: settings.clone(),
             fixed_host,
@@ -113,7 +113,7 @@ impl Service<Request<RequestBody>> for Upstreams {
     }
 }
 
-impl Shared {
+impl UpstreamSet {
     async fn answer(&self, mut request: Request<RequestBody>) -> Answer {
         let name = &self.settings.name;
         if times_seen(request.headers(), name) >= MAX_TIMES_SEEN {
@@ -145,7 +145,7 @@ impl Shared {
         let trailers = Trailers {
             named: removed.named,
             lines: self.settings.limits.head_fields,
-            odd: Odd::Pass,
+            odd: OddNames::Pass,
         };
         let (parts, body) = response.into_parts();
         let body = UpstreamBody::begun(body, limit, lease, trailers).await?;
@@ -221,8 +221,8 @@ impl Shared {
     {
         let timeouts = &self.settings.timeouts;
         let mut wanted = match upgrade {
-            Some(_) => Wanted::Http1,
-            None => Wanted::Any,
+            Some(_) => Demand::Http1,
+            None => Demand::Any,
         };
         loop {
             let mut lease = match upstream.pool.lease(wanted, timeouts.connect).await {
@@ -234,15 +234,15 @@ impl Shared {
             let answer = send(&mut lease, request, protocol, timeouts.response_head).await;
             request = match answer {
                 Ok(response) => return Ok((response, lease)),
-                Err(Unanswered::Unsent(request, _)) if lease.reused => *request,
-                Err(Unanswered::Silent(failure)) => match copy {
+                Err(NoAnswer::Unsent(request, _)) if lease.reused => *request,
+                Err(NoAnswer::Silent(failure)) => match copy {
                     Some(copy) => copy,
                     None => return Err((failure, None)),
                 },
-                Err(Unanswered::Unsent(request, failure)) => return Err((failure, Some(request))),
-                Err(Unanswered::Failed(failure)) => return Err((failure, None)),
+                Err(NoAnswer::Unsent(request, failure)) => return Err((failure, Some(request))),
+                Err(NoAnswer::Failed(failure)) => return Err((failure, None)),
             };
-            wanted = Wanted::Fresh;
+            wanted = Demand::Fresh;
         }
     }
 }
@@ -299,7 +299,7 @@ fn repeatable(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     Some(copy)
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for UpstreamSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let urls = self.upstreams.iter().map(|upstream| &upstream.url);
         f.debug_list().entries(urls).finish()

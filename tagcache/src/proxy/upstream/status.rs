@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::proxy::upstream::service::{Shared, Upstream, Upstreams};
+use crate::proxy::upstream::service::{Upstream, UpstreamSet, Upstreams};
 
 /// A handle to see how the upstreams are. A cheap clone.
 #[derive(Debug, Clone)]
-pub struct UpstreamStatuses(Arc<Shared>);
+pub struct UpstreamStatuses(Arc<UpstreamSet>);
 
 /// How one upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use tower_tagcache::config::{ConfigFileError, Mode, Secret};
 use tower_tagcache::{Cache, CacheBuilder, Companion, ConfigError, ConfigPlace, Setting};
 
-use super::Loaded;
+use super::Configuration;
 use crate::admin::{AdminSettings, AdminToken};
 use crate::proxy::{Proxy, ProxyError, ProxySettings, UpstreamSettings};
 use crate::setting::admin;
@@ -11,7 +11,7 @@ use crate::setting::admin;
 /// All that a start makes of a configuration, short of opening a port.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct Assembled {
+pub struct Assembly {
     /// The cache.
     pub cache: Cache,
     /// Its companion.
@@ -22,7 +22,7 @@ pub struct Assembled {
     pub admin: Option<AdminSettings>,
 }
 
-impl Loaded {
+impl Configuration {
     /// Builds everything with `builder`, made by
     /// [`Config::cache_builder`](tower_tagcache::config::Config::cache_builder) and
     /// extended, and connects to nothing. What a start refuses is refused here: `tagcache proxy`, `check`,
@@ -35,7 +35,7 @@ impl Loaded {
         &self,
         builder: CacheBuilder,
         env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Assembled, ConfigFileError> {
+    ) -> Result<Assembly, ConfigFileError> {
         let settings = self.proxy_settings();
         let admin = self.admin_settings(env)?;
         if let Some(admin) = &admin {
@@ -61,7 +61,7 @@ impl Loaded {
             }
         };
         let proxy = Proxy::new(settings, cache.clone()).map_err(|error| self.unusable(&error))?;
-        Ok(Assembled {
+        Ok(Assembly {
             cache,
             companion,
             proxy: Some(proxy).filter(|_| has_upstream),

@@ -1,4 +1,4 @@
-//! [`Loaded`]: all that was read.
+//! [`Configuration`]: all that was read.
 
 pub(super) mod assemble;
 
@@ -11,14 +11,14 @@ use crate::proxy::ProxySettings;
 
 /// All that was read.
 #[derive(Debug, Clone)]
-pub struct Loaded {
+pub struct Configuration {
     /// What the library reads, and the text that errors point to.
     pub file: config::Loaded,
     /// What the program reads.
     pub tables: Tables,
 }
 
-impl Loaded {
+impl Configuration {
     /// Reads the file at `path`, or none, and lays the environment over it. `env` gives a variable's value.
     ///
     /// # Errors
@@ -73,7 +73,7 @@ mod tests {
                     [[rules]]\nname = \"a\"\nroute = \"/\"\nttl = \"short\"\n";
         let read = |text: String| {
             let file = Config::read(None, text, &|_| None).unwrap();
-            Loaded::of(file, &|_| None).unwrap()
+            Configuration::of(file, &|_| None).unwrap()
         };
         let loaded = read(text.to_owned());
         let effective = loaded.file.config.effective();
