@@ -46,20 +46,27 @@
 //!
 //! # In the source
 //!
-//! Words (`clock` to `weaken`), decisions (`semantics`, `rules`, `validity`, `entry`), places (`store`, `log`,
-//! `coalesce`; `embedded` and `redis` implement the first two), the procedure (`engine`), and the faces
-//! (`middleware`, `invalidation`, `metrics`). Each imports only what stands before it.
+//! In groups, of which each imports only those before it: words (`alias` to `written`), decisions (`semantics`,
+//! `rules`, `validity`, `entry`), places (`store`, `log`, `coalesce`; `embedded` and `redis` implement the first two),
+//! the procedure (`engine`), faces (`middleware`, `invalidation`, `metrics`), and assembly (`builder`, `config`).
 //!
-//! - A request: `middleware/service` has its key made (`rules/keying`), `engine/lookup` finds a stored response
-//!   and judges it (`lookup/fitness`: is it purged, is it fresh), `engine/answer` sends it.
-//! - A miss: `engine/forward` lets one request lead; `engine/fill` calls the inner service, decides
-//!   (`fill/judgement`, by `rules/policy`), streams the body to all who wait (`fill/body`), and stores it (`fill/land`).
-//! - A purge: `invalidation/purger` or an event (`invalidation/format/decode`, then `stream/entry` by its
-//!   `mapping`) gives targets; `log/purges` appends them to the log (on Redis: `redis/log/append`), and on every
-//!   node `log/follower` reads them into `log/view`, where they count at once.
+//! `a/b` is `src/a/b.rs` or `src/a/b/mod.rs`.
 //!
-//! The program `tagcache`, a reverse proxy, is a crate of its own, in `tagcache/`. `docs/STYLE.md` has the whole
-//! map, `docs/PROTOCOL.md` the rules of the purge log.
+//! - A request: `middleware/service` (`CacheService::call`) → its key: `rules/set` (`Match::request`) and
+//!   `rules/keying` (`Keying::key`) → a hit at hand: `engine/lookup/near`; otherwise `engine/lookup` → is it purged,
+//!   is it fresh: `engine/lookup/fitness` → `engine/answer`.
+//! - A miss: `engine/forward` lets one request lead → `engine/fill` (`Fill::run`): `fill/judgement`, by
+//!   `rules/policy`; `fill/body` streams to all who wait; `fill/land` (`admit`) → `engine/lookup/put` → the store:
+//!   `embedded/store`, or `redis/store` (above 64 KiB `redis/store/chunks`).
+//! - An event: `invalidation/consumer` reads it from Redis, `invalidation/intake` takes it by hand →
+//!   `invalidation/stream/entry` (`EventStream::read`): decoded by `invalidation/format/decode`, made targets by
+//!   `invalidation/mapping` → a purge.
+//! - A purge: `invalidation/purger` → `log/purges` → the log: `embedded/log`, or `redis/log/append`. On every node
+//!   `log/follower` reads it into `log/view`, where it counts at once.
+//!
+//! `PROTOCOL n` and `SAFETY n` are rules in `docs/`; `weakened(…)` takes one away and is `false` outside of unit
+//! tests. `docs/STYLE.md` has the whole map. The program `tagcache`, a reverse proxy, is a crate of its own, in
+//! `tagcache/`.
 //!
 //! # Features
 //!
