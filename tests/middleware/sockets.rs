@@ -8,44 +8,17 @@ use axum::extract::ConnectInfo;
 use axum::routing::get;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::{Body, Frame};
+use http_body::Frame;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
+use tagcache_test_support::serve;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tower::{BoxError, Layer, Service, service_fn};
+use tower::{Layer, service_fn};
 
 use crate::{cache, rule};
-
-/// Serves one service on a free port, HTTP/1 and HTTP/2.
-async fn serve<S, B>(service: S) -> SocketAddr
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<BoxError>,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("its address");
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            let service = TowerToHyperService::new(service.clone());
-            tokio::spawn(async move {
-                let builder = auto::Builder::new(TokioExecutor::new());
-                let connection = builder
-                    .serve_connection_with_upgrades(TokioIo::new(socket), service)
-                    .into_owned();
-                let _ = connection.await;
-            });
-        }
-    });
-    address
-}
 
 /// Writes `request` and reads until `end` is there.
 async fn exchange(socket: &mut TcpStream, request: &str, end: &str) -> String {
@@ -100,8 +73,10 @@ async fn hyper_s_own_request_body_is_taken_and_its_responses_are_framed_as_witho
         ),
     ];
     // One connection: each response must leave it in order for the next (SAFETY 18).
-    let mut through_cache = TcpStream::connect(cached).await.expect("it listens");
-    let mut without = TcpStream::connect(plain).await.expect("it listens");
+    let mut through_cache = TcpStream::connect(cached.address)
+        .await
+        .expect("it listens");
+    let mut without = TcpStream::connect(plain.address).await.expect("it listens");
     for (name, request, end) in rows {
         let got = exchange(&mut through_cache, request, end).await;
         let expected = exchange(&mut without, request, end).await;
@@ -137,7 +112,8 @@ async fn tunnel(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>
 #[tokio::test]
 async fn safety_54_an_upgrade_and_a_tunnel_pass() {
     let rule = rule().ttl_for(StatusCode::OK, crate::TTL);
-    let address = serve(cache(rule).layer().layer(service_fn(tunnel))).await;
+    let served = serve(cache(rule).layer().layer(service_fn(tunnel))).await;
+    let address = served.address;
     let rows = [
         (
             "upgrade",
@@ -243,7 +219,8 @@ async fn safety_34_http2_trailers_and_bodies_without_them_or_at_all() {
         }
         Ok::<_, Infallible>(response)
     });
-    let address = serve(cache(rule()).layer().layer(inner)).await;
+    let served = serve(cache(rule()).layer().layer(inner)).await;
+    let address = served.address;
     let socket = TcpStream::connect(address).await.expect("it listens");
     let (mut client, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(socket))

@@ -20,12 +20,13 @@ use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Incoming;
+use tagcache_test_support::serve;
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_tagcache::{Cache, Rule, Statuses};
 
-use self::wire::{VERSIONS, ask, see, serve, without_additions};
+use self::wire::{VERSIONS, ask, see, without_additions};
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
@@ -130,12 +131,12 @@ async fn safety_36_miss_and_hit_are_byte_for_byte_the_inner_services() {
         let plain = serve(origin).await;
         let cached = serve(cache.layer().layer(origin)).await;
         for path in CORPUS {
-            let expected = see(ask(plain, version, path).await).await;
+            let expected = see(ask(plain.address, version, path).await).await;
             if path == "/trailers" {
                 assert!(expected.trailers.is_some(), "the test sees trailers");
             }
             for turn in ["miss", "hit", "another hit"] {
-                let seen = see(ask(cached, version, path).await).await;
+                let seen = see(ask(cached.address, version, path).await).await;
                 let status = seen.fields["cache-status"].to_str().unwrap().to_owned();
                 let is_hit = status.contains("; hit");
                 assert_eq!(
@@ -213,8 +214,8 @@ async fn safety_54_first_byte_is_not_held_back() {
             let paused = Paused::new();
             let rule = Rule::new("page", "/{page}").ttl(Duration::from_secs(60));
             let (cache, _) = Cache::builder().rule(rule).build().unwrap();
-            let addr = serve(cache.layer().layer(paused.service())).await;
-            let mut leader = ask(addr, version, path).await;
+            let served = serve(cache.layer().layer(paused.service())).await;
+            let mut leader = ask(served.address, version, path).await;
             assert_eq!(next_piece(&mut leader).await, "first", "{version:?} {path}");
             paused.release.notify_one();
             assert_eq!(next_piece(&mut leader).await, "rest", "{version:?} {path}");
@@ -229,16 +230,16 @@ async fn safety_54_first_byte_is_not_held_back_from_a_follower() {
         let paused = Paused::new();
         let rule = Rule::new("page", "/page").ttl(Duration::from_secs(60));
         let (cache, _) = Cache::builder().rule(rule).build().unwrap();
-        let addr = serve(cache.layer().layer(paused.service())).await;
-        let mut leader = ask(addr, version, "/page").await;
-        let mut follower = ask(addr, version, "/page").await;
+        let served = serve(cache.layer().layer(paused.service())).await;
+        let mut leader = ask(served.address, version, "/page").await;
+        let mut follower = ask(served.address, version, "/page").await;
         let status = follower.headers()["cache-status"].to_str().unwrap();
         assert!(status.contains("collapsed"), "{status}");
         // In the other order, too.
         assert_eq!(next_piece(&mut follower).await, "first", "{version:?}");
         assert_eq!(next_piece(&mut leader).await, "first", "{version:?}");
         // And one who comes when the first piece is long gone.
-        let mut late = ask(addr, version, "/page").await;
+        let mut late = ask(served.address, version, "/page").await;
         assert_eq!(next_piece(&mut late).await, "first", "{version:?}");
         paused.release.notify_one();
         for each in [leader, follower, late] {

@@ -8,7 +8,7 @@ use hyper::body::Frame;
 use tagcache_test_support::{Body, Failure, Origin, Site, append, empty, get, ok, response, rule};
 use tower_tagcache::{Authorization, Cookies, Forward, Query, Rule};
 
-use crate::sockets::{ask_with, serve};
+use crate::sockets::ask_with;
 
 /// Reads fields as Rack, CGI, WSGI and PHP do.
 fn lenient() -> Origin {
@@ -249,7 +249,8 @@ async fn safety_69_under_http2_cookies_are_one_line() {
             ok(&[("vary", "cookie")], lines.join("|"))
         });
         let site = Site::new(rule, &origin);
-        let address = serve(&site).await;
+        let served = site.serve().await;
+        let address = served.address;
         let crumbs = [("cookie", "a=1"), ("cookie", "session=3")];
         let answer = ask_with(address, Version::HTTP_2, Method::GET, "/a", &crumbs).await;
         assert_eq!(answer.text(), "a=1; session=3");
@@ -314,7 +315,8 @@ async fn safety_70_trailers_pass_the_sieve_of_fields_stored_and_forwarded() {
         );
     }
     // Over HTTP/2, where a field of the connection is an error.
-    let address = serve(&site).await;
+    let served = site.serve().await;
+    let address = served.address;
     for path in ["/stored", "/forwarded"] {
         let answer = ask_with(address, Version::HTTP_2, Method::GET, path, &[]).await;
         assert_eq!(answer.text(), "a page", "{path}");

@@ -1,43 +1,15 @@
-//! Real connections to a [`Site`] over HTTP/1.1 and HTTP/2, and raw bytes.
+//! Real connections to a `Site` that is served, over HTTP/1.1 and HTTP/2, and raw bytes.
 
 use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Version};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
-use tagcache_test_support::{Answer, Failure, Site};
+use tagcache_test_support::Answer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tower::ServiceExt;
-
-/// Serves the site on a free port until the test ends.
-pub(crate) async fn serve(site: &Site) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let service = site.service.clone();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let service = service.clone().map_request(|request: Request<Incoming>| {
-                request.map(|body| {
-                    let body = body.map_err(|_| Failure("the client went away"));
-                    body.boxed_unsync()
-                })
-            });
-            let service = TowerToHyperService::new(service);
-            tokio::spawn(async move {
-                let server = auto::Builder::new(TokioExecutor::new());
-                let served = server.serve_connection_with_upgrades(TokioIo::new(stream), service);
-                // A client that closes early is no failure of the test.
-                let _ = served.await;
-            });
-        }
-    });
-    address
-}
+use tokio::net::TcpStream;
 
 pub(crate) async fn ask(
     address: SocketAddr,

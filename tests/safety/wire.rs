@@ -6,12 +6,13 @@ use http_body_util::{BodyExt, Empty};
 use tagcache_test_support::{Answer, Body, Origin, Site, body, empty, ok, response, rule, settle};
 
 use crate::bodies::fed;
-use crate::sockets::{self, Heard, serve};
+use crate::sockets::{self, Heard};
 
 /// Asks `path` twice over a fresh connection each and returns the miss and the hit.
 async fn twice(origin: &Origin, method: &str, version: Version) -> (Answer, Answer) {
     let site = Site::new(rule(), origin);
-    let address = serve(&site).await;
+    let served = site.serve().await;
+    let address = served.address;
     let miss = sockets::ask(address, version, Method::GET, "/a").await;
     settle().await;
     let method = Method::from_bytes(method.as_bytes()).expect("a method");
@@ -94,7 +95,8 @@ async fn safety_34_statuses_without_a_body_have_no_length() {
                 rule(),
                 &Origin::answering(|_| ok(&[("etag", "\"1\"")], "a page")),
             );
-            let address = serve(&site).await;
+            let served = site.serve().await;
+            let address = served.address;
             for _ in 0..2 {
                 let fields = [("if-none-match", "\"1\"")];
                 let reply = sockets::ask_with(address, version, Method::GET, "/a", &fields).await;
@@ -137,7 +139,8 @@ async fn safety_34_trailers_are_on_the_wire_on_a_miss_and_on_a_hit() {
     });
     for version in VERSIONS {
         let site = Site::new(rule(), &origin);
-        let address = serve(&site).await;
+        let served = site.serve().await;
+        let address = served.address;
         for hit in [false, true] {
             let fields = [("te", "trailers")];
             let reply = sockets::ask_with(address, version, Method::GET, "/a", &fields).await;
@@ -158,7 +161,8 @@ async fn safety_34_trailers_are_on_the_wire_on_a_miss_and_on_a_hit() {
 async fn safety_18_a_pipelined_request_behind_a_body_is_read_from_its_start() {
     let origin = Origin::answering(|asked| ok(&[], asked.parts.uri.path().to_owned()));
     let site = Site::new(rule(), &origin);
-    let address = serve(&site).await;
+    let served = site.serve().await;
+    let address = served.address;
     for body in ["GET /b HTTP/1.1\r\n", "hello"] {
         let mut raw = String::new();
         for _ in 0..2 {
@@ -199,7 +203,8 @@ async fn safety_54_an_upgrade_passes_through() {
         Ok(response(101, &fields, empty()))
     });
     let site = Site::new(rule(), &origin);
-    let address = serve(&site).await;
+    let served = site.serve().await;
+    let address = served.address;
     for _ in 0..2 {
         let mut stream = sockets::connect(address).await;
         let asked = "GET /a HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
@@ -223,7 +228,8 @@ async fn safety_54_a_call_with_trailers_alone_passes_like_grpc() {
         Ok(response(200, &[("content-type", "application/grpc")], body))
     });
     let site = Site::new(rule(), &origin);
-    let address = serve(&site).await;
+    let served = site.serve().await;
+    let address = served.address;
     for _ in 0..2 {
         let call = Request::post(format!("http://{address}/svc/Method"))
             .header("te", "trailers")
@@ -248,7 +254,8 @@ async fn safety_54_the_first_event_arrives_before_the_second_is_made() {
             response(200, &[("content-type", "text/event-stream")], body)
         });
         let site = Site::new(rule(), &origin);
-        let address = serve(&site).await;
+        let served = site.serve().await;
+        let address = served.address;
         let ask = || {
             let request = Request::get(format!("http://{address}/events"));
             let request = request.body(Empty::<Bytes>::new()).expect("a request");

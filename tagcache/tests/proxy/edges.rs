@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use hyper::body::Frame;
 use hyper::body::Incoming;
 use tagcache::proxy::UpstreamProtocol;
+use tagcache_test_support::Served;
 use tower_tagcache::{BoxError, Cache, Cookies, Forward, Query, Rule};
 
 use crate::client::{Raw, VERSIONS, Whole, get, get_with, request, send};
@@ -28,14 +29,14 @@ fn map(fields: &[(&str, &str)]) -> HeaderMap {
     map
 }
 
-/// A site before an origin that speaks HTTP/2.
+/// An origin that speaks HTTP/2, and a site before it.
 async fn before_http2(
     answer: impl Fn(Request<Incoming>) -> Answer + Clone + Send + 'static,
-) -> ProxySite {
-    let address = serve(move |request| std::future::ready(answer(request))).await;
-    let mut settings = settings(format!("http://{address}"));
+) -> (Served, ProxySite) {
+    let upstream = serve(move |request| std::future::ready(answer(request))).await;
+    let mut settings = settings(upstream.url());
     settings.upstreams[0].protocol = UpstreamProtocol::Http2;
-    ProxySite::with(settings).await
+    (upstream, ProxySite::with(settings).await)
 }
 
 fn page(fields: &[(&str, &str)], trailers: Option<HeaderMap>) -> Answer {
@@ -323,7 +324,7 @@ async fn safety_69_cookies_reach_upstream_as_one_line() {
         let other = [("cookie", "session=4"), ("cookie", "a=1")];
         let answer = get_with(site.address, version, "/a", &other).await;
         assert_eq!((answer.text(), answer.is_hit()), ("session=4; a=1", false));
-        let site = before_http2(|request| {
+        let (_upstream, site) = before_http2(|request| {
             let lines = request.headers().get_all("cookie").iter();
             let lines: Vec<_> = lines.map(|line| line.to_str().unwrap()).collect();
             page(&[("x-got", &lines.join("|"))], None)
@@ -365,7 +366,7 @@ async fn safety_70_trailers_of_upstream_pass_the_sieve_of_fields() {
         let origin = RawOrigin::start(move |_| reply(bytes.clone())).await;
         let over_http1 = ProxySite::before(&origin).await;
         // Those of the connection cannot be sent over HTTP/2.
-        let over_http2 = before_http2(move |_| {
+        let (_upstream, over_http2) = before_http2(move |_| {
             let sent: Vec<_> = TRAILERS
                 .into_iter()
                 .filter(|(name, _)| {
@@ -408,7 +409,7 @@ async fn safety_70_trailers_of_a_client_pass_the_sieve_of_fields() {
         ])
         .collect();
     for version in VERSIONS {
-        let address = serve(|request: Request<Incoming>| async move {
+        let upstream = serve(|request: Request<Incoming>| async move {
             let body = request.into_body().collect().await.expect("a body");
             let trailers = body.trailers().cloned().unwrap_or_default();
             let mut names: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
@@ -417,7 +418,7 @@ async fn safety_70_trailers_of_a_client_pass_the_sieve_of_fields() {
         })
         .await;
         for protocol in [UpstreamProtocol::Http1, UpstreamProtocol::Http2] {
-            let mut settings = settings(format!("http://{address}"));
+            let mut settings = settings(upstream.url());
             settings.upstreams[0].protocol = protocol;
             let site = ProxySite::with(settings).await;
             let names: Vec<_> = sent.iter().map(|(name, _)| *name).collect();
@@ -473,7 +474,7 @@ async fn safety_78_the_number_of_fields_is_limited_for_upstreams_of_both_version
     let lines: String = (0..200).map(|number| format!("x-{number}: 1\n")).collect();
     let origin = RawOrigin::start(move |_| ok(&lines, "a page")).await;
     let over_http1 = ProxySite::before(&origin).await;
-    let over_http2 = before_http2(|_| {
+    let (_upstream, over_http2) = before_http2(|_| {
         let mut answer = page(&[], None);
         for number in 0..200 {
             let name: HeaderName = format!("x-{number}").parse().unwrap();
@@ -575,7 +576,7 @@ async fn safety_82_white_space_around_a_value_of_http2_is_refused() {
         .await;
     assert!(origin.last().head.contains("x-a: 1\r\n"));
     for value in [" 1", "1\t"] {
-        let site = before_http2(move |_| page(&[("x-a", value)], None)).await;
+        let (_upstream, site) = before_http2(move |_| page(&[("x-a", value)], None)).await;
         let answer = get(site.address, Version::HTTP_11, "/a").await;
         assert_eq!(answer.status, 502, "{value:?}");
     }
@@ -693,7 +694,7 @@ async fn safety_87_a_204_with_a_length_is_stored_without_it() {
                 );
                 assert_eq!(told, (204, hit, None), "{version:?} {length}");
             }
-            let site = before_http2(move |_| {
+            let (_upstream, site) = before_http2(move |_| {
                 let mut answer = Response::new(Empty::new().boxed_unsync());
                 *answer.status_mut() = http::StatusCode::NO_CONTENT;
                 answer

@@ -1,7 +1,6 @@
 //! Bodies that are long: passed on as they come, at the reader's pace.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,42 +11,28 @@ use http::{Method, Request, Response, Version};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body, Frame, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
 use tagcache::proxy::UpstreamProtocol;
-use tagcache_test_support::{ends, until};
-use tokio::net::TcpListener;
+use tagcache_test_support::{Served, ends, until};
 use tokio::sync::mpsc;
+use tower::service_fn;
 
 use crate::client::{VERSIONS, get, request, send, start};
 use crate::site::{ProxySite, settings};
 
 type Made = UnsyncBoxBody<Bytes, Infallible>;
 
-/// Serves both versions of HTTP on a free port until the test ends.
+/// Serves both versions of HTTP on a free port.
 pub(crate) async fn serve<F>(
     answer: impl Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-) -> SocketAddr
+) -> Served
 where
     F: Future<Output = Response<Made>> + Send + 'static,
 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let answer = answer.clone();
-            let service = service_fn(move |request| {
-                let answer = answer(request);
-                async move { Ok::<_, Infallible>(answer.await) }
-            });
-            tokio::spawn(async move {
-                let server = auto::Builder::new(TokioExecutor::new());
-                let _ = server.serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
+    let service = service_fn(move |request| {
+        let answer = answer(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
-    address
+    tagcache_test_support::serve(service).await
 }
 
 /// Blocks of a quarter of a mebibyte, counted as they are taken.
@@ -95,7 +80,7 @@ async fn safety_55_a_body_of_any_size_is_held_by_nobody() {
     for version in VERSIONS {
         let made = Arc::new(AtomicU64::new(0));
         let counted = Arc::clone(&made);
-        let address = serve(move |_| {
+        let upstream = serve(move |_| {
             let made = Arc::clone(&counted);
             async move {
                 let block = Bytes::from(vec![b'x'; BLOCK as usize]);
@@ -104,7 +89,7 @@ async fn safety_55_a_body_of_any_size_is_held_by_nobody() {
             }
         })
         .await;
-        let site = ProxySite::with(settings(format!("http://{address}"))).await;
+        let site = ProxySite::with(settings(upstream.url())).await;
         let asked = request(site.address, Method::GET, "/a", &[]);
         let asked = asked.body(Empty::<Bytes>::new()).unwrap();
         let answer = start(site.address, version, asked).await.unwrap();
@@ -125,7 +110,7 @@ async fn safety_55_a_body_of_any_size_is_held_by_nobody() {
 async fn safety_55_an_upload_of_any_size_is_held_by_nobody() {
     const TOTAL: u64 = 1024 * BLOCK;
     for version in VERSIONS {
-        let address = serve(|request: Request<Incoming>| async move {
+        let upstream = serve(|request: Request<Incoming>| async move {
             let (mut body, mut read) = (request.into_body(), 0);
             while let Some(frame) = body.frame().await {
                 read += frame.expect("whole").into_data().expect("data").len();
@@ -133,7 +118,7 @@ async fn safety_55_an_upload_of_any_size_is_held_by_nobody() {
             Response::new(Full::from(read.to_string()).boxed_unsync())
         })
         .await;
-        let site = ProxySite::with(settings(format!("http://{address}"))).await;
+        let site = ProxySite::with(settings(upstream.url())).await;
         let made = Arc::new(AtomicU64::new(0));
         let block = Bytes::from(vec![b'x'; BLOCK as usize]);
         let left = TOTAL / BLOCK;
@@ -169,7 +154,7 @@ async fn safety_54_an_event_arrives_before_the_next_is_made() {
     {
         let (feed, fed) = mpsc::unbounded_channel();
         let fed = Arc::new(parking_lot::Mutex::new(Some(fed)));
-        let address = serve(move |_| {
+        let upstream = serve(move |_| {
             let fed = fed.lock().take().expect("one call");
             async move {
                 let mut answer = Response::new(Fed(fed).boxed_unsync());
@@ -179,7 +164,7 @@ async fn safety_54_an_event_arrives_before_the_next_is_made() {
             }
         })
         .await;
-        let site = ProxySite::with(settings(format!("http://{address}"))).await;
+        let site = ProxySite::with(settings(upstream.url())).await;
         let asked = request(site.address, Method::GET, "/events", &[]);
         let asked = asked.body(Empty::<Bytes>::new()).unwrap();
         let mut answer = start(site.address, version, asked).await.unwrap();
@@ -203,7 +188,7 @@ async fn safety_54_an_event_arrives_before_the_next_is_made() {
 async fn safety_54_a_client_that_leaves_an_endless_response_ends_it() {
     let (feed, fed) = mpsc::unbounded_channel::<Bytes>();
     let fed = Arc::new(parking_lot::Mutex::new(Some(fed)));
-    let address = serve(move |_| {
+    let upstream = serve(move |_| {
         let fed = fed.lock().take().expect("one call");
         async move {
             let mut answer = Response::new(Fed(fed).boxed_unsync());
@@ -213,7 +198,7 @@ async fn safety_54_a_client_that_leaves_an_endless_response_ends_it() {
         }
     })
     .await;
-    let site = ProxySite::with(settings(format!("http://{address}"))).await;
+    let site = ProxySite::with(settings(upstream.url())).await;
     let asked = request(site.address, Method::GET, "/events", &[]);
     let asked = asked.body(Empty::<Bytes>::new()).unwrap();
     let mut answer = start(site.address, Version::HTTP_11, asked).await.unwrap();
@@ -225,7 +210,7 @@ async fn safety_54_a_client_that_leaves_an_endless_response_ends_it() {
 
 #[tokio::test]
 async fn http2_is_spoken_to_an_upstream_that_is_said_to() {
-    let address = serve(|request: Request<Incoming>| async move {
+    let upstream = serve(|request: Request<Incoming>| async move {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
         let text = format!(
@@ -237,7 +222,7 @@ async fn http2_is_spoken_to_an_upstream_that_is_said_to() {
         Response::new(Full::from(text).boxed_unsync())
     })
     .await;
-    let mut settings = settings(format!("http://{address}"));
+    let mut settings = settings(upstream.url());
     settings.upstreams[0].protocol = UpstreamProtocol::Http2;
     let site = ProxySite::with(settings).await;
     let own = site.address;
@@ -265,7 +250,7 @@ async fn http2_is_spoken_to_an_upstream_that_is_said_to() {
 
 #[tokio::test]
 async fn safety_54_grpc_passes_with_its_trailers() {
-    let address = serve(|request: Request<Incoming>| async move {
+    let upstream = serve(|request: Request<Incoming>| async move {
         let asked = request.headers().get("te").cloned();
         assert_eq!(asked.expect("te"), "trailers");
         let body = request
@@ -286,7 +271,7 @@ async fn safety_54_grpc_passes_with_its_trailers() {
         answer
     })
     .await;
-    let mut settings = settings(format!("http://{address}"));
+    let mut settings = settings(upstream.url());
     settings.upstreams[0].protocol = UpstreamProtocol::Http2;
     let site = ProxySite::with(settings).await;
     let fields = [("te", "trailers"), ("content-type", "application/grpc")];

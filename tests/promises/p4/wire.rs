@@ -1,4 +1,4 @@
-//! A server and a client on sockets, and what the client sees.
+//! A client on sockets, and what the client sees.
 
 use std::net::SocketAddr;
 
@@ -7,10 +7,7 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tower::Service;
+use tokio::net::TcpStream;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
@@ -19,30 +16,6 @@ pub(super) enum Version {
 }
 
 pub(super) const VERSIONS: [Version; 2] = [Version::Http1, Version::Http2];
-
-/// Serves on a free port, until the test ends.
-pub(super) async fn serve<S, B>(service: S) -> SocketAddr
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<tower::BoxError>,
-    B: http_body::Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<tower::BoxError>,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let service = TowerToHyperService::new(service.clone());
-            tokio::spawn(async move {
-                let server = auto::Builder::new(TokioExecutor::new());
-                let _ = server.serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
-    });
-    addr
-}
 
 /// Asks on a connection of its own, that lives as long as the response's body is read.
 pub(super) async fn ask(addr: SocketAddr, version: Version, path: &str) -> Response<Incoming> {

@@ -1,5 +1,5 @@
-//! What tests on a real Redis share: private servers, an origin that can be held in the middle of an
-//! answer, nodes, and waiting for things to happen.
+//! What the tests share: an origin that can be held in the middle of an answer, sites, nodes, private Redis servers,
+//! services on sockets, and waiting for things to happen.
 
 #![allow(
     missing_docs,

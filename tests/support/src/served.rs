@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tower::{BoxError, Service, ServiceExt};
 
-use crate::{Failure, Origin};
+use crate::{Body, Failure, Origin, Site};
 
 /// A service that is reached over HTTP/1.1 and HTTP/2. It and its connections end when this is dropped.
 #[derive(Debug)]
@@ -49,11 +49,23 @@ impl Origin {
         let mut builder = Builder::new(TokioExecutor::new());
         builder.http1().keep_alive(false).auto_date_header(false);
         builder.http2().auto_date_header(false);
-        let service = self.clone().map_request(|request: Request<Incoming>| {
-            request.map(|body| body.map_err(|_| Failure("the client went away")))
-        });
-        serve_by(builder, service).await
+        serve_by(builder, self.clone().map_request(received)).await
     }
+}
+
+impl Site {
+    /// Serves the site on a free port.
+    pub async fn serve(&self) -> Served {
+        serve(self.service.clone().map_request(received)).await
+    }
+}
+
+/// A request as the services of this crate take it.
+fn received(request: Request<Incoming>) -> Request<Body> {
+    request.map(|body| {
+        let body = body.map_err(|_| Failure("the client went away"));
+        body.boxed_unsync()
+    })
 }
 
 async fn serve_by<S, B>(builder: Builder<TokioExecutor>, service: S) -> Served
