@@ -8,6 +8,7 @@ use http::header::{FORWARDED, HOST, HeaderName, ORIGIN, VIA};
 
 use crate::admin::AdminSettings;
 use crate::admin::token::Credentials;
+use crate::proxy::usual;
 
 /// What a call does, for who may make it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,22 +120,7 @@ impl Asker<'_> {
 
     fn asks_for_itself(self) -> bool {
         // Names are read as the most lenient server reads them (SAFETY 66): here it is doubt that counts.
-        let lenient = |byte: u8| {
-            if byte.is_ascii_alphanumeric() {
-                byte
-            } else {
-                b'-'
-            }
-        };
-        let says = |name: &HeaderName| {
-            let mut others = FOR_OTHERS.iter();
-            others.any(|other| {
-                other
-                    .as_str()
-                    .bytes()
-                    .eq(name.as_str().bytes().map(lenient))
-            })
-        };
+        let says = |name| usual(name).is_some_and(|name| FOR_OTHERS.contains(&name));
         !self.headers.keys().any(says)
     }
 

@@ -51,17 +51,8 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-impl Texts {
-    fn targets(
-        &self,
-        target: fn(&String) -> Result<Target, Error>,
-    ) -> impl Iterator<Item = Result<Target, Error>> {
-        self.0.iter().map(target)
-    }
-}
-
 /// What is to be purged, and how.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) targets: Vec<Target>,
     soft: bool,
@@ -73,13 +64,10 @@ pub(super) struct Plan {
 
 impl Plan {
     /// A hard purge of `targets`.
-    pub(super) const fn hard(targets: Vec<Target>) -> Self {
+    pub(super) fn hard(targets: Vec<Target>) -> Self {
         Self {
             targets,
-            soft: false,
-            settle: Duration::ZERO,
-            dry_run: false,
-            force: false,
+            ..Self::default()
         }
     }
 
@@ -153,12 +141,11 @@ fn reach(cache: &Cache, target: &Target) -> Value {
 
 impl Body {
     fn targets(&self) -> Result<Vec<Target>, Error> {
-        self.tag
-            .targets(|text| Target::tag(text))
-            .chain(self.family.targets(|text| Target::family(text)))
-            .chain(self.url.targets(|text| Target::url(text)))
-            .chain(self.rule.targets(|text| Target::rule(text)))
-            .chain(self.glob.targets(|text| Target::glob(text)))
+        let tags = self.tag.0.iter().map(Target::tag);
+        tags.chain(self.family.0.iter().map(Target::family))
+            .chain(self.url.0.iter().map(Target::url))
+            .chain(self.rule.0.iter().map(Target::rule))
+            .chain(self.glob.0.iter().map(Target::glob))
             .chain(self.all.then_some(Ok(Target::All)))
             .collect()
     }

@@ -4,8 +4,9 @@ use std::io::{self, IsTerminal};
 
 use clap::Args;
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
-use super::failure::{Failure, colours, print};
+use super::failure::{Failure, colours, print, runtime};
 use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
 use super::source::{ConfigArgs, variable};
@@ -81,10 +82,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 /// What the server says. The outer error: nobody could be asked.
 fn survey_of(loaded: &Configuration) -> Result<Result<Survey, String>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+    let runtime = runtime(&mut Builder::new_current_thread())?;
     Ok(runtime.block_on(survey(&loaded.file.config)))
 }
 

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use tokio::runtime::{Builder, Runtime};
 use tower_tagcache::config::ConfigFileError;
 
 /// Why a command ends, and with which status.
@@ -51,6 +52,12 @@ impl From<ConfigFileError> for Failure {
     fn from(error: ConfigFileError) -> Self {
         Self::usage(format!("{error:#}"))
     }
+}
+
+/// What a command waits with.
+pub(super) fn runtime(builder: &mut Builder) -> Result<Runtime, Failure> {
+    let built = builder.enable_all().build();
+    built.map_err(|error| Failure::failed(format!("no runtime: {error}")))
 }
 
 /// What switches a colour on and off, where colours are wanted: on a terminal, unless `NO_COLOR` is set

@@ -1,8 +1,9 @@
 //! `tagcache purge`.
 
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
 
-use super::failure::{Failure, print};
+use super::failure::{Failure, print, runtime};
 use super::overlay::builder;
 use super::purge_admin;
 use super::purge_args::{PurgeArgs, taken};
@@ -10,10 +11,7 @@ use tower_tagcache::{Cache, Durability, Error, ErrorKind, Purged, Reach, Target}
 
 pub(super) fn run(args: &PurgeArgs) -> Result<(), Failure> {
     let targets = args.what.targets()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+    let runtime = runtime(&mut Builder::new_current_thread())?;
     if let Some(admin) = &args.admin {
         return runtime.block_on(purge_admin::run(admin, args));
     }

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use tokio::runtime::Builder;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use super::failure::{Failure, wants_colour};
+use super::failure::{Failure, runtime, wants_colour};
 use super::overlay::{Overlay, builder};
 use super::signals::{Stop, hangups};
 use super::source::{ConfigArgs, variable};
@@ -48,10 +49,7 @@ pub(super) fn run(args: ProxyArgs) -> Result<(), Failure> {
                        configuration (`tagcache init` writes one)";
         return Err(Failure::usage(message));
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let runtime = runtime.map_err(|error| Failure::failed(format!("no runtime: {error}")))?;
+    let runtime = runtime(&mut Builder::new_multi_thread())?;
     let cache = assembled.cache;
     let reload = Reload::new(read.file, cache.clone(), variable);
     let overlay = args.overlay;

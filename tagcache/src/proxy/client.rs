@@ -198,21 +198,15 @@ impl Client {
         if !survey.hop_by_hop {
             return Ok((None, Vec::new()));
         }
-        if !understood(&parts.headers) {
-            return Err(Refusal::Coding);
-        }
         let Removal {
             upgrade,
             trailers,
             named,
-        } = remove_hop_by_hop(&mut parts.headers);
+        } = settle_hops(&mut parts.headers)?;
         if trailers {
             let trailers = HeaderValue::from_static("trailers");
             parts.headers.insert(TE, trailers);
         }
-        // HTTP/2 is spoken from the start or not at all: a tunnel with it would carry requests past
-        // the cache and all that is checked here.
-        let upgrade = upgrade.filter(|protocol| !is_http2(protocol));
         let client = parts.extensions.remove::<OnUpgrade>();
         let (Some(protocol), Some(client)) = (upgrade, client) else {
             return Ok((None, named));
@@ -258,7 +252,19 @@ impl Survey {
     }
 }
 
-pub(super) fn is_http2(protocol: &HeaderValue) -> bool {
+/// Takes the fields of the connection away, and tells of them what the next one may need to know.
+pub(super) fn settle_hops(headers: &mut HeaderMap) -> Result<Removal, Refusal> {
+    if !understood(headers) {
+        return Err(Refusal::Coding);
+    }
+    let mut removal = remove_hop_by_hop(headers);
+    // HTTP/2 is spoken from the start or not at all: a tunnel with it would carry requests past
+    // the cache and all that is checked here.
+    removal.upgrade.take_if(|protocol| is_http2(protocol));
+    Ok(removal)
+}
+
+fn is_http2(protocol: &HeaderValue) -> bool {
     let mut offered = protocol.as_bytes().split(|byte| *byte == b',');
     offered.any(|offered| {
         let offered = offered.trim_ascii();

@@ -201,7 +201,7 @@ pub(super) fn remove_odd(headers: &mut HeaderMap, keep: bool) {
 }
 
 /// The usual name that an odd one may be taken for.
-pub(super) fn usual(name: &HeaderName) -> Option<HeaderName> {
+pub(crate) fn usual(name: &HeaderName) -> Option<HeaderName> {
     let bytes = name.as_str().bytes().map(|byte| match byte {
         byte if byte.is_ascii_alphanumeric() => byte,
         _ => b'-',

@@ -128,6 +128,7 @@ mod yielding;
 pub use self::door::Door;
 pub use self::error::ProxyError;
 pub(crate) use self::error::nonzero;
+pub(crate) use self::fields::usual;
 pub use self::network::{Network, ParseNetworkError};
 pub(crate) use self::ports::clash;
 pub use self::server::{BoundProxy, DrainReport, Proxy};

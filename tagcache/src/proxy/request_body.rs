@@ -1,6 +1,5 @@
 //! [`RequestBody`]: what a client uploads, with a limit on the time between two reads.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -159,22 +158,15 @@ impl BodyStream {
         Poll::Ready(Some(Err("the client is too slow to send its body".into())))
     }
 
-    /// The frame as it goes on: trailers pass the same sieve as fields. They are the last.
     fn settle(&self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BoxError>> {
-        let trailers = match frame.into_trailers() {
-            Ok(trailers) => trailers,
-            Err(frame) => return Some(Ok(frame)),
-        };
-        match self.trailers.settle(trailers) {
-            Ok(trailers) => trailers.map(|trailers| Ok(Frame::trailers(trailers))),
-            Err(bad) => {
-                self.upload.fails(match bad {
-                    BadTrailers::TooMany => UploadFault::TooManyFields,
-                    BadTrailers::Malformed => UploadFault::Broken,
-                });
-                Some(Err(bad.into()))
-            }
-        }
+        let settled = self.trailers.settle_frame(frame)?;
+        Some(settled.map_err(|bad| {
+            self.upload.fails(match bad {
+                BadTrailers::TooMany => UploadFault::TooManyFields,
+                BadTrailers::Malformed => UploadFault::Broken,
+            });
+            bad.into()
+        }))
     }
 }
 
@@ -202,11 +194,5 @@ impl Body for RequestBody {
             None => SizeHint::with_exact(0),
             Some(streamed) => streamed.incoming.size_hint(),
         }
-    }
-}
-
-impl fmt::Debug for RequestBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RequestBody")
     }
 }

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use http::header::HeaderName;
+use http_body::Frame;
 
 use crate::proxy::fields::{has_outer_space, is_odd, usual};
 use tower_tagcache::may_trail;
@@ -48,8 +50,22 @@ impl fmt::Display for BadTrailers {
 impl std::error::Error for BadTrailers {}
 
 impl Trailers {
+    /// A frame as it goes on: trailers pass the same sieve as fields. They are the last.
+    pub(super) fn settle_frame(
+        &self,
+        frame: Frame<Bytes>,
+    ) -> Option<Result<Frame<Bytes>, BadTrailers>> {
+        match frame.into_trailers() {
+            Err(frame) => Some(Ok(frame)),
+            Ok(trailers) => {
+                let settled = self.settle(trailers).transpose();
+                settled.map(|trailers| trailers.map(Frame::trailers))
+            }
+        }
+    }
+
     /// What of `trailers` goes on; none if nothing is left.
-    pub(super) fn settle(&self, mut trailers: HeaderMap) -> Result<Option<HeaderMap>, BadTrailers> {
+    fn settle(&self, mut trailers: HeaderMap) -> Result<Option<HeaderMap>, BadTrailers> {
         if trailers.len() > self.lines {
             return Err(BadTrailers::TooMany);
         }

@@ -6,10 +6,8 @@ use http::uri::Scheme;
 use http::{HeaderMap, Version};
 
 use crate::proxy::Proxy;
-use crate::proxy::client::{count_down, is_http2};
-use crate::proxy::fields::{
-    is_hop_by_hop, is_odd, join_cookies, remove_hop_by_hop, remove_odd, settle_length, understood,
-};
+use crate::proxy::client::{count_down, settle_hops};
+use crate::proxy::fields::{is_hop_by_hop, is_odd, join_cookies, remove_odd, settle_length};
 use crate::proxy::refusal::Refusal;
 use crate::proxy::target::{self, LastHost};
 
@@ -40,21 +38,18 @@ impl Proxy {
         }
         settle_length(headers).map_err(|_| Refusal::Length)?;
         join_cookies(headers);
-        settle_hops(headers)?;
+        show_hops(headers)?;
         count_down(parts)
     }
 }
 
-fn settle_hops(headers: &mut HeaderMap) -> Result<(), Refusal> {
+/// As [`settle_hops`], with what the cache is told of them.
+fn show_hops(headers: &mut HeaderMap) -> Result<(), Refusal> {
     if !headers.keys().any(is_hop_by_hop) {
         return Ok(());
     }
-    if !understood(headers) {
-        return Err(Refusal::Coding);
-    }
     let framed = headers.contains_key(http::header::TRANSFER_ENCODING);
-    let upgrade = remove_hop_by_hop(headers).upgrade;
-    if let Some(protocol) = upgrade.filter(|protocol| !is_http2(protocol)) {
+    if let Some(protocol) = settle_hops(headers)?.upgrade {
         headers.insert(UPGRADE, protocol);
     }
     if framed {

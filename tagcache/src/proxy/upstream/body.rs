@@ -1,6 +1,5 @@
 //! [`UpstreamBody`]: a response body on its way, with a limit on the time between two reads.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -110,7 +109,10 @@ impl UpstreamBody {
         };
         self.timer = None;
         let frame = match frame {
-            Some(Ok(frame)) => self.settle(frame),
+            Some(Ok(frame)) => {
+                let settled = self.trailers.settle_frame(frame);
+                settled.map(|frame| frame.map_err(BoxError::from))
+            }
             Some(Err(error)) => Some(Err(error.into())),
             None => None,
         };
@@ -123,17 +125,6 @@ impl UpstreamBody {
             }
         }
         Poll::Ready(frame)
-    }
-
-    /// The frame as it goes on: trailers pass the same sieve as fields. They are the last.
-    fn settle(&self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BoxError>> {
-        match frame.into_trailers() {
-            Err(frame) => Some(Ok(frame)),
-            Ok(trailers) => match self.trailers.settle(trailers) {
-                Ok(trailers) => trailers.map(|trailers| Ok(Frame::trailers(trailers))),
-                Err(bad) => Some(Err(bad.into())),
-            },
-        }
     }
 }
 
@@ -183,11 +174,5 @@ impl Body for UpstreamBody {
             size.set_upper(upper.saturating_add(first));
         }
         size
-    }
-}
-
-impl fmt::Debug for UpstreamBody {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UpstreamBody")
     }
 }
