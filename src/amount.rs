@@ -22,6 +22,12 @@ impl From<Duration> for Period {
     }
 }
 
+impl From<Bytes> for u64 {
+    fn from(Bytes(bytes): Bytes) -> Self {
+        bytes
+    }
+}
+
 /// As many as there can be here.
 impl From<Bytes> for usize {
     fn from(Bytes(bytes): Bytes) -> Self {

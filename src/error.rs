@@ -75,6 +75,12 @@ impl Error {
         self
     }
 
+    /// A copy for one more of those to whom it is told, without what caused it.
+    #[cfg(feature = "redis")]
+    pub(crate) fn told_again(&self) -> Self {
+        Self::new(self.kind, self.message.clone())
+    }
+
     /// What kind of failure this is.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {

@@ -1,4 +1,5 @@
-//! Words for people: what a misspelt one was probably meant to be, and how a time is written.
+//! Words for people: what a misspelt one was probably meant to be, how a time is written, and a URL without its
+//! secrets.
 
 use std::time::Duration;
 
@@ -34,6 +35,30 @@ pub(crate) fn written(time: Duration) -> String {
     }
 }
 
+/// `url` without what may be secret: everything between the scheme and the last `@`, and a
+/// password in the query.
+#[cfg(feature = "redis")]
+pub(crate) fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url
+        .split_once("://")
+        .map_or(("", url), |(scheme, rest)| (scheme, rest));
+    let after_secret = match rest.rfind('@') {
+        Some(at) => format!("***{}", &rest[at..]),
+        // `redis://:secret`, where the host was forgotten.
+        None if rest.starts_with(':') => "***".into(),
+        None => rest.into(),
+    };
+    let shown = match after_secret.split_once('?') {
+        Some((place, query)) if query.contains("pass") => format!("{place}?***"),
+        _ => after_secret,
+    };
+    if scheme.is_empty() {
+        shown
+    } else {
+        format!("{scheme}://{shown}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +90,20 @@ mod tests {
         ] {
             let known = ["ttl", "route", "stale_while_revalidate", "name"];
             assert_eq!(nearest(word, &known), near, "{word}");
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn a_url_is_shown_without_its_secrets() {
+        for (url, shown) in [
+            ("redis://h:1", "redis://h:1"),
+            ("redis://:p@h:1/0", "redis://***@h:1/0"),
+            ("redis://u:p@q@h", "redis://***@h"),
+            ("u:p@h", "***@h"),
+            ("redis+unix:///s?pass=p", "redis+unix:///s?***"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
         }
     }
 }

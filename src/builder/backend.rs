@@ -1,55 +1,30 @@
 //! Where responses and the purge log are kept.
 
 use std::sync::Arc;
-#[cfg(feature = "redis")]
-use std::time::Duration;
 
-use crate::clock::Clock;
+use crate::builder::CacheBuilder;
 use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::ConfigError;
+use crate::invalidation::{EventStream, StatusBoard};
 use crate::log::Log;
-use crate::observe::SharedObserver;
-use crate::store::{Budgets, Claims, NearCache, Store};
+use crate::store::{Claims, NearCache, Store};
 
+#[cfg(feature = "redis")]
+use crate::builder::cache::Shared;
 #[cfg(feature = "redis")]
 use crate::invalidation::{Applier, Consumer, Settings, unique_name};
-use crate::invalidation::{EventStream, StatusBoard};
 #[cfg(feature = "redis")]
 use crate::place::Setting;
+#[cfg(feature = "redis")]
+use crate::redis::{Group, RedisPlaces, Server, connections_needed};
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Backend {
     Embedded,
     #[cfg(feature = "redis")]
     Redis(String),
     #[cfg(any(test, feature = "test-util"))]
     Given(Arc<dyn Log>, Arc<dyn Store>, Option<Arc<dyn Claims>>),
-}
-
-/// What every backend is given.
-pub(super) struct Surroundings<'a> {
-    pub(super) namespace: &'a str,
-    pub(super) budgets: Budgets,
-    pub(super) clock: &'a Arc<dyn Clock>,
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "hears of Redis"))]
-    pub(super) observer: &'a SharedObserver,
-    pub(super) store_bytes: u64,
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "of Redis"))]
-    pub(super) connections: Option<usize>,
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "need connections"))]
-    pub(super) streams: usize,
-    pub(super) near_after: u32,
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "of Redis"))]
-    pub(super) compress: bool,
-}
-
-impl Surroundings<'_> {
-    /// The copies in this process of what a shared store holds, if there are to be any.
-    fn near_copy(&self) -> Option<NearCache> {
-        let clock = Arc::clone(self.clock);
-        (self.store_bytes > 0)
-            .then(|| NearCache::admitting(clock, self.store_bytes, self.near_after))
-    }
 }
 
 /// What a backend consists of.
@@ -59,8 +34,9 @@ pub(super) struct Places {
     pub(super) near: Option<NearCache>,
     /// None where there are no other nodes.
     pub(super) claims: Option<Arc<dyn Claims>>,
+    /// The server that event streams are read from.
     #[cfg(feature = "redis")]
-    pub(super) events: Option<Events>,
+    pub(super) events: Option<Server>,
 }
 
 impl Places {
@@ -86,104 +62,94 @@ impl Places {
     }
 }
 
-impl Backend {
-    pub(super) fn open(self, with: &Surroundings<'_>) -> Result<Places, ConfigError> {
-        match self {
-            Self::Embedded => {
-                let log = EmbeddedLog::new(&**with.clock);
-                let store =
-                    EmbeddedStore::new(log.clone(), Arc::clone(with.clock), with.store_bytes);
+impl CacheBuilder {
+    /// The places of responses and log, for a cache with so many event streams.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(unused_variables, reason = "need connections")
+    )]
+    pub(super) fn places(&self, streams: usize) -> Result<Places, ConfigError> {
+        match &self.backend {
+            Backend::Embedded => {
+                let log = EmbeddedLog::new(&*self.clock);
+                let clock = Arc::clone(&self.clock);
+                let store = EmbeddedStore::new(log.clone(), clock, self.store_bytes);
                 Ok(Places::without_events(Arc::new(log), Arc::new(store)))
             }
             #[cfg(feature = "redis")]
-            Self::Redis(url) => open_redis(&url, with),
+            Backend::Redis(url) => self.places_on_redis(url, streams),
             #[cfg(any(test, feature = "test-util"))]
-            Self::Given(log, store, claims) => {
-                let mut places = Places::without_events(log, store);
-                places.near = with.near_copy();
-                places.claims = claims;
-                Ok(places)
-            }
+            Backend::Given(log, store, claims) => Ok(Places {
+                near: self.near_copy(),
+                claims: claims.clone(),
+                ..Places::without_events(Arc::clone(log), Arc::clone(store))
+            }),
         }
     }
-}
 
-#[cfg(feature = "redis")]
-fn open_redis(url: &str, with: &Surroundings<'_>) -> Result<Places, ConfigError> {
-    let needed = crate::redis::connections_needed(with.streams);
-    if let Some(allowed) = with.connections.filter(|allowed| *allowed < needed) {
-        let message = format!("fewer than the {needed} needed: four, and two for each stream");
-        let allowed = allowed.to_string();
-        return Err(ConfigError::new(
-            Setting::of("redis", "max_connections"),
-            message,
-            allowed,
-        ));
+    #[cfg(feature = "redis")]
+    fn places_on_redis(&self, url: &str, streams: usize) -> Result<Places, ConfigError> {
+        let needed = connections_needed(streams);
+        if let Some(allowed) = self.connections.filter(|allowed| *allowed < needed) {
+            let message = format!("fewer than the {needed} needed: four, and two for each stream");
+            let allowed = allowed.to_string();
+            return Err(ConfigError::new(
+                Setting::of("redis", "max_connections"),
+                message,
+                allowed,
+            ));
+        }
+        let places = RedisPlaces::open(
+            url,
+            &self.namespace,
+            self.budgets,
+            Arc::clone(&self.clock),
+            self.observer.clone(),
+            self.connections,
+            self.compress,
+        )?;
+        Ok(Places {
+            log: places.log,
+            store: places.store,
+            near: self.near_copy(),
+            claims: Some(places.claims),
+            events: Some(places.server),
+        })
     }
-    let places = crate::redis::RedisPlaces::open(
-        url,
-        with.namespace,
-        with.budgets,
-        Arc::clone(with.clock),
-        with.observer.clone(),
-        with.connections,
-        with.compress,
-    )?;
-    let namespace = with.namespace.to_owned();
-    Ok(Places {
-        log: places.log,
-        store: places.store,
-        near: with.near_copy(),
-        claims: Some(places.claims),
-        events: Some(Events {
-            server: places.server,
-            namespace,
-        }),
-    })
-}
 
-/// The server that event streams are read from.
-#[cfg(feature = "redis")]
-pub(super) struct Events {
-    server: crate::redis::Server,
-    namespace: String,
-}
+    /// The copies in this process of what a shared store holds, if there are to be any.
+    #[cfg(any(test, feature = "redis", feature = "test-util"))]
+    fn near_copy(&self) -> Option<NearCache> {
+        let clock = Arc::clone(&self.clock);
+        (self.store_bytes > 0)
+            .then(|| NearCache::admitting(clock, self.store_bytes, self.near_after))
+    }
 
-#[cfg(feature = "redis")]
-impl Events {
-    /// One consumer for each stream, all of one name.
+    /// One consumer for each stream, all of one name, which read from `server`.
+    #[cfg(feature = "redis")]
     pub(super) fn consumers(
-        self,
-        group: Option<&str>,
-        streams: &[Arc<EventStream>],
-        statuses: &[StatusBoard],
+        &self,
+        server: &Server,
+        shared: &Shared,
         applier: &Applier,
-        claim_after: Option<Duration>,
     ) -> Vec<Consumer> {
-        let name = unique_name();
-        let group = group.unwrap_or(&self.namespace);
+        let (name, namespace) = (unique_name(), &*self.namespace);
+        let group = self.group.as_deref().unwrap_or(namespace);
         let consumer = |(stream, status): (&Arc<EventStream>, &StatusBoard)| {
-            let source = crate::redis::Group::new(
-                self.server.clone(),
-                &self.namespace,
-                group,
-                &stream.name,
-                // Whose it is stands in its name, where others that read as this group can see it.
-                &format!(
-                    "{}/{:08x}/{name}",
-                    self.namespace,
-                    stream.mapping & 0xffff_ffff
-                ),
-            )
-            .bound_to(&self.namespace, stream.mapping);
+            let mapping = stream.mapping;
+            // Whose it is stands in its name, where others that read as this group can see it.
+            let name = format!("{namespace}/{:08x}/{name}", mapping & 0xffff_ffff);
+            let server = server.clone();
+            let source = Group::new(server, namespace, group, &stream.name, &name);
             Consumer::new(
                 Arc::clone(stream),
-                source,
+                source.bound_to(namespace, mapping),
                 applier.clone(),
-                Settings::of(stream, claim_after),
+                Settings::of(stream, self.claim_events_after),
                 status.clone(),
             )
         };
-        streams.iter().zip(statuses).map(consumer).collect()
+        let streams = shared.streams.iter().zip(&shared.statuses);
+        streams.map(consumer).collect()
     }
 }

@@ -13,7 +13,7 @@ pub use self::cache::{Cache, Companion};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::backend::{Backend, Surroundings};
+use self::backend::Backend;
 use self::cache::Shared;
 use crate::chance::Chance;
 use crate::clock::{Clock, SystemClock};
@@ -73,6 +73,7 @@ pub struct CacheBuilder {
     compress: bool,
     budgets: Budgets,
     namespace: String,
+    #[cfg(feature = "redis")]
     connections: Option<usize>,
     #[cfg(feature = "redis")]
     group: Option<String>,
@@ -101,6 +102,7 @@ impl CacheBuilder {
             compress: false,
             budgets: Budgets::default(),
             namespace: defaults::NAMESPACE.to_owned(),
+            #[cfg(feature = "redis")]
             connections: None,
             #[cfg(feature = "redis")]
             group: None,
@@ -259,8 +261,7 @@ impl CacheBuilder {
         let streams = compile(std::mem::take(&mut self.streams))?;
         warnings.extend(warnings::of(&rules, &streams));
         warnings::log(&warnings);
-        let surroundings = self.surroundings(streams.len());
-        let places = self.backend.clone().open(&surroundings)?;
+        let places = self.places(streams.len())?;
         let statuses = places.statuses(&streams);
         let (views, purges, follower) = self.log_parts(&places.log);
         views.expect_settle(self.settle.max(longest_settle(&streams)));
@@ -279,15 +280,8 @@ impl CacheBuilder {
             statuses,
         });
         #[cfg(feature = "redis")]
-        let consumers = places.events.map_or_else(Vec::new, |events| {
-            let (group, claim_after) = (self.group.as_deref(), self.claim_events_after);
-            events.consumers(
-                group,
-                &shared.streams,
-                &shared.statuses,
-                &applier,
-                claim_after,
-            )
+        let consumers = places.events.map_or_else(Vec::new, |server| {
+            self.consumers(&server, &shared, &applier)
         });
         let companion = Companion {
             shared: Arc::clone(&shared),
@@ -295,20 +289,6 @@ impl CacheBuilder {
             consumers,
         };
         Ok((Cache::new(shared), companion))
-    }
-
-    fn surroundings(&self, streams: usize) -> Surroundings<'_> {
-        Surroundings {
-            namespace: &self.namespace,
-            budgets: self.budgets,
-            clock: &self.clock,
-            observer: &self.observer,
-            store_bytes: self.store_bytes,
-            connections: self.connections,
-            streams,
-            near_after: self.near_after,
-            compress: self.compress,
-        }
     }
 
     fn defaults(&self) -> Defaults {

@@ -113,34 +113,17 @@ impl CacheSection {
         if self.consistency == Some(Consistency::Strict) {
             to = to.strict();
         }
-        if let Some(profile) = self.profile {
-            to = to.profile(profile);
-        }
         if self.upstream_rule == Some(true) {
             to = to.upstream_rule();
         }
-        if let Some(Period(lease)) = self.lease {
-            to = to.lease(lease);
-        }
-        if let Some(Bytes(bytes)) = self.store_bytes {
-            to = to.store_bytes(bytes);
-        }
-        if let Some(Bytes(bytes)) = self.fill_bytes {
-            to = to.fill_bytes(bytes);
-        }
-        if let Some(times) = self.near_after {
-            to = to.near_after(times);
-        }
-        if let Some(Period(time)) = self.fleet_claim {
-            to = to.fleet_claim(time);
-        }
-        if let Some(Period(ceiling)) = self.lifetime_ceiling {
-            to = to.lifetime_ceiling(ceiling);
-        }
-        match self.coalesce_timeout {
-            Some(Period(timeout)) => to.coalesce_timeout(timeout),
-            None => to,
-        }
+        to = said(to, self.profile, CacheBuilder::profile);
+        to = said(to, self.lease, CacheBuilder::lease);
+        to = said(to, self.store_bytes, CacheBuilder::store_bytes);
+        to = said(to, self.fill_bytes, CacheBuilder::fill_bytes);
+        to = said(to, self.near_after, CacheBuilder::near_after);
+        to = said(to, self.fleet_claim, CacheBuilder::fleet_claim);
+        to = said(to, self.lifetime_ceiling, CacheBuilder::lifetime_ceiling);
+        said(to, self.coalesce_timeout, CacheBuilder::coalesce_timeout)
     }
 }
 
@@ -152,27 +135,28 @@ impl RedisSection {
         if let Some(namespace) = &self.namespace {
             to = to.namespace(namespace);
         }
-        if self.compress == Some(true) {
-            to = to.compress_at_rest();
-        }
-        if let Some(connections) = self.max_connections {
-            to = to.max_connections(connections);
-        }
         if let Some(group) = &self.consumer_group {
             to = to.consumer_group(group);
         }
-        if let Some(Period(timeout)) = self.connect_timeout {
-            to = to.connect_timeout(timeout);
+        if self.compress == Some(true) {
+            to = to.compress_at_rest();
         }
-        if let Some(Period(timeout)) = self.read_timeout {
-            to = to.read_timeout(timeout);
-        }
-        if let Some(Period(timeout)) = self.write_timeout {
-            to = to.write_timeout(timeout);
-        }
-        match self.purge_timeout {
-            Some(Period(timeout)) => to.purge_timeout(timeout),
-            None => to,
-        }
+        to = said(to, self.max_connections, CacheBuilder::max_connections);
+        to = said(to, self.connect_timeout, CacheBuilder::connect_timeout);
+        to = said(to, self.read_timeout, CacheBuilder::read_timeout);
+        to = said(to, self.write_timeout, CacheBuilder::write_timeout);
+        said(to, self.purge_timeout, CacheBuilder::purge_timeout)
+    }
+}
+
+/// `to` with `value`, which `set` sets, if the file has it.
+fn said<V: Into<T>, T>(
+    to: CacheBuilder,
+    value: Option<V>,
+    set: impl FnOnce(CacheBuilder, T) -> CacheBuilder,
+) -> CacheBuilder {
+    match value {
+        Some(value) => set(to, value.into()),
+        None => to,
     }
 }

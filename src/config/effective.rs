@@ -1,8 +1,8 @@
 //! A configuration with all that it does not say itself.
 
-use super::error::masked_url;
 use super::{Bytes, Config, Period, Secret};
 use crate::defaults;
+use crate::spelling::without_secrets;
 
 impl Config {
     /// [`effective`](Self::effective), as text for people: secrets are there, and masked.
@@ -13,7 +13,7 @@ impl Config {
             let redis = table.get_mut("redis").and_then(toml::Value::as_table_mut);
             if let (Some(redis), Some(Secret(url))) = (redis, &effective.redis.url) {
                 let shown = match url.contains("://") {
-                    true => masked_url(url),
+                    true => without_secrets(url),
                     false => "***".to_owned(),
                 };
                 redis.insert("url".to_owned(), shown.into());

@@ -11,41 +11,19 @@ type Env<'e> = &'e dyn Fn(&str) -> Option<String>;
 /// Lets each variable that is set beat its key.
 pub(super) fn lay_over(config: &mut Config, env: Env<'_>) -> Result<(), ConfigFileError> {
     let variables = Variables(env);
-    if let Some(mode) = variables.parsed("MODE", "\"dev\", \"prod\" or \"mock\"")? {
-        config.mode = Some(mode);
-    }
+    variables.parsed("MODE", "\"dev\", \"prod\" or \"mock\"", &mut config.mode)?;
     config.redis.url = url(config, &variables)?;
-    let redis = &mut config.redis;
-    replace(
-        &mut redis.max_connections,
-        variables.parsed("REDIS_MAX_CONNECTIONS", "a whole number")?,
-    );
-    replace(
-        &mut redis.connect_timeout,
-        variables.seconds("REDIS_TIMEOUT")?,
-    );
-    replace(
-        &mut redis.streams,
-        variables.switch("ENABLE_REDIS_STREAMS")?,
-    );
-    replace(
-        &mut redis.consumer_group,
-        variables.text("STREAM_CONSUMER_GROUP"),
-    );
-    let cache = &mut config.cache;
-    replace(
-        &mut cache.default_ttl,
-        variables.seconds("CACHE_DEFAULT_TTL")?,
-    );
-    replace(&mut cache.long_ttl, variables.seconds("CACHE_LONG_TTL")?);
-    replace(&mut cache.short_ttl, variables.seconds("CACHE_SHORT_TTL")?);
-    Ok(())
-}
-
-fn replace<T>(key: &mut Option<T>, variable: Option<T>) {
-    if variable.is_some() {
-        *key = variable;
+    let (redis, cache) = (&mut config.redis, &mut config.cache);
+    let connections = &mut redis.max_connections;
+    variables.parsed("REDIS_MAX_CONNECTIONS", "a whole number", connections)?;
+    variables.seconds("REDIS_TIMEOUT", &mut redis.connect_timeout)?;
+    variables.switch("ENABLE_REDIS_STREAMS", &mut redis.streams)?;
+    if let Some(group) = variables.text("STREAM_CONSUMER_GROUP") {
+        redis.consumer_group = Some(group);
     }
+    variables.seconds("CACHE_DEFAULT_TTL", &mut cache.default_ttl)?;
+    variables.seconds("CACHE_LONG_TTL", &mut cache.long_ttl)?;
+    variables.seconds("CACHE_SHORT_TTL", &mut cache.short_ttl)
 }
 
 /// The server: the mode's own variable, the general one, host and port, the file. In mode `mock` only
@@ -64,7 +42,8 @@ fn url(config: &Config, variables: &Variables<'_>) -> Result<Option<Secret>, Con
         return Ok(Some(Secret(url)));
     }
     let host = variables.text("REDIS_HOST");
-    let port: Option<u16> = variables.parsed("REDIS_PORT", "a port, from 1 to 65535")?;
+    let mut port: Option<u16> = None;
+    variables.parsed("REDIS_PORT", "a port, from 1 to 65535", &mut port)?;
     if host.is_none() && port.is_none() {
         return Ok(config.redis.url.clone());
     }
@@ -89,33 +68,39 @@ impl Variables<'_> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
+    /// Lets the variable `name`, if it is set, beat `key`.
     fn read<T>(
         &self,
         name: &str,
         expected: &str,
+        key: &mut Option<T>,
         read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<Option<T>, ConfigFileError> {
-        let Some(value) = self.text(name) else {
-            return Ok(None);
-        };
-        let read = read(&value);
-        read.map(Some)
-            .ok_or_else(|| ConfigFileError::variable(name, &value, expected))
+    ) -> Result<(), ConfigFileError> {
+        if let Some(value) = self.text(name) {
+            let unread = || ConfigFileError::variable(name, &value, expected);
+            *key = Some(read(&value).ok_or_else(unread)?);
+        }
+        Ok(())
     }
 
-    fn parsed<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, ConfigFileError> {
-        self.read(name, expected, |value| value.parse().ok())
+    fn parsed<T: FromStr>(
+        &self,
+        name: &str,
+        expected: &str,
+        key: &mut Option<T>,
+    ) -> Result<(), ConfigFileError> {
+        self.read(name, expected, key, |value| value.parse().ok())
     }
 
-    fn seconds(&self, name: &str) -> Result<Option<Period>, ConfigFileError> {
-        self.read(name, "a number of seconds, such as 30", |value| {
+    fn seconds(&self, name: &str, key: &mut Option<Period>) -> Result<(), ConfigFileError> {
+        self.read(name, "a number of seconds, such as 30", key, |value| {
             let seconds: f64 = value.parse().ok()?;
             Duration::try_from_secs_f64(seconds).ok().map(Period)
         })
     }
 
-    fn switch(&self, name: &str) -> Result<Option<bool>, ConfigFileError> {
-        self.read(name, "true or false", |value| {
+    fn switch(&self, name: &str, key: &mut Option<bool>) -> Result<(), ConfigFileError> {
+        self.read(name, "true or false", key, |value| {
             match value.to_ascii_lowercase().as_str() {
                 "true" | "1" | "yes" | "on" => Some(true),
                 "false" | "0" | "no" | "off" => Some(false),

@@ -24,15 +24,6 @@ pub(crate) struct LogSize {
 }
 
 impl LogSize {
-    pub(crate) const fn new() -> Self {
-        Self {
-            epoch: None,
-            last: 0,
-            total: 0,
-            places: VecDeque::new(),
-        }
-    }
-
     /// A record at `position` takes `bytes`. Records that were seen already count once.
     pub(crate) fn note(&mut self, position: Position, bytes: u64) {
         if self.epoch != Some(position.epoch) {

@@ -4,9 +4,7 @@
 //! another server, with another log, and nobody would have looked (PROTOCOL 6).
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::io::tcp::TcpSettings;
@@ -19,6 +17,7 @@ use crate::error::{ConfigError, Error, ErrorKind};
 use crate::log::Pulse;
 use crate::place::Setting;
 use crate::redis::fault;
+use crate::spelling::without_secrets;
 use crate::store::Budgets;
 use crate::telling::Telling;
 
@@ -48,22 +47,8 @@ struct Inner {
 /// A connection, and the place that it takes. The place is free when its last clone is gone.
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
-    connection: MultiplexedConnection,
+    pub(super) to: MultiplexedConnection,
     _place: Option<Arc<OwnedSemaphorePermit>>,
-}
-
-impl Deref for Connection {
-    type Target = MultiplexedConnection;
-
-    fn deref(&self) -> &MultiplexedConnection {
-        &self.connection
-    }
-}
-
-impl DerefMut for Connection {
-    fn deref_mut(&mut self) -> &mut MultiplexedConnection {
-        &mut self.connection
-    }
 }
 
 impl Server {
@@ -86,7 +71,7 @@ impl Server {
         connections: Option<usize>,
     ) -> Result<Self, ConfigError> {
         let places = connections.map(|number| number.min(Semaphore::MAX_PERMITS));
-        let shown = redacted(url);
+        let shown = without_secrets(url);
         if let Some(why) = not_supported(url) {
             return Err(ConfigError::new(Setting::REDIS_URL, why, shown));
         }
@@ -110,28 +95,22 @@ impl Server {
         &self.inner.budgets
     }
 
-    /// A new connection that answers each command within `response_timeout`, or waits for ever.
+    /// A new connection, which waits for each answer for ever: who asks sets a limit.
     /// It is *not* verified: what reads or writes the purge log uses a link instead.
     ///
     /// # Errors
     /// The server cannot be reached within the connect budget, or refused the credentials; or as many
     /// connections are open as may be, and none is closed within that budget.
-    pub(crate) async fn connect(
-        &self,
-        response_timeout: Option<Duration>,
-    ) -> Result<Connection, Error> {
+    pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let place = self.place().await?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(self.inner.budgets.connect))
-            .set_response_timeout(response_timeout)
+            .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
         let client = &self.inner.client;
         let made = client.get_multiplexed_async_connection_with_config(&config);
-        let connection = made.await.map_err(|error| self.error("connect", error))?;
-        Ok(Connection {
-            connection,
-            _place: place,
-        })
+        let to = made.await.map_err(|error| self.error("connect", error))?;
+        Ok(Connection { to, _place: place })
     }
 
     /// A place for one more connection.
@@ -261,29 +240,6 @@ fn reason(error: &RedisError) -> String {
     let text = error.to_string();
     let short = text.split(" - InvalidClientConfig").next();
     short.unwrap_or("cannot be used").to_lowercase()
-}
-
-/// `url` without what may be secret: everything between the scheme and the last `@`, and a
-/// password in the query.
-fn redacted(url: &str) -> String {
-    let (scheme, rest) = url
-        .split_once("://")
-        .map_or(("", url), |(scheme, rest)| (scheme, rest));
-    let after_secret = match rest.rfind('@') {
-        Some(at) => format!("***{}", &rest[at..]),
-        // `redis://:secret`, where the host was forgotten.
-        None if rest.starts_with(':') => "***".into(),
-        None => rest.into(),
-    };
-    let shown = match after_secret.split_once('?') {
-        Some((place, query)) if query.contains("pass") => format!("{place}?***"),
-        _ => after_secret,
-    };
-    if scheme.is_empty() {
-        shown
-    } else {
-        format!("{scheme}://{shown}")
-    }
 }
 
 #[cfg(test)]

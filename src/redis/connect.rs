@@ -59,7 +59,7 @@ pub(crate) async fn connect(verifier: &Verifier, again: Option<Live>) -> Result<
 }
 
 async fn connect_once(verifier: &Verifier) -> Result<Live, Error> {
-    let conn = verifier.server.connect(None).await?;
+    let conn = verifier.server.connect().await?;
     verify(verifier, conn, verifier.clock.monotonic()).await
 }
 
@@ -78,7 +78,7 @@ async fn wait_for_company(verifier: &Verifier) {
 async fn verify(verifier: &Verifier, mut conn: Connection, made: Duration) -> Result<Live, Error> {
     // Taken before the look: trust lost meanwhile is lost for this connection as well.
     let generation = verifier.trust.generation();
-    let verified = verifier.verify(&mut conn).await?;
+    let verified = verifier.verify(&mut conn.to).await?;
     Ok(Live {
         conn,
         verified: Arc::new(verified),

@@ -54,7 +54,7 @@ impl Exclusive {
         within: Duration,
         command: &Cmd,
     ) -> Result<(Live, Value), Error> {
-        let answer = timeout(within, live.conn.send_packed_command(command)).await;
+        let answer = timeout(within, live.conn.to.send_packed_command(command)).await;
         let Ok(answer) = answer else {
             live.distrusted(&self.verifier.trust);
             let message = format!("redis, {name}: no answer in time, the connection is dead");
@@ -77,7 +77,11 @@ impl Exclusive {
         let live = self.take().await?;
         let mut asking = live.clone();
         let demoted = async {
-            let role = asking.conn.send_packed_command(&::redis::cmd("ROLE")).await;
+            let role = asking
+                .conn
+                .to
+                .send_packed_command(&::redis::cmd("ROLE"))
+                .await;
             if !role.is_ok_and(|role| is_replica(&role)) {
                 // The other branch ends it; a server that denies `ROLE` says nothing.
                 pending::<()>().await;

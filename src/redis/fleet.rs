@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Pipeline, Value};
+use ::redis::{Cmd, Value, cmd};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
 use crate::clock::millis;
 use crate::error::Error;
 use crate::key::CacheKey;
-use crate::redis::fault;
 use crate::redis::link::Link;
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
@@ -36,25 +34,14 @@ const UNSHAREABLE: &str = "-";
 /// its commands holds up; a script runs over one key.
 #[derive(Debug)]
 pub(crate) struct RedisClaims {
-    verifier: Arc<Verifier>,
-    link: Link,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) link: Link,
 }
 
 impl RedisClaims {
-    pub(super) const fn new(verifier: Arc<Verifier>, link: Link) -> Self {
-        Self { verifier, link }
-    }
-
-    /// The answer to `pipe`, which is one command.
-    async fn ask(&self, what: &str, pipe: &Pipeline) -> Result<Value, Error> {
-        let deadline = Instant::now() + self.verifier.server.budgets().read;
-        let live = self.link.verified(deadline).await?;
-        let answer = self.link.ask(&live, deadline, pipe).await?.pop();
-        let answer = answer.ok_or_else(|| reply::malformed(what))?;
-        match fault::error_in(&answer) {
-            Some(error) => Err(self.verifier.server.error(what, error)),
-            None => Ok(answer),
-        }
+    async fn ask(&self, doing: &str, command: Cmd) -> Result<Value, Error> {
+        let budget = self.verifier.server.budgets().read;
+        self.link.run(doing, budget, command).await
     }
 }
 
@@ -68,19 +55,22 @@ impl Claims for RedisClaims {
     ) -> BoxFuture<'a, Result<ClaimResult, Error>> {
         async move {
             let (name, mine) = (self.verifier.keys.claim(key.digest()), holder.to_string());
-            let mut pipe = ::redis::pipe();
-            match from {
+            let command = match from {
                 None => {
                     // `NX` together with `GET` needs Redis 7.0.
-                    let set = pipe.cmd("SET").arg(name).arg(mine);
-                    set.arg("NX").arg("GET").arg("PX").arg(lasting(time));
+                    let mut set = cmd("SET");
+                    set.arg(name).arg(mine).arg("NX").arg("GET");
+                    set.arg("PX").arg(lasting(time));
+                    set
                 }
                 Some(from) => {
-                    let take = pipe.cmd("EVAL").arg(TAKE).arg(1).arg(name);
-                    take.arg(from.to_string()).arg(mine).arg(lasting(time));
+                    let mut take = cmd("EVAL");
+                    take.arg(TAKE).arg(1).arg(name).arg(from.to_string());
+                    take.arg(mine).arg(lasting(time));
+                    take
                 }
-            }
-            match self.ask("claim", &pipe).await? {
+            };
+            match self.ask("claim", command).await? {
                 Value::Nil => Ok(ClaimResult::Ours),
                 theirs => match reply::text(&theirs) {
                     Some(UNSHAREABLE) => Ok(ClaimResult::Unshareable),
@@ -105,11 +95,11 @@ impl Claims for RedisClaims {
                 ClaimEnd::Free => 0,
                 ClaimEnd::Unshareable(time) => lasting(time),
             };
-            let mut pipe = ::redis::pipe();
-            let release = pipe.cmd("EVAL").arg(RELEASE).arg(1);
-            let release = release.arg(self.verifier.keys.claim(key.digest()));
+            let mut release = cmd("EVAL");
+            release.arg(RELEASE).arg(1);
+            release.arg(self.verifier.keys.claim(key.digest()));
             release.arg(holder.to_string()).arg(note).arg(UNSHAREABLE);
-            self.ask("release", &pipe).await.map(drop)
+            self.ask("release", release).await.map(drop)
         }
         .boxed()
     }

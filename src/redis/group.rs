@@ -70,7 +70,7 @@ impl Group {
             blind: AtomicBool::new(false),
             scripted: AtomicBool::new(true),
             largest: AtomicUsize::new(0),
-            refused: Refusals::default(),
+            refused: Refusals::of(stream),
         }
     }
 
@@ -97,11 +97,9 @@ impl Group {
         let marks = self.wire.query_all(&marks, "look for gaps", budget).await?;
         let [gaps, waiting] = self.wire.parts(marks)?;
         let gaps = gaps.map_err(|error| self.wire.error("look for gaps", error));
-        let gaps = self.refused.allow(&self.stream, Side::Gaps, gaps)?;
+        let gaps = self.refused.allow(Side::Gaps, gaps)?;
         let waiting = self.wire.unless_gone("look for what waits", waiting);
-        let waiting = self
-            .refused
-            .allow(&self.stream, Side::PendingEntries, waiting)?;
+        let waiting = self.refused.allow(Side::PendingEntries, waiting)?;
         let waiting = waiting.flatten().map(reply::waiting);
         let (state, _) = self.take(">", None).await?;
         Ok(Look {
@@ -147,10 +145,7 @@ impl Group {
         let said = said.map_err(|error| self.wire.error("say that events were read", error));
         match said {
             Err(error) if is_full => Ok(Some(error)),
-            said => {
-                let said = self.refused.allow(&self.stream, Side::Heard, said);
-                said.map(|_| None)
-            }
+            said => self.refused.allow(Side::Heard, said).map(|_| None),
         }
     }
 
@@ -159,8 +154,8 @@ impl Group {
     pub(crate) async fn was_heard(&self, lately: Duration) -> Result<bool, Error> {
         let mut exists = cmd("EXISTS");
         exists.arg(&self.keys.heard);
-        let exists = self.wire.run(&exists, "see whether events were read").await;
-        let exists = self.refused.allow(&self.stream, Side::Heard, exists)?;
+        let doing = "see whether events were read";
+        let exists = self.run(Side::Heard, &exists, doing).await?;
         if matches!(exists, Some(Value::Int(1))) {
             return Ok(true);
         }
@@ -185,7 +180,7 @@ impl Group {
         command.arg("COUNT").arg(count).arg("JUSTID");
         let reply = self.wire.query(&command).await?;
         let reply = self.wire.unless_gone("claim", reply);
-        let mut claimed = match self.refused.allow(&self.stream, Side::Claim, reply)? {
+        let mut claimed = match self.refused.allow(Side::Claim, reply)? {
             Some(Some(reply)) => self.wire.understand(reply::claimed(reply))?,
             Some(None) => return Ok(ClaimedEntries::default()),
             None => return self.left_by_others(idle, count).await,
@@ -194,11 +189,8 @@ impl Group {
             let mut command = self.on_group("XPENDING");
             command.arg(first.to_string()).arg(last.to_string());
             command.arg(count).arg(&*self.consumer);
-            let reply = self.wire.run(&command, "count deliveries").await;
-            if let Some(reply) = self
-                .refused
-                .allow(&self.stream, Side::PendingEntries, reply)?
-            {
+            let (side, doing) = (Side::PendingEntries, "count deliveries");
+            if let Some(reply) = self.run(side, &command, doing).await? {
                 claimed.deliveries = self.wire.understand(reply::deliveries(reply))?;
             }
         }
@@ -216,9 +208,7 @@ impl Group {
             .arg(count);
         let reply = self.wire.query(&command).await?;
         let reply = self.wire.unless_gone("see what others left", reply);
-        let reply = self
-            .refused
-            .allow(&self.stream, Side::PendingEntries, reply)?;
+        let reply = self.refused.allow(Side::PendingEntries, reply)?;
         Ok(ClaimedEntries {
             out_of_reach: match reply.flatten() {
                 Some(reply) => self.wire.understand(reply::waiting(reply))?,
@@ -240,12 +230,12 @@ impl Group {
         }
         command.arg("JUSTID");
         let mut connection = self.wire.waiting().await?;
-        let reply = command.query_async::<Value>(&mut *connection);
+        let reply = command.query_async::<Value>(&mut connection.to);
         let Ok(reply) = tokio::time::timeout(self.wire.budget(), reply).await else {
             return Err(self.wire.silent());
         };
         let reply = self.wire.unless_gone("say what is worked on", reply);
-        match self.refused.allow(&self.stream, Side::Renew, reply)? {
+        match self.refused.allow(Side::Renew, reply)? {
             Some(Some(reply)) => self.wire.understand(reply::ids(reply)),
             // No group: the next look says so.
             Some(None) | None => Ok(ids.to_vec()),
@@ -269,23 +259,17 @@ impl Group {
         let mut command = cmd("XADD");
         command.arg(&self.keys.quarantine);
         command.arg("MAXLEN").arg("~").arg(MAX_QUARANTINED).arg("*");
-        for (name, value) in record {
-            command.arg(name).arg(value);
-        }
-        let added = self.wire.run(&command, "put an entry aside").await;
-        self.refused
-            .allow(&self.stream, Side::Quarantine, added)
-            .map(drop)
+        command.arg(record);
+        let added = self.run(Side::Quarantine, &command, "put an entry aside");
+        added.await.map(drop)
     }
 
     /// Writes down that there is a gap, for any consumer to close should this one die.
     pub(crate) async fn mark_gap(&self, gap: &str, reason: &str) -> Result<(), Error> {
         let mut command = cmd("HSET");
         command.arg(&self.keys.gaps).arg(gap).arg(reason);
-        let marked = self.wire.run(&command, "mark a gap").await;
-        self.refused
-            .allow(&self.stream, Side::Gaps, marked)
-            .map(drop)
+        let marked = self.run(Side::Gaps, &command, "mark a gap");
+        marked.await.map(drop)
     }
 
     /// Forgets gaps that are closed. Others that were found meanwhile stay.
@@ -295,10 +279,8 @@ impl Group {
         }
         let mut command = cmd("HDEL");
         command.arg(&self.keys.gaps).arg(gaps);
-        let cleared = self.wire.run(&command, "clear a gap").await;
-        self.refused
-            .allow(&self.stream, Side::Gaps, cleared)
-            .map(drop)
+        let cleared = self.run(Side::Gaps, &command, "clear a gap");
+        cleared.await.map(drop)
     }
 
     /// Makes the group, at the stream's end or beginning, and the stream if it is missing.
@@ -315,9 +297,8 @@ impl Group {
                 // It was made elsewhere than the last one was: our own doing.
                 let mut forget = cmd("DEL");
                 forget.arg(&self.keys.at);
-                let forgotten = self.wire.run(&forget, "forget the last group").await;
-                let forgotten = self.refused.allow(&self.stream, Side::Gaps, forgotten);
-                forgotten.map(drop)
+                let forgotten = self.run(Side::Gaps, &forget, "forget the last group");
+                forgotten.await.map(drop)
             }
             Err(error) => Err(self.wire.error("make the group", error)),
         }
@@ -337,7 +318,7 @@ impl Group {
             .arg("STREAMS")
             .arg(&*self.stream)
             .arg(after.to_string());
-        let reply = command.query_async::<Value>(&mut *connection);
+        let reply = command.query_async::<Value>(&mut connection.to);
         match tokio::time::timeout(at_most + WATCHDOG, reply).await {
             Ok(Ok(_)) => Ok(()),
             // The stream is gone: the next look says so.
@@ -357,6 +338,12 @@ impl Group {
     /// Waits before something is tried again: for `wait`, or until the server is known to be back.
     pub(crate) async fn rest(&self, wait: Duration) {
         self.wire.rest(wait).await;
+    }
+
+    /// The answer to a command that this consumer can do without; `None` if it is refused.
+    async fn run(&self, side: Side, command: &Cmd, doing: &str) -> Result<Option<Value>, Error> {
+        let answer = self.wire.run(command, doing).await;
+        self.refused.allow(side, answer)
     }
 
     fn on_group(&self, name: &str) -> Cmd {

@@ -100,29 +100,23 @@ pub(crate) struct ServerHealth {
     slow: AtomicU32,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Cause {
-    kind: ErrorKind,
-    message: Box<str>,
+    error: Error,
     since: Instant,
 }
 
 impl Cause {
-    /// That `error` of `server`, which it is to name.
-    fn of(error: &Error, server: &Server) -> Self {
+    /// That `error` of `server`, which it is to name; since the one `before` it, where something failed already.
+    fn of(error: &Error, server: &Server, before: Option<&Self>) -> Self {
         let (mut message, server) = (error.to_string(), server.to_string());
         if !message.contains(&server) {
             message = format!("{message} ({server})");
         }
         Self {
-            kind: error.kind(),
-            message: message.into(),
-            since: Instant::now(),
+            error: Error::new(error.kind(), message),
+            since: before.map_or_else(Instant::now, |before| before.since),
         }
-    }
-
-    fn error(&self) -> Error {
-        Error::new(self.kind, self.message.clone())
     }
 }
 
@@ -230,10 +224,7 @@ impl ServerHealth {
         one.noted.store(true, Ordering::Relaxed);
         state.failures = state.failures.saturating_add(1);
         state.works = false;
-        let since = state.cause.as_ref().map(|cause| cause.since);
-        let mut cause = Cause::of(error, &self.server);
-        cause.since = since.unwrap_or(cause.since);
-        state.cause = Some(cause);
+        state.cause = Some(Cause::of(error, &self.server, state.cause.as_ref()));
         state.last = Some(Instant::now());
         if !self.pulse().is_kept() {
             self.settle(part, &mut state);
@@ -256,14 +247,14 @@ impl ServerHealth {
         if state.failures < STREAK && cause.since.elapsed() < LASTING {
             return;
         }
-        let error = cause.error();
+        let error = &cause.error;
         if !std::mem::replace(&mut state.lasts, true) {
             self.observer.notify(&Notice::PartFailed {
                 part: part.name(),
-                error: &error,
+                error,
             });
         }
-        if let Some(tell) = state.telling.failing(cause.kind as u64) {
+        if let Some(tell) = state.telling.failing(error.kind() as u64) {
             let changes_not_told = tell.unsaid;
             tracing::warn!(server = %self.server, %error, changes_not_told, "{}", part.failing());
         }
@@ -332,10 +323,7 @@ impl ServerHealth {
     pub(super) fn heartbeat_failed(&self, error: &Error) {
         {
             let mut silent = self.silent.lock();
-            let since = silent.as_ref().map(|cause| cause.since);
-            let mut cause = Cause::of(error, &self.server);
-            cause.since = since.unwrap_or(cause.since);
-            *silent = Some(cause);
+            *silent = Some(Cause::of(error, &self.server, silent.as_ref()));
         }
         self.pulse().missed();
         if self.pulse().is_kept() {
@@ -360,7 +348,7 @@ impl ServerHealth {
     pub(super) fn troubles(&self) -> Vec<Trouble> {
         let trouble = |part: &'static str, cause: &Cause| Trouble {
             part,
-            message: cause.message.to_string(),
+            message: cause.error.to_string(),
             since: cause.since.elapsed(),
         };
         let mut troubles = Vec::new();
@@ -372,7 +360,7 @@ impl ServerHealth {
             if state.lasts
                 && let Some(cause) = &state.cause
             {
-                let message = format!("{}: {}", part.failing(), cause.message);
+                let message = format!("{}: {}", part.failing(), cause.error);
                 troubles.push(Trouble {
                     message,
                     ..trouble(part.name(), cause)

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Pipeline, Value};
+use ::redis::{Cmd, Pipeline, Value};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -16,12 +16,14 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind};
 use crate::patience::answered_by;
 use crate::redis::connect::connect;
+use crate::redis::fault;
 use crate::redis::live::{Live, believed};
+use crate::redis::reply;
 use crate::redis::verify::Verifier;
 
 mod down;
 
-use self::down::{Reason, pause};
+use self::down::{flapping, pause};
 
 /// A connection that lived so long ends a burst of reconnects.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -50,7 +52,7 @@ struct Inner {
     changed: Notify,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct State {
     slot: Slot,
     /// Connections made in the present burst.
@@ -61,15 +63,17 @@ struct State {
     revivals: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Slot {
+    #[default]
     Empty,
     Connecting,
     Up(Live),
     /// Works, but what it led to was not what it had been verified for: to be verified again.
     Doubted(Live),
     Down {
-        why: Reason,
+        /// Told to all who come until then.
+        why: Error,
         until: Duration,
     },
 }
@@ -85,18 +89,12 @@ impl Link {
     }
 
     fn with(name: &'static str, verifier: Arc<Verifier>, has_heartbeats: bool) -> Self {
-        let state = State {
-            slot: Slot::Empty,
-            burst: 0,
-            cause: None,
-            revivals: 0,
-        };
         Self {
             inner: Arc::new(Inner {
                 name,
                 verifier,
                 has_heartbeats,
-                state: Mutex::new(state),
+                state: Mutex::default(),
                 changed: Notify::new(),
             }),
         }
@@ -129,7 +127,7 @@ impl Link {
         pipe: &Pipeline,
     ) -> Result<Vec<Value>, Error> {
         let (mut conn, sent) = (live.conn.clone(), Instant::now());
-        let answer = conn.send_packed_commands(pipe, 0, pipe.len());
+        let answer = conn.to.send_packed_commands(pipe, 0, pipe.len());
         let Some(answer) = answered_by(deadline, answer).await else {
             self.not_answered(live, sent);
             return Err(self.late("no answer in time"));
@@ -142,6 +140,29 @@ impl Link {
                 self.drop_if(live, |_| Slot::Empty);
             }
         })
+    }
+
+    /// Sends `command` alone, on the connection, made and verified first if need be; its answer, within
+    /// `budget`.
+    ///
+    /// # Errors
+    /// As of [`verified`](Self::verified) and [`ask`](Self::ask); or that the server refuses `command`.
+    pub(crate) async fn run(
+        &self,
+        doing: &str,
+        budget: Duration,
+        command: Cmd,
+    ) -> Result<Value, Error> {
+        let deadline = Instant::now() + budget;
+        let live = self.verified(deadline).await?;
+        let mut pipe = ::redis::pipe();
+        pipe.add_command(command);
+        let answer = self.ask(&live, deadline, &pipe).await?.pop();
+        let answer = answer.ok_or_else(|| reply::malformed(doing))?;
+        match fault::error_in(&answer) {
+            Some(error) => Err(self.inner.verifier.server.error(doing, error)),
+            None => Ok(answer),
+        }
     }
 
     /// Has the connection verified again before its next use: the log was not the expected one.
@@ -183,7 +204,7 @@ impl Link {
         state.noticed(verifier.server.pulse().revivals());
         let again = match &state.slot {
             Slot::Up(live) if live.generation == trusted => return Some(Ok(live.clone())),
-            Slot::Down { why, until } if now < *until => return Some(Err(why.error())),
+            Slot::Down { why, until } if now < *until => return Some(Err(why.told_again())),
             Slot::Connecting => return None,
             Slot::Doubted(live) if live.generation == trusted => Some(live.clone()),
             Slot::Up(live) | Slot::Doubted(live) => {
@@ -196,8 +217,8 @@ impl Link {
         if again.is_none() {
             state.burst += 1;
             if state.burst > FREE && !matches!(state.slot, Slot::Down { .. }) {
-                let why = Reason::flapping(state.cause.as_deref());
-                let error = why.error();
+                let why = flapping(state.cause.as_deref());
+                let error = why.told_again();
                 state.slot = Slot::Down {
                     why,
                     until: now + pause(state.burst - FREE),
@@ -227,11 +248,10 @@ impl Link {
         let mut state = self.inner.state.lock();
         state.slot = match result {
             Some(Ok(live)) => Slot::Up(live),
-            Some(Err(error)) => {
-                let why = Reason::of(&error);
-                let until = now + pause(state.burst);
-                Slot::Down { why, until }
-            }
+            Some(Err(why)) => Slot::Down {
+                why,
+                until: now + pause(state.burst),
+            },
             None => Slot::Empty,
         };
         drop(state);

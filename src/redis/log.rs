@@ -38,46 +38,25 @@ const TRIES: usize = 3;
 /// The purge log of one namespace on one server.
 #[derive(Debug)]
 pub(crate) struct RedisLog {
-    verifier: Arc<Verifier>,
+    pub(super) verifier: Arc<Verifier>,
     /// Shared with the store's lookups.
-    reads: Link,
+    pub(super) reads: Link,
     /// Its own, because `WAIT` blocks what comes after it on the same connection.
-    appends: Link,
+    pub(super) appends: Link,
     /// The store's, which heartbeats try when it failed.
-    writes: Link,
+    pub(super) writes: Link,
     /// Each reader's own, because `XREAD BLOCK` does (SAFETY 65).
-    follower: Exclusive,
-    health: Arc<ServerHealth>,
+    pub(super) follower: Exclusive,
+    pub(super) health: Arc<ServerHealth>,
     /// Of the records that this process has read. Held for moments.
-    size: Mutex<LogSize>,
+    pub(super) size: Mutex<LogSize>,
     /// The replicas did not acknowledge the last record in time.
-    late: AtomicBool,
+    pub(super) late: AtomicBool,
     /// Up to where they have, and how many. Held by whoever asks them.
-    confirmed: tokio::sync::Mutex<Option<(Position, u32)>>,
+    pub(super) confirmed: tokio::sync::Mutex<Option<(Position, u32)>>,
 }
 
 impl RedisLog {
-    pub(super) const fn new(
-        verifier: Arc<Verifier>,
-        reads: Link,
-        appends: Link,
-        writes: Link,
-        follower: Exclusive,
-        health: Arc<ServerHealth>,
-    ) -> Self {
-        Self {
-            verifier,
-            reads,
-            appends,
-            writes,
-            follower,
-            health,
-            size: Mutex::new(LogSize::new()),
-            late: AtomicBool::new(false),
-            confirmed: tokio::sync::Mutex::const_new(None),
-        }
-    }
-
     async fn read_tail(&self, limit: usize) -> Result<Tail, Error> {
         let mut tail = ::redis::cmd("XREVRANGE");
         tail.arg(self.verifier.keys.log()).arg("+").arg("-");

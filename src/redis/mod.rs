@@ -30,6 +30,9 @@ mod trust;
 mod verify;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::error::ConfigError;
@@ -93,20 +96,33 @@ impl RedisPlaces {
         ));
         let verifier = Arc::new(Verifier::new(server.clone(), keys.clone(), clock));
         let link = |name| Link::new(name, Arc::clone(&verifier));
-        let (appends, writes) = (link("append"), link("write"));
-        let reads = Link::with_heartbeats("read", Arc::clone(&verifier));
-        let follower = Exclusive::new(Arc::clone(&verifier));
-        let (probed, watched) = (writes.clone(), Arc::clone(&health));
-        let log = RedisLog::new(
-            Arc::clone(&verifier),
-            reads.clone(),
-            appends,
-            probed,
-            follower,
-            watched,
+        let (reads, writes) = (
+            Link::with_heartbeats("read", Arc::clone(&verifier)),
+            link("write"),
         );
-        let claims = RedisClaims::new(Arc::clone(&verifier), reads.clone());
-        let store = RedisStore::new(verifier, reads, writes, health, observer, compress);
+        let log = RedisLog {
+            verifier: Arc::clone(&verifier),
+            reads: reads.clone(),
+            appends: link("append"),
+            writes: writes.clone(),
+            follower: Exclusive::new(Arc::clone(&verifier)),
+            health: Arc::clone(&health),
+            size: Mutex::default(),
+            late: AtomicBool::default(),
+            confirmed: tokio::sync::Mutex::default(),
+        };
+        let claims = RedisClaims {
+            verifier: Arc::clone(&verifier),
+            link: reads.clone(),
+        };
+        let store = RedisStore {
+            verifier,
+            reads,
+            writes,
+            health,
+            observer,
+            compress,
+        };
         Ok(Self {
             log: Arc::new(log),
             store: Arc::new(store),

@@ -115,21 +115,26 @@ pub(crate) fn text(reply: &Value) -> Option<&str> {
 
 fn entry(entry: Value) -> Result<RawRecord, Error> {
     let parts = entry.into_sequence().map_err(|_| malformed("record"))?;
-    let [id, fields] = <[Value; 2]>::try_from(parts).map_err(|_| malformed("record"))?;
-    let fields = fields.into_map_iter().map_err(|_| malformed("record"))?;
-    let fields = fields.map(|(name, value)| Some((bytes(name)?, bytes(value)?)));
+    let [id, listed] = <[Value; 2]>::try_from(parts).map_err(|_| malformed("record"))?;
     Ok(RawRecord {
         position: position(&id)?,
-        fields: fields
-            .collect::<Option<_>>()
-            .ok_or_else(|| malformed("field"))?,
+        fields: fields(listed).ok_or_else(|| malformed("field"))?,
     })
+}
+
+/// The fields of a stream entry.
+pub(crate) fn fields(listed: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let fields = listed.into_map_iter().ok()?;
+    fields
+        .map(|(name, value)| Some((bytes(name)?, bytes(value)?)))
+        .collect()
 }
 
 fn bytes(value: Value) -> Option<Vec<u8>> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.into_bytes()),
+        Value::Int(number) => Some(number.to_string().into_bytes()),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Pipeline, Value};
+use ::redis::{Cmd, Pipeline, Value};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -38,35 +38,17 @@ const TRIES: usize = 2;
 /// The entries of one namespace on one server.
 #[derive(Debug)]
 pub(crate) struct RedisStore {
-    verifier: Arc<Verifier>,
-    reads: Link,
+    pub(super) verifier: Arc<Verifier>,
+    pub(super) reads: Link,
     /// Its own, so that a lookup does not wait behind a large body on its way.
-    writes: Link,
-    health: Arc<ServerHealth>,
-    observer: SharedObserver,
+    pub(super) writes: Link,
+    pub(super) health: Arc<ServerHealth>,
+    pub(super) observer: SharedObserver,
     /// Frames are stored compressed where that helps.
-    compress: bool,
+    pub(super) compress: bool,
 }
 
 impl RedisStore {
-    pub(super) fn new(
-        verifier: Arc<Verifier>,
-        reads: Link,
-        writes: Link,
-        health: Arc<ServerHealth>,
-        observer: SharedObserver,
-        compress: bool,
-    ) -> Self {
-        Self {
-            verifier,
-            reads,
-            writes,
-            health,
-            observer,
-            compress,
-        }
-    }
-
     async fn lookup(&self, keys: &[CacheKey]) -> Result<StoreReply, Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().read;
         let pipe = self.question(keys);
@@ -168,16 +150,9 @@ impl RedisStore {
 
     /// The chunks of a large one end by themselves: nothing says any more where they are.
     async fn forget(&self, key: &CacheKey) -> Result<(), Error> {
-        let deadline = Instant::now() + self.verifier.server.budgets().write;
-        let live = self.writes.verified(deadline).await?;
-        let mut pipe = ::redis::pipe();
-        pipe.cmd("UNLINK")
-            .arg(self.verifier.keys.entry(key.digest()));
-        let answer = self.writes.ask(&live, deadline, &pipe).await?;
-        match answer.last().and_then(fault::error_in) {
-            Some(error) => Err(self.verifier.server.error("forget", error)),
-            None => Ok(()),
-        }
+        let budget = self.verifier.server.budgets().write;
+        let unlink = Cmd::unlink(self.verifier.keys.entry(key.digest()));
+        self.writes.run("forget", budget, unlink).await.map(drop)
     }
 }
 

@@ -161,10 +161,10 @@ async fn no_more_connections_are_open_than_allowed() {
         ..PATIENT
     };
     let limited = Server::limited(&server.url(), budgets, Some(2)).unwrap();
-    let first = limited.connect(None).await.unwrap();
-    let _second = limited.connect(None).await.unwrap();
+    let first = limited.connect().await.unwrap();
+    let _second = limited.connect().await.unwrap();
     let clone = first.clone();
-    let error = limited.connect(None).await.unwrap_err();
+    let error = limited.connect().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
     assert!(
         error
@@ -173,7 +173,7 @@ async fn no_more_connections_are_open_than_allowed() {
     );
     // The place is free when the last clone is gone.
     drop(first);
-    assert!(limited.connect(None).await.is_err());
+    assert!(limited.connect().await.is_err());
     drop(clone);
-    limited.connect(None).await.unwrap();
+    limited.connect().await.unwrap();
 }

@@ -258,9 +258,7 @@ impl Verifier {
             .cmd("XADD")
             .arg(self.keys.log())
             .arg(format!("{epoch}-0"));
-        for (name, value) in fields(&record, identity) {
-            add.arg(name).arg(value);
-        }
+        add.arg(fields(&record, identity));
         let answer = conn.send_packed_commands(&pipe, 0, pipe.len()).await;
         let answer = answer.map_err(|error| self.server.error("open an epoch", error))?;
         let added = answer.last().ok_or_else(|| reply::malformed("record id"))?;

@@ -44,7 +44,7 @@ impl Group {
             .arg(&*self.group);
         let reply = self.wire.query(&command).await?;
         let reply = self.wire.unless_gone("list consumers", reply);
-        let reply = self.refused.allow(&self.stream, Side::Consumers, reply)?;
+        let reply = self.refused.allow(Side::Consumers, reply)?;
         match reply.flatten() {
             Some(reply) => self.wire.understand(reply::consumers(reply)),
             None => Ok(Vec::new()),
@@ -71,8 +71,8 @@ impl Group {
             .arg(&*self.stream)
             .arg(&*self.group)
             .arg(consumer);
-        let reply = self.wire.run(&command, "remove a consumer").await;
-        let reply = self.refused.allow(&self.stream, Side::Consumers, reply)?;
+        let doing = "remove a consumer";
+        let reply = self.run(Side::Consumers, &command, doing).await?;
         Ok(reply.is_some_and(|reply| !matches!(reply, Value::Int(0))))
     }
 }

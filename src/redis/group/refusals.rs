@@ -68,17 +68,27 @@ impl Side {
 }
 
 /// Which of them are refused now, so that each is told once.
-#[derive(Debug, Default)]
-pub(super) struct Refusals(AtomicU32);
+#[derive(Debug)]
+pub(super) struct Refusals {
+    /// For messages.
+    stream: Box<str>,
+    refused: AtomicU32,
+}
 
 impl Refusals {
+    pub(super) fn of(stream: &str) -> Self {
+        Self {
+            stream: stream.into(),
+            refused: AtomicU32::new(0),
+        }
+    }
+
     /// `result`, or `None` if the server refuses the command and the consumer goes on without it.
     ///
     /// # Errors
     /// Any other failure than a refusal.
     pub(super) fn allow<T>(
         &self,
-        stream: &str,
         side: Side,
         result: Result<T, Error>,
     ) -> Result<Option<T>, Error> {
@@ -88,7 +98,7 @@ impl Refusals {
                 Ok(Some(value))
             }
             Err(error) if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Protocol) => {
-                self.tell(stream, side, &error);
+                self.tell(side, &error);
                 Ok(None)
             }
             Err(error) => Err(error),
@@ -97,13 +107,14 @@ impl Refusals {
 
     /// `side` is not refused, or not any more.
     pub(super) fn works(&self, side: Side) {
-        self.0.fetch_and(!bit(side), Ordering::Relaxed);
+        self.refused.fetch_and(!bit(side), Ordering::Relaxed);
     }
 
     /// Says, once, that `side` is refused and what that costs.
-    pub(super) fn tell(&self, stream: &str, side: Side, error: &Error) {
-        if self.0.fetch_or(bit(side), Ordering::Relaxed) & bit(side) == 0 {
+    pub(super) fn tell(&self, side: Side, error: &Error) {
+        if self.refused.fetch_or(bit(side), Ordering::Relaxed) & bit(side) == 0 {
             let (command, lost) = side.loss();
+            let stream = &*self.stream;
             tracing::warn!(stream, %error, lost, "{command} is refused; events are consumed without it");
         }
     }
@@ -119,17 +130,17 @@ mod tests {
 
     #[test]
     fn safety_103_a_refusal_is_no_failure_and_a_failure_no_refusal() {
-        let refused = Refusals::default();
+        let refused = Refusals::of("s");
         let denied = || Err::<(), _>(Error::new(ErrorKind::Denied, "NOPERM"));
-        assert!(refused.allow("s", Side::Claim, denied()).unwrap().is_none());
-        assert_ne!(refused.0.load(Ordering::Relaxed), 0);
-        assert!(refused.allow("s", Side::Claim, Ok(())).unwrap().is_some());
+        assert!(refused.allow(Side::Claim, denied()).unwrap().is_none());
+        assert_ne!(refused.refused.load(Ordering::Relaxed), 0);
+        assert!(refused.allow(Side::Claim, Ok(())).unwrap().is_some());
         assert_eq!(
-            refused.0.load(Ordering::Relaxed),
+            refused.refused.load(Ordering::Relaxed),
             0,
             "told again if it is refused again"
         );
         let away = Err::<(), _>(Error::new(ErrorKind::Timeout, "late"));
-        assert!(refused.allow("s", Side::Claim, away).is_err());
+        assert!(refused.allow(Side::Claim, away).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use ::redis::Value;
 
-use crate::redis::reply::text;
+use crate::redis::reply::{fields, text};
 
 /// The id of a stream entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -249,20 +249,13 @@ fn entries_of(reply: Value) -> Option<PendingEntries> {
         let id = id(&parts.next()?)?;
         match parts.next()? {
             Value::Nil => pending.deleted.push(id),
-            fields => pending.entries.push(StreamEntry {
+            listed => pending.entries.push(StreamEntry {
                 id,
-                fields: fields_of(fields)?,
+                fields: fields(listed)?,
             }),
         }
     }
     Some(pending)
-}
-
-fn fields_of(reply: Value) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
-    let pairs = reply.into_map_iter().ok()?;
-    pairs
-        .map(|(name, value)| Some((bytes(name)?, bytes(value)?)))
-        .collect()
 }
 
 fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
@@ -273,15 +266,6 @@ fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
 
 fn array(value: Value) -> Option<Vec<Value>> {
     value.into_sequence().ok()
-}
-
-fn bytes(value: Value) -> Option<Vec<u8>> {
-    match value {
-        Value::BulkString(bytes) => Some(bytes),
-        Value::SimpleString(text) => Some(text.into_bytes()),
-        Value::Int(number) => Some(number.to_string().into_bytes()),
-        _ => None,
-    }
 }
 
 fn owned(value: &Value) -> Option<String> {

@@ -86,7 +86,7 @@ impl Group {
             Ok(Some(answer)) => answer,
             Ok(None) => return Ok(Some((None, PendingEntries::default()))),
             Err(error) if refused => {
-                self.refused.tell(&self.stream, Side::Script, &error);
+                self.refused.tell(Side::Script, &error);
                 self.scripted.store(false, Ordering::Relaxed);
                 return Ok(None);
             }
@@ -173,9 +173,7 @@ impl Group {
         eval.arg(to.to_string()).arg(read);
         let answer = self.wire.query(&eval).await?;
         let answer = self.wire.unless_gone("count what was read", answer);
-        self.refused
-            .allow(&self.stream, Side::Align, answer)
-            .map(drop)
+        self.refused.allow(Side::Align, answer).map(drop)
     }
 
     /// The state, or `None` if the stream or the group is missing.
@@ -230,7 +228,7 @@ impl Group {
                 && error.kind() == ErrorKind::Denied
             {
                 self.blind.store(true, Ordering::Relaxed);
-                self.refused.tell(&self.stream, Side::State, &error);
+                self.refused.tell(Side::State, &error);
                 return;
             }
         }

@@ -32,7 +32,7 @@ impl Wire {
 
     /// The connection for commands that may block for as long as they like.
     pub(super) async fn waiting(&self) -> Result<Connection, Error> {
-        self.waiting.connection(&self.server, None).await
+        self.waiting.connection(&self.server).await
     }
 
     /// Drops the connections; the next command makes new ones.
@@ -68,8 +68,8 @@ impl Wire {
         command: &Cmd,
         patience: Duration,
     ) -> Result<RedisResult<Value>, Error> {
-        let mut connection = self.commands.connection(&self.server, None).await?;
-        let answer = command.query_async(&mut *connection);
+        let mut connection = self.commands.connection(&self.server).await?;
+        let answer = command.query_async(&mut connection.to);
         let answer = tokio::time::timeout(patience, answer).await;
         answer.map_err(|_| self.late(patience))
     }
@@ -81,8 +81,8 @@ impl Wire {
         operation: &str,
         patience: Duration,
     ) -> Result<Vec<RedisResult<Value>>, Error> {
-        let mut connection = self.commands.connection(&self.server, None).await?;
-        let answers = pipe.query_async(&mut *connection);
+        let mut connection = self.commands.connection(&self.server).await?;
+        let answers = pipe.query_async(&mut connection.to);
         let answers = tokio::time::timeout(patience, answers).await;
         let answers = answers.map_err(|_| self.late(patience))?;
         answers.map_err(|error| self.error(operation, error))
@@ -137,36 +137,21 @@ impl Wire {
 }
 
 /// One connection, made when it is needed.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Slot(Mutex<Option<Connection>>);
 
 impl Slot {
-    async fn connection(
-        &self,
-        server: &Server,
-        response_timeout: Option<Duration>,
-    ) -> Result<Connection, Error> {
+    async fn connection(&self, server: &Server) -> Result<Connection, Error> {
         let known = self.0.lock().clone();
         if let Some(connection) = known {
             return Ok(connection);
         }
-        let made = server.connect(response_timeout).await?;
+        let made = server.connect().await?;
         Ok(self.0.lock().insert(made).clone())
     }
 
     fn clear(&self) {
         *self.0.lock() = None;
-    }
-}
-
-impl std::fmt::Debug for Slot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let state = if self.0.lock().is_some() {
-            "connected"
-        } else {
-            "not connected"
-        };
-        f.write_str(state)
     }
 }
 

@@ -152,9 +152,7 @@ impl RedisLog {
         // Only opening an epoch creates the log (PROTOCOL 7).
         add.arg("NOMKSTREAM");
         add.arg(format!("{}-*", live.verified.epoch.get()));
-        for (name, value) in fields(record, &live.verified.identity) {
-            add.arg(name).arg(value);
-        }
+        add.arg(fields(record, &live.verified.identity));
         if waits {
             wait_for_one(&mut pipe, SLICE.min(within(deadline)));
         }

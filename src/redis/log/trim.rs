@@ -8,7 +8,6 @@ use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::log::Keep;
 use crate::position::Position;
-use crate::redis::fault;
 use crate::redis::reply;
 
 /// Records looked at together.
@@ -79,15 +78,7 @@ impl RedisLog {
     }
 
     async fn command(&self, command: Cmd) -> Result<Value, Error> {
-        let deadline = Instant::now() + self.verifier.server.budgets().purge;
-        let live = self.appends.verified(deadline).await?;
-        let mut pipe = ::redis::pipe();
-        pipe.add_command(command);
-        let answer = self.appends.ask(&live, deadline, &pipe).await?.pop();
-        let answer = answer.ok_or_else(|| reply::malformed("answer to trimming"))?;
-        match fault::error_in(&answer) {
-            Some(error) => Err(self.verifier.server.error("trim", error)),
-            None => Ok(answer),
-        }
+        let budget = self.verifier.server.budgets().purge;
+        self.appends.run("trim", budget, command).await
     }
 }
