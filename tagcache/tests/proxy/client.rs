@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, Version};
-use http_body_util::{BodyExt, Empty};
+use http::{Method, Request, Response, Version};
+use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tagcache_test_support::ends;
+use tagcache_test_support::{Answer, ends};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -107,47 +107,12 @@ pub(crate) async fn exchange(address: SocketAddr, bytes: impl AsRef<[u8]>) -> Ve
     raw.rest().await
 }
 
-/// A whole answer.
-#[derive(Debug)]
-pub(crate) struct Whole {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    pub(crate) trailers: Option<HeaderMap>,
+/// The answer, read to its end.
+pub(crate) async fn read(response: Response<Incoming>) -> Result<Answer, hyper::Error> {
+    ends("a body", Answer::read(response)).await
 }
 
-impl Whole {
-    pub(crate) async fn read(response: Response<Incoming>) -> Result<Self, hyper::Error> {
-        let (parts, body) = response.into_parts();
-        let body = ends("a body", body.collect()).await?;
-        Ok(Self {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            trailers: body.trailers().cloned(),
-            body: body.to_bytes(),
-        })
-    }
-
-    pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    pub(crate) fn fields(&self, name: &str) -> Vec<&[u8]> {
-        let lines = self.headers.get_all(name).iter();
-        lines.map(http::HeaderValue::as_bytes).collect()
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).expect("text")
-    }
-
-    pub(crate) fn is_hit(&self) -> bool {
-        let status = self.field("cache-status").unwrap_or_default();
-        status.contains("tagcache; hit")
-    }
-}
-
-pub(crate) async fn get(address: SocketAddr, version: Version, path: &str) -> Whole {
+pub(crate) async fn get(address: SocketAddr, version: Version, path: &str) -> Answer {
     get_with(address, version, path, &[]).await
 }
 
@@ -156,7 +121,7 @@ pub(crate) async fn get_with(
     version: Version,
     path: &str,
     fields: &[(&str, &str)],
-) -> Whole {
+) -> Answer {
     let request = request(address, Method::GET, path, fields);
     send(
         address,
@@ -182,12 +147,12 @@ pub(crate) fn request(
 }
 
 /// The whole answer, over a connection of its own.
-pub(crate) async fn send<B>(address: SocketAddr, version: Version, request: Request<B>) -> Whole
+pub(crate) async fn send<B>(address: SocketAddr, version: Version, request: Request<B>) -> Answer
 where
     B: http_body::Body<Data: Send, Error: Into<tower_tagcache::BoxError>> + Send + Unpin + 'static,
 {
     let response = start(address, version, request).await.expect("an answer");
-    Whole::read(response).await.expect("a whole body")
+    read(response).await.expect("a whole body")
 }
 
 /// The head of the answer; its body is still to be read.

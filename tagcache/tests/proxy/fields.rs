@@ -177,7 +177,7 @@ async fn safety_33_an_interim_response_is_not_the_response() {
             for hit in [false, true] {
                 let answer = get(site.address, version, "/a").await;
                 assert_eq!(
-                    (answer.status, answer.text()),
+                    (answer.status.as_u16(), answer.text()),
                     (200, "a page"),
                     "{interim} {version:?}"
                 );

@@ -56,7 +56,7 @@ async fn safety_9_an_http2_target_with_a_host_of_its_own_is_refused() {
     let origin = RawOrigin::start(|_| ok("", "a page")).await;
     let site = ProxySite::before(&origin).await;
     let answer = get_with(site.address, Version::HTTP_2, "/a", &[("host", "evil")]).await;
-    assert_eq!((answer.status, origin.calls()), (400, 0));
+    assert_eq!((answer.status.as_u16(), origin.calls()), (400, 0));
 }
 
 #[tokio::test]
@@ -118,12 +118,16 @@ async fn safety_19_a_clients_condition_does_not_make_its_304_the_response() {
         let site = ProxySite::before(&origin).await;
         let conditional = [("if-none-match", "\"1\"")];
         let first = get_with(site.address, version, "/a", &conditional).await;
-        assert_eq!((first.status, first.text()), (304, ""), "{version:?}");
+        assert_eq!(
+            (first.status.as_u16(), first.text()),
+            (304, ""),
+            "{version:?}"
+        );
         assert_eq!(origin.last().field("if-none-match"), None);
         for (fields, status, body) in [(&[][..], 200, "a page"), (&conditional, 304, "")] {
             let answer = get_with(site.address, version, "/a", fields).await;
             assert_eq!(
-                (answer.status, answer.text()),
+                (answer.status.as_u16(), answer.text()),
                 (status, body),
                 "{version:?}"
             );

@@ -16,7 +16,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::client::{VERSIONS, Whole, get, request, start_over};
+use crate::client::{VERSIONS, get, read, request, start_over};
 use crate::raw_origin::{RawOrigin, ok};
 use crate::site::{ProxySite, settings};
 
@@ -113,9 +113,9 @@ async fn clients_speak_either_version_over_tls() {
                 *asked.uri_mut() = format!("https://{}/a", site.address).parse().unwrap();
             }
             let answer = start_over(stream, version, asked).await.unwrap();
-            let answer = Whole::read(answer).await.unwrap();
+            let answer = read(answer).await.unwrap();
             assert_eq!(
-                (answer.status, answer.text()),
+                (answer.status.as_u16(), answer.text()),
                 (200, "https"),
                 "{version:?}"
             );
@@ -198,7 +198,7 @@ async fn safety_25_a_body_that_ends_with_its_connection_has_to_end_politely() {
             let asked = request(site.address, Method::GET, "/a", &[]);
             let asked = asked.body(Empty::<Bytes>::new()).unwrap();
             let whole = match start_over(tcp, Version::HTTP_11, asked).await {
-                Ok(answer) => Whole::read(answer).await,
+                Ok(answer) => read(answer).await,
                 Err(error) => Err(error),
             };
             match kept {

@@ -36,6 +36,12 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
+    /// The lines of a field.
+    pub fn fields(&self, name: &str) -> Vec<&[u8]> {
+        let lines = self.headers.get_all(name).iter();
+        lines.map(HeaderValue::as_bytes).collect()
+    }
+
     /// What this cache says in `Cache-Status`, without its name; empty if no rule took the request.
     pub fn how(&self) -> &str {
         let mut lines = self.headers.get_all("cache-status").into_iter();
