@@ -56,10 +56,8 @@ impl Topic {
     }
 
     fn takes(self, method: &Method) -> bool {
-        match self.call() {
-            Call::Look | Call::Inspect => matches!(*method, Method::GET | Method::HEAD),
-            Call::Purge | Call::Test | Call::PublicPurge => *method == Method::POST,
-        }
+        let mut known = self.methods().split(", ");
+        known.any(|known| known == method.as_str())
     }
 
     const fn methods(self) -> &'static str {

@@ -45,25 +45,17 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let asked = asked.map(|(loaded, _)| survey_of(loaded)).transpose()?;
     if args.json {
         let mut told = as_json(&checked);
-        let bad = asked.as_ref().is_some_and(|asked| match asked {
-            Ok(survey) => !survey.faults.is_empty(),
-            Err(_) => true,
-        });
-        if let Some(asked) = asked {
-            told["redis"] = match asked {
-                Ok(survey) => json!({
-                    "facts": survey.facts,
-                    "warnings": survey.doubts,
-                    "errors": survey.faults,
-                }),
-                Err(why) => json!({ "facts": [], "warnings": [], "errors": [why] }),
-            };
+        let survey = asked.map(|asked| asked.unwrap_or_else(Survey::failed));
+        if let Some(survey) = &survey {
+            told["redis"] = json!(survey);
         }
         print(&format!("{told:#}"))?;
-        return match (checked, bad) {
-            (Err(_), _) => Err(Failure::usage("")),
-            (Ok(_), true) => Err(Failure::failed("")),
-            (Ok(_), false) => Ok(()),
+        return match checked {
+            Err(_) => Err(Failure::usage("")),
+            Ok(_) if survey.is_some_and(|survey| !survey.faults.is_empty()) => {
+                Err(Failure::failed(""))
+            }
+            Ok(_) => Ok(()),
         };
     }
     let (loaded, warnings) = checked?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, cmd};
+use serde::Serialize;
 
 use super::rights::{FOR_STREAMS, NEEDED};
 use tower_tagcache::config::{Config, Secret};
@@ -13,14 +14,26 @@ use tower_tagcache::config::{Config, Secret};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What was found, a line each.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Survey {
     /// What is so.
     pub(super) facts: Vec<String>,
     /// What cannot be promised, and why.
+    #[serde(rename = "warnings")]
     pub(super) doubts: Vec<String>,
     /// What keeps the cache from using this server.
+    #[serde(rename = "errors")]
     pub(super) faults: Vec<String>,
+}
+
+impl Survey {
+    /// It could not be made.
+    pub(super) fn failed(why: String) -> Self {
+        Self {
+            faults: vec![why],
+            ..Self::default()
+        }
+    }
 }
 
 /// Asks the server that `config` names.

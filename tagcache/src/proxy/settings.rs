@@ -52,15 +52,15 @@ pub struct ProxySettings {
     pub accept_encoding: Vec<String>,
     /// The name in `Via` (RFC 9110 §7.6.3). Default: "tagcache".
     pub name: String,
+    /// A line for each request of a client. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_log: Option<AccessLogSettings>,
     /// Bounds on sizes and numbers.
     pub limits: ProxyLimits,
     /// Bounds on time, each for one phase.
     pub timeouts: Timeouts,
     /// How upstreams are found to be down, and up again.
     pub health: HealthSettings,
-    /// A line for each request of a client. Default: none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_log: Option<AccessLogSettings>,
     /// What time it is, for `Date` where upstream sent none. Default: the system's clock.
     #[serde(skip)]
     pub clock: Arc<dyn Clock>,

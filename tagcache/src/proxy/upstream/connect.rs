@@ -59,12 +59,7 @@ impl Address {
     ) -> Result<Self, ProxyError> {
         let url = Url::read(&upstream.url)?;
         let bad = |what: &str| url.bad(what);
-        let authority = &url.authority;
-        let host = authority.host();
-        let host = host
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_owned();
+        let host = url.host().to_owned();
         let (tls, port) = match url.scheme.as_str() {
             "http" => (None, 80),
             "https" => {
@@ -79,7 +74,7 @@ impl Address {
         let port = url.port()?.unwrap_or(port);
         Ok(Self {
             port,
-            authority: authority.clone(),
+            authority: url.authority.clone(),
             host,
             tls,
             protocol: upstream.protocol,

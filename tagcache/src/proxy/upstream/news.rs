@@ -112,14 +112,12 @@ impl News {
     /// A request waited in vain for one of those that it has in hand to end; or there is room again.
     pub(super) fn busy(&self, upstream: &str, busy: bool) {
         let mut state = self.0.lock();
-        let (kind, busy) = match busy {
-            true => (FailureKind::Busy, state.busy.failing(0)),
-            false => {
-                state.busy.well();
-                return;
-            }
-        };
-        if let Some(Tell { unsaid }) = busy {
+        if !busy {
+            state.busy.well();
+            return;
+        }
+        if let Some(Tell { unsaid }) = state.busy.failing(0) {
+            let kind = FailureKind::Busy;
             let (what, advice, detail) = (kind.what(), kind.advice(), kind.as_str());
             tracing::warn!(
                 upstream,

@@ -43,36 +43,29 @@ async fn question(shared: &Arc<UpstreamSet>, upstream: &Upstream) {
     };
     let limit = shared.settings.health.interval;
     let answered = timeout(limit, ask(shared, upstream, path)).await;
-    let trouble = answered.unwrap_or_else(|_| Some(Trouble::silent(path, limit)));
-    let down = upstream.health.questioned(trouble.is_none());
-    match trouble {
-        Some(trouble) => upstream.news.failing(&upstream.url, trouble, down),
-        None => upstream.news.well(&upstream.url),
+    let answered = answered.unwrap_or_else(|_| Err(Trouble::silent(path, limit)));
+    let down = upstream.health.questioned(answered.is_ok());
+    match answered {
+        Ok(()) => upstream.news.well(&upstream.url),
+        Err(trouble) => upstream.news.failing(&upstream.url, trouble, down),
     }
 }
 
-/// What is wrong with it, if anything is.
-async fn ask(shared: &UpstreamSet, upstream: &Upstream, path: &str) -> Option<Trouble> {
-    let request = match asking(shared, upstream, path) {
-        Ok(request) => request,
-        Err(error) => {
-            let failure = UpstreamFailure::because(FailureKind::Malformed, error);
-            return Some(Trouble::from(&failure));
-        }
-    };
+/// The error is what is wrong with it.
+async fn ask(shared: &UpstreamSet, upstream: &Upstream, path: &str) -> Result<(), Trouble> {
+    let failed = |failure| Trouble::from(&failure);
+    let request = asking(shared, upstream, path)
+        .map_err(|error| failed(UpstreamFailure::because(FailureKind::Malformed, error)))?;
     let timeouts = &shared.settings.timeouts;
     let lease = upstream.pool.lease(Demand::Fresh, timeouts.connect).await;
-    let mut lease = match lease {
-        Ok(lease) => lease,
-        Err(failure) => return Some(Trouble::from(&failure)),
-    };
+    let mut lease = lease.map_err(failed)?;
     // The body is not read: the connection ends with the lease.
     match send(&mut lease, request, None, timeouts.response_head).await {
-        Ok(response) if response.status().as_u16() < 400 => None,
-        Ok(response) => Some(Trouble::unwell(path, response.status().as_u16())),
+        Ok(response) if response.status().as_u16() < 400 => Ok(()),
+        Ok(response) => Err(Trouble::unwell(path, response.status().as_u16())),
         Err(
             NoAnswer::Unsent(_, failure) | NoAnswer::Silent(failure) | NoAnswer::Failed(failure),
-        ) => Some(Trouble::from(&failure)),
+        ) => Err(failed(failure)),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::proxy::upstream::response;
 use crate::proxy::yielding::Yielding;
 use crate::proxy::{ProxyError, ProxySettings, UpstreamHost, tunnel};
 use crate::setting::{UPSTREAMS, proxy};
+use tower_tagcache::BoxError;
 
 /// A request that has been here so often goes in a circle: through this proxy as its own upstream.
 const MAX_TIMES_SEEN: usize = 8;
@@ -70,14 +71,11 @@ impl Upstreams {
         }
         let fixed_host = match &settings.host {
             UpstreamHost::Fixed(host) => {
-                let bad = |error: tower_tagcache::BoxError| {
-                    ProxyError::because("not a host", error).about(proxy("host"), host.as_str())
+                let read = || -> Result<HeaderValue, BoxError> {
+                    Ok(HeaderValue::from_str(host.parse::<Authority>()?.as_str())?)
                 };
-                let authority = host
-                    .parse::<Authority>()
-                    .map_err(|error| bad(error.into()))?;
-                let value = HeaderValue::from_str(authority.as_str());
-                Some(value.map_err(|error| bad(error.into()))?)
+                let bad = |error| ProxyError::because("not a host", error);
+                Some(read().map_err(|error| bad(error).about(proxy("host"), host.as_str()))?)
             }
             UpstreamHost::Client | UpstreamHost::Upstream => None,
         };

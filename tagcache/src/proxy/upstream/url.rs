@@ -42,9 +42,8 @@ impl Url {
                     .to_owned(),
             );
         }
-        let Ok(uri) = text.parse::<Uri>() else {
-            return bad("not a URL such as http://127.0.0.1:9000".to_owned());
-        };
+        // The default has neither scheme nor host.
+        let uri = text.parse::<Uri>().unwrap_or_default();
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return bad("not a URL such as http://127.0.0.1:9000".to_owned());
         };
@@ -63,6 +62,11 @@ impl Url {
 
     pub(super) fn bad(&self, what: &str) -> ProxyError {
         ProxyError::new(what).about(UPSTREAMS, self.shown.as_str())
+    }
+
+    /// The host, an IPv6 address without its brackets.
+    pub(super) fn host(&self) -> &str {
+        self.authority.host().trim_matches(['[', ']'])
     }
 
     /// The port, if it names one.
@@ -90,8 +94,7 @@ pub(in crate::proxy) fn address(url: &str) -> Result<Option<SocketAddr>, ProxyEr
     let url = Url::read(url)?;
     let usual = if url.scheme == "https" { 443 } else { 80 };
     let port = url.port()?.unwrap_or(usual);
-    let host = url.authority.host().trim_matches(['[', ']']);
-    let ip = match host {
+    let ip = match url.host() {
         "localhost" => Some(Ipv4Addr::LOCALHOST.into()),
         host => host.parse().ok(),
     };
