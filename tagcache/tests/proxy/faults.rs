@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Method, Version};
+use http_body_util::Empty;
 use tagcache_test_support::Answer;
 use tower_tagcache::{Cache, ManualClock, Rule};
 
 use crate::client::{Raw, VERSIONS, get, read, request, start};
 use crate::raw_origin::{RawOrigin, Reply, ok, reply};
 use crate::site::{ProxySite, settings};
-use bytes::Bytes;
-use http::{Method, Version};
-use http_body_util::Empty;
 
 fn detail(answer: &Answer) -> &str {
     let status = answer.field("cache-status").unwrap_or_default();

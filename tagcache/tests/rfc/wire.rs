@@ -10,17 +10,13 @@ use http::{Request, Response, Uri, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tagcache::proxy::{Listen, Proxy, ProxySettings};
-use tagcache_test_support::{Origin, Served};
+use tagcache_test_support::{Origin, Served, ends};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use tower_tagcache::{BoxError, Cache, CacheBuilder, ManualClock, Profile};
 
 use crate::subject::{NOW, Script, Subject};
-
-/// Reached by nothing but a hang.
-const HANG: Duration = Duration::from_secs(30);
 
 /// A proxy and its origin, on free ports. Both end with it.
 pub(crate) struct Wire {
@@ -110,7 +106,7 @@ impl Subject for Wire {
             let body = body.collect().await?.to_bytes();
             Ok(Response::from_parts(parts, body))
         };
-        timeout(HANG, asking).await.expect("no request hangs")
+        ends("a request", asking).await
     }
 
     async fn settle(&self) {
