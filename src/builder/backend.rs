@@ -140,10 +140,10 @@ impl CacheBuilder {
             // Whose it is stands in its name, where others that read as this group can see it.
             let name = format!("{namespace}/{:08x}/{name}", mapping & 0xffff_ffff);
             let server = server.clone();
-            let source = Group::new(server, namespace, group, &stream.name, &name);
+            let source = Group::new(server, namespace, group, &stream.name, &name, mapping);
             Consumer::new(
                 Arc::clone(stream),
-                source.bound_to(namespace, mapping),
+                source,
                 applier.clone(),
                 Settings::of(stream, self.claim_events_after),
                 status.clone(),

@@ -334,10 +334,6 @@ impl CacheBuilder {
         ));
         let follower = Arc::new(Follower::new(
             Arc::clone(&purges),
-            Arc::clone(log),
-            Arc::clone(&views),
-            Arc::clone(&self.clock),
-            self.observer.clone(),
             self.budgets.read,
             // The longest lifetime, and the longest window after it.
             Retention {

@@ -144,32 +144,13 @@ impl Flight {
 /// nobody waits for ever (SAFETY 51, 52).
 #[derive(Debug)]
 pub(crate) struct Lead {
-    flight: Arc<Flight>,
-    registration: Option<(CacheKey, Arc<Flights>)>,
-    alone: bool,
+    pub(super) flight: Arc<Flight>,
+    /// Its place in the registry, as long as others may join.
+    pub(super) registration: Option<(CacheKey, Arc<Flights>)>,
+    pub(super) alone: bool,
 }
 
 impl Lead {
-    pub(super) const fn registered(
-        flight: Arc<Flight>,
-        key: CacheKey,
-        flights: Arc<Flights>,
-    ) -> Self {
-        Self {
-            flight,
-            registration: Some((key, flights)),
-            alone: false,
-        }
-    }
-
-    pub(super) const fn alone(flight: Arc<Flight>) -> Self {
-        Self {
-            flight,
-            registration: None,
-            alone: true,
-        }
-    }
-
     /// Whether nobody can join: its response is wanted by one request at most.
     pub(crate) const fn is_alone(&self) -> bool {
         self.alone

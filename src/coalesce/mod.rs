@@ -25,6 +25,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use quick_cache::sync::Cache;
+
 use crate::key::CacheKey;
 use crate::sync::{AtomicU64, Mutex};
 use crate::weaken::{ProtocolRule, weakened};
@@ -45,9 +47,9 @@ pub(crate) struct Flights {
     by_key: Mutex<HashMap<CacheKey, Arc<Flight>>>,
     limit: usize,
     /// Key digest -> until when (monotonic).
-    uncacheable: quick_cache::sync::Cache<u64, Duration>,
+    uncacheable: Cache<u64, Duration>,
     /// Key digest -> until when (monotonic) no other refresh is begun.
-    refreshes: quick_cache::sync::Cache<u64, Duration>,
+    refreshes: Cache<u64, Duration>,
     /// By key digest: responses that flights have handed to the store.
     landings: [AtomicU64; LANDING_COUNTERS],
     /// How many have begun, and so the number of the next one.
@@ -82,8 +84,8 @@ impl Flights {
         Arc::new(Self {
             by_key: Mutex::default(),
             limit,
-            uncacheable: quick_cache::sync::Cache::new(UNCACHEABLE_KEYS),
-            refreshes: quick_cache::sync::Cache::new(UNCACHEABLE_KEYS),
+            uncacheable: Cache::new(UNCACHEABLE_KEYS),
+            refreshes: Cache::new(UNCACHEABLE_KEYS),
             landings: [const { AtomicU64::new(0) }; LANDING_COUNTERS],
             begun: AtomicU64::new(0),
             budget: Budget::new(bytes),
@@ -115,12 +117,20 @@ impl Flights {
         }
         let flight = Arc::new(Flight::new(self.next(), &self.budget));
         by_key.insert(key.clone(), Arc::clone(&flight));
-        Join::Lead(Lead::registered(flight, key.clone(), Arc::clone(self)))
+        Join::Lead(Lead {
+            flight,
+            registration: Some((key.clone(), Arc::clone(self))),
+            alone: false,
+        })
     }
 
     /// A flight that nobody joins: its response is stored and read like any other.
     pub(crate) fn alone(&self) -> Lead {
-        Lead::alone(Arc::new(Flight::new(Moment(0), &self.budget)))
+        Lead {
+            flight: Arc::new(Flight::new(Moment(0), &self.budget)),
+            registration: None,
+            alone: true,
+        }
     }
 
     /// Now: a flight that [began after](Flight::began_after) it began after this was called.
@@ -200,17 +210,18 @@ impl Flights {
 
     /// Whether a refresh of the response under `key` brought nothing lately.
     pub(crate) fn has_failed_to_refresh(&self, key: &CacheKey, now: Duration) -> bool {
-        self.refreshes
-            .get(&short(key))
-            .is_some_and(|until| now < until)
+        lasts(&self.refreshes, key, now)
     }
 
     /// Whether responses under `key` were not storable lately.
     pub(crate) fn is_uncacheable(&self, key: &CacheKey, now: Duration) -> bool {
-        self.uncacheable
-            .get(&short(key))
-            .is_some_and(|until| now < until)
+        lasts(&self.uncacheable, key, now)
     }
+}
+
+/// Whether the time of `key` in `times` is not over at `now`.
+fn lasts(times: &Cache<u64, Duration>, key: &CacheKey, now: Duration) -> bool {
+    times.get(&short(key)).is_some_and(|until| now < until)
 }
 
 /// Whether `flight` is the one that is of no use to the one who asks.

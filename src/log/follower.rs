@@ -69,21 +69,14 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    pub(crate) fn new(
-        purges: Arc<Purges>,
-        log: Arc<dyn Log>,
-        views: Arc<Views>,
-        clock: Arc<dyn Clock>,
-        observer: SharedObserver,
-        budget: Duration,
-        retention: Retention,
-    ) -> Self {
+    /// Along the log that `purges` appends to.
+    pub(crate) fn new(purges: Arc<Purges>, budget: Duration, retention: Retention) -> Self {
         Self {
-            pulse: log.pulse(),
-            log,
-            views,
-            clock,
-            observer,
+            pulse: Arc::clone(&purges.pulse),
+            log: Arc::clone(&purges.log),
+            views: Arc::clone(&purges.views),
+            clock: Arc::clone(&purges.clock),
+            observer: purges.observer.clone(),
             purges,
             budget,
             retention,

@@ -22,7 +22,7 @@ const TOGETHER: usize = 256;
 const BYTES_TOGETHER: usize = 32 * 1024;
 
 /// Each counts as a mark above every stamp until it is appended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pending {
     /// How many are in force; the usual case, none, costs one load.
     count: AtomicUsize,
@@ -80,24 +80,13 @@ pub(crate) struct Ticket<'a> {
 }
 
 impl Pending {
-    pub(crate) fn new() -> Self {
-        Self {
-            count: AtomicUsize::new(0),
-            state: Mutex::default(),
-        }
-    }
-
     /// Puts `record` in force.
     pub(crate) fn begin(&self, record: &PurgeRecord) -> Ticket<'_> {
         let mut state = self.state.lock();
         let number = state.held.insert(InForce::new(record));
         self.count
             .store(state.held.records.len(), Ordering::Release);
-        Ticket {
-            pending: self,
-            number,
-            done: false,
-        }
+        self.ticket(number)
     }
 
     /// Puts `record` in force for good, until [`trust`](Self::trust): it is never appended.

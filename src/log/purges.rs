@@ -64,11 +64,11 @@ pub enum Durability {
 /// Appends purges, keeps those that could not be appended, and repeats the recent ones in a new epoch.
 #[derive(Debug)]
 pub(crate) struct Purges {
-    log: Arc<dyn Log>,
-    pulse: Arc<Pulse>,
-    views: Arc<Views>,
-    clock: Arc<dyn Clock>,
-    observer: SharedObserver,
+    pub(super) log: Arc<dyn Log>,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) views: Arc<Views>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) observer: SharedObserver,
     /// How long a call waits for the acknowledgement.
     budget: Duration,
     /// How long an acknowledged purge is repeated when an epoch opens (PROTOCOL 25).

@@ -209,7 +209,7 @@ impl Views {
             lease,
             settling: Settling::new(bounds.marks),
             clock,
-            pending: Pending::new(),
+            pending: Pending::default(),
         }
     }
 
@@ -256,7 +256,7 @@ impl Views {
             let before = self
                 .current
                 .compare_and_swap(&current, Some(Arc::clone(&joined)));
-            if same(before.as_ref(), current.as_ref()) {
+            if before.as_ref().map(Arc::as_ptr) == current.as_ref().map(Arc::as_ptr) {
                 self.moved.send_replace(());
                 return (joined, true);
             }
@@ -354,14 +354,6 @@ impl Views {
     /// Waits until the position has moved since this was called, or the view was replaced.
     pub(crate) fn watch(&self) -> watch::Receiver<()> {
         self.moved.subscribe()
-    }
-}
-
-fn same(a: Option<&Arc<View>>, b: Option<&Arc<View>>) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-        (None, None) => true,
-        _ => false,
     }
 }
 

@@ -53,16 +53,19 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    /// The consumer called `consumer` in the group `group` of `stream`.
+    /// The consumer called `consumer` in the group `group` of `stream`, for those whose mapping has this
+    /// number: entries that one of them was given count as taken by others for those with another mapping,
+    /// which purges something else.
     pub(crate) fn new(
         server: Server,
         namespace: &str,
         group: &str,
         stream: &str,
         consumer: &str,
+        mapping: u64,
     ) -> Self {
         Self {
-            keys: StreamKeys::new(namespace, group, stream, 0),
+            keys: StreamKeys::new(namespace, group, stream, mapping),
             wire: Wire::new(server, stream),
             stream: stream.into(),
             group: group.into(),
@@ -72,13 +75,6 @@ impl Group {
             largest: AtomicUsize::new(0),
             refused: Refusals::of(stream),
         }
-    }
-
-    /// For consumers whose mapping has this number: entries that one of them was given count as
-    /// taken by others for those with another mapping, which purges something else.
-    pub(crate) fn bound_to(mut self, namespace: &str, mapping: u64) -> Self {
-        self.keys = StreamKeys::new(namespace, &self.group, &self.stream, mapping);
-        self
     }
 
     /// How long an answer may take.

@@ -30,27 +30,19 @@ pub(crate) struct Trust {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// The highest position of the current epoch that was read or appended here.
-    highest: Option<Position>,
-    /// How often the current epoch changed.
-    changes: u64,
+    now: Knowledge,
     /// Epochs that were current here, and the change that ended each.
     left: VecDeque<(Epoch, u64)>,
 }
 
 /// What was known when a read was sent: a reply is compared with that, because a tip that is
 /// overtaken while its reply travels is normal (PROTOCOL 9).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Knowledge {
-    highest: Option<Position>,
+    /// The highest position of the current epoch that was read or appended here.
+    pub(super) highest: Option<Position>,
+    /// How often the current epoch changed.
     changes: u64,
-}
-
-impl Knowledge {
-    /// The highest position that was known then.
-    pub(crate) const fn highest(&self) -> Option<Position> {
-        self.highest
-    }
 }
 
 /// Why the end of the log is not believed: an epoch has to be opened.
@@ -110,11 +102,7 @@ impl Trust {
 
     /// To be called before a read or an append is sent.
     pub(crate) fn sent(&self) -> Knowledge {
-        let known = self.known.lock();
-        Knowledge {
-            highest: known.highest,
-            changes: known.changes,
-        }
+        self.known.lock().now
     }
 
     /// The position of `last`, if every rule believes it.
@@ -155,7 +143,7 @@ impl Trust {
     /// by a change of epoch changes nothing.
     pub(crate) fn read(&self, sent: Knowledge, position: Position) {
         let mut known = self.known.lock();
-        if known.reach(position) || known.changes != sent.changes {
+        if known.reach(position) || known.now.changes != sent.changes {
             return;
         }
         known.change_to(position);
@@ -174,14 +162,14 @@ impl Trust {
     /// if appends (our own among them) have made the log as long as it was. `[backwards]`
     fn condemn(&self, epoch: Epoch) {
         let mut known = self.known.lock();
-        known.changes += 1;
-        known.highest = known.highest.filter(|highest| highest.epoch != epoch);
+        known.now.changes += 1;
+        known.now.highest = known.now.highest.filter(|highest| highest.epoch != epoch);
         known.leave(epoch);
     }
 
     /// The current epoch, if one is known.
     pub(crate) fn epoch(&self) -> Option<Epoch> {
-        self.known.lock().highest.map(|position| position.epoch)
+        self.known.lock().now.highest.map(|position| position.epoch)
     }
 
     /// PROTOCOL 9 over epochs: a log rolled back into an epoch that this process saw end is as short
@@ -201,7 +189,7 @@ impl Trust {
 impl Known {
     /// Raises the highest position; `false` if `position` is of another epoch.
     fn reach(&mut self, position: Position) -> bool {
-        match &mut self.highest {
+        match &mut self.now.highest {
             Some(highest) if highest.epoch == position.epoch => {
                 highest.ordinal = highest.ordinal.max(position.ordinal);
                 true
@@ -211,15 +199,15 @@ impl Known {
     }
 
     fn change_to(&mut self, position: Position) {
-        self.changes += 1;
-        if let Some(old) = self.highest.replace(position) {
+        self.now.changes += 1;
+        if let Some(old) = self.now.highest.replace(position) {
             self.leave(old.epoch);
         }
     }
 
     fn leave(&mut self, epoch: Epoch) {
         if self.left.iter().all(|(left, _)| *left != epoch) {
-            self.left.push_back((epoch, self.changes));
+            self.left.push_back((epoch, self.now.changes));
         }
         if self.left.len() > REMEMBERED {
             self.left.pop_front();

@@ -17,12 +17,8 @@ struct Mark {
 }
 
 impl Mark {
-    const fn newest(&self) -> u64 {
-        if self.hard > self.soft {
-            self.hard
-        } else {
-            self.soft
-        }
+    fn newest(&self) -> u64 {
+        self.hard.max(self.soft)
     }
 }
 

@@ -91,7 +91,7 @@ fn group(server: &RedisServer) -> Group {
         ..Budgets::default()
     };
     let url = Server::new(&server.url(), patient).unwrap();
-    Group::new(url, "test", "test", "sales", &unique_name())
+    Group::new(url, "test", "test", "sales", &unique_name(), 0)
 }
 
 fn portion(count: usize) -> Portion {

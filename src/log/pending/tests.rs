@@ -33,7 +33,7 @@ fn judge(pending: &Pending, text: &str) -> Verdict {
 
 #[test]
 fn a_purge_is_in_force_from_its_call_to_its_append() {
-    let pending = Pending::new();
+    let pending = Pending::default();
     let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
     assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::PurgePending));
     assert_eq!(judge(&pending, "y"), Verdict::Valid);
@@ -43,7 +43,7 @@ fn a_purge_is_in_force_from_its_call_to_its_append() {
 
 #[test]
 fn a_purge_whose_caller_gives_up_waits_and_stays_in_force() {
-    let pending = Pending::new();
+    let pending = Pending::default();
     drop(pending.begin(&record(PurgeKind::Soft, Target::Glob("/p".into()))));
     assert_eq!(judge(&pending, "x"), Verdict::Soft(Detail::PurgePending));
     let (ticket, again) = pending.first_waiting().unwrap();
@@ -56,7 +56,7 @@ fn a_purge_whose_caller_gives_up_waits_and_stays_in_force() {
 
 #[test]
 fn a_purge_tried_again_and_again_waits_once() {
-    let pending = Pending::new();
+    let pending = Pending::default();
     for _ in 0..3 {
         drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
     }
@@ -67,7 +67,7 @@ fn a_purge_tried_again_and_again_waits_once() {
 
 #[test]
 fn too_many_waiting_purges_become_one_of_everything() {
-    let pending = Pending::new();
+    let pending = Pending::default();
     let first = pending.begin(&record(PurgeKind::Hard, tag("first")));
     let mut told = first.in_log();
     drop(first);
@@ -86,7 +86,7 @@ fn too_many_waiting_purges_become_one_of_everything() {
 
 #[test]
 fn who_waits_for_a_purge_is_told_when_an_equal_one_is_in_the_log() {
-    let pending = Pending::new();
+    let pending = Pending::default();
     let wait = || {
         let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
         ticket.in_log()
@@ -104,7 +104,7 @@ fn who_waits_for_a_purge_is_told_when_an_equal_one_is_in_the_log() {
 
 #[test]
 fn safety_98_what_is_in_doubt_is_purged_at_every_moment_and_never_appended() {
-    let pending = Pending::new();
+    let pending = Pending::default();
     let number = pending.doubt(&record(PurgeKind::Hard, tag("x")));
     assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::EventsUnread));
     assert_eq!(judge(&pending, "y"), Verdict::Valid);
@@ -116,7 +116,7 @@ fn safety_98_what_is_in_doubt_is_purged_at_every_moment_and_never_appended() {
 /// In force by its mark where the log is known, and everywhere again should the log be another one.
 #[test]
 fn safety_102_a_purge_in_the_log_that_is_not_durable_counts_by_its_place_there() {
-    let pending = Pending::new();
+    let pending = Pending::default();
     let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
     ticket.set_logged(Some(Position::new(1, 3)));
     drop(ticket);
@@ -138,7 +138,7 @@ fn safety_102_a_purge_in_the_log_that_is_not_durable_counts_by_its_place_there()
 /// Tens of thousands are a matter of a moment: what waits is not looked through for each.
 #[test]
 fn those_in_force_are_found_among_many_by_id_and_by_pattern_and_forgotten_with_their_end() {
-    let pending = Pending::new();
+    let pending = Pending::default();
     let many: Vec<_> = (0..20_000)
         .map(|n| pending.begin(&record(PurgeKind::Hard, tag(&format!("{n}")))))
         .collect();
@@ -156,7 +156,7 @@ fn those_in_force_are_found_among_many_by_id_and_by_pattern_and_forgotten_with_t
 
 #[test]
 fn only_purges_that_are_equal_in_all_stand_for_each_other() {
-    let pending = Pending::new();
+    let pending = Pending::default();
     let both = |kind| PurgeRecord {
         targets: vec![tag("x"), tag("y")],
         ..record(kind, tag("x"))

@@ -118,7 +118,7 @@ impl RedisLog {
             return Ok(done(0));
         }
         // All that is known to be in the log is in front of what is written now.
-        let known = trust.sent().highest();
+        let known = trust.sent().highest;
         let up_to = known.filter(|known| known.epoch == position.epoch);
         let up_to = up_to.filter(|known| known.ordinal > position.ordinal);
         let mut pipe = ::redis::pipe();

@@ -80,7 +80,7 @@ async fn safety_104_two_caches_with_one_group_both_purge_what_either_was_given()
         ..Budgets::default()
     };
     let url = Server::new(&server.url(), patient).unwrap();
-    let source = Group::new(url, "other", "test", "sales", "other/1/them");
+    let source = Group::new(url, "other", "test", "sales", "other/1/them", 0);
     let stream = Arc::new(sales().compile().unwrap());
     let status = StatusBoard::new("sales");
     let consumer = Consumer::new(stream, source, theirs.applier(), settings(), status.clone());
