@@ -12,6 +12,7 @@ use crate::outcome::{Outcome, Served, Storing};
 /// |---|---|---|
 /// | `tagcache_requests_total` | `rule`, `served` (hit, stale, forwarded), `reason` | requests that a rule matched |
 /// | `tagcache_not_stored_total` | `rule`, `reason` | forwarded responses that were not stored |
+/// | `tagcache_unknown_positions_total` | `rule`, `outcome` (miss, ignored) | requests that named a position which is not in the log |
 /// | `tagcache_entries_rejected_total` | `reason` | stored entries that could not be read |
 /// | `tagcache_store_failures_total` | `operation`, `kind` | failures of the store |
 /// | `tagcache_breaker_open` | | gauge: 1 while the breaker is open |
@@ -42,6 +43,11 @@ impl Observer for Metrics {
             Notice::Request { rule, outcome } => request(rule, outcome),
             Notice::EntryRejected { reason } => {
                 counter!("tagcache_entries_rejected_total", "reason" => *reason).increment(1);
+            }
+            Notice::UnknownPosition { rule, heard } => {
+                let outcome = if *heard { "miss" } else { "ignored" };
+                let name = "tagcache_unknown_positions_total";
+                counter!(name, "rule" => (*rule).to_owned(), "outcome" => outcome).increment(1);
             }
             Notice::StoreFailed { operation, error } => {
                 let kind = error.kind().as_str();

@@ -29,6 +29,13 @@ pub enum Notice<'a> {
         /// Why.
         error: &'a Error,
     },
+    /// A request named a position (`Cache-After`) that is not in the purge log.
+    UnknownPosition {
+        /// The rule's name.
+        rule: &'a str,
+        /// It was a miss for that. If not, others have forced as many as a rule's requests may.
+        heard: bool,
+    },
     /// The breaker opened.
     BreakerOpened,
     /// The breaker closed again.

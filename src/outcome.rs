@@ -227,6 +227,8 @@ reasons! {
         OtherEpoch = "other-epoch",
         /// The purge log could not be read up to its tip in time.
         Behind = "behind",
+        /// The request names a position that the purge log has not (`Cache-After`).
+        UnknownPosition = "unknown-position",
         /// The store could not be reached.
         StoreUnavailable = "store-unavailable",
         /// The store did not answer within its time budget.

@@ -25,6 +25,9 @@ pub(crate) enum ProtocolRule {
     CaughtUp,
     NearStamp,
     MarkFirst,
+    PosNear,
+    SoftPos,
+    PosEpoch,
     /// A fill that dies tells those who wait for it (SAFETY 51, 52).
     LeadEnds,
     /// A flight that ends takes no other's place in the registry with it.

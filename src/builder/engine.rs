@@ -7,7 +7,9 @@ use arc_swap::ArcSwap;
 
 use super::CacheBuilder;
 use crate::coalesce::{Flights, Permits};
-use crate::engine::{Answers, Engine, Fills, Lookups, SearchMemory, Tips, VariantMemory};
+use crate::engine::{
+    Answers, Engine, Fills, ForcedMisses, Lookups, SearchMemory, Tips, VariantMemory,
+};
 use crate::log::{Follower, Purges, Views};
 use crate::rules::RuleSet;
 use crate::store::{Claims, NearCache, Store};
@@ -34,6 +36,7 @@ impl CacheBuilder {
                 flights: Arc::clone(&flights),
                 variants: VariantMemory::new(),
                 searches: SearchMemory::new(),
+                forced: ForcedMisses::default(),
                 clock: Arc::clone(&self.clock),
                 chance: self.chance.clone(),
                 observer: self.observer.clone(),

@@ -7,7 +7,7 @@ use http::Response;
 use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
-use crate::coalesce::{Expectation, Flight, FlightHead, Landing, Moment};
+use crate::coalesce::{Expectation, Flight, FlightHead, Landing};
 use crate::engine::lookup::{Lookup, variant_key};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
@@ -113,7 +113,7 @@ impl Engine {
         lookup: &Lookup,
     ) -> FollowEnd<B> {
         // Not only when it has answered: until then nobody would wait for what can be used.
-        if self.is_over(following.last(), lookup.moment) {
+        if self.is_over(following.last(), wanted, lookup) {
             return FollowEnd::Over;
         }
         loop {
@@ -171,7 +171,7 @@ impl Engine {
             self.lookups.variants.learn(&wanted.asked.key, &head.vary);
             return FollowEnd::OtherVariant(ours);
         }
-        if let Some(objection) = self.objection(flight, &head.response, lookup.moment) {
+        if let Some(objection) = self.objection(flight, &head.response, wanted, lookup) {
             return objection;
         }
         let Some(reader) = flight.reader() else {
@@ -203,7 +203,7 @@ impl Engine {
                 return FollowEnd::OtherVariant(ours);
             }
         }
-        if let Some(objection) = self.objection(flight, stored, lookup.moment) {
+        if let Some(objection) = self.objection(flight, stored, wanted, lookup) {
             return objection;
         }
         let mut outcome = lookup.why.outcome();
@@ -229,12 +229,13 @@ impl Engine {
         }
     }
 
-    /// Why a request that had come by `moment` may not use what `flight` brings.
+    /// Why a request may not use what `flight` brings.
     fn objection<B>(
         &self,
         flight: &Flight,
         stored: &StoredResponse,
-        moment: Moment,
+        wanted: &FillRequest,
+        lookup: &Lookup,
     ) -> Option<FollowEnd<B>> {
         let freshness = &stored.freshness;
         let past = self.remaining(stored) <= 0 && freshness.stale_while_revalidate.is_zero();
@@ -242,20 +243,25 @@ impl Engine {
             return Some(FollowEnd::Apart);
         }
         // PROTOCOL 20: it would get no other answer by a call of its own, which began as late as this one.
-        if flight.began_after(moment) && flight.has_called() {
+        if flight.began_after(lookup.moment) && flight.has_called() {
             return None;
         }
-        (past || !self.lookups.valid_now(stored)).then_some(FollowEnd::Over)
+        let late = self.lookups.wants_later(&wanted.asked);
+        (late || past || !self.lookups.valid_now(stored)).then_some(FollowEnd::Over)
     }
 
     fn remaining(&self, stored: &StoredResponse) -> i128 {
         stored.remaining_millis(self.fills.clock.now())
     }
 
-    /// Whether a purge that this request knows of names a flight that has not answered yet.
-    fn is_over(&self, flight: &Flight, moment: Moment) -> bool {
-        if flight.began_after(moment) {
+    /// Whether a flight that has not answered yet is of no use for a request: a purge that it knows of names it.
+    fn is_over(&self, flight: &Flight, wanted: &FillRequest, lookup: &Lookup) -> bool {
+        if flight.began_after(lookup.moment) {
             return false;
+        }
+        // PROTOCOL 28 [pos_epoch].
+        if self.lookups.wants_later(&wanted.asked) {
+            return true;
         }
         let names = |flight: &Expectation| {
             let subject = Subject {

@@ -44,7 +44,7 @@ pub(crate) use self::answer::Answers;
 pub use self::answer::CacheBody;
 pub(crate) use self::fill::{Fills, Limits};
 pub(crate) use self::inner::{InnerService, ServiceResult};
-pub(crate) use self::lookup::{Lookups, SearchMemory, Tips, VariantMemory};
+pub(crate) use self::lookup::{ForcedMisses, Lookups, SearchMemory, Tips, VariantMemory};
 use self::lookup::{Usable, Wish};
 pub(crate) use self::own_validators::settle_conditions;
 use crate::key::KeyBuilder;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderName, HeaderValue};
 
+use super::after::{CACHE_AFTER, PARAMETER};
 use super::automatic::{AutomaticFields, IGNORE_HEADER};
 use super::cookies::Cookies;
 use super::keying::Keying;
@@ -171,7 +172,9 @@ pub(super) fn keying(
                 Setting::key_of_section("tags").called("tag"),
                 name.as_str(),
             )?),
-            ValueSource::Query(name) if !rule.query.keys(name) => {
+            ValueSource::Query(name)
+                if !rule.query.keys(name) || rule.after_parameter && &**name == PARAMETER =>
+            {
                 let message =
                     "a tag reads this query parameter, which the rule leaves out of the key";
                 return Err(ConfigError::new("query", message, &**name));
@@ -203,6 +206,7 @@ pub(super) fn keying(
         cookies,
         authorization: rule.authorization,
         host: rule.host,
+        takes_after: rule.after_parameter,
         fingerprint: [0; 8],
     };
     keying.fingerprint = keying.fingerprint(&format!("{}{profile:?}", rule.stored_as()));
@@ -213,6 +217,7 @@ fn keyed_header(place: Setting, name: &str) -> Result<HeaderName, ConfigError> {
     let message = match header_name(place, name)? {
         AUTHORIZATION => "`Authorization` is set by `Rule::authorization`",
         COOKIE => "cookies are set by `Rule::cookies`",
+        after if after == CACHE_AFTER => "`Cache-After` selects no response",
         name => return Ok(name),
     };
     Err(ConfigError::new(place, message, name))

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode, Uri};
 
+use super::after;
 use super::check::{
     body_limit, check_methods, check_name, check_refill, client, keying, lifetimes, set_cookie,
     tag_rules,
 };
-use super::keying::Keying;
+use super::keying::{KeyFields, Keying};
 use super::options::{ClientFields, Consistency, Profile};
 use super::pattern::Pattern;
 use super::settings::{Defaults, RuleSettings, UPSTREAM};
@@ -20,6 +21,7 @@ use super::template::Shape;
 use crate::error::{ConfigError, Warning};
 use crate::key::CacheKey;
 use crate::place::ConfigPlace;
+use crate::position::Position;
 use crate::semantics::{NoVarySearch, RequestDirectives, StoreSetCookie, invalidated_groups};
 use crate::tag::Tag;
 
@@ -155,6 +157,21 @@ impl CompiledRule {
     ) -> Option<CacheKey> {
         let (uri, headers, added) = asked;
         self.keying.search_key(uri, headers, Some(search), added)
+    }
+
+    /// The position of which the client says that it was told, if it does (PROTOCOL 27).
+    #[inline]
+    pub(super) fn told(
+        &self,
+        seen: &KeyFields<'_>,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Option<Position> {
+        let parameter = self.keying.takes_after;
+        match seen.after | parameter {
+            true => after::told(headers, parameter.then_some(uri)),
+            false => None,
+        }
     }
 
     /// What a request asks of the cache, as far as the rule hears it.

@@ -6,6 +6,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use smallvec::SmallVec;
 
+use super::after;
 use super::automatic::{AutomaticFields, Present};
 use super::cookies::Cookies;
 use super::options::{Authorization, Forward, Host};
@@ -32,6 +33,8 @@ pub(super) struct Keying {
     pub(super) cookies: Cookies,
     pub(super) authorization: Authorization,
     pub(super) host: Host,
+    /// The query may name a position ([`after`]).
+    pub(super) takes_after: bool,
     /// See [`Keying::fingerprint`].
     pub(super) fingerprint: [u8; 8],
 }
@@ -39,6 +42,7 @@ pub(super) struct Keying {
 /// The fields that any key looks at, beside those that its rule names.
 static LOOKED_AT: Sieve = AutomaticFields::add_all(Sieve::empty())
     .with("host")
+    .with("cache-after")
     .with("authorization")
     .with("cookie")
     .with("upgrade")
@@ -55,6 +59,8 @@ pub(super) struct KeyFields<'h> {
     authorization: bool,
     cookie: bool,
     upgrade: bool,
+    /// It may name a position ([`after`]).
+    pub(super) after: bool,
     /// It may be answered by less than the whole response: a 304, or a part.
     pub(super) asks_for_less: bool,
 }
@@ -72,6 +78,8 @@ impl Keying {
             cookies,
             authorization,
             host,
+            // What is stored without it was forwarded without it.
+            takes_after: _,
             fingerprint: _,
         } = self;
         let text = format!(
@@ -136,7 +144,12 @@ impl Keying {
             write_host(uri.authority(), headers, seen, key);
         }
         key.component(Component::Path, uri.path().as_bytes());
-        self.query.write(uri.query(), key);
+        match uri.query() {
+            Some(query) if self.takes_after => {
+                self.query.write(after::without(query).as_deref(), key)
+            }
+            query => self.query.write(query, key),
+        }
     }
 
     /// The fields that the rule names: headers, cookies, and `Authorization`.
@@ -207,6 +220,7 @@ impl<'h> KeyFields<'h> {
             authorization: false,
             cookie: false,
             upgrade: false,
+            after: false,
             asks_for_less: false,
         };
         for (name, line) in headers {
@@ -219,6 +233,7 @@ impl<'h> KeyFields<'h> {
                 "authorization" => seen.authorization = true,
                 "cookie" => seen.cookie = true,
                 "upgrade" => seen.upgrade = true,
+                "cache-after" => seen.after = true,
                 "range" | "if-none-match" | "if-modified-since" => seen.asks_for_less = true,
                 name => seen.automatic.note(name, line),
             }

@@ -8,6 +8,7 @@
 //! The path is never decoded or cleaned: the route is matched, and the key made, on the bytes that
 //! the inner service's router matches too (SAFETY 14, 15).
 
+mod after;
 mod automatic;
 mod check;
 mod client;

@@ -11,6 +11,7 @@ use super::tags::RequestValues;
 use super::target::RequestTarget;
 use crate::key::CacheKey;
 use crate::outcome::{NotStored, Why};
+use crate::position::Position;
 use crate::semantics::{RequestDirectives, groups};
 use crate::tag::TagSet;
 
@@ -25,6 +26,8 @@ pub(crate) struct CacheRequest {
     pub(crate) has_authorization: bool,
     /// The request may be answered by less than the whole response: a 304, or a part.
     pub(crate) asks_for_less: bool,
+    /// The client was told of a purge at this position: what answers is at least as new (PROTOCOL 27).
+    pub(crate) after: Option<Position>,
     /// A copy at hand was a hit, and chose this request to refresh it.
     pub(crate) elected: bool,
     /// What the request asks of the cache, if the rule hears it.

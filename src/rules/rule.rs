@@ -330,6 +330,17 @@ impl Rule {
         self
     }
 
+    /// Lets a client that was told of a change name its position in the query, `?after=12-3`, where it cannot
+    /// send the field `Cache-After` (an `EventSource`, a link). The parameter `after` is then no part of the key, and
+    /// the inner service does not see it.
+    ///
+    /// Default: only the field is heard, and `after` is a parameter like any other.
+    #[must_use]
+    pub fn after_parameter(mut self) -> Self {
+        self.settings.after_parameter = true;
+        self
+    }
+
     /// Whether the rule caches. A rule that does not still takes its route, so that its requests
     /// reach the inner service even where a broader rule matches them too.
     ///

@@ -222,6 +222,7 @@ impl Match<'_> {
                 key: CacheKey::default(),
                 has_authorization: rule.keying.leaves_authorization(&seen),
                 asks_for_less: seen.asks_for_less,
+                after: rule.told(&seen, uri, headers),
                 elected: false,
                 wishes: rule.wishes(headers),
                 target: RequestTarget::default(),

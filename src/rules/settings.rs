@@ -157,6 +157,10 @@ pub struct RuleSettings {
     /// an upstream may read as other paths. Default: false, they are forwarded and not stored.
     #[cfg_attr(feature = "config", serde(default))]
     pub encoded_paths: bool,
+    /// `true`: a client that was told of a change may name its position as `?after=` too, not only in the field
+    /// `Cache-After`. The parameter is then no part of the key, and the upstream does not see it. Default: false.
+    #[cfg_attr(feature = "config", serde(default))]
+    pub after_parameter: bool,
     /// "strict" checks each hit against the purge log; "near" trusts this process within the lease. Default: as `[cache]` says.
     #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     pub consistency: Option<Consistency>,
@@ -202,6 +206,7 @@ impl RuleSettings {
             honor_request_directives: false,
             no_vary_search: false,
             encoded_paths: false,
+            after_parameter: false,
             consistency: None,
         }
     }

@@ -64,6 +64,7 @@ fn every_form_of_a_rule_is_understood() {
         "client = \"pass\"",
         "client = { set = \"max-age=5\" }",
         "honor_request_directives = true\nno_vary_search = true",
+        "after_parameter = true",
         "query = \"sorted\"\nforward = \"keyed\"",
         "body_limit = 65536\nconsistency = \"strict\"",
         "body_limit = \"64 KiB\"\nconsistency = \"near\"",

@@ -6,7 +6,7 @@
 //! A test that is named after a rule of `docs/PROTOCOL.md` tells the history that the rule forbids. Each
 //! rule's word in brackets stands in a test's name or comment, here, in `src/redis/tests`, beside
 //! `src/log` and in `src/invalidation/consumer/tests`; the model test (`src/model`) takes
-//! rules away, one at a time, and fails. Left to live updates: `pos_near`, `soft_pos`, `pos_epoch`.
+//! rules away, one at a time, and fails.
 
 #![cfg(feature = "redis")]
 #![allow(

@@ -11,6 +11,8 @@ use tower_tagcache::{ErrorKind, Fields};
 use crate::captures::{self, AUCTIONS, Entry};
 use crate::house::{House, Node, applied, everything, sample, touchable};
 
+mod after;
+
 const STREAM: &str = "auction_sales";
 
 fn fields(entry: &Entry) -> Fields {

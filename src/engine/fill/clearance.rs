@@ -146,7 +146,9 @@ impl Asking {
 
     async fn claim(&mut self) -> Claim {
         let budget = self.wanted.asked.rule.settings.fleet_coalesce;
-        let claims = self.engine.fills.claims.clone().filter(|_| self.shared);
+        // What another node brings may have begun before a request that wants what is later (PROTOCOL 28).
+        let shares = self.shared && !self.engine.lookups.wants_later(&self.wanted.asked);
+        let claims = self.engine.fills.claims.clone().filter(|_| shares);
         let (Some(Period(budget)), Some(claims)) = (budget, claims) else {
             return Claim::Without;
         };

@@ -11,6 +11,7 @@ use crate::outcome::{Detail, ForwardReason, Why};
 use crate::rules::CacheRequest;
 use crate::semantics::{self, Reuse, Terms};
 use crate::validity::{Subject, Verdict};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// How far ahead another node's clock may be before its responses count as unusable (SAFETY 30).
 const CLOCK_SKEW: Duration = Duration::from_secs(5);
@@ -28,6 +29,8 @@ pub(crate) enum Fitness {
     Purged(Detail),
     /// The request has `Authorization`, and nothing permits to answer it with this (RFC 9111 §3.5).
     Unauthorized,
+    /// Nobody knows whether it is as new as the request must have it (PROTOCOL 27).
+    Unproven,
     /// Its clock is too far ahead of ours.
     OfTheFuture,
 }
@@ -57,6 +60,7 @@ impl Fitness {
             } => (ForwardReason::Request, None),
             Self::Stale { .. } => (ForwardReason::Stale, None),
             Self::Purged(detail) => (ForwardReason::Stale, Some(detail)),
+            Self::Unproven => (ForwardReason::Request, Some(Detail::UnknownPosition)),
             Self::Unauthorized => (ForwardReason::Bypass, Some(Detail::Authorization)),
         };
         Some(Why { reason, detail })
@@ -78,8 +82,15 @@ impl Lookups {
         if asked.has_authorization && !stored.freshness.authorized {
             return Fitness::Unauthorized;
         }
+        if !self.knows(view, asked) {
+            return Fitness::Unproven;
+        }
         let soft_purged = match self.views.judge(view, subject(stored)) {
             Verdict::Valid => false,
+            // PROTOCOL 27 [soft_pos]: who was told to ask again gets no stale response.
+            Verdict::Soft(_) if asked.after.is_some() && !weakened(ProtocolRule::SoftPos) => {
+                return Fitness::Purged(Detail::SoftPurged);
+            }
             Verdict::Soft(_) => true,
             Verdict::Purged(detail) => return Fitness::Purged(detail),
         };

@@ -1,5 +1,6 @@
 //! Key -> fresh, stale, or nothing; strictly (PROTOCOL 19).
 
+mod after;
 pub(super) mod chunks;
 pub(super) mod fitness;
 pub(super) mod near;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName, Method, Uri};
 use smallvec::SmallVec;
 
+pub(crate) use self::after::ForcedMisses;
 pub(crate) use self::chunks::OpenBody;
 use self::fitness::Fitness;
 pub(crate) use self::fitness::Wish;
@@ -51,6 +53,7 @@ pub(crate) struct Lookups {
     pub(crate) flights: Arc<Flights>,
     pub(crate) variants: VariantMemory,
     pub(crate) searches: SearchMemory,
+    pub(crate) forced: ForcedMisses,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Chance,
     pub(crate) observer: SharedObserver,
@@ -132,10 +135,10 @@ impl Lookups {
         asked: &mut CacheRequest,
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
     ) -> Lookup {
-        let mut lookup = match self.lookup_copy(asked, headers).await {
-            Some(lookup) => lookup,
-            None => self.lookup_with(asked, headers, Bodies::AsHeld).await,
-        };
+        let mut lookup = self.lookup_anywhere(asked, headers).await;
+        if self.forgets_position(asked, &lookup) {
+            lookup = self.lookup_anywhere(asked, headers).await;
+        }
         if let Usable::Cut(cut) = &lookup.usable {
             let cut = Arc::clone(cut);
             self.open(asked, (method, headers), &mut lookup, cut).await;
@@ -147,6 +150,13 @@ impl Lookups {
             lookup.usable = Usable::Part(part);
         }
         lookup
+    }
+
+    async fn lookup_anywhere(&self, asked: &CacheRequest, request: &HeaderMap) -> Lookup {
+        match self.lookup_copy(asked, request).await {
+            Some(lookup) => lookup,
+            None => self.lookup_with(asked, request, Bodies::AsHeld).await,
+        }
     }
 
     pub(crate) async fn lookup(&self, asked: &CacheRequest, request: &HeaderMap) -> Lookup {
@@ -339,7 +349,10 @@ impl Lookups {
                 soft_purged,
                 wish,
             }),
-            Fitness::Purged(_) | Fitness::Unauthorized | Fitness::OfTheFuture => return,
+            Fitness::Purged(_)
+            | Fitness::Unauthorized
+            | Fitness::Unproven
+            | Fitness::OfTheFuture => return,
         };
     }
 

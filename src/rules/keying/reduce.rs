@@ -5,11 +5,19 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
 
 use super::Keying;
+use crate::rules::after::{self, CACHE_AFTER};
 use crate::rules::options::{Authorization, Forward};
 
 impl Keying {
     /// Takes out of `uri` and `headers` what the key leaves out.
     pub(in crate::rules) fn reduce(&self, uri: &mut Uri, headers: &mut HeaderMap) {
+        if self.takes_after
+            && let Some(query) = uri.query()
+            && let Some(reduced) = with_query(uri, after::without(query).as_deref())
+        {
+            *uri = reduced;
+        }
+        headers.remove(CACHE_AFTER);
         if let Some(query) = uri.query()
             && let Some(query) = self.query.forwarded(query, self.forward)
             && let Some(reduced) = with_query(uri, query.as_deref())

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 fn keying() -> Keying {
     let mut keying = Keying {
+        takes_after: false,
         forward: Forward::default(),
         query: Query::all(),
         headers: ["x-region", "x-shop"].map(HeaderName::from_static).into(),

@@ -4,11 +4,15 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use tower_tagcache::{Health, StreamHealth};
 
-const COUNTERS: [(&str, &str); 10] = [
+const COUNTERS: [(&str, &str); 11] = [
     ("tagcache_requests_total", "Requests that a rule matched."),
     (
         "tagcache_not_stored_total",
         "Forwarded responses that were not stored, and why.",
+    ),
+    (
+        "tagcache_unknown_positions_total",
+        "Requests that named a position (Cache-After) which is not in the purge log.",
     ),
     (
         "tagcache_entries_rejected_total",
