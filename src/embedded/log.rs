@@ -37,7 +37,7 @@ struct Shared {
 }
 
 /// Never empty, contiguous and of one epoch.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Records {
     kept: VecDeque<NumberedRecord>,
     last: Position,
@@ -69,6 +69,18 @@ impl EmbeddedLog {
         *records = Records::open(records.last.epoch.get(), Timestamp::default());
         drop(records);
         self.shared.grown.notify_waiters();
+    }
+
+    /// A log of its own with the same records, as an old master has that was cut off.
+    #[cfg(test)]
+    pub(crate) fn fork(&self) -> Self {
+        let records = self.shared.records.lock().clone();
+        Self {
+            shared: Arc::new(Shared {
+                records: Mutex::new(records),
+                grown: Notify::new(),
+            }),
+        }
     }
 
     /// Drops all but the newest `most` records, and never the last.

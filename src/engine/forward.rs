@@ -145,7 +145,7 @@ impl Engine {
             lookup.why.detail = lookup.why.detail.or(Some(Detail::Range));
         }
         // `no-cache` asks for an answer given after the request.
-        let alone = wanted.asked.has_authorization || wanted.asked.wishes.no_cache || ranged;
+        let alone = wanted.asked.has_authorization || wanted.asked.wishes().no_cache || ranged;
         let now = self.fills.clock.monotonic();
         if alone || self.fills.flights.is_uncacheable(&lookup.key, now) {
             Join::Lead(self.fills.flights.alone())
@@ -161,7 +161,7 @@ impl Engine {
         lookup: &Lookup,
         request: &Request<A>,
     ) -> Option<(NotStored, Option<Detail>)> {
-        if wanted.asked.wishes.no_store {
+        if wanted.asked.wishes().no_store {
             return Some((NotStored::RequestNoStore, None));
         }
         if lookup.view.is_none() {

@@ -31,7 +31,7 @@ impl Engine {
         let method = NotStored::Method;
         let passed = self.pass_heeded(wanted, lookup, outcome, method, request, inner);
         let response = passed.await?;
-        let stale = lookup.stale().filter(|_| !wanted.asked.wishes.no_store);
+        let stale = lookup.stale().filter(|_| !wanted.asked.wishes().no_store);
         // A purge may have come meanwhile.
         let stale = stale.and_then(|stale| self.lookups.still_usable(stale));
         if let (Some(stale), StatusCode::OK) = (stale, response.status()) {

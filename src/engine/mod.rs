@@ -134,7 +134,7 @@ impl Engine {
                 self.refresh(wanted, lookup, request, inner);
                 Ok(response)
             }
-            _ if asked.wishes.only_if_cached => Ok(answers.not_cached(&asked.rule, &lookup)),
+            _ if asked.wishes().only_if_cached => Ok(answers.not_cached(&asked.rule, &lookup)),
             usable => {
                 lookup.usable = usable;
                 let wanted = self.fill_request(asked, &request);

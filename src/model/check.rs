@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::position::Position;
+
 /// A moment: events of a history are numbered in the order in which they happen.
 pub(super) type Moment = u64;
 
@@ -20,6 +22,8 @@ struct Purge {
     called: Moment,
     /// When, and when on the clock.
     returned: Option<(Moment, Duration)>,
+    /// Where it is in the log, once it has returned.
+    position: Option<Position>,
     /// With a settling time: when (on the clock) it is over, and the version that the purge announced.
     settled: Option<(Duration, u64)>,
 }
@@ -41,6 +45,26 @@ pub(super) struct Seen {
     pub(super) began: Moment,
     pub(super) version: u64,
     pub(super) stale: bool,
+}
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) path: &'static str,
+    /// When, and when on the clock.
+    pub(super) arrived: Moment,
+    pub(super) now: Duration,
+    /// The position that it names.
+    pub(super) after: Option<Position>,
+    /// Its node is cut off with an old master: what others purge meanwhile it cannot know (PROTOCOL 22).
+    pub(super) split: bool,
+}
+
+impl Asked {
+    fn was_told_of(&self, purge: &Purge) -> bool {
+        let told = self.after.zip(purge.position);
+        told.is_some_and(|(told, position)| told.reaches(position))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -112,23 +136,28 @@ impl Reference {
             path,
             called,
             returned: None,
+            position: None,
             settled,
         });
         self.purges.len() - 1
     }
 
-    pub(super) fn purge_returned(&mut self, which: usize, now: Duration) {
+    pub(super) fn purge_returned(&mut self, which: usize, position: Position, now: Duration) {
         self.purges[which].returned = Some((self.tick(), now));
+        self.purges[which].position = Some(position);
     }
 
-    /// A request that arrived at `arrived` (and `now` on the clock) was answered with `seen`.
-    pub(super) fn check(
-        &self,
-        path: &str,
-        arrived: Moment,
-        now: Duration,
-        seen: Seen,
-    ) -> Result<(), String> {
+    /// When each purge returned that somebody can have been told of, and its position.
+    pub(super) fn told(&self) -> impl Iterator<Item = (Moment, Position)> {
+        let told = |purge: &Purge| Some((purge.returned?.0, purge.position?));
+        self.purges.iter().filter_map(told)
+    }
+
+    /// A request was answered with `seen`.
+    pub(super) fn check(&self, asked: &Asked, seen: Seen) -> Result<(), String> {
+        let Asked {
+            path, arrived, now, ..
+        } = *asked;
         let confirmed = self
             .data
             .get(path)
@@ -140,10 +169,12 @@ impl Reference {
             let before = purge.returned.is_some_and(|(returned, at)| {
                 returned < arrived && (self.lag.is_zero() || at + self.lag <= now)
             });
-            if !touches || !before {
+            // What somebody was told of holds at once, on either side of a split, and nothing stale will do (P7).
+            let told = asked.was_told_of(purge);
+            if !touches || !told && (!before || asked.split) {
                 continue;
             }
-            if began < purge.called && (purge.kind == Kind::Hard || !seen.stale) {
+            if began < purge.called && (purge.kind == Kind::Hard || told || !seen.stale) {
                 return Err(format!(
                     "{path} arrived at {arrived}, got {seen:?} (began {began}) despite {purge:?}"
                 ));

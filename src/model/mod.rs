@@ -11,6 +11,9 @@
 //! - after a soft one it gets such a response only as stale;
 //! - after a settling one, when its time is over, it gets nothing made from data older than the purge.
 //!
+//! A request that names the position of a purge which has returned is checked by P7 as well: at once under near
+//! rules too, never stale, and also on a node that was cut off together with an old master.
+//!
 //! Strict rules are tried on a store that answers at once, and on one that has to be waited for, from
 //! copies of it. Near rules may lag behind a purge by the lease and no longer; their histories have heartbeats, late
 //! replies to them, and moments shorter than a lease.
@@ -138,11 +141,13 @@ each_rule_is_needed! {
     without_tip_epoch_the_model_test_fails: TipEpoch,
     without_joiner_the_model_test_fails: Joiner,
     without_settle_start_the_model_test_fails: SettleStart,
+    without_soft_pos_the_model_test_fails: SoftPos,
 }
 
 each_rule_is_needed! {
     Copied:
     without_tip_fresh_the_model_test_fails: TipFresh,
+    without_pos_epoch_the_model_test_fails: PosEpoch,
 }
 
 each_rule_is_needed! {
@@ -151,4 +156,5 @@ each_rule_is_needed! {
     without_lease_send_the_model_test_fails: LeaseSend,
     without_caught_up_the_model_test_fails: CaughtUp,
     without_near_stamp_the_model_test_fails: NearStamp,
+    without_pos_near_the_model_test_fails: PosNear,
 }

@@ -9,6 +9,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::Full;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tower::ServiceExt;
 use tower_layer::Layer;
@@ -32,11 +33,27 @@ pub(super) const WINDOW: Duration = Duration::from_secs(20);
 /// The longest settling time that the histories use.
 pub(super) const SETTLE: Duration = Duration::from_secs(4);
 
+/// Where a node finds the log and the entries: at the master, or at an old one together with which it was cut off.
+#[derive(Debug, Clone)]
+pub(super) struct Side {
+    pub(super) log: EmbeddedLog,
+    pub(super) store: EmbeddedStore,
+}
+
+impl Side {
+    pub(super) fn of(log: EmbeddedLog, clock: &ManualClock) -> Self {
+        let store = EmbeddedStore::new(log.clone(), Arc::new(clock.clone()), 1 << 20);
+        Self { log, store }
+    }
+}
+
 /// What is wrong between this node and the log.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     /// Reads of records take for ever: the node lags.
     pub(super) lagging: AtomicBool,
+    /// It was cut off together with an old master, which takes no appends (PROTOCOL 22).
+    pub(super) split: AtomicBool,
     /// Nothing can be reached.
     pub(super) cut_off: AtomicBool,
     /// Appends happen, but are acknowledged only when this is false again.
@@ -66,16 +83,25 @@ impl Faults {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct FaultyLog {
-    pub(super) log: EmbeddedLog,
-    pub(super) faults: Arc<Faults>,
+struct FaultyLog {
+    side: Arc<Mutex<Side>>,
+    faults: Arc<Faults>,
+}
+
+impl FaultyLog {
+    fn log(&self) -> EmbeddedLog {
+        self.side.lock().log.clone()
+    }
 }
 
 impl Log for FaultyLog {
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         async move {
             self.faults.check()?;
-            let appended = self.log.append(record).await;
+            if self.faults.split.load(Ordering::SeqCst) {
+                return Err(Error::new(ErrorKind::Unavailable, "no replicas"));
+            }
+            let appended = self.log().append(record).await;
             self.faults.until_false(&self.faults.ack_held).await;
             appended
         }
@@ -85,7 +111,7 @@ impl Log for FaultyLog {
     fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
         async move {
             self.faults.check()?;
-            let tip = self.log.tip().await;
+            let tip = self.log().tip().await;
             self.faults.until_false(&self.faults.tip_held).await;
             tip
         }
@@ -96,7 +122,7 @@ impl Log for FaultyLog {
         async move {
             self.faults.until_false(&self.faults.lagging).await;
             self.faults.check()?;
-            self.log.tail(limit).await
+            self.log().tail(limit).await
         }
         .boxed()
     }
@@ -109,29 +135,35 @@ impl Log for FaultyLog {
         async move {
             self.faults.until_false(&self.faults.lagging).await;
             self.faults.check()?;
-            self.log.read_after(after, wait).await
+            self.log().read_after(after, wait).await
         }
         .boxed()
     }
 
     fn trim(&self, keep: Keep) -> BoxFuture<'_, Result<(), Error>> {
-        self.log.trim(keep)
+        async move { self.log().trim(keep).await }.boxed()
     }
 }
 
 #[derive(Debug)]
 struct FaultyStore {
-    store: EmbeddedStore,
+    side: Arc<Mutex<Side>>,
     /// It has to be waited for, as a shared one has.
     remote: bool,
     faults: Arc<Faults>,
+}
+
+impl FaultyStore {
+    fn store(&self) -> EmbeddedStore {
+        self.side.lock().store.clone()
+    }
 }
 
 impl Store for FaultyStore {
     fn get<'a>(&'a self, keys: &'a [CacheKey]) -> BoxFuture<'a, Result<StoreReply, Error>> {
         async move {
             self.faults.check()?;
-            let found = self.store.get(keys).await;
+            let found = self.store().get(keys).await;
             if self.remote {
                 self.faults.until_false(&self.faults.tip_held).await;
             }
@@ -142,7 +174,7 @@ impl Store for FaultyStore {
 
     fn get_now(&self, key: &[u8]) -> Option<(Option<Entry>, Tip)> {
         self.faults.check().ok().filter(|()| !self.remote)?;
-        self.store.get_now(key)
+        self.store().get_now(key)
     }
 
     fn put<'a>(
@@ -153,7 +185,7 @@ impl Store for FaultyStore {
     ) -> BoxFuture<'a, Result<(), Error>> {
         async move {
             self.faults.check()?;
-            self.store.put(key, entry, keep).await
+            self.store().put(key, entry, keep).await
         }
         .boxed()
     }
@@ -161,7 +193,7 @@ impl Store for FaultyStore {
     fn remove<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), Error>> {
         async move {
             self.faults.check()?;
-            self.store.remove(key).await
+            self.store().remove(key).await
         }
         .boxed()
     }
@@ -185,18 +217,19 @@ pub(super) const LEASE: Duration = Duration::from_secs(1);
 pub(super) struct Node {
     pub(super) cache: Cache,
     pub(super) faults: Arc<Faults>,
+    side: Arc<Mutex<Side>>,
     service: CacheService<OriginService>,
 }
 
 impl Node {
     pub(super) fn start(
-        log: &EmbeddedLog,
-        store: &EmbeddedStore,
+        side: &Side,
         clock: &ManualClock,
         origin: &OriginService,
         lookups: Lookups,
     ) -> Self {
         let faults = Arc::new(Faults::default());
+        let side = Arc::new(Mutex::new(side.clone()));
         let rule = Rule::new("page", "/{page}")
             .ttl(TTL)
             .stale_while_revalidate(WINDOW)
@@ -218,11 +251,11 @@ impl Node {
             .expect_settle(SETTLE)
             .backend(
                 Arc::new(FaultyLog {
-                    log: log.clone(),
+                    side: Arc::clone(&side),
                     faults: Arc::clone(&faults),
                 }),
                 Arc::new(FaultyStore {
-                    store: store.clone(),
+                    side: Arc::clone(&side),
                     remote: lookups != Lookups::Strict,
                     faults: Arc::clone(&faults),
                 }),
@@ -234,6 +267,7 @@ impl Node {
         Self {
             cache,
             faults,
+            side,
             service,
         }
     }
@@ -241,10 +275,15 @@ impl Node {
     pub(super) fn request(
         &self,
         path: &str,
+        after: Option<Position>,
     ) -> impl Future<Output = Result<Response<CacheBody<Full<Bytes>>>, std::io::Error>> + use<>
     {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = path.parse().expect("a path of the model");
+        if let Some(position) = after {
+            let position = position.to_string().parse().expect("a field value");
+            request.headers_mut().insert("cache-after", position);
+        }
         self.service.clone().oneshot(request)
     }
 
@@ -258,6 +297,12 @@ impl Node {
     pub(super) fn beat(&self) -> impl Future<Output = ()> + use<> {
         let follower = Arc::clone(self.cache.follower());
         async move { follower.beat_once().await }
+    }
+
+    /// It goes over to `side`, which takes appends or not.
+    pub(super) fn go_to(&self, side: Side, split: bool) {
+        *self.side.lock() = side;
+        self.faults.split.store(split, Ordering::SeqCst);
     }
 
     /// Nothing is wrong any more.

@@ -7,11 +7,12 @@ use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::task::{JoinSet, yield_now};
 
-use super::check::{Kind, Reference, Seen};
-use super::node::{LEASE, Lookups, Node, SETTLE};
+use super::check::{Asked, Kind, Reference, Seen};
+use super::node::{LEASE, Lookups, Node, SETTLE, Side};
 use super::origin::{Ending, Origin, OriginService};
 use crate::clock::{Clock, ManualClock};
-use crate::embedded::{EmbeddedLog, EmbeddedStore};
+use crate::embedded::EmbeddedLog;
+use crate::position::Position;
 
 const PATHS: [&str; 3] = ["/a", "/b", "/c"];
 const NODES: usize = 3;
@@ -19,12 +20,16 @@ const NODES: usize = 3;
 pub(super) struct World {
     lookups: Lookups,
     random: fastrand::Rng,
+    /// Clients are told of purges, and nodes are cut off with an old master: in a part of the histories, so that what
+    /// the others find stays as likely.
+    updates: bool,
     clock: ManualClock,
-    log: EmbeddedLog,
-    store: EmbeddedStore,
+    side: Side,
     origin: OriginService,
     reference: Arc<Mutex<Reference>>,
     nodes: Vec<Node>,
+    /// The node that is cut off together with an old master.
+    split: Option<usize>,
     under_way: JoinSet<Result<(), String>>,
     steps: Vec<String>,
 }
@@ -32,8 +37,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, lookups: Lookups) -> Self {
         let clock = ManualClock::default();
-        let log = EmbeddedLog::new(&clock);
-        let store = EmbeddedStore::new(log.clone(), Arc::new(clock.clone()), 1 << 20);
+        let side = Side::of(EmbeddedLog::new(&clock), &clock);
         let reference = Arc::new(Mutex::new(Reference::lagging(match lookups {
             Lookups::Strict | Lookups::Copied => Duration::ZERO,
             Lookups::Near => LEASE,
@@ -43,17 +47,18 @@ impl World {
             reference: Arc::clone(&reference),
         };
         let nodes = (0..NODES)
-            .map(|_| Node::start(&log, &store, &clock, &origin, lookups))
+            .map(|_| Node::start(&side, &clock, &origin, lookups))
             .collect();
         Self {
             lookups,
             random: fastrand::Rng::with_seed(seed),
+            updates: seed.is_multiple_of(3),
             clock,
-            log,
-            store,
+            side,
             origin,
             reference,
             nodes,
+            split: None,
             under_way: JoinSet::new(),
             steps: Vec::new(),
         }
@@ -94,27 +99,25 @@ impl World {
                 world.nodes[node].flip(|faults| &faults.ack_held);
             }),
             88..91 => self.note("the log is lost".to_owned(), |world| {
-                world.log.lose();
+                world.side.log.lose();
                 world.request(node, path);
             }),
             91..93 => {
                 let keep = self.random.usize(1..3);
                 self.note(format!("the log is trimmed to {keep}"), |world| {
-                    world.log.trim_to(keep)
+                    world.side.log.trim_to(keep)
                 });
             }
             93..95 => self.note(format!("node {node} restarts"), |world| {
                 // What the old process still has under way ends.
                 world.nodes[node].mend();
-                world.nodes[node] = Node::start(
-                    &world.log,
-                    &world.store,
-                    &world.clock,
-                    &world.origin,
-                    world.lookups,
-                );
+                world.split = world.split.filter(|split| *split != node);
+                world.nodes[node] =
+                    Node::start(&world.side, &world.clock, &world.origin, world.lookups);
             }),
-            95..98 => self.pass_time(),
+            95..97 => self.pass_time(),
+            97 if self.updates => self.split_or_heal(node),
+            97 => self.pass_time(),
             _ => {
                 self.steps.push(format!("node {node} follows"));
                 let follow = self.nodes[node].follow();
@@ -124,6 +127,21 @@ impl World {
                 });
             }
         }
+    }
+
+    /// A replica is promoted, and the node goes on with the old master; or the two sides find each other again.
+    fn split_or_heal(&mut self, node: usize) {
+        if let Some(split) = self.split.take() {
+            self.steps
+                .push(format!("node {split} finds the new master"));
+            return self.nodes[split].go_to(self.side.clone(), false);
+        }
+        self.steps
+            .push(format!("node {node} is cut off with the old master"));
+        let old = Side::of(self.side.log.fork(), &self.clock);
+        self.nodes[node].go_to(old, true);
+        self.split = Some(node);
+        self.side.log.lose();
     }
 
     /// What only near copies care about: heartbeats, and moments shorter than a lease.
@@ -158,9 +176,18 @@ impl World {
     fn request(&mut self, node: usize, path: &'static str) {
         let arrived = self.reference.lock().tick();
         let now = self.clock.monotonic();
-        self.steps
-            .push(format!("{arrived}: node {node} is asked for {path}"));
-        let response = self.nodes[node].request(path);
+        let after = self.told();
+        self.steps.push(format!(
+            "{arrived}: node {node} is asked for {path}, after {after:?}"
+        ));
+        let response = self.nodes[node].request(path, after);
+        let asked = Asked {
+            path,
+            arrived,
+            now,
+            after,
+            split: self.split == Some(node),
+        };
         let reference = Arc::clone(&self.reference);
         self.under_way.spawn(async move {
             let Ok(response) = response.await else {
@@ -188,9 +215,24 @@ impl World {
                     .map_err(|_| format!("not a body of ours: {body}"))?,
                 stale,
             };
-            let checked = reference.lock().check(path, arrived, now, seen);
+            let checked = reference.lock().check(&asked, seen);
             checked.map_err(|violation| format!("{violation} ({status})"))
         });
+    }
+
+    /// The position of a purge that somebody was told of, mostly of the last one; or none.
+    fn told(&mut self) -> Option<Position> {
+        if !self.updates || self.random.bool() {
+            return None;
+        }
+        let reference = self.reference.lock();
+        let mut told: Vec<_> = reference.told().collect();
+        told.sort_unstable_by_key(|(at, _)| *at);
+        let which = match self.random.u32(..3) {
+            0 => self.random.usize(..told.len().max(1)),
+            _ => told.len().saturating_sub(1),
+        };
+        told.get(which).map(|(_, position)| *position)
     }
 
     fn release(&mut self, ending: Ending) {
@@ -237,8 +279,9 @@ impl World {
                 (Some(path), 1) => purger.url(path).await,
                 (Some(path), _) => purger.tag(path.replace('/', "page:")).await,
             };
-            if purged.is_ok() {
-                reference.lock().purge_returned(which, clock.monotonic());
+            if let Ok(purged) = purged {
+                let now = clock.monotonic();
+                reference.lock().purge_returned(which, purged.position, now);
             }
             Ok(())
         });

@@ -17,7 +17,6 @@ pub(super) const CACHE_AFTER: HeaderName = HeaderName::from_static("cache-after"
 pub(super) const PARAMETER: &str = "after";
 
 /// The position that a request names in its field; where `uri` is given, else in the parameter.
-#[cold]
 pub(super) fn told(headers: &HeaderMap, uri: Option<&Uri>) -> Option<Position> {
     let mut lines = headers.get_all(CACHE_AFTER).iter();
     let field = match (lines.next(), lines.next()) {

@@ -11,7 +11,7 @@ use super::check::{
     body_limit, check_methods, check_name, check_refill, client, keying, lifetimes, set_cookie,
     tag_rules,
 };
-use super::keying::{KeyFields, Keying};
+use super::keying::Keying;
 use super::options::{ClientFields, Consistency, Profile};
 use super::pattern::Pattern;
 use super::settings::{Defaults, RuleSettings, UPSTREAM};
@@ -159,19 +159,21 @@ impl CompiledRule {
         self.keying.search_key(uri, headers, Some(search), added)
     }
 
-    /// The position of which the client says that it was told, if it does (PROTOCOL 27).
+    /// The position of which a request says that its client was told, in a field or where it may (PROTOCOL 27).
+    #[cold]
+    pub(super) fn told(&self, uri: &Uri, headers: &HeaderMap) -> Option<Box<Position>> {
+        let uri = self.keying.takes_after.then_some(uri);
+        after::told(headers, uri).map(Box::new)
+    }
+
+    /// [`wishes`](Self::wishes), if there are any.
     #[inline]
-    pub(super) fn told(
-        &self,
-        seen: &KeyFields<'_>,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Option<Position> {
-        let parameter = self.keying.takes_after;
-        match seen.after | parameter {
-            true => after::told(headers, parameter.then_some(uri)),
-            false => None,
+    pub(super) fn heard(&self, headers: &HeaderMap) -> Option<Box<RequestDirectives>> {
+        if !self.settings.honor_request_directives {
+            return None;
         }
+        let wishes = self.wishes(headers);
+        (wishes != RequestDirectives::NONE).then(|| Box::new(wishes))
     }
 
     /// What a request asks of the cache, as far as the rule hears it.
@@ -179,7 +181,7 @@ impl CompiledRule {
         if self.settings.honor_request_directives {
             RequestDirectives::parse(headers)
         } else {
-            RequestDirectives::default()
+            RequestDirectives::NONE
         }
     }
 

@@ -144,12 +144,16 @@ impl Keying {
             write_host(uri.authority(), headers, seen, key);
         }
         key.component(Component::Path, uri.path().as_bytes());
-        match uri.query() {
-            Some(query) if self.takes_after => {
-                self.query.write(after::without(query).as_deref(), key)
-            }
-            query => self.query.write(query, key),
+        match self.takes_after {
+            true => self.write_without_after(uri, key),
+            false => self.query.write(uri.query(), key),
         }
+    }
+
+    #[cold]
+    fn write_without_after(&self, uri: &Uri, key: &mut KeyBuilder) {
+        let query = uri.query().and_then(after::without);
+        self.query.write(query.as_deref(), key);
     }
 
     /// The fields that the rule names: headers, cookies, and `Authorization`.
@@ -188,7 +192,7 @@ impl Keying {
         parts.path_and_query = Some(target.parse().ok()?);
         let uri = Uri::from_parts(parts).ok()?;
         let mut key = KeyBuilder::new();
-        let mut seen = KeyFields::new(headers, self.automatic);
+        let mut seen = KeyFields::new(headers, self);
         self.key(&uri, headers, &mut seen, &mut key).ok()?;
         key.encoded(added);
         key.component(Component::NoVarySearch, format!("{search:?}").as_bytes());
@@ -212,15 +216,15 @@ impl Keying {
 
 impl<'h> KeyFields<'h> {
     #[inline]
-    pub(super) fn new(headers: &'h HeaderMap, automatic: AutomaticFields) -> Self {
+    pub(super) fn new(headers: &'h HeaderMap, keying: &Keying) -> Self {
         let mut seen = Self {
-            automatic: Present::new(automatic),
+            automatic: Present::new(keying.automatic),
             host: None,
             hosts: false,
             authorization: false,
             cookie: false,
             upgrade: false,
-            after: false,
+            after: keying.takes_after,
             asks_for_less: false,
         };
         for (name, line) in headers {

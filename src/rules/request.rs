@@ -27,13 +27,21 @@ pub(crate) struct CacheRequest {
     /// The request may be answered by less than the whole response: a 304, or a part.
     pub(crate) asks_for_less: bool,
     /// The client was told of a purge at this position: what answers is at least as new (PROTOCOL 27).
-    pub(crate) after: Option<Position>,
+    /// In a box, as hardly any request has one, and each is moved about.
+    pub(crate) after: Option<Box<Position>>,
     /// A copy at hand was a hit, and chose this request to refresh it.
     pub(crate) elected: bool,
-    /// What the request asks of the cache, if the rule hears it.
-    pub(crate) wishes: RequestDirectives,
+    /// What the request asks of the cache, if the rule hears it. In a box like that.
+    pub(crate) wishes: Option<Box<RequestDirectives>>,
     /// What the client asked for, where that is not the URI of the request.
     pub(crate) target: RequestTarget,
+}
+
+impl CacheRequest {
+    /// What the request asks of the cache, if the rule hears it.
+    pub(crate) fn wishes(&self) -> &RequestDirectives {
+        self.wishes.as_deref().unwrap_or(&RequestDirectives::NONE)
+    }
 }
 
 /// A request that goes to the inner service as if there were no cache.

@@ -215,16 +215,19 @@ impl Match<'_> {
         headers: &HeaderMap,
         key: &mut KeyBuilder,
     ) -> Result<CacheRequest, Bypass> {
-        let mut seen = KeyFields::new(headers, self.rule.keying.automatic);
+        let mut seen = KeyFields::new(headers, &self.rule.keying);
         let rule = Arc::clone(self.rule);
         match rule.keying.key(uri, headers, &mut seen, key) {
             Ok(()) => Ok(CacheRequest {
                 key: CacheKey::default(),
                 has_authorization: rule.keying.leaves_authorization(&seen),
                 asks_for_less: seen.asks_for_less,
-                after: rule.told(&seen, uri, headers),
+                after: match seen.after {
+                    true => rule.told(uri, headers),
+                    false => None,
+                },
                 elected: false,
-                wishes: rule.wishes(headers),
+                wishes: rule.heard(headers),
                 target: RequestTarget::default(),
                 rule,
             }),

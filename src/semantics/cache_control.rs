@@ -106,6 +106,17 @@ pub(crate) struct RequestDirectives {
 }
 
 impl RequestDirectives {
+    /// It asks for nothing.
+    pub(crate) const NONE: Self = Self {
+        no_store: false,
+        no_cache: false,
+        max_age: None,
+        max_stale: None,
+        min_fresh: None,
+        only_if_cached: false,
+        stale_if_error: None,
+    };
+
     /// Reads every `Cache-Control` line, or `Pragma` if there is none (RFC 9111 §5.4).
     pub(crate) fn parse(headers: &HeaderMap) -> Self {
         let mut found = Self::default();

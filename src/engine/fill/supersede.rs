@@ -182,7 +182,7 @@ impl Fill {
         let of_response = refused.is_some_and(NotStored::is_of_response);
         let Some(stale) = &self.stale else {
             // A part that is stored beside no whole is not asked about unless the client wishes it.
-            let wishes = &self.wanted.asked.wishes;
+            let wishes = self.wanted.asked.wishes();
             let asked_anew = wishes.no_cache || wishes.max_age.is_some();
             return match asked_anew && of_response && (speaks || part) {
                 true => Ending::Part,

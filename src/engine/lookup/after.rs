@@ -45,13 +45,12 @@ impl ForcedMisses {
 
 impl Lookups {
     /// Whether `view` knows of all that a request was told of.
-    #[inline]
     pub(crate) fn knows(&self, view: &View, asked: &CacheRequest) -> bool {
-        let Some(after) = asked.after else {
+        let Some(after) = &asked.after else {
             return true;
         };
         let position = view.position();
-        position.reaches(after)
+        position.reaches(**after)
             || weakened(ProtocolRule::PosEpoch) && position.epoch != after.epoch
             || weakened(ProtocolRule::PosNear) && position.epoch == after.epoch
     }

@@ -82,23 +82,21 @@ impl Lookups {
         if asked.has_authorization && !stored.freshness.authorized {
             return Fitness::Unauthorized;
         }
-        if !self.knows(view, asked) {
-            return Fitness::Unproven;
+        if asked.after.is_some()
+            && let Some(unfit) = self.unfit_for_told(asked, view, stored)
+        {
+            return unfit;
         }
         let soft_purged = match self.views.judge(view, subject(stored)) {
             Verdict::Valid => false,
-            // PROTOCOL 27 [soft_pos]: who was told to ask again gets no stale response.
-            Verdict::Soft(_) if asked.after.is_some() && !weakened(ProtocolRule::SoftPos) => {
-                return Fitness::Purged(Detail::SoftPurged);
-            }
             Verdict::Soft(_) => true,
             Verdict::Purged(detail) => return Fitness::Purged(detail),
         };
         let remaining = stored.remaining_millis(now);
         let fresh = remaining > 0 && !soft_purged && !stored.freshness.always_validate;
-        let wish = match semantics::reuse(&asked.wishes, &terms(stored), stored.age(now)) {
+        let wish = match semantics::reuse(asked.wishes(), &terms(stored), stored.age(now)) {
             Reuse::Fresh if fresh => return Fitness::Fresh,
-            Reuse::Validate if fresh || asked.wishes.no_cache => Wish::Validate,
+            Reuse::Validate if fresh || asked.wishes().no_cache => Wish::Validate,
             Reuse::Stale if !soft_purged => Wish::Accept,
             _ => Wish::Silent,
         };
@@ -108,6 +106,23 @@ impl Lookups {
             soft_purged,
             wish,
         }
+    }
+
+    /// Why `stored` does not answer a request that names a position, if it does not: apart, as hardly any request does.
+    #[cold]
+    fn unfit_for_told(
+        &self,
+        asked: &CacheRequest,
+        view: &View,
+        stored: &StoredResponse,
+    ) -> Option<Fitness> {
+        if !self.knows(view, asked) {
+            return Some(Fitness::Unproven);
+        }
+        let verdict = self.views.judge(view, subject(stored));
+        // PROTOCOL 27 [soft_pos]: who was told to ask again gets no stale response.
+        let softened = matches!(verdict, Verdict::Soft(_)) && !weakened(ProtocolRule::SoftPos);
+        softened.then_some(Fitness::Purged(Detail::SoftPurged))
     }
 
     /// Whether the hit on `stored` is chosen to refresh it. A copy in this process has one chosen, so

@@ -37,7 +37,7 @@ struct Said {
 
 fn keyed(keying: &Keying, parts: &Parts) -> Result<Said, (ForwardReason, Detail)> {
     let mut key = KeyBuilder::new();
-    let mut seen = KeyFields::new(&parts.headers, keying.automatic);
+    let mut seen = KeyFields::new(&parts.headers, keying);
     keying
         .key(&parts.uri, &parts.headers, &mut seen, &mut key)
         .map_err(|why| (why.reason, why.detail.expect("it says more")))?;

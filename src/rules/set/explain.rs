@@ -139,7 +139,7 @@ impl RuleSet {
         explained.key = key.describe();
         explained.digest = Some(key.digest().to_string());
         matched.explain_tags(request, &mut explained);
-        explained.notes = notes(request, &asked.wishes);
+        explained.notes = notes(request, asked.wishes());
         asked.key = key;
         let filled = self.fill_request(asked, &request.method, &request.uri, &request.headers);
         let verdict =
