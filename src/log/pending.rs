@@ -148,10 +148,17 @@ impl Pending {
     }
 
     /// What the purges in force mean for a response, to whoever knows the log of `epoch`.
+    // Each hit asks, and mostly none waits.
+    #[inline]
     pub(crate) fn judge(&self, subject: Subject<'_>, epoch: Epoch) -> Verdict {
-        if self.count.load(Ordering::Acquire) == 0 {
-            return Verdict::Valid;
+        match self.count.load(Ordering::Acquire) {
+            0 => Verdict::Valid,
+            _ => self.judge_held(subject, epoch),
         }
+    }
+
+    #[cold]
+    fn judge_held(&self, subject: Subject<'_>, epoch: Epoch) -> Verdict {
         self.state.lock().held.judge(subject, epoch)
     }
 }

@@ -94,6 +94,18 @@
 //! `Cache-Status`, and by the rule's [`ClientPolicy`](crate::ClientPolicy) `Cache-Control` and a
 //! validator.
 //!
+//! # At least this new
+//!
+//! A client that was told of a change ([`Purged::position`](crate::Purged), or what an event's
+//! [outcome](crate::EventOutcome) says) sends that position back in the request field `Cache-After`. It is then
+//! answered by what is at least as new, on whichever node: a copy in this process answers only if this process has
+//! heard of the purge, and what a soft purge named is not served stale. The field selects no response, so it is no
+//! part of the key, and the inner service does not see it.
+//!
+//! It is the client's input. What is not exactly one position is ignored; a position that is not in the log is a miss,
+//! up to a hundred times a second for each rule, and then ignored too. Where a client cannot send a field, a rule can
+//! hear a parameter: [`Rule::after_parameter`](crate::Rule::after_parameter).
+//!
 //! # Backpressure
 //!
 //! [`CacheService`] is always ready. A hit neither waits for the inner service nor holds a permit of

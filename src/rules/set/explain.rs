@@ -16,7 +16,7 @@ use crate::outcome::{Detail, ForwardReason, NotStored, Why};
 use crate::rules::compiled::CompiledRule;
 use crate::rules::options::Consistency;
 use crate::rules::policy::{Exchange, decide};
-use crate::rules::request::FillRequest;
+use crate::rules::request::{CacheRequest, FillRequest};
 use crate::rules::tags::{Request, Stage};
 use crate::semantics::RequestDirectives;
 
@@ -139,7 +139,7 @@ impl RuleSet {
         explained.key = key.describe();
         explained.digest = Some(key.digest().to_string());
         matched.explain_tags(request, &mut explained);
-        explained.notes = notes(request, asked.wishes());
+        explained.notes = notes(request, &asked);
         asked.key = key;
         let filled = self.fill_request(asked, &request.method, &request.uri, &request.headers);
         let verdict =
@@ -196,7 +196,8 @@ fn has_body(headers: &HeaderMap) -> bool {
     length || headers.contains_key(TRANSFER_ENCODING)
 }
 
-fn notes(request: &Parts, wishes: &RequestDirectives) -> Vec<String> {
+fn notes(request: &Parts, asked: &CacheRequest) -> Vec<String> {
+    let (wishes, told) = (asked.wishes(), asked.after.is_some());
     let headers = &request.headers;
     let has = |name: HeaderName| headers.contains_key(name);
     let asks = has(CACHE_CONTROL) || has(PRAGMA);
@@ -214,7 +215,7 @@ fn notes(request: &Parts, wishes: &RequestDirectives) -> Vec<String> {
         has(IF_NONE_MATCH) || has(IF_MODIFIED_SINCE),
         "its condition is answered from what is stored; a 304 of the upstream to it is not stored",
     );
-    let heard = *wishes != RequestDirectives::default();
+    let heard = *wishes != RequestDirectives::NONE;
     note(
         asks && !heard,
         "the rule does not hear its Cache-Control or Pragma (`honor_request_directives`)",
@@ -222,6 +223,10 @@ fn notes(request: &Parts, wishes: &RequestDirectives) -> Vec<String> {
     note(
         wishes.no_cache || wishes.max_age == Some(Duration::ZERO),
         "it asks for a fetch: what is stored is validated with the upstream first (RFC 9111 §5.2.1.4)",
+    );
+    note(
+        told,
+        "it names a position (`Cache-After`): nothing that is older than that purge answers it, nor anything stale",
     );
     note(
         wishes.only_if_cached,
