@@ -140,6 +140,7 @@ pub use self::builder::{Cache, CacheBuilder, Companion};
 #[cfg(any(test, feature = "test-util"))]
 pub use self::clock::ManualClock;
 pub use self::clock::{Clock, SystemClock, Timestamp};
+pub use self::engine::TellPosition;
 pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::invalidation::{
     EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream, StreamHealth,

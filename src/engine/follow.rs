@@ -187,7 +187,13 @@ impl Engine {
             head.response.age(self.fills.clock.now()),
         );
         let body = CacheBody::shared(reader.sized(head.size));
-        FollowEnd::Response(self.answers.respond_forwarded(wanted, parts, body, outcome))
+        FollowEnd::Response(self.answers.respond_forwarded(
+            wanted,
+            parts,
+            body,
+            outcome,
+            Some(head.response.stamp),
+        ))
     }
 
     fn follow_landed<B>(

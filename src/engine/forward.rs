@@ -221,7 +221,9 @@ impl Engine {
             Answer::Filling(head, parts, reader) => {
                 outcome.storing = Some(head_storing(&head));
                 let body = CacheBody::shared(reader.sized(head.size));
-                self.answers.respond_forwarded(wanted, parts, body, outcome)
+                let stamp = Some(head.response.stamp);
+                self.answers
+                    .respond_forwarded(wanted, parts, body, outcome, stamp)
             }
             Answer::Freshened(stored, storing) => {
                 outcome.forward_status = Some(StatusCode::NOT_MODIFIED);
@@ -231,7 +233,8 @@ impl Engine {
             Answer::Direct(response, not_stored) => {
                 outcome.storing = Some(Storing::NotStored(not_stored));
                 let (parts, body) = CacheBody::forward(response).into_parts();
-                self.answers.respond_forwarded(wanted, parts, body, outcome)
+                self.answers
+                    .respond_forwarded(wanted, parts, body, outcome, lookup.stamp())
             }
             Answer::Spared(stored, outcome) => whole(&stored, outcome),
             Answer::Fetched(stored) => {

@@ -42,6 +42,7 @@ use http_body::Body;
 
 pub(crate) use self::answer::Answers;
 pub use self::answer::CacheBody;
+use self::answer::at_position;
 pub(crate) use self::fill::{Fills, Limits};
 pub(crate) use self::inner::{InnerService, ServiceResult};
 pub(crate) use self::lookup::{ForcedMisses, Lookups, SearchMemory, Tips, VariantMemory};
@@ -61,6 +62,21 @@ pub(crate) struct Engine {
     pub(crate) answers: Answers,
 }
 
+/// Put into the extensions of a request by the program: the answer names in `Cache-Status` the position in the purge
+/// log that was known before it was generated, `position="12-3"`. For those who may know what is purged, and when: an
+/// operator, a test. A position of a hit that is below that of a purge is no error, as not every purge names it.
+///
+/// ```
+/// # fn main() -> Result<(), http::Error> {
+/// use tower_tagcache::TellPosition;
+///
+/// let request = http::Request::get("/auctions/7").extension(TellPosition).body(())?;
+/// # let _ = request;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TellPosition;
+
 /// Put into forwarded requests: the same cache further inside lets them pass, instead of waiting for a
 /// flight that waits for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +95,14 @@ impl Engine {
         let rules = self.rules.load();
         let matched = rules.find(request.method(), path)?;
         let forwarded = self.has_forwarded(request.extensions());
-        (!forwarded).then(|| matched.request(uri, request.headers(), key))
+        let tells = request.extensions().get::<TellPosition>().is_some();
+        (!forwarded).then(|| {
+            let mut asked = matched.request(uri, request.headers(), key);
+            if tells && let Ok(asked) = &mut asked {
+                asked.tells_position = true;
+            }
+            asked
+        })
     }
 
     /// Whether this cache has forwarded a request with these extensions already.
@@ -120,15 +143,20 @@ impl Engine {
                 Ok(response)
             }
             Usable::OpenBody(opened) => {
-                Ok(answers.respond_opened(&asked.rule, request.method(), opened))
+                let stamp = opened.cut.head().stamp;
+                let response = answers.respond_opened(&asked.rule, request.method(), opened);
+                Ok(at_position(&asked, Some(stamp), response))
             }
-            Usable::Part(part) => Ok(answers.respond_part(&asked.rule, &part)),
+            Usable::Part(part) => {
+                let response = answers.respond_part(&asked.rule, &part);
+                Ok(at_position(&asked, Some(part.stored.stamp), response))
+            }
             Usable::Stale(stale) if stale.wish == Wish::Accept => {
-                Ok(answers.respond_stale(&asked.rule, &request, &stale, Detail::MaxStale))
+                Ok(answers.respond_stale(&asked, &request, &stale, Detail::MaxStale))
             }
             Usable::Stale(stale) if stale.may_serve_while_revalidating() => {
                 let detail = Detail::StaleWhileRevalidate;
-                let response = answers.respond_stale(&asked.rule, &request, &stale, detail);
+                let response = answers.respond_stale(&asked, &request, &stale, detail);
                 lookup.usable = Usable::Stale(stale);
                 let wanted = self.fill_request(asked, &request);
                 self.refresh(wanted, lookup, request, inner);

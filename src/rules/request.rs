@@ -29,6 +29,8 @@ pub(crate) struct CacheRequest {
     /// The client was told of a purge at this position: what answers is at least as new (PROTOCOL 27).
     /// In a box, as hardly any request has one, and each is moved about.
     pub(crate) after: Option<Box<Position>>,
+    /// The answer names its position.
+    pub(crate) tells_position: bool,
     /// A copy at hand was a hit, and chose this request to refresh it.
     pub(crate) elected: bool,
     /// What the request asks of the cache, if the rule hears it. In a box like that.

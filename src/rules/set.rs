@@ -226,6 +226,7 @@ impl Match<'_> {
                     true => rule.told(uri, headers),
                     false => None,
                 },
+                tells_position: false,
                 elected: false,
                 wishes: rule.heard(headers),
                 target: RequestTarget::default(),

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use http::header::{AGE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AGE, Entry, HeaderMap, HeaderName, HeaderValue};
 
 use crate::outcome::{ForwardReason, NotStored, Outcome, Served, Storing};
+use crate::position::Position;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -34,6 +35,24 @@ pub(crate) fn append(headers: &mut HeaderMap, outcome: &Outcome) {
     let value = preformatted(outcome).or_else(|| formatted(outcome));
     if let Some(value) = value {
         headers.append(CACHE_STATUS, value);
+    }
+}
+
+/// Names a position in the purge log in our member, which is the last.
+pub(crate) fn name_position(headers: &mut HeaderMap, position: Position) {
+    let Entry::Occupied(mut lines) = headers.entry(CACHE_STATUS) else {
+        return;
+    };
+    let Some(ours) = lines.iter_mut().next_back() else {
+        return;
+    };
+    let named = [
+        ours.as_bytes(),
+        format!("; position=\"{position}\"").as_bytes(),
+    ]
+    .concat();
+    if let Ok(named) = HeaderValue::from_bytes(&named) {
+        *ours = named;
     }
 }
 

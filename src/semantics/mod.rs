@@ -55,7 +55,8 @@ pub(crate) use self::cache_control::{
     OWN_TARGET, RequestDirectives, ResponseDirectives, SURROGATE_CONTROL,
 };
 pub(crate) use self::cache_status::{
-    Passed, append as append_cache_status, append_passed, fill_in, set_age, with_places,
+    Passed, append as append_cache_status, append_passed, fill_in, name_position, set_age,
+    with_places,
 };
 pub(crate) use self::conditions::{
     Precondition, conditional_fields, evaluate_conditions, has_conditions, strip_conditions,

@@ -17,7 +17,8 @@ use crate::engine::selection::{Chosen, declare_length, hit_at, span};
 use crate::entry::StoredResponse;
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::{Detail, Outcome, Served, Storing};
-use crate::rules::{CompiledRule, FillRequest, Sharing, client_fields};
+use crate::position::Stamp;
+use crate::rules::{CacheRequest, CompiledRule, FillRequest, Sharing, client_fields};
 use crate::semantics::{self, Precondition, Selection};
 
 /// What makes the responses that clients get, and reports each.
@@ -36,7 +37,8 @@ impl Answers {
         outcome: Outcome,
     ) -> Response<CacheBody<B>> {
         let (rule, method, headers) = (&wanted.asked.rule, &wanted.method, &wanted.headers);
-        self.respond_whole(rule, method, headers, stored, outcome)
+        let response = self.respond_whole(rule, method, headers, stored, outcome);
+        at_position(&wanted.asked, Some(stored.stamp), response)
     }
 
     /// Answers from a whole stored response.
@@ -154,6 +156,7 @@ impl Answers {
         mut parts: Parts,
         mut body: CacheBody<B>,
         mut outcome: Outcome,
+        stamp: Option<Stamp>,
     ) -> Response<CacheBody<B>> {
         // The client's conditions were taken out of the request, so they are judged here.
         if client_has(wanted, self.clock.now(), parts.status, &parts.headers) {
@@ -162,7 +165,8 @@ impl Answers {
             parts.headers = semantics::not_modified_fields(&parts.headers);
             body = CacheBody::absent();
         }
-        self.finish_parts(&wanted.asked.rule, parts, body, &outcome)
+        let response = self.finish_parts(&wanted.asked.rule, parts, body, &outcome);
+        at_position(&wanted.asked, stamp, response)
     }
 
     /// Answers from a stored part.
@@ -203,7 +207,7 @@ impl Answers {
     /// Answers from a stale response.
     pub(crate) fn respond_stale<A, B>(
         &self,
-        rule: &CompiledRule,
+        asked: &CacheRequest,
         request: &Request<A>,
         stale: &Stale,
         detail: Detail,
@@ -211,14 +215,30 @@ impl Answers {
         let mut outcome = self.hit(&stale.stored);
         outcome.served = Served::Stale;
         outcome.detail = Some(detail);
-        let (method, headers) = (request.method(), request.headers());
-        self.respond_whole(rule, method, headers, &stale.stored, outcome)
+        let (rule, method, headers) = (&asked.rule, request.method(), request.headers());
+        let stored = &stale.stored;
+        let response = self.respond_whole(rule, method, headers, stored, outcome);
+        at_position(asked, Some(stored.stamp), response)
     }
 
     /// Each request that a rule matched ends here, exactly once.
     pub(crate) fn report(&self, rule: &str, outcome: &Outcome) {
         self.observer.notify(&Notice::Request { rule, outcome });
     }
+}
+
+/// `response`, to a request that may have to be told that `stamp` was known before it was generated.
+pub(super) fn at_position<B>(
+    asked: &CacheRequest,
+    stamp: Option<Stamp>,
+    mut response: Response<B>,
+) -> Response<B> {
+    if asked.tells_position
+        && let Some(stamp) = stamp
+    {
+        semantics::name_position(response.headers_mut(), stamp.position());
+    }
+    response
 }
 
 /// Whether the client's own conditions, which were not forwarded, are answered by a 304.

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Request, Response};
 
 use crate::clock::Timestamp;
 use crate::engine::CacheBody;
-use crate::engine::answer::{Answers, declare_length};
+use crate::engine::answer::{Answers, at_position, declare_length};
 use crate::engine::selection::hit_at;
 use crate::entry::StoredResponse;
 use crate::outcome::Outcome;
@@ -23,11 +23,27 @@ impl Answers {
     ) -> Response<CacheBody<B>> {
         let (rule, method, headers) = (&asked.rule, request.method(), request.headers());
         let outcome = hit_at(stored, now);
+        if asked.tells_position {
+            return self.respond_told(asked, request, stored, outcome);
+        }
         let ready = (!asked.asks_for_less).then(|| ready(rule, stored));
         match ready.flatten() {
             Some(fields) => self.respond_ready(rule, method, fields, stored, &outcome, now),
             None => self.respond_at(rule, method, headers, stored, outcome, now),
         }
+    }
+
+    #[cold]
+    fn respond_told<A, B>(
+        &self,
+        asked: &CacheRequest,
+        request: &Request<A>,
+        stored: &StoredResponse,
+        outcome: Outcome,
+    ) -> Response<CacheBody<B>> {
+        let (method, headers) = (request.method(), request.headers());
+        let response = self.respond_whole(&asked.rule, method, headers, stored, outcome);
+        at_position(asked, Some(stored.stamp), response)
     }
 
     /// What [`respond_at`](Self::respond_at) answers where nothing is asked but the whole, from fields

@@ -69,6 +69,14 @@ pub(super) fn admit(settings: &AdminSettings, call: Call, asker: Asker<'_>) -> R
     }
 }
 
+/// Whether a request shows the admin token.
+pub(super) fn shows_token(settings: &AdminSettings, headers: &HeaderMap) -> bool {
+    let token = settings.token.as_ref();
+    token.is_some_and(
+        |token| matches!(Credentials::by(headers), Credentials::Token(given) if token.is(given)),
+    )
+}
+
 const fn hint(call: Call) -> &'static str {
     match call {
         Call::Look | Call::Inspect | Call::Test => {

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
-use http::{Method, Response};
+use http::{HeaderMap, Method, Response};
 
-use crate::admin::access::Call;
+use crate::admin::access::{self, Call};
 use crate::admin::answer;
 use crate::admin::routes::{NextStep, Office};
 use crate::proxy::Door;
 
 /// `PURGE`, and in dev and mock mode the calls of a load test, on the public listener. It stands before
-/// the cache: what it takes reaches neither that nor upstream. A cheap clone.
+/// the cache: what it takes reaches neither that nor upstream. Who shows the admin token to the cache is told the
+/// position of each answer (`Cache-Status`). A cheap clone.
 ///
 /// Made by [`Admin::door`](crate::admin::Admin::door), for
 /// [`Proxy::door`](crate::proxy::Proxy::door).
@@ -27,8 +28,8 @@ pub struct PublicDoor {
 impl PublicDoor {
     pub(super) fn new(office: Arc<Office>) -> Option<Self> {
         let settings = &office.settings;
-        let opened = settings.public_purge.is_some() || settings.public_test_calls;
-        opened.then_some(Self { office })
+        let purges = settings.public_purge.is_some() || settings.public_test_calls;
+        (purges || settings.token.is_some()).then_some(Self { office })
     }
 }
 
@@ -41,6 +42,10 @@ impl Door for PublicDoor {
             ("POST", "/test/invalidate-cache") | ("GET", "/metrics") => test(),
             _ => false,
         }
+    }
+
+    fn knows(&self, fields: &HeaderMap) -> bool {
+        access::shows_token(&self.office.settings, fields)
     }
 
     fn answer(&self, peer: IpAddr, head: Parts) -> BoxFuture<'static, Response<Bytes>> {

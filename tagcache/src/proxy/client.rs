@@ -8,7 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, HeaderValue, MAX_FORWARDS, TE, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, HeaderValue,
+    MAX_FORWARDS, TE, UPGRADE,
 };
 use http::request::Parts;
 use http::uri::Authority;
@@ -36,7 +37,7 @@ use crate::proxy::trailers::{OddNames, Trailers};
 use crate::proxy::upstream::{UpstreamFailure, Upstreams};
 use crate::proxy::yielding::Yielding;
 use crate::proxy::{Door, ProxySettings};
-use tower_tagcache::{CacheService, ForwardReason, ResponseFuture};
+use tower_tagcache::{CacheService, ForwardReason, ResponseFuture, TellPosition};
 
 /// What all connections share.
 pub(super) struct Site {
@@ -142,6 +143,9 @@ impl Client {
         if let Some(door) = self.site.door.as_ref().filter(|door| door.takes(&parts)) {
             return Err(Own::Door(door.answer(self.peer.address(), parts)));
         }
+        if survey.authorization {
+            self.recognise(&mut parts);
+        }
         if survey.odd {
             remove_odd(
                 &mut parts.headers,
@@ -171,6 +175,15 @@ impl Client {
         });
         let body = body.told_to(&self.activity);
         Ok(state.service.call(Request::from_parts(parts, body)))
+    }
+
+    /// Who shows the admin token is told more. It is for us alone, so that nobody behind learns it.
+    fn recognise(&self, parts: &mut Parts) {
+        let door = self.site.door.as_ref();
+        if door.is_some_and(|door| door.knows(&parts.headers)) {
+            parts.headers.remove(AUTHORIZATION);
+            parts.extensions.insert(TellPosition);
+        }
     }
 
     /// What the parser of HTTP/1.1 has seen to, and that of HTTP/2 has not.
@@ -229,6 +242,7 @@ struct Survey {
     hop_by_hop: bool,
     claims: bool,
     cookie: bool,
+    authorization: bool,
     expect: bool,
     /// A field that is folded where it is written in another way than most write it.
     lists: bool,
@@ -244,6 +258,7 @@ impl Survey {
             survey.hop_by_hop |= is_hop_by_hop(name);
             survey.claims |= is_claim(name);
             survey.cookie |= *name == COOKIE;
+            survey.authorization |= *name == AUTHORIZATION;
             survey.expect |= *name == EXPECT;
             survey.lists |= lists::is_folded(name);
             survey.odd |= is_odd(name);

@@ -7,7 +7,7 @@ use tagcache::admin::{Admin, AdminHooks, AdminSettings, AdminToken, PublicPurge,
 use tagcache::proxy::{Listen, Proxy, ProxySettings};
 use tagcache_test_support::{Origin, Served, body, response};
 
-use crate::site::{TOKEN, Told, call, closed, rules};
+use crate::site::{TOKEN, Told, call, closed, rules, with_token};
 
 /// Answers 404 to what is no `GET`, so that nothing but the door purges.
 fn origin() -> Origin {
@@ -175,4 +175,39 @@ async fn the_commands_of_the_requirement_work_on_the_public_port_in_dev_mode() {
     assert_eq!(front.call("POST", invalidate, &[]).await.status, 200);
     assert!(front.forwards().await);
     assert_eq!(front.origin.calls_by("POST"), 0);
+}
+
+#[tokio::test]
+async fn who_shows_the_token_is_told_the_position_of_an_answer_and_upstream_sees_no_token() {
+    let front = Front::with(with_token()).await;
+    front.fill().await;
+    let bearer = |token: &str| format!("Bearer {token}");
+    let ask = async |path: &str, token: &str| {
+        let credentials = bearer(token);
+        let told = front
+            .call("GET", path, &[("authorization", &credentials)])
+            .await;
+        assert_eq!(told.status, 200);
+        told.head.to_lowercase()
+    };
+    let told = ask("/auctions", TOKEN).await;
+    assert!(
+        told.contains("tagcache; hit") && told.contains("; position=\""),
+        "{told}"
+    );
+    let missed = ask("/auctions?hours=7", TOKEN).await;
+    assert!(
+        missed.contains("fwd=uri-miss") && missed.contains("; position=\""),
+        "{missed}"
+    );
+    assert_eq!(front.origin.last().field("authorization"), None);
+    let stranger = ask("/auctions?hours=8", "another-token-of-mine").await;
+    assert!(!stranger.contains("position="), "{stranger}");
+    let passed_on = bearer("another-token-of-mine");
+    assert_eq!(
+        front.origin.last().field("authorization"),
+        Some(&*passed_on)
+    );
+    let nobody = front.call("GET", "/auctions", &[]).await;
+    assert!(!nobody.head.contains("position="), "{}", nobody.head);
 }

@@ -6,7 +6,7 @@ use http_body_util::Empty;
 use tagcache_test_support::{
     Answer, Fleet, Node, Origin, Site, item_rule, path, request, secs, until,
 };
-use tower_tagcache::{Position, Rule};
+use tower_tagcache::{Position, Rule, TellPosition};
 
 const FIELD: &str = "cache-after";
 const PAIRS: usize = 1_000;
@@ -282,4 +282,53 @@ async fn the_parameter_is_heard_where_the_rule_says_so_and_nowhere_else() {
     );
     assert!(site.get(&target).await.is_hit());
     assert!(!site.get("/a").await.is_hit());
+}
+
+#[tokio::test]
+async fn the_position_of_an_answer_is_told_to_whom_the_program_says() {
+    let site = Site::new(page().stale_while_revalidate(secs(60)), &Origin::new());
+    let ask = async |target: &str| {
+        let mut request = request("GET", target, &[]);
+        request.extensions_mut().insert(TellPosition);
+        site.send(request).await
+    };
+    let first = site
+        .cache
+        .purger()
+        .tag("page:b")
+        .await
+        .expect("it is in this process");
+    let at = |position: Position| format!("\"{position}\"");
+    assert_eq!(
+        ask("/a").await.param("position"),
+        Some(&*at(first.position)),
+        "a miss"
+    );
+    let second = site
+        .cache
+        .purger()
+        .tag("page:b")
+        .await
+        .expect("it is in this process");
+    let hit = ask("/a").await;
+    assert!(hit.is_hit());
+    assert_eq!(
+        hit.param("position"),
+        Some(&*at(first.position)),
+        "known before its generation"
+    );
+    site.clock.advance(secs(61));
+    let stale = ask("/a").await;
+    assert_eq!(stale.detail(), "stale-while-revalidate");
+    assert_eq!(stale.param("position"), Some(&*at(first.position)));
+    assert_eq!(
+        ask("/a").await.param("position"),
+        Some(&*at(second.position)),
+        "refreshed"
+    );
+    assert_eq!(
+        site.get("/a").await.param("position"),
+        None,
+        "to nobody else"
+    );
 }
