@@ -105,6 +105,11 @@ impl Flight {
         self.called.get().is_some()
     }
 
+    /// Whether its lead has called the inner service, and when: since `at`, or before.
+    pub(crate) fn has_called_since(&self, at: Instant) -> Option<bool> {
+        self.called.get().map(|called| *called > at)
+    }
+
     /// Since when the inner service is asked, or its turn to ask is waited for.
     pub(crate) fn under_way_since(&self) -> Instant {
         self.called.get().copied().unwrap_or(self.since)

@@ -252,8 +252,17 @@ impl Engine {
         if flight.began_after(lookup.moment) && flight.has_called() {
             return None;
         }
-        let late = self.lookups.wants_later(&wanted.asked);
-        (late || past || !self.lookups.valid_now(stored)).then_some(FollowEnd::Over)
+        let early = self.is_too_early(flight, wanted, lookup) != Some(false);
+        (early || past || !self.lookups.valid_now(stored)).then_some(FollowEnd::Over)
+    }
+
+    /// PROTOCOL 28 [pos_epoch]: whether `flight` has called before a request came that wants what is later. `None`: it
+    /// has not called yet, so that it may be in time.
+    fn is_too_early(&self, flight: &Flight, wanted: &FillRequest, lookup: &Lookup) -> Option<bool> {
+        if !self.lookups.wants_later(&wanted.asked) {
+            return Some(false);
+        }
+        flight.has_called_since(lookup.at).map(|since| !since)
     }
 
     fn remaining(&self, stored: &StoredResponse) -> i128 {
@@ -265,8 +274,7 @@ impl Engine {
         if flight.began_after(lookup.moment) {
             return false;
         }
-        // PROTOCOL 28 [pos_epoch].
-        if self.lookups.wants_later(&wanted.asked) {
+        if self.is_too_early(flight, wanted, lookup) == Some(true) {
             return true;
         }
         let names = |flight: &Expectation| {

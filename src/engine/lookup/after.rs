@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::lookup::{Lookup, Lookups};
+use http::HeaderMap;
+
+use crate::engine::lookup::{Bodies, Lookup, Lookups};
 use crate::log::View;
 use crate::observe::Notice;
 use crate::rules::CacheRequest;
@@ -61,9 +63,30 @@ impl Lookups {
         asked.after.is_some() && !current().is_some_and(|view| self.knows(&view, asked))
     }
 
+    /// What there is in this process, else in the store; where the request's position turns out to be for nothing, as
+    /// if it had named none.
+    pub(crate) async fn lookup_after(
+        &self,
+        asked: &mut CacheRequest,
+        request: &HeaderMap,
+    ) -> Lookup {
+        let lookup = self.lookup_anywhere(asked, request).await;
+        match self.forgets_position(asked, &lookup) {
+            true => self.lookup_anywhere(asked, request).await,
+            false => lookup,
+        }
+    }
+
+    async fn lookup_anywhere(&self, asked: &CacheRequest, request: &HeaderMap) -> Lookup {
+        match self.lookup_copy(asked, request).await {
+            Some(lookup) => lookup,
+            None => self.lookup_with(asked, request, Bodies::AsHeld).await,
+        }
+    }
+
     /// Whether a request names a position that its lookup has not found in the log, and may not force a miss by it
     /// any more: the position is forgotten then.
-    pub(crate) fn forgets_position(&self, asked: &mut CacheRequest, lookup: &Lookup) -> bool {
+    fn forgets_position(&self, asked: &mut CacheRequest, lookup: &Lookup) -> bool {
         let Some(view) = lookup.view.as_deref() else {
             return false;
         };

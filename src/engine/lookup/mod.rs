@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method, Uri};
 use smallvec::SmallVec;
+use tokio::time::Instant;
 
 pub(crate) use self::after::ForcedMisses;
 pub(crate) use self::chunks::OpenBody;
@@ -76,6 +77,7 @@ pub(crate) struct Lookup {
     pub(crate) landings: Landings,
     /// When it began: the request had come by then.
     pub(crate) moment: Moment,
+    pub(crate) at: Instant,
 }
 
 /// What may be done with what was found.
@@ -135,10 +137,7 @@ impl Lookups {
         asked: &mut CacheRequest,
         (method, uri, headers): (&Method, &Uri, &HeaderMap),
     ) -> Lookup {
-        let mut lookup = self.lookup_anywhere(asked, headers).await;
-        if self.forgets_position(asked, &lookup) {
-            lookup = self.lookup_anywhere(asked, headers).await;
-        }
+        let mut lookup = self.lookup_after(asked, headers).await;
         if let Usable::Cut(cut) = &lookup.usable {
             let cut = Arc::clone(cut);
             self.open(asked, (method, headers), &mut lookup, cut).await;
@@ -150,13 +149,6 @@ impl Lookups {
             lookup.usable = Usable::Part(part);
         }
         lookup
-    }
-
-    async fn lookup_anywhere(&self, asked: &CacheRequest, request: &HeaderMap) -> Lookup {
-        match self.lookup_copy(asked, request).await {
-            Some(lookup) => lookup,
-            None => self.lookup_with(asked, request, Bodies::AsHeld).await,
-        }
     }
 
     pub(crate) async fn lookup(&self, asked: &CacheRequest, request: &HeaderMap) -> Lookup {
@@ -205,6 +197,7 @@ impl Lookups {
             needs_lease: false,
             landings: self.flights.landings(uri),
             moment: self.flights.moment(),
+            at: Instant::now(),
         }
     }
 

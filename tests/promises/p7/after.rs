@@ -1,10 +1,11 @@
 //! A client that was told of a purge names its position, and no node answers it with what is older (PROTOCOL 26–28).
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{HeaderValue, Request};
 use http_body_util::Empty;
 use tagcache_test_support::{
-    Answer, Fleet, Node, Origin, Site, item_rule, path, request, secs, until,
+    Answer, Fleet, Node, Origin, Site, item_rule, path, request, secs, settle, until,
 };
 use tower_tagcache::{Position, Rule, TellPosition};
 
@@ -331,4 +332,40 @@ async fn the_position_of_an_answer_is_told_to_whom_the_program_says() {
         None,
         "to nobody else"
     );
+}
+
+/// > a fill reads v1 · purge on the new master · the client asks a node on the old one, which knows nothing of it, and
+/// > joins · v1
+#[tokio::test]
+async fn pos_epoch_who_names_what_the_log_has_not_joins_nobody_who_began_before() {
+    let site = Site::new(page(), &Origin::new());
+    let held = site.origin.hold();
+    let early = tokio::spawn({
+        let site = site.clone();
+        async move { site.get("/a").await }
+    });
+    until("it is called", async || site.origin.calls() == 1).await;
+    site.origin.set("v2");
+    let asked = async {
+        settle().await;
+        held.release();
+    };
+    let (told, ()) = tokio::join!(ask(&site, "/a", Some(Position::new(2, 1))), asked);
+    assert_eq!(told.body, "v2", "{}", told.how());
+    assert_eq!(early.await.expect("no panic").body, "v1");
+}
+
+#[tokio::test]
+async fn those_who_name_what_the_log_has_not_share_a_call_that_is_still_to_come() {
+    let site = Site::new(page(), &Origin::new());
+    site.get("/a").await;
+    let unknown = || ask(&site, "/a", Some(Position::new(2, 1)));
+    let answers = join_all((0..50).map(|_| unknown())).await;
+    for answer in &answers {
+        assert_eq!(
+            (answer.param("fwd"), answer.detail()),
+            (Some("request"), "unknown-position")
+        );
+    }
+    assert_eq!(site.origin.calls(), 2, "one for all of them");
 }
