@@ -172,12 +172,15 @@ pub(super) fn keying(
                 Setting::key_of_section("tags").called("tag"),
                 name.as_str(),
             )?),
-            ValueSource::Query(name)
-                if !rule.query.keys(name) || rule.after_parameter && &**name == PARAMETER =>
-            {
+            ValueSource::Query(name) => {
+                let place = match rule.query.keys(name) {
+                    false => "query",
+                    true if rule.after_parameter && &**name == PARAMETER => "after_parameter",
+                    true => continue,
+                };
                 let message =
                     "a tag reads this query parameter, which the rule leaves out of the key";
-                return Err(ConfigError::new("query", message, &**name));
+                return Err(ConfigError::new(place, message, &**name));
             }
             _ => {}
         }

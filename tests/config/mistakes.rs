@@ -86,6 +86,14 @@ const MISTAKES: &[(&str, &str)] = &[
         "t.toml:4:17: rule `a`, refresh_early: a factor above 0 is needed, and at most 100 in \"-1\"",
     ),
     (
+        "<rule>after_parameter = true\ntags = [\"t:{query.after}\"]",
+        "t.toml:4:19: rule `a`, after_parameter: a tag reads this query parameter, which the rule leaves out of the key in \"after\"",
+    ),
+    (
+        "<rule>headers = [\"Cache-After\"]",
+        "t.toml:4:12: rule `a`, header: `Cache-After` selects no response in \"Cache-After\"",
+    ),
+    (
         "<rule>forward_limit = 0",
         "t.toml:4:17: rule `a`, forward_limit: forwards nothing (disable the rule to forward without a cache) in \"0\"",
     ),

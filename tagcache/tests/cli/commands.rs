@@ -92,7 +92,7 @@ fn explain_tells_rule_key_tags_and_lifetime() {
 }
 
 /// Arguments, and what is said.
-const EXPLAINED: [(&[&str], &str); 16] = [
+const EXPLAINED: [(&[&str], &str); 17] = [
     (
         &["-H", "authorization: Bearer x"],
         "lifetime   none unless the response says public, must-revalidate or s-maxage",
@@ -137,6 +137,7 @@ const EXPLAINED: [(&[&str], &str); 16] = [
         "is not stored (",
     ),
     (&["-R", "set-cookie: a=b"], "is not stored (set-cookie)"),
+    (&["-H", "cache-after: 12-3"], "it names a position"),
     (&["-R", "cache-control: private"], "is not stored (private)"),
     (&["-R", "vary: *"], "is not stored (vary-any)"),
     (
