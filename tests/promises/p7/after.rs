@@ -7,6 +7,7 @@ use http_body_util::Empty;
 use tagcache_test_support::{
     Answer, Fleet, Node, Origin, Site, item_rule, path, request, secs, settle, until,
 };
+use tokio::time::timeout;
 use tower_tagcache::{Position, Rule, TellPosition};
 
 const FIELD: &str = "cache-after";
@@ -368,4 +369,19 @@ async fn those_who_name_what_the_log_has_not_share_a_call_that_is_still_to_come(
         );
     }
     assert_eq!(site.origin.calls(), 2, "one for all of them");
+}
+
+#[tokio::test]
+async fn who_names_what_the_log_has_not_waits_for_no_claim_of_another_node() {
+    let fleet = Fleet::new().rule(item_rule().fleet_coalesce(secs(15)));
+    let (a, b) = (fleet.node(), fleet.node());
+    let mut held = fleet.origin.hold();
+    let early = a.begin(path("/item/7"));
+    held.arrived().await;
+    fleet.origin.set("v2");
+    let told = b.send(after("/item/7", Position::new(2, 1)));
+    let told = timeout(secs(5), told).await.expect("A has the claim still");
+    assert_eq!(told.body, "v2", "{}", told.how());
+    held.release();
+    assert_eq!(early.await.expect("no panic").body, "v1");
 }
