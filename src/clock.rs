@@ -5,7 +5,7 @@
 //! the Tokio timer, because they bound real waiting.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// `time` in whole milliseconds, saturating.
 pub(crate) fn millis(time: Duration) -> u64 {
@@ -60,15 +60,15 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// The wall-clock time, for `Date`, `Age` and expiry.
     fn now(&self) -> Timestamp;
 
-    /// Time since an arbitrary fixed point, never going back. It may stand still while the machine
-    /// sleeps, which lengthens a lease by as much.
+    /// Time since an arbitrary fixed point, never going back. It counts the time for which the machine sleeps, or a
+    /// lease lasts for that much longer.
     fn monotonic(&self) -> Duration;
 }
 
 /// The operating system's clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
-    start: Instant,
+    start: Duration,
 }
 
 impl SystemClock {
@@ -76,7 +76,7 @@ impl SystemClock {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            start: Instant::now(),
+            start: since_boot(),
         }
     }
 }
@@ -93,8 +93,24 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.start.elapsed()
+        since_boot().saturating_sub(self.start)
     }
+}
+
+/// Time that goes on while the machine sleeps (PROTOCOL 21).
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    // Neither is negative.
+    let (seconds, nanos) = (time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs());
+    Duration::from_secs(seconds) + Duration::from_nanos(nanos)
+}
+
+/// Where there is no such clock: the monotonic one, which may stand still meanwhile.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    static START: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    START.get_or_init(std::time::Instant::now).elapsed()
 }
 
 #[cfg(any(test, feature = "test-util"))]

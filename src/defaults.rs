@@ -6,6 +6,9 @@ use std::time::Duration;
 /// A TTL of seconds was accepted where this is chosen; as far as a near rule may lag behind a purge.
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 
+/// A purge waits so long, and a tenth more, for a node that has stopped (PROTOCOL 34).
+pub(crate) const LONGEST_LEASE: Duration = Duration::from_secs(5);
+
 /// The last net under an event that never came.
 pub(crate) const LIFETIME_CEILING: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -89,6 +92,7 @@ mod tests {
         let rows = rows();
         for (what, default) in [
             ("consistency", format!("near, `lease` {}", time(LEASE))),
+            ("longest lease", time(LONGEST_LEASE)),
             ("body limit; tags an entry; tag bytes", limits),
             ("Redis budgets: connect, read, write, purge", budgets),
             ("near copy; marks; globs", mib(STORE_BYTES)),

@@ -146,7 +146,7 @@ pub use self::invalidation::{
     EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream, StreamHealth,
     StreamSettings,
 };
-pub use self::log::{Durability, Health, Purged, Trouble};
+pub use self::log::{Durability, Everywhere, Health, Purged, Trouble};
 pub use self::metrics::Metrics;
 pub use self::middleware::{CacheBody, CacheLayer, CacheService, ResponseFuture};
 pub use self::observe::{Notice, Observer};

@@ -28,6 +28,19 @@ pub(crate) enum ProtocolRule {
     PosNear,
     SoftPos,
     PosEpoch,
+    LeaseFirst,
+    RollTime,
+    RollLongest,
+    RollMark,
+    RollToken,
+    RollRemove,
+    #[cfg(test)]
+    RollFirst,
+    RollOk,
+    RollApplied,
+    RollFresh,
+    RollGone,
+    SettleJoin,
     /// A fill that dies tells those who wait for it (SAFETY 51, 52).
     LeadEnds,
     /// A flight that ends takes no other's place in the registry with it.

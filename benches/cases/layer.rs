@@ -118,7 +118,8 @@ fn rules(builder: CacheBuilder) -> CacheBuilder {
         .ttl(Duration::from_secs(60))
         .query(Query::allow(["page"]))
         .tag("auction:{address:address}");
-    builder.lease(Duration::from_secs(60)).rule(rule)
+    let lease = Duration::from_secs(60);
+    builder.longest_lease(lease).lease(lease).rule(rule)
 }
 
 /// Returns once the companion has heard from the log, without which no near copy answers.

@@ -152,7 +152,10 @@ pub fn rules(builder: CacheBuilder, count: usize) -> CacheBuilder {
 pub fn patient(builder: CacheBuilder) -> CacheBuilder {
     let patience = Duration::from_secs(60);
     let builder = builder.read_timeout(patience).write_timeout(patience);
-    builder.store_bytes(16 << 30).lease(patience)
+    builder
+        .store_bytes(16 << 30)
+        .longest_lease(patience)
+        .lease(patience)
 }
 
 /// Asks, and reads all of the answer: whether it was a hit.

@@ -11,20 +11,23 @@ use crate::spelling::written;
 const LEAST_FILL_BYTES: u64 = 4 << 20;
 
 pub(super) fn settings(
-    lease: Duration,
+    (lease, longest): (Duration, Duration),
     compress: bool,
     fill_bytes: u64,
 ) -> Result<(), ConfigError> {
-    check_lease(lease)?;
+    check_lease(lease, longest)?;
     check_fill_bytes(fill_bytes)?;
     check_compression(compress)
 }
 
-fn check_lease(lease: Duration) -> Result<(), ConfigError> {
+fn check_lease(lease: Duration, longest: Duration) -> Result<(), ConfigError> {
     let problem = if lease < Duration::from_millis(30) {
-        "shorter than 30 ms, which no heartbeat can keep"
-    } else if lease > Duration::from_secs(60) {
-        "longer than a minute"
+        "shorter than 30 ms, which no heartbeat can keep".to_owned()
+    } else if lease > longest {
+        format!(
+            "longer than {}: a purge waits so long for a node that has stopped",
+            written(longest)
+        )
     } else {
         return Ok(());
     };
@@ -75,7 +78,7 @@ mod tests {
         for (lease, why) in [
             (Duration::ZERO, "shorter than 30 ms"),
             (Duration::from_millis(29), "shorter than 30 ms"),
-            (Duration::from_secs(61), "longer than a minute"),
+            (Duration::from_millis(5_001), "longer than 5s"),
         ] {
             let told = refused(Cache::builder().lease(lease));
             assert!(told.starts_with("lease: ") && told.contains(why), "{told}");

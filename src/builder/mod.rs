@@ -66,6 +66,9 @@ pub struct CacheBuilder {
     profile: Profile,
     upstream: bool,
     lease: Duration,
+    longest_lease: Duration,
+    #[cfg(test)]
+    waits_by_clock: bool,
     /// Settling times that are known beforehand, beside those of the streams.
     settle: Duration,
     store_bytes: u64,
@@ -96,6 +99,9 @@ impl CacheBuilder {
             profile: Profile::default(),
             upstream: false,
             lease: defaults::LEASE,
+            longest_lease: defaults::LONGEST_LEASE,
+            #[cfg(test)]
+            waits_by_clock: false,
             settle: Duration::ZERO,
             store_bytes: defaults::STORE_BYTES,
             near_after: defaults::NEAR_AFTER,
@@ -184,11 +190,11 @@ impl CacheBuilder {
         self
     }
 
-    /// For how long what was heard from Redis counts as still true: how far a near rule may lag behind
-    /// a purge while Redis cannot be reached. For strict rules it counts where Redis has replicas, so
-    /// that this process may be cut off together with an old master (PROTOCOL 22). From 30 ms to 60 s;
-    /// time in which the machine sleeps may not count, as the operating system's monotonic clock
-    /// has it. Default: 1 s.
+    /// For how long what was heard from Redis counts as still true: how far a near rule may lag behind a purge that is
+    /// in the log only (see [`Purger::in_log`](crate::Purger::in_log)) while Redis cannot be reached. For strict rules
+    /// it counts where Redis has replicas, so that this process may be cut off together with an old master (PROTOCOL 22). From 30 ms
+    /// to 5 s, as a purge waits so long for a node that has stopped. Time in which the machine sleeps counts on Linux;
+    /// elsewhere, and where a host stops a virtual machine, it may not. Default: 1 s.
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -242,6 +248,21 @@ impl CacheBuilder {
         self
     }
 
+    /// The longest lease that a node of this log may have, for tests that do not wait for one of five seconds: all nodes
+    /// say the same. Default: 5 s.
+    #[cfg(any(test, feature = "test-util"))]
+    pub const fn longest_lease(mut self, longest: Duration) -> Self {
+        self.longest_lease = longest;
+        self
+    }
+
+    /// Purges wait by the clock that is given, not by the time of the process.
+    #[cfg(test)]
+    pub(crate) const fn waiting_by_clock(mut self) -> Self {
+        self.waits_by_clock = true;
+        self
+    }
+
     #[cfg(test)]
     pub(crate) const fn expect_settle(mut self, settle: Duration) -> Self {
         self.settle = settle;
@@ -254,7 +275,11 @@ impl CacheBuilder {
     /// The first setting that cannot be used, with the input quoted and the place marked. What works
     /// but is probably not meant is in [`Cache::warnings`], and logged.
     pub fn build(mut self) -> Result<(Cache, Companion), ConfigError> {
-        checks::settings(self.lease, self.compress, self.limits.fill_bytes)?;
+        checks::settings(
+            (self.lease, self.longest_lease),
+            self.compress,
+            self.limits.fill_bytes,
+        )?;
         let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
@@ -323,7 +348,15 @@ impl CacheBuilder {
 
     /// What this process knows of the log, what it appends, and what it reads.
     fn log_parts(&self, log: &Arc<dyn Log>) -> (Arc<Views>, Arc<Purges>, Arc<Follower>) {
-        let views = Arc::new(Views::new(self.bounds, self.lease, Arc::clone(&self.clock)));
+        let views = Views::new(self.bounds, self.lease, Arc::clone(&self.clock));
+        #[cfg(any(test, feature = "test-util"))]
+        let views = views.with_longest_lease(self.longest_lease);
+        #[cfg(test)]
+        let views = match self.waits_by_clock {
+            true => views.waiting_by_clock(),
+            false => views,
+        };
+        let views = Arc::new(views);
         let purges = Arc::new(Purges::new(
             Arc::clone(log),
             Arc::clone(&views),

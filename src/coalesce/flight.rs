@@ -1,6 +1,7 @@
 //! One call of the inner service that several requests wait for.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
@@ -37,6 +38,8 @@ pub(crate) struct FlightHead {
 #[derive(Debug)]
 pub(crate) struct Expectation {
     pub(crate) stamp: Stamp,
+    /// When (monotonic) its fill began.
+    pub(crate) began: Duration,
     pub(crate) tags: TagSet,
     pub(crate) path: Box<str>,
 }

@@ -72,7 +72,7 @@ pub struct CacheSection {
     /// How a hit is checked where a rule does not say. Default: "near".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<Consistency>,
-    /// For how long what was heard from Redis counts as still true. From "30ms" to "1m". Default: "1s".
+    /// For how long what was heard from Redis counts as still true. From "30ms" to "5s". Default: "1s".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<Period>,
     /// How much the store in this process may hold. Default: "64 MiB".

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use tokio::time::{Instant, timeout_at};
 
 use crate::coalesce::{Expectation, Flight, FlightHead, Landing};
+use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, variant_key};
 use crate::engine::{CacheBody, Engine};
 use crate::entry::StoredResponse;
@@ -253,7 +254,12 @@ impl Engine {
             return None;
         }
         let early = self.is_too_early(flight, wanted, lookup) != Some(false);
-        (early || past || !self.lookups.valid_now(stored)).then_some(FollowEnd::Over)
+        let settled = flight.expected().is_some_and(|expected| {
+            let views = &self.lookups.views;
+            views.has_settled_since(expected.began, subject(stored))
+        });
+        let over = early || past || settled;
+        (over || !self.lookups.valid_now(stored)).then_some(FollowEnd::Over)
     }
 
     /// PROTOCOL 28 [pos_epoch]: whether `flight` has called before a request came that wants what is later. `None`: it

@@ -9,6 +9,7 @@ use crate::engine::fill::Update;
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::{Engine, InnerService, ServiceResult};
+use crate::log::Until;
 use crate::outcome::NotStored;
 use crate::rules::FillRequest;
 use crate::semantics::{self, HeadMethodVerdict};
@@ -79,10 +80,12 @@ impl Engine {
                 // It was fresh, and asked about because the client wished it. Not acknowledged, it is
                 // in force in this process.
                 let targets = vec![Target::Path(old.path.as_ref().into())];
-                let purged =
-                    self.fills
-                        .purges
-                        .purge(PurgeKind::Soft, targets, std::time::Duration::ZERO);
+                let purged = self.fills.purges.purge(
+                    PurgeKind::Soft,
+                    targets,
+                    std::time::Duration::ZERO,
+                    Until::InLog,
+                );
                 let _ = purged.await;
             }
             HeadMethodVerdict::Same { .. }

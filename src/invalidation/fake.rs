@@ -102,6 +102,7 @@ impl PurgeSink for FakeSink {
             ));
             let ordinal = u64::try_from(purges.len()).unwrap();
             Ok(Purged {
+                everywhere: None,
                 position: Position::new(1, ordinal),
                 durability: Durability::Acknowledged,
             })

@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, join_all};
 
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::PurgeSink;
-use crate::log::{Doubt, Purged, Purges};
+use crate::log::{Doubt, Purged, Purges, Until};
 use crate::tag::{PurgeKind, Target};
 
 /// The most targets of one record of the purge log; a longer list becomes several.
@@ -21,7 +21,7 @@ const MAX_TARGETS: usize = 1_000;
 /// ```
 /// # async fn purge(cache: &tower_tagcache::Cache) -> Result<(), tower_tagcache::Error> {
 /// let purged = cache.purger().tag("auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be").await?;
-/// println!("every node knows at {}", purged.position);
+/// println!("no node answers with it any more; it is at {} in the log", purged.position);
 /// cache.purger().soft().url("/auctions").await?;
 /// # Ok(()) }
 /// ```
@@ -42,6 +42,7 @@ pub struct Purger {
     purges: Arc<Purges>,
     kind: PurgeKind,
     settle: Duration,
+    until: Until,
 }
 
 impl Purger {
@@ -50,6 +51,7 @@ impl Purger {
             purges,
             kind: PurgeKind::Hard,
             settle: Duration::ZERO,
+            until: Until::Everywhere,
         }
     }
 
@@ -64,6 +66,13 @@ impl Purger {
     /// that the data the inner service reads may lag behind. Default: zero.
     pub const fn settle(mut self, settle: Duration) -> Self {
         self.settle = settle;
+        self
+    }
+
+    /// Waits only until the purge is in the log. Other nodes then may still answer with what was purged, for about a
+    /// round trip. Default: a purge returns when no node does any more, at most 5.5 s after it was in the log.
+    pub const fn in_log(mut self) -> Self {
+        self.until = Until::InLog;
         self
     }
 
@@ -143,7 +152,10 @@ impl Purger {
         let targets: Vec<Target> = targets.into_iter().collect();
         // All records at once: each is in force from its first poll, whatever becomes of the others.
         let records = targets.chunks(MAX_TARGETS);
-        let purge = |record: &[Target]| self.purges.purge(self.kind, record.to_vec(), self.settle);
+        let purge = |record: &[Target]| {
+            self.purges
+                .purge(self.kind, record.to_vec(), self.settle, self.until)
+        };
         let purged = join_all(records.map(purge)).await;
         let purged: Vec<Purged> = purged.into_iter().collect::<Result<_, _>>()?;
         let later = |a: Purged, b: Purged| if a.position.reaches(b.position) { a } else { b };
@@ -161,7 +173,8 @@ impl PurgeSink for Purges {
         targets: Vec<Target>,
         settle: Duration,
     ) -> BoxFuture<'_, Result<Purged, Error>> {
-        Box::pin(self.purge(kind, targets, settle))
+        // Who waits for an event waits for its acknowledgement.
+        Box::pin(self.purge(kind, targets, settle, Until::InLog))
     }
 
     fn purge_until_acknowledged(

@@ -58,6 +58,7 @@ pub(crate) fn purge(tag: &str, at: u64) -> PurgeRecord {
         kind: PurgeKind::Hard,
         targets: vec![Target::Tag(Tag::new(tag).unwrap())],
         settle: Duration::from_millis(7),
+        asks: false,
         at: Timestamp::from_millis(at),
     }
 }

@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp, millis};
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+#[cfg(test)]
+use crate::error::ErrorKind;
 use crate::log::retries::Retries;
-use crate::log::{ApplyResult, Keep, Log, Pulse, Purges, Tip, View, Views};
+use crate::log::{ApplyResult, Keep, Log, Pulse, Purges, Registrar, Tip, View, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
 use crate::patience::answered_by;
@@ -26,18 +28,14 @@ use crate::weaken::{ProtocolRule, weakened};
 const TAIL_ON_REQUEST: usize = 1_000;
 /// How long one read of the background task waits for a record.
 const BLOCK: Duration = Duration::from_secs(1);
-/// The longest between two heartbeats while they are not answered.
-const BEAT_AGAIN: Duration = Duration::from_millis(150);
-/// The longest that one is waited for; the log bounds its part, and is patient with a busy process.
-const LONGEST_BEAT: Duration = Duration::from_secs(10);
-/// The least between two that somebody asks for.
-const ALARMED_EVERY: Duration = Duration::from_millis(100);
 /// So often in a row it could not be followed before that is told: a server that is away heartbeats tell.
 const TOLD_AFTER: u32 = 4;
 /// How often old records are trimmed, unless the log grows fast.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
 /// How often it is seen to that it does not.
 const LOOK_AT_SIZE_EVERY: Duration = Duration::from_secs(1);
+
+mod beat;
 
 /// How long the log keeps records.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +62,7 @@ pub(crate) struct Follower {
     retention: Retention,
     /// Held while reading on behalf of a lookup, so that a burst of them reads once.
     step: Mutex<()>,
+    registrar: Registrar,
     /// Whether the background task runs.
     in_background: AtomicBool,
 }
@@ -71,6 +70,8 @@ pub(crate) struct Follower {
 impl Follower {
     /// Along the log that `purges` appends to.
     pub(crate) fn new(purges: Arc<Purges>, budget: Duration, retention: Retention) -> Self {
+        let views = &purges.views;
+        let registrar = Registrar::new(views.lease(), views.longest_lease(), views.wait_time());
         Self {
             pulse: Arc::clone(&purges.pulse),
             log: Arc::clone(&purges.log),
@@ -81,6 +82,7 @@ impl Follower {
             budget,
             retention,
             step: Mutex::new(()),
+            registrar,
             in_background: AtomicBool::new(false),
         }
     }
@@ -205,6 +207,21 @@ impl Follower {
         }
     }
 
+    /// Says what is applied, as the background task would, if somebody asked for it since the last time.
+    #[cfg(test)]
+    pub(crate) async fn acknowledge_once(&self) {
+        let asked = *self.views.asked().borrow();
+        if let (Some(roll), Some(position)) = (self.log.roll(), asked) {
+            let _ = self.say_applied(roll, position).await;
+        }
+    }
+
+    /// The name of this node on the roll.
+    #[cfg(test)]
+    pub(crate) fn name(&self) -> &str {
+        self.registrar.name()
+    }
+
     /// One heartbeat, as the background task's.
     #[cfg(test)]
     pub(crate) async fn beat_once(&self) {
@@ -225,6 +242,7 @@ impl Follower {
             () = self.follow() => {}
             () = self.keep_lease() => {}
             () = self.append_waiting() => {}
+            () = self.acknowledge() => {}
             () = self.trim() => {}
         }
     }
@@ -266,66 +284,6 @@ impl Follower {
             }
         }
         Ok(())
-    }
-
-    /// The heartbeat: identity and tip of the log, and with them the lease (PROTOCOL 14, 21).
-    async fn keep_lease(&self) {
-        let every = self.views.lease() / 3;
-        loop {
-            let began = Instant::now();
-            let answered = match timeout(LONGEST_BEAT, self.beat(every)).await {
-                Ok(Ok(())) => true,
-                Ok(Err(error)) => {
-                    // A server that refuses may be cut off or demoted (PROTOCOL 22): the lease ends now.
-                    // One that is merely late lets it run out.
-                    if error.kind() != ErrorKind::Timeout {
-                        self.views.end_lease();
-                    }
-                    // The log tells it: it knows who does not answer.
-                    tracing::debug!(%error, "no heartbeat");
-                    false
-                }
-                Err(_) => false,
-            };
-            let wait = match answered {
-                true => every,
-                false => every.min(BEAT_AGAIN),
-            };
-            tokio::select! {
-                () = sleep(wait) => {}
-                () = self.pulse.alarmed() => sleep_until(began + ALARMED_EVERY.min(every)).await,
-            }
-        }
-    }
-
-    async fn beat(&self, patience: Duration) -> Result<(), Error> {
-        let mut sent = self.clock.monotonic();
-        let tip = self.log.tip().await?.position;
-        if weakened(ProtocolRule::LeaseSend) {
-            sent = self.clock.monotonic();
-        }
-        let mut view = self.views.current();
-        if view
-            .as_ref()
-            .is_none_or(|view| view.position().epoch != tip.epoch)
-        {
-            view = Some(self.join(self.views.tail_limit()).await?);
-        }
-        let Some(view) = view else { return Ok(()) };
-        if !weakened(ProtocolRule::CaughtUp) {
-            let _ = timeout(patience, self.wait_for(&view, tip)).await;
-            if view.position().epoch == tip.epoch && !view.position().reaches(tip) {
-                self.read_once(&view, tip).await?;
-            }
-        }
-        self.views.extend_lease(&view, sent, tip);
-        Ok(())
-    }
-
-    /// Waits until the background read has brought `view` to `tip`.
-    async fn wait_for(&self, view: &View, tip: Position) {
-        let mut moved = self.views.watch();
-        while !view.position().reaches(tip) && moved.changed().await.is_ok() {}
     }
 
     async fn append_waiting(&self) {

@@ -24,23 +24,31 @@ pub(crate) use crate::tag::PurgeKind;
 
 #[cfg(test)]
 pub(crate) mod contract;
+mod everywhere;
 mod follower;
 mod health;
 mod pending;
 mod pulse;
 mod purges;
 mod record;
+mod registrar;
 mod retries;
+pub(crate) mod roll;
 mod settling;
 mod size;
 mod view;
 
+pub use self::everywhere::Everywhere;
+pub(crate) use self::everywhere::{Awaited, RollCaller};
 pub(crate) use self::follower::{Follower, Retention};
 pub use self::health::{Health, Trouble};
 pub(crate) use self::pulse::Pulse;
 pub(crate) use self::purges::Purges;
+pub(crate) use self::purges::Until;
 pub use self::purges::{Durability, Purged};
 pub(crate) use self::record::PurgeRecord;
+pub(crate) use self::registrar::Registrar;
+pub(crate) use self::roll::Roll;
 #[cfg(feature = "redis")]
 pub(crate) use self::size::LogSize;
 pub(crate) use self::size::OVERHEAD;
@@ -146,6 +154,17 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
     /// What that server calls itself. Default: there is none.
     fn server(&self) -> Option<String> {
         None
+    }
+
+    /// Who may answer near, where nodes share the log. Default: this process alone does, and a purge is everywhere as
+    /// soon as it is in the log.
+    fn roll(&self) -> Option<&dyn Roll> {
+        None
+    }
+
+    /// Whether its server has replicas, or had: then a master that was cut off may take records for a while.
+    fn has_replicas(&self) -> bool {
+        false
     }
 
     /// Whether its heartbeats are answered, where they can fail: whoever calls [`tip`](Self::tip) learns it

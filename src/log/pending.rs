@@ -43,8 +43,8 @@ struct InForce {
     detail: Detail,
     /// Where it is in the log, if it is, and not as durable as it should be.
     logged: Option<Position>,
-    /// Who waits until it is in the log for good.
-    waiters: Vec<oneshot::Sender<()>>,
+    /// Who waits until it is in the log for good, and is told where.
+    waiters: Vec<oneshot::Sender<Position>>,
 }
 
 impl InForce {
@@ -126,6 +126,7 @@ impl Pending {
             bytes += names.map(|target| target.name().len()).sum::<usize>();
             record.targets.extend(held.record.targets.iter().cloned());
             record.at = record.at.max(held.record.at);
+            record.asks |= held.record.asks;
             tickets.push(self.ticket(next));
             state.waiting.pop_first();
         }
@@ -168,15 +169,16 @@ impl Pending {
 pub(crate) struct Tickets<'a>(pub(super) Vec<Ticket<'a>>);
 
 impl Tickets<'_> {
-    /// The record is in the log, and its marks are applied.
-    pub(crate) fn appended(self) {
-        self.0.into_iter().for_each(Ticket::appended);
+    /// The record is in the log at `position`, and its marks are applied.
+    pub(crate) fn appended(self, position: Position) {
+        let tickets = self.0.into_iter();
+        tickets.for_each(|ticket| ticket.appended(position));
     }
 }
 
 impl Ticket<'_> {
-    /// Resolves when the record is in the log, or another one that stands for it.
-    pub(crate) fn in_log(&self) -> oneshot::Receiver<()> {
+    /// Resolves when the record is in the log, or another one that stands for it, with its position.
+    pub(crate) fn in_log(&self) -> oneshot::Receiver<Position> {
         let (told, waits) = oneshot::channel();
         if let Some(held) = self.pending.state.lock().held.records.get_mut(&self.number) {
             held.waiters.push(told);
@@ -203,8 +205,8 @@ impl Ticket<'_> {
         }
     }
 
-    /// The record is in the log, and its marks are applied.
-    pub(crate) fn appended(mut self) {
+    /// The record is in the log at `position`, and its marks are applied.
+    pub(crate) fn appended(mut self, position: Position) {
         self.done = true;
         let mut state = self.pending.state.lock();
         let ended = state.held.remove(self.number);
@@ -213,7 +215,7 @@ impl Ticket<'_> {
             .store(state.held.records.len(), Ordering::Release);
         for waiter in ended.map(|ended| ended.waiters).unwrap_or_default() {
             // Whoever waited may have gone.
-            let _ = waiter.send(());
+            let _ = waiter.send(position);
         }
     }
 }
@@ -255,6 +257,7 @@ impl State {
         let settle = records.map(|held| held.record.settle).max();
         let mut everything = PurgeRecord::everything(at.unwrap_or_default());
         everything.settle = settle.unwrap_or_default();
+        everything.asks = true;
         let held = InForce::new(&everything);
         let number = self.held.next();
         self.waiting.push_back(number, &held);

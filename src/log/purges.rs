@@ -1,6 +1,5 @@
 //! Purging: from a call to a record in the log.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,18 +8,15 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::recent::Recent;
 use crate::clock::{Clock, millis};
 use crate::error::{Error, ErrorKind};
 use crate::log::pending::Ticket;
-use crate::log::{Log, Pulse, PurgeRecord, Receipt, Views};
+use crate::log::{Awaited, Everywhere, Log, Pulse, PurgeRecord, Receipt, RollCaller, Views};
 use crate::observe::{Notice, SharedObserver};
-use crate::position::{Epoch, Position};
+use crate::position::Position;
 use crate::tag::{PurgeKind, Target};
-use crate::weaken::{ProtocolRule, weakened};
 
-/// The most recent purges kept for repeating in a new epoch; past it, the oldest are covered by one
-/// purge of everything.
-const RECENT_LIMIT: usize = 10_000;
 /// How long after it was not durable a record is looked at again.
 const CONFIRM_AGAIN: Duration = Duration::from_millis(20);
 /// How often a purge is appended that is acknowledged in an epoch which is over.
@@ -29,8 +25,10 @@ const TRIES: usize = 3;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// So much longer than its budget an append may take to say itself why it was not acknowledged.
 const GRACE: Duration = Duration::from_millis(20);
-/// The joined epochs that are remembered.
-const JOINED_LIMIT: usize = 64;
+/// How often a purge is appended that was on its way to all nodes when the log became another.
+const LOGS: usize = 8;
+/// The longest that the purge of an unsafe request is waited for on other nodes (PROTOCOL 33).
+const PROMPTLY: Duration = Duration::from_millis(100);
 
 /// How long a record that is in the log may take to be durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +47,17 @@ pub struct Purged {
     pub position: Position,
     /// How durable it is.
     pub durability: Durability,
+    /// How it came to be on every node; `None` if only the log was waited for.
+    pub everywhere: Option<Everywhere>,
+}
+
+/// What a purge is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// It is in the log: other nodes may answer near with what was purged, for about a round trip.
+    InLog,
+    /// No node answers with what was purged any more (PROTOCOL 33).
+    Everywhere,
 }
 
 /// How durable an acknowledged purge is.
@@ -74,46 +83,12 @@ pub(crate) struct Purges {
     /// How long an acknowledged purge is repeated when an epoch opens (PROTOCOL 25).
     repeat_for: Duration,
     recent: Mutex<Recent>,
+    roll: RollCaller,
     /// Monotonic milliseconds at which one caller may try again what failed; 0 while nothing fails.
     retry_at: AtomicU64,
     /// Whether a task appends what waits for those who have a client to answer; told when it fails.
     prompt: AtomicBool,
     prompt_failed: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Recent {
-    records: VecDeque<Acknowledged>,
-    /// Until when forgotten ones would have had to be repeated.
-    forgotten_until: Duration,
-    /// The epochs that were joined, the present one last.
-    joined: VecDeque<Epoch>,
-    /// How often one was joined.
-    joins: u64,
-}
-
-impl Recent {
-    /// Whether `epoch` is over: it was left, or another one was joined since `joins` was read.
-    fn is_over(&self, epoch: Epoch, joins: u64) -> bool {
-        self.joined.back().is_some_and(|present| *present != epoch)
-            && (self.joins != joins || self.joined.contains(&epoch))
-    }
-
-    fn join(&mut self, epoch: Epoch) {
-        self.joins += 1;
-        self.joined.push_back(epoch);
-        if self.joined.len() > JOINED_LIMIT {
-            self.joined.pop_front();
-        }
-    }
-}
-
-/// A purge that the log took.
-#[derive(Debug)]
-struct Acknowledged {
-    at: Duration,
-    epoch: Epoch,
-    record: PurgeRecord,
 }
 
 impl Purges {
@@ -127,6 +102,7 @@ impl Purges {
     ) -> Self {
         Self {
             pulse: log.pulse(),
+            roll: RollCaller::new(Arc::clone(&log), Arc::clone(&views), views.wait_time()),
             log,
             views,
             clock,
@@ -140,7 +116,7 @@ impl Purges {
         }
     }
 
-    /// Purges `targets`: in force in this process at once, on every node once this returns `Ok`.
+    /// Purges `targets`: in force in this process at once, on every node as `until` says once this returns `Ok`.
     ///
     /// # Errors
     /// [`ErrorKind::Pending`] if the log cannot be reached or did not acknowledge in time: the purge
@@ -153,19 +129,40 @@ impl Purges {
         kind: PurgeKind,
         targets: Vec<Target>,
         settle: Duration,
+        until: Until,
     ) -> Result<Purged, Error> {
-        let record = self.record(kind, targets, settle);
-        let ticket = self.views.pending.begin(&record);
-        match self
-            .append(&record, std::slice::from_ref(&ticket), Patience::Budget)
-            .await
-        {
+        let mut record = self.record(kind, targets, settle);
+        record.asks = until == Until::Everywhere;
+        let mut logs = 0;
+        loop {
+            let appended = self.append_once(&record).await?;
+            let purged = |everywhere| Purged {
+                position: appended.position,
+                durability: durability(appended),
+                everywhere,
+            };
+            if until == Until::InLog {
+                return Ok(purged(None));
+            }
+            let has_replicas = self.log.has_replicas();
+            match self.roll.wait(appended.position, has_replicas).await {
+                Awaited::Everywhere(everywhere) => return Ok(purged(Some(everywhere))),
+                Awaited::OtherLog if logs < LOGS => logs += 1,
+                Awaited::OtherLog => {
+                    let message = "the purge log became another each time that it was waited for";
+                    return Err(self.pending(Error::new(ErrorKind::Unavailable, message)));
+                }
+            }
+        }
+    }
+
+    async fn append_once(&self, record: &PurgeRecord) -> Result<Receipt, Error> {
+        let ticket = self.views.pending.begin(record);
+        let tickets = std::slice::from_ref(&ticket);
+        match self.append(record, tickets, Patience::Budget).await {
             Ok(appended) => {
-                ticket.appended();
-                Ok(Purged {
-                    position: appended.position,
-                    durability: durability(appended),
-                })
+                ticket.appended(appended.position);
+                Ok(appended)
             }
             Err(error) => Err(self.pending(error)),
         }
@@ -176,6 +173,7 @@ impl Purges {
             kind,
             targets,
             settle,
+            asks: false,
             at: self.clock.now(),
         }
     }
@@ -187,7 +185,8 @@ impl Purges {
     /// Purges that come while a record is on its way go into the next one, together (PROTOCOL 23): a client
     /// that sends unsafe requests by the thousand must not fill the log with as many records (SAFETY 75).
     pub(crate) async fn purge_promptly(self: &Arc<Self>, kind: PurgeKind, targets: Vec<Target>) {
-        let record = self.record(kind, targets, Duration::ZERO);
+        let mut record = self.record(kind, targets, Duration::ZERO);
+        record.asks = true;
         let ticket = self.views.pending.begin(&record);
         let in_log = ticket.in_log();
         let failed = self.prompt_failed.notified();
@@ -200,7 +199,13 @@ impl Purges {
         self.append_in_a_task();
         tokio::select! {
             // It fails if all became one purge of everything, which is told as well.
-            _ = in_log => {}
+            in_log = in_log => {
+                if let Ok(position) = in_log {
+                    let everywhere = self.roll.wait(position, self.log.has_replicas());
+                    // A node that hangs slows no client's writes.
+                    let _ = timeout(PROMPTLY, everywhere).await;
+                }
+            }
             () = failed => {}
             // Should the task not get on.
             () = tokio::time::sleep((self.budget + GRACE) * 2) => {}
@@ -302,42 +307,6 @@ impl Purges {
         Error::new(ErrorKind::Pending, message).with_source(cause)
     }
 
-    /// `false` if it was acknowledged in an epoch that is over. Decided under the same lock as
-    /// [`repeat_recent`](Self::repeat_recent), so that an epoch joined later repeats it.
-    fn acknowledged(&self, appended: Receipt, record: &PurgeRecord, joins: u64) -> bool {
-        let epoch = appended.position.epoch;
-        let now = self.clock.monotonic();
-        let mut recent = self.recent.lock();
-        if recent.is_over(epoch, joins) && !weakened(ProtocolRule::Ack) {
-            return false;
-        }
-        recent.records.push_back(Acknowledged {
-            at: now,
-            epoch,
-            record: record.clone(),
-        });
-        self.forget_old(&mut recent, now);
-        drop(recent);
-        self.retry_at.store(0, Ordering::Release);
-        self.views.apply_own(appended.position, record);
-        self.observer.notify(&Notice::Purged {
-            position: appended.position,
-            targets: record.targets.len(),
-        });
-        true
-    }
-
-    fn forget_old(&self, recent: &mut Recent, now: Duration) {
-        while let Some(oldest) = recent.records.front() {
-            let until = oldest.at + self.repeat_for;
-            if until > now && recent.records.len() <= RECENT_LIMIT {
-                break;
-            }
-            recent.forgotten_until = recent.forgotten_until.max(until);
-            recent.records.pop_front();
-        }
-    }
-
     /// Whether purges wait to be appended.
     pub(crate) fn any_waiting(&self) -> bool {
         self.views.pending.waiting() > 0
@@ -349,36 +318,10 @@ impl Purges {
     /// The log's, at the first that it does not take; the rest go on waiting.
     pub(crate) async fn append_waiting(&self) -> Result<(), Error> {
         while let Some((tickets, record)) = self.views.pending.first_waiting() {
-            self.append(&record, &tickets.0, Patience::None).await?;
-            tickets.appended();
+            let appended = self.append(&record, &tickets.0, Patience::None).await?;
+            tickets.appended(appended.position);
         }
         Ok(())
-    }
-
-    /// `epoch` was joined: what was acknowledged shortly before in another one may be unknown to it,
-    /// because a cut-off server can acknowledge after another was promoted (PROTOCOL 25). Puts those
-    /// purges in force again; [`append_waiting`](Self::append_waiting) appends them.
-    pub(crate) fn repeat_recent(&self, epoch: Epoch) {
-        let now = self.clock.monotonic();
-        let mut recent = self.recent.lock();
-        recent.join(epoch);
-        if weakened(ProtocolRule::Ack) {
-            return;
-        }
-        let forgotten = recent.forgotten_until > now;
-        recent.records.retain(|old| {
-            if old.epoch != epoch && old.at + self.repeat_for > now {
-                drop(self.views.pending.begin(&old.record));
-            }
-            old.epoch == epoch
-        });
-        if forgotten {
-            drop(
-                self.views
-                    .pending
-                    .begin(&PurgeRecord::everything(self.clock.now())),
-            );
-        }
     }
 }
 
@@ -391,5 +334,6 @@ const fn durability(appended: Receipt) -> Durability {
 
 mod lasting;
 mod prompt;
+mod recent;
 #[cfg(test)]
 mod tests;

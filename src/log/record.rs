@@ -14,6 +14,8 @@ pub(crate) struct PurgeRecord {
     /// For so long after it is applied, responses with these targets are served but not stored
     /// (PROTOCOL 32).
     pub(crate) settle: Duration,
+    /// Somebody waits until each node has applied it: they say so in the roll (PROTOCOL 36).
+    pub(crate) asks: bool,
     /// When it was written, for trimming by age.
     pub(crate) at: Timestamp,
 }
@@ -27,6 +29,7 @@ impl PurgeRecord {
             kind: PurgeKind::Open,
             targets: Vec::new(),
             settle: Duration::ZERO,
+            asks: false,
             at,
         }
     }
@@ -37,6 +40,7 @@ impl PurgeRecord {
             kind: PurgeKind::Hard,
             targets: vec![Target::All],
             settle: Duration::ZERO,
+            asks: false,
             at,
         }
     }
@@ -68,6 +72,9 @@ impl PurgeRecord {
             let settle = self.settle.as_millis().to_string();
             fields.push(("settle", settle.into_bytes()));
         }
+        if self.asks {
+            fields.push(("asks", b"1".to_vec()));
+        }
         fields
     }
 
@@ -93,6 +100,7 @@ impl PurgeRecord {
                 b"kind" => kind = Some(value),
                 b"at" => record.at = Timestamp::from_millis(text.ok()?.parse().ok()?),
                 b"settle" => record.settle = Duration::from_millis(text.ok()?.parse().ok()?),
+                b"asks" => record.asks = value == b"1",
                 b"targets" => {
                     record.targets = text
                         .ok()?
@@ -131,6 +139,7 @@ mod tests {
                 Target::Glob("/x/*".into()),
             ],
             settle: Duration::from_millis(1500),
+            asks: true,
             at: Timestamp::from_millis(7),
         };
         assert_eq!(read(&record.to_fields()), record);

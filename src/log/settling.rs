@@ -90,6 +90,20 @@ impl Settling {
     }
 }
 
+impl Settling {
+    /// Whether one of `tags` settled at `began`, and does no more at `now`: what a fill that began then brings is for
+    /// those who came while it settled (PROTOCOL 40 `[settle_join]`).
+    pub(crate) fn has_ended(&self, began: Duration, now: Duration, tags: &TagSet) -> bool {
+        if !self.used.load(Ordering::Acquire) {
+            return false;
+        }
+        let state = self.state.lock();
+        let ended = |until: &Duration| began < *until && *until <= now;
+        let mut settled = tags.iter().filter_map(|id| state.until.get(&id));
+        ended(&state.all_until) || settled.any(ended)
+    }
+}
+
 impl State {
     /// Makes room. A tag whose time is over matters only to fills that began before that, so all
     /// that began by now are bound in its place; if too many still settle, everything does instead.
@@ -116,6 +130,7 @@ mod tests {
             kind: PurgeKind::Hard,
             targets,
             settle: SECOND,
+            asks: false,
             at: Timestamp::default(),
         }
     }
@@ -128,6 +143,26 @@ mod tests {
         let mut set = TagSet::implicit("r", "/p");
         set.add(&Tag::new(text).unwrap()).unwrap();
         set
+    }
+
+    #[test]
+    fn rule_settle_join_what_began_while_it_settled_is_over_with_that() {
+        let settling = Settling::new(10);
+        settling.begin(10 * SECOND, &record(vec![tag("x")]));
+        let half = SECOND / 2;
+        for (began, now, tag, ended) in [
+            (10 * SECOND, 10 * SECOND + half, "x", false),
+            (10 * SECOND, 11 * SECOND, "x", true),
+            (10 * SECOND + half, 12 * SECOND, "x", true),
+            (11 * SECOND, 12 * SECOND, "x", false),
+            (10 * SECOND, 12 * SECOND, "y", false),
+        ] {
+            assert_eq!(
+                settling.has_ended(began, now, &tagged(tag)),
+                ended,
+                "{began:?} {now:?}"
+            );
+        }
     }
 
     #[test]

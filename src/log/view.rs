@@ -12,8 +12,9 @@ use arc_swap::{ArcSwapOption, Guard};
 use tokio::sync::watch;
 
 use crate::clock::{Clock, millis};
-use crate::log::health::Health;
+use crate::defaults;
 use crate::log::pending::Pending;
+use crate::log::roll::WaitTime;
 use crate::log::settling::Settling;
 use crate::log::{NumberedRecord, PurgeRecord, Tail};
 use crate::outcome::Detail;
@@ -21,6 +22,8 @@ use crate::position::{Epoch, Position, Stamp};
 use crate::sync::{AtomicU64, RwLock};
 use crate::validity::{Bounds, Memory, Subject, Verdict};
 use crate::weaken::{ProtocolRule, weakened};
+
+mod judging;
 
 /// The purges of one epoch up to a position. Written by the follower and by whoever reads the log on
 /// a request's behalf; read by every lookup.
@@ -176,6 +179,12 @@ impl View {
         now.as_millis() < u128::from(self.lease_until.load(Ordering::Acquire))
     }
 
+    /// Until when the lease runs (monotonic milliseconds); zero if it was never had, or ended. To be loaded before the
+    /// marks are looked at, and compared with a clock that is read after them (PROTOCOL 21 `[lease_first]`).
+    pub(crate) fn lease_end(&self) -> u64 {
+        self.lease_until.load(Ordering::Acquire)
+    }
+
     /// Until when the lease runs (monotonic); zero if it was never had, or ended.
     fn lease_until(&self) -> Duration {
         Duration::from_millis(self.lease_until.load(Ordering::Acquire))
@@ -195,7 +204,11 @@ pub(crate) struct Views {
     moved: watch::Sender<()>,
     bounds: Bounds,
     lease: Duration,
+    longest_lease: Duration,
+    wait_time: WaitTime,
     clock: Arc<dyn Clock>,
+    /// Up to where somebody waits for this node to say that it has applied the log (PROTOCOL 36).
+    asked: watch::Sender<Option<Position>>,
     pub(super) pending: Pending,
     settling: Settling,
 }
@@ -207,6 +220,9 @@ impl Views {
             moved: watch::Sender::new(()),
             bounds,
             lease,
+            longest_lease: defaults::LONGEST_LEASE,
+            wait_time: WaitTime::new(),
+            asked: watch::Sender::new(None),
             settling: Settling::new(bounds.marks),
             clock,
             pending: Pending::default(),
@@ -230,6 +246,34 @@ impl Views {
 
     pub(crate) const fn lease(&self) -> Duration {
         self.lease
+    }
+
+    /// The longest lease that a node of this log can have.
+    pub(crate) const fn longest_lease(&self) -> Duration {
+        self.longest_lease
+    }
+
+    /// For tests and benches, in which all nodes say the same.
+    #[cfg(any(test, feature = "test-util"))]
+    pub(crate) const fn with_longest_lease(mut self, longest: Duration) -> Self {
+        self.longest_lease = longest;
+        self
+    }
+
+    /// The time by which purges wait, of which the model test decides.
+    #[cfg(test)]
+    pub(crate) fn waiting_by_clock(mut self) -> Self {
+        self.wait_time.clock = Some(Arc::clone(&self.clock));
+        self
+    }
+
+    pub(crate) fn wait_time(&self) -> WaitTime {
+        self.wait_time.clone()
+    }
+
+    /// Says up to where this node is asked what it has applied; it has applied that.
+    pub(crate) fn asked(&self) -> watch::Receiver<Option<Position>> {
+        self.asked.subscribe()
     }
 
     /// The longest settling time in use, known from the configuration.
@@ -258,6 +302,8 @@ impl Views {
                 .compare_and_swap(&current, Some(Arc::clone(&joined)));
             if before.as_ref().map(Arc::as_ptr) == current.as_ref().map(Arc::as_ptr) {
                 self.moved.send_replace(());
+                // Records that ask may have been cut off.
+                self.asked.send_replace(Some(joined.position()));
                 return (joined, true);
             }
             current = before.clone();
@@ -274,6 +320,10 @@ impl Views {
         }
         let applied = view.apply(records);
         self.moved.send_replace(());
+        let missed = matches!(applied, ApplyResult::Gap(_));
+        if missed || records.iter().any(|read| read.record.asks) {
+            self.asked.send_replace(Some(view.position()));
+        }
         applied
     }
 
@@ -282,6 +332,7 @@ impl Views {
         self.settling.joined(self.clock.monotonic(), Duration::ZERO);
         view.skip_to(tip);
         self.moved.send_replace(());
+        self.asked.send_replace(Some(view.position()));
     }
 
     /// A record of our own was acknowledged at `position`.
@@ -313,42 +364,6 @@ impl Views {
     /// Whether strict lookups may use `view` on a server with replicas (PROTOCOL 22).
     pub(crate) fn leased(&self, view: &View) -> bool {
         view.leased(self.clock.monotonic())
-    }
-
-    /// How well this process knows the log, now.
-    pub(crate) fn health(&self) -> Health {
-        let view = self.current();
-        let now = self.clock.monotonic();
-        let until = view.as_ref().map(|view| view.lease_until());
-        let heard = until.filter(|until| !until.is_zero());
-        let silence = heard.map(|until| now.saturating_sub(until.saturating_sub(self.lease)));
-        Health {
-            position: view.as_ref().map(|view| view.position()),
-            followed: view.is_some_and(|view| view.leased(now)),
-            silence,
-            waiting: self.pending.waiting(),
-            fill_bytes: 0,
-            fills_unstored: 0,
-            troubles: Vec::new(),
-            server: None,
-        }
-    }
-
-    /// Judges a stored or in-flight response (PROTOCOL 5).
-    pub(crate) fn judge(&self, view: &View, subject: Subject<'_>) -> Verdict {
-        // In this order: a purge leaves the pending ones only after its marks are in the view.
-        let pending = self.pending.judge(subject, view.epoch);
-        match (view.judge(subject), pending) {
-            (purged @ Verdict::Purged(_), _) | (_, purged @ Verdict::Purged(_)) => purged,
-            (Verdict::Valid, pending) => pending,
-            (soft, _) => soft,
-        }
-    }
-
-    /// Whether a response whose generation began at `began` (monotonic) must not be stored, because
-    /// one of its tags was settling then (PROTOCOL 32).
-    pub(crate) fn settling(&self, began: Duration, subject: Subject<'_>) -> bool {
-        !weakened(ProtocolRule::SettleStart) && self.settling.forbids(began, subject.tags)
     }
 
     /// Waits until the position has moved since this was called, or the view was replaced.

@@ -24,6 +24,8 @@ struct Purge {
     returned: Option<(Moment, Duration)>,
     /// Where it is in the log, once it has returned.
     position: Option<Position>,
+    /// For how long after its return it may not be known yet: nothing, or the lease.
+    lag: Duration,
     /// With a settling time: when (on the clock) it is over, and the version that the purge announced.
     settled: Option<(Duration, u64)>,
 }
@@ -72,18 +74,9 @@ pub(super) struct Reference {
     moment: Moment,
     data: HashMap<String, Data>,
     purges: Vec<Purge>,
-    /// For how long after its return a purge may not be known yet: nothing, or the lease.
-    lag: Duration,
 }
 
 impl Reference {
-    pub(super) fn lagging(lag: Duration) -> Self {
-        Self {
-            lag,
-            ..Self::default()
-        }
-    }
-
     pub(super) fn tick(&mut self) -> Moment {
         self.moment += 1;
         self.moment
@@ -137,14 +130,24 @@ impl Reference {
             called,
             returned: None,
             position: None,
+            lag: Duration::ZERO,
             settled,
         });
         self.purges.len() - 1
     }
 
-    pub(super) fn purge_returned(&mut self, which: usize, position: Position, now: Duration) {
-        self.purges[which].returned = Some((self.tick(), now));
-        self.purges[which].position = Some(position);
+    pub(super) fn purge_returned(
+        &mut self,
+        which: usize,
+        position: Position,
+        now: Duration,
+        lag: Duration,
+    ) {
+        let returned = self.tick();
+        let purge = &mut self.purges[which];
+        purge.returned = Some((returned, now));
+        purge.position = Some(position);
+        purge.lag = lag;
     }
 
     /// When each purge returned that somebody can have been told of, and its position.
@@ -167,7 +170,7 @@ impl Reference {
         for purge in &self.purges {
             let touches = purge.path.as_deref().is_none_or(|touched| touched == path);
             let before = purge.returned.is_some_and(|(returned, at)| {
-                returned < arrived && (self.lag.is_zero() || at + self.lag <= now)
+                returned < arrived && (purge.lag.is_zero() || at + purge.lag <= now)
             });
             // What somebody was told of holds at once, on either side of a split, and nothing stale will do (P7).
             let told = asked.was_told_of(purge);

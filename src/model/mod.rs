@@ -15,16 +15,19 @@
 //! rules too, never stale, and also on a node that was cut off together with an old master.
 //!
 //! Strict rules are tried on a store that answers at once, and on one that has to be waited for, from
-//! copies of it. Near rules may lag behind a purge by the lease and no longer; their histories have heartbeats, late
-//! replies to them, and moments shorter than a lease.
+//! copies of it. Near rules too serve nothing old once a purge has returned, which is when it is everywhere; one that is
+//! waited for in the log only they may lag behind by the lease and no longer. Their histories have heartbeats, late
+//! replies to them, moments shorter than a lease, unequal leases, and a roll that is lost, refused and made again.
 //!
 //! `TAGCACHE_HISTORIES` sets how many run, `TAGCACHE_FIRST_SEED` where they begin, and `TAGCACHE_SEED` runs
 //! one alone. A history that breaks P1 fails with the steps that led there. That the test can fail is
 //! shown by taking one protocol rule away at a time.
 
 mod check;
+mod histories;
 mod node;
 mod origin;
+mod roll;
 mod world;
 
 use std::ops::RangeInclusive;
@@ -93,6 +96,11 @@ fn p1_no_history_serves_a_purged_response_from_a_near_copy_beyond_the_lease() {
     run_all(Lookups::Near);
 }
 
+#[test]
+fn p1_no_history_serves_a_purged_response_on_any_node_of_the_roll() {
+    run_all(Lookups::Rolled);
+}
+
 /// The seed that catches `rule`'s absence, within a bounded search.
 fn caught(rule: ProtocolRule, lookups: Lookups) -> Option<u64> {
     weaken(Some(rule));
@@ -153,8 +161,17 @@ each_rule_is_needed! {
 each_rule_is_needed! {
     Near:
     without_the_lease_the_model_test_fails: Lease,
-    without_lease_send_the_model_test_fails: LeaseSend,
     without_caught_up_the_model_test_fails: CaughtUp,
     without_near_stamp_the_model_test_fails: NearStamp,
     without_pos_near_the_model_test_fails: PosNear,
+}
+
+each_rule_is_needed! {
+    Rolled:
+    without_roll_time_the_model_test_fails: RollTime,
+    without_roll_longest_the_model_test_fails: RollLongest,
+    without_roll_mark_the_model_test_fails: RollMark,
+    without_roll_remove_the_model_test_fails: RollRemove,
+    without_roll_applied_the_model_test_fails: RollApplied,
+    without_roll_gone_the_model_test_fails: RollGone,
 }

@@ -11,17 +11,19 @@ use http::{Request, Response};
 use http_body_util::Full;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tower::ServiceExt;
 use tower_layer::Layer;
 
 use super::origin::OriginService;
+use super::roll::SharedRoll;
 use crate::builder::Cache;
 use crate::clock::ManualClock;
 use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
-use crate::log::{Keep, Log, NumberedRecord, PurgeRecord, Receipt, Tail, Tip};
+use crate::log::{Keep, Log, NumberedRecord, PurgeRecord, Receipt, Roll, Tail, Tip};
 use crate::middleware::{CacheBody, CacheService};
 use crate::position::Position;
 use crate::rules::Rule;
@@ -38,12 +40,17 @@ pub(super) const SETTLE: Duration = Duration::from_secs(4);
 pub(super) struct Side {
     pub(super) log: EmbeddedLog,
     pub(super) store: EmbeddedStore,
+    pub(super) roll: SharedRoll,
 }
 
 impl Side {
     pub(super) fn of(log: EmbeddedLog, clock: &ManualClock) -> Self {
         let store = EmbeddedStore::new(log.clone(), Arc::new(clock.clone()), 1 << 20);
-        Self { log, store }
+        Self {
+            log,
+            store,
+            roll: SharedRoll::default(),
+        }
     }
 }
 
@@ -60,18 +67,22 @@ pub(super) struct Faults {
     pub(super) ack_held: AtomicBool,
     /// Tips are read, but their replies arrive only when this is false again.
     pub(super) tip_held: AtomicBool,
+    /// The roll takes no registration of this node.
+    pub(super) refuses_roll: AtomicBool,
+    /// The roll is read, but what is asked with it only when this is false again.
+    pub(super) call_held: AtomicBool,
     pub(super) released: Notify,
 }
 
 impl Faults {
-    fn check(&self) -> Result<(), Error> {
+    pub(super) fn check(&self) -> Result<(), Error> {
         if self.cut_off.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Unavailable, "cut off"));
         }
         Ok(())
     }
 
-    async fn until_false(&self, switch: &AtomicBool) {
+    pub(super) async fn until_false(&self, switch: &AtomicBool) {
         loop {
             let released = self.released.notified();
             if !switch.load(Ordering::SeqCst) {
@@ -83,14 +94,20 @@ impl Faults {
 }
 
 #[derive(Debug, Clone)]
-struct FaultyLog {
+pub(super) struct FaultyLog {
     side: Arc<Mutex<Side>>,
-    faults: Arc<Faults>,
+    pub(super) faults: Arc<Faults>,
+    /// Whether purges are told when they are everywhere.
+    has_roll: bool,
 }
 
 impl FaultyLog {
-    fn log(&self) -> EmbeddedLog {
+    pub(super) fn log(&self) -> EmbeddedLog {
         self.side.lock().log.clone()
+    }
+
+    pub(super) fn shared_roll(&self) -> SharedRoll {
+        self.side.lock().roll.clone()
     }
 }
 
@@ -142,6 +159,10 @@ impl Log for FaultyLog {
 
     fn trim(&self, keep: Keep) -> BoxFuture<'_, Result<(), Error>> {
         async move { self.log().trim(keep).await }.boxed()
+    }
+
+    fn roll(&self) -> Option<&dyn Roll> {
+        self.has_roll.then_some(self)
     }
 }
 
@@ -207,10 +228,20 @@ pub(super) enum Lookups {
     Copied,
     /// From near copies, of a store that has to be waited for.
     Near,
+    /// As these, on nodes that are on the roll and have copies when the history begins.
+    Rolled,
 }
 
-/// How far near rules may lag behind a purge.
-pub(super) const LEASE: Duration = Duration::from_secs(1);
+impl Lookups {
+    pub(super) fn are_near(self) -> bool {
+        matches!(self, Self::Near | Self::Rolled)
+    }
+}
+
+/// How far near rules may lag behind a purge that is in the log.
+pub(super) const LEASE: Duration = Duration::from_secs(2);
+/// The leases of the nodes, of which the longest is the longest that there is.
+const LEASES: [Duration; 3] = [Duration::from_secs(1), LEASE, Duration::from_millis(500)];
 
 /// A process that can be restarted.
 #[derive(Debug)]
@@ -223,6 +254,7 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn start(
+        number: usize,
         side: &Side,
         clock: &ManualClock,
         origin: &OriginService,
@@ -237,11 +269,13 @@ impl Node {
             .tag("page:{page}");
         let rule = match lookups {
             Lookups::Strict | Lookups::Copied => rule.strict(),
-            Lookups::Near => rule.near(),
+            Lookups::Near | Lookups::Rolled => rule.near(),
         };
         let (cache, _) = Cache::builder()
             .rule(rule)
-            .lease(LEASE)
+            .lease(LEASES[number])
+            .longest_lease(LEASE)
+            .waiting_by_clock()
             .clock(clock.clone())
             .bounds(Bounds {
                 marks: 3,
@@ -253,6 +287,7 @@ impl Node {
                 Arc::new(FaultyLog {
                     side: Arc::clone(&side),
                     faults: Arc::clone(&faults),
+                    has_roll: lookups.are_near(),
                 }),
                 Arc::new(FaultyStore {
                     side: Arc::clone(&side),
@@ -290,7 +325,11 @@ impl Node {
     /// The follower reads what there is, once.
     pub(super) fn follow(&self) -> impl Future<Output = ()> + use<> {
         let follower = Arc::clone(self.cache.follower());
-        async move { follower.read_available().await }
+        async move {
+            follower.read_available().await;
+            yield_now().await;
+            follower.acknowledge_once().await;
+        }
     }
 
     /// One heartbeat.
@@ -312,6 +351,8 @@ impl Node {
             &self.faults.cut_off,
             &self.faults.ack_held,
             &self.faults.tip_held,
+            &self.faults.refuses_roll,
+            &self.faults.call_held,
         ] {
             switch.store(false, Ordering::SeqCst);
         }

@@ -14,8 +14,12 @@ use crate::clock::{Clock, ManualClock};
 use crate::embedded::EmbeddedLog;
 use crate::position::Position;
 
-const PATHS: [&str; 3] = ["/a", "/b", "/c"];
+mod rolled;
+
+pub(super) const PATHS: [&str; 3] = ["/a", "/b", "/c"];
 const NODES: usize = 3;
+/// Of histories about the roll: the node that is not heard of.
+pub(super) const SILENT: usize = 1;
 
 pub(super) struct World {
     lookups: Lookups,
@@ -23,11 +27,11 @@ pub(super) struct World {
     /// Clients are told of purges, and nodes are cut off with an old master: in a part of the histories, so that what
     /// the others find stays as likely.
     updates: bool,
-    clock: ManualClock,
-    side: Side,
+    pub(super) clock: ManualClock,
+    pub(super) side: Side,
     origin: OriginService,
-    reference: Arc<Mutex<Reference>>,
-    nodes: Vec<Node>,
+    pub(super) reference: Arc<Mutex<Reference>>,
+    pub(super) nodes: Vec<Node>,
     /// The node that is cut off together with an old master.
     split: Option<usize>,
     under_way: JoinSet<Result<(), String>>,
@@ -38,16 +42,13 @@ impl World {
     pub(super) fn new(seed: u64, lookups: Lookups) -> Self {
         let clock = ManualClock::default();
         let side = Side::of(EmbeddedLog::new(&clock), &clock);
-        let reference = Arc::new(Mutex::new(Reference::lagging(match lookups {
-            Lookups::Strict | Lookups::Copied => Duration::ZERO,
-            Lookups::Near => LEASE,
-        })));
+        let reference = Arc::new(Mutex::new(Reference::default()));
         let origin = OriginService {
             origin: Arc::new(Origin::default()),
             reference: Arc::clone(&reference),
         };
         let nodes = (0..NODES)
-            .map(|_| Node::start(&side, &clock, &origin, lookups))
+            .map(|number| Node::start(number, &side, &clock, &origin, lookups))
             .collect();
         Self {
             lookups,
@@ -66,7 +67,13 @@ impl World {
 
     /// Runs the history; `Err` names the violation and the steps before it.
     pub(super) async fn run(mut self) -> Result<(), String> {
-        let steps = self.random.usize(10..60);
+        if self.lookups == Lookups::Rolled {
+            self.get_on_the_roll().await?;
+        }
+        let steps = match self.lookups {
+            Lookups::Rolled => self.random.usize(8..30),
+            _ => self.random.usize(10..60),
+        };
         for _ in 0..steps {
             self.step().await;
             self.settle_down().await?;
@@ -80,6 +87,7 @@ impl World {
         match self.lookups {
             Lookups::Near if self.random.u32(..3) == 0 => return self.near_step(node),
             Lookups::Copied if self.random.u32(..6) == 0 => return self.hold_tips(node),
+            Lookups::Rolled => return self.rolled_step(node),
             _ => {}
         }
         match self.random.u32(..100) {
@@ -112,21 +120,28 @@ impl World {
                 // What the old process still has under way ends.
                 world.nodes[node].mend();
                 world.split = world.split.filter(|split| *split != node);
-                world.nodes[node] =
-                    Node::start(&world.side, &world.clock, &world.origin, world.lookups);
+                world.nodes[node] = Node::start(
+                    node,
+                    &world.side,
+                    &world.clock,
+                    &world.origin,
+                    world.lookups,
+                );
             }),
             95..97 => self.pass_time(),
             97 if self.updates => self.split_or_heal(node),
             97 => self.pass_time(),
-            _ => {
-                self.steps.push(format!("node {node} follows"));
-                let follow = self.nodes[node].follow();
-                self.under_way.spawn(async move {
-                    follow.await;
-                    Ok(())
-                });
-            }
+            _ => self.follow(node),
         }
+    }
+
+    pub(super) fn follow(&mut self, node: usize) {
+        self.steps.push(format!("node {node} follows"));
+        let follow = self.nodes[node].follow();
+        self.under_way.spawn(async move {
+            follow.await;
+            Ok(())
+        });
     }
 
     /// A replica is promoted, and the node goes on with the old master; or the two sides find each other again.
@@ -138,28 +153,20 @@ impl World {
         }
         self.steps
             .push(format!("node {node} is cut off with the old master"));
-        let old = Side::of(self.side.log.fork(), &self.clock);
+        let mut old = Side::of(self.side.log.fork(), &self.clock);
+        old.roll = self.side.roll.fork();
         self.nodes[node].go_to(old, true);
         self.split = Some(node);
         self.side.log.lose();
     }
 
-    /// What only near copies care about: heartbeats, and moments shorter than a lease.
-    fn near_step(&mut self, node: usize) {
-        match self.random.u32(..10) {
-            0..3 => self.beat(node),
-            3..7 => self.pass(50..1_200),
-            _ => self.hold_tips(node),
-        }
-    }
-
-    fn hold_tips(&mut self, node: usize) {
+    pub(super) fn hold_tips(&mut self, node: usize) {
         self.note(format!("node {node} holds tips or no longer"), |world| {
             world.nodes[node].flip(|faults| &faults.tip_held);
         });
     }
 
-    fn beat(&mut self, node: usize) {
+    pub(super) fn beat(&mut self, node: usize) {
         self.steps.push(format!("node {node} has a heartbeat"));
         let beat = self.nodes[node].beat();
         self.under_way.spawn(async move {
@@ -173,7 +180,7 @@ impl World {
         act(self);
     }
 
-    fn request(&mut self, node: usize, path: &'static str) {
+    pub(super) fn request(&mut self, node: usize, path: &'static str) {
         let arrived = self.reference.lock().tick();
         let now = self.clock.monotonic();
         let after = self.told();
@@ -268,6 +275,14 @@ impl World {
         if kind == Kind::Soft {
             purger = purger.soft();
         }
+        let in_log = self.lookups.are_near() && self.random.u32(..4) == 0;
+        let lag = match in_log {
+            true => LEASE,
+            false => Duration::ZERO,
+        };
+        if in_log {
+            purger = purger.in_log();
+        }
         let reference = Arc::clone(&self.reference);
         let clock = self.clock.clone();
         self.under_way.spawn(async move {
@@ -281,7 +296,9 @@ impl World {
             };
             if let Ok(purged) = purged {
                 let now = clock.monotonic();
-                reference.lock().purge_returned(which, purged.position, now);
+                reference
+                    .lock()
+                    .purge_returned(which, purged.position, now, lag);
             }
             Ok(())
         });
@@ -296,9 +313,15 @@ impl World {
         self.steps.push(format!("{by:?} pass"));
         self.clock.advance(by);
         self.reference.lock().catch_up(self.clock.monotonic());
-        if self.lookups == Lookups::Near {
+        if self.lookups.are_near() {
             // As the background task would, unless it is late.
-            let punctual: Vec<_> = (0..NODES).filter(|_| self.random.u32(..3) > 0).collect();
+            let late = match self.lookups {
+                Lookups::Rolled => 6,
+                _ => 3,
+            };
+            let punctual: Vec<_> = (0..NODES)
+                .filter(|_| self.random.u32(..9) >= late)
+                .collect();
             punctual.into_iter().for_each(|node| self.beat(node));
         }
     }
@@ -308,6 +331,14 @@ impl World {
         for _ in 0..self.random.u32(..12) {
             yield_now().await;
         }
+        if self.lookups.are_near() && self.random.u32(..3) == 0 {
+            // Those who wait for the roll look at it again.
+            tokio::time::sleep(Duration::from_millis(self.random.u64(1..30))).await;
+        }
+        self.judge_ended()
+    }
+
+    pub(super) fn judge_ended(&mut self) -> Result<(), String> {
         while let Some(ended) = self.under_way.try_join_next() {
             self.judge(ended)?;
         }
@@ -315,21 +346,26 @@ impl World {
     }
 
     /// Everything is mended and answered; every request must end (nobody hangs).
-    async fn finish(mut self) -> Result<(), String> {
+    pub(super) async fn finish(mut self) -> Result<(), String> {
         for node in &self.nodes {
             node.mend();
         }
+        let mut waits = 3_u32;
         loop {
             while self.origin.origin.waiting() > 0 {
                 self.origin.origin.release(0, Ending::Answer);
             }
-            match tokio::time::timeout(Duration::from_secs(60), self.under_way.join_next()).await {
+            match tokio::time::timeout(Duration::from_secs(6), self.under_way.join_next()).await {
                 Ok(Some(ended)) => self.judge(ended)?,
                 Ok(None) => return Ok(()),
-                Err(_) if self.origin.origin.waiting() == 0 => {
+                Err(_) if self.origin.origin.waiting() == 0 && waits == 0 => {
                     return Err(format!("somebody hangs: {:#?}", self.steps));
                 }
-                Err(_) => {}
+                // A purge waits until the longest lease must have ended.
+                Err(_) => {
+                    waits = waits.saturating_sub(1);
+                    self.clock.advance(Duration::from_secs(10));
+                }
             }
         }
     }

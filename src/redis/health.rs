@@ -38,16 +38,18 @@ pub(crate) enum Part {
     Lookups,
     Stores,
     Purges,
+    Roll,
 }
 
 impl Part {
-    const ALL: [Self; 3] = [Self::Lookups, Self::Stores, Self::Purges];
+    const ALL: [Self; 4] = [Self::Lookups, Self::Stores, Self::Purges, Self::Roll];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Lookups => "lookups",
             Self::Stores => "stores",
             Self::Purges => "purges",
+            Self::Roll => "roll",
         }
     }
 
@@ -59,6 +61,9 @@ impl Part {
             Self::Purges => {
                 "redis does not take purges: they are in force in this process only, and wait"
             }
+            Self::Roll => {
+                "redis does not keep the roll: copies in this process are asked about, and purges wait for the longest lease"
+            }
         }
     }
 
@@ -67,6 +72,7 @@ impl Part {
             Self::Lookups => "lookups in redis work again",
             Self::Stores => "redis stores responses again",
             Self::Purges => "redis takes purges again",
+            Self::Roll => "redis keeps the roll again",
         }
     }
 }
@@ -90,7 +96,7 @@ pub(crate) struct ServerHealth {
     pub(crate) reads: Breaker,
     /// Refuses stores, and reads of bodies, which share their link.
     pub(crate) writes: Breaker,
-    parts: [PartState; 3],
+    parts: [PartState; 4],
     /// Why the last heartbeat failed.
     silent: Mutex<Option<Cause>>,
     replicas: Mutex<Replicas>,

@@ -13,6 +13,7 @@ pub(crate) struct Keyspace {
     namespace: Box<str>,
     log: Box<str>,
     heartbeat: Box<str>,
+    roll: Box<str>,
 }
 
 impl Keyspace {
@@ -49,6 +50,7 @@ impl Keyspace {
             namespace: namespace.into(),
             // The log's whole name as hash tag: the slot of the log itself (PROTOCOL 22).
             heartbeat: format!("{{{log}}}:hb").into(),
+            roll: format!("{{{log}}}:roll").into(),
             log: log.into(),
         })
     }
@@ -61,6 +63,11 @@ impl Keyspace {
     /// What the heartbeat writes where replicas exist; in Cluster in the log's slot.
     pub(crate) fn heartbeat(&self) -> &str {
         &self.heartbeat
+    }
+
+    /// Who may answer near, a hash; in Cluster in the log's slot.
+    pub(crate) fn roll(&self) -> &str {
+        &self.roll
     }
 
     /// The entry whose key has this digest. Entries spread over all slots.
@@ -124,6 +131,7 @@ mod tests {
         let entry = keys.entry(key.finish().digest());
         assert_eq!(keys.log(), "tagcache:purges");
         assert_eq!(keys.heartbeat(), "{tagcache:purges}:hb");
+        assert_eq!(keys.roll(), "{tagcache:purges}:roll");
         assert!(entry.starts_with("tagcache:e:"), "{entry}");
         assert_eq!(entry.len(), "tagcache:e:".len() + 32);
     }

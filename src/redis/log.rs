@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::clock::millis;
 use crate::error::{Error, ErrorKind};
 use crate::log::{
-    Keep, Log, LogSize, NumberedRecord, Pulse, PurgeRecord, Receipt, Tail, Tip, Trouble,
+    Keep, Log, LogSize, NumberedRecord, Pulse, PurgeRecord, Receipt, Roll, Tail, Tip, Trouble,
 };
 use crate::position::Position;
 use crate::redis::exclusive::{Exclusive, is_replica, turned_replica};
@@ -26,6 +26,7 @@ use crate::redis::verify::Verifier;
 
 mod append;
 mod beat;
+mod roll;
 mod trim;
 
 /// The most records that one read returns.
@@ -52,6 +53,8 @@ pub(crate) struct RedisLog {
     pub(super) size: Mutex<LogSize>,
     /// The replicas did not acknowledge the last record in time.
     pub(super) late: AtomicBool,
+    /// The server refused a script over the roll when it was last sent one.
+    pub(super) roll_denied: AtomicBool,
     /// Up to where they have, and how many. Held by whoever asks them.
     pub(super) confirmed: tokio::sync::Mutex<Option<(Position, u32)>>,
 }
@@ -176,7 +179,7 @@ impl Log for RedisLog {
     }
 
     fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
-        self.heartbeat().boxed()
+        async move { Ok(self.heartbeat(None).await?.tip) }.boxed()
     }
 
     fn tail(&self, limit: usize) -> BoxFuture<'_, Result<Tail, Error>> {
@@ -197,6 +200,14 @@ impl Log for RedisLog {
 
     fn is_over(&self, keep: Keep) -> bool {
         self.size.lock().is_over(keep.records, keep.bytes)
+    }
+
+    fn roll(&self) -> Option<&dyn Roll> {
+        Some(self)
+    }
+
+    fn has_replicas(&self) -> bool {
+        self.verifier.trust.replicas_seen() > 0
     }
 
     fn troubles(&self) -> Vec<Trouble> {

@@ -109,6 +109,7 @@ impl RedisPlaces {
             health: Arc::clone(&health),
             size: Mutex::default(),
             late: AtomicBool::default(),
+            roll_denied: AtomicBool::default(),
             confirmed: tokio::sync::Mutex::default(),
         };
         let claims = RedisClaims {

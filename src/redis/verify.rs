@@ -130,13 +130,18 @@ impl Verifier {
     pub(crate) fn question(&self) -> (Form, Pipeline) {
         let mut pipe = ::redis::pipe();
         let form = self.info.load(Ordering::Relaxed);
-        match form {
-            BY_SECTION => pipe.cmd("INFO").arg("server").arg("replication"),
-            PLAIN => pipe.cmd("INFO"),
-            _ => &mut pipe,
-        };
+        ask_who(&mut pipe, form);
         ask_last(&mut pipe, &self.keys);
         (Form(form), pipe)
+    }
+
+    /// Adds what [`question`](Self::question) asks to `pipe`, the other way round: where the log ends, then who the
+    /// server is; and in which form that is asked.
+    pub(crate) fn question_after(&self, pipe: &mut Pipeline) -> Form {
+        ask_last(pipe, &self.keys);
+        let form = self.info.load(Ordering::Relaxed);
+        ask_who(pipe, form);
+        Form(form)
     }
 
     /// Reads the answer to [`question`](Self::question). `None`: the server does not know this form
@@ -270,6 +275,14 @@ impl Verifier {
         self.trust.wrote(position);
         Ok(Some(position))
     }
+}
+
+fn ask_who(pipe: &mut Pipeline, form: u8) {
+    match form {
+        BY_SECTION => pipe.cmd("INFO").arg("server").arg("replication"),
+        PLAIN => pipe.cmd("INFO"),
+        _ => pipe,
+    };
 }
 
 /// Appends the question for the log's last record.

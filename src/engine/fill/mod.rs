@@ -162,6 +162,7 @@ impl Fill {
         if let (Some(stamp), Ok(tags)) = (self.stamp, &self.wanted.tags) {
             self.lead.expect(Expectation {
                 stamp,
+                began: self.began,
                 tags: tags.clone(),
                 path: self.wanted.path.clone(),
             });

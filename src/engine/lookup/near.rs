@@ -73,6 +73,8 @@ impl Lookups {
             until = until.min(its_end);
             Some(entry)
         })?;
+        // Before the marks: a lease that is extended behind them says nothing of them. [lease_first]
+        let lease_end = view.lease_end();
         if self.fitness(asked, view, &stored, now) != Fitness::Fresh {
             return None;
         }
@@ -82,7 +84,12 @@ impl Lookups {
             near.expire(key, monotonic);
             return None;
         }
-        (view.leased(monotonic) || weakened(ProtocolRule::Lease)).then_some(stored)
+        let lease_end = match weakened(ProtocolRule::LeaseFirst) {
+            true => view.lease_end(),
+            false => lease_end,
+        };
+        let leased = monotonic.as_millis() < u128::from(lease_end);
+        (leased || weakened(ProtocolRule::Lease)).then_some(stored)
     }
 
     /// A strict lookup in the copy: of the shared store, only the tip of the log is asked, after the request

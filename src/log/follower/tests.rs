@@ -103,7 +103,11 @@ async fn safety_89_purges_that_wait_are_appended_when_a_heartbeat_is_answered() 
         while cache.health().waiting > 0 {
             sleep(Duration::from_millis(1)).await;
         }
-        assert!(back.elapsed() <= BEAT_AGAIN * 2, "{:?}", back.elapsed());
+        assert!(
+            back.elapsed() <= super::beat::BEAT_AGAIN * 2,
+            "{:?}",
+            back.elapsed()
+        );
         assert!(remote.appends.load(Ordering::SeqCst) - tried <= 2);
     }
     running.abort();

@@ -6,11 +6,15 @@ use crate::position::Stamp;
 use crate::tag::{PurgeKind, Tag, TagSet, Target};
 use std::time::Duration;
 
+/// Where a record is.
+const HERE: Position = Position::new(1, 1);
+
 fn record(kind: PurgeKind, target: Target) -> PurgeRecord {
     PurgeRecord {
         kind,
         targets: vec![target],
         settle: Duration::ZERO,
+        asks: false,
         at: Timestamp::default(),
     }
 }
@@ -37,7 +41,7 @@ fn a_purge_is_in_force_from_its_call_to_its_append() {
     let ticket = pending.begin(&record(PurgeKind::Hard, tag("x")));
     assert_eq!(judge(&pending, "x"), Verdict::Purged(Detail::PurgePending));
     assert_eq!(judge(&pending, "y"), Verdict::Valid);
-    ticket.appended();
+    ticket.appended(HERE);
     assert_eq!(judge(&pending, "x"), Verdict::Valid);
 }
 
@@ -50,7 +54,7 @@ fn a_purge_whose_caller_gives_up_waits_and_stays_in_force() {
     assert_eq!(again.kind, PurgeKind::Soft);
     drop(ticket);
     assert_eq!(pending.waiting(), 1);
-    pending.first_waiting().unwrap().0.appended();
+    pending.first_waiting().unwrap().0.appended(HERE);
     assert_eq!(judge(&pending, "x"), Verdict::Valid);
 }
 
@@ -61,7 +65,7 @@ fn a_purge_tried_again_and_again_waits_once() {
         drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
     }
     assert_eq!(pending.waiting(), 1);
-    pending.first_waiting().unwrap().0.appended();
+    pending.first_waiting().unwrap().0.appended(HERE);
     assert_eq!(judge(&pending, "x"), Verdict::Valid);
 }
 
@@ -80,8 +84,8 @@ fn too_many_waiting_purges_become_one_of_everything() {
         Verdict::Purged(Detail::PurgePending)
     );
     assert!(told.try_recv().is_err());
-    pending.first_waiting().unwrap().0.appended();
-    assert_eq!(told.try_recv(), Ok(()), "one of everything stands for it");
+    pending.first_waiting().unwrap().0.appended(HERE);
+    assert_eq!(told.try_recv(), Ok(HERE), "one of everything stands for it");
 }
 
 #[test]
@@ -96,9 +100,9 @@ fn who_waits_for_a_purge_is_told_when_an_equal_one_is_in_the_log() {
     for told in &mut both {
         assert_eq!(told.try_recv(), Err(oneshot::error::TryRecvError::Empty));
     }
-    pending.first_waiting().unwrap().0.appended();
+    pending.first_waiting().unwrap().0.appended(HERE);
     for told in &mut both {
-        assert_eq!(told.try_recv(), Ok(()));
+        assert_eq!(told.try_recv(), Ok(HERE));
     }
 }
 
@@ -128,7 +132,7 @@ fn safety_102_a_purge_in_the_log_that_is_not_durable_counts_by_its_place_there()
         None,
         "what is not in the log comes first"
     );
-    new.appended();
+    new.appended(HERE);
     assert_eq!(judge(&pending, "x"), Verdict::Valid);
     let (old, _) = pending.first_waiting().unwrap();
     old.0[0].set_logged(Some(Position::new(2, 3)));
@@ -146,11 +150,11 @@ fn those_in_force_are_found_among_many_by_id_and_by_pattern_and_forgotten_with_t
     let pattern = pending.begin(&record(PurgeKind::Soft, Target::Glob("/p".into())));
     assert_eq!(judge(&pending, "7"), Verdict::Purged(Detail::PurgePending));
     assert_eq!(judge(&pending, "x"), Verdict::Soft(Detail::PurgePending));
-    many.into_iter().for_each(Ticket::appended);
-    pattern.appended();
+    many.into_iter().for_each(|ticket| ticket.appended(HERE));
+    pattern.appended(HERE);
     assert_eq!(judge(&pending, "7"), Verdict::Soft(Detail::PurgePending));
     assert_eq!(judge(&pending, "8"), Verdict::Valid);
-    soft.appended();
+    soft.appended(HERE);
     assert_eq!(judge(&pending, "7"), Verdict::Valid);
 }
 
@@ -169,7 +173,7 @@ fn only_purges_that_are_equal_in_all_stand_for_each_other() {
     assert_eq!(pending.waiting(), 3);
     let (first, of_first) = pending.first_waiting().unwrap();
     assert_eq!(of_first.kind, PurgeKind::Hard);
-    first.appended();
+    first.appended(HERE);
     // None is left that waits and is equal.
     drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
     assert_eq!(pending.waiting(), 3);

@@ -27,7 +27,7 @@ impl Purges {
                 .append(&record, std::slice::from_ref(&ticket), Patience::None)
                 .await
             {
-                Ok(_) => return ticket.appended(),
+                Ok(appended) => return ticket.appended(appended.position),
                 Err(error) => drop(self.pending(error)),
             }
             drop(ticket);

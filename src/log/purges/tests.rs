@@ -109,7 +109,12 @@ impl Log for Turning {
 async fn purge(purges: &Purges) -> Result<Purged, Error> {
     let target = Target::Tag(Tag::new("x").unwrap());
     purges
-        .purge(PurgeKind::Hard, vec![target], Duration::ZERO)
+        .purge(
+            PurgeKind::Hard,
+            vec![target],
+            Duration::ZERO,
+            Until::Everywhere,
+        )
         .await
 }
 

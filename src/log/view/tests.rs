@@ -26,6 +26,7 @@ fn purge_of_x(ordinal: u64) -> NumberedRecord {
             kind: PurgeKind::Hard,
             targets: vec![Target::Tag(Tag::new("x").unwrap())],
             settle: Duration::ZERO,
+            asks: false,
             at: Timestamp::default(),
         },
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{RedisLog, TRIES, changes_too_fast};
+use super::{RedisLog, TRIES, changes_too_fast, roll};
 use crate::error::{Error, ErrorKind};
 use crate::log::Tip;
+use crate::log::roll::{Registration, RollEntry, RollHead};
 use crate::patience::{lag, surely_answered_by};
 use crate::position::Position;
 use crate::redis::fault;
@@ -48,14 +49,14 @@ impl Drop for Beat<'_> {
 
 impl RedisLog {
     /// A heartbeat, and what its end says to all who depend on the server.
-    pub(super) async fn heartbeat(&self) -> Result<Tip, Error> {
+    pub(super) async fn heartbeat(&self, entry: Option<&RollEntry>) -> Result<Registration, Error> {
         let (began, budgets) = (Instant::now(), *self.verifier.server.budgets());
         let beat = Beat {
             health: &self.health,
             ended: false,
         };
         let within = budgets.write;
-        let asked = self.heartbeat_within(began + within.max(LONGEST));
+        let asked = self.heartbeat_within(entry, began + within.max(LONGEST));
         let result = surely_answered_by(began + within, asked).await;
         let result = result.unwrap_or_else(|| Err(self.reads.gave_up(began)));
         match &result {
@@ -82,11 +83,15 @@ impl RedisLog {
         }
     }
 
-    async fn heartbeat_within(&self, deadline: Instant) -> Result<Tip, Error> {
+    async fn heartbeat_within(
+        &self,
+        entry: Option<&RollEntry>,
+        deadline: Instant,
+    ) -> Result<Registration, Error> {
         let mut refused = changes_too_fast();
         for _ in 0..TRIES {
             let live = self.reads.verified(deadline).await?;
-            let position = match self.beat(&live, deadline).await {
+            let seen = match self.beat(&live, entry, deadline).await {
                 // The socket is gone: the next one shows whether the server is.
                 Err(error)
                     if error.kind() == ErrorKind::Unavailable
@@ -97,23 +102,48 @@ impl RedisLog {
                 }
                 beat => beat?,
             };
-            if let Some(position) = position {
+            if let Some((position, head)) = seen {
                 let replicas = self.verifier.trust.replicas_seen();
-                if replicas > 0 {
+                // A registration is a write as well.
+                if replicas > 0 && head.is_none() {
                     self.write_heartbeat(&live, deadline).await?;
                 }
-                return Ok(Tip { position, replicas });
+                return Ok(Registration {
+                    tip: Tip { position, replicas },
+                    taken: head.is_some(),
+                    head: head.unwrap_or_default(),
+                });
             }
         }
         Err(refused)
     }
 
-    /// Asks for role, identity and tip; `None` if the log has to be verified again. `[identity]`
-    async fn beat(&self, live: &Live, deadline: Instant) -> Result<Option<Position>, Error> {
+    /// Registers `entry`, then asks for the tip, then for role and identity, in this order (PROTOCOL 35). Answers
+    /// with the position and the head of the roll, if the entry was taken; `None` if the log has to be verified
+    /// again. `[identity, roll_first]`
+    async fn beat(
+        &self,
+        live: &Live,
+        entry: Option<&RollEntry>,
+        deadline: Instant,
+    ) -> Result<Option<(Position, Option<RollHead>)>, Error> {
         let trust = &self.verifier.trust;
         let sent = trust.sent();
-        let (form, question) = self.verifier.question();
-        let answer = self.reads.ask(live, deadline, &question).await?;
+        let mut pipe = ::redis::pipe();
+        if let Some(entry) = entry {
+            roll::register(&mut pipe, self.verifier.keys.roll(), entry);
+        }
+        let form = self.verifier.question_after(&mut pipe);
+        let mut answer = self.reads.ask(live, deadline, &pipe).await?;
+        let registered = match entry {
+            Some(_) if answer.len() > roll::COMMANDS => {
+                let registered: Vec<_> = answer.drain(..roll::COMMANDS).collect();
+                self.registered(&registered).await?
+            }
+            _ => None,
+        };
+        // As it is asked for elsewhere: role and identity first.
+        answer.reverse();
         let Some((identity, last)) = self.verifier.answer(form, answer)? else {
             return Ok(None);
         };
@@ -125,7 +155,7 @@ impl RedisLog {
             return Ok(None);
         };
         trust.read(sent, position);
-        Ok(Some(position))
+        Ok(Some((position, registered)))
     }
 
     /// PROTOCOL 22: where replicas exist, a master that is cut off from them refuses a write.

@@ -6,6 +6,7 @@
 //! - what is served at a position of the log is not older than the version of a purge up to there;
 //! - what is asked for after a purge was acknowledged is not older than that purge's version.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, Request, StatusCode};
 use shuttle::future::block_on;
 use shuttle::rand::{Rng, thread_rng};
-use shuttle::thread::{self, JoinHandle};
+use shuttle::thread::{self, JoinHandle, ThreadId};
 
 use crate::builder::Cache;
 use crate::clock::{Clock, ManualClock, Timestamp};
@@ -35,19 +36,42 @@ use crate::weaken::ProtocolRule;
 
 const LOOKUPS: usize = 3;
 
-/// Stands still; each look at it is a moment in which another thread may go on.
+/// Stands still unless it is moved; each look at it is a moment in which another thread may go on.
 #[derive(Debug, Clone)]
-struct Standing(ManualClock);
+struct Standing {
+    clock: ManualClock,
+    looks: Arc<Looks>,
+}
+
+/// What was purged everywhere when a thread looked at the monotonic clock last.
+/// No thread goes on in between.
+#[derive(Debug, Default)]
+struct Looks {
+    everywhere: std::sync::atomic::AtomicU64,
+    seen: parking_lot::Mutex<HashMap<ThreadId, u64>>,
+}
+
+impl Looks {
+    /// The version of the newest purge that had been waited for when this thread looked last.
+    fn seen(&self) -> u64 {
+        let seen = self.seen.lock();
+        seen.get(&thread::current().id()).copied().unwrap_or(0)
+    }
+}
 
 impl Clock for Standing {
     fn now(&self) -> Timestamp {
         point();
-        self.0.now()
+        self.clock.now()
     }
 
     fn monotonic(&self) -> Duration {
         point();
-        self.0.monotonic()
+        let everywhere = self.looks.everywhere.load(Ordering::SeqCst);
+        let time = self.clock.monotonic();
+        let thread = thread::current().id();
+        self.looks.seen.lock().insert(thread, everywhere);
+        time
     }
 }
 
@@ -94,6 +118,7 @@ struct World {
     engine: Arc<Engine>,
     log: EmbeddedLog,
     clock: ManualClock,
+    looks: Arc<Looks>,
     version: AtomicU64,
     /// Where in the log purges of the page stand, and their versions.
     purged: Mutex<Vec<(u64, u64)>>,
@@ -114,7 +139,11 @@ impl World {
     /// The node has joined the log and has the lease; the first version is stored and copied.
     fn new() -> Arc<Self> {
         let clock = ManualClock::default();
-        let standing = Standing(clock.clone());
+        let looks = Arc::new(Looks::default());
+        let standing = Standing {
+            clock: clock.clone(),
+            looks: Arc::clone(&looks),
+        };
         let log = EmbeddedLog::new(&clock);
         let store = EmbeddedStore::new(log.clone(), Arc::new(standing.clone()), 1 << 20);
         let rule = Rule::new("page", "/{page}")
@@ -134,6 +163,7 @@ impl World {
             engine,
             log,
             clock,
+            looks,
             version: AtomicU64::new(0),
             purged: Mutex::default(),
             acknowledged: AtomicU64::new(0),
@@ -256,6 +286,28 @@ impl World {
     fn follow(&self) {
         block_on(self.engine.lookups.follower.read_available());
     }
+
+    /// Another node purges the page and waits until the lease of this one must have ended, which then goes on:
+    /// it reads the log and has a lease again.
+    fn wait_out(&self) {
+        self.purge(true, false);
+        let version = self.version.load(Ordering::SeqCst);
+        self.clock.advance(self.engine.lookups.views.lease());
+        self.looks.everywhere.store(version, Ordering::SeqCst);
+        self.follow();
+        block_on(self.engine.lookups.follower.beat_once());
+    }
+
+    /// A near hit is no older than what was everywhere when the lease was compared with the clock (PROTOCOL 21).
+    fn look_near(&self) {
+        if let Some(found) = self.in_copy() {
+            let everywhere = self.looks.seen();
+            assert!(
+                version(&found) >= everywhere,
+                "served on a lease that came after the marks"
+            );
+        }
+    }
 }
 
 fn start(world: &Arc<World>, times: usize, act: fn(&World)) -> JoinHandle<()> {
@@ -294,4 +346,29 @@ fn safety_38_no_interleaving_of_fill_purge_and_near_lookup_serves_what_was_purge
         ProtocolRule::OwnAck,
     ];
     check(nothing_older_than_a_purge_is_served, &needed);
+}
+
+fn nothing_is_served_on_a_lease_that_came_after_the_marks() {
+    let world = World::new();
+    let threads = [
+        start(&world, LOOKUPS, World::look_near),
+        start(&world, LOOKUPS, World::look_near),
+        start(&world, 1, World::wait_out),
+    ];
+    for thread in threads {
+        thread.join().expect("no thread sees what it must not");
+    }
+}
+
+#[test]
+fn rule_lease_first_no_interleaving_serves_on_a_lease_that_came_after_the_marks() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime without I/O can always be built");
+    let _entered = runtime.enter();
+    check(
+        nothing_is_served_on_a_lease_that_came_after_the_marks,
+        &[ProtocolRule::LeaseFirst],
+    );
 }
