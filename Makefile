@@ -6,6 +6,9 @@ CARGO_FLAGS ?=
 HISTORIES ?= 200000
 # Schedules of each test of interleavings in `make verify`.
 SCHEDULES ?= 100000
+# Pairs of `make everywhere`.
+PAIRS ?= 100000
+
 # Sales of `make soak-sales`.
 SALES ?= 2000000
 
@@ -64,6 +67,10 @@ bench-report: ## put what was measured last into benches/README.md and benches/p
 .PHONY: drill-redis
 drill-redis: redis-server ## make a Redis of its own hang, die, vanish and come back under load, and judge what clients saw (two minutes)
 	cargo bench $(CARGO_FLAGS) --bench drill_redis
+
+.PHONY: everywhere
+everywhere: redis-server ## purge on one node and read on another, PAIRS times, and say how long purges take (a few minutes)
+	TAGCACHE_PAIRS=$(PAIRS) cargo test $(CARGO_FLAGS) --release --test promises --all-features everywhere -- --nocapture --test-threads 1
 
 conformance: ## run the public suite of HTTP cache tests against the proxy; SUITE is a checkout of it (needs node)
 	scripts/conformance.sh $(SUITE)

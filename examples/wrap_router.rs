@@ -44,7 +44,10 @@ fn router(purger: Purger) -> Router {
 
 async fn sell(Path(id): Path<u64>, State(purger): State<Purger>) -> String {
     match purger.tag(format!("auction:{id}")).await {
-        Ok(purged) => format!("sold; every node knows at {}\n", purged.position),
+        Ok(purged) => format!(
+            "sold; no node shows the old page any more, since {}\n",
+            purged.position
+        ),
         Err(error) => format!("sold; {error}\n"),
     }
 }

@@ -1,6 +1,7 @@
-//! **P1 — No stale after purge.** Once a purge has returned, a strict rule serves on no node a response whose
-//! generation began before it. A near rule keeps this on the node that purged; on another it may serve such a
-//! response for about a round trip more, and for the lease at most where that node cannot reach Redis.
+//! **P1 — No stale after purge.** Once a purge has returned, no node serves a response whose generation began before
+//! it (`everywhere`). One that is waited for in the log only, as by most tests here, holds for strict rules, and for near ones on
+//! the node that purged; on another these may serve such a response for about a round trip more, and for the lease at
+//! most where that node cannot reach Redis.
 //!
 //! Here: each thing that a purge can name, and each form that a response is asked for in. Beside it, what was under
 //! way when the purge came (`fills`, `coalescing`, `cancelled`), where a hit comes from (`copies`, `near`), what a
@@ -9,6 +10,7 @@
 mod cancelled;
 mod coalescing;
 mod copies;
+mod everywhere;
 mod fills;
 mod near;
 mod pending;

@@ -22,7 +22,8 @@ fn slow(fleet: Fleet) -> Fleet {
 
 /// A node of `fleet` whose near copies hold for a minute, and whose hits are chosen whenever they can.
 fn eager(fleet: &Fleet) -> Node {
-    let builder = fleet.builder().lease(Duration::from_secs(60));
+    let lease = Duration::from_secs(60);
+    let builder = fleet.builder().longest_lease(lease).lease(lease);
     let builder = builder.fleet_claim(2 * BUDGET).coalesce_timeout(2 * BUDGET);
     fleet.companied_by(builder.chance(|| 0.0))
 }

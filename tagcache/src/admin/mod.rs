@@ -37,7 +37,9 @@
 //!
 //! `tag`, `family`, `url`, `rule` and `glob` take one text or a list; `"all": true` is everything. They
 //! may stand together. `settle` (`"2s"`) and `soft` are those of [`Purger`](tower_tagcache::Purger).
-//! The answer is 200 once every node knows at its next look, with `position` and `durability`; 202 while
+//! The answer is 200 once no node answers with it any more, with `position`, `durability` and `everywhere`: how many
+//! nodes `acknowledged`, how many were `waited_out` as they have stopped, and whether it was `by_time`; with
+//! `"in_log": true` as soon as it is in the log, and `everywhere` is null; 202 while
 //! the purge is in force in this process only and waits for Redis, with the cause as `reason`; 400 if
 //! nothing was purged because the call is malformed; 422 if it names a rule that there is not, unless it
 //! says `"force": true`. `targets` has what is purged as it is written to the log; `reach` says for each
@@ -65,6 +67,7 @@ mod token;
 
 pub use self::door::PublicDoor;
 pub use self::hooks::AdminHooks;
+pub(crate) use self::purge::everywhere;
 pub use self::server::{Admin, BoundAdmin};
 pub use self::settings::{AdminSettings, PublicPurge};
 pub use self::telemetry::Telemetry;

@@ -14,6 +14,7 @@ use tower_tagcache::{Cache, Durability, Error, ErrorKind, Purged, Reach, Target}
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Body {
+    #[serde(alias = "tags")]
     tag: Texts,
     family: Texts,
     url: Texts,
@@ -24,6 +25,7 @@ struct Body {
     settle: Option<String>,
     dry_run: bool,
     force: bool,
+    in_log: bool,
 }
 
 /// One text or several.
@@ -60,6 +62,8 @@ pub(super) struct Plan {
     pub(super) dry_run: bool,
     /// A rule that is not there is purged as well.
     force: bool,
+    /// Other nodes are not waited for.
+    in_log: bool,
 }
 
 impl Plan {
@@ -91,6 +95,7 @@ impl Plan {
             settle: settle.unwrap_or_default(),
             dry_run: body.dry_run,
             force: body.force,
+            in_log: body.in_log,
         })
     }
 
@@ -119,6 +124,7 @@ impl Plan {
             false => {
                 let purger = cache.purger().settle(self.settle);
                 let purger = if self.soft { purger.soft() } else { purger };
+                let purger = if self.in_log { purger.in_log() } else { purger };
                 told_of(purger.targets(self.targets).await)
             }
         };
@@ -151,6 +157,17 @@ impl Body {
     }
 }
 
+/// How the purge came to be on every node; null if only the log was waited for.
+pub(crate) fn everywhere(purged: &Purged) -> Value {
+    purged.everywhere.map_or(Value::Null, |everywhere| {
+        json!({
+            "acknowledged": everywhere.acknowledged,
+            "waited_out": everywhere.waited_out,
+            "by_time": everywhere.by_time,
+        })
+    })
+}
+
 fn told_of(purged: Result<Purged, Error>) -> (StatusCode, Value) {
     match purged {
         Ok(purged) => {
@@ -168,6 +185,7 @@ fn told_of(purged: Result<Purged, Error>) -> (StatusCode, Value) {
                 "position": purged.position.to_string(),
                 "durability": durability,
                 "replicas": replicas,
+                "everywhere": everywhere(&purged),
             });
             (StatusCode::OK, told)
         }
@@ -198,6 +216,7 @@ mod tests {
         for (body, expected) in [
             (r#"{"tag":"a"}"#, &["t:a"][..]),
             (r#"{"tag":["a","b"],"url":"/x?y"}"#, &["t:a", "t:b", "p:/x"]),
+            (r#"{"tags":["a","b"]}"#, &["t:a", "t:b"]),
             (r#"{"url":"https://example.com/x"}"#, &["p:/x"]),
             (r#"{"rule":"r","family":"f"}"#, &["f:f", "r:r"]),
             (r#"{"glob":"/a/**","all":true}"#, &["g:/a/**", "*"]),
@@ -213,7 +232,8 @@ mod tests {
             ("[]", "nothing to purge"),
             ("{}", "nothing to purge"),
             (r#"{"tag":[]}"#, "nothing to purge"),
-            (r#"{"tags":["a"]}"#, "unknown field `tags`"),
+            (r#"{"labels":["a"]}"#, "unknown field `labels`"),
+            (r#"{"tag":"a","tags":["b"]}"#, "duplicate field"),
             (r#"{"tag":""}"#, "is empty"),
             (
                 r#"{"tag":7}"#,

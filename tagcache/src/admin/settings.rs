@@ -55,7 +55,7 @@ pub struct AdminSettings {
     /// The longest body of a request. More is answered 413. Default: "64 KiB".
     #[serde(with = "As::<Bytes>")]
     pub body_bytes: usize,
-    /// For a request to be read, and for it to be answered. Default: "10s".
+    /// For a request to be read, and for it to be answered. Default: "20s", since a purge may have to wait for a node that has stopped.
     #[serde(with = "As::<Period>")]
     pub timeout: Duration,
     /// After which a connection ends with its next answer, which says so (`Connection: close`), so that no
@@ -86,7 +86,7 @@ impl Default for AdminSettings {
             public_test_calls: false,
             connections: 64,
             body_bytes: 64 * 1024,
-            timeout: Duration::from_secs(10),
+            timeout: Duration::from_secs(20),
             connection_lifetime: Duration::from_secs(60),
             ready_without_upstream: true,
         }

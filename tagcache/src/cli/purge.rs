@@ -6,7 +6,8 @@ use tokio::runtime::Builder;
 use super::failure::{Failure, print, runtime};
 use super::overlay::builder;
 use super::purge_admin;
-use super::purge_args::{PurgeArgs, taken};
+use super::purge_args::{PurgeArgs, taken, told_where};
+use crate::admin::everywhere;
 use tower_tagcache::{Cache, Durability, Error, ErrorKind, Purged, Reach, Target};
 
 pub(super) fn run(args: &PurgeArgs) -> Result<(), Failure> {
@@ -54,6 +55,10 @@ async fn purge(cache: &Cache, args: &PurgeArgs, targets: &[Target]) -> Result<Pu
     let purger = match args.soft {
         true => cache.purger().soft(),
         false => cache.purger(),
+    };
+    let purger = match args.in_log {
+        true => purger.in_log(),
+        false => purger,
     };
     let purged = purger.targets(targets.iter().cloned()).await;
     purged.map_err(|error| failed(args, targets, &error))
@@ -170,11 +175,15 @@ fn tell(args: &PurgeArgs, targets: &[Target], purged: &Purged) -> Result<(), Fai
             "targets": named(targets),
             "position": purged.position.to_string(),
             "replicas": replicas,
+            "everywhere": everywhere(purged),
         });
         return print(&format!("{told:#}"));
     }
     for target in targets {
         print(format!("purged {} {}", target.kind(), target.name()).trim_end())?;
     }
-    print(&format!("every node knows at position {}", purged.position))
+    print(&told_where(
+        &purged.position.to_string(),
+        &everywhere(purged),
+    ))
 }

@@ -12,10 +12,10 @@ use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
 use super::failure::{Failure, print};
-use super::purge_args::{PurgeArgs, taken};
+use super::purge_args::{PurgeArgs, taken, told_where};
 
-/// For the whole exchange; longer than the listener's own.
-const TIMEOUT: Duration = Duration::from_secs(15);
+/// For the whole exchange; longer than the longest lease, with replicas, and the listener's own time.
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest answer that is read, in bytes.
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -86,7 +86,7 @@ fn tell(args: &PurgeArgs, told: &Value) -> Result<(), Failure> {
         }
     }
     match told["position"].as_str() {
-        Some(position) => print(&format!("every node knows at position {position}")),
+        Some(position) => print(&told_where(position, &told["everywhere"])),
         None => Ok(()),
     }
 }
@@ -131,6 +131,7 @@ fn call(args: &PurgeArgs) -> Value {
         ("soft", args.soft),
         ("dry_run", args.dry_run),
         ("force", args.force),
+        ("in_log", args.in_log),
     ] {
         if set {
             call.insert(name.to_owned(), json!(true));

@@ -1,6 +1,7 @@
 //! What `tagcache purge` is asked, and how both of its ways tell what is taken.
 
 use clap::Args;
+use serde_json::Value;
 
 use super::failure::Failure;
 use super::source::ConfigArgs;
@@ -10,7 +11,10 @@ use tower_tagcache::{Error, Target};
 #[command(after_help = "\
 Without --admin the purge goes to Redis, as the configuration names it.
 
-Exit status: 0 the purge is in the log, and every node knows at its next look; 1 it failed: nothing is
+It returns when no node answers with what was purged any more: mostly within milliseconds, and at most 5.5 s after
+it was in the log, where a node has stopped (10 s more where Redis has replicas).
+
+Exit status: 0 the purge is everywhere, or in the log with --in-log; 1 it failed: nothing is
 purged, or it is not known whether it is; 2 wrong usage or configuration, or a rule that there is not;
 3 with --admin: it is in force in that proxy, and waits for the log there.")]
 pub(super) struct PurgeArgs {
@@ -25,6 +29,9 @@ pub(super) struct PurgeArgs {
     /// Purges a rule that the configuration does not have: another node may have it
     #[arg(long)]
     pub(super) force: bool,
+    /// Returns as soon as the purge is in the log: other nodes may answer with what was purged for a moment
+    #[arg(long)]
+    pub(super) in_log: bool,
     /// The admin listener of a running proxy, such as http://127.0.0.1:9180
     #[arg(long, value_name = "URL")]
     pub(super) admin: Option<String>,
@@ -88,4 +95,22 @@ pub(super) fn taken(rules: &[&str]) -> String {
         [one] => format!("  takes stored responses of rule `{one}`"),
         rules => format!("  takes stored responses of rules `{}`", rules.join("`, `")),
     }
+}
+
+/// Where a purge has come to.
+pub(super) fn told_where(position: &str, everywhere: &Value) -> String {
+    let number = |key: &str| everywhere[key].as_u64().unwrap_or_default();
+    let how = match (
+        everywhere.is_object(),
+        number("acknowledged"),
+        number("waited_out"),
+    ) {
+        (false, ..) => return format!("every node knows at position {position}"),
+        (true, ..) if everywhere["by_time"] == true => {
+            "who has copies is not known, and the time was waited for".into()
+        }
+        (true, said, 0) => format!("{said} said so"),
+        (true, said, silent) => format!("{said} said so, {silent} waited out"),
+    };
+    format!("no node answers with it any more ({how}), at position {position}")
 }

@@ -2,7 +2,7 @@
 
 /// Commands that are needed, each as it is sent, `{k}` standing for one of the cache's keys; and what is lost
 /// without it.
-pub(super) const NEEDED: [(&str, &str, bool); 16] = [
+pub(super) const NEEDED: [(&str, &str, bool); 20] = [
     ("GET {k}", "nothing is read from Redis", true),
     (
         "EXISTS {k}",
@@ -40,7 +40,31 @@ pub(super) const NEEDED: [(&str, &str, bool); 16] = [
         false,
     ),
     ("XLEN {k}", "the purge log is not bounded in bytes", false),
-    ("EVAL 0 1 {k}", "`fleet_coalesce` has no effect", false),
+    (
+        "HSETNX {k} f v",
+        "copies in the process are asked about with each hit",
+        false,
+    ),
+    (
+        "HGET {k} f",
+        "each purge waits until the longest lease is over",
+        false,
+    ),
+    (
+        "HMGET {k} f",
+        "copies in the process are asked about with each hit",
+        false,
+    ),
+    (
+        "HGETALL {k}",
+        "each purge waits until the longest lease is over",
+        false,
+    ),
+    (
+        "EVAL 0 1 {k}",
+        "`fleet_coalesce` has no effect, and each purge waits until the longest lease is over",
+        false,
+    ),
     (
         "WAIT 0 1",
         "a purge is acknowledged before a replica has it",

@@ -70,6 +70,25 @@ async fn rule_32_settle_start_a_fill_that_ends_after_the_settling_time() {
     }
 }
 
+/// PROTOCOL 40: what was begun while it settled is for those who came while it did.
+#[tokio::test]
+async fn rule_40_settle_join_who_comes_after_the_settling_time_joins_no_flight_of_it() {
+    let fleet = Fleet::new();
+    let node = fleet.node();
+    purge(&node, "item:7").await;
+    let mut held = fleet.origin.hold();
+    let lagging = node.begin(path("/item/7"));
+    held.arrived().await;
+    fleet.clock.advance(SETTLE);
+    fleet.origin.set("v2");
+    let told = node.begin(path("/item/7"));
+    tokio::task::yield_now().await;
+    held.release();
+    assert_eq!(lagging.await.expect("it is answered").body, "v1");
+    let told = told.await.expect("it is answered");
+    assert_eq!(told.body, "v2", "{}", told.how());
+}
+
 /// A node that has not read the record yet stamps below it.
 #[tokio::test]
 async fn rule_32_settle_start_a_fill_on_a_node_that_has_not_read_the_record() {

@@ -64,13 +64,15 @@ async fn safety_118_a_cache_works_under_the_user_that_is_documented() {
         other.warm(path).await;
     }
     // Purges of every kind.
-    let purger = one.cache.purger();
+    let purger = one.purger();
     purger.tag("auction:near-1").await.unwrap();
     purger.url("/strict/1").await.unwrap();
     purger.glob("/near/**").await.unwrap();
     purger.rule("strict").await.unwrap();
     purger.clone().soft().tag("auction:near-1").await.unwrap();
     purger.all().await.unwrap();
+    // One that all nodes are asked about.
+    one.cache.purger().tag("auction:other").await.unwrap();
     for path in paths {
         until("it is purged there", async || {
             !other.get(path).await.is_hit()

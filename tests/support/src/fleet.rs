@@ -106,6 +106,8 @@ impl Fleet {
             .redis(url)
             .namespace(&self.namespace)
             .clock(self.clock.clone())
+            // No node of a test has a longer one than by default: then a purge waits no longer either.
+            .longest_lease(Duration::from_secs(1))
             .connect_timeout(GENEROUS)
             .read_timeout(GENEROUS)
             .write_timeout(GENEROUS)
