@@ -25,7 +25,7 @@ use crate::invalidation::quarantine;
 use crate::invalidation::status::StatusBoard;
 use crate::invalidation::stream::EventStream;
 use crate::invalidation::stream::Exactness;
-use crate::redis::{EntryId, Group, Read, StreamEntry};
+use crate::redis::{EntryId, Group, GroupState, Read, StreamEntry};
 
 mod heard;
 mod held;
@@ -189,6 +189,8 @@ impl Consumer {
         self.note_gap(reason);
         self.judge_silence().await?;
         self.close_gaps(look.gaps).await?;
+        // As soon as the gap is marked: a read moves the group on, and what it has read is not known then.
+        self.align(look.state.as_ref(), false).await?;
         self.take_from_the_dead().await?;
         self.take_own().await?;
         let stuck = self.is_stuck(&look.waiting);
@@ -225,8 +227,14 @@ impl Consumer {
         }
         // Not before the gap is marked: the server forgets it here.
         self.close_gaps(Vec::new()).await?;
-        match unaligned(state, nothing_left) {
-            Some((to, read)) => self.source.align(state, to, read).await,
+        self.align(Some(state), nothing_left).await
+    }
+
+    /// Says to the server what was read, where it does not know.
+    async fn align(&self, state: Option<&GroupState>, nothing_left: bool) -> Result<(), Error> {
+        let unaligned = state.and_then(|state| Some((state, unaligned(state, nothing_left)?)));
+        match unaligned {
+            Some((state, (to, read))) => self.source.align(state, to, read).await,
             None => Ok(()),
         }
     }

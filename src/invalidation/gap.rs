@@ -45,7 +45,8 @@ impl Watch {
             return Some("stream went back");
         }
         self.highest = state.last;
-        self.told.lost(state)
+        // What the gap that was marked with it purges covers all that is lost by now: one loss is one gap.
+        self.told.lost(state).filter(|_| !state.taken)
     }
 
     /// What is missing where nothing was left to be read: what was added and not read is lost.

@@ -64,8 +64,10 @@ pub(crate) struct GroupState {
     /// How many entries were delivered and are not acknowledged.
     pub(crate) pending: u64,
     /// How many entries are left that it has not read, where they were counted: not more than a
-    /// thousand, and only if some in front of the group were deleted.
+    /// thousand, and only if some in front of the group were deleted, or it was moved.
     pub(crate) unread: Option<u64>,
+    /// Others were given entries, or the group was moved: that was marked as a gap in the same step.
+    pub(crate) taken: bool,
 }
 
 /// Entries delivered and not acknowledged.
@@ -185,6 +187,7 @@ pub(super) fn state(stream: &Value, groups: &Value, group: &str) -> Option<Optio
         lag: member(ours, "lag").and_then(number),
         pending: member(ours, "pending").and_then(number).unwrap_or(0),
         unread: member(stream, "unread").and_then(number),
+        taken: member(stream, "taken").is_some(),
     }))
 }
 

@@ -42,6 +42,10 @@ local marked = true
 if type(at) == 'string' and before and padded(at) and padded(before) > padded(at) then
   local answer = redis.pcall('HSET', KEYS[3], ARGV[6], 'taken by others')
   marked = type(answer) ~= 'table' or not answer.err
+  if marked then
+    brief[#brief + 1] = 'taken'
+    brief[#brief + 1] = 1
+  end
 end
 local function now_at(id)
   if marked and id and id ~= at then
@@ -50,11 +54,12 @@ local function now_at(id)
     if answer.err then redis.pcall('DEL', KEYS[2]) end
   end
 end
--- Entries in front of the group, counted where some of them were deleted: the server cannot tell then. Each is
--- copied for that, so they are counted once few bytes are left of them.
-if ours and member(info, 'max-deleted-entry-id') ~= '0-0' then
+-- Entries in front of the group, counted where the server cannot tell: some of them were deleted, or the group was
+-- moved. Each is copied for that, so they are counted once few bytes are left of them.
+if ours then
   local delivered, gone = member(ours, 'last-delivered-id'), member(info, 'max-deleted-entry-id')
-  if padded(gone) > padded(delivered) then
+  local moved = member(info, 'entries-added') and not member(ours, 'entries-read')
+  if moved or gone and padded(gone) > padded(delivered) then
     local unread, from, bytes = 0, delivered, 0
     while unread < 1000 and bytes < 262144 do
       local found = redis.pcall('XRANGE', stream, '(' .. from, '+', 'COUNT', 1)
