@@ -262,7 +262,7 @@ impl Engine {
         (over || !self.lookups.valid_now(stored)).then_some(FollowEnd::Over)
     }
 
-    /// PROTOCOL 28 [pos_epoch]: whether `flight` has called before a request came that wants what is later. `None`: it
+    /// PROTOCOL 28 `[pos_epoch]`: whether `flight` has called before a request came that wants what is later. `None`: it
     /// has not called yet, so that it may be in time.
     fn is_too_early(&self, flight: &Flight, wanted: &FillRequest, lookup: &Lookup) -> Option<bool> {
         if !self.lookups.wants_later(&wanted.asked) {

@@ -1,7 +1,7 @@
 //! What the operator says: rules, compiled once and asked for each request.
 //!
 //! [`RuleSet::find`] answers whether a rule takes a request at all, without allocating when none
-//! does. [`Match::request`] then says under which key the request is looked up, or why it bypasses the
+//! does. [`Match::request`](set::Match::request) then says under which key the request is looked up, or why it bypasses the
 //! cache; [`RuleSet::fill_request`], if it has to be forwarded, which tags it gives. What a rule says about a
 //! response is asked of its [`CompiledRule`].
 //!
