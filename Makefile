@@ -6,8 +6,9 @@ CARGO_FLAGS ?=
 HISTORIES ?= 200000
 # Schedules of each test of interleavings in `make verify`.
 SCHEDULES ?= 100000
-# Pairs of `make everywhere`.
+# Pairs, and faults with five pairs each, of `make everywhere`.
 PAIRS ?= 100000
+FAULTS ?= 200
 
 # Sales of `make soak-sales`.
 SALES ?= 2000000
@@ -70,7 +71,7 @@ drill-redis: redis-server ## make a Redis of its own hang, die, vanish and come 
 
 .PHONY: everywhere
 everywhere: redis-server ## purge on one node and read on another, PAIRS times, and say how long purges take (a few minutes)
-	TAGCACHE_PAIRS=$(PAIRS) cargo test $(CARGO_FLAGS) --release --test promises --all-features everywhere -- --nocapture --test-threads 1
+	TAGCACHE_PAIRS=$(PAIRS) TAGCACHE_FAULTS=$(FAULTS) cargo test $(CARGO_FLAGS) --release --test promises --all-features everywhere -- --nocapture --test-threads 1
 
 conformance: ## run the public suite of HTTP cache tests against the proxy; SUITE is a checkout of it (needs node)
 	scripts/conformance.sh $(SUITE)

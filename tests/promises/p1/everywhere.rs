@@ -135,6 +135,59 @@ async fn a_node_that_has_stopped_is_waited_out_and_answers_near_no_more() {
     }
 }
 
+/// Whatever happens to nodes, roll, log and server: a purge that has returned is everywhere. Seeded, and the seed is
+/// printed; `TAGCACHE_FAULTS` says how many.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn whatever_happens_a_purge_that_has_returned_is_everywhere() {
+    let faults = std::env::var("TAGCACHE_FAULTS").ok();
+    let faults = faults.map_or(8, |given| given.parse().expect("a number"));
+    let seed = std::env::var("TAGCACHE_SEED").ok();
+    let seed = seed.map_or_else(
+        || fastrand::u64(..),
+        |given| given.parse().expect("a number"),
+    );
+    println!("TAGCACHE_SEED={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut nodes = Nodes::start().await;
+    let mut stopped = None;
+    for round in 0..faults {
+        nodes.warm().await;
+        let fault = random.usize(..6);
+        let which = random.usize(..3);
+        match fault {
+            0 => drop(nodes.fleet.run(&format!("DEL {}", nodes.roll())).await),
+            1 => drop(nodes.fleet.run("DEL LOG").await),
+            2 => drop(nodes.fleet.run("FLUSHALL").await),
+            3 => drop(nodes.fleet.run("CLIENT PAUSE 200 ALL").await),
+            // It hears and says nothing any more, and is asked all the same.
+            4 if stopped.is_none() => {
+                nodes.nodes[which].kill().await;
+                stopped = Some(which);
+            }
+            _ => {
+                if let Some(stopped) = stopped.take() {
+                    let builder = nodes.fleet.builder().clock(SystemClock::new());
+                    nodes.nodes[stopped] = nodes.fleet.companied_by(builder);
+                }
+            }
+        }
+        for pair in 0..5 {
+            let by = (0..3)
+                .find(|node| Some(*node) != stopped)
+                .expect("one runs");
+            let by = everywhere(&nodes.nodes[by]);
+            nodes.purge(&by).await;
+            for node in 0..3 {
+                let old = nodes.is_old(node).await;
+                assert!(
+                    !old,
+                    "round {round}, fault {fault} to {which}, pair {pair}, node {node}"
+                );
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_roll_that_is_lost_or_is_none_makes_purges_slow_and_never_early() {
     let mut nodes = Nodes::start().await;
