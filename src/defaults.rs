@@ -50,6 +50,18 @@ pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_millis(100);
 /// Who purges waits for it, and a replica may have to acknowledge it.
 pub(crate) const PURGE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Far more than an event has, and little beside what a process may hold.
+pub(crate) const STREAM_ENTRY_BYTES: u64 = 4 << 20;
+
+/// The purge of the first event does not wait long for the others.
+pub(crate) const STREAM_BATCH: usize = 32;
+
+/// The purges of a consumer that was killed are in force within 5 s of its death.
+pub(crate) const CLAIM_AFTER: Duration = Duration::from_secs(3);
+
+/// rindexer gives up after about 90 s.
+pub(crate) const AWAY: Duration = Duration::from_secs(60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +117,13 @@ mod tests {
                 times.join(", ")
             }),
             ("`near_after`", NEAR_AFTER.to_string()),
+            (
+                "a stream's `max_entry_bytes`; `batch`; `claim_after`; `away`",
+                {
+                    let (bytes, claim) = (mib(STREAM_ENTRY_BYTES), time(CLAIM_AFTER));
+                    format!("{bytes}; {STREAM_BATCH}; {claim}; {}", time(AWAY))
+                },
+            ),
             ("`namespace`", format!("`{NAMESPACE}`")),
         ] {
             let row = rows.iter().find(|(row, _)| row.starts_with(what));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::format::Format;
 use super::on::On;
 use crate::amount::{Bytes, Period};
+use crate::defaults;
 use crate::error::ConfigError;
 use crate::spelling::written;
 
@@ -51,24 +52,20 @@ pub struct StreamSettings {
     pub away: Period,
 }
 
-/// Far more than an event has, and little beside what a process may hold.
 const fn max_entry_bytes() -> Bytes {
-    Bytes(4 << 20)
+    Bytes(defaults::STREAM_ENTRY_BYTES)
 }
 
-/// The purge of the first does not wait long for the others.
 const fn batch() -> usize {
-    32
+    defaults::STREAM_BATCH
 }
 
-/// So that the purges of a consumer that was killed are in force within 5 s of its death.
 const fn claim_after() -> Period {
-    Period(Duration::from_secs(3))
+    Period(defaults::CLAIM_AFTER)
 }
 
-/// rindexer gives up after about 90 s.
 const fn away() -> Period {
-    Period(Duration::from_secs(60))
+    Period(defaults::AWAY)
 }
 
 impl StreamSettings {
