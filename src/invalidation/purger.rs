@@ -70,7 +70,8 @@ impl Purger {
     }
 
     /// Waits only until the purge is in the log. Other nodes then may still answer with what was purged, for about a
-    /// round trip. Default: a purge returns when no node does any more, at most 5.5 s after it was in the log.
+    /// round trip. Default: a purge returns when no node does any more, at most 5.5 s after it was in the log (10 s more where Redis
+    /// has replicas).
     pub const fn in_log(mut self) -> Self {
         self.until = Until::InLog;
         self
@@ -158,7 +159,12 @@ impl Purger {
         };
         let purged = join_all(records.map(purge)).await;
         let purged: Vec<Purged> = purged.into_iter().collect::<Result<_, _>>()?;
-        let later = |a: Purged, b: Purged| if a.position.reaches(b.position) { a } else { b };
+        let later = |a: Purged, b: Purged| {
+            let both = a.everywhere.zip(b.everywhere).map(|(a, b)| a.and(b));
+            let mut later = if a.position.reaches(b.position) { a } else { b };
+            later.everywhere = both;
+            later
+        };
         purged
             .into_iter()
             .reduce(later)

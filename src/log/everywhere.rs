@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -12,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::error::{Error, ErrorKind};
 use crate::log::roll::{RollCall, RollEntry, WaitTime, longest_wait, over};
 use crate::log::{Log, Views};
-use crate::position::Position;
+use crate::position::{Epoch, Position};
 use crate::telling::Telling;
 use crate::weaken::{ProtocolRule, weakened};
 
@@ -24,6 +25,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 /// How long one look may take; it is tried again until the longest lease has ended.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
+/// The most nodes that are removed from the roll after one look.
+const REMOVED_AT_ONCE: usize = 64;
+
 /// How a purge came to be everywhere: on every node that could have answered with the old response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -34,6 +38,17 @@ pub struct Everywhere {
     pub waited_out: u32,
     /// Who may answer was not known: the longest lease that any node can have was waited for.
     pub by_time: bool,
+}
+
+impl Everywhere {
+    /// Of two records of one call.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            acknowledged: self.acknowledged.min(other.acknowledged),
+            waited_out: self.waited_out.max(other.waited_out),
+            by_time: self.by_time || other.by_time,
+        }
+    }
 }
 
 /// What came of waiting.
@@ -56,6 +71,9 @@ struct Inner {
     views: Arc<Views>,
     /// Held for moments, by who comes and by the task.
     waiting: Mutex<Waiting>,
+    /// The entries of the last call: the number of the heartbeat of each, and since when it has been that. Kept from one
+    /// purge to the next: most wait shorter than a lease.
+    seen: Mutex<HashMap<Box<str>, (u64, Duration)>>,
     telling: Mutex<Telling>,
     time: WaitTime,
 }
@@ -71,6 +89,8 @@ struct Waiting {
 #[derive(Debug)]
 struct Waiter {
     position: Position,
+    /// The epoch that this process knew then, which may be an earlier one.
+    known: Option<Epoch>,
     /// When it is everywhere by time alone.
     until: Duration,
     /// The nodes of the first read that said something, and what has become of each.
@@ -80,10 +100,9 @@ struct Waiter {
     done: oneshot::Sender<Awaited>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Node {
-    /// As it was when it was first seen with this heartbeat number, which was then.
-    Owes(RollEntry, Duration),
+    Owes,
     Acknowledged,
     Gone,
 }
@@ -95,6 +114,7 @@ impl RollCaller {
                 log,
                 views,
                 waiting: Mutex::default(),
+                seen: Mutex::default(),
                 telling: Mutex::new(Telling::of_well()),
                 time,
             }),
@@ -135,10 +155,16 @@ impl RollCaller {
         }
     }
 
+    /// One look at the roll, so that nodes that have died do not stay on it where nobody waits for purges.
+    pub(crate) async fn tidy(&self) {
+        self.inner.look().await;
+    }
+
     fn join(&self, position: Position, until: Duration) -> oneshot::Receiver<Awaited> {
         let (done, awaited) = oneshot::channel();
         let waiter = Waiter {
             position,
+            known: self.inner.epoch(),
             until,
             nodes: None,
             other_log: false,
@@ -146,7 +172,10 @@ impl RollCaller {
         };
         let mut waiting = self.inner.waiting.lock();
         waiting.purges.push(waiter);
-        if !std::mem::replace(&mut waiting.at_work, true) {
+        let at_work = std::mem::replace(&mut waiting.at_work, true);
+        // Before the task is spawned: a runtime that ends drops it here and now, and that wants the lock.
+        drop(waiting);
+        if !at_work {
             let inner = Arc::clone(&self.inner);
             tokio::spawn(Task { inner, over: false }.run());
         }
@@ -197,6 +226,11 @@ impl Inner {
         newest
     }
 
+    fn epoch(&self) -> Option<Epoch> {
+        let view = self.views.current();
+        view.map(|view| view.position().epoch)
+    }
+
     /// Returns when this node has read up to `position`.
     async fn applied(&self, position: Position) {
         let mut moved = self.views.watch();
@@ -233,43 +267,59 @@ impl Inner {
         if let Some(tell) = self.telling.lock().well() {
             tracing::info!(changes_not_told = tell.unsaid, "the roll is read again");
         }
-        let over = self.note(&call, serves, sent, got);
-        for entry in over {
-            if roll.remove(&entry).await.is_ok_and(|removed| removed) {
-                self.gone(&entry);
+        self.note(&call, serves);
+        let over = self.see(&call, sent, got);
+        let removed = join_all(over.iter().map(|entry| roll.remove(entry))).await;
+        for (entry, removed) in over.iter().zip(removed) {
+            if removed.is_ok_and(|removed| removed) {
+                self.gone(entry);
             }
         }
     }
 
-    /// Notes what `call` says of the first so many waiting purges. Returns the entries whose lease must have ended.
-    fn note(
-        &self,
-        call: &RollCall,
-        serves: usize,
-        sent: Duration,
-        got: Duration,
-    ) -> Vec<RollEntry> {
+    /// Notes the heartbeats that `call` shows, which was sent and answered then. Returns the entries whose lease must have
+    /// ended: no heartbeat was executed for as long as it lasts. `[roll_remove]`
+    fn see<'c>(&self, call: &'c RollCall, sent: Duration, got: Duration) -> Vec<&'c RollEntry> {
+        let mut before = self.seen.lock();
+        let seen = call.entries.iter().map(|entry| {
+            let since = match before.get(&entry.name) {
+                Some((beat, since)) if *beat == entry.beat => *since,
+                _ => got,
+            };
+            (entry.name.clone(), (entry.beat, since))
+        });
+        let seen: HashMap<_, _> = seen.collect();
+        let is_over = |entry: &&RollEntry| {
+            let since = seen.get(&entry.name).map_or(got, |(_, since)| *since);
+            sent.saturating_sub(since) >= over(entry.lease) || weakened(ProtocolRule::RollRemove)
+        };
+        let over = call.entries.iter().filter(is_over).take(REMOVED_AT_ONCE);
+        let over = over.collect();
+        *before = seen;
+        over
+    }
+
+    /// Notes what `call` says of the first so many waiting purges.
+    fn note(&self, call: &RollCall, serves: usize) {
+        let entries = call.entries.iter().map(|entry| (&*entry.name, entry));
+        let entries: HashMap<&str, &RollEntry> = entries.collect();
         let mut waiting = self.waiting.lock();
-        let mut over = Vec::new();
         for waiter in waiting.purges.iter_mut().take(serves) {
             waiter.other_log = !call.tip.position.reaches(waiter.position);
             let complete = call.head.mark == Some(waiter.position.epoch)
                 || weakened(ProtocolRule::RollMark)
                 || weakened(ProtocolRule::RollGone) && waiter.nodes.is_some();
             if complete && !waiter.other_log {
-                waiter.note(call, sent, got, &mut over);
+                waiter.note(&entries);
             }
         }
-        over
     }
 
     fn gone(&self, entry: &RollEntry) {
         for waiter in &mut self.waiting.lock().purges {
-            if let Some(node) = waiter
-                .nodes
-                .as_mut()
-                .and_then(|nodes| nodes.get_mut(&entry.name))
-                && matches!(node, Node::Owes(owes, _) if owes.beat == entry.beat)
+            let node = waiter.nodes.as_mut();
+            if let Some(node) = node.and_then(|nodes| nodes.get_mut(&entry.name))
+                && *node == Node::Owes
             {
                 *node = Node::Gone;
             }
@@ -279,12 +329,13 @@ impl Inner {
     /// Tells those whose purge is everywhere, by the roll or by time, and forgets who has gone. Whether others wait.
     fn end_what_is_over(&self) -> bool {
         let now = self.time.now();
+        let epoch = self.epoch();
         let mut waiting = self.waiting.lock();
         let ended = waiting.purges.extract_if(.., |waiter| {
-            waiter.done.is_closed() || waiter.answer(now).is_some()
+            waiter.done.is_closed() || waiter.answer(now, epoch).is_some()
         });
         for waiter in ended {
-            let answer = waiter.answer(now);
+            let answer = waiter.answer(now, epoch);
             // Whoever waited may have gone.
             let _ = answer.map(|answer| waiter.done.send(answer));
         }
@@ -297,54 +348,47 @@ fn not_answered() -> Error {
 }
 
 impl Waiter {
-    /// Notes what a complete roll says, read between `sent` and `got`.
-    fn note(&mut self, call: &RollCall, sent: Duration, got: Duration, ended: &mut Vec<RollEntry>) {
+    /// Notes what a complete roll says, whose entries are these.
+    fn note(&mut self, entries: &HashMap<&str, &RollEntry>) {
         let position = self.position;
         let Some(nodes) = &mut self.nodes else {
             let as_seen = |entry: &RollEntry| match entry.acknowledges(position) {
                 true => Node::Acknowledged,
-                false => Node::Owes(entry.clone(), got),
+                false => Node::Owes,
             };
-            let entries = call.entries.iter();
-            let nodes = entries.map(|entry| (entry.name.clone(), as_seen(entry)));
+            let nodes = entries.iter();
+            let nodes = nodes.map(|(name, entry)| ((*name).into(), as_seen(entry)));
             self.nodes = Some(nodes.collect());
             return;
         };
-        for (name, node) in nodes {
-            let Node::Owes(owes, since) = node else {
-                continue;
-            };
-            match call.entries.iter().find(|entry| entry.name == *name) {
+        for (name, node) in nodes.iter_mut().filter(|(_, node)| **node == Node::Owes) {
+            match entries.get(&**name) {
                 // Only who saw its lease end has removed it: the roll is complete. [roll_gone]
                 None => *node = Node::Gone,
                 Some(entry) if entry.acknowledges(position) => *node = Node::Acknowledged,
-                Some(entry) if entry.beat != owes.beat => *node = Node::Owes(entry.clone(), got),
-                // [roll_remove]: no heartbeat was executed for as long as its lease lasts.
-                Some(entry)
-                    if sent.saturating_sub(*since) >= over(entry.lease)
-                        || weakened(ProtocolRule::RollRemove) =>
-                {
-                    ended.push(entry.clone());
-                }
                 Some(_) => {}
             }
         }
     }
 
-    /// What is to be told, if anything is yet.
-    fn answer(&self, now: Duration) -> Option<Awaited> {
+    /// What is to be told in the epoch that this process knows, if anything is yet.
+    fn answer(&self, now: Duration, epoch: Option<Epoch>) -> Option<Awaited> {
         if self.other_log {
             return Some(Awaited::OtherLog);
         }
         let nodes = self.nodes.iter().flat_map(HashMap::values);
-        let count = |what: fn(&Node) -> bool| {
-            let counted = nodes.clone().filter(|node| what(node)).count();
+        let count = |what| {
+            let counted = nodes.clone().filter(|node| **node == what).count();
             u32::try_from(counted).unwrap_or(u32::MAX)
         };
-        let acknowledged = count(|node| matches!(node, Node::Acknowledged));
-        let gone = count(|node| matches!(node, Node::Gone));
-        let owing = count(|node| matches!(node, Node::Owes(..)));
+        let (acknowledged, gone) = (count(Node::Acknowledged), count(Node::Gone));
+        let owing = count(Node::Owes);
         let known = self.nodes.is_some() && owing == 0;
+        // Another epoch was joined meanwhile, which may not know the purge (PROTOCOL 25).
+        let is_left = epoch != self.known && epoch != Some(self.position.epoch);
+        if !known && now >= self.until && is_left {
+            return Some(Awaited::OtherLog);
+        }
         (known || now >= self.until).then_some(Awaited::Everywhere(Everywhere {
             acknowledged,
             waited_out: gone + owing,

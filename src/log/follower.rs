@@ -32,6 +32,8 @@ const BLOCK: Duration = Duration::from_secs(1);
 const TOLD_AFTER: u32 = 4;
 /// How often old records are trimmed, unless the log grows fast.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
+/// How often the roll is looked at, so that nodes that have died leave it.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How often it is seen to that it does not.
 const LOOK_AT_SIZE_EVERY: Duration = Duration::from_secs(1);
 
@@ -244,6 +246,7 @@ impl Follower {
             () = self.append_waiting() => {}
             () = self.acknowledge() => {}
             () = self.trim() => {}
+            () = self.tidy_roll() => {}
         }
     }
 
@@ -319,6 +322,13 @@ impl Follower {
                 tracing::debug!(%error, "the purge log was not trimmed");
                 sleep(LOOK_AT_SIZE_EVERY).await;
             }
+        }
+    }
+
+    async fn tidy_roll(&self) {
+        loop {
+            sleep(TIDY_EVERY).await;
+            self.purges.roll.tidy().await;
         }
     }
 

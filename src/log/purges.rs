@@ -83,7 +83,7 @@ pub(crate) struct Purges {
     /// How long an acknowledged purge is repeated when an epoch opens (PROTOCOL 25).
     repeat_for: Duration,
     recent: Mutex<Recent>,
-    roll: RollCaller,
+    pub(super) roll: RollCaller,
     /// Monotonic milliseconds at which one caller may try again what failed; 0 while nothing fails.
     retry_at: AtomicU64,
     /// Whether a task appends what waits for those who have a client to answer; told when it fails.
@@ -150,6 +150,8 @@ impl Purges {
                 Awaited::OtherLog if logs < LOGS => logs += 1,
                 Awaited::OtherLog => {
                     let message = "the purge log became another each time that it was waited for";
+                    // The companion goes on.
+                    drop(self.views.pending.begin(&record));
                     return Err(self.pending(Error::new(ErrorKind::Unavailable, message)));
                 }
             }

@@ -87,7 +87,11 @@ impl PurgeRecord {
     /// Reads what [`to_fields`](Self::to_fields) wrote; unknown fields are skipped. Anything else (a
     /// newer version, an unknown kind or target) is a purge of everything.
     pub(crate) fn from_fields<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
-        Self::parse(fields).unwrap_or_else(|| Self::everything(Timestamp::default()))
+        Self::parse(fields).unwrap_or_else(|| Self {
+            // Perhaps it asks.
+            asks: true,
+            ..Self::everything(Timestamp::default())
+        })
     }
 
     fn parse<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Option<Self> {

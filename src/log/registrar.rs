@@ -13,6 +13,9 @@ use crate::log::roll::{
 use crate::position::{Epoch, Position};
 use crate::weaken::{ProtocolRule, weakened};
 
+/// The numbers of one heartbeat: each time that it is sent it has another, since what was given up may be executed later.
+const BEATS: u64 = 8;
+
 /// Of one process. Shared by its heartbeats and its acknowledgements.
 #[derive(Debug)]
 pub(crate) struct Registrar {
@@ -66,7 +69,7 @@ impl Registrar {
         RollEntry {
             name: self.name.clone(),
             lease: self.lease,
-            beat: self.beats.fetch_add(1, Ordering::Relaxed) + 1,
+            beat: self.beats.fetch_add(BEATS, Ordering::Relaxed) + BEATS,
             position: position.unwrap_or(Position::new(0, 0)),
         }
     }

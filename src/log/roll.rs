@@ -85,6 +85,14 @@ impl RollEntry {
         }
     }
 
+    /// As it is sent for the time after so many others, at most seven.
+    pub(crate) fn sent_again(&self, times: usize) -> Self {
+        Self {
+            beat: self.beat + times as u64,
+            ..self.clone()
+        }
+    }
+
     /// Whether it says that the purge at `position` is applied there. Epochs are compared for equality only.
     pub(crate) fn acknowledges(&self, position: Position) -> bool {
         self.position.reaches(position)

@@ -125,8 +125,7 @@ impl Follower {
         position: Position,
     ) -> Result<(), Error> {
         let here = self.views.current().map(|view| view.position());
-        let applied = here.filter(|here| here.reaches(position));
-        roll.acknowledge(self.registrar.name(), applied.unwrap_or(position))
+        roll.acknowledge(self.registrar.name(), here.unwrap_or(position))
             .await
     }
 

@@ -89,9 +89,10 @@ impl RedisLog {
         deadline: Instant,
     ) -> Result<Registration, Error> {
         let mut refused = changes_too_fast();
-        for _ in 0..TRIES {
+        for again in 0..TRIES {
             let live = self.reads.verified(deadline).await?;
-            let seen = match self.beat(&live, entry, deadline).await {
+            let entry = entry.map(|entry| entry.sent_again(again));
+            let seen = match self.beat(&live, entry.as_ref(), deadline).await {
                 // The socket is gone: the next one shows whether the server is.
                 Err(error)
                     if error.kind() == ErrorKind::Unavailable

@@ -286,8 +286,10 @@ fn parse(answer: Value, tip: Tip) -> Option<RollCall> {
             None if field == MARK => head.mark = Some(epoch(value).ok()?),
             None if field == TOKEN => head.token = Some(value.parse().ok()?),
             Some(("n", name)) => {
-                let position = fields.get(&position_field(name))?.parse().ok()?;
-                entries.push(node(name, value, position)?);
+                // Both are written by one heartbeat, and may be read in between: it has acknowledged nothing then.
+                let position = fields.get(&position_field(name));
+                let position = position.map_or(Ok(Position::new(0, 0)), |text| text.parse());
+                entries.push(node(name, value, position.ok()?)?);
             }
             // Of a node that somebody removes now: both go together.
             Some(("p", name)) if fields.contains_key(&node_field(name)) => {}

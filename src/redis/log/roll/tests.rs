@@ -50,11 +50,16 @@ fn an_empty_roll_is_one() {
 }
 
 #[test]
+fn a_node_that_is_read_between_its_two_fields_has_acknowledged_nothing() {
+    let call = parse(hash(&[("n:ab", "1 1000 9")]), tip()).unwrap();
+    assert!(!call.entries[0].acknowledges(Position::new(7, 0)));
+}
+
+#[test]
 fn what_is_not_ours_is_no_roll() {
     for fields in [
         &[("mark", "x")][..],
         &[("token", "7")],
-        &[("n:ab", "1 1000 9")],
         &[("n:ab", "1 1000"), ("p:ab", "7-2")],
         &[("n:ab", "1 1000 9"), ("p:ab", "later")],
         &[("p:ab", "7-2")],
