@@ -90,7 +90,7 @@ async fn a_malformed_call_says_what_is_wrong_and_purges_nothing() {
     for body in [
         "",
         "{}",
-        r#"{"tags":["auctions"]}"#,
+        r#"{"labels":["auctions"]}"#,
         r#"{"tag":"auctions","url":"no url"}"#,
     ] {
         let told = site.purge(body).await;
