@@ -27,6 +27,11 @@ pub(crate) fn unique() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
+/// [`unique`] as a name.
+pub(crate) fn unique_word() -> String {
+    format!("{:016x}", unique())
+}
+
 impl Default for Chance {
     fn default() -> Self {
         Self(Arc::new(fastrand::f64))

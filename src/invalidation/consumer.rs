@@ -15,7 +15,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::chance::unique;
+use crate::chance::unique_word;
 use crate::error::Error;
 use crate::invalidation::event::Unreadable;
 use crate::invalidation::gap::{Watch, unaligned};
@@ -46,7 +46,7 @@ use self::tidy::Tidy;
 /// A name that no other consumer has: host, process, and a random number.
 pub(crate) fn unique_name() -> String {
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "host".into());
-    format!("{host}-{}-{:016x}", std::process::id(), unique())
+    format!("{host}-{}-{}", std::process::id(), unique_word())
 }
 
 /// Runs `consumers` until they are to `stop`, and lets them finish what they have in hand.

@@ -123,12 +123,11 @@ impl RollCaller {
 
     /// Waits until the purge whose append at `position` was acknowledged just now is everywhere.
     pub(crate) async fn wait(&self, position: Position, has_replicas: bool) -> Awaited {
-        let at_once = Awaited::Everywhere(Everywhere {
-            acknowledged: 1,
-            ..Everywhere::default()
-        });
         if self.inner.log.roll().is_none() {
-            return at_once;
+            return Awaited::Everywhere(Everywhere {
+                acknowledged: 1,
+                ..Everywhere::default()
+            });
         }
         let longest = match weakened(ProtocolRule::RollLongest) {
             true => self.inner.views.lease(),
@@ -204,7 +203,7 @@ impl Task {
         while let Some(newest) = self.inner.newest() {
             // This node knows it about when the others do.
             if served.replace(newest) != Some(newest) {
-                let _ = timeout(FIRST_LOOK, self.inner.applied(newest)).await;
+                let _ = timeout(FIRST_LOOK, self.inner.views.wait_for(newest)).await;
                 pause = LEAST_PAUSE;
             }
             self.inner.look().await;
@@ -229,16 +228,6 @@ impl Inner {
     fn epoch(&self) -> Option<Epoch> {
         let view = self.views.current();
         view.map(|view| view.position().epoch)
-    }
-
-    /// Returns when this node has read up to `position`.
-    async fn applied(&self, position: Position) {
-        let mut moved = self.views.watch();
-        let reached = || {
-            let view = self.views.current();
-            view.is_some_and(|view| view.position().reaches(position))
-        };
-        while !reached() && moved.changed().await.is_ok() {}
     }
 
     /// One read of the roll, for all whose append was acknowledged before it is sent. `[roll_fresh]`

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::chance::unique_word;
 use crate::error::Error;
-use crate::log::roll::{
-    REPLICA_LAG, Registration, Roll, RollEntry, RollHead, Token, WaitTime, over,
-};
+use crate::log::roll::{Registration, Roll, RollEntry, RollHead, Token, WaitTime, longest_wait};
 use crate::position::{Epoch, Position};
 use crate::weaken::{ProtocolRule, weakened};
 
@@ -21,8 +20,8 @@ const BEATS: u64 = 8;
 pub(crate) struct Registrar {
     name: Box<str>,
     lease: Duration,
-    /// Λ, where no replicas are.
-    wait: Duration,
+    /// The longest lease that a node can have.
+    longest: Duration,
     time: WaitTime,
     beats: AtomicU64,
     /// Held for moments, by heartbeats.
@@ -50,9 +49,9 @@ impl Registrar {
     /// Of a node whose leases last `lease`, where none lasts longer than `longest`.
     pub(crate) fn new(lease: Duration, longest: Duration, time: WaitTime) -> Self {
         Self {
-            name: RollEntry::new(lease).name,
+            name: unique_word().into(),
             lease,
-            wait: over(longest),
+            longest,
             time,
             beats: AtomicU64::new(0),
             mark: Mutex::default(),
@@ -87,10 +86,7 @@ impl Registrar {
         if !taken {
             return Ok(());
         }
-        let wait = match tip.replicas {
-            0 => self.wait,
-            _ => self.wait + REPLICA_LAG,
-        };
+        let wait = longest_wait(self.longest, tip.replicas > 0);
         let epoch = tip.position.epoch;
         let step = self.mark.lock().step(head, epoch, wait, self.time.now());
         match step {

@@ -17,7 +17,7 @@ use crate::position::{Epoch, Position};
 /// How much longer than a lease is waited before it counts as ended: clocks of machines run unequally fast.
 const DRIFT_PERCENT: u32 = 110;
 /// `min-replicas-max-lag` as it is by default: for so long a master that was cut off may take writes.
-pub(super) const REPLICA_LAG: Duration = Duration::from_secs(10);
+const REPLICA_LAG: Duration = Duration::from_secs(10);
 
 /// When a lease of this length, had at the latest now, must have ended.
 pub(crate) fn over(lease: Duration) -> Duration {
@@ -75,16 +75,6 @@ pub(crate) struct RollEntry {
 }
 
 impl RollEntry {
-    /// The entry of a node that starts.
-    pub(crate) fn new(lease: Duration) -> Self {
-        Self {
-            name: format!("{:016x}", unique()).into(),
-            lease,
-            beat: 0,
-            position: Position::new(0, 0),
-        }
-    }
-
     /// As it is sent for the time after so many others, at most seven.
     pub(crate) fn sent_again(&self, times: usize) -> Self {
         Self {

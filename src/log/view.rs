@@ -207,8 +207,9 @@ pub(crate) struct Views {
     longest_lease: Duration,
     wait_time: WaitTime,
     clock: Arc<dyn Clock>,
-    /// Up to where somebody waits for this node to say that it has applied the log (PROTOCOL 36).
-    asked: watch::Sender<Option<Position>>,
+    /// Whether somebody waits for this node to say up to where it has applied the log, told anew each time that it has
+    /// applied more of what is asked for (PROTOCOL 36).
+    asked: watch::Sender<bool>,
     pub(super) pending: Pending,
     settling: Settling,
 }
@@ -222,7 +223,7 @@ impl Views {
             lease,
             longest_lease: defaults::LONGEST_LEASE,
             wait_time: WaitTime::new(),
-            asked: watch::Sender::new(None),
+            asked: watch::Sender::new(false),
             settling: Settling::new(bounds.marks),
             clock,
             pending: Pending::default(),
@@ -271,8 +272,8 @@ impl Views {
         self.wait_time.clone()
     }
 
-    /// Says up to where this node is asked what it has applied; it has applied that.
-    pub(crate) fn asked(&self) -> watch::Receiver<Option<Position>> {
+    /// Says whether this node is asked what it has applied.
+    pub(crate) fn asked(&self) -> watch::Receiver<bool> {
         self.asked.subscribe()
     }
 
@@ -303,7 +304,7 @@ impl Views {
             if before.as_ref().map(Arc::as_ptr) == current.as_ref().map(Arc::as_ptr) {
                 self.moved.send_replace(());
                 // Records that ask may have been cut off.
-                self.asked.send_replace(Some(joined.position()));
+                self.asked.send_replace(true);
                 return (joined, true);
             }
             current = before.clone();
@@ -322,7 +323,7 @@ impl Views {
         self.moved.send_replace(());
         let missed = matches!(applied, ApplyResult::Gap(_));
         if missed || records.iter().any(|read| read.record.asks) {
-            self.asked.send_replace(Some(view.position()));
+            self.asked.send_replace(true);
         }
         applied
     }
@@ -332,7 +333,7 @@ impl Views {
         self.settling.joined(self.clock.monotonic(), Duration::ZERO);
         view.skip_to(tip);
         self.moved.send_replace(());
-        self.asked.send_replace(Some(view.position()));
+        self.asked.send_replace(true);
     }
 
     /// A record of our own was acknowledged at `position`.
@@ -364,6 +365,16 @@ impl Views {
     /// Whether strict lookups may use `view` on a server with replicas (PROTOCOL 22).
     pub(crate) fn leased(&self, view: &View) -> bool {
         view.leased(self.clock.monotonic())
+    }
+
+    /// Returns when this process has read up to `position`.
+    pub(crate) async fn wait_for(&self, position: Position) {
+        let mut moved = self.watch();
+        let reached = || {
+            let view = self.current();
+            view.is_some_and(|view| view.position().reaches(position))
+        };
+        while !reached() && moved.changed().await.is_ok() {}
     }
 
     /// Waits until the position has moved since this was called, or the view was replaced.

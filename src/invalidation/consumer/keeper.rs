@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
-use crate::chance::unique;
+use crate::chance::unique_word;
 use crate::error::Error;
 use crate::invalidation::consumer::Settings;
 use crate::invalidation::consumer::held::EntriesInHand;
@@ -88,7 +88,7 @@ impl ClaimKeeper {
         // Deleted from the stream while their purges are under way, or acknowledged by another
         // consumer. Should this one die now, nobody else would find them.
         self.source
-            .mark_gap(&format!("{:016x}", unique()), "held entries deleted")
+            .mark_gap(&unique_word(), "held entries deleted")
             .await?;
         self.held.remove(&gone);
         Ok(())

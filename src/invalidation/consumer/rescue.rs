@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::chance::unique;
+use crate::chance::unique_word;
 use crate::error::Error;
 use crate::invalidation::consumer::Consumer;
 use crate::invalidation::consumer::held::AcknowledgedPurge;
@@ -122,7 +122,7 @@ impl Consumer {
         if let Some(reason) = reason
             && self.gap.is_none()
         {
-            self.gap = Some((format!("{:016x}", unique()), reason));
+            self.gap = Some((unique_word(), reason));
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Follower;
 use crate::error::{Error, ErrorKind};
-use crate::log::{Roll, View};
+use crate::log::Roll;
 use crate::position::Position;
 use crate::weaken::{ProtocolRule, weakened};
 
@@ -65,7 +65,7 @@ impl Follower {
         }
         let Some(view) = view else { return Ok(()) };
         if !weakened(ProtocolRule::CaughtUp) {
-            let _ = timeout(patience, self.wait_for(&view, tip)).await;
+            let _ = timeout(patience, self.views.wait_for(tip)).await;
             if view.position().epoch == tip.epoch && !view.position().reaches(tip) {
                 self.read_once(&view, tip).await?;
             }
@@ -104,11 +104,8 @@ impl Follower {
         };
         let mut asked = self.views.asked();
         loop {
-            let Some(position) = *asked.borrow_and_update() else {
-                let _ = asked.changed().await;
-                continue;
-            };
-            if let Err(error) = self.say_applied(roll, position).await {
+            let is_asked = *asked.borrow_and_update();
+            if is_asked && let Err(error) = self.say_applied(roll).await {
                 tracing::debug!(%error, "the roll does not take what is acknowledged");
                 self.pulse.rest(ACKNOWLEDGE_AGAIN).await;
                 asked.mark_changed();
@@ -118,20 +115,14 @@ impl Follower {
         }
     }
 
-    /// Says that all up to `position` is applied, or more by now. `[roll_applied]`
-    pub(super) async fn say_applied(
-        &self,
-        roll: &dyn Roll,
-        position: Position,
-    ) -> Result<(), Error> {
-        let here = self.views.current().map(|view| view.position());
-        roll.acknowledge(self.registrar.name(), here.unwrap_or(position))
-            .await
-    }
-
-    /// Waits until the background read has brought `view` to `tip`.
-    async fn wait_for(&self, view: &View, tip: Position) {
-        let mut moved = self.views.watch();
-        while !view.position().reaches(tip) && moved.changed().await.is_ok() {}
+    /// Says up to where all is applied. `[roll_applied]`
+    pub(super) async fn say_applied(&self, roll: &dyn Roll) -> Result<(), Error> {
+        match self.views.current() {
+            Some(view) => {
+                roll.acknowledge(self.registrar.name(), view.position())
+                    .await
+            }
+            None => Ok(()),
+        }
     }
 }

@@ -118,37 +118,28 @@ impl RedisLog {
 
     /// What stands under the roll's key is no roll: that counts as lost, and all register anew.
     async fn clear_roll(&self) {
-        let mut pipe = ::redis::pipe();
-        pipe.cmd("UNLINK").arg(self.verifier.keys.roll());
+        let mut unlink = ::redis::cmd("UNLINK");
+        unlink.arg(self.verifier.keys.roll());
+        let budget = self.verifier.server.budgets().write;
         // If that fails, it is seen again.
-        let _ = self.ask_roll("clear the roll", &pipe).await;
-    }
-
-    /// The answers to `pipe`, on the connection of the heartbeats.
-    async fn ask_roll(&self, what: &str, pipe: &Pipeline) -> Result<Vec<Value>, Error> {
-        let deadline = Instant::now() + self.verifier.server.budgets().write;
-        let live = self.reads.verified(deadline).await?;
-        let answers = self.reads.ask(&live, deadline, pipe).await?;
-        match answers.iter().find_map(fault::error_in) {
-            Some(error) => Err(self.verifier.server.error(what, error)),
-            None => Ok(answers),
-        }
+        let _ = self.reads.run("clear the roll", budget, unlink).await;
     }
 
     /// Runs `script` over the roll and the log; whether it did something.
     async fn run(&self, what: &str, script: &str, arguments: &[&str]) -> Result<bool, Error> {
-        let mut pipe = ::redis::pipe();
-        let run = pipe.cmd("EVAL").arg(script).arg(2);
-        run.arg(self.verifier.keys.roll());
-        run.arg(self.verifier.keys.log());
-        run.arg(arguments);
-        let answers = self.ask_roll(what, &pipe).await;
-        let denied = matches!(&answers, Err(error) if error.kind() == ErrorKind::Denied);
+        let mut eval = ::redis::cmd("EVAL");
+        eval.arg(script).arg(2);
+        eval.arg(self.verifier.keys.roll());
+        eval.arg(self.verifier.keys.log());
+        eval.arg(arguments);
+        let budget = self.verifier.server.budgets().write;
+        let answer = self.reads.run(what, budget, eval).await;
+        let denied = matches!(&answer, Err(error) if error.kind() == ErrorKind::Denied);
         self.roll_denied.store(denied, Ordering::Relaxed);
         if denied {
-            self.health.note(Part::Roll, &answers);
+            self.health.note(Part::Roll, &answer);
         }
-        Ok(answers?.first() == Some(&Value::Int(1)))
+        Ok(answer? == Value::Int(1))
     }
 
     async fn call_roll(&self) -> Result<Option<RollCall>, Error> {
