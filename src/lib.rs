@@ -102,6 +102,7 @@ mod spelling;
 mod sync;
 mod tag;
 mod telling;
+mod update;
 mod weaken;
 #[cfg(feature = "config")]
 mod written;
@@ -160,6 +161,7 @@ pub use self::rules::{
 pub use self::semantics::may_trail;
 pub use self::tag::{Tag, Target};
 pub use self::telling::{Tell, Telling};
+pub use self::update::{Update, UpdateId};
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]
