@@ -2,16 +2,15 @@
 
 use std::collections::HashSet;
 
-use smallvec::SmallVec;
-
 use crate::invalidation::condition::Condition;
 use crate::invalidation::event::{ChangeEvent, Unreadable};
+use crate::invalidation::expansion::expand;
 use crate::invalidation::format::Decoder;
 use crate::invalidation::node::Node;
 use crate::invalidation::path::Path;
 use crate::log::PurgeKind;
-use crate::rules::template::{Template, TemplateError};
-use crate::tag::{Tag, Target};
+use crate::rules::template::Template;
+use crate::tag::Target;
 
 /// The most targets that one purge names; past it, the scope of the stream is purged instead.
 pub(crate) const MAX_TARGETS: usize = 1_000;
@@ -100,7 +99,7 @@ impl Mapping {
     ) -> Result<Option<usize>, Unreadable> {
         let mut named = 0;
         for template in &self.purge {
-            let Some(tags) = expand(template, event, whole, decoder)? else {
+            let Some(tags) = expand(template, "no-tag", event, whole, decoder)? else {
                 return Ok(None);
             };
             named += tags.len();
@@ -109,7 +108,7 @@ impl Mapping {
             }
         }
         for template in &self.families {
-            let Some(names) = expand(template, event, whole, decoder)? else {
+            let Some(names) = expand(template, "no-tag", event, whole, decoder)? else {
                 return Ok(None);
             };
             named += names.len();
@@ -122,38 +121,6 @@ impl Mapping {
             }
         }
         Ok(Some(named))
-    }
-}
-
-/// The tags that `template` gives for `event`; `None` if they are too many.
-fn expand(
-    template: &Template<Path>,
-    event: &ChangeEvent<'_>,
-    whole: &Node<'_>,
-    decoder: &Decoder,
-) -> Result<Option<SmallVec<[Tag; 1]>>, Unreadable> {
-    let mut problem = None;
-    let tags = template.expand(|path| match path.values(event.start(path, whole)) {
-        Ok(values) => {
-            problem = values.iter().find_map(|value| decoder.problem(value));
-            problem.is_none().then_some(values)
-        }
-        Err(unfound) => {
-            problem = unfound.problem();
-            None
-        }
-    });
-    match (tags, problem) {
-        (Ok(tags), _) => Ok(Some(tags)),
-        (Err(TemplateError::TooMany), _) => Ok(None),
-        (Err(unfilled), None) => {
-            let detail = format!("in `{}`: {unfilled}", template.text());
-            Err(Unreadable::new("no-tag", detail))
-        }
-        (Err(unfilled), Some(why)) => {
-            let detail = format!("in `{}`: {unfilled}: {why}", template.text());
-            Err(Unreadable::new("placeholder", detail))
-        }
     }
 }
 

@@ -57,6 +57,7 @@ mod condition;
 #[cfg(feature = "redis")]
 mod consumer;
 mod event;
+mod expansion;
 #[cfg(test)]
 mod fake;
 mod format;
