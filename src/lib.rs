@@ -40,7 +40,7 @@
 //! - what is cached, and how: [`Rule`], [`Query`], [`Cookies`], [`ClientPolicy`]
 //! - where it is kept, and by which bounds: [`CacheBuilder`]
 //! - the layer, in detail: [`middleware`]
-//! - events that purge: [`Stream`], [`On`], [`Format`]; by hand: [`Purger`], [`EventIntake`]
+//! - events that purge: [`Stream`], [`On`], [`Format`]; that people are told of: [`Announce`]; by hand: [`Purger`], [`EventIntake`]
 //! - the task that the caller spawns: [`Companion`]
 //! - what happened: [`Outcome`] (also in `Cache-Status`), [`Notice`], [`Metrics`]
 //!
@@ -60,7 +60,7 @@
 //!   `embedded/store`, or `redis/store` (above 64 KiB `redis/store/chunks`).
 //! - An event: `invalidation/consumer` reads it from Redis, `invalidation/intake` takes it by hand →
 //!   `invalidation/stream/entry` (`EventStream::read`): decoded by `invalidation/format/decode`, made targets by
-//!   `invalidation/mapping` → a purge.
+//!   `invalidation/mapping` → a purge; what people are told of it: `invalidation/update_template`.
 //! - A purge: `invalidation/purger` → `log/purges` → the log: `embedded/log`, or `redis/log/append`. On every node
 //!   `log/follower` reads it into `log/view`, where it counts at once.
 //!
@@ -144,7 +144,7 @@ pub use self::clock::{Clock, SystemClock, Timestamp};
 pub use self::engine::TellPosition;
 pub use self::error::{BoxError, ConfigError, Error, ErrorKind, Warning};
 pub use self::invalidation::{
-    EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream, StreamHealth,
+    Announce, EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream, StreamHealth,
     StreamSettings,
 };
 pub use self::log::{Durability, Everywhere, Health, Purged, Trouble};

@@ -87,7 +87,7 @@ pub enum Notice<'a> {
         stream: &'a str,
         /// The event's name, if it has one.
         event: &'a str,
-        /// How many targets it purged.
+        /// How many targets it purged; none, if people are only told of it.
         targets: usize,
     },
     /// An event could not be understood. One from a stream is put aside in its quarantine.

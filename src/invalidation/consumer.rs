@@ -252,12 +252,13 @@ impl Consumer {
             aside: Vec::new(),
         };
         for entry in &entries {
+            let id = entry.id.to_string();
             let mut reading = if self.hopeless.remove(&entry.id) {
                 let detail = "its consumers died or gave up";
                 self.stream
-                    .give_up(Unreadable::new("too-many-deliveries", detail))
+                    .give_up(&id, Unreadable::new("too-many-deliveries", detail))
             } else {
-                self.stream.read(&entry.fields)
+                self.stream.read(&id, &entry.fields)
             };
             let own = std::mem::take(&mut reading.plan);
             let Exactness::Unreadable(unreadable) = &reading.exactness else {

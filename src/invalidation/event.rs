@@ -20,6 +20,8 @@ pub(crate) enum EntryContent<'a> {
     Control {
         reason: &'static str,
         network: Option<Cow<'a, str>>,
+        /// What else people are told of it.
+        details: Vec<(&'static str, Cow<'a, str>)>,
     },
     /// Nothing, by agreement (a tombstone).
     Nothing,
@@ -48,6 +50,21 @@ impl<'a> ChangeEvent<'a> {
     /// Whether the event has no member `name` that is not null.
     pub(crate) fn lacks(&self, name: &str, whole: &Node<'a>) -> bool {
         self.node.as_ref().unwrap_or(whole).lacks(name)
+    }
+}
+
+/// Which event it is: the place of an entry's event, from 0. `{}` names it as an identity does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EventOrigin<'a> {
+    pub(crate) stream: &'a str,
+    /// The entry's id.
+    pub(crate) entry: &'a str,
+    pub(crate) index: usize,
+}
+
+impl fmt::Display for EventOrigin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.stream, self.entry, self.index)
     }
 }
 

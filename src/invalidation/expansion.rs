@@ -1,5 +1,7 @@
 //! What templates and paths give for an event.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use crate::invalidation::event::{ChangeEvent, Unreadable};
@@ -39,6 +41,35 @@ pub(super) fn expand(
         (Err(unfilled), Some(why)) => {
             let detail = format!("in `{}`: {unfilled}: {why}", template.text());
             Err(Unreadable::new("placeholder", detail))
+        }
+    }
+}
+
+/// The one value at `path` for `event`; `None` if it finds none and may find none. Otherwise the event is unreadable, as
+/// where a template is not filled.
+pub(super) fn single<'a>(
+    path: &Path,
+    reason: &'static str,
+    event: &'a ChangeEvent<'a>,
+    whole: &'a Node<'a>,
+    decoder: &Decoder,
+) -> Result<Option<Cow<'a, str>>, Unreadable> {
+    let at = |why: &str| format!("at `{}`: {why}", path.text());
+    let found = path.values(event.start(path, whole));
+    let mut values = found.map_err(|unfound| match unfound.problem() {
+        Some(why) => Unreadable::new("placeholder", at(why)),
+        None => Unreadable::new(reason, at("no value")),
+    })?;
+    if let Some(why) = values.iter().find_map(|value| decoder.problem(value)) {
+        return Err(Unreadable::new("placeholder", at(why)));
+    }
+    match values.len() {
+        0 if path.is_optional() => Ok(None),
+        0 => Err(Unreadable::new(reason, at("no value"))),
+        1 => Ok(values.pop()),
+        several => {
+            let why = format!("{several} values, where one is told");
+            Err(Unreadable::new(reason, at(&why)))
         }
     }
 }

@@ -44,7 +44,7 @@ pub(crate) trait PurgeSink: Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EventOutcome {
-    /// Events that purged something.
+    /// Events that purged something, or that people are told of.
     pub applied: usize,
     /// Events for which nothing is configured, or that name nothing to purge; an entry without
     /// events counts as one.
@@ -75,7 +75,8 @@ impl EventIntake {
         }
     }
 
-    /// Purges what an entry of `stream` names, as if it had arrived there. `id` is for the log lines.
+    /// Purges what an entry of `stream` names, as if it had arrived there. `id` is the entry's, in log lines and where people
+    /// are told of it: one that is handed in again under its id is a repeat.
     ///
     /// An entry that cannot be understood is no error: it purges everything that the stream can
     /// touch, and the outcome says so.
@@ -93,7 +94,7 @@ impl EventIntake {
             let message = format!("no stream {stream:?} is configured");
             return Err(Error::new(ErrorKind::Invalid, message));
         };
-        let mut reading = stream.read(&fields);
+        let mut reading = stream.read(id, &fields);
         let plan = std::mem::take(&mut reading.plan);
         let targets = plan.targets().cloned().collect();
         let purged = self.applier.purge(plan, stream.settings.settle.0).await?;

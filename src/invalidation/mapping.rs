@@ -8,6 +8,7 @@ use crate::invalidation::expansion::expand;
 use crate::invalidation::format::Decoder;
 use crate::invalidation::node::Node;
 use crate::invalidation::path::Path;
+use crate::invalidation::update_template::UpdateTemplate;
 use crate::log::PurgeKind;
 use crate::rules::template::Template;
 use crate::tag::Target;
@@ -25,6 +26,7 @@ pub(crate) struct Mapping {
     /// Whole families: what stands before the first colon of their tags.
     pub(crate) families: Vec<Template<Path>>,
     pub(super) soft: bool,
+    pub(crate) announce: Option<UpdateTemplate>,
 }
 
 impl Mapping {
@@ -34,6 +36,13 @@ impl Mapping {
             (Some(named), Some(wanted)) => named == wanted,
             _ => true,
         }
+    }
+
+    /// The paths that its templates read.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let templates = self.purge.iter().chain(&self.families);
+        let told = self.announce.iter().flat_map(UpdateTemplate::paths);
+        templates.flat_map(Template::sources).chain(told)
     }
 
     fn kind(&self) -> PurgeKind {

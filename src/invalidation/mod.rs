@@ -53,6 +53,7 @@
 //! slower and right until somebody reads the log line. The same holds for a value that only stands for
 //! one: a placeholder of the publisher, or a text that was cut off.
 
+mod announce;
 mod condition;
 #[cfg(feature = "redis")]
 mod consumer;
@@ -77,9 +78,11 @@ mod status;
 mod step;
 mod stream;
 mod tally;
+mod update_template;
 #[cfg(feature = "config")]
 mod written;
 
+pub use self::announce::Announce;
 #[cfg(feature = "redis")]
 pub(crate) use self::consumer::{Consumer, Settings, consume, unique_name};
 pub use self::event::Fields;

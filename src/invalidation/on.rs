@@ -1,6 +1,7 @@
 //! What the operator says about the events of a stream: [`On`].
 
 use crate::error::ConfigError;
+use crate::invalidation::announce::Announce;
 use crate::invalidation::condition::Condition;
 use crate::invalidation::event::CONTROL;
 use crate::invalidation::format::Decoder;
@@ -9,7 +10,7 @@ use crate::invalidation::path::Path;
 use crate::place::ConfigPlace;
 use crate::rules::template::Template;
 
-/// Which events of a stream, and what they purge.
+/// Which events of a stream, what they purge, and what people are told of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(
     feature = "config",
@@ -37,6 +38,12 @@ pub struct On {
     /// `true`: what is purged stays usable as stale, where its rule allows that. Default: false.
     #[cfg_attr(feature = "config", serde(default))]
     soft: bool,
+    /// What people are told. Default: nothing.
+    #[cfg_attr(
+        feature = "config",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    announce: Option<Announce>,
 }
 
 impl On {
@@ -59,6 +66,7 @@ impl On {
             purge: Vec::new(),
             families: Vec::new(),
             soft: false,
+            announce: None,
         }
     }
 
@@ -83,7 +91,8 @@ impl On {
     ///
     /// A path names members by dots. `before?.id` may find nothing, `"a.b".c` quotes a name, and
     /// `ids.@json` reads the JSON in a string (where names follow, a path goes on into it by itself:
-    /// `data.id`). Default: none; without [`purge_family`](Self::purge_family) either, `build()` refuses.
+    /// `data.id`). Default: none; without [`purge_family`](Self::purge_family) and
+    /// [`announce`](Self::announce) either, `build()` refuses.
     #[must_use]
     pub fn purge(mut self, template: impl Into<String>) -> Self {
         self.purge.push(template.into());
@@ -107,12 +116,41 @@ impl On {
         self
     }
 
+    /// Tells people of it, once no node answers with what it purges any more. An event may purge nothing and be told all
+    /// the same. Default: nobody is told.
+    #[must_use]
+    pub fn announce(mut self, announce: Announce) -> Self {
+        self.announce = Some(announce);
+        self
+    }
+
     /// Where messages place it: it is this one of its stream's.
     pub(super) fn place(&self, number: usize) -> ConfigPlace {
         ConfigPlace::mapping(number, self.event.clone())
     }
 
     pub(super) fn compile(self, decoder: &Decoder) -> Result<Mapping, ConfigError> {
+        self.check_names(decoder)?;
+        if self.purge.is_empty() && self.families.is_empty() && self.announce.is_none() {
+            let event = self.event.as_deref().unwrap_or("*");
+            let message = "nothing is purged and nobody is told";
+            return Err(ConfigError::new("", message, event));
+        }
+        let when = self.when.iter().map(|text| Condition::parse(text));
+        let announce = self.announce.map(|announce| announce.compile(decoder));
+        Ok(Mapping {
+            when: when.collect::<Result<_, _>>()?,
+            purge: templates(&self.purge, tag_template)?,
+            families: templates(&self.families, family_template)?,
+            announce: announce.transpose()?,
+            event: self.event.map(Into::into),
+            network: self.network.map(Into::into),
+            soft: self.soft,
+        })
+    }
+
+    /// Whether the format says where the names are that it goes by.
+    fn check_names(&self, decoder: &Decoder) -> Result<(), ConfigError> {
         let refuse = |message, input: &str| Err(ConfigError::new("", message, input));
         if let Some(name) = &self.event {
             if decoder.event_name.is_none() {
@@ -122,26 +160,13 @@ impl On {
                 return refuse("a name that starts with `__` is a control message's", name);
             }
         }
-        if let Some(network) = &self.network
-            && decoder.network.is_none()
-        {
-            return refuse(
+        match &self.network {
+            Some(network) if decoder.network.is_none() => refuse(
                 "the stream's format does not say where networks are",
                 network,
-            );
+            ),
+            _ => Ok(()),
         }
-        if self.purge.is_empty() && self.families.is_empty() {
-            return refuse("nothing is purged", self.event.as_deref().unwrap_or("*"));
-        }
-        let when = self.when.iter().map(|text| Condition::parse(text));
-        Ok(Mapping {
-            when: when.collect::<Result<_, _>>()?,
-            purge: templates(&self.purge, tag_template)?,
-            families: templates(&self.families, family_template)?,
-            event: self.event.map(Into::into),
-            network: self.network.map(Into::into),
-            soft: self.soft,
-        })
     }
 }
 

@@ -171,6 +171,17 @@ impl EventStream {
     pub(crate) fn scope_on(&self, network: Option<&str>) -> Scope {
         Scope::of(self.mappings.iter().filter(|m| m.may_fit(network)))
     }
+
+    /// Whether people are told of some of the stream's events: then they are also told where some may be missing.
+    pub(crate) fn announces(&self) -> bool {
+        self.announces_on(None)
+    }
+
+    /// Whether they are told of those of one network; of all, if none is named.
+    fn announces_on(&self, network: Option<&str>) -> bool {
+        let mut fitting = self.mappings.iter().filter(|m| m.may_fit(network));
+        fitting.any(|mapping| mapping.announce.is_some())
+    }
 }
 
 /// Reads all `streams`.

@@ -1,17 +1,23 @@
 //! From a stream entry to the events in it. Pure, and total: whatever the bytes are, the answer is
 //! events, a control message, nothing, or a reason.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use super::{Decoder, Payload};
 use crate::invalidation::event::{CONTROL, ChangeEvent, EntryContent, Fields, Unreadable};
 use crate::invalidation::node::{self, Node, NotJson, Texts};
 use crate::invalidation::path::Path;
+use crate::tag::MAX_TAGS;
 
 /// The most events in one entry. rindexer cuts at 75 KiB, about a hundred.
 const MAX_EVENTS: usize = 10_000;
 
 const REORG: &str = "__rindexer_reorg";
+/// What a reorg notice says that concerns those who know of the events that were undone.
+const REORG_NUMBERS: [&str; 3] = ["fork_block", "depth", "events_deleted"];
+const REORG_TRANSACTIONS: &str = "affected_tx_hashes";
 
 impl Decoder {
     /// The events in an entry with these `fields`, which may have at most `max_bytes`.
@@ -77,13 +83,14 @@ impl Decoder {
             return None;
         }
         let network = self.network.as_ref().filter(|path| self.is_whole(path));
+        let (reason, details) = match name {
+            REORG => ("reorg", reorg_details(whole)),
+            _ => ("unknown control message", Vec::new()),
+        };
         Some(EntryContent::Control {
-            reason: if name == REORG {
-                "reorg"
-            } else {
-                "unknown control message"
-            },
+            reason,
             network: network.and_then(|path| path.value(whole)),
+            details,
         })
     }
 
@@ -202,6 +209,25 @@ impl Decoder {
             json: self.json,
         })
     }
+}
+
+/// What rindexer says about a reorg. Without a database it does not know how many events that undid, nor of which
+/// transactions.
+fn reorg_details<'a>(whole: &Node<'a>) -> Vec<(&'static str, Cow<'a, str>)> {
+    let values = |name: &str| {
+        let path = Path::parse(&format!("event_data.{name}")).ok()?;
+        path.values(whole).ok()
+    };
+    let numbers = REORG_NUMBERS.into_iter().filter_map(|name| {
+        let mut found = values(name)?;
+        (found.len() == 1).then(|| (name, found.remove(0)))
+    });
+    let transactions = values(REORG_TRANSACTIONS).filter(|hashes| {
+        // Some of them would be taken for all.
+        (1..=MAX_TAGS).contains(&hashes.len())
+    });
+    let transactions = transactions.map(|hashes| (REORG_TRANSACTIONS, hashes.join(",").into()));
+    numbers.chain(transactions).collect()
 }
 
 fn single(fields: &Fields) -> Result<&(Vec<u8>, Vec<u8>), Unreadable> {

@@ -1,8 +1,13 @@
 use super::*;
+use crate::invalidation::announce::Announce;
 use crate::tag::{Tag, Target};
 
 fn tag(text: &str) -> Target {
     Target::Tag(Tag::new(text).unwrap())
+}
+
+fn told() -> Announce {
+    Announce::new("sale").subject("auctions")
 }
 
 fn sale() -> On {
@@ -23,7 +28,7 @@ fn bad_streams_are_refused_with_the_input_quoted() {
         ),
         (
             on(On::event("E")),
-            r#"stream `s`, on `E`: nothing is purged in "E""#,
+            r#"stream `s`, on `E`: nothing is purged and nobody is told in "E""#,
         ),
         (
             on(On::event("E").purge("auction:{a..b}")),
@@ -63,6 +68,44 @@ fn bad_streams_are_refused_with_the_input_quoted() {
         unknown.to_string().contains("unknown normaliser `shout`"),
         "{unknown}"
     );
+}
+
+#[test]
+fn bad_announcements_are_refused_with_the_input_quoted() {
+    for (announce, expected) in [
+        (
+            Announce::new("a sale").subject("a"),
+            r#"type: type of update "a sale" is not of 1 to 64 letters, digits, `_`, `-` and `.` in "a sale""#,
+        ),
+        (
+            Announce::new("resync").subject("a"),
+            r#"type: type of update "resync" is the cache's own in "resync""#,
+        ),
+        (
+            Announce::new("sale"),
+            r#"subject: an update needs a subject in "sale""#,
+        ),
+        (
+            told().subject("a:{b..c}"),
+            r#"subject: empty name in the path `b..c` in "a:{b..c}" at column 4"#,
+        ),
+        (
+            told().field("amount", "amount.."),
+            r#"fields: empty name in the path `amount..` in "amount..""#,
+        ),
+        (
+            told().field("", "amount"),
+            r#"fields: field "" has no name in """#,
+        ),
+        (
+            told().identity("sale"),
+            r#"identity: without a placeholder all events have one identity, and the first alone is told in "sale""#,
+        ),
+    ] {
+        let stream = Stream::rindexer("s").on(sale().announce(announce));
+        let expected = format!("stream `s`, on `AuctionSale`, announce {expected}");
+        assert_eq!(stream.compile().unwrap_err().to_string(), expected);
+    }
 }
 
 #[test]
@@ -140,4 +183,14 @@ fn scope_of_one_network_leaves_out_what_is_for_others() {
         (hard(None), hard(Some("main")), hard(Some("other"))),
         (3, 2, 1)
     );
+}
+
+#[test]
+fn a_stream_announces_what_one_of_its_mappings_does() {
+    let stream = |on: On| Stream::rindexer("s").on(On::event("B").purge("b")).on(on);
+    let announces = |on: On| stream(on).compile().unwrap().announces();
+    assert!(!announces(sale()));
+    assert!(announces(sale().announce(told())));
+    // Nothing is purged, and people are told.
+    assert!(announces(On::event("A").announce(told())));
 }

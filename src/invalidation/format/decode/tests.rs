@@ -187,6 +187,7 @@ fn control_messages_need_nothing_but_their_name() {
         let EntryContent::Control {
             reason: found,
             network: on,
+            ..
         } = decoded
         else {
             panic!("{json}");

@@ -8,6 +8,8 @@ use crate::tag::Target;
 mod captures;
 mod others;
 mod shapes;
+mod told;
+mod unknown;
 
 const SALE: &str = r#"{"event_name":"AuctionSale","network":"local","event_data":[
     {"amountPaid":"5000000000000000000","id":7,"list":[],"ids":["a","b"],
@@ -18,7 +20,7 @@ fn payload(json: &str) -> Fields {
 }
 
 fn read(stream: Stream, json: &str) -> Reading {
-    stream.compile().unwrap().read(&payload(json))
+    stream.compile().unwrap().read("1-0", &payload(json))
 }
 
 fn purged(reading: &Reading) -> Vec<String> {

@@ -1,10 +1,11 @@
 //! Every captured stream, replayed through DESIGN's sample mapping.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::Value;
 
 use super::*;
+use crate::invalidation::announce::Announce;
 
 macro_rules! capture {
     ($file:literal) => {
@@ -80,7 +81,7 @@ fn replay(capture: &str, sale: &str) -> [usize; 6] {
         .into();
     let mut counts = [0; 6];
     for fields in entries(capture) {
-        let (reading, document) = (stream.read(&fields), document(&fields));
+        let (reading, document) = (stream.read("1-0", &fields), document(&fields));
         let purges: Vec<String> = purged(&reading);
         let unique: BTreeSet<String> = purges.iter().cloned().collect();
         assert_eq!(purges.len(), unique.len(), "a target twice: {document}");
@@ -223,7 +224,7 @@ fn samples_of_all_versions_are_read() {
             alias @ ("Sale" | "LargeSale") => alias,
             _ => "AuctionSale",
         };
-        let reading = sample(sale).read(&fields);
+        let reading = sample(sale).read("1-0", &fields);
         if document["event_name"] == "__rindexer_reorg" {
             assert_eq!(reading.exactness, Exactness::Scope("reorg"), "{label}");
             continue;
@@ -242,9 +243,76 @@ fn our_condition_selects_what_the_publishers_own_did() {
         Stream::rindexer("s").on(on.purge(purge)).compile().unwrap()
     };
     let applied = |stream: &EventStream, capture: &str| -> usize {
-        let each = |fields: &Fields| stream.read(fields).applied.len();
+        let each = |fields: &Fields| stream.read("1-0", fields).applied.len();
         entries(capture).iter().map(each).sum()
     };
     assert_eq!(applied(&large("Sale"), SALES), 32);
     assert_eq!(applied(&large("LargeSale"), LARGE), 32);
+}
+
+/// What people are told of all entries of `capture`, and of them by `id`, which may be another for each delivery.
+fn told(stream: &EventStream, capture: &str, id: impl Fn(usize) -> String) -> Vec<Update> {
+    let entries = entries(capture);
+    let read = |(at, fields)| stream.read(&id(at), fields).updates;
+    entries.iter().enumerate().flat_map(read).collect()
+}
+
+#[test]
+fn captured_events_are_told_once_however_often_they_are_published() {
+    let on = |announce: Announce| {
+        let on = On::any().announce(announce.subject("{transaction_information.address}"));
+        Stream::rindexer("auction").on(on).compile().unwrap()
+    };
+    // What chain, block, transaction and log are together, by paths.
+    let parts = on(Announce::new("event")
+        .field("block", "transaction_information.block_hash")
+        .field("transaction", "transaction_information.transaction_hash")
+        .field("log", "transaction_information.log_index"));
+    let undone = |update: &Update| update.kind() == "resync";
+    for (capture, events, repeats, reorgs) in [
+        (EVENTS, 226, 3, 3),
+        (FACTORY, 4, 0, 1),
+        (FINALIZED, 64, 0, 3),
+        (LARGE, 32, 0, 3),
+        (SALES, 213, 3, 3),
+        (SETTLED, 1, 0, 3),
+        (MINIMAL, 62, 29, 0),
+    ] {
+        let first = told(&parts, capture, |at| format!("1-{at}"));
+        let again = told(&parts, capture, |at| format!("2-{at}"));
+        let mut identities = BTreeMap::new();
+        for update in first.iter().filter(|update| !undone(update)) {
+            let of = ["block", "transaction", "log"].map(|name| update.get(name).unwrap());
+            let identity = identities.entry(of).or_insert(update.identity());
+            assert_eq!(*identity, update.identity(), "{of:?}");
+        }
+        let unique: HashSet<u128> = first.iter().map(Update::fingerprint).collect();
+        let notices = first.iter().filter(|update| undone(update)).count();
+        assert_eq!(
+            [first.len() - notices, first.len() - unique.len(), notices],
+            [events, repeats, reorgs]
+        );
+        assert_eq!(unique.len() - notices, identities.len());
+        let identity_of = |updates: &[Update]| -> Vec<String> {
+            let events = updates.iter().filter(|update| !undone(update));
+            events.map(|update| update.identity().to_owned()).collect()
+        };
+        assert_eq!(identity_of(&first), identity_of(&again));
+    }
+}
+
+#[test]
+fn a_captured_reorg_is_told_with_its_block_and_transactions() {
+    let on = On::any().announce(Announce::new("event").subject("auctions"));
+    let stream = Stream::rindexer("auction").on(on).compile().unwrap();
+    let told = told(&stream, EVENTS, |at| format!("1-{at}"));
+    let notices: Vec<_> = told.iter().filter(|u| u.kind() == "resync").collect();
+    assert_eq!(notices.len(), 3);
+    for notice in notices {
+        let said = ["reason", "network", "fork_block", "depth", "events_deleted"];
+        let said = said.map(|name| notice.get(name).unwrap());
+        assert_eq!(said, ["reorg", "local", "133", "3", "3"]);
+        let transactions = notice.get("affected_tx_hashes").unwrap();
+        assert_eq!(transactions.split(',').count(), 3);
+    }
 }

@@ -67,7 +67,10 @@ fn entries_of_other_publishers_are_read_by_configuration() {
     for item in &items {
         let label = item["label"].as_str().unwrap();
         let (stream, expected) = expectation(label);
-        let reading = stream.compile().unwrap().read(&fields_of(&item["entry"]));
+        let reading = stream
+            .compile()
+            .unwrap()
+            .read("1-0", &fields_of(&item["entry"]));
         assert_eq!(purged(&reading), expected, "{label}");
     }
 }
@@ -85,7 +88,10 @@ fn record_key_in_the_field_name_is_read() {
             "row:{value.after.rindexer_id}",
         ),
     ] {
-        let reading = any(format, template).compile().unwrap().read(&fields);
+        let reading = any(format, template)
+            .compile()
+            .unwrap()
+            .read("1-0", &fields);
         assert_eq!(purged(&reading), ["t:row:1"], "{template}");
     }
 }

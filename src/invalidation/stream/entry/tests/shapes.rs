@@ -206,7 +206,7 @@ fn safety_105_fields_with_json_values_are_read_without_their_quotes() {
     let read = |format: Format| {
         let stream = Stream::new("s", format).on(On::any().purge("item:{id}"));
         let fields = vec![(b"id".to_vec(), br#""7""#.to_vec())];
-        let reading = stream.compile().unwrap().read(&fields);
+        let reading = stream.compile().unwrap().read("1-0", &fields);
         (purged(&reading), reading.exactness == Exactness::Exact)
     };
     assert_eq!(read(Format::json(Payload::AllFields)), exact(&["t:item:7"]));
