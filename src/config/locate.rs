@@ -45,7 +45,8 @@ impl<'t> SourceTree<'t> {
             let mappings = section.get("on")?.get_ref().as_array()?;
             mappings.get(number)?.get_ref().as_table()
         });
-        let sections = || mapping.into_iter().chain([section]);
+        let announce = mapping.and_then(|mapping| mapping.get("announce")?.get_ref().as_table());
+        let sections = || mapping.into_iter().chain(announce).chain([section]);
         let value = sections().find_map(|section| section.get(key));
         let quoted = value.and_then(|value| self.quoted(value, error));
         quoted

@@ -16,6 +16,7 @@ const ABSENT: &[&str] = &[
     "forward_limit",
     "event",
     "network",
+    "identity",
     // A secret, which only the text for people has, masked.
     "url",
 ];
@@ -24,7 +25,7 @@ const ABSENT: &[&str] = &[
 #[test]
 fn no_setting_is_missing_from_what_is_in_effect() {
     let text = "[redis]\nurl = \"redis://h:6379\"\n[[rules]]\nname = \"a\"\nroute = \"/\"\n\
-                [[streams]]\nname = \"s\"\nformat = \"rindexer\"\non = [{ purge = [\"a\"] }]\n";
+                [[streams]]\nname = \"s\"\nformat = \"rindexer\"\non = [{ purge = [\"a\"], announce = { type = \"b\", subject = [\"a\"] } }]\n";
     let effective = read(text).unwrap().config.effective();
     let shown = serde_json::to_value(&effective).unwrap();
     let schema = tower_tagcache::config::schema();
@@ -38,6 +39,7 @@ fn no_setting_is_missing_from_what_is_in_effect() {
         ("RuleSettings", &shown["rules"][0]),
         ("StreamSettings", &shown["streams"][0]),
         ("On", &shown["streams"][0]["on"][0]),
+        ("Announce", &shown["streams"][0]["on"][0]["announce"]),
     ] {
         for key in all(section) {
             let value = shown.get(&key).unwrap_or(&Value::Null);

@@ -98,7 +98,8 @@ fn every_form_of_a_stream_is_understood() {
         "format = { kind = \"json\", payload = \"single-name\" }",
     ] {
         let text = format!(
-            "[[streams]]\nname = \"s\"\n{line}\n[[streams.on]]\npurge = [\"a:{{id}}\"]\nwhen = [\"amount >= 5\"]\nsoft = true\n"
+            "[[streams]]\nname = \"s\"\n{line}\n[[streams.on]]\npurge = [\"a:{{id}}\"]\nwhen = [\"amount >= 5\"]\nsoft = true\n\
+             announce = {{ type = \"b\", subject = [\"a:{{id}}\", \"c\"], fields = {{ amount = \"amount?\" }}, identity = \"{{no}}\" }}\n"
         );
         let loaded = read(&text).unwrap_or_else(|error| panic!("{error:#}"));
         let built = loaded.build();

@@ -6,7 +6,9 @@ use super::{mistake, read};
 
 const RULE: &str = "[[rules]]\nname = \"a\"\nroute = \"/a/{id}\"\n";
 
-/// A file, `<rule>` in it standing for [`RULE`], and what is said about it.
+const ANNOUNCE: &str = "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\npurge = [\"a\"]\n[streams.on.announce]\n";
+
+/// A file, `<rule>` and `<announce>` in it standing for [`RULE`] and [`ANNOUNCE`], and what is said about it.
 const MISTAKES: &[(&str, &str)] = &[
     (
         "mode = \"dev",
@@ -75,7 +77,43 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[[streams]]\nname = \"s\"\nformat = \"debezium\"\n[[streams.on]]\nevent = \"c\"",
-        "t.toml:5:9: stream `s`, on `c`: nothing is purged in \"c\"",
+        "t.toml:5:9: stream `s`, on `c`: nothing is purged and nobody is told in \"c\"",
+    ),
+    (
+        "<announce>subject = [\"a\"]",
+        "t.toml:6:1: the key `type` is missing",
+    ),
+    (
+        "<announce>type = \"sale\"",
+        "t.toml:6:1: the key `subject` is missing",
+    ),
+    (
+        "<announce>type = \"sale\"\nsubject = []",
+        "t.toml:7:8: stream `s`, on any event, announce subject: an update needs a subject in \"sale\"",
+    ),
+    (
+        "<announce>type = \"a sale\"\nsubject = [\"a\"]",
+        "t.toml:7:8: stream `s`, on any event, announce type: type of update \"a sale\" is not of 1 to 64 letters, digits, `_`, `-` and `.` in \"a sale\"",
+    ),
+    (
+        "<announce>type = \"sale\"\nsubject = [\"a\", \"a:{after.id\"]",
+        "t.toml:8:20: stream `s`, on any event, announce subject: unclosed `{` (a literal one is written `{{`) in \"a:{after.id\"",
+    ),
+    (
+        "<announce>type = \"sale\"\nsubject = [\"a\"]\nfields = { amount = \"after..paid\" }",
+        "t.toml:9:21: stream `s`, on any event, announce fields: empty name in the path `after..paid` in \"after..paid\"",
+    ),
+    (
+        "<announce>type = \"sale\"\nsubject = [\"a\"]\nfields = { amount = 5 }",
+        "t.toml:9:21: the number 5 where a text in quotes is expected",
+    ),
+    (
+        "<announce>type = \"sale\"\nsubject = [\"a\"]\nidentity = \"sale\"",
+        "t.toml:9:12: stream `s`, on any event, announce identity: without a placeholder all events have one identity, and the first alone is told in \"sale\"",
+    ),
+    (
+        "<announce>type = \"sale\"\nsubjects = [\"a\"]",
+        "t.toml:8:1: unknown key `subjects`; did you mean `subject`?",
     ),
     (
         "<rule>lifetime_jitter = 60",
@@ -206,7 +244,7 @@ const MISTAKES: &[(&str, &str)] = &[
 #[test]
 fn each_mistake_is_told_with_its_line_and_column() {
     for (text, expected) in MISTAKES {
-        let text = text.replace("<rule>", RULE);
+        let text = text.replace("<rule>", RULE).replace("<announce>", ANNOUNCE);
         let error = mistake(&text);
         assert_eq!(error.to_string(), *expected, "\n{text}\n{error:#}");
     }
