@@ -166,7 +166,7 @@ impl Format {
 pub(crate) struct Decoder {
     pub(super) payload: Payload,
     pub(super) json: bool,
-    pub(super) events: Option<Path>,
+    pub(crate) events: Option<Path>,
     pub(super) event_name: Option<Path>,
     pub(super) network: Option<Path>,
     pub(super) tombstone: Option<Box<str>>,

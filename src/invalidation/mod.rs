@@ -91,7 +91,6 @@ pub(crate) use self::intake::{Applier, PurgeSink};
 pub use self::intake::{EventIntake, EventOutcome};
 pub(crate) use self::mapping::Mapping;
 pub use self::on::On;
-pub(crate) use self::path::Path;
 pub use self::purger::Purger;
 pub use self::settings::StreamSettings;
 pub(crate) use self::status::StatusBoard;

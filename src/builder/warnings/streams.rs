@@ -1,4 +1,4 @@
-//! Event names and paths that a stream's format cannot have.
+//! Event names and paths that a stream's format cannot have, and identities that do not tell its events apart.
 
 use crate::error::Warning;
 use crate::invalidation::{EventStream, Mapping};
@@ -30,6 +30,9 @@ pub(super) fn of(stream: &EventStream) -> Vec<Warning> {
         } else if stream.decoder.is_rindexer() {
             messages.extend(name.and_then(no_abi_name));
         }
+        if stream.decoder.events.is_some() {
+            messages.extend(one_identity(mapping));
+        }
     }
     let place = ConfigPlace::stream(&*stream.name);
     let warning = |message| Warning::new(place.clone(), message);
@@ -55,16 +58,23 @@ fn no_operation(name: &str) -> Option<String> {
 }
 
 fn no_members(mapping: &Mapping) -> Option<String> {
-    let templates = mapping.purge.iter().chain(&mapping.families);
-    let paths = templates.flat_map(|template| template.sources());
-    let first = |path: &crate::invalidation::Path| path.first_name().map(str::to_owned);
-    let unknown = paths
-        .filter_map(first)
-        .find(|name| !MEMBERS.contains(&name.as_str()))?;
+    let mut names = mapping.paths().filter_map(|path| path.first_name());
+    let unknown = names.find(|name| !MEMBERS.contains(name))?;
     Some(format!(
         "Debezium's records have no `{unknown}`: a row's values are below `before` and `after`, as in \
          {{after.{unknown}}}"
     ))
+}
+
+/// Where an entry may have several events.
+fn one_identity(mapping: &Mapping) -> Option<String> {
+    let identity = mapping.announce.as_ref()?.said_identity()?;
+    identity.sources().all(|path| path.is_whole()).then(|| {
+        format!(
+            "all events of an entry have one identity by `{}`: of those about one subject, people are told the first",
+            identity.text()
+        )
+    })
 }
 
 fn no_abi_name(name: &str) -> Option<String> {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::builder::Cache;
-use crate::invalidation::{Format, On, Payload, Stream};
+use crate::invalidation::{Announce, Format, On, Payload, Stream};
 use crate::rules::Rule;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -161,4 +161,36 @@ fn safety_105_values_beside_text_are_compared_as_well() {
     assert!(told[0].contains("(`int` and `auto`)"), "{told:?}");
     assert_eq!(warnings("item-{address}", "bid-{id}").len(), 2);
     assert_eq!(warnings("item-{address}", "item-{id}"), [""; 0]);
+}
+
+#[test]
+fn what_people_are_told_of_needs_no_rule() {
+    let told_of = |announce: Announce| {
+        let on = On::event("Sale").purge("auction:{id}").announce(announce);
+        told(&["auction:{address}"], Stream::rindexer("sales").on(on))
+    };
+    let sale = || Announce::new("sale").subject("bidder:{taker}");
+    assert_eq!(told_of(sale()), [""; 0]);
+    assert_eq!(told_of(sale().identity("{$.message_id}/{no}")), [""; 0]);
+    let one = told_of(sale().identity("{$.message_id}"));
+    assert!(
+        one.len() == 1 && one[0].contains("{$.message_id}"),
+        "{one:?}"
+    );
+}
+
+#[test]
+fn a_told_path_beside_the_row_is_a_warning_as_well() {
+    let on = On::any().purge("item:{after.id}");
+    let on = on.announce(
+        Announce::new("row")
+            .subject("item:{after.id}")
+            .field("name", "name"),
+    );
+    let stream = Stream::new("rows", Format::debezium(Payload::Single)).on(on);
+    let told = told(&["item:{address}"], stream);
+    assert!(
+        told.len() == 1 && told[0].contains("{after.name}"),
+        "{told:?}"
+    );
 }
