@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Request, StatusCode};
 
 use crate::clock::Timestamp;
-use crate::engine::fill::Update;
+use crate::engine::fill::Freshening;
 use crate::engine::lookup::fitness::subject;
 use crate::engine::lookup::{Lookup, Stale};
 use crate::engine::{Engine, InnerService, ServiceResult};
@@ -60,7 +60,7 @@ impl Engine {
         match semantics::judge_head_method(exchange.response, &old.headers, length, received_at) {
             HeadMethodVerdict::Same { strong } if strong || !stale.soft_purged => {
                 let Some(stamp) = lookup.stamp() else { return };
-                let update = Update {
+                let update = Freshening {
                     wanted,
                     stamp,
                     requested_at: exchange.requested_at,

@@ -16,7 +16,7 @@ use crate::rules::{Exchange, FillRequest};
 use crate::semantics;
 
 /// A call of the inner service whose response updates a stored one.
-pub(crate) struct Update<'a> {
+pub(crate) struct Freshening<'a> {
     pub(crate) wanted: &'a FillRequest,
     /// Taken before the call (PROTOCOL 17).
     pub(crate) stamp: Stamp,
@@ -31,7 +31,7 @@ impl Fills {
         &self,
         old: &StoredResponse,
         response: &HeaderMap,
-        update: &Update<'_>,
+        update: &Freshening<'_>,
     ) -> (StoredResponse, Result<Vec<HeaderName>, NotStored>) {
         let (wanted, received_at) = (update.wanted, update.received_at);
         let mut stored = old.clone();
@@ -96,7 +96,7 @@ impl Fill {
             self.note_refreshed();
             return unusable("a 304 for another response");
         }
-        let update = Update {
+        let update = Freshening {
             wanted: &self.wanted,
             stamp,
             requested_at: self.requested_at,

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use tower::ServiceExt;
 
 use self::clearance::{Asking, Clearance, Leave};
-pub(crate) use self::conditional::Update;
+pub(crate) use self::conditional::Freshening;
 pub(crate) use self::judgement::Answer;
 use self::judgement::Judgement;
 use crate::chance::Chance;
