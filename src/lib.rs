@@ -147,7 +147,10 @@ pub use self::invalidation::{
     Announce, EventIntake, EventOutcome, Fields, Format, On, Payload, Purger, Stream, StreamHealth,
     StreamSettings,
 };
-pub use self::log::{Durability, Everywhere, Health, Purged, Trouble};
+pub use self::log::{
+    Announcement, Durability, Everywhere, Health, Purged, Resync, ResyncReason, Trouble,
+    UpdateMessage, Updates,
+};
 pub use self::metrics::Metrics;
 pub use self::middleware::{CacheBody, CacheLayer, CacheService, ResponseFuture};
 pub use self::observe::{Notice, Observer};

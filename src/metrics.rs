@@ -19,6 +19,7 @@ use crate::outcome::{Outcome, Served, Storing};
 /// | `tagcache_redis_failing` | `part` (lookups, stores, purges) | gauge: 1 while that fails, although Redis answers |
 /// | `tagcache_redis_replicas` | `state` (connected, expected) | gauge: replicas in step, and the most that were lately |
 /// | `tagcache_purges_total` | | purges appended to the log by this process |
+/// | `tagcache_updates_announced_total` | | updates that this process announced |
 /// | `tagcache_purges_delayed_total` | | purges that could not be appended at once |
 /// | `tagcache_epochs_joined_total` | | epochs of the purge log joined: each begins cold |
 /// | `tagcache_log_gaps_total` | | times that records were missed |
@@ -67,6 +68,9 @@ impl Observer for Metrics {
                 gauge!(name, "state" => "expected").set(f64::from(*expected));
             }
             Notice::Purged { .. } => counter!("tagcache_purges_total").increment(1),
+            Notice::Announced { updates, .. } => {
+                counter!("tagcache_updates_announced_total").increment(*updates as u64);
+            }
             Notice::PurgePending { .. } => {
                 counter!("tagcache_purges_delayed_total").increment(1);
             }

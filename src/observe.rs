@@ -66,6 +66,13 @@ pub enum Notice<'a> {
         /// How many targets it names.
         targets: usize,
     },
+    /// A purge is everywhere, and people are told of it.
+    Announced {
+        /// Where that stands in the log.
+        position: Position,
+        /// How many updates they are told.
+        updates: usize,
+    },
     /// A purge could not be appended yet.
     PurgePending {
         /// How many wait.

@@ -41,6 +41,10 @@ pub(crate) enum ProtocolRule {
     RollFresh,
     RollGone,
     SettleJoin,
+    AnnounceEverywhere,
+    AnnounceSettle,
+    AnnounceEpoch,
+    AnnounceOnce,
     /// A fill that dies tells those who wait for it (SAFETY 51, 52).
     LeadEnds,
     /// A flight that ends takes no other's place in the registry with it.

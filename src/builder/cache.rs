@@ -10,7 +10,7 @@ use crate::builder::{CacheBuilder, warnings};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Error, Warning};
 use crate::invalidation::{EventIntake, EventStream, Purger, StatusBoard, StreamHealth};
-use crate::log::{Follower, Health, Purges};
+use crate::log::{Follower, Health, Purges, Updates};
 use crate::middleware::{CacheLayer, Layers};
 use crate::position::Position;
 use crate::rules::{Defaults, Explanation, Reach, Rule, RuleSet};
@@ -77,6 +77,38 @@ impl Cache {
     #[must_use]
     pub fn events(&self) -> &EventIntake {
         &self.shared.intake
+    }
+
+    /// What people are told of from now on: updates that a stream's [`Announce`](crate::Announce) or
+    /// [`Purger::announcing`] announced, each when no node answers with the old data any more. On every node, in the order
+    /// of the purge log, as the [`Companion`] reads it; without that running, none come. Nothing is told twice that has the
+    /// same type, subject and identity, as far as the last 65,536 updates tell.
+    ///
+    /// ```
+    /// use tower_tagcache::{Cache, Update, UpdateMessage};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_tagcache::BoxError> {
+    /// let (cache, companion) = Cache::builder().build()?;
+    /// let mut updates = cache.updates();
+    /// tokio::spawn(companion.run(std::future::pending()));
+    /// let sale = Update::new("sale", "auction:7")?;
+    /// cache.purger().announcing(sale).tag("auction:7").await?;
+    /// while let Some(message) = updates.recv().await {
+    ///     match message {
+    ///         UpdateMessage::Update(sale) => {
+    ///             assert_eq!(sale.update.subject(), "auction:7");
+    ///             break;
+    ///         }
+    ///         // Whoever shows something fetches it again: now, for a start.
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn updates(&self) -> Updates {
+        self.shared.engine.lookups.views.updates.subscribe()
     }
 
     /// How well this process knows the purge log.

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::log::{Keep, Log, NumberedRecord, PurgeRecord, Receipt, Tail, Tip};
-use crate::position::Position;
+use crate::position::{Epoch, Position};
 use crate::sync::Mutex;
 
 /// The most records that one read returns.
@@ -91,6 +91,15 @@ impl EmbeddedLog {
 
     fn push(&self, record: PurgeRecord) -> Position {
         let position = self.shared.records.lock().push(record);
+        self.shared.grown.notify_waiters();
+        position
+    }
+
+    /// `None` if the log is in another epoch.
+    fn push_in(&self, record: &PurgeRecord, epoch: Epoch) -> Option<Position> {
+        let mut records = self.shared.records.lock();
+        let position = (records.last.epoch == epoch).then(|| records.push(record.clone()));
+        drop(records);
         self.shared.grown.notify_waiters();
         position
     }
@@ -176,15 +185,15 @@ impl Records {
 
 impl Log for EmbeddedLog {
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
-        async move {
-            let position = self.push(record.clone());
-            Ok(Receipt {
-                position,
-                replicas: 0,
-                durable: true,
-            })
-        }
-        .boxed()
+        async move { Ok(Receipt::durable(self.push(record.clone()))) }.boxed()
+    }
+
+    fn append_in<'a>(
+        &'a self,
+        record: &'a PurgeRecord,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<Option<Receipt>, Error>> {
+        async move { Ok(self.push_in(record, epoch).map(Receipt::durable)) }.boxed()
     }
 
     fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {

@@ -1,6 +1,7 @@
 //! The task that reads one stream: take, decode, purge, acknowledge; claim from the dead; close gaps.
 //!
-//! An entry is acknowledged only after its purges are (PROTOCOL 29). Until then it is pending in
+//! An entry is acknowledged only after its purges are (PROTOCOL 29), and after people were told of it, where they are
+//! (PROTOCOL 38). Until then it is pending in
 //! Redis and [held] here; the reading goes on meanwhile, up to a bound, so that a purge that takes long
 //! (a replica that is away) holds up no other (SAFETY 102). Should this consumer die, it does not say
 //! any more that it [works](keeper) on what it holds, and another claims it (SAFETY 93). Everything here
@@ -8,6 +9,7 @@
 //! newer as well.
 
 use std::collections::{HashSet, VecDeque};
+use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -20,11 +22,8 @@ use crate::error::Error;
 use crate::invalidation::event::Unreadable;
 use crate::invalidation::gap::{Watch, unaligned};
 use crate::invalidation::intake::Applier;
-use crate::invalidation::mapping::Plan;
-use crate::invalidation::quarantine;
 use crate::invalidation::status::StatusBoard;
 use crate::invalidation::stream::EventStream;
-use crate::invalidation::stream::Exactness;
 use crate::redis::{EntryId, Group, GroupState, Read, StreamEntry};
 
 mod heard;
@@ -35,13 +34,15 @@ mod pace;
 mod rescue;
 mod settings;
 mod tidy;
+mod turn;
 
-use self::held::{AcknowledgedPurge, Batch, EntriesInHand};
+use self::held::{AcknowledgedPurge, Batch, BatchWork, EntriesInHand};
 use self::keeper::{ClaimKeeper, InDoubt};
 use self::merged::MergedPurge;
 use self::pace::ReadPace;
 pub(crate) use self::settings::Settings;
 use self::tidy::Tidy;
+use self::turn::Turns;
 
 /// A name that no other consumer has: host, process, and a random number.
 pub(crate) fn unique_name() -> String {
@@ -76,6 +77,8 @@ pub(crate) struct Consumer {
     gap: Option<(String, &'static str)>,
     /// Gaps that are being closed.
     closing: HashSet<String>,
+    /// The order of announcements.
+    turns: Turns,
     /// Gaps that were closed, should the server not forget their markers.
     closed: HashSet<String>,
     closed_at: Option<Instant>,
@@ -117,6 +120,7 @@ impl Consumer {
             hopeless: HashSet::new(),
             gap: None,
             closing: HashSet::new(),
+            turns: Turns::default(),
             closed: HashSet::new(),
             closed_at: None,
             recover: Some(EntryId::default()),
@@ -245,45 +249,36 @@ impl Consumer {
         if entries.is_empty() {
             return;
         }
-        let (mut plan, mut scope) = (Plan::default(), Plan::default());
-        let mut batch = Batch {
-            ids: Vec::new(),
-            readings: Vec::new(),
-            aside: Vec::new(),
-        };
+        let mut work = BatchWork::default();
         for entry in &entries {
             let id = entry.id.to_string();
-            let mut reading = if self.hopeless.remove(&entry.id) {
+            let reading = if self.hopeless.remove(&entry.id) {
                 let detail = "its consumers died or gave up";
                 self.stream
                     .give_up(&id, Unreadable::new("too-many-deliveries", detail))
             } else {
                 self.stream.read(&id, &entry.fields)
             };
-            let own = std::mem::take(&mut reading.plan);
-            let Exactness::Unreadable(unreadable) = &reading.exactness else {
-                plan.merge(own);
-                batch.ids.push(entry.id);
-                batch.readings.push(reading);
-                continue;
-            };
-            // One purge for all that cannot be understood, also of other batches.
-            scope.merge(own);
-            let record = quarantine::record(entry, &unreadable.to_string());
-            batch.aside.insert(0, record);
-            batch.ids.push(entry.id);
-            batch.readings.push(reading);
+            work.add(entry, reading);
         }
-        self.held.add(batch.ids.iter().copied());
+        self.held.add(work.batch.ids.iter().copied());
         let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
         let merged = Arc::clone(&self.merged);
+        let (turn, comes) = self.turns.next();
         self.purging.spawn(async move {
-            applier.purge_until_acknowledged(plan, settle).await;
-            if scope.len() > 0 {
-                let purge = || applier.purge_until_acknowledged(scope, settle);
-                merged.purge(purge).await;
-            }
-            AcknowledgedPurge::Batch(batch)
+            let (plan, scope) = (work.plan, work.scope);
+            let named = applier.purge_until_announced(plan, settle, work.updates, comes);
+            let doubtful = async {
+                if scope.len() > 0 {
+                    let resync = work.resync.into_iter().collect();
+                    let at_once = ready(());
+                    let purge = || applier.purge_until_announced(scope, settle, resync, at_once);
+                    merged.purge(purge).await;
+                }
+            };
+            tokio::join!(named, doubtful);
+            drop(turn);
+            AcknowledgedPurge::Batch(work.batch)
         });
     }
 

@@ -9,10 +9,11 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::intake::{Applier, PurgeSink};
-use crate::log::{Doubt, Durability, PurgeKind, Purged};
+use crate::log::{AnnouncedPurge, Doubt, Durability, PurgeKind, Purged};
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
 use crate::tag::Target;
+use crate::update::Update;
 
 #[derive(Debug, Default)]
 pub(super) struct FakeSink {
@@ -21,6 +22,10 @@ pub(super) struct FakeSink {
     /// How often a purge was asked for, refused ones included.
     asked: Mutex<usize>,
     notices: Arc<Mutex<Vec<String>>>,
+    /// What was announced, as `type subject identity`.
+    announced: Mutex<Vec<String>>,
+    /// Whether announcements wait.
+    holding: AtomicBool,
     /// The targets that are in doubt.
     doubts: Arc<Mutex<Vec<String>>>,
 }
@@ -38,6 +43,15 @@ impl FakeSink {
 
     pub(super) fn refuse(&self, refusing: bool) {
         self.refusing.store(refusing, Ordering::SeqCst);
+    }
+
+    /// Whether nothing that is purged is announced.
+    pub(super) fn hold_announcements(&self, holding: bool) {
+        self.holding.store(holding, Ordering::SeqCst);
+    }
+
+    pub(super) fn announced(&self) -> Vec<String> {
+        self.announced.lock().clone()
     }
 
     pub(super) fn doubts(&self) -> Vec<String> {
@@ -82,6 +96,21 @@ impl FakeSink {
     }
 }
 
+impl FakeSink {
+    /// How many were announced.
+    async fn announce(&self, updates: &[Arc<Update>]) -> u64 {
+        while self.holding.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut announced = self.announced.lock();
+        announced.extend(updates.iter().map(|update| {
+            let (kind, subject) = (update.kind(), update.subject());
+            format!("{kind} {subject} {}", update.identity())
+        }));
+        announced.len() as u64
+    }
+}
+
 impl PurgeSink for FakeSink {
     fn purge(
         &self,
@@ -103,6 +132,7 @@ impl PurgeSink for FakeSink {
             let ordinal = u64::try_from(purges.len()).unwrap();
             Ok(Purged {
                 everywhere: None,
+                announced: None,
                 position: Position::new(1, ordinal),
                 durability: Durability::Acknowledged,
             })
@@ -119,6 +149,29 @@ impl PurgeSink for FakeSink {
             while self.purge(kind, targets.clone(), settle).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
+        })
+    }
+
+    fn purge_and_announce(&self, purge: AnnouncedPurge) -> BoxFuture<'_, Result<Purged, Error>> {
+        Box::pin(async move {
+            let mut purged = self.purge(purge.kind, purge.targets, purge.settle).await?;
+            let announced = self.announce(&purge.updates).await;
+            purged.announced = Some(Position::new(1, 1_000 + announced));
+            Ok(purged)
+        })
+    }
+
+    fn purge_until_announced<'a>(
+        &'a self,
+        purge: AnnouncedPurge,
+        turn: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let AnnouncedPurge { kind, settle, .. } = purge;
+            self.purge_until_acknowledged(kind, purge.targets.clone(), settle)
+                .await;
+            turn.await;
+            self.announce(&purge.updates).await;
         })
     }
 

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 
 use crate::error::{Error, ErrorKind};
+use crate::invalidation::announced_purges::AnnouncedPurges;
 use crate::invalidation::event::{Fields, Unreadable};
 use crate::invalidation::mapping::Plan;
 use crate::invalidation::stream::EventStream;
 use crate::invalidation::stream::{Exactness, Reading};
 use crate::invalidation::tally::Tally;
-use crate::log::{Doubt, PurgeKind, Purged};
+use crate::log::{AnnouncedPurge, Doubt, PurgeKind, Purged};
 use crate::observe::{Notice, SharedObserver};
 use crate::tag::Target;
+use crate::update::Update;
 
 /// Where the purges go.
 pub(crate) trait PurgeSink: Debug + Send + Sync + 'static {
@@ -26,6 +28,16 @@ pub(crate) trait PurgeSink: Debug + Send + Sync + 'static {
         targets: Vec<Target>,
         settle: Duration,
     ) -> BoxFuture<'_, Result<Purged, Error>>;
+
+    /// Purges, and announces that when it is everywhere and has settled; `Ok` once the purge is acknowledged and everywhere.
+    fn purge_and_announce(&self, purge: AnnouncedPurge) -> BoxFuture<'_, Result<Purged, Error>>;
+
+    /// Purges, and announces that when it is its `turn`, however long that takes.
+    fn purge_until_announced<'a>(
+        &'a self,
+        purge: AnnouncedPurge,
+        turn: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, ()>;
 
     /// Purges `targets` however long that takes: a purge that the log does not take now is made once.
     fn purge_until_acknowledged(
@@ -54,7 +66,7 @@ pub struct EventOutcome {
     /// Why everything that the stream can touch was purged, if it was: the publisher said that
     /// events were undone, there were too many, or the entry cannot be understood.
     pub scope_purged: Option<String>,
-    /// The purge, if there was something to purge.
+    /// The purge, if there was something to purge or to tell.
     pub purged: Option<Purged>,
 }
 
@@ -81,6 +93,9 @@ impl EventIntake {
     /// An entry that cannot be understood is no error: it purges everything that the stream can
     /// touch, and the outcome says so.
     ///
+    /// Where people are told of the event, this returns when that is announced: once no node answers with the old data any
+    /// more, at most 5.5 s after the purge (10 s more where Redis has replicas), and the stream's settling time after that.
+    ///
     /// # Errors
     /// No stream of this name is configured ([`ErrorKind::Invalid`]), or the purge could not be
     /// appended to the log ([`ErrorKind::Pending`]; the event may be handed in again).
@@ -96,8 +111,13 @@ impl EventIntake {
         };
         let mut reading = stream.read(id, &fields);
         let plan = std::mem::take(&mut reading.plan);
+        let updates = std::mem::take(&mut reading.updates);
+        let updates = updates.into_iter().map(Arc::new).collect();
         let targets = plan.targets().cloned().collect();
-        let purged = self.applier.purge(plan, stream.settings.settle.0).await?;
+        let purged = self
+            .applier
+            .purge(plan, stream.settings.settle.0, updates)
+            .await?;
         self.applier.report(&stream.name, id, &reading);
         Ok(EventOutcome {
             applied: reading.applied.len(),
@@ -130,7 +150,7 @@ impl Applier {
         }
     }
 
-    /// Purges what `plan` names; the last purge, if there was one.
+    /// Purges what `plan` names, and announces `updates`; the last purge, if there was one.
     ///
     /// # Errors
     /// One of them is not acknowledged. All of them were tried, so that all are in force here.
@@ -138,8 +158,19 @@ impl Applier {
         &self,
         plan: Plan,
         settle: Duration,
+        updates: Vec<Arc<Update>>,
     ) -> Result<Option<Purged>, Error> {
         let mut last = Ok(None);
+        if !updates.is_empty() {
+            let purges = AnnouncedPurges::new(plan.purges().collect(), settle, updates);
+            for (kind, targets) in purges.before {
+                self.sink.purge(kind, targets, settle).await?;
+            }
+            for purge in std::iter::once(purges.first).chain(purges.more) {
+                last = Ok(Some(self.sink.purge_and_announce(purge).await?));
+            }
+            return last;
+        }
         for (kind, targets) in plan.purges() {
             let purged = self.sink.purge(kind, targets, settle).await;
             last = match (last, purged) {
@@ -156,6 +187,30 @@ impl Applier {
         let purges = plan.purges();
         let purge = |(kind, targets)| self.sink.purge_until_acknowledged(kind, targets, settle);
         futures_util::future::join_all(purges.map(purge)).await;
+    }
+
+    /// Purges what `plan` names, and announces `updates` when it is its `turn`; returns when all of that is done.
+    #[cfg(feature = "redis")]
+    pub(crate) async fn purge_until_announced(
+        &self,
+        plan: Plan,
+        settle: Duration,
+        updates: Vec<Arc<Update>>,
+        turn: impl Future<Output = ()> + Send,
+    ) {
+        if updates.is_empty() {
+            return self.purge_until_acknowledged(plan, settle).await;
+        }
+        let purges = AnnouncedPurges::new(plan.purges().collect(), settle, updates);
+        let before = purges.before.into_iter();
+        let purge = |(kind, targets)| self.sink.purge_until_acknowledged(kind, targets, settle);
+        futures_util::future::join_all(before.map(purge)).await;
+        let turn = Box::pin(turn);
+        self.sink.purge_until_announced(purges.first, turn).await;
+        for more in purges.more {
+            let at_once = Box::pin(std::future::ready(()));
+            self.sink.purge_until_announced(more, at_once).await;
+        }
     }
 
     /// Puts all that `plan` names in doubt, until what this returns is dropped.

@@ -54,6 +54,7 @@
 //! one: a placeholder of the publisher, or a text that was cut off.
 
 mod announce;
+mod announced_purges;
 mod condition;
 #[cfg(feature = "redis")]
 mod consumer;
@@ -87,7 +88,7 @@ pub use self::announce::Announce;
 pub(crate) use self::consumer::{Consumer, Settings, consume, unique_name};
 pub use self::event::Fields;
 pub use self::format::{Format, Payload};
-pub(crate) use self::intake::{Applier, PurgeSink};
+pub(crate) use self::intake::Applier;
 pub use self::intake::{EventIntake, EventOutcome};
 pub(crate) use self::mapping::Mapping;
 pub use self::on::On;

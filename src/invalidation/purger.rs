@@ -6,9 +6,11 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, join_all};
 
 use crate::error::{Error, ErrorKind};
-use crate::invalidation::PurgeSink;
-use crate::log::{Doubt, Purged, Purges, Until};
+use crate::invalidation::announced_purges::AnnouncedPurges;
+use crate::invalidation::intake::PurgeSink;
+use crate::log::{AnnouncedPurge, Doubt, Purged, Purges, Until};
 use crate::tag::{PurgeKind, Target};
+use crate::update::Update;
 
 /// The most targets of one record of the purge log; a longer list becomes several.
 const MAX_TARGETS: usize = 1_000;
@@ -43,6 +45,7 @@ pub struct Purger {
     kind: PurgeKind,
     settle: Duration,
     until: Until,
+    updates: Vec<Arc<Update>>,
 }
 
 impl Purger {
@@ -52,6 +55,7 @@ impl Purger {
             kind: PurgeKind::Hard,
             settle: Duration::ZERO,
             until: Until::Everywhere,
+            updates: Vec::new(),
         }
     }
 
@@ -74,6 +78,14 @@ impl Purger {
     /// has replicas).
     pub const fn in_log(mut self) -> Self {
         self.until = Until::InLog;
+        self
+    }
+
+    /// Has people told of `update` when no node answers with what was purged any more, and [`settle`](Self::settle) after that:
+    /// all who receive [`Cache::updates`](crate::Cache::updates), on each node. The purge returns when that is in the log;
+    /// [`in_log`](Self::in_log) then changes nothing. Where nothing is to be purged: `targets([])`. Default: nobody is told.
+    pub fn announcing(mut self, update: Update) -> Self {
+        self.updates.push(Arc::new(update));
         self
     }
 
@@ -151,6 +163,9 @@ impl Purger {
         targets: impl IntoIterator<Item = Target>,
     ) -> Result<Purged, Error> {
         let targets: Vec<Target> = targets.into_iter().collect();
+        if !self.updates.is_empty() {
+            return self.announce(targets).await;
+        }
         // All records at once: each is in force from its first poll, whatever becomes of the others.
         let records = targets.chunks(MAX_TARGETS);
         let purge = |record: &[Target]| {
@@ -170,6 +185,24 @@ impl Purger {
             .reduce(later)
             .ok_or_else(|| Error::new(ErrorKind::Invalid, "nothing to purge: the list is empty"))
     }
+
+    async fn announce(&self, targets: Vec<Target>) -> Result<Purged, Error> {
+        let purges = targets.chunks(MAX_TARGETS);
+        let purges = purges
+            .map(|targets| (self.kind, targets.to_vec()))
+            .collect();
+        let purge = AnnouncedPurges::new(purges, self.settle, self.updates.clone());
+        // They are in the log before what announces them.
+        for (kind, targets) in purge.before {
+            let until = Until::InLog;
+            self.purges.purge(kind, targets, self.settle, until).await?;
+        }
+        let mut purged = self.purges.purge_and_announce(purge.first).await?;
+        for more in purge.more {
+            purged = self.purges.purge_and_announce(more).await?;
+        }
+        Ok(purged)
+    }
 }
 
 impl PurgeSink for Purges {
@@ -181,6 +214,20 @@ impl PurgeSink for Purges {
     ) -> BoxFuture<'_, Result<Purged, Error>> {
         // Who waits for an event waits for its acknowledgement.
         Box::pin(self.purge(kind, targets, settle, Until::InLog))
+    }
+
+    fn purge_and_announce(&self, purge: AnnouncedPurge) -> BoxFuture<'_, Result<Purged, Error>> {
+        Box::pin(self.purge_and_announce(purge))
+    }
+
+    fn purge_until_announced<'a>(
+        &'a self,
+        purge: AnnouncedPurge,
+        turn: BoxFuture<'a, ()>,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let _ = self.purge_until_announced(purge, turn).await;
+        })
     }
 
     fn purge_until_acknowledged(

@@ -11,6 +11,8 @@ use crate::invalidation::mapping::{Mapping, Scope};
 use crate::invalidation::on::On;
 use crate::invalidation::settings::StreamSettings;
 use crate::place::ConfigPlace;
+#[cfg(feature = "redis")]
+use crate::update::Update;
 
 mod entry;
 mod reading;
@@ -175,6 +177,13 @@ impl EventStream {
     /// Whether people are told of some of the stream's events: then they are also told where some may be missing.
     pub(crate) fn announces(&self) -> bool {
         self.announces_on(None)
+    }
+
+    /// What people are told where its events may be missing, as the gap of this name; nothing if they are told of none.
+    #[cfg(feature = "redis")]
+    pub(crate) fn resync_of_gap(&self, gap: &str, reason: &str) -> Option<Update> {
+        let resync = || self.resync(&format!("gap {gap}"), reason, std::iter::empty());
+        self.announces().then(resync)
     }
 
     /// Whether they are told of those of one network; of all, if none is named.

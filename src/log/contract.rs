@@ -59,6 +59,7 @@ pub(crate) fn purge(tag: &str, at: u64) -> PurgeRecord {
         targets: vec![Target::Tag(Tag::new(tag).unwrap())],
         settle: Duration::from_millis(7),
         asks: false,
+        updates: None,
         at: Timestamp::from_millis(at),
     }
 }

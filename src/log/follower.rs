@@ -37,6 +37,9 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How often it is seen to that it does not.
 const LOOK_AT_SIZE_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is looked for announcements that nobody has made in time.
+const LOOK_AT_OVERDUE_EVERY: Duration = Duration::from_millis(250);
+
 mod beat;
 
 /// How long the log keeps records.
@@ -218,6 +221,12 @@ impl Follower {
         }
     }
 
+    /// Announces what is overdue, as the background task would.
+    #[cfg(test)]
+    pub(crate) async fn announce_overdue_once(&self) {
+        self.purges.announce_overdue().await;
+    }
+
     /// The name of this node on the roll.
     #[cfg(test)]
     pub(crate) fn name(&self) -> &str {
@@ -247,6 +256,7 @@ impl Follower {
             () = self.acknowledge() => {}
             () = self.trim() => {}
             () = self.tidy_roll() => {}
+            () = self.announce_overdue() => {}
         }
     }
 
@@ -329,6 +339,13 @@ impl Follower {
         loop {
             sleep(TIDY_EVERY).await;
             self.purges.roll.tidy().await;
+        }
+    }
+
+    async fn announce_overdue(&self) {
+        loop {
+            sleep(LOOK_AT_OVERDUE_EVERY).await;
+            self.purges.announce_overdue().await;
         }
     }
 

@@ -18,7 +18,7 @@ use futures_util::future::BoxFuture;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::position::Position;
+use crate::position::{Epoch, Position};
 use crate::sync::OnDrop;
 pub(crate) use crate::tag::PurgeKind;
 
@@ -36,6 +36,7 @@ mod retries;
 pub(crate) mod roll;
 mod settling;
 mod size;
+mod updates;
 mod view;
 
 pub use self::everywhere::Everywhere;
@@ -43,15 +44,16 @@ pub(crate) use self::everywhere::{Awaited, RollCaller};
 pub(crate) use self::follower::{Follower, Retention};
 pub use self::health::{Health, Trouble};
 pub(crate) use self::pulse::Pulse;
-pub(crate) use self::purges::Purges;
-pub(crate) use self::purges::Until;
+pub(crate) use self::purges::{AnnouncedPurge, Purges, Until};
 pub use self::purges::{Durability, Purged};
-pub(crate) use self::record::PurgeRecord;
+pub(crate) use self::record::{AnnouncementStage, PurgeRecord, RecordUpdates};
 pub(crate) use self::registrar::Registrar;
 pub(crate) use self::roll::Roll;
 #[cfg(feature = "redis")]
 pub(crate) use self::size::LogSize;
 pub(crate) use self::size::OVERHEAD;
+pub(crate) use self::updates::UpdateHub;
+pub use self::updates::{Announcement, Resync, ResyncReason, UpdateMessage, Updates};
 pub(crate) use self::view::{ApplyResult, View, Views};
 
 /// Something is in doubt in this process as long as this is there.
@@ -74,6 +76,17 @@ pub(crate) struct Receipt {
     pub(crate) replicas: u32,
     /// Whether it is as durable as PROTOCOL 23 asks. What is not is [confirmed](Log::confirm) later.
     pub(crate) durable: bool,
+}
+
+impl Receipt {
+    /// Of a log whose records are durable at once, and that has no replicas.
+    pub(crate) const fn durable(position: Position) -> Self {
+        Self {
+            position,
+            replicas: 0,
+            durable: true,
+        }
+    }
 }
 
 /// A record read back.
@@ -109,6 +122,16 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
     /// # Errors
     /// Not known to be in the log: repeat it until it is (PROTOCOL 23).
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>>;
+
+    /// Appends `record` in `epoch` only; `None` if the log is in another one.
+    ///
+    /// # Errors
+    /// As of [`append`](Self::append).
+    fn append_in<'a>(
+        &'a self,
+        record: &'a PurgeRecord,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<Option<Receipt>, Error>>;
 
     /// Whether the record that was appended at `position` is durable by now, so that it need not be
     /// appended again; `None` if the log is another one since, and it must be.

@@ -1,13 +1,15 @@
 //! Purges that are in force in this process and not yet known to be in the log (PROTOCOL 24).
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
-use crate::log::PurgeRecord;
+use crate::log::{AnnouncementStage, PurgeRecord, RecordUpdates};
 use crate::outcome::Detail;
 use crate::position::{Epoch, Position};
 use crate::sync::{AtomicUsize, Mutex};
+use crate::update::Update;
 use crate::validity::{Subject, Verdict};
 
 mod index;
@@ -254,10 +256,19 @@ impl State {
             .iter()
             .filter_map(|number| self.held.records.get(number));
         let at = records.clone().map(|held| held.record.at).max();
-        let settle = records.map(|held| held.record.settle).max();
+        let settle = records.clone().map(|held| held.record.settle).max();
+        let owe = |held: &InForce| held.record.updates.is_some();
+        let updates = records.clone().any(owe).then(|| {
+            let resync = Update::resync("too many purges waited for the log");
+            Arc::new(RecordUpdates {
+                stage: AnnouncementStage::Owed(Vec::new()),
+                updates: vec![Arc::new(resync)],
+            })
+        });
         let mut everything = PurgeRecord::everything(at.unwrap_or_default());
         everything.settle = settle.unwrap_or_default();
         everything.asks = true;
+        everything.updates = updates;
         let held = InForce::new(&everything);
         let number = self.held.next();
         self.waiting.push_back(number, &held);

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 
+pub(crate) use self::announcing::AnnouncedPurge;
 use self::recent::Recent;
 use crate::clock::{Clock, millis};
 use crate::error::{Error, ErrorKind};
 use crate::log::pending::Ticket;
-use crate::log::{Awaited, Everywhere, Log, Pulse, PurgeRecord, Receipt, RollCaller, Views};
+use crate::log::{Everywhere, Log, Pulse, PurgeRecord, Receipt, RollCaller, Views};
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
 use crate::tag::{PurgeKind, Target};
@@ -49,6 +51,8 @@ pub struct Purged {
     pub durability: Durability,
     /// How it came to be on every node; `None` if only the log was waited for.
     pub everywhere: Option<Everywhere>,
+    /// Where people were told of it; `None` if there was nothing to tell, or it is not announced yet.
+    pub announced: Option<Position>,
 }
 
 /// What a purge is waited for.
@@ -133,29 +137,57 @@ impl Purges {
     ) -> Result<Purged, Error> {
         let mut record = self.record(kind, targets, settle);
         record.asks = until == Until::Everywhere;
-        let mut logs = 0;
-        loop {
+        self.purge_by(record, until).await
+    }
+
+    /// As [`purge`](Self::purge) until it is everywhere, and announces it when it has settled.
+    ///
+    /// # Errors
+    /// As of that. What is in the log, but could not be announced, is announced later by any node.
+    ///
+    /// # Cancel safety
+    /// As of that; it is then announced later.
+    pub(crate) async fn purge_and_announce(&self, purge: AnnouncedPurge) -> Result<Purged, Error> {
+        let record = self.owing_record(purge);
+        self.purge_by(record, Until::Everywhere).await
+    }
+
+    async fn purge_by(&self, record: PurgeRecord, until: Until) -> Result<Purged, Error> {
+        for _ in 0..=LOGS {
             let appended = self.append_once(&record).await?;
-            let purged = |everywhere| Purged {
+            let mut purged = Purged {
                 position: appended.position,
                 durability: durability(appended),
-                everywhere,
+                everywhere: None,
+                announced: None,
             };
             if until == Until::InLog {
-                return Ok(purged(None));
+                return Ok(purged);
             }
-            let has_replicas = self.log.has_replicas();
-            match self.roll.wait(appended.position, has_replicas).await {
-                Awaited::Everywhere(everywhere) => return Ok(purged(Some(everywhere))),
-                Awaited::OtherLog if logs < LOGS => logs += 1,
-                Awaited::OtherLog => {
-                    let message = "the purge log became another each time that it was waited for";
-                    // The companion goes on.
-                    drop(self.views.pending.begin(&record));
-                    return Err(self.pending(Error::new(ErrorKind::Unavailable, message)));
+            let Some(everywhere) = self.everywhere(&record, appended.position).await else {
+                continue;
+            };
+            purged.everywhere = Some(everywhere);
+            if record.updates.is_none() {
+                return Ok(purged);
+            }
+            self.let_settle(&record, everywhere).await;
+            match self.announce(&record, appended.position).await {
+                Ok(None) => {}
+                Ok(announced) => {
+                    return Ok(Purged {
+                        announced,
+                        ..purged
+                    });
                 }
+                // It is owed, and known to all nodes.
+                Err(_) => return Ok(purged),
             }
         }
+        let message = "the purge log became another each time that it was waited for";
+        // The companion goes on.
+        drop(self.views.pending.begin(&record));
+        Err(self.pending(Error::new(ErrorKind::Unavailable, message)))
     }
 
     async fn append_once(&self, record: &PurgeRecord) -> Result<Receipt, Error> {
@@ -176,6 +208,7 @@ impl Purges {
             targets,
             settle,
             asks: false,
+            updates: None,
             at: self.clock.now(),
         }
     }
@@ -254,7 +287,7 @@ impl Purges {
         let appending = async {
             let mut tries = 0;
             while tries < TRIES {
-                let joins = self.recent.lock().joins;
+                let joins = self.joins();
                 let appended = match tickets.first().and_then(Ticket::logged) {
                     None => {
                         tries += 1;
@@ -290,10 +323,6 @@ impl Purges {
             let message = "the purge log acknowledges in an epoch that is over";
             Err(Error::new(ErrorKind::Unavailable, message))
         };
-        let late = |_| {
-            let message = "the purge log did not acknowledge in time";
-            Error::new(ErrorKind::Timeout, message)
-        };
         let most = self.budget + GRACE;
         timeout(most, appending).await.map_err(late)?
     }
@@ -327,6 +356,11 @@ impl Purges {
     }
 }
 
+fn late(_: Elapsed) -> Error {
+    let message = "the purge log did not acknowledge in time";
+    Error::new(ErrorKind::Timeout, message)
+}
+
 const fn durability(appended: Receipt) -> Durability {
     match appended.replicas {
         0 => Durability::Acknowledged,
@@ -334,6 +368,7 @@ const fn durability(appended: Receipt) -> Durability {
     }
 }
 
+mod announcing;
 mod lasting;
 mod prompt;
 mod recent;

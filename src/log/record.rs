@@ -1,10 +1,12 @@
 //! One record of the purge log, and its fields.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::log::OVERHEAD;
 use crate::tag::{PurgeKind, Target};
+use crate::update::{Update, read_updates, write_updates};
 
 /// One record of the purge log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,8 +18,38 @@ pub(crate) struct PurgeRecord {
     pub(crate) settle: Duration,
     /// Somebody waits until each node has applied it: they say so in the roll (PROTOCOL 36).
     pub(crate) asks: bool,
+    /// What people are told of, now or later (PROTOCOL 38).
+    pub(crate) updates: Option<Arc<RecordUpdates>>,
     /// When it was written, for trimming by age.
     pub(crate) at: Timestamp,
+}
+
+/// Updates that a record owes, or announces.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RecordUpdates {
+    pub(crate) stage: AnnouncementStage,
+    pub(crate) updates: Vec<Arc<Update>>,
+}
+
+/// How far announcing has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum AnnouncementStage {
+    /// They are announced by a later record, once this purge is everywhere and has settled. Where it settles, that record
+    /// purges these targets again, hard; none stand for the record's own, in its own way.
+    Owed(Vec<Target>),
+    /// They are announced here, as the record with this ordinal owes.
+    Announced(u64),
+}
+
+impl RecordUpdates {
+    fn bytes(&self) -> u64 {
+        let updates = self.updates.iter().map(|update| update.bytes() as u64);
+        let again = match &self.stage {
+            AnnouncementStage::Owed(again) => again.iter().map(Target::bytes).sum(),
+            AnnouncementStage::Announced(_) => 20,
+        };
+        OVERHEAD + again + updates.sum::<u64>()
+    }
 }
 
 /// The version of the fields that this crate writes. A reader that meets another purges everything.
@@ -30,6 +62,7 @@ impl PurgeRecord {
             targets: Vec::new(),
             settle: Duration::ZERO,
             asks: false,
+            updates: None,
             at,
         }
     }
@@ -41,6 +74,7 @@ impl PurgeRecord {
             targets: vec![Target::All],
             settle: Duration::ZERO,
             asks: false,
+            updates: None,
             at,
         }
     }
@@ -48,7 +82,8 @@ impl PurgeRecord {
     /// What it takes in a log, about.
     pub(crate) fn bytes(&self) -> u64 {
         let targets = self.targets.iter().map(Target::bytes);
-        OVERHEAD + targets.sum::<u64>()
+        let updates = self.updates.as_ref().map_or(0, |updates| updates.bytes());
+        OVERHEAD + targets.sum::<u64>() + updates
     }
 
     /// The record as field-value pairs of a stream entry, readable by people.
@@ -58,15 +93,13 @@ impl PurgeRecord {
             PurgeKind::Hard => "hard",
             PurgeKind::Soft => "soft",
         };
-        let targets: Vec<String> = self.targets.iter().map(ToString::to_string).collect();
         let mut fields = vec![
             ("v", VERSION.to_vec()),
             ("kind", kind.into()),
             ("at", self.at.as_millis().to_string().into_bytes()),
         ];
-        if !targets.is_empty() {
-            // Targets hold no control characters, so a newline separates them.
-            fields.push(("targets", targets.join("\n").into_bytes()));
+        if !self.targets.is_empty() {
+            fields.push(("targets", write_targets(&self.targets)));
         }
         if !self.settle.is_zero() {
             let settle = self.settle.as_millis().to_string();
@@ -75,12 +108,22 @@ impl PurgeRecord {
         if self.asks {
             fields.push(("asks", b"1".to_vec()));
         }
+        if let Some(told) = &self.updates {
+            match &told.stage {
+                AnnouncementStage::Owed(again) if again.is_empty() => {}
+                AnnouncementStage::Owed(again) => fields.push(("again", write_targets(again))),
+                AnnouncementStage::Announced(of) => fields.push(("of", of.to_string().into())),
+            }
+            fields.push(("updates", write_updates(&told.updates).into_bytes()));
+        }
         fields
     }
 
     /// Whether both are hard and settle nothing, so that one record can stand for both.
     pub(super) fn joins(&self, other: &Self) -> bool {
-        let plain = |record: &Self| record.kind == PurgeKind::Hard && record.settle.is_zero();
+        let plain = |record: &Self| {
+            record.kind == PurgeKind::Hard && record.settle.is_zero() && record.updates.is_none()
+        };
         plain(self) && plain(other)
     }
 
@@ -97,6 +140,7 @@ impl PurgeRecord {
     fn parse<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Option<Self> {
         let mut record = Self::open(Timestamp::default());
         let (mut version, mut kind) = (None, None);
+        let (mut stage, mut updates) = (AnnouncementStage::Owed(Vec::new()), None);
         for (name, value) in fields {
             let text = std::str::from_utf8(value);
             match name {
@@ -105,13 +149,10 @@ impl PurgeRecord {
                 b"at" => record.at = Timestamp::from_millis(text.ok()?.parse().ok()?),
                 b"settle" => record.settle = Duration::from_millis(text.ok()?.parse().ok()?),
                 b"asks" => record.asks = value == b"1",
-                b"targets" => {
-                    record.targets = text
-                        .ok()?
-                        .split('\n')
-                        .map(Target::parse)
-                        .collect::<Option<_>>()?;
-                }
+                b"targets" => record.targets = read_targets(text.ok()?)?,
+                b"again" => stage = AnnouncementStage::Owed(read_targets(text.ok()?)?),
+                b"of" => stage = AnnouncementStage::Announced(text.ok()?.parse().ok()?),
+                b"updates" => updates = Some(read_updates(value)?),
                 _ => {}
             }
         }
@@ -121,8 +162,19 @@ impl PurgeRecord {
             b"soft" => PurgeKind::Soft,
             _ => return None,
         };
+        record.updates = updates.map(|updates| Arc::new(RecordUpdates { stage, updates }));
         (version? == VERSION).then_some(record)
     }
+}
+
+fn write_targets(targets: &[Target]) -> Vec<u8> {
+    let texts: Vec<String> = targets.iter().map(ToString::to_string).collect();
+    // Targets hold no control characters, so a newline separates them.
+    texts.join("\n").into_bytes()
+}
+
+fn read_targets(text: &str) -> Option<Vec<Target>> {
+    text.split('\n').map(Target::parse).collect()
 }
 
 #[cfg(test)]
@@ -144,9 +196,24 @@ mod tests {
             ],
             settle: Duration::from_millis(1500),
             asks: true,
+            updates: None,
             at: Timestamp::from_millis(7),
         };
         assert_eq!(read(&record.to_fields()), record);
+        let sale = Update::new("sale", "auction:1").unwrap();
+        for stage in [
+            AnnouncementStage::Owed(Vec::new()),
+            AnnouncementStage::Owed(vec![Target::All, Target::Family("a".into())]),
+            AnnouncementStage::Announced(7),
+        ] {
+            let updates = vec![Arc::new(sale.clone())];
+            let updates = Some(Arc::new(RecordUpdates { stage, updates }));
+            let telling = PurgeRecord {
+                updates,
+                ..record.clone()
+            };
+            assert_eq!(read(&telling.to_fields()), telling);
+        }
     }
 
     #[test]
@@ -163,6 +230,9 @@ mod tests {
             ("kind", "gentle"),
             ("targets", "z:a"),
             ("settle", "soon"),
+            ("updates", "[1]"),
+            ("of", "x"),
+            ("again", "z:a"),
         ] {
             let record = change(name, value);
             assert_eq!(record.targets, vec![Target::All], "{name}={value}");

@@ -131,6 +131,7 @@ mod tests {
             targets,
             settle: SECOND,
             asks: false,
+            updates: None,
             at: Timestamp::default(),
         }
     }

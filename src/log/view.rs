@@ -16,10 +16,11 @@ use crate::defaults;
 use crate::log::pending::Pending;
 use crate::log::roll::WaitTime;
 use crate::log::settling::Settling;
-use crate::log::{NumberedRecord, PurgeRecord, Tail};
+use crate::log::{NumberedRecord, PurgeRecord, Tail, UpdateHub};
 use crate::outcome::Detail;
 use crate::position::{Epoch, Position, Stamp};
 use crate::sync::{AtomicU64, RwLock};
+use crate::tag::PurgeKind;
 use crate::validity::{Bounds, Memory, Subject, Verdict};
 use crate::weaken::{ProtocolRule, weakened};
 
@@ -108,13 +109,16 @@ impl View {
             // PROTOCOL 11 [gap]: a hole means that purges were missed.
             if position.ordinal != here + 1 && !weakened(ProtocolRule::Gap) {
                 memory.raise_floor(position.ordinal);
+                self.newest.fetch_max(position.ordinal, Ordering::Release);
                 outcome = ApplyResult::Gap(position.ordinal);
             }
             if weakened(ProtocolRule::MarkFirst) {
                 self.position.store(position.ordinal, Ordering::Release);
             }
             memory.apply(position.ordinal, record.kind, &record.targets);
-            self.newest.fetch_max(position.ordinal, Ordering::Release);
+            if record.kind != PurgeKind::Open && !record.targets.is_empty() {
+                self.newest.fetch_max(position.ordinal, Ordering::Release);
+            }
             // PROTOCOL 12 [mark_first]: marks, then the position.
             self.position.store(position.ordinal, Ordering::Release);
         }
@@ -212,6 +216,7 @@ pub(crate) struct Views {
     asked: watch::Sender<bool>,
     pub(super) pending: Pending,
     settling: Settling,
+    pub(crate) updates: UpdateHub,
 }
 
 impl Views {
@@ -227,6 +232,7 @@ impl Views {
             settling: Settling::new(bounds.marks),
             clock,
             pending: Pending::default(),
+            updates: UpdateHub::new(),
         }
     }
 
@@ -298,10 +304,14 @@ impl Views {
             self.settling
                 .joined(self.clock.monotonic(), longest.unwrap_or_default());
             let joined = Arc::new(View::join(tail, self.bounds));
+            // Whoever applies what is announced in this epoch waits until it is known to have been joined.
+            let mut board = self.updates.board.lock();
             let before = self
                 .current
                 .compare_and_swap(&current, Some(Arc::clone(&joined)));
             if before.as_ref().map(Arc::as_ptr) == current.as_ref().map(Arc::as_ptr) {
+                board.join(tail.tip.position, &tail.records, self.wait_time.now());
+                drop(board);
                 self.moved.send_replace(());
                 // Records that ask may have been cut off.
                 self.asked.send_replace(true);
@@ -319,11 +329,32 @@ impl Views {
         if view.would_gap(records) {
             self.settling.joined(self.clock.monotonic(), Duration::ZERO);
         }
-        let applied = view.apply(records);
+        let applied = self.apply_in_turn(view, records);
         self.moved.send_replace(());
         let missed = matches!(applied, ApplyResult::Gap(_));
+        if missed {
+            self.updates.missed(view.position());
+        }
         if missed || records.iter().any(|read| read.record.asks) {
             self.asked.send_replace(true);
+        }
+        applied
+    }
+
+    /// Applies `records`, and tells of what they announce: one after the other, in the order of the log, and each once.
+    fn apply_in_turn(&self, view: &View, records: &[NumberedRecord]) -> ApplyResult {
+        if records.iter().all(|read| read.record.updates.is_none()) {
+            return view.apply(records);
+        }
+        let mut board = self.updates.board.lock();
+        let before = view.position();
+        let applied = view.apply(records);
+        let now = self.wait_time.now();
+        let new = records.iter().filter(|read| {
+            read.position.epoch == before.epoch && read.position.ordinal > before.ordinal
+        });
+        for NumberedRecord { position, record } in new {
+            board.applied(*position, record, now);
         }
         applied
     }
@@ -332,6 +363,7 @@ impl Views {
     pub(crate) fn skip_to(&self, view: &View, tip: u64) {
         self.settling.joined(self.clock.monotonic(), Duration::ZERO);
         view.skip_to(tip);
+        self.updates.missed(view.position());
         self.moved.send_replace(());
         self.asked.send_replace(true);
     }

@@ -22,8 +22,10 @@ struct Purge {
     called: Moment,
     /// When, and when on the clock.
     returned: Option<(Moment, Duration)>,
-    /// Where it is in the log, once it has returned.
+    /// Where it is in the log, once it has returned or somebody was told of it.
     position: Option<Position>,
+    /// When people were told of it first.
+    told: Option<Moment>,
     /// For how long after its return it may not be known yet: nothing, or the lease.
     lag: Duration,
     /// With a settling time: when (on the clock) it is over, and the version that the purge announced.
@@ -130,6 +132,7 @@ impl Reference {
             called,
             returned: None,
             position: None,
+            told: None,
             lag: Duration::ZERO,
             settled,
         });
@@ -150,9 +153,24 @@ impl Reference {
         purge.lag = lag;
     }
 
+    /// Somebody was told of a purge, announced at `position`. Returns the path that it touches.
+    pub(super) fn told_of(&mut self, which: usize, position: Position) -> Option<&str> {
+        let told = self.tick();
+        let purge = &mut self.purges[which];
+        purge.told.get_or_insert(told);
+        purge.position = Some(position);
+        purge.path.as_deref()
+    }
+
+    /// When the purge was called.
+    pub(super) fn called(&self, which: usize) -> Moment {
+        self.purges[which].called
+    }
+
     /// When each purge returned that somebody can have been told of, and its position.
     pub(super) fn told(&self) -> impl Iterator<Item = (Moment, Position)> {
-        let told = |purge: &Purge| Some((purge.returned?.0, purge.position?));
+        let returned = |purge: &Purge| purge.returned.map(|(moment, _)| moment);
+        let told = move |purge: &Purge| Some((purge.told.or(returned(purge))?, purge.position?));
         self.purges.iter().filter_map(told)
     }
 
@@ -174,6 +192,9 @@ impl Reference {
             });
             // What somebody was told of holds at once, on either side of a split, and nothing stale will do (P7).
             let told = asked.was_told_of(purge);
+            // Whoever was told, and did not say so, may ask any node but one that is cut off.
+            let announced = purge.told.is_some_and(|told| told < arrived);
+            let before = before || announced;
             if !touches || !told && (!before || asked.split) {
                 continue;
             }
@@ -184,7 +205,7 @@ impl Reference {
             }
             if let Some((settled_at, version)) = purge.settled
                 && purge.kind == Kind::Hard
-                && now >= settled_at
+                && (now >= settled_at || announced)
                 && seen.version < version
             {
                 return Err(format!(

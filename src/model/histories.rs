@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::check::Kind;
-use super::node::{LEASE, Lookups};
+use super::node::{LEASE, Lookups, SETTLE, Side};
+use super::origin::Ending;
 use super::world::{PATHS, SILENT, World};
+use crate::clock::Clock;
 use crate::weaken::{ProtocolRule, weaken};
 
 /// Who purges, and a node beside that.
@@ -120,6 +122,55 @@ impl World {
     }
 }
 
+/// About announcements.
+impl World {
+    /// So many steps of a tenth of the settling time pass, and these nodes have heartbeats.
+    async fn settle(&mut self, tenths: u32, nodes: &[usize]) -> Result<(), String> {
+        for _ in 0..tenths {
+            self.clock.advance(SETTLE / 10);
+            let now = self.clock.monotonic();
+            self.reference.lock().catch_up(now);
+            for node in nodes {
+                self.beat(*node);
+            }
+            // So long who lets it settle sleeps at most.
+            sleep(Duration::from_millis(300)).await;
+            self.judge_ended()?;
+        }
+        Ok(())
+    }
+
+    /// > replica promoted, epoch 2 · fill there reads v1 · data change · purge @1-1 taken by the old master · purger dies ·
+    /// > another finds the new master, announces in epoch 2 what is overdue · told client: v1 hit.
+    async fn an_announcement_in_another_epoch(&mut self) -> Result<(), String> {
+        let mut old = Side::of(self.side.log.fork(), &self.clock);
+        old.roll = self.side.roll.fork();
+        self.nodes[PURGER].go_to(old, false);
+        self.side.log.lose();
+        for _ in 0..12 {
+            self.settle(1, &[OTHER]).await?;
+        }
+        self.request(OTHER, PATHS[0]);
+        self.go_on().await?;
+        self.release(Ending::Answer);
+        self.go_on().await?;
+        self.reference.lock().write(PATHS[0], None);
+        self.purge_and_announce(PURGER, PATHS[0], Duration::ZERO);
+        self.read(&[PURGER]).await?;
+        self.someone_dies();
+        self.settle(12, &[OTHER]).await?;
+        let new = self.side.clone();
+        self.nodes[PURGER].go_to(new, false);
+        self.announce_overdue(PURGER);
+        self.read(&[OTHER]).await?;
+        self.read(&[OTHER]).await?;
+        self.request(OTHER, PATHS[0]);
+        self.go_on().await?;
+        self.release(Ending::Answer);
+        self.go_on().await
+    }
+}
+
 fn history(rule: ProtocolRule) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -127,7 +178,12 @@ fn history(rule: ProtocolRule) -> Result<(), String> {
         .build()
         .expect("a runtime without I/O can always be built");
     runtime.block_on(async {
-        let mut world = World::new(1, Lookups::Rolled);
+        let lookups = match rule {
+            ProtocolRule::AnnounceEpoch => Lookups::Told,
+            _ => Lookups::Rolled,
+        };
+        let mut world = World::new(1, lookups);
+        world.told.is_patient = true;
         world.get_copies().await?;
         match rule {
             ProtocolRule::RollFirst => world.a_tip_read_before_the_registration().await?,
@@ -135,6 +191,7 @@ fn history(rule: ProtocolRule) -> Result<(), String> {
             ProtocolRule::RollToken => world.a_mark_after_the_roll_was_lost().await?,
             ProtocolRule::LeaseSend => world.a_lease_counted_from_the_reply().await?,
             ProtocolRule::RollOk => world.a_lease_without_a_registration().await?,
+            ProtocolRule::AnnounceEpoch => world.an_announcement_in_another_epoch().await?,
             _ => unreachable!("there is no history about {rule:?}"),
         }
         world.finish().await
@@ -142,13 +199,14 @@ fn history(rule: ProtocolRule) -> Result<(), String> {
 }
 
 #[test]
-fn each_rule_of_the_roll_is_needed_by_its_history() {
+fn each_rule_is_needed_by_its_history() {
     for rule in [
         ProtocolRule::RollFirst,
         ProtocolRule::RollFresh,
         ProtocolRule::RollToken,
         ProtocolRule::LeaseSend,
         ProtocolRule::RollOk,
+        ProtocolRule::AnnounceEpoch,
     ] {
         assert_eq!(history(rule), Ok(()), "{rule:?}");
         weaken(Some(rule));

@@ -101,6 +101,11 @@ fn p1_no_history_serves_a_purged_response_on_any_node_of_the_roll() {
     run_all(Lookups::Rolled);
 }
 
+#[test]
+fn p7_no_history_shows_who_was_told_of_a_purge_what_was_there_before() {
+    run_all(Lookups::Told);
+}
+
 /// The seed that catches `rule`'s absence, within a bounded search.
 fn caught(rule: ProtocolRule, lookups: Lookups) -> Option<u64> {
     weaken(Some(rule));
@@ -174,4 +179,11 @@ each_rule_is_needed! {
     without_roll_remove_the_model_test_fails: RollRemove,
     without_roll_applied_the_model_test_fails: RollApplied,
     without_roll_gone_the_model_test_fails: RollGone,
+}
+
+each_rule_is_needed! {
+    Told:
+    without_announce_everywhere_the_model_test_fails: AnnounceEverywhere,
+    without_announce_settle_the_model_test_fails: AnnounceSettle,
+    without_announce_once_the_model_test_fails: AnnounceOnce,
 }

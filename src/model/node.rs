@@ -23,9 +23,11 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
-use crate::log::{Keep, Log, NumberedRecord, PurgeRecord, Receipt, Roll, Tail, Tip};
+use crate::log::{
+    Keep, Log, NumberedRecord, PurgeRecord, Receipt, Roll, Tail, Tip, UpdateMessage, Updates,
+};
 use crate::middleware::{CacheBody, CacheService};
-use crate::position::Position;
+use crate::position::{Epoch, Position};
 use crate::rules::Rule;
 use crate::store::{Store, StoreReply};
 use crate::validity::Bounds;
@@ -119,6 +121,23 @@ impl Log for FaultyLog {
                 return Err(Error::new(ErrorKind::Unavailable, "no replicas"));
             }
             let appended = self.log().append(record).await;
+            self.faults.until_false(&self.faults.ack_held).await;
+            appended
+        }
+        .boxed()
+    }
+
+    fn append_in<'a>(
+        &'a self,
+        record: &'a PurgeRecord,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<Option<Receipt>, Error>> {
+        async move {
+            self.faults.check()?;
+            if self.faults.split.load(Ordering::SeqCst) {
+                return Err(Error::new(ErrorKind::Unavailable, "no replicas"));
+            }
+            let appended = self.log().append_in(record, epoch).await;
             self.faults.until_false(&self.faults.ack_held).await;
             appended
         }
@@ -230,11 +249,13 @@ pub(super) enum Lookups {
     Near,
     /// As these, on nodes that are on the roll and have copies when the history begins.
     Rolled,
+    /// As these, and people are told of the purges.
+    Told,
 }
 
 impl Lookups {
     pub(super) fn are_near(self) -> bool {
-        matches!(self, Self::Near | Self::Rolled)
+        matches!(self, Self::Near | Self::Rolled | Self::Told)
     }
 }
 
@@ -250,6 +271,7 @@ pub(super) struct Node {
     pub(super) faults: Arc<Faults>,
     side: Arc<Mutex<Side>>,
     service: CacheService<OriginService>,
+    updates: Updates,
 }
 
 impl Node {
@@ -269,7 +291,7 @@ impl Node {
             .tag("page:{page}");
         let rule = match lookups {
             Lookups::Strict | Lookups::Copied => rule.strict(),
-            Lookups::Near | Lookups::Rolled => rule.near(),
+            Lookups::Near | Lookups::Rolled | Lookups::Told => rule.near(),
         };
         let (cache, _) = Cache::builder()
             .rule(rule)
@@ -300,11 +322,32 @@ impl Node {
         cache.follower().steered();
         let service = cache.layer().layer(origin.clone());
         Self {
-            cache,
             faults,
+            updates: cache.updates(),
+            cache,
             side,
             service,
         }
+    }
+
+    /// What its clients are told next, if anything is there.
+    pub(super) fn hear(&mut self) -> Option<UpdateMessage> {
+        self.updates.recv().now_or_never().flatten()
+    }
+
+    /// Whether it knows of something that is to be announced.
+    pub(super) fn owes(&self) -> bool {
+        let views = &self.cache.engine().lookups.views;
+        !views
+            .updates
+            .overdue(Duration::MAX, |_| Duration::ZERO)
+            .is_empty()
+    }
+
+    /// It announces what others have not announced in time.
+    pub(super) fn announce_overdue(&self) -> impl Future<Output = ()> + use<> {
+        let follower = Arc::clone(self.cache.follower());
+        async move { follower.announce_overdue_once().await }
     }
 
     pub(super) fn request(

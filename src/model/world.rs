@@ -15,6 +15,7 @@ use crate::embedded::EmbeddedLog;
 use crate::position::Position;
 
 mod rolled;
+mod told;
 
 pub(super) const PATHS: [&str; 3] = ["/a", "/b", "/c"];
 const NODES: usize = 3;
@@ -35,6 +36,8 @@ pub(super) struct World {
     /// The node that is cut off together with an old master.
     split: Option<usize>,
     under_way: JoinSet<Result<(), String>>,
+    /// What people were told.
+    pub(super) told: told::Audience,
     steps: Vec<String>,
 }
 
@@ -61,17 +64,20 @@ impl World {
             nodes,
             split: None,
             under_way: JoinSet::new(),
+            told: told::Audience::default(),
             steps: Vec::new(),
         }
     }
 
     /// Runs the history; `Err` names the violation and the steps before it.
     pub(super) async fn run(mut self) -> Result<(), String> {
-        if self.lookups == Lookups::Rolled {
-            self.get_on_the_roll().await?;
+        match self.lookups {
+            Lookups::Rolled => self.get_on_the_roll().await?,
+            Lookups::Told => self.get_copies().await?,
+            _ => {}
         }
         let steps = match self.lookups {
-            Lookups::Rolled => self.random.usize(8..30),
+            Lookups::Rolled | Lookups::Told => self.random.usize(8..30),
             _ => self.random.usize(10..60),
         };
         for _ in 0..steps {
@@ -88,6 +94,7 @@ impl World {
             Lookups::Near if self.random.u32(..3) == 0 => return self.near_step(node),
             Lookups::Copied if self.random.u32(..6) == 0 => return self.hold_tips(node),
             Lookups::Rolled => return self.rolled_step(node),
+            Lookups::Told => return self.told_step(node),
             _ => {}
         }
         match self.random.u32(..100) {
@@ -116,23 +123,23 @@ impl World {
                     world.side.log.trim_to(keep)
                 });
             }
-            93..95 => self.note(format!("node {node} restarts"), |world| {
-                // What the old process still has under way ends.
-                world.nodes[node].mend();
-                world.split = world.split.filter(|split| *split != node);
-                world.nodes[node] = Node::start(
-                    node,
-                    &world.side,
-                    &world.clock,
-                    &world.origin,
-                    world.lookups,
-                );
-            }),
+            93..95 => self.restart(node),
             95..97 => self.pass_time(),
             97 if self.updates => self.split_or_heal(node),
             97 => self.pass_time(),
             _ => self.follow(node),
         }
+    }
+
+    fn restart(&mut self, node: usize) {
+        self.note(format!("node {node} restarts"), |world| {
+            // What the old process still has under way ends.
+            world.nodes[node].mend();
+            world.split = world.split.filter(|split| *split != node);
+            let (side, clock) = (&world.side, &world.clock);
+            world.nodes[node] = Node::start(node, side, clock, &world.origin, world.lookups);
+            world.told.restarted(node);
+        });
     }
 
     pub(super) fn follow(&mut self, node: usize) {
@@ -242,7 +249,7 @@ impl World {
         told.get(which).map(|(_, position)| *position)
     }
 
-    fn release(&mut self, ending: Ending) {
+    pub(super) fn release(&mut self, ending: Ending) {
         let waiting = self.origin.origin.waiting();
         if waiting > 0 {
             let which = self.random.usize(..waiting);
@@ -316,7 +323,7 @@ impl World {
         if self.lookups.are_near() {
             // As the background task would, unless it is late.
             let late = match self.lookups {
-                Lookups::Rolled => 6,
+                Lookups::Rolled | Lookups::Told => 6,
                 _ => 3,
             };
             let punctual: Vec<_> = (0..NODES)
@@ -342,7 +349,7 @@ impl World {
         while let Some(ended) = self.under_way.try_join_next() {
             self.judge(ended)?;
         }
-        Ok(())
+        self.hear()
     }
 
     /// Everything is mended and answered; every request must end (nobody hangs).
@@ -357,7 +364,7 @@ impl World {
             }
             match tokio::time::timeout(Duration::from_secs(6), self.under_way.join_next()).await {
                 Ok(Some(ended)) => self.judge(ended)?,
-                Ok(None) => return Ok(()),
+                Ok(None) => return self.end_debts().await,
                 Err(_) if self.origin.origin.waiting() == 0 && waits == 0 => {
                     return Err(format!("somebody hangs: {:#?}", self.steps));
                 }
@@ -365,6 +372,7 @@ impl World {
                 Err(_) => {
                     waits = waits.saturating_sub(1);
                     self.clock.advance(Duration::from_secs(10));
+                    self.reference.lock().catch_up(self.clock.monotonic());
                 }
             }
         }
@@ -377,6 +385,7 @@ impl World {
         match ended {
             Ok(Ok(())) => Ok(()),
             Ok(Err(violation)) => Err(format!("{violation}\n{:#?}", self.steps)),
+            Err(ended) if ended.is_cancelled() => Ok(()),
             Err(panic) => Err(format!("a request panicked: {panic}\n{:#?}", self.steps)),
         }
     }

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::log::{
     Keep, Log, LogSize, NumberedRecord, Pulse, PurgeRecord, Receipt, Roll, Tail, Tip, Trouble,
 };
-use crate::position::Position;
+use crate::position::{Epoch, Position};
 use crate::redis::exclusive::{Exclusive, is_replica, turned_replica};
 use crate::redis::fault;
 use crate::redis::health::{Part, ServerHealth};
@@ -156,17 +156,19 @@ impl RedisLog {
 impl Log for RedisLog {
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         async move {
-            let appended = self.append_within(record).await;
-            match &appended {
-                Ok(appended) if !appended.durable => {
-                    let undone: Result<(), _> = Err(append::not_replicated());
-                    self.health.note(Part::Purges, &undone);
-                }
-                _ => self.health.note(Part::Purges, &appended),
-            }
-            appended
+            let appended = self.append_within(record, None).await?;
+            // Any epoch is right.
+            appended.ok_or_else(changes_too_fast)
         }
         .boxed()
+    }
+
+    fn append_in<'a>(
+        &'a self,
+        record: &'a PurgeRecord,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<Option<Receipt>, Error>> {
+        self.append_within(record, Some(epoch)).boxed()
     }
 
     fn confirm(&self, position: Position) -> BoxFuture<'_, Result<Option<Receipt>, Error>> {

@@ -1,12 +1,16 @@
 //! What a consumer has in hand: entries that it took and whose purges are not acknowledged yet.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::invalidation::event::Fields;
-use crate::invalidation::stream::Reading;
-use crate::redis::EntryId;
+use crate::invalidation::mapping::Plan;
+use crate::invalidation::quarantine;
+use crate::invalidation::stream::{Exactness, Reading};
+use crate::redis::{EntryId, StreamEntry};
+use crate::update::Update;
 
 /// The ids of what is in hand. Shared by the consumer, which adds and removes, and the
 /// [keeper](super::keeper), which says to the server that they are worked on.
@@ -38,8 +42,38 @@ impl EntriesInHand {
     }
 }
 
+/// What is to be done for the entries of a batch.
+#[derive(Debug, Default)]
+pub(super) struct BatchWork {
+    pub(super) plan: Plan,
+    pub(super) updates: Vec<Arc<Update>>,
+    /// One purge for all that cannot be understood, also of other batches, and what people are told of that.
+    pub(super) scope: Plan,
+    pub(super) resync: Option<Arc<Update>>,
+    pub(super) batch: Batch,
+}
+
+impl BatchWork {
+    pub(super) fn add(&mut self, entry: &StreamEntry, mut reading: Reading) {
+        let plan = std::mem::take(&mut reading.plan);
+        let updates = std::mem::take(&mut reading.updates);
+        let updates = updates.into_iter().map(Arc::new);
+        if let Exactness::Unreadable(unreadable) = &reading.exactness {
+            self.scope.merge(plan);
+            self.resync = updates.last().or(self.resync.take());
+            let record = quarantine::record(entry, &unreadable.to_string());
+            self.batch.aside.insert(0, record);
+        } else {
+            self.plan.merge(plan);
+            self.updates.extend(updates);
+        }
+        self.batch.ids.push(entry.id);
+        self.batch.readings.push(reading);
+    }
+}
+
 /// Entries that are purged together, and acknowledged afterwards.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) ids: Vec<EntryId>,
     pub(super) readings: Vec<Reading>,

@@ -113,7 +113,7 @@ impl ClaimKeeper {
         let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
         purging.spawn(async move {
             // What is not taken now is appended when the log is back.
-            let _ = applier.purge(plan, settle).await;
+            let _ = applier.purge(plan, settle, Vec::new()).await;
         });
     }
 }

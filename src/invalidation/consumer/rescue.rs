@@ -1,5 +1,8 @@
 //! What a consumer takes over, and what it does where events may be missing.
 
+use std::future::ready;
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::chance::unique_word;
@@ -151,9 +154,16 @@ impl Consumer {
         self.closing.extend(found.iter().cloned());
         let mut plan = Plan::default();
         plan.add_scope(self.stream.scope());
+        // Who finds the same gap tells of it as this one.
+        let gap = found.first().map_or("", |gap| &**gap);
+        let resync = self.stream.resync_of_gap(gap, reason);
+        let resync = resync.into_iter().map(Arc::new).collect();
         let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
         self.purging.spawn(async move {
-            applier.purge_until_acknowledged(plan, settle).await;
+            let at_once = ready(());
+            applier
+                .purge_until_announced(plan, settle, resync, at_once)
+                .await;
             AcknowledgedPurge::Gap(found, reason)
         });
         Ok(())

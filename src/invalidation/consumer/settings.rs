@@ -5,6 +5,10 @@ use std::time::Duration;
 use crate::backoff::Backoff;
 use crate::invalidation::stream::EventStream;
 
+const HELD: usize = 1_024;
+/// More where an entry waits until its purge is everywhere, and has settled: the purges of those behind it do not.
+const HELD_FOR_ANNOUNCEMENTS: usize = 4_096;
+
 /// How a consumer behaves.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -21,7 +25,7 @@ pub(crate) struct Settings {
     /// If nothing was read for so long, events may be missing: rindexer drops an event after about 90 s
     /// without Redis.
     pub(crate) away: Duration,
-    /// The most entries in hand: taken, and their purges not acknowledged yet.
+    /// The most entries in hand: taken, and their purges not acknowledged, or people not told of them yet.
     pub(crate) held: usize,
     /// An entry that was delivered more often has killed its consumers, and is put aside unread.
     pub(crate) max_deliveries: u64,
@@ -41,7 +45,7 @@ impl Default for Settings {
             wait: Duration::from_secs(1),
             claim_after: Duration::from_secs(3),
             away: Duration::from_secs(60),
-            held: 1024,
+            held: HELD,
             max_deliveries: 5,
             forget: Duration::from_secs(3600),
             finish: Duration::from_secs(3),
@@ -57,6 +61,10 @@ impl Settings {
             count: stream.settings.batch,
             claim_after: claim_after.unwrap_or(stream.settings.claim_after.0),
             away: stream.settings.away.0,
+            held: match stream.announces() {
+                true => HELD_FOR_ANNOUNCEMENTS,
+                false => HELD,
+            },
             ..Self::default()
         }
     }

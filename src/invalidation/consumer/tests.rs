@@ -19,6 +19,7 @@ mod delivery;
 mod doubtful;
 mod gaps;
 mod taken;
+mod told;
 
 /// How long anything here may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(20);

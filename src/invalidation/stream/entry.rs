@@ -175,7 +175,7 @@ impl EventStream {
     }
 
     /// What people are told where it is not known what the entry `id` changes.
-    fn resync<'d>(
+    pub(super) fn resync<'d>(
         &self,
         id: &str,
         reason: &str,

@@ -7,6 +7,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::embedded::EmbeddedLog;
 use crate::log::{Keep, NumberedRecord, PurgeRecord, Receipt, Tail};
+use crate::position::Epoch;
 
 /// A log on a server that can be away.
 #[derive(Debug)]
@@ -30,6 +31,14 @@ impl Log for Remote {
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         self.appends.fetch_add(1, Ordering::SeqCst);
         async move { self.there(self.log.append(record)) }.boxed()
+    }
+
+    fn append_in<'a>(
+        &'a self,
+        record: &'a PurgeRecord,
+        epoch: Epoch,
+    ) -> BoxFuture<'a, Result<Option<Receipt>, Error>> {
+        async move { self.there(self.log.append_in(record, epoch)) }.boxed()
     }
 
     fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {

@@ -107,10 +107,13 @@ struct Place {
 impl Waiting {
     /// A new one that is equal to `record`: it will be appended later than now.
     pub(super) fn alike(&self, record: &PurgeRecord, held: &InForces) -> Option<u64> {
+        if record.updates.is_some() {
+            return None;
+        }
         let candidates = self.alike.get(&self.hash(record))?;
         let equal = |number: &&u64| {
             let other = held.records.get(number).map(|held| &held.record);
-            other.is_some_and(|other| essence(other) == essence(record))
+            other.is_some_and(|other| other.updates.is_none() && essence(other) == essence(record))
         };
         candidates.iter().find(equal).copied()
     }

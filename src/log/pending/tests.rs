@@ -15,6 +15,7 @@ fn record(kind: PurgeKind, target: Target) -> PurgeRecord {
         targets: vec![target],
         settle: Duration::ZERO,
         asks: false,
+        updates: None,
         at: Timestamp::default(),
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::log::Doubt;
 use crate::log::purges::{Patience, Purges};
+use crate::log::{Doubt, PurgeRecord};
+use crate::position::Position;
 use crate::tag::{PurgeKind, Target};
 
 impl Purges {
@@ -20,20 +21,27 @@ impl Purges {
         settle: Duration,
     ) {
         let record = self.record(kind, targets, settle);
+        self.append_until_acknowledged(&record).await;
+    }
+
+    pub(super) async fn append_until_acknowledged(&self, record: &PurgeRecord) -> Position {
         loop {
-            let ticket = self.views.pending.begin(&record);
+            let ticket = self.views.pending.begin(record);
             let in_log = ticket.in_log();
             match self
-                .append(&record, std::slice::from_ref(&ticket), Patience::None)
+                .append(record, std::slice::from_ref(&ticket), Patience::None)
                 .await
             {
-                Ok(appended) => return ticket.appended(appended.position),
+                Ok(appended) => {
+                    ticket.appended(appended.position);
+                    return appended.position;
+                }
                 Err(error) => drop(self.pending(error)),
             }
             drop(ticket);
             // An error would mean that it was forgotten: it is made again.
-            if in_log.await.is_ok() {
-                return;
+            if let Ok(position) = in_log.await {
+                return position;
             }
         }
     }

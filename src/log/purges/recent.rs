@@ -24,7 +24,7 @@ pub(super) struct Recent {
     /// The epochs that were joined, the present one last.
     joined: VecDeque<Epoch>,
     /// How often one was joined.
-    pub(super) joins: u64,
+    joins: u64,
 }
 
 impl Recent {
@@ -52,6 +52,16 @@ struct Acknowledged {
 }
 
 impl Purges {
+    /// How often an epoch was joined.
+    pub(super) fn joins(&self) -> u64 {
+        self.recent.lock().joins
+    }
+
+    /// Whether `epoch` is over: it was left, or another one was joined since there were so many `joins`.
+    pub(super) fn is_over(&self, epoch: Epoch, joins: u64) -> bool {
+        self.recent.lock().is_over(epoch, joins)
+    }
+
     /// `false` if it was acknowledged in an epoch that is over. Decided under the same lock as
     /// [`repeat_recent`](Self::repeat_recent), so that an epoch joined later repeats it.
     pub(super) fn acknowledged(&self, appended: Receipt, record: &PurgeRecord, joins: u64) -> bool {
@@ -64,7 +74,11 @@ impl Purges {
         recent.records.push_back(Acknowledged {
             at: now,
             epoch,
-            record: record.clone(),
+            // Who purged announces it in the next epoch too.
+            record: PurgeRecord {
+                updates: None,
+                ..record.clone()
+            },
         });
         self.forget_old(&mut recent, now);
         drop(recent);

@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::log::{Keep, NumberedRecord, Tail, Tip};
 use crate::outcome::Detail;
-use crate::position::Stamp;
+use crate::position::{Epoch, Stamp};
 use crate::tag::{Tag, TagSet};
 use crate::validity::{Bounds, Subject, Verdict};
 
@@ -83,6 +83,14 @@ impl Log for Turning {
             durable: true,
         }))
         .boxed()
+    }
+
+    fn append_in<'a>(
+        &'a self,
+        _: &'a PurgeRecord,
+        _: Epoch,
+    ) -> BoxFuture<'a, Result<Option<Receipt>, Error>> {
+        unreachable!("nothing is announced")
     }
 
     fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
@@ -197,6 +205,14 @@ impl Log for Hung {
             durable: true,
         }))
         .boxed()
+    }
+
+    fn append_in<'a>(
+        &'a self,
+        _: &'a PurgeRecord,
+        _: Epoch,
+    ) -> BoxFuture<'a, Result<Option<Receipt>, Error>> {
+        unreachable!("nothing is announced")
     }
 
     fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {

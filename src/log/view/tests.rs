@@ -27,6 +27,7 @@ fn purge_of_x(ordinal: u64) -> NumberedRecord {
             targets: vec![Target::Tag(Tag::new("x").unwrap())],
             settle: Duration::ZERO,
             asks: false,
+            updates: None,
             at: Timestamp::default(),
         },
     }

@@ -11,23 +11,47 @@ use super::{RedisLog, TRIES, changes_too_fast};
 use crate::clock::millis;
 use crate::error::{Error, ErrorKind};
 use crate::log::{PurgeRecord, Receipt};
-use crate::position::Position;
+use crate::position::{Epoch, Position};
 use crate::redis::fault;
+use crate::redis::health::Part;
 use crate::redis::info::Loss;
 use crate::redis::live::Live;
 use crate::redis::reply;
 use crate::redis::verify::{fields, is_refused};
 
 impl RedisLog {
-    /// Appends within the purge budget. What ends in an error may be in the log all the same: it
-    /// is repeated, and a double record is harmless.
-    pub(super) async fn append_within(&self, record: &PurgeRecord) -> Result<Receipt, Error> {
+    /// Appends within the purge budget, in `epoch` only if one is given. What ends in an error may be in the log all the
+    /// same: it is repeated, and a double record is harmless.
+    pub(super) async fn append_within(
+        &self,
+        record: &PurgeRecord,
+        epoch: Option<Epoch>,
+    ) -> Result<Option<Receipt>, Error> {
+        let appended = self.try_append(record, epoch).await;
+        match &appended {
+            Ok(Some(appended)) if !appended.durable => {
+                let undone: Result<(), _> = Err(not_replicated());
+                self.health.note(Part::Purges, &undone);
+            }
+            _ => self.health.note(Part::Purges, &appended),
+        }
+        appended
+    }
+
+    async fn try_append(
+        &self,
+        record: &PurgeRecord,
+        epoch: Option<Epoch>,
+    ) -> Result<Option<Receipt>, Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().purge;
         let mut refused = changes_too_fast();
         for _ in 0..TRIES {
             let live = self.appends.verified(deadline).await?;
+            if epoch.is_some_and(|epoch| live.verified.epoch != epoch) {
+                return Ok(None);
+            }
             match self.append_once(&live, record, deadline).await {
-                Ok(Some(appended)) => return Ok(appended),
+                Ok(Some(appended)) => return Ok(Some(appended)),
                 // Not the log that it was verified to be: look again (PROTOCOL 1).
                 Ok(None) => self.appends.doubt(&live),
                 // The socket is gone, which an idle connection notices only now.

@@ -1,0 +1,270 @@
+//! Who is told of what, and what is still owed: the end of an announcement's way (PROTOCOL 38).
+//!
+//! Each node's follower tells of an update when it has applied the record that announces it, in the order of the log. A node
+//! that joins the log, or missed a part of it, says so: it never stays silent.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::clock::Timestamp;
+use crate::log::{AnnouncementStage, NumberedRecord, PurgeRecord, RecordUpdates};
+use crate::position::{Epoch, Position};
+use crate::sync::Mutex;
+use crate::update::{Update, UpdateId};
+use crate::weaken::{ProtocolRule, weakened};
+
+/// The most messages that wait for one receiver; who is slower is told to look at everything again.
+const WAITING: usize = 1_024;
+/// The most updates that are known, so that repeats are not told again.
+const KNOWN: usize = 65_536;
+/// The most records that are remembered to owe an announcement.
+const OWED: usize = 10_000;
+/// How soon it is tried again to announce what is owed.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The most that are announced in one go.
+const AT_ONCE: usize = 64;
+
+/// An update that was announced: no node answers with the data from before it any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Announcement {
+    /// Where it stands. Within an epoch, later ones are greater; a client that sends the position back (`Cache-After`) is
+    /// answered with what was purged before it, even by a node that was cut off.
+    pub id: UpdateId,
+    /// When it was announced, by the clock of the node that did.
+    pub at: Timestamp,
+    /// What people are told.
+    pub update: Arc<Update>,
+}
+
+/// What a receiver of updates gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpdateMessage {
+    /// Something changed.
+    Update(Announcement),
+    /// Something may have changed that nobody can name: look at everything again.
+    Resync(Resync),
+}
+
+/// Why somebody has to look at everything again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resync {
+    /// Where this process is in the purge log; none where it is not known.
+    pub position: Option<Position>,
+    /// Why.
+    pub reason: ResyncReason,
+}
+
+/// Why somebody has to look at everything again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResyncReason {
+    /// This process joined the purge log, or the log is another one: what was announced before is not known.
+    Joined,
+    /// Records of the log were not read in time.
+    Gap,
+    /// This receiver was too slow: so many messages were dropped.
+    Lagged(u64),
+    /// It was announced: events may be missing, or were undone. The fields say why.
+    Announced(Announcement),
+}
+
+/// Receives updates: made by [`Cache::updates`](crate::Cache::updates). At most 1,024 messages wait for it.
+#[derive(Debug)]
+pub struct Updates {
+    receiver: broadcast::Receiver<UpdateMessage>,
+}
+
+impl Updates {
+    /// The next message; `None` when the cache and its companion are gone.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost by dropping the future.
+    pub async fn recv(&mut self) -> Option<UpdateMessage> {
+        match self.receiver.recv().await {
+            Ok(message) => Some(message),
+            Err(RecvError::Lagged(missed)) => Some(resync(None, ResyncReason::Lagged(missed))),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+fn resync(position: Option<Position>, reason: ResyncReason) -> UpdateMessage {
+    UpdateMessage::Resync(Resync { position, reason })
+}
+
+/// What this process has told, and what it knows to be owed. Its lock is taken before the view's, by who applies records
+/// with updates and by who joins an epoch; it keeps them in the order of the log.
+#[derive(Debug)]
+pub(crate) struct UpdateHub {
+    sender: broadcast::Sender<UpdateMessage>,
+    pub(super) board: Mutex<UpdateBoard>,
+}
+
+/// An announcement that a record owes.
+#[derive(Debug)]
+struct Debt {
+    record: PurgeRecord,
+    /// Since when the record is known here, in the time by which purges wait.
+    since: Duration,
+    tried: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(super) struct UpdateBoard {
+    sender: broadcast::Sender<UpdateMessage>,
+    epoch: Option<Epoch>,
+    owed: BTreeMap<u64, Debt>,
+    known: HashSet<u128>,
+    order: VecDeque<u128>,
+}
+
+impl UpdateHub {
+    pub(crate) fn new() -> Self {
+        let (sender, _) = broadcast::channel(WAITING);
+        let board = UpdateBoard {
+            sender: sender.clone(),
+            epoch: None,
+            owed: BTreeMap::new(),
+            known: HashSet::new(),
+            order: VecDeque::new(),
+        };
+        Self {
+            sender,
+            board: Mutex::new(board),
+        }
+    }
+
+    pub(crate) fn subscribe(&self) -> Updates {
+        let receiver = self.sender.subscribe();
+        Updates { receiver }
+    }
+
+    /// Says that records were missed.
+    pub(crate) fn missed(&self, position: Position) {
+        let gap = resync(Some(position), ResyncReason::Gap);
+        // Nobody may listen.
+        let _ = self.sender.send(gap);
+    }
+
+    /// The records of the present epoch whose announcement is overdue at `now`: `patience` says how long each may take.
+    pub(crate) fn overdue(
+        &self,
+        now: Duration,
+        patience: impl Fn(Duration) -> Duration,
+    ) -> Vec<(Position, PurgeRecord)> {
+        let mut board = self.board.lock();
+        let Some(epoch) = board.epoch else {
+            return Vec::new();
+        };
+        let is_due = |debt: &Debt| {
+            now.saturating_sub(debt.since) >= patience(debt.record.settle)
+                && debt.tried.is_none_or(|tried| now >= tried + AGAIN_AFTER)
+        };
+        let due = board.owed.iter_mut().filter(|(_, debt)| is_due(debt));
+        let due = due.take(AT_ONCE).map(|(ordinal, debt)| {
+            debt.tried = Some(now);
+            let ordinal = *ordinal;
+            (Position { epoch, ordinal }, debt.record.clone())
+        });
+        due.collect()
+    }
+}
+
+impl UpdateBoard {
+    /// This process joins `epoch` at the end of `records`: what those announced is known, and not told.
+    pub(super) fn join(&mut self, tip: Position, records: &[NumberedRecord], now: Duration) {
+        self.epoch = Some(tip.epoch);
+        self.owed.clear();
+        for NumberedRecord { position, record } in records {
+            if let Some(updates) = &record.updates {
+                self.settle_debts(position.ordinal, record, updates, now);
+                if let AnnouncementStage::Announced(_) = updates.stage {
+                    for update in &updates.updates {
+                        self.is_new(update);
+                    }
+                }
+            }
+        }
+        let _ = self.sender.send(resync(Some(tip), ResyncReason::Joined));
+    }
+
+    /// `record` is applied.
+    pub(super) fn applied(&mut self, position: Position, record: &PurgeRecord, now: Duration) {
+        let Some(updates) = &record.updates else {
+            return;
+        };
+        if self.epoch != Some(position.epoch) {
+            return;
+        }
+        self.settle_debts(position.ordinal, record, updates, now);
+        if let AnnouncementStage::Announced(_) = updates.stage {
+            self.tell(position, record, updates);
+        }
+    }
+
+    fn settle_debts(
+        &mut self,
+        ordinal: u64,
+        record: &PurgeRecord,
+        updates: &RecordUpdates,
+        now: Duration,
+    ) {
+        match updates.stage {
+            AnnouncementStage::Announced(of) => drop(self.owed.remove(&of)),
+            AnnouncementStage::Owed(_) => {
+                let debt = Debt {
+                    record: record.clone(),
+                    since: now,
+                    tried: None,
+                };
+                self.owed.insert(ordinal, debt);
+            }
+        }
+        if self.owed.len() > OWED {
+            let forgotten = self.owed.pop_first().map(|(ordinal, _)| ordinal);
+            let position = self.epoch.zip(forgotten);
+            let position = position.map(|(epoch, ordinal)| Position { epoch, ordinal });
+            let _ = self.sender.send(resync(position, ResyncReason::Gap));
+        }
+    }
+
+    fn tell(&mut self, position: Position, record: &PurgeRecord, updates: &RecordUpdates) {
+        for (index, update) in (0..).zip(&updates.updates) {
+            // By identity, type and subject, never by order.
+            if !self.is_new(update) {
+                continue;
+            }
+            let announcement = Announcement {
+                id: UpdateId::new(position, index),
+                at: record.at,
+                update: Arc::clone(update),
+            };
+            let message = match update.is_resync() {
+                true => resync(Some(position), ResyncReason::Announced(announcement)),
+                false => UpdateMessage::Update(announcement),
+            };
+            let _ = self.sender.send(message);
+        }
+    }
+
+    fn is_new(&mut self, update: &Update) -> bool {
+        let fingerprint = update.fingerprint();
+        if !self.known.insert(fingerprint) {
+            return weakened(ProtocolRule::AnnounceOnce);
+        }
+        self.order.push_back(fingerprint);
+        if self.order.len() > KNOWN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        true
+    }
+}
