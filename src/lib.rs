@@ -42,6 +42,7 @@
 //! - the layer, in detail: [`middleware`]
 //! - events that purge: [`Stream`], [`On`], [`Format`]; that people are told of: [`Announce`]; by hand: [`Purger`], [`EventIntake`]
 //! - the task that the caller spawns: [`Companion`]
+//! - what people are told: [`Cache::updates`], [`Update`]
 //! - what happened: [`Outcome`] (also in `Cache-Status`), [`Notice`], [`Metrics`]
 //!
 //! # In the source
@@ -63,6 +64,8 @@
 //!   `invalidation/mapping` → a purge; what people are told of it: `invalidation/update_template`.
 //! - A purge: `invalidation/purger` → `log/purges` → the log: `embedded/log`, or `redis/log/append`. On every node
 //!   `log/follower` reads it into `log/view`, where it counts at once.
+//! - What people are told: `log/purges/announcing` announces a purge that is everywhere; each node's `log/view` hands that to
+//!   `log/updates`.
 //!
 //! `PROTOCOL n` and `SAFETY n` are rules in `docs/`; `weakened(…)` takes one away and is `false` outside of unit
 //! tests. `docs/STYLE.md` has the whole map. The program `tagcache`, a reverse proxy, is a crate of its own, in

@@ -16,7 +16,7 @@ const FIELDS: Setting = Setting::key_of_section("fields").called("announce field
 const IDENTITY: Setting = Setting::key_of_section("identity").called("announce identity");
 
 /// What people are told when an event arrives, once no node answers with the old data any more: an
-/// [`Update`](crate::Update) for each subject that the event names.
+/// [`Update`] for each subject that the event names.
 ///
 /// ```
 /// use tower_tagcache::{Announce, On};

@@ -131,8 +131,12 @@ impl PurgeRecord {
     /// newer version, an unknown kind or target) is a purge of everything.
     pub(crate) fn from_fields<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
         Self::parse(fields).unwrap_or_else(|| Self {
-            // Perhaps it asks.
+            // Perhaps it asks, and tells people of something.
             asks: true,
+            updates: Some(Arc::new(RecordUpdates {
+                stage: AnnouncementStage::Announced(0),
+                updates: vec![Arc::new(Update::resync("a record that is not understood"))],
+            })),
             ..Self::everything(Timestamp::default())
         })
     }

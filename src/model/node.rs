@@ -15,6 +15,7 @@ use tokio::task::yield_now;
 use tower::ServiceExt;
 use tower_layer::Layer;
 
+use super::faulty_log::FaultyLog;
 use super::origin::OriginService;
 use super::roll::SharedRoll;
 use crate::builder::Cache;
@@ -23,11 +24,9 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind};
 use crate::key::CacheKey;
-use crate::log::{
-    Keep, Log, NumberedRecord, PurgeRecord, Receipt, Roll, Tail, Tip, UpdateMessage, Updates,
-};
+use crate::log::{Tip, UpdateMessage, Updates};
 use crate::middleware::{CacheBody, CacheService};
-use crate::position::{Epoch, Position};
+use crate::position::Position;
 use crate::rules::Rule;
 use crate::store::{Store, StoreReply};
 use crate::validity::Bounds;
@@ -92,96 +91,6 @@ impl Faults {
             }
             released.await;
         }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct FaultyLog {
-    side: Arc<Mutex<Side>>,
-    pub(super) faults: Arc<Faults>,
-    /// Whether purges are told when they are everywhere.
-    has_roll: bool,
-}
-
-impl FaultyLog {
-    pub(super) fn log(&self) -> EmbeddedLog {
-        self.side.lock().log.clone()
-    }
-
-    pub(super) fn shared_roll(&self) -> SharedRoll {
-        self.side.lock().roll.clone()
-    }
-}
-
-impl Log for FaultyLog {
-    fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
-        async move {
-            self.faults.check()?;
-            if self.faults.split.load(Ordering::SeqCst) {
-                return Err(Error::new(ErrorKind::Unavailable, "no replicas"));
-            }
-            let appended = self.log().append(record).await;
-            self.faults.until_false(&self.faults.ack_held).await;
-            appended
-        }
-        .boxed()
-    }
-
-    fn append_in<'a>(
-        &'a self,
-        record: &'a PurgeRecord,
-        epoch: Epoch,
-    ) -> BoxFuture<'a, Result<Option<Receipt>, Error>> {
-        async move {
-            self.faults.check()?;
-            if self.faults.split.load(Ordering::SeqCst) {
-                return Err(Error::new(ErrorKind::Unavailable, "no replicas"));
-            }
-            let appended = self.log().append_in(record, epoch).await;
-            self.faults.until_false(&self.faults.ack_held).await;
-            appended
-        }
-        .boxed()
-    }
-
-    fn tip(&self) -> BoxFuture<'_, Result<Tip, Error>> {
-        async move {
-            self.faults.check()?;
-            let tip = self.log().tip().await;
-            self.faults.until_false(&self.faults.tip_held).await;
-            tip
-        }
-        .boxed()
-    }
-
-    fn tail(&self, limit: usize) -> BoxFuture<'_, Result<Tail, Error>> {
-        async move {
-            self.faults.until_false(&self.faults.lagging).await;
-            self.faults.check()?;
-            self.log().tail(limit).await
-        }
-        .boxed()
-    }
-
-    fn read_after(
-        &self,
-        after: Position,
-        wait: Duration,
-    ) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
-        async move {
-            self.faults.until_false(&self.faults.lagging).await;
-            self.faults.check()?;
-            self.log().read_after(after, wait).await
-        }
-        .boxed()
-    }
-
-    fn trim(&self, keep: Keep) -> BoxFuture<'_, Result<(), Error>> {
-        async move { self.log().trim(keep).await }.boxed()
-    }
-
-    fn roll(&self) -> Option<&dyn Roll> {
-        self.has_roll.then_some(self)
     }
 }
 

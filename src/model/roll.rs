@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::task::yield_now;
 
-use super::node::FaultyLog;
+use super::faulty_log::FaultyLog;
 use crate::error::{Error, ErrorKind};
 use crate::log::roll::{Registration, Roll, RollCall, RollEntry, RollHead, Token};
 use crate::log::{Log, Tip};

@@ -1,9 +1,10 @@
 //! **P7 — Purge before notify.** Nobody hears of a change before it is purged everywhere: whoever asks again because of
 //! what he heard, on whichever node, never gets the old response.
 //!
-//! Live updates, which this promise is for, are not written yet. What there is to hear by today keeps it: the notice
-//! that an event was applied, and the outcome of an event that is handed in, with the position of its purge. That a
-//! purge has returned only once it is in the log is in `p1::pending`; that an event is acknowledged only then, in `p6`.
+//! Whoever receives updates is in `told`; who names the position that he was told, in `after`. Here is what else there is
+//! to hear by: the notice that an event was applied, and the outcome of an event that is handed in, with the position of its
+//! purge. That a purge has returned only once it is in the log is in `p1::pending`; that an event is acknowledged only
+//! then, in `p6`.
 
 use tagcache_test_support::until;
 use tower_tagcache::{ErrorKind, Fields};
@@ -12,6 +13,7 @@ use crate::captures::{self, AUCTIONS, Entry};
 use crate::house::{House, Node, applied, everything, sample, touchable};
 
 mod after;
+mod told;
 
 const STREAM: &str = "auction_sales";
 

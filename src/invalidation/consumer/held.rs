@@ -57,10 +57,10 @@ impl BatchWork {
     pub(super) fn add(&mut self, entry: &StreamEntry, mut reading: Reading) {
         let plan = std::mem::take(&mut reading.plan);
         let updates = std::mem::take(&mut reading.updates);
-        let updates = updates.into_iter().map(Arc::new);
+        let mut updates = updates.into_iter().map(Arc::new);
         if let Exactness::Unreadable(unreadable) = &reading.exactness {
             self.scope.merge(plan);
-            self.resync = updates.last().or(self.resync.take());
+            self.resync = self.resync.take().or_else(|| updates.next());
             let record = quarantine::record(entry, &unreadable.to_string());
             self.batch.aside.insert(0, record);
         } else {

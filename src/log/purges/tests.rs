@@ -6,11 +6,14 @@ use futures_util::future::BoxFuture;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::log::roll::longest_wait;
 use crate::log::{Keep, NumberedRecord, Tail, Tip};
 use crate::outcome::Detail;
 use crate::position::{Epoch, Stamp};
 use crate::tag::{Tag, TagSet};
 use crate::validity::{Bounds, Subject, Verdict};
+
+mod announcing;
 
 const OLD: u64 = 1;
 const NEW: u64 = 2;

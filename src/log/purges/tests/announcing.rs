@@ -1,0 +1,233 @@
+//! PROTOCOL 38: what is announced when, and what an announcement purges again.
+
+use super::*;
+use crate::embedded::EmbeddedLog;
+use crate::log::{AnnouncementStage, ResyncReason, UpdateMessage};
+use crate::update::Update;
+
+const SETTLE: Duration = Duration::from_secs(60);
+
+struct Teller {
+    clock: ManualClock,
+    log: EmbeddedLog,
+    purges: Arc<Purges>,
+}
+
+impl Teller {
+    async fn new() -> Self {
+        let clock = ManualClock::default();
+        let log = EmbeddedLog::new(&clock);
+        let bounds = Bounds {
+            marks: 10,
+            globs: 10,
+            slots: 1024,
+        };
+        let views = Views::new(bounds, Duration::from_secs(1), Arc::new(clock.clone()));
+        let purges = Arc::new(Purges::new(
+            Arc::new(log.clone()),
+            Arc::new(views.waiting_by_clock()),
+            Arc::new(clock.clone()),
+            SharedObserver::new(()),
+            Duration::from_secs(1),
+            Duration::from_secs(30),
+        ));
+        let teller = Self { clock, log, purges };
+        let (view, _) = teller
+            .purges
+            .views
+            .join(&teller.log.tail(10).await.unwrap());
+        assert_eq!(view.position().ordinal, 0);
+        teller
+    }
+
+    /// Reads what is new in the log, as the follower does.
+    async fn follow(&self) {
+        let view = self.purges.views.current().unwrap();
+        let records = self.log.read_after(view.position(), Duration::ZERO).await;
+        self.purges.views.apply(&view, &records.unwrap());
+    }
+
+    async fn records(&self) -> Vec<PurgeRecord> {
+        let tail = self.log.tail(10).await.unwrap();
+        let records = tail.records.into_iter().skip(1);
+        records.map(|read| read.record).collect()
+    }
+
+    fn is_over(&self, waiting: &mut std::pin::Pin<Box<impl Future<Output = ()>>>) -> bool {
+        waiting.as_mut().now_or_never().is_some()
+    }
+}
+
+fn tag(name: &str) -> Target {
+    Target::Tag(Tag::new(name).unwrap())
+}
+
+fn purge(kind: PurgeKind, settle: Duration, again: &[&str]) -> AnnouncedPurge {
+    let update = Update::new("change", "x").unwrap();
+    AnnouncedPurge {
+        kind,
+        targets: vec![tag("x")],
+        settle,
+        again: again.iter().map(|name| tag(name)).collect(),
+        updates: vec![Arc::new(update)],
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announcement_purges_again_what_has_settled() {
+    for (kind, settle, again, expected) in [
+        (
+            PurgeKind::Soft,
+            Duration::ZERO,
+            &[][..],
+            (PurgeKind::Hard, vec![]),
+        ),
+        (
+            PurgeKind::Soft,
+            SETTLE,
+            &[],
+            (PurgeKind::Soft, vec![tag("x")]),
+        ),
+        (
+            PurgeKind::Hard,
+            SETTLE,
+            &[],
+            (PurgeKind::Hard, vec![tag("x")]),
+        ),
+        (
+            PurgeKind::Soft,
+            SETTLE,
+            &["x", "y"],
+            (PurgeKind::Hard, vec![tag("x"), tag("y")]),
+        ),
+    ] {
+        let teller = Teller::new().await;
+        let clock = teller.clock.clone();
+        let passing = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                clock.advance(Duration::from_secs(1));
+            }
+        };
+        let purged = tokio::select! {
+            purged = teller.purges.purge_and_announce(purge(kind, settle, again)) => purged.unwrap(),
+            () = passing => unreachable!("it never ends"),
+        };
+        let records = teller.records().await;
+        let announcing = &records[1];
+        assert_eq!((announcing.kind, announcing.targets.clone()), expected);
+        assert!(announcing.settle.is_zero() && !announcing.asks);
+        let told = announcing.updates.as_ref().unwrap();
+        assert_eq!(told.stage, AnnouncementStage::Announced(1));
+        assert_eq!(purged.announced.unwrap().ordinal, 2);
+    }
+}
+
+#[tokio::test]
+async fn who_was_waited_out_begins_to_settle_late_and_is_waited_for() {
+    let told = |waited_out, by_time| Everywhere {
+        acknowledged: 2,
+        waited_out,
+        by_time,
+    };
+    for (everywhere, times) in [(told(0, false), 1), (told(1, false), 2), (told(0, true), 2)] {
+        let teller = Teller::new().await;
+        let record = teller
+            .purges
+            .owing_record(purge(PurgeKind::Hard, SETTLE, &[]));
+        let mut settling = Box::pin(teller.purges.let_settle(&record, everywhere));
+        assert!(!teller.is_over(&mut settling));
+        teller
+            .clock
+            .advance(SETTLE * times - Duration::from_millis(1));
+        let until = tokio::time::timeout(Duration::from_millis(300), settling.as_mut());
+        assert!(until.await.is_err(), "{everywhere:?}");
+        teller.clock.advance(Duration::from_millis(1));
+        settling.await;
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_announces_in_time_is_announced_by_who_has_read_it() {
+    let longest = longest_wait(crate::defaults::LONGEST_LEASE, false);
+    for (settle, patience) in [
+        (Duration::ZERO, longest * 2),
+        (Duration::from_secs(1), longest * 2 + Duration::from_secs(1)),
+        (SETTLE, SETTLE * 2 + longest),
+    ] {
+        let teller = Teller::new().await;
+        let mut updates = teller.purges.views.updates.subscribe();
+        let record = teller
+            .purges
+            .owing_record(purge(PurgeKind::Hard, settle, &[]));
+        teller.log.append(&record).await.unwrap();
+        teller.follow().await;
+        teller.clock.advance(patience - Duration::from_millis(1));
+        teller.purges.announce_overdue().await;
+        assert_eq!(teller.records().await.len(), 1, "{settle:?}");
+        teller.clock.advance(Duration::from_millis(1));
+        teller.purges.announce_overdue().await;
+        assert_eq!(teller.records().await.len(), 2, "{settle:?}");
+        teller.follow().await;
+        let Some(UpdateMessage::Update(told)) = updates.recv().await else {
+            panic!("people are told");
+        };
+        assert_eq!(
+            told.id.to_string(),
+            format!("{}.0", teller.log.tip().await.unwrap().position)
+        );
+        teller.clock.advance(patience * 2);
+        teller.purges.announce_overdue().await;
+        assert_eq!(teller.records().await.len(), 2, "it is owed no more");
+    }
+}
+
+#[tokio::test]
+async fn what_is_overdue_in_another_epoch_is_not_announced_there() {
+    let teller = Teller::new().await;
+    let record = teller
+        .purges
+        .owing_record(purge(PurgeKind::Hard, Duration::ZERO, &[]));
+    teller.log.append(&record).await.unwrap();
+    teller.follow().await;
+    teller.log.lose();
+    teller.clock.advance(SETTLE);
+    teller.purges.announce_overdue().await;
+    assert!(teller.records().await.is_empty());
+}
+
+#[tokio::test]
+async fn who_missed_records_or_is_too_slow_is_told_so() {
+    let teller = Teller::new().await;
+    let mut updates = teller.purges.views.updates.subscribe();
+    let mut reason = async || match updates.recv().await {
+        Some(UpdateMessage::Resync(resync)) => resync.reason,
+        other => panic!("{other:?}"),
+    };
+    for _ in 0..3 {
+        let record = PurgeRecord::everything(crate::clock::Timestamp::default());
+        teller.log.append(&record).await.unwrap();
+    }
+    teller.log.trim_to(1);
+    teller.follow().await;
+    assert_eq!(reason().await, ResyncReason::Gap);
+    teller.log.lose();
+    teller
+        .purges
+        .views
+        .join(&teller.log.tail(10).await.unwrap());
+    assert_eq!(reason().await, ResyncReason::Joined);
+    // What is not understood may have announced anything.
+    let unknown = PurgeRecord::from_fields([(&b"v"[..], &b"2"[..])]);
+    teller.log.append(&unknown).await.unwrap();
+    teller.follow().await;
+    assert!(matches!(reason().await, ResyncReason::Announced(_)));
+    for number in 0..2_000 {
+        let mut telling = purge(PurgeKind::Hard, Duration::ZERO, &[]);
+        let update = Update::new("change", "x").unwrap();
+        telling.updates = vec![Arc::new(update.with_identity(number.to_string()).unwrap())];
+        teller.purges.purge_and_announce(telling).await.unwrap();
+        teller.follow().await;
+    }
+    assert_eq!(reason().await, ResyncReason::Lagged(976));
+}
