@@ -9,6 +9,9 @@ SCHEDULES ?= 100000
 # Pairs, and faults with five pairs each, of `make everywhere`.
 PAIRS ?= 100000
 FAULTS ?= 200
+# Failovers of its server, and stops of a process.
+FAILOVERS ?= 20
+STOPS ?= 30
 # Updates that are received and looked at, in each of four ways, and events whose readers are killed, of `make everywhere`.
 UPDATES ?= 100000
 EVENTS ?= 1000
@@ -74,8 +77,10 @@ drill-redis: redis-server ## make a Redis of its own hang, die, vanish and come 
 
 .PHONY: everywhere
 everywhere: redis-server ## purge on one node and read on another, PAIRS times; tell of UPDATES and look at once (half an hour)
-	TAGCACHE_PAIRS=$(PAIRS) TAGCACHE_FAULTS=$(FAULTS) TAGCACHE_UPDATES=$(UPDATES) TAGCACHE_EVENTS=$(EVENTS) \
-		cargo test $(CARGO_FLAGS) --release --test promises --all-features -- everywhere told:: --nocapture --test-threads 1
+	TAGCACHE_PAIRS=$(PAIRS) TAGCACHE_FAULTS=$(FAULTS) TAGCACHE_FAILOVERS=$(FAILOVERS) TAGCACHE_UPDATES=$(UPDATES) \
+		TAGCACHE_EVENTS=$(EVENTS) cargo test $(CARGO_FLAGS) --release --test promises --all-features -- \
+		everywhere told:: --nocapture --test-threads 1
+	TAGCACHE_STOPS=$(STOPS) cargo test $(CARGO_FLAGS) --release -p tagcache --test cli -- stopped --nocapture
 
 conformance: ## run the public suite of HTTP cache tests against the proxy; SUITE is a checkout of it (needs node)
 	scripts/conformance.sh $(SUITE)

@@ -64,7 +64,7 @@
 //!   `invalidation/mapping` → a purge; what people are told of it: `invalidation/update_template`.
 //! - A purge: `invalidation/purger` → `log/purges` → the log: `embedded/log`, or `redis/log/append`. On every node
 //!   `log/follower` reads it into `log/view`, where it counts at once.
-//! - What people are told: `log/purges/announcing` announces a purge that is everywhere; each node's `log/view` hands that to
+//! - What people are told: `log/purges/announcing` announces a purge that is everywhere; each node's `log/view/applying` hands that to
 //!   `log/updates`.
 //!
 //! `PROTOCOL n` and `SAFETY n` are rules in `docs/`; `weakened(…)` takes one away and is `false` outside of unit
@@ -167,7 +167,7 @@ pub use self::rules::{
 pub use self::semantics::may_trail;
 pub use self::tag::{Tag, Target};
 pub use self::telling::{Tell, Telling};
-pub use self::update::{Update, UpdateId};
+pub use self::update::{ParseUpdateIdError, Update, UpdateId};
 
 /// The examples of the README, as tests.
 #[cfg(doctest)]

@@ -66,7 +66,7 @@ pub enum Notice<'a> {
         /// How many targets it names.
         targets: usize,
     },
-    /// A purge is everywhere, and people are told of it.
+    /// A purge is everywhere, and its announcement is in the log.
     Announced {
         /// Where that stands in the log.
         position: Position,
@@ -106,7 +106,7 @@ pub enum Notice<'a> {
         /// Why.
         reason: &'a str,
     },
-    /// An event is understood but nothing is configured for it, or it names nothing to purge.
+    /// An event is understood but nothing is configured for it, or it names nothing to purge or to tell.
     EventIgnored {
         /// The stream.
         stream: &'a str,

@@ -78,7 +78,8 @@ impl FromStr for Position {
     }
 }
 
-fn decimal(text: &str) -> Result<u64, ParsePositionError> {
+/// A number of 64 bits: digits only, no sign, no leading zero.
+pub(crate) fn decimal(text: &str) -> Result<u64, ParsePositionError> {
     let canonical = !text.is_empty()
         && text.bytes().all(|byte| byte.is_ascii_digit())
         && (text == "0" || !text.starts_with('0'));

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::chance::unique_word;
 use crate::error::{Error, ErrorKind};
-use crate::position::{ParsePositionError, Position};
+use crate::position::{Position, decimal};
 use crate::tag::Tag;
 
 /// The longest type of an update, in bytes.
@@ -38,7 +38,7 @@ const EVERYTHING: &str = "*";
 /// assert_eq!(sale.subject(), "auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be");
 /// # Ok(()) }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Update {
     kind: Box<str>,
     subject: Box<str>,
@@ -47,8 +47,8 @@ pub struct Update {
 }
 
 impl Update {
-    /// An update of the type `kind` about `subject`, written as a tag is. Until it is given an
-    /// [identity](Self::with_identity), it is like no other.
+    /// An update of the type `kind` about `subject`, which is written like a tag. Without an
+    /// [identity](Self::with_identity) it repeats no other.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`]: the type is empty, longer than 64 bytes, has other characters than ASCII letters, digits,
@@ -75,7 +75,8 @@ impl Update {
         }
     }
 
-    /// Which event says so. Updates of one identity, type and subject are told once. Default: a word of its own.
+    /// Sets what tells its event from others. Updates with the same identity, type and subject are told once. Default: a random
+    /// word.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`]: it is empty, longer than 512 bytes, or has a control character.
@@ -89,17 +90,17 @@ impl Update {
             return Err(invalid(
                 "identity",
                 identity,
-                &format!("has not between 1 and {most} bytes, or a control character"),
+                &format!("is not 1 to {most} bytes long, or has a control character"),
             ));
         }
         self.identity = identity.into();
         Ok(self)
     }
 
-    /// Something that is known of it. A number is written in full, as a text: JSON's numbers do not hold a `uint256`.
+    /// Adds a field; one of the same name is replaced. Write numbers as text: JSON's do not hold a `uint256`.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`]: the name is empty, there are more than 32 fields, or they have more than 8 KiB together.
+    /// [`ErrorKind::Invalid`]: the name is empty, there are more than 32 fields, or names and values together exceed 8 KiB.
     pub fn with_field(
         mut self,
         name: impl Into<Box<str>>,
@@ -130,7 +131,7 @@ impl Update {
         &self.subject
     }
 
-    /// Which event says so.
+    /// What tells its event from others.
     #[must_use]
     pub fn identity(&self) -> &str {
         &self.identity
@@ -145,6 +146,15 @@ impl Update {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(|value| &**value)
+    }
+
+    /// With an identity that nothing else has: it is no repeat.
+    #[cfg(feature = "redis")]
+    pub(crate) fn told_anew(self) -> Self {
+        Self {
+            identity: unique_word().into(),
+            ..self
+        }
     }
 
     /// Whether something unknown changed.
@@ -223,7 +233,7 @@ pub(crate) fn read_updates(text: &[u8]) -> Option<Vec<Arc<Update>>> {
 pub(crate) fn check_kind(kind: &str) -> Result<(), Error> {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     if kind.is_empty() || kind.len() > MAX_KIND_BYTES || !kind.bytes().all(is_word) {
-        let why = "is not of 1 to 64 letters, digits, `_`, `-` and `.`";
+        let why = "is not 1 to 64 ASCII letters, digits, `_`, `-` and `.`";
         return Err(invalid("type of update", kind, why));
     }
     match kind {
@@ -242,13 +252,23 @@ fn invalid(what: &str, text: &str, why: &str) -> Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct UpdateId {
-    /// Where it was announced. A request that sends it back (`Cache-After`) is answered with what was purged before that.
+    /// The record that announced it. A request that sends this position back (`Cache-After`) never gets what was purged up
+    /// to there.
     pub position: Position,
     /// Its place among those that were announced together.
     pub index: u32,
 }
 
 impl UpdateId {
+    /// Whether it stands behind `other`; false across epochs.
+    #[must_use]
+    pub fn is_after(self, other: Self) -> bool {
+        match self.position == other.position {
+            true => self.index > other.index,
+            false => self.position.reaches(other.position),
+        }
+    }
+
     pub(crate) const fn new(position: Position, index: u32) -> Self {
         Self { position, index }
     }
@@ -260,17 +280,27 @@ impl fmt::Display for UpdateId {
     }
 }
 
+/// The text was not the id of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParseUpdateIdError;
+
+impl fmt::Display for ParseUpdateIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an update's id is a position, a point and a number: 12-3.0")
+    }
+}
+
+impl std::error::Error for ParseUpdateIdError {}
+
 impl FromStr for UpdateId {
-    type Err = ParsePositionError;
+    type Err = ParseUpdateIdError;
 
     /// Strict, as a [`Position`] is.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (position, index) = text.split_once('.').ok_or(ParsePositionError)?;
-        let number: u32 = index.parse().map_err(|_| ParsePositionError)?;
-        match number.to_string() == index {
-            true => Ok(Self::new(position.parse()?, number)),
-            false => Err(ParsePositionError),
-        }
+        let (position, index) = text.split_once('.').ok_or(ParseUpdateIdError)?;
+        let position = position.parse().map_err(|_| ParseUpdateIdError)?;
+        let index = decimal(index).ok().and_then(|index| index.try_into().ok());
+        Ok(Self::new(position, index.ok_or(ParseUpdateIdError)?))
     }
 }
 

@@ -79,10 +79,10 @@ impl Cache {
         &self.shared.intake
     }
 
-    /// What people are told of from now on: updates that a stream's [`Announce`](crate::Announce) or
-    /// [`Purger::announcing`] announced, each when no node answers with the old data any more. On every node, in the order
-    /// of the purge log, as the [`Companion`] reads it; without that running, none come. Nothing is told twice that has the
-    /// same type, subject and identity, as far as the last 65,536 updates tell.
+    /// Receives updates from now on: those that a stream's [`Announce`](crate::Announce) or [`Purger::announcing`]
+    /// announced, each once no node answers with the old data any more. Every node receives all of them, in the order of the
+    /// purge log, while its [`Companion`] runs. The first message is a [resync](crate::UpdateMessage::Resync) if the
+    /// companion starts later. An update with the type, subject and identity of one of the last 65,536 is not told again.
     ///
     /// ```
     /// use tower_tagcache::{Cache, Update, UpdateMessage};
@@ -100,7 +100,7 @@ impl Cache {
     ///             assert_eq!(sale.update.subject(), "auction:7");
     ///             break;
     ///         }
-    ///         // Whoever shows something fetches it again: now, for a start.
+    ///         // The companion has just joined the log: load everything once.
     ///         _ => {}
     ///     }
     /// }

@@ -37,14 +37,15 @@ const IDENTITY: Setting = Setting::key_of_section("identity").called("announce i
     serde(deny_unknown_fields)
 )]
 pub struct Announce {
-    /// The type of the update: "sale". Letters, digits, `_`, `-` and `.`.
+    /// The type of the update: "sale". 1 to 64 ASCII letters, digits, `_`, `-` and `.`; not `resync`.
     #[cfg_attr(feature = "config", serde(rename = "type"))]
     kind: String,
     /// What the update is about, written as tags to purge are: `"auction:{transaction_information.address}"`. One
     /// update for each that it gives.
     subject: Vec<String>,
-    /// What tells the event from others: `"{order.id}/{version}"`. Events with one identity are told once. Default: for
-    /// rindexer chain, block, transaction and place in it; otherwise the stream, the entry's id and the place in it.
+    /// What tells the event from others: `"{order.id}/{version}"`. Updates with the same identity, type and subject are told
+    /// once. Default: for rindexer chain, block hash, transaction hash and log index, if the event has them; otherwise the
+    /// stream, the entry's id and the event's place in it.
     #[cfg_attr(
         feature = "config",
         serde(default, skip_serializing_if = "Option::is_none")
@@ -113,9 +114,9 @@ impl Announce {
             subjects,
             fields: self.fields.iter().map(path).collect::<Result<_, _>>()?,
             identity: match &self.identity {
-                Some(text) => EventIdentity::Said(identity(text)?),
+                Some(text) => EventIdentity::Template(identity(text)?),
                 None if decoder.is_rindexer() => EventIdentity::of_rindexer()?,
-                None => EventIdentity::OfEntry,
+                None => EventIdentity::Entry,
             },
             kind: self.kind.into(),
         })
@@ -141,7 +142,7 @@ fn identity(text: &str) -> Result<Template<Path>, ConfigError> {
     let template = template(text, IDENTITY)?;
     if template.sources().next().is_none() {
         let message =
-            "without a placeholder all events have one identity, and the first alone is told";
+            "no placeholder: all events would have one identity, and only the first would be told";
         return Err(ConfigError::new(IDENTITY, message, text));
     }
     Ok(template)

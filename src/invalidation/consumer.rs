@@ -1,7 +1,7 @@
 //! The task that reads one stream: take, decode, purge, acknowledge; claim from the dead; close gaps.
 //!
-//! An entry is acknowledged only after its purges are (PROTOCOL 29), and after people were told of it, where they are
-//! (PROTOCOL 38). Until then it is pending in
+//! An entry is acknowledged only after its purges are (PROTOCOL 29), and, where people are told of it, only after the
+//! announcement is in the log (PROTOCOL 38). Until then it is pending in
 //! Redis and [held] here; the reading goes on meanwhile, up to a bound, so that a purge that takes long
 //! (a replica that is away) holds up no other (SAFETY 102). Should this consumer die, it does not say
 //! any more that it [works](keeper) on what it holds, and another claims it (SAFETY 93). Everything here
@@ -9,7 +9,6 @@
 //! newer as well.
 
 use std::collections::{HashSet, VecDeque};
-use std::future::ready;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -35,14 +34,16 @@ mod rescue;
 mod settings;
 mod tidy;
 mod turn;
+mod work;
 
-use self::held::{AcknowledgedPurge, Batch, BatchWork, EntriesInHand};
+use self::held::{AcknowledgedPurge, Batch, EntriesInHand};
 use self::keeper::{ClaimKeeper, InDoubt};
 use self::merged::MergedPurge;
 use self::pace::ReadPace;
 pub(crate) use self::settings::Settings;
 use self::tidy::Tidy;
 use self::turn::Turns;
+use self::work::{BatchWays, BatchWork};
 
 /// A name that no other consumer has: host, process, and a random number.
 pub(crate) fn unique_name() -> String {
@@ -94,6 +95,8 @@ pub(crate) struct Consumer {
     tidy: Tidy,
     /// Purges of the scope for entries that cannot be understood.
     merged: Arc<MergedPurge>,
+    /// And what people are told of those.
+    merged_resync: Arc<MergedPurge>,
     /// The last state that was told.
     working: Option<bool>,
 }
@@ -132,6 +135,7 @@ impl Consumer {
             doubt: Arc::default(),
             tidy: Tidy::default(),
             merged: Arc::default(),
+            merged_resync: Arc::default(),
             working: None,
         }
     }
@@ -201,6 +205,7 @@ impl Consumer {
         if self.held.len() >= self.settings.held {
             // Reading on must wait for a purge.
             self.merged.hurry();
+            self.merged_resync.hurry();
             let last = look.state.map(|state| state.last);
             return Ok(Some(last.unwrap_or_default()));
         }
@@ -262,24 +267,15 @@ impl Consumer {
             work.add(entry, reading);
         }
         self.held.add(work.batch.ids.iter().copied());
-        let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
-        let merged = Arc::clone(&self.merged);
-        let (turn, comes) = self.turns.next();
-        self.purging.spawn(async move {
-            let (plan, scope) = (work.plan, work.scope);
-            let named = applier.purge_until_announced(plan, settle, work.updates, comes);
-            let doubtful = async {
-                if scope.len() > 0 {
-                    let resync = work.resync.into_iter().collect();
-                    let at_once = ready(());
-                    let purge = || applier.purge_until_announced(scope, settle, resync, at_once);
-                    merged.purge(purge).await;
-                }
-            };
-            tokio::join!(named, doubtful);
-            drop(turn);
-            AcknowledgedPurge::Batch(work.batch)
-        });
+        let turn = (!work.updates.is_empty()).then(|| self.turns.next());
+        let ways = BatchWays {
+            applier: self.applier.clone(),
+            settle: self.stream.settings.settle.0,
+            held: Arc::clone(&self.held),
+            merged: Arc::clone(&self.merged),
+            merged_resync: Arc::clone(&self.merged_resync),
+        };
+        self.purging.spawn(ways.purge(work, turn));
     }
 
     fn ended(&mut self, purged: Result<AcknowledgedPurge, JoinError>) {
@@ -336,6 +332,7 @@ impl Consumer {
     async fn finish(&mut self) {
         let most = self.settings.finish;
         self.merged.hurry();
+        self.merged_resync.hurry();
         let ending = async {
             while let Some(ended) = self.purging.join_next().await {
                 self.ended(ended);

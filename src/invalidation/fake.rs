@@ -1,7 +1,7 @@
 //! A place for purges that remembers them, and refuses them when told to.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind};
 use crate::invalidation::intake::{Applier, PurgeSink};
-use crate::log::{AnnouncedPurge, Doubt, Durability, PurgeKind, Purged};
+use crate::log::{Doubt, Durability, PurgeKind, PurgeToAnnounce, Purged};
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
 use crate::tag::Target;
@@ -24,6 +24,8 @@ pub(super) struct FakeSink {
     notices: Arc<Mutex<Vec<String>>>,
     /// What was announced, as `type subject identity`.
     announced: Mutex<Vec<String>>,
+    /// How many were told that their purges are in the log.
+    logged: AtomicUsize,
     /// Whether announcements wait.
     holding: AtomicBool,
     /// The targets that are in doubt.
@@ -48,6 +50,11 @@ impl FakeSink {
     /// Whether nothing that is purged is announced.
     pub(super) fn hold_announcements(&self, holding: bool) {
         self.holding.store(holding, Ordering::SeqCst);
+    }
+
+    /// How many purges that are to be announced are in the log.
+    pub(super) fn logged(&self) -> usize {
+        self.logged.load(Ordering::SeqCst)
     }
 
     pub(super) fn announced(&self) -> Vec<String> {
@@ -152,10 +159,24 @@ impl PurgeSink for FakeSink {
         })
     }
 
-    fn purge_and_announce(&self, purge: AnnouncedPurge) -> BoxFuture<'_, Result<Purged, Error>> {
+    fn purge_and_announce(&self, purge: PurgeToAnnounce) -> BoxFuture<'_, Result<Purged, Error>> {
         Box::pin(async move {
-            let mut purged = self.purge(purge.kind, purge.targets, purge.settle).await?;
-            let announced = self.announce(&purge.updates).await;
+            let mut last = Ok(None);
+            for (kind, targets) in purge.purges {
+                let purged = self.purge(kind, targets, purge.settle).await.map(Some);
+                last = last.and(purged);
+            }
+            let announced = match &last {
+                Ok(_) => self.announce(&purge.updates).await,
+                Err(_) => 0,
+            };
+            let nothing = Purged {
+                everywhere: None,
+                announced: None,
+                position: Position::new(1, 0),
+                durability: Durability::Acknowledged,
+            };
+            let mut purged = last?.unwrap_or(nothing);
             purged.announced = Some(Position::new(1, 1_000 + announced));
             Ok(purged)
         })
@@ -163,13 +184,17 @@ impl PurgeSink for FakeSink {
 
     fn purge_until_announced<'a>(
         &'a self,
-        purge: AnnouncedPurge,
+        purge: PurgeToAnnounce,
+        logged: Box<dyn FnOnce() + Send + 'a>,
         turn: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let AnnouncedPurge { kind, settle, .. } = purge;
-            self.purge_until_acknowledged(kind, purge.targets.clone(), settle)
-                .await;
+            for (kind, targets) in purge.purges {
+                self.purge_until_acknowledged(kind, targets, purge.settle)
+                    .await;
+            }
+            logged();
+            self.logged.fetch_add(1, Ordering::SeqCst);
             turn.await;
             self.announce(&purge.updates).await;
         })

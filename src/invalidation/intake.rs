@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 
 use crate::error::{Error, ErrorKind};
-use crate::invalidation::announced_purges::AnnouncedPurges;
 use crate::invalidation::event::{Fields, Unreadable};
 use crate::invalidation::mapping::Plan;
 use crate::invalidation::stream::EventStream;
 use crate::invalidation::stream::{Exactness, Reading};
 use crate::invalidation::tally::Tally;
-use crate::log::{AnnouncedPurge, Doubt, PurgeKind, Purged};
+use crate::log::{Doubt, PurgeKind, PurgeToAnnounce, Purged};
 use crate::observe::{Notice, SharedObserver};
 use crate::tag::Target;
 use crate::update::Update;
@@ -30,12 +29,13 @@ pub(crate) trait PurgeSink: Debug + Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<Purged, Error>>;
 
     /// Purges, and announces that when it is everywhere and has settled; `Ok` once the purge is acknowledged and everywhere.
-    fn purge_and_announce(&self, purge: AnnouncedPurge) -> BoxFuture<'_, Result<Purged, Error>>;
+    fn purge_and_announce(&self, purge: PurgeToAnnounce) -> BoxFuture<'_, Result<Purged, Error>>;
 
-    /// Purges, and announces that when it is its `turn`, however long that takes.
+    /// Purges, says so when that is `logged`, and announces it when it is its `turn`, however long that takes.
     fn purge_until_announced<'a>(
         &'a self,
-        purge: AnnouncedPurge,
+        purge: PurgeToAnnounce,
+        logged: Box<dyn FnOnce() + Send + 'a>,
         turn: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, ()>;
 
@@ -94,7 +94,12 @@ impl EventIntake {
     /// touch, and the outcome says so.
     ///
     /// Where people are told of the event, this returns when that is announced: once no node answers with the old data any
-    /// more, at most 5.5 s after the purge (10 s more where Redis has replicas), and the stream's settling time after that.
+    /// more, at most 5.5 s after the purge (15.5 s where Redis has replicas), plus the stream's settling time (twice that,
+    /// where a node did not answer). If the announcement fails, it returns with `announced: None`, and some node announces it
+    /// later.
+    ///
+    /// # Cancel safety
+    /// What was begun stays in force, is appended by the companion, and announced later.
     ///
     /// # Errors
     /// No stream of this name is configured ([`ErrorKind::Invalid`]), or the purge could not be
@@ -160,17 +165,15 @@ impl Applier {
         settle: Duration,
         updates: Vec<Arc<Update>>,
     ) -> Result<Option<Purged>, Error> {
-        let mut last = Ok(None);
         if !updates.is_empty() {
-            let purges = AnnouncedPurges::new(plan.purges().collect(), settle, updates);
-            for (kind, targets) in purges.before {
-                self.sink.purge(kind, targets, settle).await?;
-            }
-            for purge in std::iter::once(purges.first).chain(purges.more) {
-                last = Ok(Some(self.sink.purge_and_announce(purge).await?));
-            }
-            return last;
+            let purge = PurgeToAnnounce {
+                purges: plan.purges().collect(),
+                settle,
+                updates,
+            };
+            return self.sink.purge_and_announce(purge).await.map(Some);
         }
+        let mut last = Ok(None);
         for (kind, targets) in plan.purges() {
             let purged = self.sink.purge(kind, targets, settle).await;
             last = match (last, purged) {
@@ -189,28 +192,28 @@ impl Applier {
         futures_util::future::join_all(purges.map(purge)).await;
     }
 
-    /// Purges what `plan` names, and announces `updates` when it is its `turn`; returns when all of that is done.
+    /// Purges what `plan` names, says so when that is `logged`, and announces `updates` when it is its `turn`; returns when
+    /// all of that is done.
     #[cfg(feature = "redis")]
     pub(crate) async fn purge_until_announced(
         &self,
         plan: Plan,
         settle: Duration,
         updates: Vec<Arc<Update>>,
+        logged: impl FnOnce() + Send,
         turn: impl Future<Output = ()> + Send,
     ) {
         if updates.is_empty() {
-            return self.purge_until_acknowledged(plan, settle).await;
+            self.purge_until_acknowledged(plan, settle).await;
+            return logged();
         }
-        let purges = AnnouncedPurges::new(plan.purges().collect(), settle, updates);
-        let before = purges.before.into_iter();
-        let purge = |(kind, targets)| self.sink.purge_until_acknowledged(kind, targets, settle);
-        futures_util::future::join_all(before.map(purge)).await;
-        let turn = Box::pin(turn);
-        self.sink.purge_until_announced(purges.first, turn).await;
-        for more in purges.more {
-            let at_once = Box::pin(std::future::ready(()));
-            self.sink.purge_until_announced(more, at_once).await;
-        }
+        let purge = PurgeToAnnounce {
+            purges: plan.purges().collect(),
+            settle,
+            updates,
+        };
+        let (logged, turn) = (Box::new(logged), Box::pin(turn));
+        self.sink.purge_until_announced(purge, logged, turn).await;
     }
 
     /// Puts all that `plan` names in doubt, until what this returns is dropped.

@@ -184,7 +184,7 @@ fn family(template: &Template<Path>) -> Target {
 }
 
 /// What is to be purged: no target twice, and none soft that is hard already.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Plan {
     hard: Vec<Target>,
     soft: Vec<Target>,

@@ -4,7 +4,8 @@
 //!
 //! A publisher (rindexer, Debezium, the program itself) adds an entry to a Redis stream. One
 //! consumer of the stream's group takes it, [decodes](event) it, [maps](mapping) its events to
-//! targets, purges them, and acknowledges the entry once the purges are acknowledged:
+//! targets, purges them, and acknowledges the entry once the purges are acknowledged and, where
+//! people are told of it, announced:
 //!
 //! ```
 //! use tower_tagcache::{Cache, Fields, On, Stream, Tag, Target};
@@ -41,7 +42,13 @@
 //!   for longer than publishers wait for it (a minute).
 //!
 //! Events of one stream are taken in its order, but several consumers work on it at once, and
-//! publishers keep no order either: nothing here depends on it.
+//! publishers keep no order either: no purge depends on it. Announcements of one consumer keep the
+//! stream's order.
+//!
+//! # What people are told
+//!
+//! An [`On`] with an [`Announce`] also tells people of its events, once their purges are everywhere: see
+//! [`Cache::updates`](crate::Cache::updates).
 //!
 //! # What an event that does not fit does
 //!
@@ -54,7 +61,6 @@
 //! one: a placeholder of the publisher, or a text that was cut off.
 
 mod announce;
-mod announced_purges;
 mod condition;
 #[cfg(feature = "redis")]
 mod consumer;

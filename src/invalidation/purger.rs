@@ -6,14 +6,11 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, join_all};
 
 use crate::error::{Error, ErrorKind};
-use crate::invalidation::announced_purges::AnnouncedPurges;
 use crate::invalidation::intake::PurgeSink;
-use crate::log::{AnnouncedPurge, Doubt, Purged, Purges, Until};
+use crate::invalidation::mapping::MAX_TARGETS;
+use crate::log::{Doubt, PurgeToAnnounce, Purged, Purges, Until};
 use crate::tag::{PurgeKind, Target};
 use crate::update::Update;
-
-/// The most targets of one record of the purge log; a longer list becomes several.
-const MAX_TARGETS: usize = 1_000;
 
 /// Purges stored responses: by tag, family, URL path, rule, glob, or all of them.
 ///
@@ -81,9 +78,12 @@ impl Purger {
         self
     }
 
-    /// Has people told of `update` when no node answers with what was purged any more, and [`settle`](Self::settle) after that:
-    /// all who receive [`Cache::updates`](crate::Cache::updates), on each node. The purge returns when that is in the log;
-    /// [`in_log`](Self::in_log) then changes nothing. Where nothing is to be purged: `targets([])`. Default: nobody is told.
+    /// Tells people of `update` once no node answers with what was purged any more and the [settling time](Self::settle)
+    /// is over (twice that time, where a node did not answer): everyone who receives
+    /// [`Cache::updates`](crate::Cache::updates), on every node. The purge returns when the announcement is in the log; if
+    /// the log does not take it, with `announced: None`, and some node announces it later. After an error people are
+    /// told when the log is back. [`in_log`](Self::in_log) has no effect. To announce without purging: `targets([])`.
+    /// Default: nobody is told.
     pub fn announcing(mut self, update: Update) -> Self {
         self.updates.push(Arc::new(update));
         self
@@ -157,7 +157,7 @@ impl Purger {
     /// position returned is the last one's).
     ///
     /// # Errors
-    /// See [`Purger`]. No target at all is [`ErrorKind::Invalid`].
+    /// See [`Purger`]. No target at all is [`ErrorKind::Invalid`], unless there is something to announce.
     pub async fn targets(
         &self,
         targets: impl IntoIterator<Item = Target>,
@@ -188,20 +188,14 @@ impl Purger {
 
     async fn announce(&self, targets: Vec<Target>) -> Result<Purged, Error> {
         let purges = targets.chunks(MAX_TARGETS);
-        let purges = purges
-            .map(|targets| (self.kind, targets.to_vec()))
-            .collect();
-        let purge = AnnouncedPurges::new(purges, self.settle, self.updates.clone());
-        // They are in the log before what announces them.
-        for (kind, targets) in purge.before {
-            let until = Until::InLog;
-            self.purges.purge(kind, targets, self.settle, until).await?;
-        }
-        let mut purged = self.purges.purge_and_announce(purge.first).await?;
-        for more in purge.more {
-            purged = self.purges.purge_and_announce(more).await?;
-        }
-        Ok(purged)
+        let purge = PurgeToAnnounce {
+            purges: purges
+                .map(|targets| (self.kind, targets.to_vec()))
+                .collect(),
+            settle: self.settle,
+            updates: self.updates.clone(),
+        };
+        self.purges.purge_and_announce(purge).await
     }
 }
 
@@ -216,17 +210,18 @@ impl PurgeSink for Purges {
         Box::pin(self.purge(kind, targets, settle, Until::InLog))
     }
 
-    fn purge_and_announce(&self, purge: AnnouncedPurge) -> BoxFuture<'_, Result<Purged, Error>> {
+    fn purge_and_announce(&self, purge: PurgeToAnnounce) -> BoxFuture<'_, Result<Purged, Error>> {
         Box::pin(self.purge_and_announce(purge))
     }
 
     fn purge_until_announced<'a>(
         &'a self,
-        purge: AnnouncedPurge,
+        purge: PurgeToAnnounce,
+        logged: Box<dyn FnOnce() + Send + 'a>,
         turn: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let _ = self.purge_until_announced(purge, turn).await;
+            let _ = self.purge_until_announced(purge, logged, turn).await;
         })
     }
 

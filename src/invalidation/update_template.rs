@@ -12,7 +12,10 @@ use crate::rules::template::Template;
 use crate::update::Update;
 
 /// The most updates of one entry; past it, people are told that something unknown changed.
-pub(crate) const MAX_UPDATES: usize = 1_000;
+pub(crate) const MAX_ENTRY_UPDATES: usize = 1_000;
+
+/// What rindexer calls a transfer of the chain's own currency.
+const NATIVE_TRANSFER: &str = "NativeTransfer";
 
 /// Why an entry is unreadable whose updates cannot be made.
 const REASON: &str = "no-update";
@@ -30,11 +33,11 @@ pub(crate) struct UpdateTemplate {
 #[derive(Debug)]
 pub(super) enum EventIdentity {
     /// What the operator says.
-    Said(Template<Path>),
+    Template(Template<Path>),
     /// The first of these that the event fills, or else where it stands.
-    Known(Vec<Template<Path>>),
+    FirstFilled(Vec<Template<Path>>),
     /// Where it stands.
-    OfEntry,
+    Entry,
 }
 
 impl EventIdentity {
@@ -52,7 +55,7 @@ impl EventIdentity {
             "$.network",
         ];
         let known = chains.into_iter().map(template).collect::<Result<_, _>>();
-        known.map(Self::Known)
+        known.map(Self::FirstFilled)
     }
 
     /// Gives `update` the identity of `event`.
@@ -72,12 +75,19 @@ impl EventIdentity {
             }
         };
         let known = match self {
-            Self::Said(template) => {
+            Self::Template(template) => {
                 return update.with_identity(given(template)?).map_err(refused);
             }
-            Self::Known(templates) => templates.iter().find_map(|template| given(template).ok()),
-            Self::OfEntry => None,
+            Self::FirstFilled(templates) => {
+                templates.iter().find_map(|template| given(template).ok())
+            }
+            Self::Entry => None,
         };
+        // The log index of a native transfer is always 0, whatever else its transaction transferred.
+        let known = known.filter(|_| event.name.as_deref() != Some(NATIVE_TRANSFER));
+        if known.is_none() && origin.entry.is_empty() {
+            return Ok(update);
+        }
         let identity = known.unwrap_or_else(|| origin.to_string());
         // Whoever hands an event in may give it an id that no update can have: it is then like no other.
         Ok(update.clone().with_identity(identity).unwrap_or(update))
@@ -112,22 +122,22 @@ impl UpdateTemplate {
                 told += 1;
             }
         }
-        Ok((updates.len() <= MAX_UPDATES).then_some(told))
+        Ok((updates.len() <= MAX_ENTRY_UPDATES).then_some(told))
     }
 
     /// The paths that it reads, but for those of an identity that is not the operator's.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
-        let identity = self.said_identity().into_iter();
+        let identity = self.own_identity().into_iter();
         let templates = self.subjects.iter().chain(identity);
         let fields = self.fields.iter().map(|(_, path)| path);
         templates.flat_map(Template::sources).chain(fields)
     }
 
     /// The identity that the operator says.
-    pub(crate) fn said_identity(&self) -> Option<&Template<Path>> {
+    pub(crate) fn own_identity(&self) -> Option<&Template<Path>> {
         match &self.identity {
-            EventIdentity::Said(template) => Some(template),
-            EventIdentity::Known(_) | EventIdentity::OfEntry => None,
+            EventIdentity::Template(template) => Some(template),
+            EventIdentity::FirstFilled(_) | EventIdentity::Entry => None,
         }
     }
 }

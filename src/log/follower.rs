@@ -37,7 +37,7 @@ const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How often it is seen to that it does not.
 const LOOK_AT_SIZE_EVERY: Duration = Duration::from_secs(1);
 
-/// How often it is looked for announcements that nobody has made in time.
+/// How often overdue announcements are looked for.
 const LOOK_AT_OVERDUE_EVERY: Duration = Duration::from_millis(250);
 
 mod beat;

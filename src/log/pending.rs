@@ -14,9 +14,10 @@ use crate::validity::{Subject, Verdict};
 
 mod index;
 
-use self::index::{InForces, Waiting};
+use self::index::{InForces, Waiting, weight};
 
-/// The most targets that waiting purges may name; more turn all of them into a purge of everything.
+/// The most targets, and updates of about this many bytes, that waiting purges may have; more turn all of them into a purge of
+/// everything.
 const LIMIT: usize = 10_000;
 
 /// Targets, and bytes of them, that purges which wait bring into one record; that of the last may exceed it.
@@ -235,7 +236,7 @@ impl Drop for Ticket<'_> {
         if let Some(equal) = waiting.alike(&ours.record, held) {
             // A caller that tries again and again needs one place.
             state.replace(self.number, equal);
-        } else if waiting.targets() + ours.record.targets.len() <= LIMIT {
+        } else if waiting.weight() + weight(&ours.record) <= LIMIT {
             waiting.push_back(self.number, ours);
         } else {
             state.overflow(self.number);
@@ -261,7 +262,7 @@ impl State {
         let updates = records.clone().any(owe).then(|| {
             let resync = Update::resync("too many purges waited for the log");
             Arc::new(RecordUpdates {
-                stage: AnnouncementStage::Owed(Vec::new()),
+                stage: AnnouncementStage::Owed,
                 updates: vec![Arc::new(resync)],
             })
         });
@@ -274,6 +275,12 @@ impl State {
         self.waiting.push_back(number, &held);
         self.held.insert(held);
         for old in dropped {
+            // Whoever waits to have people told of his own makes it again.
+            if let Some(held) = self.held.records.get_mut(&old)
+                && held.record.updates.is_some()
+            {
+                held.waiters.clear();
+            }
             self.replace(old, number);
         }
     }

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 
-pub(crate) use self::announcing::AnnouncedPurge;
+pub(crate) use self::announcing::PurgeToAnnounce;
+use self::announcing::in_one_epoch;
 use self::recent::Recent;
 use crate::clock::{Clock, millis};
 use crate::error::{Error, ErrorKind};
@@ -137,42 +138,51 @@ impl Purges {
     ) -> Result<Purged, Error> {
         let mut record = self.record(kind, targets, settle);
         record.asks = until == Until::Everywhere;
-        self.purge_by(record, until).await
+        self.purge_by(&[record], settle, until).await
     }
 
     /// As [`purge`](Self::purge) until it is everywhere, and announces it when it has settled.
     ///
     /// # Errors
-    /// As of that. What is in the log, but could not be announced, is announced later by any node.
+    /// As of that; people are told all the same, when the log is back.
     ///
     /// # Cancel safety
     /// As of that; it is then announced later.
-    pub(crate) async fn purge_and_announce(&self, purge: AnnouncedPurge) -> Result<Purged, Error> {
-        let record = self.owing_record(purge);
-        self.purge_by(record, Until::Everywhere).await
+    pub(crate) async fn purge_and_announce(&self, purge: PurgeToAnnounce) -> Result<Purged, Error> {
+        let settle = purge.settle;
+        let records = self.owing_records(purge);
+        self.purge_by(&records, settle, Until::Everywhere).await
     }
 
-    async fn purge_by(&self, record: PurgeRecord, until: Until) -> Result<Purged, Error> {
+    async fn purge_by(
+        &self,
+        records: &[PurgeRecord],
+        settle: Duration,
+        until: Until,
+    ) -> Result<Purged, Error> {
         for _ in 0..=LOGS {
-            let appended = self.append_once(&record).await?;
+            let (positions, last) = self.append_all(records).await?;
             let mut purged = Purged {
-                position: appended.position,
-                durability: durability(appended),
+                position: last.position,
+                durability: durability(last),
                 everywhere: None,
                 announced: None,
             };
             if until == Until::InLog {
                 return Ok(purged);
             }
-            let Some(everywhere) = self.everywhere(&record, appended.position).await else {
+            if !in_one_epoch(&positions) {
+                continue;
+            }
+            let Some(everywhere) = self.everywhere(records, last.position).await else {
                 continue;
             };
             purged.everywhere = Some(everywhere);
-            if record.updates.is_none() {
+            if records.iter().all(|record| record.updates.is_none()) {
                 return Ok(purged);
             }
-            self.let_settle(&record, everywhere).await;
-            match self.announce(&record, appended.position).await {
+            self.let_settle(settle, everywhere).await;
+            match self.announce_all(records, &positions).await {
                 Ok(None) => {}
                 Ok(announced) => {
                     return Ok(Purged {
@@ -186,20 +196,31 @@ impl Purges {
         }
         let message = "the purge log became another each time that it was waited for";
         // The companion goes on.
-        drop(self.views.pending.begin(&record));
+        for record in records {
+            drop(self.views.pending.begin(record));
+        }
         Err(self.pending(Error::new(ErrorKind::Unavailable, message)))
     }
 
-    async fn append_once(&self, record: &PurgeRecord) -> Result<Receipt, Error> {
-        let ticket = self.views.pending.begin(record);
-        let tickets = std::slice::from_ref(&ticket);
-        match self.append(record, tickets, Patience::Budget).await {
-            Ok(appended) => {
-                ticket.appended(appended.position);
-                Ok(appended)
+    /// Appends `records` one after the other; all are in force here at once. Where they are, and what became of the last.
+    async fn append_all(&self, records: &[PurgeRecord]) -> Result<(Vec<Position>, Receipt), Error> {
+        let begin = |record| self.views.pending.begin(record);
+        let tickets: Vec<Ticket<'_>> = records.iter().map(begin).collect();
+        let (mut positions, mut last) = (Vec::new(), None);
+        // What is left of them when this ends waits, in this order.
+        for (record, ticket) in records.iter().zip(tickets) {
+            let tickets = std::slice::from_ref(&ticket);
+            match self.append(record, tickets, Patience::Budget).await {
+                Ok(appended) => {
+                    ticket.appended(appended.position);
+                    positions.push(appended.position);
+                    last = Some(appended);
+                }
+                Err(error) => return Err(self.pending(error)),
             }
-            Err(error) => Err(self.pending(error)),
         }
+        let nothing = || Error::new(ErrorKind::Invalid, "nothing to purge");
+        Ok((positions, last.ok_or_else(nothing)?))
     }
 
     fn record(&self, kind: PurgeKind, targets: Vec<Target>, settle: Duration) -> PurgeRecord {

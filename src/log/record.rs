@@ -25,18 +25,18 @@ pub(crate) struct PurgeRecord {
 }
 
 /// Updates that a record owes, or announces.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RecordUpdates {
     pub(crate) stage: AnnouncementStage,
     pub(crate) updates: Vec<Arc<Update>>,
 }
 
 /// How far announcing has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AnnouncementStage {
     /// They are announced by a later record, once this purge is everywhere and has settled. Where it settles, that record
-    /// purges these targets again, hard; none stand for the record's own, in its own way.
-    Owed(Vec<Target>),
+    /// purges its targets again.
+    Owed,
     /// They are announced here, as the record with this ordinal owes.
     Announced(u64),
 }
@@ -44,11 +44,7 @@ pub(crate) enum AnnouncementStage {
 impl RecordUpdates {
     fn bytes(&self) -> u64 {
         let updates = self.updates.iter().map(|update| update.bytes() as u64);
-        let again = match &self.stage {
-            AnnouncementStage::Owed(again) => again.iter().map(Target::bytes).sum(),
-            AnnouncementStage::Announced(_) => 20,
-        };
-        OVERHEAD + again + updates.sum::<u64>()
+        OVERHEAD + updates.sum::<u64>()
     }
 }
 
@@ -77,6 +73,11 @@ impl PurgeRecord {
             updates: None,
             at,
         }
+    }
+
+    /// The updates that it owes or announces, if it does.
+    pub(crate) fn owed(&self) -> Option<&[Arc<Update>]> {
+        self.updates.as_ref().map(|told| &*told.updates)
     }
 
     /// What it takes in a log, about.
@@ -109,10 +110,8 @@ impl PurgeRecord {
             fields.push(("asks", b"1".to_vec()));
         }
         if let Some(told) = &self.updates {
-            match &told.stage {
-                AnnouncementStage::Owed(again) if again.is_empty() => {}
-                AnnouncementStage::Owed(again) => fields.push(("again", write_targets(again))),
-                AnnouncementStage::Announced(of) => fields.push(("of", of.to_string().into())),
+            if let AnnouncementStage::Announced(of) = &told.stage {
+                fields.push(("of", of.to_string().into_bytes()));
             }
             fields.push(("updates", write_updates(&told.updates).into_bytes()));
         }
@@ -131,7 +130,7 @@ impl PurgeRecord {
     /// newer version, an unknown kind or target) is a purge of everything.
     pub(crate) fn from_fields<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Self {
         Self::parse(fields).unwrap_or_else(|| Self {
-            // Perhaps it asks, and tells people of something.
+            // It may have asked, and may have announced something. No record owes at ordinal 0.
             asks: true,
             updates: Some(Arc::new(RecordUpdates {
                 stage: AnnouncementStage::Announced(0),
@@ -144,7 +143,7 @@ impl PurgeRecord {
     fn parse<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Option<Self> {
         let mut record = Self::open(Timestamp::default());
         let (mut version, mut kind) = (None, None);
-        let (mut stage, mut updates) = (AnnouncementStage::Owed(Vec::new()), None);
+        let (mut stage, mut updates) = (AnnouncementStage::Owed, None);
         for (name, value) in fields {
             let text = std::str::from_utf8(value);
             match name {
@@ -154,7 +153,6 @@ impl PurgeRecord {
                 b"settle" => record.settle = Duration::from_millis(text.ok()?.parse().ok()?),
                 b"asks" => record.asks = value == b"1",
                 b"targets" => record.targets = read_targets(text.ok()?)?,
-                b"again" => stage = AnnouncementStage::Owed(read_targets(text.ok()?)?),
                 b"of" => stage = AnnouncementStage::Announced(text.ok()?.parse().ok()?),
                 b"updates" => updates = Some(read_updates(value)?),
                 _ => {}
@@ -205,11 +203,7 @@ mod tests {
         };
         assert_eq!(read(&record.to_fields()), record);
         let sale = Update::new("sale", "auction:1").unwrap();
-        for stage in [
-            AnnouncementStage::Owed(Vec::new()),
-            AnnouncementStage::Owed(vec![Target::All, Target::Family("a".into())]),
-            AnnouncementStage::Announced(7),
-        ] {
+        for stage in [AnnouncementStage::Owed, AnnouncementStage::Announced(7)] {
             let updates = vec![Arc::new(sale.clone())];
             let updates = Some(Arc::new(RecordUpdates { stage, updates }));
             let telling = PurgeRecord {
@@ -236,7 +230,6 @@ mod tests {
             ("settle", "soon"),
             ("updates", "[1]"),
             ("of", "x"),
-            ("again", "z:a"),
         ] {
             let record = change(name, value);
             assert_eq!(record.targets, vec![Target::All], "{name}={value}");

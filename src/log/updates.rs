@@ -18,22 +18,23 @@ use crate::update::{Update, UpdateId};
 use crate::weaken::{ProtocolRule, weakened};
 
 /// The most messages that wait for one receiver; who is slower is told to look at everything again.
-const WAITING: usize = 1_024;
+const MAX_WAITING: usize = 1_024;
 /// The most updates that are known, so that repeats are not told again.
-const KNOWN: usize = 65_536;
-/// The most records that are remembered to owe an announcement.
-const OWED: usize = 10_000;
+const MAX_KNOWN: usize = 65_536;
+/// The most records that are remembered to owe an announcement, and the most bytes of them: as many as the log keeps.
+const MAX_OWED: usize = 10_000;
+const MAX_OWED_BYTES: u64 = 32 * 1024 * 1024;
 /// How soon it is tried again to announce what is owed.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// The most that are announced in one go.
-const AT_ONCE: usize = 64;
+const MAX_AT_ONCE: usize = 64;
 
 /// An update that was announced: no node answers with the data from before it any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Announcement {
-    /// Where it stands. Within an epoch, later ones are greater; a client that sends the position back (`Cache-After`) is
-    /// answered with what was purged before it, even by a node that was cut off.
+    /// Where it stands in the log. A client that sends `id.position` back (`Cache-After`) never gets what was purged before
+    /// it, not even from a node that was cut off.
     pub id: UpdateId,
     /// When it was announced, by the clock of the node that did.
     pub at: Timestamp,
@@ -51,11 +52,12 @@ pub enum UpdateMessage {
     Resync(Resync),
 }
 
-/// Why somebody has to look at everything again.
+/// Something may have changed that nobody can name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Resync {
-    /// Where this process is in the purge log; none where it is not known.
+    /// The position it belongs to: the end of the log that was joined, where reading went on, the record whose announcement
+    /// was given up, or the announcement. `None` for [`Lagged`](ResyncReason::Lagged).
     pub position: Option<Position>,
     /// Why.
     pub reason: ResyncReason,
@@ -65,13 +67,13 @@ pub struct Resync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ResyncReason {
-    /// This process joined the purge log, or the log is another one: what was announced before is not known.
+    /// This process joined the log, or a new one: what was announced in the meantime was not told here.
     Joined,
-    /// Records of the log were not read in time.
+    /// Records were not read in time, or so many announcements are owed that some were forgotten.
     Gap,
     /// This receiver was too slow: so many messages were dropped.
     Lagged(u64),
-    /// It was announced: events may be missing, or were undone. The fields say why.
+    /// A resync was announced: events may be missing, or a reorg undid some. The field `reason` says which.
     Announced(Announcement),
 }
 
@@ -121,19 +123,24 @@ pub(super) struct UpdateBoard {
     sender: broadcast::Sender<UpdateMessage>,
     epoch: Option<Epoch>,
     owed: BTreeMap<u64, Debt>,
+    owed_bytes: u64,
+    /// Some were forgotten, which was told, and there are many still.
+    forgets: bool,
     known: HashSet<u128>,
-    order: VecDeque<u128>,
+    known_in_order: VecDeque<u128>,
 }
 
 impl UpdateHub {
     pub(crate) fn new() -> Self {
-        let (sender, _) = broadcast::channel(WAITING);
+        let (sender, _) = broadcast::channel(MAX_WAITING);
         let board = UpdateBoard {
             sender: sender.clone(),
             epoch: None,
             owed: BTreeMap::new(),
+            owed_bytes: 0,
+            forgets: false,
             known: HashSet::new(),
-            order: VecDeque::new(),
+            known_in_order: VecDeque::new(),
         };
         Self {
             sender,
@@ -168,7 +175,7 @@ impl UpdateHub {
                 && debt.tried.is_none_or(|tried| now >= tried + AGAIN_AFTER)
         };
         let due = board.owed.iter_mut().filter(|(_, debt)| is_due(debt));
-        let due = due.take(AT_ONCE).map(|(ordinal, debt)| {
+        let due = due.take(MAX_AT_ONCE).map(|(ordinal, debt)| {
             debt.tried = Some(now);
             let ordinal = *ordinal;
             (Position { epoch, ordinal }, debt.record.clone())
@@ -177,15 +184,26 @@ impl UpdateHub {
     }
 }
 
+impl UpdateHub {
+    /// What the record at `position` owes is in the log.
+    pub(crate) fn paid(&self, position: Position) {
+        let mut board = self.board.lock();
+        if board.epoch == Some(position.epoch) {
+            board.remove(position.ordinal);
+        }
+    }
+}
+
 impl UpdateBoard {
     /// This process joins `epoch` at the end of `records`: what those announced is known, and not told.
     pub(super) fn join(&mut self, tip: Position, records: &[NumberedRecord], now: Duration) {
         self.epoch = Some(tip.epoch);
         self.owed.clear();
+        (self.owed_bytes, self.forgets) = (0, false);
         for NumberedRecord { position, record } in records {
             if let Some(updates) = &record.updates {
-                self.settle_debts(position.ordinal, record, updates, now);
-                if let AnnouncementStage::Announced(_) = updates.stage {
+                self.note_debt(position.ordinal, record, updates, now);
+                if updates.stage != AnnouncementStage::Owed {
                     for update in &updates.updates {
                         self.is_new(update);
                     }
@@ -203,13 +221,13 @@ impl UpdateBoard {
         if self.epoch != Some(position.epoch) {
             return;
         }
-        self.settle_debts(position.ordinal, record, updates, now);
+        self.note_debt(position.ordinal, record, updates, now);
         if let AnnouncementStage::Announced(_) = updates.stage {
             self.tell(position, record, updates);
         }
     }
 
-    fn settle_debts(
+    fn note_debt(
         &mut self,
         ordinal: u64,
         record: &PurgeRecord,
@@ -217,27 +235,42 @@ impl UpdateBoard {
         now: Duration,
     ) {
         match updates.stage {
-            AnnouncementStage::Announced(of) => drop(self.owed.remove(&of)),
-            AnnouncementStage::Owed(_) => {
+            AnnouncementStage::Announced(of) => self.remove(of),
+            AnnouncementStage::Owed => {
                 let debt = Debt {
                     record: record.clone(),
                     since: now,
                     tried: None,
                 };
+                self.owed_bytes += debt.record.bytes();
                 self.owed.insert(ordinal, debt);
             }
         }
-        if self.owed.len() > OWED {
-            let forgotten = self.owed.pop_first().map(|(ordinal, _)| ordinal);
-            let position = self.epoch.zip(forgotten);
-            let position = position.map(|(epoch, ordinal)| Position { epoch, ordinal });
-            let _ = self.sender.send(resync(position, ResyncReason::Gap));
+        while self.owed.len() > MAX_OWED || self.owed_bytes > MAX_OWED_BYTES {
+            let Some(oldest) = self.owed.keys().next().copied() else {
+                return;
+            };
+            self.remove(oldest);
+            if !std::mem::replace(&mut self.forgets, true) {
+                let position = self.epoch.map(|epoch| Position {
+                    epoch,
+                    ordinal: oldest,
+                });
+                let _ = self.sender.send(resync(position, ResyncReason::Gap));
+            }
+        }
+        let is_low = self.owed.len() < MAX_OWED / 2 && self.owed_bytes < MAX_OWED_BYTES / 2;
+        self.forgets &= !is_low;
+    }
+
+    fn remove(&mut self, ordinal: u64) {
+        if let Some(debt) = self.owed.remove(&ordinal) {
+            self.owed_bytes = self.owed_bytes.saturating_sub(debt.record.bytes());
         }
     }
 
     fn tell(&mut self, position: Position, record: &PurgeRecord, updates: &RecordUpdates) {
         for (index, update) in (0..).zip(&updates.updates) {
-            // By identity, type and subject, never by order.
             if !self.is_new(update) {
                 continue;
             }
@@ -247,11 +280,22 @@ impl UpdateBoard {
                 update: Arc::clone(update),
             };
             let message = match update.is_resync() {
-                true => resync(Some(position), ResyncReason::Announced(announcement)),
+                true => {
+                    self.forget_all_but(update);
+                    resync(Some(position), ResyncReason::Announced(announcement))
+                }
                 false => UpdateMessage::Update(announcement),
             };
             let _ = self.sender.send(message);
         }
+    }
+
+    /// What was told may have been undone, and may come again (a reorg that is itself undone), or other events may come by
+    /// the same names (a stream that began anew).
+    fn forget_all_but(&mut self, resync: &Update) {
+        self.known.clear();
+        self.known_in_order.clear();
+        self.is_new(resync);
     }
 
     fn is_new(&mut self, update: &Update) -> bool {
@@ -259,9 +303,9 @@ impl UpdateBoard {
         if !self.known.insert(fingerprint) {
             return weakened(ProtocolRule::AnnounceOnce);
         }
-        self.order.push_back(fingerprint);
-        if self.order.len() > KNOWN
-            && let Some(oldest) = self.order.pop_front()
+        self.known_in_order.push_back(fingerprint);
+        if self.known_in_order.len() > MAX_KNOWN
+            && let Some(oldest) = self.known_in_order.pop_front()
         {
             self.known.remove(&oldest);
         }

@@ -117,9 +117,7 @@ impl View {
                 self.position.store(position.ordinal, Ordering::Release);
             }
             memory.apply(position.ordinal, record.kind, &record.targets);
-            if record.kind != PurgeKind::Open && !record.targets.is_empty() {
-                self.newest.fetch_max(position.ordinal, Ordering::Release);
-            }
+            self.note_newest(position.ordinal, record);
             // PROTOCOL 12 [mark_first]: marks, then the position.
             self.position.store(position.ordinal, Ordering::Release);
         }
@@ -152,9 +150,16 @@ impl View {
     fn apply_own(&self, ordinal: u64, record: &PurgeRecord) {
         let mut memory = self.memory.write();
         memory.apply(ordinal, record.kind, &record.targets);
-        self.newest.fetch_max(ordinal, Ordering::Release);
+        self.note_newest(ordinal, record);
         if weakened(ProtocolRule::OwnAck) {
             self.position.fetch_max(ordinal, Ordering::Release);
+        }
+    }
+
+    /// A record without targets (one that opens an epoch, or announces) leaves every older stamp valid.
+    fn note_newest(&self, ordinal: u64, record: &PurgeRecord) {
+        if record.kind != PurgeKind::Open && !record.targets.is_empty() {
+            self.newest.fetch_max(ordinal, Ordering::Release);
         }
     }
 
@@ -305,7 +310,7 @@ impl Views {
             self.settling
                 .joined(self.clock.monotonic(), longest.unwrap_or_default());
             let joined = Arc::new(View::join(tail, self.bounds));
-            // Whoever applies what is announced in this epoch waits until it is known to have been joined.
+            // Held until the board has joined too: nothing of this epoch is told before.
             let mut board = self.updates.board.lock();
             let before = self
                 .current

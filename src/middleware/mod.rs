@@ -96,8 +96,8 @@
 //!
 //! # At least this new
 //!
-//! A client that was told of a change ([`Purged::position`](crate::Purged), or what an event's
-//! [outcome](crate::EventOutcome) says) sends that position back in the request field `Cache-After`. It is then
+//! A client that was told of a change ([`UpdateId::position`](crate::UpdateId), [`Purged::position`](crate::Purged), or
+//! what an event's [outcome](crate::EventOutcome) says) sends that position back in the request field `Cache-After`. It is then
 //! answered by what is at least as new, on whichever node: a copy in this process answers only if this process has
 //! heard of the purge, and what a soft purge named is not served stale. The field selects no response, so it is no
 //! part of the key, and the inner service does not see it.

@@ -153,13 +153,12 @@ impl Reference {
         purge.lag = lag;
     }
 
-    /// Somebody was told of a purge, announced at `position`. Returns the path that it touches.
-    pub(super) fn told_of(&mut self, which: usize, position: Position) -> Option<&str> {
+    /// Somebody was told of a purge, announced at `position`.
+    pub(super) fn told_of(&mut self, which: usize, position: Position) {
         let told = self.tick();
         let purge = &mut self.purges[which];
         purge.told.get_or_insert(told);
         purge.position = Some(position);
-        purge.path.as_deref()
     }
 
     /// When the purge was called.

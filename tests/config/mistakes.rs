@@ -93,7 +93,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "<announce>type = \"a sale\"\nsubject = [\"a\"]",
-        "t.toml:7:8: stream `s`, on any event, announce type: type of update \"a sale\" is not of 1 to 64 letters, digits, `_`, `-` and `.` in \"a sale\"",
+        "t.toml:7:8: stream `s`, on any event, announce type: type of update \"a sale\" is not 1 to 64 ASCII letters, digits, `_`, `-` and `.` in \"a sale\"",
     ),
     (
         "<announce>type = \"sale\"\nsubject = [\"a\", \"a:{after.id\"]",
@@ -109,7 +109,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "<announce>type = \"sale\"\nsubject = [\"a\"]\nidentity = \"sale\"",
-        "t.toml:9:12: stream `s`, on any event, announce identity: without a placeholder all events have one identity, and the first alone is told in \"sale\"",
+        "t.toml:9:12: stream `s`, on any event, announce identity: no placeholder: all events would have one identity, and only the first would be told in \"sale\"",
     ),
     (
         "<announce>type = \"sale\"\nsubjects = [\"a\"]",

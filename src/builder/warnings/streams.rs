@@ -68,7 +68,7 @@ fn no_members(mapping: &Mapping) -> Option<String> {
 
 /// Where an entry may have several events.
 fn one_identity(mapping: &Mapping) -> Option<String> {
-    let identity = mapping.announce.as_ref()?.said_identity()?;
+    let identity = mapping.announce.as_ref()?.own_identity()?;
     identity.sources().all(|path| path.is_whole()).then(|| {
         format!(
             "all events of an entry have one identity by `{}`: of those about one subject, people are told the first",

@@ -1,25 +1,32 @@
 //! What a consumer has in hand: entries that it took and whose purges are not acknowledged yet.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
 use crate::invalidation::event::Fields;
-use crate::invalidation::mapping::Plan;
-use crate::invalidation::quarantine;
-use crate::invalidation::stream::{Exactness, Reading};
-use crate::redis::{EntryId, StreamEntry};
-use crate::update::Update;
+use crate::invalidation::stream::Reading;
+use crate::redis::EntryId;
 
-/// The ids of what is in hand. Shared by the consumer, which adds and removes, and the
-/// [keeper](super::keeper), which says to the server that they are worked on.
+/// The ids of what is in hand, and whether its purge is in the log: then it only waits for people to be told. Shared by the
+/// consumer, which adds and removes, those who purge, and the [keeper](super::keeper), which says to the server that they are
+/// worked on.
 #[derive(Debug, Default)]
-pub(super) struct EntriesInHand(Mutex<BTreeSet<EntryId>>);
+pub(super) struct EntriesInHand(Mutex<BTreeMap<EntryId, bool>>);
 
 impl EntriesInHand {
     pub(super) fn add(&self, ids: impl IntoIterator<Item = EntryId>) {
-        self.0.lock().extend(ids);
+        self.0.lock().extend(ids.into_iter().map(|id| (id, false)));
+    }
+
+    /// Their purges are in the log.
+    pub(super) fn logged(&self, ids: &[EntryId]) {
+        let mut held = self.0.lock();
+        for id in ids {
+            if let Some(logged) = held.get_mut(id) {
+                *logged = true;
+            }
+        }
     }
 
     pub(super) fn remove(&self, ids: &[EntryId]) {
@@ -30,7 +37,12 @@ impl EntriesInHand {
     }
 
     pub(super) fn has(&self, id: EntryId) -> bool {
-        self.0.lock().contains(&id)
+        self.0.lock().contains_key(&id)
+    }
+
+    /// Whether it is in hand and its purge is not in the log yet.
+    pub(super) fn has_to_purge(&self, id: EntryId) -> bool {
+        self.0.lock().get(&id) == Some(&false)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -38,37 +50,7 @@ impl EntriesInHand {
     }
 
     pub(super) fn all(&self) -> Vec<EntryId> {
-        self.0.lock().iter().copied().collect()
-    }
-}
-
-/// What is to be done for the entries of a batch.
-#[derive(Debug, Default)]
-pub(super) struct BatchWork {
-    pub(super) plan: Plan,
-    pub(super) updates: Vec<Arc<Update>>,
-    /// One purge for all that cannot be understood, also of other batches, and what people are told of that.
-    pub(super) scope: Plan,
-    pub(super) resync: Option<Arc<Update>>,
-    pub(super) batch: Batch,
-}
-
-impl BatchWork {
-    pub(super) fn add(&mut self, entry: &StreamEntry, mut reading: Reading) {
-        let plan = std::mem::take(&mut reading.plan);
-        let updates = std::mem::take(&mut reading.updates);
-        let mut updates = updates.into_iter().map(Arc::new);
-        if let Exactness::Unreadable(unreadable) = &reading.exactness {
-            self.scope.merge(plan);
-            self.resync = self.resync.take().or_else(|| updates.next());
-            let record = quarantine::record(entry, &unreadable.to_string());
-            self.batch.aside.insert(0, record);
-        } else {
-            self.plan.merge(plan);
-            self.updates.extend(updates);
-        }
-        self.batch.ids.push(entry.id);
-        self.batch.readings.push(reading);
+        self.0.lock().keys().copied().collect()
     }
 }
 

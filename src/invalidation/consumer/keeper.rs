@@ -29,15 +29,15 @@ const TICK: Duration = Duration::from_secs(1);
 /// What is in doubt, while something is. Shared by the keeper, which puts it in force, and the
 /// consumer, which ends it.
 #[derive(Debug, Default)]
-pub(super) struct InDoubt(Mutex<Vec<Doubt>>);
+pub(super) struct InDoubt(Mutex<Option<Vec<Doubt>>>);
 
 impl InDoubt {
     pub(super) fn is_any(&self) -> bool {
-        !self.0.lock().is_empty()
+        self.0.lock().is_some()
     }
 
     pub(super) fn end(&self) {
-        self.0.lock().clear();
+        *self.0.lock() = None;
     }
 }
 
@@ -80,7 +80,8 @@ impl ClaimKeeper {
             return Ok(());
         }
         let there = self.source.renew(&ids).await?;
-        let gone = |id: &_| !there.contains(id) && self.held.has(*id);
+        // What is purged only waits for people to be told: should it be deleted, the log knows that they are owed it.
+        let gone = |id: &_| !there.contains(id) && self.held.has_to_purge(*id);
         let gone: Vec<_> = ids.into_iter().filter(gone).collect();
         if gone.is_empty() {
             return Ok(());
@@ -98,7 +99,7 @@ impl ClaimKeeper {
         let stream = &*self.stream.name;
         let mut plan = Plan::default();
         plan.add_scope(self.stream.scope());
-        *self.doubt.0.lock() = self.applier.doubt(&plan);
+        *self.doubt.0.lock() = Some(self.applier.doubt(&plan));
         let silence = self.status.silence();
         let cause = self.status.trouble();
         let cause = cause.unwrap_or_else(|| "the server does not answer".to_owned());

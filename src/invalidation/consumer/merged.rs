@@ -20,7 +20,7 @@ pub(super) struct MergedPurge {
     asked: AtomicU64,
     /// All up to this number are covered by a purge that was acknowledged.
     covered: AtomicU64,
-    /// When the last purge began. EntriesInHand by who purges, or waits to.
+    /// When the last purge began. Held by who purges, or waits to.
     turn: Mutex<Option<Instant>>,
     /// There is no room for more that wait.
     full: Notify,

@@ -154,15 +154,14 @@ impl Consumer {
         self.closing.extend(found.iter().cloned());
         let mut plan = Plan::default();
         plan.add_scope(self.stream.scope());
-        // Who finds the same gap tells of it as this one.
-        let gap = found.first().map_or("", |gap| &**gap);
-        let resync = self.stream.resync_of_gap(gap, reason);
-        let resync = resync.into_iter().map(Arc::new).collect();
+        // The gap's name is the identity, so that consumers that find the same gap tell of it once.
+        let resync = |gap: &String| self.stream.resync_of_gap(gap, reason).map(Arc::new);
+        let resyncs = found.iter().filter_map(resync).collect();
         let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
         self.purging.spawn(async move {
-            let at_once = ready(());
+            let (logged, at_once) = (|| {}, ready(()));
             applier
-                .purge_until_announced(plan, settle, resync, at_once)
+                .purge_until_announced(plan, settle, resyncs, logged, at_once)
                 .await;
             AcknowledgedPurge::Gap(found, reason)
         });
@@ -198,7 +197,7 @@ impl Consumer {
             (first, _) => first.map(|first| (first, now)),
         };
         self.stuck
-            .is_some_and(|(_, since)| since.elapsed() > self.settings.away / 4)
+            .is_some_and(|(_, since)| since.elapsed() > self.settings.stuck_after())
     }
 
     /// Events were read, or there were none. What was in doubt is so no more, once the gap that the

@@ -7,7 +7,9 @@ use crate::invalidation::stream::EventStream;
 
 const HELD: usize = 1_024;
 /// More where an entry waits until its purge is everywhere, and has settled: the purges of those behind it do not.
-const HELD_FOR_ANNOUNCEMENTS: usize = 4_096;
+const HELD_FOR_ANNOUNCEMENTS: usize = 16_384;
+/// The longest until a purge is everywhere, replicas included.
+const LONGEST_EVERYWHERE: Duration = Duration::from_secs(16);
 
 /// How a consumer behaves.
 #[derive(Debug, Clone)]
@@ -25,7 +27,9 @@ pub(crate) struct Settings {
     /// If nothing was read for so long, events may be missing: rindexer drops an event after about 90 s
     /// without Redis.
     pub(crate) away: Duration,
-    /// The most entries in hand: taken, and their purges not acknowledged, or people not told of them yet.
+    /// How long an entry may be in hand after its purge, until people are told of it.
+    pub(crate) told_within: Duration,
+    /// The most entries in hand: taken, and not yet purged or, where people are told, not yet announced.
     pub(crate) held: usize,
     /// An entry that was delivered more often has killed its consumers, and is put aside unread.
     pub(crate) max_deliveries: u64,
@@ -45,6 +49,7 @@ impl Default for Settings {
             wait: Duration::from_secs(1),
             claim_after: Duration::from_secs(3),
             away: Duration::from_secs(60),
+            told_within: Duration::ZERO,
             held: HELD,
             max_deliveries: 5,
             forget: Duration::from_secs(3600),
@@ -61,6 +66,12 @@ impl Settings {
             count: stream.settings.batch,
             claim_after: claim_after.unwrap_or(stream.settings.claim_after.0),
             away: stream.settings.away.0,
+            told_within: match stream.announces() {
+                true => {
+                    LONGEST_EVERYWHERE.saturating_add(stream.settings.settle.0.saturating_mul(2))
+                }
+                false => Duration::ZERO,
+            },
             held: match stream.announces() {
                 true => HELD_FOR_ANNOUNCEMENTS,
                 false => HELD,
@@ -72,6 +83,11 @@ impl Settings {
     /// How often a consumer says that it works on what it holds.
     pub(crate) fn renew_every(&self) -> Duration {
         self.claim_after / 3
+    }
+
+    /// How long an entry may be in the hands of another consumer before that counts as if it were not read.
+    pub(crate) fn stuck_after(&self) -> Duration {
+        (self.away / 4).saturating_add(self.told_within)
     }
 
     /// How often it looks for what others left.

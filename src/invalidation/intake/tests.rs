@@ -71,3 +71,22 @@ async fn refused_purge_is_reported_and_all_purges_were_tried() {
     assert_eq!(sink.asked(), 2);
     assert_eq!(sink.told("EventApplied"), 0);
 }
+
+#[tokio::test]
+async fn all_purges_of_an_announced_event_are_tried() {
+    let sink = FakeSink::new();
+    let sales = Stream::json("sales", Payload::field("data"))
+        .on(On::any()
+            .purge("auction:{auction}")
+            .announce(crate::invalidation::Announce::new("sale").subject("auction:{auction}")))
+        .on(On::any().soft().purge("auctions"));
+    let intake = EventIntake::new(&compile(vec![sales]).unwrap(), sink.applier());
+    sink.refuse(true);
+    let refused = intake.apply("sales", "1", data(r#"{"auction":7}"#)).await;
+    assert!(refused.is_err());
+    assert_eq!(
+        sink.asked(),
+        2,
+        "the soft purge and what is told were never begun"
+    );
+}

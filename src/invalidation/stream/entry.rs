@@ -46,7 +46,7 @@ struct Effect {
 }
 
 impl EventStream {
-    /// Reads the entry `id`: what it purges, what people are told, and what is to be told about it.
+    /// Reads the entry `id`: what it purges, what people are told, and what is to be reported.
     pub(crate) fn read(&self, id: &str, fields: &Fields) -> Reading {
         let (texts, most) = (Texts::default(), self.settings.max_entry_bytes.into());
         let content = match self.decoder.decode(fields, most, &texts) {

@@ -75,7 +75,7 @@ fn bad_announcements_are_refused_with_the_input_quoted() {
     for (announce, expected) in [
         (
             Announce::new("a sale").subject("a"),
-            r#"type: type of update "a sale" is not of 1 to 64 letters, digits, `_`, `-` and `.` in "a sale""#,
+            r#"type: type of update "a sale" is not 1 to 64 ASCII letters, digits, `_`, `-` and `.` in "a sale""#,
         ),
         (
             Announce::new("resync").subject("a"),
@@ -99,7 +99,7 @@ fn bad_announcements_are_refused_with_the_input_quoted() {
         ),
         (
             told().identity("sale"),
-            r#"identity: without a placeholder all events have one identity, and the first alone is told in "sale""#,
+            r#"identity: no placeholder: all events would have one identity, and only the first would be told in "sale""#,
         ),
     ] {
         let stream = Stream::rindexer("s").on(sale().announce(announce));

@@ -6,10 +6,13 @@ use std::hash::BuildHasher;
 use std::time::Duration;
 
 use super::InForce;
-use crate::log::PurgeRecord;
+use crate::log::{PurgeRecord, RecordUpdates};
 use crate::position::Epoch;
 use crate::tag::{Glob, PurgeKind, TagId, Target};
 use crate::validity::{Subject, Verdict};
+
+/// So many bytes of an update count as much as a target, which has at most as many.
+const BYTES_OF_ONE: usize = 256;
 
 /// Purges in force, by number.
 #[derive(Debug, Default)]
@@ -94,26 +97,23 @@ pub(super) struct Waiting {
     logged: VecDeque<Place>,
     /// The new ones whose records may be equal, by a hash of what makes them so.
     alike: HashMap<u64, Vec<u64>>,
-    targets: usize,
+    weight: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
     number: u64,
     hash: u64,
-    targets: usize,
+    weight: usize,
 }
 
 impl Waiting {
     /// A new one that is equal to `record`: it will be appended later than now.
     pub(super) fn alike(&self, record: &PurgeRecord, held: &InForces) -> Option<u64> {
-        if record.updates.is_some() {
-            return None;
-        }
         let candidates = self.alike.get(&self.hash(record))?;
         let equal = |number: &&u64| {
             let other = held.records.get(number).map(|held| &held.record);
-            other.is_some_and(|other| other.updates.is_none() && essence(other) == essence(record))
+            other.is_some_and(|other| essence(other) == essence(record))
         };
         candidates.iter().find(equal).copied()
     }
@@ -122,9 +122,9 @@ impl Waiting {
         self.alike.hasher().hash_one(essence(record))
     }
 
-    /// How many targets they name together.
-    pub(super) const fn targets(&self) -> usize {
-        self.targets
+    /// How many targets and updates they have together.
+    pub(super) const fn weight(&self) -> usize {
+        self.weight
     }
 
     pub(super) fn len(&self) -> usize {
@@ -140,9 +140,9 @@ impl Waiting {
         let place = Place {
             number,
             hash: self.hash(&held.record),
-            targets: held.record.targets.len(),
+            weight: weight(&held.record),
         };
-        self.targets += place.targets;
+        self.weight += place.weight;
         if held.logged.is_some() {
             self.logged.push_back(place);
         } else {
@@ -155,10 +155,10 @@ impl Waiting {
     pub(super) fn pop_first(&mut self) -> Option<(u64, bool)> {
         let Some(place) = self.new.pop_front() else {
             let place = self.logged.pop_front()?;
-            self.targets -= place.targets;
+            self.weight -= place.weight;
             return Some((place.number, false));
         };
-        self.targets -= place.targets;
+        self.weight -= place.weight;
         if let Some(alike) = self.alike.get_mut(&place.hash) {
             alike.retain(|number| *number != place.number);
             if alike.is_empty() {
@@ -171,13 +171,23 @@ impl Waiting {
     /// All of them, of which none waits any more.
     pub(super) fn drain(&mut self) -> Vec<u64> {
         self.alike.clear();
-        self.targets = 0;
+        self.weight = 0;
         let all = self.new.drain(..).chain(self.logged.drain(..));
         all.map(|place| place.number).collect()
     }
 }
 
+/// How much of the bound it takes: a target is one, and so are some hundred bytes of updates.
+pub(super) fn weight(record: &PurgeRecord) -> usize {
+    let updates = record.owed().unwrap_or_default().iter();
+    let updates: usize = updates
+        .map(|update| 1 + update.bytes() / BYTES_OF_ONE)
+        .sum();
+    (record.targets.len() + updates).max(1)
+}
+
 /// What two purges have in common that are the same but for when they were called.
-fn essence(record: &PurgeRecord) -> (PurgeKind, &[Target], Duration) {
-    (record.kind, &record.targets, record.settle)
+fn essence(record: &PurgeRecord) -> (PurgeKind, &[Target], Duration, Option<&RecordUpdates>) {
+    let updates = record.updates.as_deref();
+    (record.kind, &record.targets, record.settle, updates)
 }

@@ -179,3 +179,57 @@ fn only_purges_that_are_equal_in_all_stand_for_each_other() {
     drop(pending.begin(&record(PurgeKind::Hard, tag("x"))));
     assert_eq!(pending.waiting(), 3);
 }
+
+#[test]
+fn what_has_no_targets_is_bounded_too() {
+    let pending = Pending::default();
+    for _ in 0..50_000 {
+        let update = Update::new("a", "b").unwrap();
+        let mut record = record(PurgeKind::Hard, tag("x"));
+        record.targets.clear();
+        record.updates = Some(Arc::new(RecordUpdates {
+            stage: AnnouncementStage::Owed,
+            updates: vec![Arc::new(update)],
+        }));
+        drop(pending.begin(&record));
+    }
+    assert!(pending.waiting() <= LIMIT, "{}", pending.waiting());
+}
+
+#[test]
+fn the_debt_of_an_overflow_is_not_paid_by_one_of_those_it_stands_for() {
+    let pending = Pending::default();
+    let owing = |name: String, identity: &str| {
+        let update = Update::new("a", "b")
+            .unwrap()
+            .with_identity(identity)
+            .unwrap();
+        PurgeRecord {
+            updates: Some(Arc::new(RecordUpdates {
+                stage: AnnouncementStage::Owed,
+                updates: vec![Arc::new(update)],
+            })),
+            ..record(PurgeKind::Hard, tag(&name))
+        }
+    };
+    // By hand; its caller got `Pending` and went.
+    drop(pending.begin(&owing("by-hand".into(), "by-hand")));
+    // A consumer's, which waits as `append_until_acknowledged` does.
+    let consumers = owing("consumer".into(), "consumer");
+    let ticket = pending.begin(&consumers);
+    let mut in_log = ticket.in_log();
+    drop(ticket);
+    for n in 0..LIMIT {
+        drop(pending.begin(&record(PurgeKind::Hard, tag(&n.to_string()))));
+    }
+    let (tickets, everything) = pending.first_waiting().unwrap();
+    assert_eq!(everything.targets, vec![Target::All]);
+    let at = Position::new(1, 1);
+    tickets.appended(at);
+    // It makes its own record again, and announces that.
+    assert!(in_log.try_recv().is_err());
+    let owed = everything
+        .owed()
+        .expect("people are told of what nobody can name");
+    assert_eq!(owed[0].kind(), "resync");
+}

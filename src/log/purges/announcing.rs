@@ -1,82 +1,128 @@
-//! From *everywhere* to *announced*: the record that lets people be told of a purge (PROTOCOL 38).
+//! From *everywhere* to *announced*: the records that let people be told of a purge (PROTOCOL 38).
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 
 use super::{CONFIRM_AGAIN, GRACE, Purges, late};
 use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::log::roll::longest_wait;
-use crate::log::{AnnouncementStage, Awaited, Everywhere, PurgeRecord, Receipt, RecordUpdates};
+use crate::log::{AnnouncementStage, Awaited, Everywhere, PurgeRecord, RecordUpdates};
 use crate::observe::Notice;
 use crate::position::Position;
 use crate::tag::{PurgeKind, Target};
 use crate::update::Update;
 use crate::weaken::{ProtocolRule, weakened};
 
+/// The most updates of one record, and the most bytes of them.
+const MAX_UPDATES: usize = 250;
+const MAX_UPDATE_BYTES: usize = 256 * 1024;
 /// The longest that a settling time is slept through at once.
 const LOOK_AT_CLOCK: Duration = Duration::from_millis(250);
 /// The pauses after an announcement that the log did not take.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
 
-/// A purge that people are told of.
+/// Purges that people are to be told of, together.
 #[derive(Debug)]
-pub(crate) struct AnnouncedPurge {
-    pub(crate) kind: PurgeKind,
-    pub(crate) targets: Vec<Target>,
+pub(crate) struct PurgeToAnnounce {
+    /// A record of the log each; none where people are told of something that purges nothing.
+    pub(crate) purges: Vec<(PurgeKind, Vec<Target>)>,
     pub(crate) settle: Duration,
-    /// What is purged again, hard, when it has settled; empty: `targets`, in their way.
-    pub(crate) again: Vec<Target>,
     pub(crate) updates: Vec<Arc<Update>>,
 }
 
 impl Purges {
-    pub(super) fn owing_record(&self, purge: AnnouncedPurge) -> PurgeRecord {
-        let mut record = self.record(purge.kind, purge.targets, purge.settle);
-        record.asks = true;
-        record.updates = Some(Arc::new(RecordUpdates {
-            stage: AnnouncementStage::Owed(purge.again),
-            updates: purge.updates,
-        }));
-        record
+    /// Its records, in the order in which they are appended: who announces the last knows that all are in the log.
+    pub(super) fn owing_records(&self, purge: PurgeToAnnounce) -> Vec<PurgeRecord> {
+        let settle = purge.settle;
+        let owing = |mut record: PurgeRecord, updates| {
+            record.updates = Some(Arc::new(RecordUpdates {
+                stage: AnnouncementStage::Owed,
+                updates,
+            }));
+            record
+        };
+        let purges = purge.purges.into_iter();
+        let mut records: Vec<_> = purges
+            .map(|(kind, targets)| {
+                let record = self.record(kind, targets, settle);
+                match settle.is_zero() {
+                    true => record,
+                    // It is purged again when it has settled.
+                    false => owing(record, Vec::new()),
+                }
+            })
+            .collect();
+        for updates in parts(purge.updates) {
+            let purging = records.pop_if(|record| record.owed().is_none_or(<[_]>::is_empty));
+            let nothing = || self.record(PurgeKind::Hard, Vec::new(), settle);
+            records.push(owing(purging.unwrap_or_else(nothing), updates));
+        }
+        if let Some(last) = records.last_mut() {
+            last.asks = true;
+        }
+        records
     }
 
-    /// Purges, waits until that is everywhere and has settled, and announces it when it is its `turn`, however long all that
-    /// takes. Where it was announced.
+    /// Purges, says so when that is `logged`, waits until it is everywhere and has settled, and announces it when it is its
+    /// `turn`, however long all that takes. Where it was announced.
     ///
     /// # Cancel safety
     /// What is in the log by then is announced by any node, later.
     pub(crate) async fn purge_until_announced(
         &self,
-        purge: AnnouncedPurge,
+        purge: PurgeToAnnounce,
+        logged: impl FnOnce(),
         turn: impl Future<Output = ()>,
     ) -> Position {
-        let record = self.owing_record(purge);
-        let mut turn = Some(turn);
+        let settle = purge.settle;
+        let records = self.owing_records(purge);
+        let (mut logged, mut turn) = (Some(logged), Some(turn));
         loop {
-            let position = self.append_until_acknowledged(&record).await;
-            let Some(everywhere) = self.everywhere(&record, position).await else {
+            let Some((positions, last)) = self.all_until_acknowledged(&records).await else {
                 continue;
             };
-            self.let_settle(&record, everywhere).await;
+            if let Some(logged) = logged.take() {
+                logged();
+            }
+            let Some(everywhere) = self.everywhere(&records, last).await else {
+                continue;
+            };
+            self.let_settle(settle, everywhere).await;
             if let Some(turn) = turn.take() {
                 turn.await;
             }
-            if let Some(announced) = self.announce_until_done(&record, position).await {
+            if let Some(announced) = self.announce_until_done(&records, &positions).await {
                 return announced;
             }
         }
     }
 
+    /// Where each is, and the last; `None` if they are not in one epoch: all are to be made again.
+    async fn all_until_acknowledged(
+        &self,
+        records: &[PurgeRecord],
+    ) -> Option<(Vec<Position>, Position)> {
+        let (last, before) = records.split_last()?;
+        let before = before.iter();
+        let before = before.map(|record| self.append_until_acknowledged(record));
+        let mut positions = join_all(before).await;
+        let last = self.append_until_acknowledged(last).await;
+        positions.push(last);
+        in_one_epoch(&positions).then_some((positions, last))
+    }
+
     /// `None`: the log is another one, and the purge is to be made again.
     pub(super) async fn everywhere(
         &self,
-        record: &PurgeRecord,
+        records: &[PurgeRecord],
         position: Position,
     ) -> Option<Everywhere> {
-        if record.updates.is_some() && weakened(ProtocolRule::AnnounceEverywhere) {
+        let is_told = records.iter().any(|record| record.updates.is_some());
+        if is_told && weakened(ProtocolRule::AnnounceEverywhere) {
             return Some(Everywhere::default());
         }
         let has_replicas = self.log.has_replicas();
@@ -86,114 +132,142 @@ impl Purges {
         }
     }
 
-    /// Waits until no fill that begins anywhere can bring data from before `record`, which is everywhere: its settling
+    /// Waits until no fill that begins anywhere can bring data from before a purge that is everywhere: its settling
     /// time, and twice that where a node was waited out, as that one begins to settle up to as much later.
-    /// `[announce_settle]`, `[announce_late]`
-    pub(super) async fn let_settle(&self, record: &PurgeRecord, everywhere: Everywhere) {
+    /// `[announce_settle]`
+    pub(super) async fn let_settle(&self, settle: Duration, everywhere: Everywhere) {
         if weakened(ProtocolRule::AnnounceSettle) {
             return;
         }
         let time = self.views.wait_time();
         let was_told = everywhere.waited_out == 0 && !everywhere.by_time;
-        let times = match was_told {
-            true => 1,
-            false => 2,
+        let settle = match was_told {
+            true => settle,
+            false => settle.saturating_mul(2),
         };
-        let until = time.now() + record.settle * times;
+        let until = time.now().saturating_add(settle);
         while time.now() < until {
             sleep((until - time.now()).min(LOOK_AT_CLOCK)).await;
         }
     }
 
+    /// `None`: the log is another one.
     async fn announce_until_done(
         &self,
-        owing: &PurgeRecord,
-        position: Position,
+        records: &[PurgeRecord],
+        positions: &[Position],
     ) -> Option<Position> {
-        let mut pauses = PAUSES;
-        loop {
-            match self.announce(owing, position).await {
-                Ok(announced) => return announced,
-                Err(error) => {
-                    tracing::debug!(%error, "an announcement waits for the purge log");
-                    self.pulse.rest(pauses.pause()).await;
+        let (mut pauses, mut announced) = (PAUSES, None);
+        for (record, position) in records.iter().zip(positions) {
+            let mut logged = None;
+            announced = loop {
+                match self.announce(record, *position, &mut logged).await {
+                    Ok(None) => return None,
+                    Ok(announced) => break announced,
+                    Err(error) => {
+                        tracing::debug!(%error, "an announcement waits for the purge log");
+                        self.pulse.rest(pauses.pause()).await;
+                    }
                 }
+            };
+        }
+        announced
+    }
+
+    /// Announces what `records` at `positions` owe. Where the last was announced; `None`: the log is another one.
+    ///
+    /// # Errors
+    /// The log did not take one of them, or not for good.
+    pub(super) async fn announce_all(
+        &self,
+        records: &[PurgeRecord],
+        positions: &[Position],
+    ) -> Result<Option<Position>, Error> {
+        let mut announced = None;
+        for (record, position) in records.iter().zip(positions) {
+            announced = self.announce(record, *position, &mut None).await?;
+            if announced.is_none() {
+                break;
             }
         }
+        Ok(announced)
     }
 
     /// Announces what the record `owing` at `position` owes, in the epoch of that. `None`: the log is in another one.
-    /// `[announce_epoch]`
+    /// `[announce_epoch]` What is `logged` by an earlier try is not appended again, only confirmed (SAFETY 102).
     ///
     /// # Errors
     /// The log did not take it, or not for good.
-    pub(super) async fn announce(
+    async fn announce(
         &self,
         owing: &PurgeRecord,
         position: Position,
+        logged: &mut Option<Position>,
     ) -> Result<Option<Position>, Error> {
         let Some(record) = self.announcement(owing, position) else {
             return Ok(Some(position));
         };
         let most = self.budget + GRACE;
-        let appending = self.append_announcement(&record, position);
+        let appending = self.append_announcement(&record, position, logged);
         let appended = timeout(most, appending).await.map_err(late)??;
         let Some(appended) = appended else {
             return Ok(None);
         };
-        self.views.apply_own(appended.position, &record);
-        let updates = owing.updates.as_ref();
-        self.observer.notify(&Notice::Announced {
-            position: appended.position,
-            updates: updates.map_or(0, |owed| owed.updates.len()),
-        });
-        Ok(Some(appended.position))
+        let updates = record.owed().map_or(0, <[_]>::len);
+        if updates > 0 {
+            let position = appended;
+            self.observer
+                .notify(&Notice::Announced { position, updates });
+        }
+        Ok(Some(appended))
     }
 
     async fn append_announcement(
         &self,
         record: &PurgeRecord,
         position: Position,
-    ) -> Result<Option<Receipt>, Error> {
+        logged: &mut Option<Position>,
+    ) -> Result<Option<Position>, Error> {
         let joins = self.joins();
-        let appended = match weakened(ProtocolRule::AnnounceEpoch) {
-            true => Some(self.log.append(record).await?),
-            false => self.log.append_in(record, position.epoch).await?,
+        let mut durable = false;
+        let at = match *logged {
+            Some(at) => at,
+            None => {
+                let appended = match weakened(ProtocolRule::AnnounceEpoch) {
+                    true => Some(self.log.append(record).await?),
+                    false => self.log.append_in(record, position.epoch).await?,
+                };
+                let Some(appended) = appended else {
+                    return Ok(None);
+                };
+                durable = appended.durable;
+                self.views.apply_own(appended.position, record);
+                *logged.insert(appended.position)
+            }
         };
-        let Some(mut appended) = appended else {
-            return Ok(None);
-        };
-        while !appended.durable {
-            appended = match self.log.confirm(appended.position).await {
-                Ok(Some(appended)) => appended,
+        while !durable {
+            match self.log.confirm(at).await {
+                Ok(Some(confirmed)) => durable = confirmed.durable,
                 Ok(None) => return Ok(None),
-                Err(_) => {
-                    sleep(CONFIRM_AGAIN).await;
-                    continue;
-                }
-            };
+                Err(_) => sleep(CONFIRM_AGAIN).await,
+            }
         }
         let is_over = self.is_over(position.epoch, joins) && !weakened(ProtocolRule::AnnounceEpoch);
-        Ok((!is_over).then_some(appended))
+        Ok((!is_over).then_some(at))
     }
 
-    /// The record that announces what `owing` at `position` owes; none if that owes nothing.
+    /// The record that announces what `owing` at `position` owes; none if that owes nothing. Once they have settled, it
+    /// purges the same targets again: whoever is told joins no flight that began meanwhile.
     fn announcement(&self, owing: &PurgeRecord, position: Position) -> Option<PurgeRecord> {
-        let owed = owing.updates.as_ref()?;
-        let AnnouncementStage::Owed(again) = &owed.stage else {
-            return None;
-        };
-        // Once they have settled, the same again: whoever is told joins no flight that began meanwhile. [announce_again]
-        let settles = !owing.settle.is_zero();
-        let (kind, targets) = match settles {
-            false => (PurgeKind::Hard, Vec::new()),
-            true if again.is_empty() => (owing.kind, owing.targets.clone()),
-            true => (PurgeKind::Hard, again.clone()),
+        let owed = owing.owed()?;
+        let (kind, targets) = match owing.settle.is_zero() {
+            true => (PurgeKind::Hard, Vec::new()),
+            false => (owing.kind, owing.targets.clone()),
         };
         let mut record = self.record(kind, targets, Duration::ZERO);
         record.updates = Some(Arc::new(RecordUpdates {
             stage: AnnouncementStage::Announced(position.ordinal),
-            updates: owed.updates.clone(),
+            updates: owed.to_vec(),
         }));
         Some(record)
     }
@@ -203,13 +277,42 @@ impl Purges {
         let longest = self.views.longest_lease();
         let longest = longest_wait(longest, self.log.has_replicas());
         // By then it is everywhere by time, and has settled on who was late.
-        let patience = |settle: Duration| (settle + longest * 2).max(settle * 2 + longest);
+        let patience = |settle: Duration| {
+            let twice = settle.saturating_mul(2).saturating_add(longest);
+            settle.saturating_add(longest * 2).max(twice)
+        };
         let now = self.views.wait_time().now();
         for (position, record) in self.views.updates.overdue(now, patience) {
-            if let Err(error) = self.announce(&record, position).await {
-                tracing::debug!(%error, "an overdue announcement waits for the purge log");
-                return;
+            match self.announce(&record, position, &mut None).await {
+                Ok(Some(_)) => self.views.updates.paid(position),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::debug!(%error, "an overdue announcement waits for the purge log");
+                    return;
+                }
             }
         }
     }
+}
+
+/// Whether all are in one epoch; a purge in an earlier one says nothing in the last.
+pub(super) fn in_one_epoch(positions: &[Position]) -> bool {
+    let mut pairs = positions.windows(2);
+    pairs.all(|pair| pair[0].epoch == pair[1].epoch)
+}
+
+fn parts(updates: Vec<Arc<Update>>) -> Vec<Vec<Arc<Update>>> {
+    let (mut parts, mut bytes) = (Vec::<Vec<_>>::new(), 0);
+    for update in updates {
+        bytes += update.bytes();
+        let has_room = |part: &&mut Vec<_>| part.len() < MAX_UPDATES && bytes <= MAX_UPDATE_BYTES;
+        match parts.last_mut().filter(has_room) {
+            Some(part) => part.push(update),
+            None => {
+                bytes = update.bytes();
+                parts.push(vec![update]);
+            }
+        }
+    }
+    parts
 }

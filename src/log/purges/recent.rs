@@ -74,7 +74,7 @@ impl Purges {
         recent.records.push_back(Acknowledged {
             at: now,
             epoch,
-            // Who purged announces it in the next epoch too.
+            // A repeat announces nothing: whoever purged does that in the new epoch.
             record: PurgeRecord {
                 updates: None,
                 ..record.clone()

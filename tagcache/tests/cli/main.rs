@@ -5,5 +5,6 @@ mod commands;
 mod program;
 mod proxy;
 mod purging;
+mod stopped;
 mod surveyed;
 mod upstreams;

@@ -3,9 +3,10 @@
 //!
 //! `make everywhere` runs the pairs of purge and read by the hundred thousand, and says how long a purge takes.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tagcache_test_support::{Fleet, Node, item_rule, until};
+use tagcache_test_support::{Fleet, Forwarder, Node, RedisServer, item_rule, until};
 use tower_tagcache::{Everywhere, Purger, SystemClock};
 
 const PATH: &str = "/item/7";
@@ -21,21 +22,59 @@ fn pairs(default: usize) -> usize {
 struct Nodes {
     fleet: Fleet,
     nodes: Vec<Node>,
+    /// The way of each node to Redis.
+    ways: Vec<Forwarder>,
     version: usize,
 }
 
 impl Nodes {
     async fn start() -> Self {
+        Self::on(0).await
+    }
+
+    /// Each reaches Redis in a way of its own, which the test can spoil.
+    async fn apart() -> Self {
+        Self::on(3).await
+    }
+
+    async fn on(ways: usize) -> Self {
         let fleet = Fleet::private().copying().rule(item_rule().near());
-        let node = || fleet.companied_by(fleet.builder().clock(SystemClock::new()));
-        let nodes = vec![node(), node(), node()];
-        let all = Self {
+        let mut all = Self {
             fleet,
-            nodes,
+            nodes: Vec::new(),
+            ways: Vec::new(),
             version: 0,
         };
+        for _ in 0..ways {
+            let way = Forwarder::start(all.fleet.server.addr()).await;
+            all.ways.push(way);
+        }
+        for number in 0..3 {
+            let node = all.node(number);
+            all.nodes.push(node);
+        }
         all.marked().await;
         all
+    }
+
+    /// A process, on the way of this number if it has one.
+    fn node(&self, number: usize) -> Node {
+        let way = self.ways.get(number).map(Forwarder::url);
+        let url = way.unwrap_or_else(|| self.fleet.server.url());
+        let builder = self.fleet.builder_at(url);
+        self.fleet.companied_by(builder.clock(SystemClock::new()))
+    }
+
+    /// A replica takes the place of the server, which dies.
+    async fn fail_over(&mut self) {
+        let replica = RedisServer::start();
+        replica.replica_of(&self.fleet.server).await;
+        replica.run("REPLICAOF NO ONE").await;
+        for way in &self.ways {
+            way.switch(replica.addr());
+            way.cut();
+        }
+        self.fleet.server = Arc::new(replica);
     }
 
     fn roll(&self) -> String {
@@ -130,8 +169,7 @@ async fn a_node_that_has_stopped_is_waited_out_and_answers_near_no_more() {
         // Another one may be late on a machine that has other work.
         assert!(how.waited_out >= 1, "{how:?}");
         assert!(!nodes.is_old(1).await, "round {round}");
-        let builder = nodes.fleet.builder().clock(SystemClock::new());
-        nodes.nodes[1] = nodes.fleet.companied_by(builder);
+        nodes.nodes[1] = nodes.node(1);
     }
 }
 
@@ -148,11 +186,12 @@ async fn whatever_happens_a_purge_that_has_returned_is_everywhere() {
     );
     println!("TAGCACHE_SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut nodes = Nodes::start().await;
-    let mut stopped = None;
+    let mut nodes = Nodes::apart().await;
+    let (mut stopped, mut hanging) = (None, 0);
     for round in 0..faults {
         nodes.warm().await;
-        let fault = random.usize(..6);
+        nodes.ways[hanging].resume();
+        let fault = random.usize(..7);
         let which = random.usize(..3);
         match fault {
             0 => drop(nodes.fleet.run(&format!("DEL {}", nodes.roll())).await),
@@ -164,10 +203,14 @@ async fn whatever_happens_a_purge_that_has_returned_is_everywhere() {
                 nodes.nodes[which].kill().await;
                 stopped = Some(which);
             }
+            // Its follower hangs, and it has heartbeats.
+            5 => {
+                hanging = which;
+                nodes.ways[which].hold_waiting();
+            }
             _ => {
                 if let Some(stopped) = stopped.take() {
-                    let builder = nodes.fleet.builder().clock(SystemClock::new());
-                    nodes.nodes[stopped] = nodes.fleet.companied_by(builder);
+                    nodes.nodes[stopped] = nodes.node(stopped);
                 }
             }
         }
@@ -186,6 +229,30 @@ async fn whatever_happens_a_purge_that_has_returned_is_everywhere() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_purge_that_has_returned_is_everywhere_when_the_server_has_failed_over() {
+    let given = std::env::var("TAGCACHE_FAILOVERS").ok();
+    let failovers: usize = given.map_or(2, |given| given.parse().expect("a number"));
+    let mut nodes = Nodes::apart().await;
+    let mut reads = 0;
+    for failover in 0..failovers {
+        nodes.warm().await;
+        nodes.fail_over().await;
+        for pair in 0..5 {
+            let by = everywhere(&nodes.nodes[(failover + pair) % 3]);
+            nodes.purge(&by).await;
+            for node in 0..3 {
+                assert!(
+                    !nodes.is_old(node).await,
+                    "failover {failover}, pair {pair}, node {node}"
+                );
+                reads += 1;
+            }
+        }
+    }
+    println!("{failovers} failovers: 0 of {reads} reads old");
 }
 
 #[tokio::test]

@@ -39,6 +39,8 @@ enum Mode {
     /// Connections are accepted and live, and what is sent is lost: a connection that lost anything is dead for
     /// ever, and no end of the socket tells.
     Swallow,
+    /// Nothing that the server says passes on connections on which somebody has waited for something (`BLOCK`).
+    HoldWaiting,
     /// Connections are accepted and closed at once.
     Refuse,
 }
@@ -94,6 +96,14 @@ impl Forwarder {
             .send_modify(|(mode, _)| *mode = Mode::Swallow);
     }
 
+    /// Who waits for something hears nothing, until [`resume`](Self::resume), and all others what there is: a follower
+    /// hangs while its node has heartbeats.
+    pub fn hold_waiting(&self) {
+        self.shared
+            .mode
+            .send_modify(|mode| mode.0 = Mode::HoldWaiting);
+    }
+
     pub fn resume(&self) {
         self.shared.mode.send_modify(|(mode, _)| *mode = Mode::Pass);
     }
@@ -147,16 +157,37 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
     let server_spoke = AtomicBool::new(true);
     let unlimited = AtomicU64::new(0);
     let dead = AtomicBool::new(now == Mode::Swallow);
+    let waits = AtomicBool::new(false);
     let (for_up, for_down) = (shared.mode.subscribe(), shared.mode.subscribe());
-    let up = pump(from_client, to_server, for_up, &unlimited, &dead, || {
-        if server_spoke.swap(false, Ordering::SeqCst) {
-            shared.round_trips.fetch_add(1, Ordering::SeqCst);
-        }
-    });
+    let anybody = |mode: Mode| matches!(mode, Mode::Pass | Mode::Swallow | Mode::HoldWaiting);
+    let up = pump(
+        from_client,
+        to_server,
+        (for_up, anybody),
+        &unlimited,
+        &dead,
+        |sent| {
+            if sent.windows(5).any(|word| word == b"BLOCK") {
+                waits.store(true, Ordering::SeqCst);
+            }
+            if server_spoke.swap(false, Ordering::SeqCst) {
+                shared.round_trips.fetch_add(1, Ordering::SeqCst);
+            }
+        },
+    );
     let rate = &shared.rate;
-    let down = pump(from_server, to_client, for_down, rate, &dead, || {
-        server_spoke.store(true, Ordering::SeqCst);
-    });
+    let who_waits_not =
+        |mode: Mode| anybody(mode) && (mode != Mode::HoldWaiting || !waits.load(Ordering::SeqCst));
+    let down = pump(
+        from_server,
+        to_client,
+        (for_down, who_waits_not),
+        rate,
+        &dead,
+        |_| {
+            server_spoke.store(true, Ordering::SeqCst);
+        },
+    );
     tokio::select! {
         () = up => {}
         () = down => {}
@@ -168,15 +199,14 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
 async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
-    mut mode: watch::Receiver<(Mode, u64)>,
+    (mut mode, passes): (watch::Receiver<(Mode, u64)>, impl Fn(Mode) -> bool),
     rate: &AtomicU64,
     dead: &AtomicBool,
-    passed: impl Fn(),
+    passed: impl Fn(&[u8]),
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let passes = |mode: &(Mode, u64)| matches!(mode.0, Mode::Pass | Mode::Swallow);
-        match mode.wait_for(passes).await {
+        match mode.wait_for(|mode| passes(mode.0)).await {
             Ok(mode) if mode.0 == Mode::Swallow => dead.store(true, Ordering::SeqCst),
             Ok(_) => {}
             Err(_) => return,
@@ -184,7 +214,7 @@ async fn pump(
         if dead.load(Ordering::SeqCst) {
             continue;
         }
-        passed();
+        passed(&buffer[..count]);
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }

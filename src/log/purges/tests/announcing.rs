@@ -62,64 +62,118 @@ fn tag(name: &str) -> Target {
     Target::Tag(Tag::new(name).unwrap())
 }
 
-fn purge(kind: PurgeKind, settle: Duration, again: &[&str]) -> AnnouncedPurge {
+fn purge(purges: &[(PurgeKind, &str)], settle: Duration) -> PurgeToAnnounce {
     let update = Update::new("change", "x").unwrap();
-    AnnouncedPurge {
-        kind,
-        targets: vec![tag("x")],
+    let purges = purges.iter().map(|(kind, name)| (*kind, vec![tag(name)]));
+    PurgeToAnnounce {
+        purges: purges.collect(),
         settle,
-        again: again.iter().map(|name| tag(name)).collect(),
         updates: vec![Arc::new(update)],
     }
 }
 
+const HARD: &[(PurgeKind, &str)] = &[(PurgeKind::Hard, "x")];
+
+/// Kind, targets, how many updates, and which it announces, of each record.
+async fn announced(
+    purges: &[(PurgeKind, &str)],
+    settle: Duration,
+) -> Vec<(PurgeKind, Vec<Target>, Option<usize>, Option<u64>)> {
+    let teller = Teller::new().await;
+    let clock = teller.clock.clone();
+    let passing = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            clock.advance(Duration::from_secs(1));
+        }
+    };
+    let purged = tokio::select! {
+        purged = teller.purges.purge_and_announce(purge(purges, settle)) => purged.unwrap(),
+        () = passing => unreachable!("it never ends"),
+    };
+    let records = teller.records().await;
+    assert_eq!(purged.announced.unwrap().ordinal, records.len() as u64);
+    let told = |record: PurgeRecord| {
+        let of = record.updates.as_ref().and_then(|told| match told.stage {
+            AnnouncementStage::Announced(of) => Some(of),
+            AnnouncementStage::Owed => None,
+        });
+        let updates = record.owed().map(<[_]>::len);
+        (record.kind, record.targets, updates, of)
+    };
+    records.into_iter().map(told).collect()
+}
+
 #[tokio::test(start_paused = true)]
-async fn an_announcement_purges_again_what_has_settled() {
-    for (kind, settle, again, expected) in [
+async fn an_announcement_purges_again_what_has_settled_in_its_way() {
+    let (hard, soft) = (PurgeKind::Hard, PurgeKind::Soft);
+    let (x, y) = (|| vec![tag("x")], || vec![tag("y")]);
+    let both = &[(hard, "x"), (soft, "y")];
+    for (purges, settle, expected) in [
         (
-            PurgeKind::Soft,
+            &[(soft, "x")][..],
             Duration::ZERO,
-            &[][..],
-            (PurgeKind::Hard, vec![]),
+            vec![(soft, x(), Some(1), None), (hard, vec![], Some(1), Some(1))],
         ),
         (
-            PurgeKind::Soft,
+            &[(soft, "x")],
             SETTLE,
+            vec![(soft, x(), Some(1), None), (soft, x(), Some(1), Some(1))],
+        ),
+        (
+            both,
+            Duration::ZERO,
+            vec![
+                (hard, x(), None, None),
+                (soft, y(), Some(1), None),
+                (hard, vec![], Some(1), Some(2)),
+            ],
+        ),
+        (
+            both,
+            SETTLE,
+            vec![
+                (hard, x(), Some(0), None),
+                (soft, y(), Some(1), None),
+                (hard, x(), Some(0), Some(1)),
+                (soft, y(), Some(1), Some(2)),
+            ],
+        ),
+        (
             &[],
-            (PurgeKind::Soft, vec![tag("x")]),
-        ),
-        (
-            PurgeKind::Hard,
-            SETTLE,
-            &[],
-            (PurgeKind::Hard, vec![tag("x")]),
-        ),
-        (
-            PurgeKind::Soft,
-            SETTLE,
-            &["x", "y"],
-            (PurgeKind::Hard, vec![tag("x"), tag("y")]),
+            Duration::ZERO,
+            vec![
+                (hard, vec![], Some(1), None),
+                (hard, vec![], Some(1), Some(1)),
+            ],
         ),
     ] {
-        let teller = Teller::new().await;
-        let clock = teller.clock.clone();
-        let passing = async {
-            loop {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                clock.advance(Duration::from_secs(1));
-            }
+        assert_eq!(
+            announced(purges, settle).await,
+            expected,
+            "{purges:?} {settle:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn many_updates_are_several_records_of_which_the_first_purges() {
+    let teller = Teller::new().await;
+    for (count, bytes, expected) in [(1, 1, 1), (250, 1, 1), (251, 1, 2), (100, 8_000, 4)] {
+        let update = || {
+            let update = Update::new("sale", "auction:1").unwrap();
+            Arc::new(update.with_field("x", "x".repeat(bytes)).unwrap())
         };
-        let purged = tokio::select! {
-            purged = teller.purges.purge_and_announce(purge(kind, settle, again)) => purged.unwrap(),
-            () = passing => unreachable!("it never ends"),
-        };
-        let records = teller.records().await;
-        let announcing = &records[1];
-        assert_eq!((announcing.kind, announcing.targets.clone()), expected);
-        assert!(announcing.settle.is_zero() && !announcing.asks);
-        let told = announcing.updates.as_ref().unwrap();
-        assert_eq!(told.stage, AnnouncementStage::Announced(1));
-        assert_eq!(purged.announced.unwrap().ordinal, 2);
+        let mut purge = purge(HARD, SETTLE);
+        purge.updates = (0..count).map(|_| update()).collect();
+        let records = teller.purges.owing_records(purge);
+        assert_eq!(records.len(), expected, "{count} of {bytes}");
+        let purging: Vec<_> = records.iter().map(|record| record.targets.len()).collect();
+        assert_eq!(purging.iter().sum::<usize>(), 1);
+        assert_eq!(purging[0], 1);
+        let told = records.iter().map(|record| record.owed().unwrap().len());
+        assert_eq!(told.sum::<usize>(), count);
+        assert!(records.last().unwrap().asks);
     }
 }
 
@@ -132,10 +186,7 @@ async fn who_was_waited_out_begins_to_settle_late_and_is_waited_for() {
     };
     for (everywhere, times) in [(told(0, false), 1), (told(1, false), 2), (told(0, true), 2)] {
         let teller = Teller::new().await;
-        let record = teller
-            .purges
-            .owing_record(purge(PurgeKind::Hard, SETTLE, &[]));
-        let mut settling = Box::pin(teller.purges.let_settle(&record, everywhere));
+        let mut settling = Box::pin(teller.purges.let_settle(SETTLE, everywhere));
         assert!(!teller.is_over(&mut settling));
         teller
             .clock
@@ -157,10 +208,8 @@ async fn what_nobody_announces_in_time_is_announced_by_who_has_read_it() {
     ] {
         let teller = Teller::new().await;
         let mut updates = teller.purges.views.updates.subscribe();
-        let record = teller
-            .purges
-            .owing_record(purge(PurgeKind::Hard, settle, &[]));
-        teller.log.append(&record).await.unwrap();
+        let records = teller.purges.owing_records(purge(HARD, settle));
+        teller.log.append(&records[0]).await.unwrap();
         teller.follow().await;
         teller.clock.advance(patience - Duration::from_millis(1));
         teller.purges.announce_overdue().await;
@@ -185,10 +234,8 @@ async fn what_nobody_announces_in_time_is_announced_by_who_has_read_it() {
 #[tokio::test]
 async fn what_is_overdue_in_another_epoch_is_not_announced_there() {
     let teller = Teller::new().await;
-    let record = teller
-        .purges
-        .owing_record(purge(PurgeKind::Hard, Duration::ZERO, &[]));
-    teller.log.append(&record).await.unwrap();
+    let records = teller.purges.owing_records(purge(HARD, Duration::ZERO));
+    teller.log.append(&records[0]).await.unwrap();
     teller.follow().await;
     teller.log.lose();
     teller.clock.advance(SETTLE);
@@ -223,7 +270,7 @@ async fn who_missed_records_or_is_too_slow_is_told_so() {
     teller.follow().await;
     assert!(matches!(reason().await, ResyncReason::Announced(_)));
     for number in 0..2_000 {
-        let mut telling = purge(PurgeKind::Hard, Duration::ZERO, &[]);
+        let mut telling = purge(HARD, Duration::ZERO);
         let update = Update::new("change", "x").unwrap();
         telling.updates = vec![Arc::new(update.with_identity(number.to_string()).unwrap())];
         teller.purges.purge_and_announce(telling).await.unwrap();

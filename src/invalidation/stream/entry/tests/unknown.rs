@@ -3,7 +3,7 @@
 use super::told::{json, told};
 use super::*;
 use crate::invalidation::announce::Announce;
-use crate::invalidation::update_template::MAX_UPDATES;
+use crate::invalidation::update_template::MAX_ENTRY_UPDATES;
 
 #[test]
 fn what_cannot_be_told_is_told_as_unknown() {
@@ -113,11 +113,11 @@ fn too_many_updates_are_told_as_unknown() {
         format!("[{}]", events.join(","))
     };
     let stream = || json(On::any().announce(Announce::new("sale").subject("x:{n}")));
-    let most = read(stream(), &batch(MAX_UPDATES));
-    assert_eq!(most.updates.len(), MAX_UPDATES);
+    let most = read(stream(), &batch(MAX_ENTRY_UPDATES));
+    assert_eq!(most.updates.len(), MAX_ENTRY_UPDATES);
     let values: Vec<String> = (0..100).map(|n| n.to_string()).collect();
     for json in [
-        batch(MAX_UPDATES + 1),
+        batch(MAX_ENTRY_UPDATES + 1),
         format!(r#"{{"n":[{}]}}"#, values.join(",")),
     ] {
         let reading = read(stream(), &json);
