@@ -62,6 +62,18 @@ pub(crate) const CLAIM_AFTER: Duration = Duration::from_secs(3);
 /// rindexer gives up after about 90 s.
 pub(crate) const AWAY: Duration = Duration::from_secs(60);
 
+/// Messages that wait for one receiver of updates: a slow one gets a resync and delays nobody.
+pub(crate) const UPDATES_WAITING: usize = 1_024;
+
+/// Updates that are remembered, to tell none twice: repeats come within minutes.
+pub(crate) const UPDATES_KNOWN: usize = 65_536;
+
+/// Entries of a stream in hand: taken, and their purges not acknowledged.
+pub(crate) const ENTRIES_IN_HAND: usize = 1_024;
+
+/// Where people are told, an entry waits until its purge is everywhere and has settled: the purges of those behind it do not.
+pub(crate) const ENTRIES_TO_ANNOUNCE: usize = 16_384;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +100,11 @@ mod tests {
         let unit = short.find(char::is_alphabetic).expect("a unit");
         let (number, unit) = short.split_at(unit);
         format!("{number} {unit}")
+    }
+
+    /// With a comma before the last three digits.
+    fn count(number: usize) -> String {
+        format!("{},{:03}", number / 1_000, number % 1_000)
     }
 
     #[test]
@@ -124,6 +141,14 @@ mod tests {
                     format!("{bytes}; {STREAM_BATCH}; {claim}; {}", time(AWAY))
                 },
             ),
+            ("updates that wait for one receiver", {
+                let (waiting, known) = (count(UPDATES_WAITING), count(UPDATES_KNOWN));
+                format!("{waiting}; {known}")
+            }),
+            ("entries in hand", {
+                let (plain, told) = (count(ENTRIES_IN_HAND), count(ENTRIES_TO_ANNOUNCE));
+                format!("{plain}; {told}")
+            }),
             ("`namespace`", format!("`{NAMESPACE}`")),
         ] {
             let row = rows.iter().find(|(row, _)| row.starts_with(what));

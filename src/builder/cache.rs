@@ -237,9 +237,9 @@ impl Cache {
 }
 
 /// The background task of a cache: follows the purge log, keeps the lease, appends purges that had to
-/// wait, trims the log, and reads the event streams.
+/// wait, trims the log, reads the event streams, tells of updates, and announces what a dead process left unannounced.
 ///
-/// The caller spawns it. Forgetting to costs speed, and the event streams are not read; it never
+/// The caller spawns it. Forgetting to costs speed, the event streams are not read, and no updates come; it never
 /// costs truth.
 #[derive(Debug)]
 #[must_use = "the companion does nothing until it is run"]

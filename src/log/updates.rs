@@ -11,16 +11,13 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::clock::Timestamp;
+use crate::defaults::{UPDATES_KNOWN, UPDATES_WAITING};
 use crate::log::{AnnouncementStage, NumberedRecord, PurgeRecord, RecordUpdates};
 use crate::position::{Epoch, Position};
 use crate::sync::Mutex;
 use crate::update::{Update, UpdateId};
 use crate::weaken::{ProtocolRule, weakened};
 
-/// The most messages that wait for one receiver; who is slower is told to look at everything again.
-const MAX_WAITING: usize = 1_024;
-/// The most updates that are known, so that repeats are not told again.
-const MAX_KNOWN: usize = 65_536;
 /// The most records that are remembered to owe an announcement, and the most bytes of them: as many as the log keeps.
 const MAX_OWED: usize = 10_000;
 const MAX_OWED_BYTES: u64 = 32 * 1024 * 1024;
@@ -132,7 +129,7 @@ pub(super) struct UpdateBoard {
 
 impl UpdateHub {
     pub(crate) fn new() -> Self {
-        let (sender, _) = broadcast::channel(MAX_WAITING);
+        let (sender, _) = broadcast::channel(UPDATES_WAITING);
         let board = UpdateBoard {
             sender: sender.clone(),
             epoch: None,
@@ -304,7 +301,7 @@ impl UpdateBoard {
             return weakened(ProtocolRule::AnnounceOnce);
         }
         self.known_in_order.push_back(fingerprint);
-        if self.known_in_order.len() > MAX_KNOWN
+        if self.known_in_order.len() > UPDATES_KNOWN
             && let Some(oldest) = self.known_in_order.pop_front()
         {
             self.known.remove(&oldest);

@@ -31,18 +31,27 @@ impl FaultyLog {
     pub(super) fn shared_roll(&self) -> SharedRoll {
         self.side.lock().roll.clone()
     }
+
+    /// What came of `append`, unless it could not be reached.
+    async fn appended<T>(
+        &self,
+        append: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        self.faults.check()?;
+        if self.faults.split.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "no replicas"));
+        }
+        let appended = append.await;
+        self.faults.until_false(&self.faults.ack_held).await;
+        appended
+    }
 }
 
 impl Log for FaultyLog {
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         async move {
-            self.faults.check()?;
-            if self.faults.split.load(Ordering::SeqCst) {
-                return Err(Error::new(ErrorKind::Unavailable, "no replicas"));
-            }
-            let appended = self.log().append(record).await;
-            self.faults.until_false(&self.faults.ack_held).await;
-            appended
+            let log = self.log();
+            self.appended(log.append(record)).await
         }
         .boxed()
     }
@@ -53,13 +62,8 @@ impl Log for FaultyLog {
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Option<Receipt>, Error>> {
         async move {
-            self.faults.check()?;
-            if self.faults.split.load(Ordering::SeqCst) {
-                return Err(Error::new(ErrorKind::Unavailable, "no replicas"));
-            }
-            let appended = self.log().append_in(record, epoch).await;
-            self.faults.until_false(&self.faults.ack_held).await;
-            appended
+            let log = self.log();
+            self.appended(log.append_in(record, epoch)).await
         }
         .boxed()
     }

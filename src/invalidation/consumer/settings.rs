@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use crate::backoff::Backoff;
+use crate::defaults;
 use crate::invalidation::stream::EventStream;
 
-const HELD: usize = 1_024;
-/// More where an entry waits until its purge is everywhere, and has settled: the purges of those behind it do not.
-const HELD_FOR_ANNOUNCEMENTS: usize = 16_384;
 /// The longest until a purge is everywhere, replicas included.
 const LONGEST_EVERYWHERE: Duration = Duration::from_secs(16);
 
@@ -50,7 +48,7 @@ impl Default for Settings {
             claim_after: Duration::from_secs(3),
             away: Duration::from_secs(60),
             told_within: Duration::ZERO,
-            held: HELD,
+            held: defaults::ENTRIES_IN_HAND,
             max_deliveries: 5,
             forget: Duration::from_secs(3600),
             finish: Duration::from_secs(3),
@@ -73,8 +71,8 @@ impl Settings {
                 false => Duration::ZERO,
             },
             held: match stream.announces() {
-                true => HELD_FOR_ANNOUNCEMENTS,
-                false => HELD,
+                true => defaults::ENTRIES_TO_ANNOUNCE,
+                false => defaults::ENTRIES_IN_HAND,
             },
             ..Self::default()
         }
