@@ -45,6 +45,11 @@ impl EntriesInHand {
         self.0.lock().get(&id) == Some(&false)
     }
 
+    /// Whether it is in hand and its purge is in the log.
+    pub(super) fn is_logged(&self, id: EntryId) -> bool {
+        self.0.lock().get(&id) == Some(&true)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.lock().len()
     }

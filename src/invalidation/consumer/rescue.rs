@@ -93,7 +93,9 @@ impl Consumer {
     }
 
     /// Entries that nobody can be given: they count as a gap.
-    async fn lose(&mut self, lost: Vec<EntryId>, reason: &'static str) -> Result<(), Error> {
+    async fn lose(&mut self, mut lost: Vec<EntryId>, reason: &'static str) -> Result<(), Error> {
+        // What is in our hands and purged only waits for people to be told, which needs no entry.
+        lost.retain(|id| !self.held.is_logged(*id));
         if lost.is_empty() {
             return Ok(());
         }
