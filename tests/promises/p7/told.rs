@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use http::Response;
 use tagcache_test_support::{Fleet, Forwarder, Node, Origin, body, item_rule, until};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tower_tagcache::{
@@ -154,9 +155,16 @@ async fn rounds(count: u64, settle: Duration, lags: bool) -> usize {
             forwarder.resume();
         }
     };
+    let received = watch::Sender::new(0);
     let publishing = async {
-        let mut purges = JoinSet::new();
+        let (mut purges, mut received) = (JoinSet::new(), received.subscribe());
         for version in 1..=count {
+            // Not more than wait for a receiver.
+            let has_room = |told: &u64| version - *told < 500;
+            received
+                .wait_for(has_room)
+                .await
+                .expect("the sender is here");
             let item = fastrand::u64(..ITEMS);
             let lag = settle.mul_f64(fastrand::f64() * 0.9);
             shop.data.write(item, version, lag);
@@ -177,6 +185,7 @@ async fn rounds(count: u64, settle: Duration, lags: bool) -> usize {
                 let (item, version) = read(&announced.update);
                 old += look(&nodes, fastrand::usize(..3), item, version).await;
                 told += 1;
+                received.send_replace(told);
             }
         }
         old
