@@ -102,7 +102,6 @@ fn resync(position: Option<Position>, reason: ResyncReason) -> UpdateMessage {
 /// with updates and by who joins an epoch; it keeps them in the order of the log.
 #[derive(Debug)]
 pub(crate) struct UpdateHub {
-    sender: broadcast::Sender<UpdateMessage>,
     pub(super) board: Mutex<UpdateBoard>,
 }
 
@@ -131,7 +130,7 @@ impl UpdateHub {
     pub(crate) fn new() -> Self {
         let (sender, _) = broadcast::channel(UPDATES_WAITING);
         let board = UpdateBoard {
-            sender: sender.clone(),
+            sender,
             epoch: None,
             owed: BTreeMap::new(),
             owed_bytes: 0,
@@ -140,13 +139,12 @@ impl UpdateHub {
             known_in_order: VecDeque::new(),
         };
         Self {
-            sender,
             board: Mutex::new(board),
         }
     }
 
     pub(crate) fn subscribe(&self) -> Updates {
-        let receiver = self.sender.subscribe();
+        let receiver = self.board.lock().sender.subscribe();
         Updates { receiver }
     }
 
@@ -154,7 +152,7 @@ impl UpdateHub {
     pub(crate) fn missed(&self, position: Position) {
         let gap = resync(Some(position), ResyncReason::Gap);
         // Nobody may listen.
-        let _ = self.sender.send(gap);
+        let _ = self.board.lock().sender.send(gap);
     }
 
     /// The records of the present epoch whose announcement is overdue at `now`: `patience` says how long each may take.
@@ -179,9 +177,7 @@ impl UpdateHub {
         });
         due.collect()
     }
-}
 
-impl UpdateHub {
     /// What the record at `position` owes is in the log.
     pub(crate) fn paid(&self, position: Position) {
         let mut board = self.board.lock();

@@ -261,14 +261,19 @@ impl World {
 
     /// What the cache is for: the data change, an event says so, the responses are purged.
     fn change_and_purge(&mut self, node: usize, path: &'static str) {
-        let settles = self.random.u32(..4) == 0;
+        let settle = self.change_data(path, 4);
+        self.purge(node, Kind::Hard, Some(path), settle);
+    }
+
+    /// The data change, and one time in so many are shown later. How long that is to settle.
+    fn change_data(&mut self, path: &'static str, one_in: u32) -> Duration {
+        let settles = self.random.u32(..one_in) == 0;
         let now = self.clock.monotonic();
         let lag = settles.then(|| SETTLE.mul_f64(self.random.f64() * 0.9));
         self.reference.lock().write(path, lag.map(|lag| now + lag));
         self.steps
             .push(format!("{path} changes, shown after {lag:?}"));
-        let settle = if settles { SETTLE } else { Duration::ZERO };
-        self.purge(node, Kind::Hard, Some(path), settle);
+        if settles { SETTLE } else { Duration::ZERO }
     }
 
     fn purge(&mut self, node: usize, kind: Kind, path: Option<&'static str>, settle: Duration) {

@@ -27,6 +27,23 @@ struct Turning {
     appended: Mutex<usize>,
 }
 
+fn purges_over(log: Arc<dyn Log>, clock: &ManualClock) -> Arc<Purges> {
+    let bounds = Bounds {
+        marks: 10,
+        globs: 10,
+        slots: 1024,
+    };
+    let views = Views::new(bounds, Duration::from_secs(1), Arc::new(clock.clone()));
+    Arc::new(Purges::new(
+        log,
+        Arc::new(views.waiting_by_clock()),
+        Arc::new(clock.clone()),
+        SharedObserver::new(()),
+        Duration::from_secs(1),
+        Duration::from_secs(30),
+    ))
+}
+
 impl Turning {
     fn new(answers: &[u64]) -> (Arc<Self>, Arc<Purges>) {
         let log = Arc::new(Self {
@@ -34,21 +51,7 @@ impl Turning {
             answers: answers.to_vec(),
             appended: Mutex::new(0),
         });
-        let clock = ManualClock::default();
-        let bounds = Bounds {
-            marks: 10,
-            globs: 10,
-            slots: 1024,
-        };
-        let views = Views::new(bounds, Duration::from_secs(1), Arc::new(clock.clone()));
-        let purges = Arc::new(Purges::new(
-            Arc::clone(&log) as Arc<dyn Log>,
-            Arc::new(views),
-            Arc::new(clock),
-            SharedObserver::new(()),
-            Duration::from_secs(1),
-            Duration::from_secs(30),
-        ));
+        let purges = purges_over(Arc::clone(&log) as Arc<dyn Log>, &ManualClock::default());
         join(&purges, OLD);
         log.purges.set(Arc::clone(&purges)).unwrap();
         (log, purges)
@@ -79,13 +82,7 @@ impl Log for Turning {
         let epoch = self.answers[(*appended).min(self.answers.len() - 1)];
         *appended += 1;
         let position = Position::new(epoch, *appended as u64);
-        let replicas = 0;
-        std::future::ready(Ok(Receipt {
-            position,
-            replicas,
-            durable: true,
-        }))
-        .boxed()
+        std::future::ready(Ok(Receipt::durable(position))).boxed()
     }
 
     fn append_in<'a>(
@@ -201,13 +198,7 @@ impl Log for Hung {
             return std::future::pending().boxed();
         }
         let position = Position::new(OLD, *asked);
-        let replicas = 0;
-        std::future::ready(Ok(Receipt {
-            position,
-            replicas,
-            durable: true,
-        }))
-        .boxed()
+        std::future::ready(Ok(Receipt::durable(position))).boxed()
     }
 
     fn append_in<'a>(

@@ -100,13 +100,7 @@ impl World {
     }
 
     fn change_and_announce(&mut self, node: usize, path: &'static str) {
-        let settles = self.random.u32(..3) == 0;
-        let now = self.clock.monotonic();
-        let lag = settles.then(|| SETTLE.mul_f64(self.random.f64() * 0.9));
-        self.reference.lock().write(path, lag.map(|lag| now + lag));
-        self.steps
-            .push(format!("{path} changes, shown after {lag:?}"));
-        let settle = if settles { SETTLE } else { Duration::ZERO };
+        let settle = self.change_data(path, 3);
         self.purge_and_announce(node, path, settle);
     }
 

@@ -17,20 +17,7 @@ impl Teller {
     async fn new() -> Self {
         let clock = ManualClock::default();
         let log = EmbeddedLog::new(&clock);
-        let bounds = Bounds {
-            marks: 10,
-            globs: 10,
-            slots: 1024,
-        };
-        let views = Views::new(bounds, Duration::from_secs(1), Arc::new(clock.clone()));
-        let purges = Arc::new(Purges::new(
-            Arc::new(log.clone()),
-            Arc::new(views.waiting_by_clock()),
-            Arc::new(clock.clone()),
-            SharedObserver::new(()),
-            Duration::from_secs(1),
-            Duration::from_secs(30),
-        ));
+        let purges = purges_over(Arc::new(log.clone()), &clock);
         let teller = Self { clock, log, purges };
         let (view, _) = teller
             .purges
