@@ -13,6 +13,8 @@ pub(crate) struct Watch {
     highest: EntryId,
     /// What was told already, so that each loss is told once.
     told: Told,
+    /// Up to where the group had read, and how many entries, when the server did not know it.
+    counted: Option<(EntryId, u64)>,
 }
 
 /// The losses that were told.
@@ -46,7 +48,20 @@ impl Watch {
         }
         self.highest = state.last;
         // What the gap that was marked with it purges covers all that is lost by now: one loss is one gap.
-        self.told.lost(state).filter(|_| !state.taken)
+        let lost = self.told.lost(&self.completed(*state));
+        if state.read.is_none() {
+            self.counted = unaligned(state, false).or(self.counted);
+        }
+        lost.filter(|_| !state.taken)
+    }
+
+    /// `state` with what was counted last, where the server does not know it and the group has not moved since.
+    fn completed(&self, state: GroupState) -> GroupState {
+        let counted = self.counted.filter(|(to, _)| *to == state.delivered);
+        GroupState {
+            read: state.read.or(counted.map(|(_, read)| read)),
+            ..state
+        }
     }
 
     /// What is missing where nothing was left to be read: what was added and not read is lost.
@@ -298,6 +313,39 @@ mod tests {
         };
         assert_eq!(watch.judge(Some(&lossy)), Some("trimmed unread"));
         assert_eq!(watch.judge(Some(&lossy)), None);
+    }
+
+    #[test]
+    fn safety_101_what_is_trimmed_before_the_server_is_told_what_was_read_is_no_loss() {
+        let mut watch = Watch::default();
+        // The group was moved to the end, and that is known as a gap.
+        let mut moved = GroupState {
+            delivered: id(10),
+            read: None,
+            unread: Some(0),
+            taken: true,
+            ..state()
+        };
+        assert_eq!(watch.judge(Some(&moved)), None);
+        // A further entry comes, and its writer trims all others.
+        moved = GroupState {
+            last: id(11),
+            first: Some(id(11)),
+            length: 1,
+            added: Some(11),
+            unread: Some(1),
+            taken: false,
+            ..moved
+        };
+        assert_eq!(watch.judge(Some(&moved)), None);
+        // Another one, which trims that unread.
+        moved = GroupState {
+            last: id(12),
+            first: Some(id(12)),
+            added: Some(12),
+            ..moved
+        };
+        assert_eq!(watch.judge(Some(&moved)), Some("trimmed unread"));
     }
 
     #[test]
