@@ -65,6 +65,24 @@ pub(crate) const AWAY: Duration = Duration::from_secs(60);
 /// Messages that wait for one receiver of updates: a slow one gets a resync and delays nobody.
 pub(crate) const UPDATES_WAITING: usize = 1_024;
 
+/// Updates that are kept for receivers that come back: two hours of one a second.
+pub(crate) const HISTORY_UPDATES: usize = 8_192;
+
+/// The most bytes of them, in all the forms in which they are kept.
+pub(crate) const HISTORY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Clients of live updates at once.
+pub(crate) const LIVE_CONNECTIONS: usize = 10_000;
+
+/// Those of one address: a few people behind one router, each with a few pages.
+pub(crate) const LIVE_CONNECTIONS_PER_ADDRESS: usize = 100;
+
+/// How often a silent connection of live updates is written to: below the shortest idle limit of usual proxies, 30 s.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How long clients of live updates wait before they connect again.
+pub(crate) const RETRY: Duration = Duration::from_secs(3);
+
 /// Updates that are remembered, to tell none twice: repeats come within minutes.
 pub(crate) const UPDATES_KNOWN: usize = 65_536;
 
@@ -102,9 +120,12 @@ mod tests {
         format!("{number} {unit}")
     }
 
-    /// With a comma before the last three digits.
+    /// With a comma before the last three digits of four or more.
     fn count(number: usize) -> String {
-        format!("{},{:03}", number / 1_000, number % 1_000)
+        match number {
+            0..1_000 => number.to_string(),
+            _ => format!("{},{:03}", number / 1_000, number % 1_000),
+        }
     }
 
     #[test]
@@ -144,6 +165,14 @@ mod tests {
             ("updates that wait for one receiver", {
                 let (waiting, known) = (count(UPDATES_WAITING), count(UPDATES_KNOWN));
                 format!("{waiting}; {known}")
+            }),
+            ("updates that are kept for receivers that come back", {
+                let (updates, bytes) = (count(HISTORY_UPDATES), mib(HISTORY_BYTES as u64));
+                format!("{updates}; {bytes}")
+            }),
+            ("clients of live updates", {
+                let (all, one) = (count(LIVE_CONNECTIONS), count(LIVE_CONNECTIONS_PER_ADDRESS));
+                format!("{all}; {one}; {}; {}", time(KEEP_ALIVE), time(RETRY))
             }),
             ("entries in hand", {
                 let (plain, told) = (count(ENTRIES_IN_HAND), count(ENTRIES_TO_ANNOUNCE));

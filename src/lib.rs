@@ -42,14 +42,14 @@
 //! - the layer, in detail: [`middleware`]
 //! - events that purge: [`Stream`], [`On`], [`Format`]; that people are told of: [`Announce`]; by hand: [`Purger`], [`EventIntake`]
 //! - the task that the caller spawns: [`Companion`]
-//! - what people are told: [`Cache::updates`], [`Update`]
+//! - what people are told: [`Cache::updates`], [`Update`]; browsers and programs: `live` (feature `live`)
 //! - what happened: [`Outcome`] (also in `Cache-Status`), [`Notice`], [`Metrics`]
 //!
 //! # In the source
 //!
 //! In groups, of which each imports only those before it: words (`alias` to `written`), decisions (`semantics`,
 //! `rules`, `validity`, `entry`), places (`store`, `log`, `coalesce`; `embedded` and `redis` implement the first two),
-//! the procedure (`engine`), faces (`middleware`, `invalidation`, `metrics`), and assembly (`builder`, `config`).
+//! the procedure (`engine`), faces (`middleware`, `invalidation`, `live`, `metrics`), and assembly (`builder`, `config`).
 //!
 //! `a/b` is `src/a/b.rs` or `src/a/b/mod.rs`.
 //!
@@ -65,7 +65,8 @@
 //! - A purge: `invalidation/purger` → `log/purges` → the log: `embedded/log`, or `redis/log/append`. On every node
 //!   `log/follower` reads it into `log/view`, where it counts at once.
 //! - What people are told: `log/purges/announcing` announces a purge that is everywhere; each node's `log/view/applying` hands that to
-//!   `log/updates`.
+//!   `log/updates`, which keeps them too (`updates/history`). A client of `live/service` has a `live/feed`, whose messages
+//!   `live/body` (server-sent events) or `live/socket` sends.
 //!
 //! `PROTOCOL n` and `SAFETY n` are rules in `docs/`; `weakened(…)` takes one away and is `false` outside of unit
 //! tests. `docs/STYLE.md` has the whole map. The program `tagcache`, a reverse proxy, is a crate of its own, in
@@ -76,15 +77,16 @@
 //! - `axum` (default): layers of nested routers go by the whole URI, which axum 0.8 keeps, see
 //!   [`middleware`](middleware#nested-routers).
 //! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `redis`.
+//! - `live`: updates to browsers and programs, as server-sent events and by WebSocket.
 //! - `redis` (default): responses, purge log and event streams on Redis.
 //! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
 //! - `zstd`: `CacheBuilder::compress_at_rest`, which saves memory in Redis; with it `redis`.
 
 #![cfg_attr(
-    not(feature = "redis"),
+    not(all(feature = "live", feature = "redis")),
     allow(
         dead_code,
-        reason = "what only a shared store needs: codec, digests, record fields"
+        reason = "what only a shared store needs (codec, digests, record fields), or only live updates (history, cursors)"
     )
 )]
 
@@ -101,6 +103,7 @@ mod outcome;
 mod patience;
 mod place;
 mod position;
+mod secret;
 mod spelling;
 mod sync;
 mod tag;
@@ -125,6 +128,8 @@ mod store;
 mod engine;
 
 mod invalidation;
+#[cfg(feature = "live")]
+pub mod live;
 mod metrics;
 pub mod middleware;
 
@@ -164,6 +169,7 @@ pub use self::rules::{
     Authorization, ClientPolicy, Consistency, Cookies, Explanation, Forward, Host, Profile, Query,
     Reach, Rule, RuleSettings, SetCookie, Statuses, TagHeader, Ttl,
 };
+pub use self::secret::Secret;
 pub use self::semantics::may_trail;
 pub use self::tag::{Tag, Target};
 pub use self::telling::{Tell, Telling};

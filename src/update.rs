@@ -1,16 +1,18 @@
 //! What people are told of: an [`Update`] says what changed.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use crate::chance::unique_word;
 use crate::error::{Error, ErrorKind};
-use crate::position::{Position, decimal};
 use crate::tag::Tag;
+
+mod id;
+
+pub(crate) use self::id::UpdateCursor;
+pub use self::id::{ParseUpdateIdError, UpdateId};
 
 /// The longest type of an update, in bytes.
 const MAX_KIND_BYTES: usize = 64;
@@ -247,63 +249,6 @@ fn invalid(what: &str, text: &str, why: &str) -> Error {
     Error::new(ErrorKind::Invalid, format!("{what} {shown:?} {why}"))
 }
 
-/// Where an update stands: the position of its announcement in the purge log, and its place among those that were
-/// announced there together. Written `epoch-ordinal.index`. As positions, ids are ordered within one epoch only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct UpdateId {
-    /// The record that announced it. A request that sends this position back (`Cache-After`) never gets what was purged up
-    /// to there.
-    pub position: Position,
-    /// Its place among those that were announced together.
-    pub index: u32,
-}
-
-impl UpdateId {
-    /// Whether it stands behind `other`; false across epochs.
-    #[must_use]
-    pub fn is_after(self, other: Self) -> bool {
-        match self.position == other.position {
-            true => self.index > other.index,
-            false => self.position.reaches(other.position),
-        }
-    }
-
-    pub(crate) const fn new(position: Position, index: u32) -> Self {
-        Self { position, index }
-    }
-}
-
-impl fmt::Display for UpdateId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.position, self.index)
-    }
-}
-
-/// The text was not the id of an update.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ParseUpdateIdError;
-
-impl fmt::Display for ParseUpdateIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an update's id is a position, a point and a number: 12-3.0")
-    }
-}
-
-impl std::error::Error for ParseUpdateIdError {}
-
-impl FromStr for UpdateId {
-    type Err = ParseUpdateIdError;
-
-    /// Strict, as a [`Position`] is.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (position, index) = text.split_once('.').ok_or(ParseUpdateIdError)?;
-        let position = position.parse().map_err(|_| ParseUpdateIdError)?;
-        let index = decimal(index).ok().and_then(|index| index.try_into().ok());
-        Ok(Self::new(position, index.ok_or(ParseUpdateIdError)?))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,24 +316,5 @@ mod tests {
         assert!(update().with_field("a", "x".repeat(9_000)).is_err());
         let fields = (0..33).try_fold(update(), |update, n| update.with_field(n.to_string(), "1"));
         assert!(fields.is_err());
-    }
-
-    #[test]
-    fn ids_are_parsed_strictly() {
-        let id = UpdateId::new(Position::new(7, 3), 12);
-        assert_eq!(id.to_string(), "7-3.12");
-        assert_eq!("7-3.12".parse(), Ok(id));
-        for text in [
-            "7-3",
-            "7-3.",
-            "7-3.+1",
-            "7-3.01",
-            "7-3.1.2",
-            "7.3",
-            "07-3.1",
-            "7-3.4294967296",
-        ] {
-            assert!(text.parse::<UpdateId>().is_err(), "{text}");
-        }
     }
 }

@@ -108,6 +108,21 @@ impl Cache {
         self.shared.engine.lookups.views.updates.subscribe()
     }
 
+    /// The service that tells clients of [updates](Self::updates), as server-sent events and by WebSocket. See
+    /// [`live`](crate::live).
+    ///
+    /// # Errors
+    /// A setting cannot be used, or nobody could listen.
+    #[cfg(feature = "live")]
+    pub fn live(
+        &self,
+        settings: &crate::live::LiveSettings,
+    ) -> Result<crate::live::LiveService, ConfigError> {
+        let engine = &self.shared.engine;
+        let (views, clock) = (&engine.lookups.views, &engine.answers.clock);
+        crate::live::LiveService::new(Arc::clone(views), Arc::clone(clock), settings)
+    }
+
     /// How well this process knows the purge log.
     #[must_use]
     pub fn health(&self) -> Health {

@@ -62,8 +62,8 @@ pub use self::cache::{CacheSection, RedisSection};
 pub use self::error::ConfigFileError;
 use self::locate::SourceTree;
 pub use self::reload::{Reload, Reloaded};
-pub use crate::written::{Address, Secret, Written, read};
-pub use crate::{Bytes, Period, Ttl};
+pub use crate::written::{Address, Written, read};
+pub use crate::{Bytes, Period, Secret, Ttl};
 use crate::{
     Cache, CacheBuilder, Companion, Rule, RuleSettings, Setting, Stream, StreamSettings, Warning,
 };

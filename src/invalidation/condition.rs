@@ -1,10 +1,8 @@
 //! Conditions on values in an event: `amountPaid >= 1000000000000000000`, `op in ["c", "u"]`.
 
-use std::cmp::Ordering;
-
 use crate::error::ConfigError;
 use crate::invalidation::path::Path;
-use crate::rules::template::{Normaliser, fold_addresses};
+use crate::rules::template::{WholeNumber, fold_addresses};
 
 /// A comparison of the value at a path with constants. Numbers have any size (a `uint256` has 78
 /// digits) and may be written as a number or a string, in decimal or `0x` hexadecimal. Text stands in
@@ -17,8 +15,8 @@ pub(crate) struct Condition {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Test {
-    /// With a number in its one decimal form.
-    Order(Operator, Box<str>),
+    /// With a number.
+    Order(Operator, WholeNumber),
     /// With any of these, or with none of them.
     OneOf(Box<[Constant]>),
     NoneOf(Box<[Constant]>),
@@ -26,8 +24,7 @@ enum Test {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Constant {
-    /// In its one decimal form.
-    Number(Box<str>),
+    Number(WholeNumber),
     Text(Box<str>),
 }
 
@@ -72,7 +69,7 @@ impl Condition {
     pub(crate) fn holds(&self, value: &str) -> Option<bool> {
         match &self.test {
             Test::Order(operator, constant) => {
-                let order = compare(&whole_number(value)?, constant);
+                let order = WholeNumber::parse(value)?.cmp(constant);
                 Some(match operator {
                     Operator::AtLeast => order.is_ge(),
                     Operator::AtMost => order.is_le(),
@@ -115,10 +112,10 @@ impl Condition {
 
 /// Whether `value` is one of `constants`; `None` if they are numbers and it is none.
 fn is_among(value: &str, constants: &[Constant]) -> Option<bool> {
-    let number = whole_number(value);
+    let number = WholeNumber::parse(value);
     let text = fold_addresses(value.into());
     let among = constants.iter().any(|constant| match constant {
-        Constant::Number(constant) => number.as_deref() == Some(constant),
+        Constant::Number(constant) => number.as_ref() == Some(constant),
         Constant::Text(constant) => *text == **constant,
     });
     let only_numbers = constants.iter().all(|c| matches!(c, Constant::Number(_)));
@@ -184,8 +181,8 @@ fn comparison(rest: &str, at: usize) -> Result<Test, Refused> {
         (Operator::NotEqual, text) if starts_as_text(text) => {
             Ok(Test::NoneOf(Box::new([constant_of(text, place)?])))
         }
-        (operator, number) => match whole_number(number) {
-            Some(number) => Ok(Test::Order(*operator, number.into())),
+        (operator, number) => match WholeNumber::parse(number) {
+            Some(number) => Ok(Test::Order(*operator, number)),
             None => {
                 let why = "not a whole number (decimal, or hexadecimal after 0x); a text stands in \
                            quotes, after == or !=";
@@ -245,11 +242,11 @@ fn constant_of(text: &str, at: usize) -> Result<Constant, Refused> {
         return Ok(Constant::Text(text.into()));
     }
     let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
-        let number = whole_number(text).ok_or_else(|| {
+        let number = WholeNumber::parse(text).ok_or_else(|| {
             let why = format!("`{text}` is neither a whole number nor a text in quotes");
             (at, why)
         })?;
-        return Ok(Constant::Number(number.into()));
+        return Ok(Constant::Number(number));
     };
     let mut value = String::new();
     let mut chars = text[1..].chars();
@@ -266,22 +263,6 @@ fn constant_of(text: &str, at: usize) -> Result<Constant, Refused> {
         }
     }
     Err((at, format!("{text} is not one text in quotes")))
-}
-
-/// `text` as decimal digits without leading zeros, after a minus sign if it is below zero.
-fn whole_number(text: &str) -> Option<String> {
-    Some(Normaliser::Int.apply(text.into())?.into_owned())
-}
-
-/// The order of two numbers in the form that [`whole_number`] gives.
-fn compare(a: &str, b: &str) -> Ordering {
-    let by_size = |a: &str, b: &str| a.len().cmp(&b.len()).then_with(|| a.cmp(b));
-    match (a.strip_prefix('-'), b.strip_prefix('-')) {
-        (None, None) => by_size(a, b),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (Some(a), Some(b)) => by_size(b, a),
-    }
 }
 
 #[cfg(test)]

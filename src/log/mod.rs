@@ -54,7 +54,11 @@ pub(crate) use self::size::LogSize;
 pub(crate) use self::size::OVERHEAD;
 pub(crate) use self::updates::UpdateHub;
 pub use self::updates::{Announcement, Resync, ResyncReason, UpdateMessage, Updates};
+#[cfg(feature = "live")]
+pub(crate) use self::updates::{ClientFrame, HistoryPage, Told};
 pub(crate) use self::view::{ApplyResult, View, Views};
+#[cfg(feature = "live")]
+pub(crate) use self::view::{Listening, LossReason, NextTold, Resumption};
 
 /// Something is in doubt in this process as long as this is there.
 pub(crate) type Doubt = OnDrop<Box<dyn FnOnce() + Send + Sync>>;

@@ -10,6 +10,12 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
+use self::history::History;
+#[cfg(feature = "live")]
+pub(crate) use self::history::HistoryPage;
+#[cfg(feature = "live")]
+pub(crate) use self::told::ClientFrame;
+pub(crate) use self::told::Told;
 use crate::clock::Timestamp;
 use crate::defaults::{UPDATES_KNOWN, UPDATES_WAITING};
 use crate::log::{AnnouncementStage, NumberedRecord, PurgeRecord, RecordUpdates};
@@ -17,6 +23,9 @@ use crate::position::{Epoch, Position};
 use crate::sync::Mutex;
 use crate::update::{Update, UpdateId};
 use crate::weaken::{ProtocolRule, weakened};
+
+mod history;
+mod told;
 
 /// The most records that are remembered to owe an announcement, and the most bytes of them: as many as the log keeps.
 const MAX_OWED: usize = 10_000;
@@ -77,7 +86,7 @@ pub enum ResyncReason {
 /// Receives updates: made by [`Cache::updates`](crate::Cache::updates). At most 1,024 messages wait for it.
 #[derive(Debug)]
 pub struct Updates {
-    receiver: broadcast::Receiver<UpdateMessage>,
+    receiver: broadcast::Receiver<Arc<Told>>,
 }
 
 impl Updates {
@@ -86,10 +95,17 @@ impl Updates {
     /// # Cancel safety
     /// Nothing is lost by dropping the future.
     pub async fn recv(&mut self) -> Option<UpdateMessage> {
-        match self.receiver.recv().await {
-            Ok(message) => Some(message),
-            Err(RecvError::Lagged(missed)) => Some(resync(None, ResyncReason::Lagged(missed))),
-            Err(RecvError::Closed) => None,
+        loop {
+            match self.receiver.recv().await {
+                Ok(told) => match &told.message {
+                    Some(message) => return Some(message.clone()),
+                    None => continue,
+                },
+                Err(RecvError::Lagged(missed)) => {
+                    return Some(resync(None, ResyncReason::Lagged(missed)));
+                }
+                Err(RecvError::Closed) => return None,
+            }
         }
     }
 }
@@ -116,7 +132,8 @@ struct Debt {
 
 #[derive(Debug)]
 pub(super) struct UpdateBoard {
-    sender: broadcast::Sender<UpdateMessage>,
+    sender: broadcast::Sender<Arc<Told>>,
+    pub(super) history: History,
     epoch: Option<Epoch>,
     owed: BTreeMap<u64, Debt>,
     owed_bytes: u64,
@@ -131,6 +148,7 @@ impl UpdateHub {
         let (sender, _) = broadcast::channel(UPDATES_WAITING);
         let board = UpdateBoard {
             sender,
+            history: History::default(),
             epoch: None,
             owed: BTreeMap::new(),
             owed_bytes: 0,
@@ -144,15 +162,20 @@ impl UpdateHub {
     }
 
     pub(crate) fn subscribe(&self) -> Updates {
-        let receiver = self.board.lock().sender.subscribe();
+        let receiver = self.board.lock().listen();
         Updates { receiver }
+    }
+
+    /// Lets all receivers look whether they go on.
+    #[cfg(feature = "live")]
+    pub(crate) fn wake(&self) {
+        let board = self.board.lock();
+        let _ = board.sender.send(Arc::new(Told::nothing()));
     }
 
     /// Says that records were missed.
     pub(crate) fn missed(&self, position: Position) {
-        let gap = resync(Some(position), ResyncReason::Gap);
-        // Nobody may listen.
-        let _ = self.board.lock().sender.send(gap);
+        self.board.lock().lose(position, position);
     }
 
     /// The records of the present epoch whose announcement is overdue at `now`: `patience` says how long each may take.
@@ -188,22 +211,43 @@ impl UpdateHub {
 }
 
 impl UpdateBoard {
-    /// This process joins `epoch` at the end of `records`: what those announced is known, and not told.
+    pub(super) fn listen(&self) -> broadcast::Receiver<Arc<Told>> {
+        self.sender.subscribe()
+    }
+
+    /// This process joins the epoch of `tip` at the end of `records`: what those announced is known, and not told.
     pub(super) fn join(&mut self, tip: Position, records: &[NumberedRecord], now: Duration) {
         self.epoch = Some(tip.epoch);
         self.owed.clear();
         (self.owed_bytes, self.forgets) = (0, false);
+        let before = |first: &NumberedRecord| first.position.ordinal.saturating_sub(1);
+        let reaches = Position {
+            epoch: tip.epoch,
+            ordinal: records.first().map_or(tip.ordinal, before),
+        };
+        self.history.begin(Some(reaches));
         for NumberedRecord { position, record } in records {
             if let Some(updates) = &record.updates {
                 self.note_debt(position.ordinal, record, updates, now);
-                if updates.stage != AnnouncementStage::Owed {
-                    for update in &updates.updates {
-                        self.is_new(update);
+                if let AnnouncementStage::Announced(_) = updates.stage {
+                    for told in self.take_in(*position, record, updates) {
+                        self.history.add(told);
                     }
                 }
             }
         }
-        let _ = self.sender.send(resync(Some(tip), ResyncReason::Joined));
+        self.send(resync(Some(tip), ResyncReason::Joined));
+    }
+
+    /// What was announced up to `position` may not have been told; `place` is where that was noticed.
+    fn lose(&mut self, place: Position, position: Position) {
+        self.history.begin(Some(position));
+        self.send(resync(Some(place), ResyncReason::Gap));
+    }
+
+    fn send(&self, message: UpdateMessage) {
+        // Nobody may listen.
+        let _ = self.sender.send(Arc::new(Told::new(message)));
     }
 
     /// `record` is applied.
@@ -244,12 +288,11 @@ impl UpdateBoard {
                 return;
             };
             self.remove(oldest);
-            if !std::mem::replace(&mut self.forgets, true) {
-                let position = self.epoch.map(|epoch| Position {
-                    epoch,
-                    ordinal: oldest,
-                });
-                let _ = self.sender.send(resync(position, ResyncReason::Gap));
+            if !std::mem::replace(&mut self.forgets, true)
+                && let Some(epoch) = self.epoch
+            {
+                let at = |ordinal| Position { epoch, ordinal };
+                self.lose(at(oldest), at(ordinal));
             }
         }
         let is_low = self.owed.len() < MAX_OWED / 2 && self.owed_bytes < MAX_OWED_BYTES / 2;
@@ -263,6 +306,20 @@ impl UpdateBoard {
     }
 
     fn tell(&mut self, position: Position, record: &PurgeRecord, updates: &RecordUpdates) {
+        for told in self.take_in(position, record, updates) {
+            self.history.add(Arc::clone(&told));
+            let _ = self.sender.send(told);
+        }
+    }
+
+    /// What `updates` announce that is not known yet.
+    fn take_in(
+        &mut self,
+        position: Position,
+        record: &PurgeRecord,
+        updates: &RecordUpdates,
+    ) -> Vec<Arc<Told>> {
+        let mut new = Vec::new();
         for (index, update) in (0..).zip(&updates.updates) {
             if !self.is_new(update) {
                 continue;
@@ -279,8 +336,9 @@ impl UpdateBoard {
                 }
                 false => UpdateMessage::Update(announcement),
             };
-            let _ = self.sender.send(message);
+            new.push(Arc::new(Told::new(message)));
         }
+        new
     }
 
     /// What was told may have been undone, and may come again (a reorg that is itself undone), or other events may come by

@@ -25,7 +25,12 @@ use crate::validity::{Bounds, Memory, Subject, Verdict};
 use crate::weaken::{ProtocolRule, weakened};
 
 mod applying;
+#[cfg(feature = "live")]
+mod following;
 mod judging;
+
+#[cfg(feature = "live")]
+pub(crate) use self::following::{Listening, LossReason, NextTold, Resumption};
 
 /// The purges of one epoch up to a position. Written by the follower and by whoever reads the log on
 /// a request's behalf; read by every lookup.

@@ -15,9 +15,11 @@ use crate::outcome::NotStored;
 use crate::tag::{MAX_TAGS, Tag};
 
 mod normaliser;
+mod number;
 mod shape;
 
 pub(crate) use self::normaliser::Normaliser;
+pub(crate) use self::number::WholeNumber;
 pub(crate) use self::shape::{Apart, Shape};
 pub(crate) use crate::tag::fold_addresses;
 

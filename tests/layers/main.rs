@@ -19,8 +19,8 @@ struct Row {
 
 const WORDS: &[&str] = &[
     "alias", "amount", "backoff", "chance", "clock", "defaults", "error", "key", "observe",
-    "outcome", "patience", "place", "position", "spelling", "sync", "tag", "telling", "update",
-    "weaken", "written",
+    "outcome", "patience", "place", "position", "secret", "spelling", "sync", "tag", "telling",
+    "update", "weaken", "written",
 ];
 const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];

@@ -1,0 +1,125 @@
+//! Live updates: what [`Cache::updates`](crate::Cache::updates) tells, for browsers and programs, as server-sent events
+//! (WHATWG HTML §9.2) and by WebSocket (RFC 6455).
+//!
+//! Whoever is told of a change and asks at once gets the new data, from any node: an update is told when its purge is
+//! *everywhere* (P7).
+//!
+//! # Example
+//!
+//! ```
+//! use tower_tagcache::{Announce, BoxError, Cache, Update, live::LiveSettings};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), BoxError> {
+//! let (cache, companion) = Cache::builder().build()?;
+//! tokio::spawn(companion.run(std::future::pending()));
+//!
+//! let live = cache.live(&LiveSettings::open())?;
+//! # #[cfg(feature = "axum")]
+//! let router: axum::Router = axum::Router::new().merge(live.router());
+//! // What a client of `/events` and of `/events/auction/0xa16e…` is told:
+//! let sale = Update::new("sale", "auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be")?
+//!     .with_field("amount", "1500000000000000000000")?;
+//! cache.purger().announcing(sale).tag("auctions").await?;
+//! // When the server ends, or it would wait for clients that never go:
+//! live.close();
+//! # Ok(()) }
+//! ```
+//!
+//! Without axum, [`LiveService`] is a tower service: [`takes`](LiveService::takes) says which paths are its own. Give it the
+//! request with hyper's upgrade in its extensions, and the client's address as [`ClientAddress`].
+//!
+//! # What clients ask for
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /events` | all updates, or those that pass the query |
+//! | `GET /events/auction/0x…` | those of the subject `auction:0x…`; any `/kind/id` that [`subjects`](LiveSettings::subjects) takes |
+//! | either, with `Upgrade: websocket` | as messages of a WebSocket |
+//! | `POST /events/ticket?subject=…&seconds=…` | a ticket, for who sends the token |
+//!
+//! | parameter | passes |
+//! |---|---|
+//! | `subject=auction:0x…,auction:0x…` | updates of one of these, at most 200: a watch list |
+//! | `type=sale,kick` | updates of one of these types |
+//! | `network=ethereum` | updates whose field `network` is one of these |
+//! | `min_amount=1000000000000000000` | updates whose field `amount` is a whole number of at least that, of any size; `min_` with any field |
+//! | `last_event_id=7-12.0` | what comes behind that id, for who cannot send `Last-Event-ID` |
+//! | `ticket=…` | see [who may listen](#who-may-listen) |
+//!
+//! A parameter may be repeated. What is not understood is answered 400, as all refusals with a reason in
+//! `application/problem+json` (RFC 9457).
+//!
+//! # What clients get
+//!
+//! ```text
+//! event: auction_update
+//! id: 7-12.0
+//! data: {"data":{"amount":"1500"},"id":"7-12.0","identity":"1/0x5f/0x91/3","subject":"auction:0xa1…","time":1795392000000,"type":"sale"}
+//! ```
+//!
+//! `id` is the position of the announcement in the purge log and the update's place in it, `time` when it was announced,
+//! in milliseconds since 1970, `data` the fields of the event that the mapping names, as text. Two other events may come:
+//!
+//! - `resync`, with a `reason`: something changed that cannot be named, or what was missed is not kept. Load anew what is
+//!   shown. It goes to everybody, whatever their filter.
+//! - `end`, with a `reason`: the stream ends. `too slow`, and `this server ends`: connect again, nothing is lost.
+//!   `the ticket has expired`: fetch a new one.
+//!
+//! A client that comes back with its last id goes on there, at any node, also one that began since: 8,192 updates are kept in
+//! each process, and read from the purge log when it starts (an embedded store forgets). A silent stream says every 15 s
+//! that it is there, and up to where everything was told, so that a client of a rare subject can go on too.
+//!
+//! # WebSocket
+//!
+//! The messages are the JSON of the events above. One connection has up to 64 subscriptions, each with a filter:
+//!
+//! ```json
+//! {"type": "subscribe", "name": "mine", "subjects": ["auction:0x…"], "types": ["sale"], "networks": ["ethereum"],
+//!  "min": {"amount": "1000"}, "last_event_id": "7-12.0"}
+//! {"type": "unsubscribe", "name": "mine"}
+//! ```
+//!
+//! Everything but `type` may be missing. The answer is `subscribed` or `unsubscribed`, or `error` with a `detail`. A URL with a
+//! subject, a filter or `last_event_id` subscribes by itself, under the name `""`. `position` says up to where everything
+//! was told. The connection is closed with 1001 when this server ends, 1003 for binary messages, 1007 for text that is not
+//! UTF-8, 1008 for what is no message of these, an expired ticket and unanswered pings, 1009 for messages above 32 KiB, and
+//! 1013 for who is too slow; the reason is in words.
+//!
+//! # Who may listen
+//!
+//! Everybody if [`open`](LiveSettings::open); else who sends `Authorization: Bearer` with the
+//! [token](LiveSettings::guarded), or has a ticket in the URL, as a browser's `EventSource` and `WebSocket` send no
+//! fields. A ticket is signed, bound to subjects, and expires, which ends its stream: a browser that connects again by the
+//! same URL is refused, and its page fetches a new one. See [`TicketKey`].
+//!
+//! Pages of other hosts need their origin in [`origins`](LiveSettings::origins). At most 10,000 clients are connected, and
+//! 100 of one address (of IPv6, one /64): more are answered 503 and 429 with `Retry-After`. Behind a reverse proxy name it in
+//! [`trusted_proxies`](LiveSettings::trusted_proxies), or all clients look like it.
+//!
+//! # Cost
+//!
+//! An update is written once, whatever the number of clients, and one task follows the log. A client that does not read
+//! holds up nobody: 1,024 messages later it is dropped, with the reason `too slow`.
+
+mod access;
+mod body;
+mod ending;
+mod feed;
+mod filter;
+mod hub;
+mod problem;
+mod request;
+mod service;
+mod settings;
+mod slots;
+mod socket;
+mod subject;
+mod tickets;
+
+pub use self::body::LiveBody;
+pub use self::hub::LiveStats;
+pub use self::service::LiveService;
+pub use self::settings::LiveSettings;
+pub use self::slots::ClientAddress;
+pub use self::tickets::TicketKey;

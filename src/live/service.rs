@@ -1,0 +1,275 @@
+//! [`LiveService`]: from a request to a stream of updates.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, VARY,
+};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use serde_json::json;
+use tower_service::Service;
+
+use crate::clock::Clock;
+use crate::error::ConfigError;
+use crate::live::access::{Admission, Asker};
+use crate::live::body::LiveBody;
+use crate::live::feed::Feed;
+use crate::live::filter::Filter;
+use crate::live::hub::{Hub, LiveStats};
+use crate::live::problem::Problem;
+use crate::live::request::{ListenQuery, ListenTarget};
+use crate::live::settings::LiveSettings;
+use crate::live::socket;
+use crate::live::tickets::{ALL, TicketKey};
+use crate::log::Views;
+
+/// How long a ticket is good if nobody says.
+const TICKET: Duration = Duration::from_secs(3_600);
+/// The longest that one can be asked for.
+const LONGEST_TICKET: Duration = Duration::from_secs(86_400);
+
+/// The service that tells clients of updates. Made by [`Cache::live`](crate::Cache::live); a cheap clone. See the
+/// [module docs](crate::live).
+#[derive(Debug, Clone)]
+pub struct LiveService {
+    hub: Arc<Hub>,
+}
+
+impl LiveService {
+    pub(crate) fn new(
+        views: Arc<Views>,
+        clock: Arc<dyn Clock>,
+        settings: &LiveSettings,
+    ) -> Result<Self, ConfigError> {
+        let hub = Arc::new(Hub::new(views, clock, settings)?);
+        Ok(Self { hub })
+    }
+
+    /// Whether a request for `path` is for this service. For who puts it in front of another one.
+    #[must_use]
+    pub fn takes(&self, path: &str) -> bool {
+        ListenTarget::of(&self.hub.path, path).is_some()
+    }
+
+    /// A router with this service at its [path](LiveSettings::path), to be merged into another one.
+    #[cfg(feature = "axum")]
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> axum::Router<S> {
+        let path = &self.hub.path;
+        axum::Router::new()
+            .route_service(path, self.clone())
+            .route_service(&format!("{path}/{{*below}}"), self.clone())
+    }
+
+    /// What signs tickets, if there is a [key](LiveSettings::ticket_key).
+    #[must_use]
+    pub fn tickets(&self) -> Option<&TicketKey> {
+        self.hub.access.tickets.as_ref()
+    }
+
+    /// Ends all streams, each with a reason, and begins no more: for a server that ends, which would wait for them.
+    pub fn close(&self) {
+        self.hub.close();
+    }
+
+    /// How many listen, and what was done for them.
+    #[must_use]
+    pub fn stats(&self) -> LiveStats {
+        self.hub.stats()
+    }
+
+    /// What is wanted by a request for `path?query`, for people; or why it would be refused.
+    ///
+    /// # Errors
+    /// The reason that a client would be told.
+    pub fn explain(&self, path: &str, query: Option<&str>) -> Result<String, String> {
+        let wanted = || {
+            let target = ListenTarget::of(&self.hub.path, path).ok_or_else(Problem::not_found)?;
+            let subject = match &target {
+                ListenTarget::Subject(subject) => Some(&**subject),
+                ListenTarget::All => None,
+                ListenTarget::Ticket => return Ok("a ticket, for who sends the token".to_owned()),
+            };
+            let filter = ListenQuery::parse(query)?.filter(subject, &self.hub)?;
+            Ok(filter.to_string())
+        };
+        wanted().map_err(|problem: Problem| problem.detail().to_owned())
+    }
+
+    /// Answers a request, and what it was refused for.
+    fn answer(&self, mut parts: Parts) -> Response<LiveBody> {
+        let hub = &self.hub;
+        let Some(target) = ListenTarget::of(&hub.path, path_of(&parts)) else {
+            return refusal(Problem::not_found());
+        };
+        let authority = parts.uri.authority().map(|authority| authority.as_str());
+        let asker = match hub.access.asker(&parts.headers, authority) {
+            Ok(asker) => asker,
+            Err(problem) => return refusal(problem),
+        };
+        let origin = parts.headers.get(ORIGIN).cloned();
+        let answered = match (&parts.method, target) {
+            (&Method::OPTIONS, _) => Ok(preflight()),
+            (&Method::POST, ListenTarget::Ticket) => self.issue(&parts),
+            (_, ListenTarget::Ticket) => Err(Problem::method("POST, OPTIONS")),
+            (&Method::GET, ListenTarget::Subject(subject)) => {
+                self.listen(&mut parts, Some(&subject))
+            }
+            (&Method::GET, ListenTarget::All) => self.listen(&mut parts, None),
+            _ => Err(Problem::method("GET, OPTIONS")),
+        };
+        let mut response = answered.unwrap_or_else(refusal);
+        if let (Asker::Other, Some(origin)) = (asker, origin) {
+            let headers = response.headers_mut();
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.append(VARY, HeaderValue::from_static("Origin"));
+        }
+        response
+    }
+
+    fn listen(
+        &self,
+        parts: &mut Parts,
+        subject: Option<&str>,
+    ) -> Result<Response<LiveBody>, Problem> {
+        let hub = &self.hub;
+        let upgrade = socket::asked_for(parts)?;
+        let query = ListenQuery::parse(parts.uri.query())?;
+        let admission =
+            hub.access
+                .admit(&parts.headers, query.ticket.as_deref(), hub.clock.now())?;
+        let mut filter = query.filter(subject, hub)?;
+        let cursor = query.cursor(&parts.headers)?;
+        if hub.is_closed() {
+            return Err(Problem::closing());
+        }
+        let named = filter != Filter::default();
+        let Admission { subjects, expires } = &admission;
+        if let Some(subjects) = subjects {
+            filter.within(subjects)?;
+        }
+        let slot = hub.slots.take(parts)?;
+        if let Some(upgrade) = upgrade {
+            let first = (named || cursor.is_some()).then_some((filter, cursor));
+            return Ok(socket::begin(
+                upgrade,
+                Arc::clone(hub),
+                admission,
+                first,
+                slot,
+            ));
+        }
+        let (feed, position) = Feed::new(Arc::clone(hub), cursor, *expires);
+        let body = LiveBody::events(Arc::clone(hub), feed, position, filter, slot);
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        for (name, value) in [
+            (CONTENT_TYPE, "text/event-stream"),
+            (CACHE_CONTROL, "no-store"),
+            // nginx would keep events back.
+            (HeaderName::from_static("x-accel-buffering"), "no"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        Ok(response)
+    }
+
+    /// A ticket, for who shows the token.
+    fn issue(&self, parts: &Parts) -> Result<Response<LiveBody>, Problem> {
+        let hub = &self.hub;
+        let Some(tickets) = &hub.access.tickets else {
+            return Err(Problem::not_found());
+        };
+        if !hub.access.shows_token(&parts.headers)? {
+            return Err(Problem::unauthorized("tickets are for who sends the token"));
+        }
+        let query = ListenQuery::parse(parts.uri.query())?;
+        let all = query.subjects.iter().any(|subject| subject == ALL);
+        let named = query.subjects.iter().filter(|subject| *subject != ALL);
+        let mut subjects = HashSet::new();
+        for subject in named {
+            subjects.insert(hub.subjects.parse(subject)?.as_str().to_owned());
+        }
+        if subjects.is_empty() && !all {
+            let detail = "`subject` says what the ticket is for; `*` is everything";
+            return Err(Problem::bad_request(detail));
+        }
+        if subjects.len() > crate::live::filter::MAX_SUBJECTS {
+            return Err(Problem::bad_request("more than 200 subjects"));
+        }
+        let lasts = query.seconds.map_or(TICKET, Duration::from_secs);
+        if lasts.is_zero() || lasts > LONGEST_TICKET {
+            return Err(Problem::bad_request("`seconds` is not between 1 and 86400"));
+        }
+        let expires = hub.clock.now().plus(lasts);
+        let subjects = match all {
+            true => vec![ALL.to_owned()],
+            false => subjects.into_iter().collect(),
+        };
+        let ticket = tickets.issue(&subjects, expires);
+        let body = json!({ "ticket": ticket, "expires": expires.as_millis() / 1_000 });
+        let mut response = Response::new(LiveBody::full(body.to_string()));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(response)
+    }
+}
+
+/// The path that the client asked for, of which a nested router takes the beginning away.
+#[cfg(feature = "axum")]
+fn path_of(parts: &Parts) -> &str {
+    let original = parts.extensions.get::<axum::extract::OriginalUri>();
+    original.map_or(&parts.uri, |uri| &uri.0).path()
+}
+
+#[cfg(not(feature = "axum"))]
+fn path_of(parts: &Parts) -> &str {
+    parts.uri.path()
+}
+
+fn refusal(problem: Problem) -> Response<LiveBody> {
+    problem.response().map(LiveBody::full)
+}
+
+/// What a page of another host may send (Fetch §3.3.3).
+fn preflight() -> Response<LiveBody> {
+    let mut response = Response::new(LiveBody::full(""));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, last-event-id, cache-control",
+        ),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+        (CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+impl<B> Service<Request<B>> for LiveService {
+    type Response = Response<LiveBody>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<LiveBody>, Infallible>>;
+
+    /// Always ready: who is too many is answered 429 or 503.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // Nothing is asked by a body.
+        let (parts, _) = request.into_parts();
+        ready(Ok(self.answer(parts)))
+    }
+}
