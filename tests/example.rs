@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use redis::Value;
 use serde_json::Value as Json;
-use tagcache_test_support::RedisServer;
+use tagcache_test_support::{EventClient, RedisServer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -43,7 +43,12 @@ fn program() -> PathBuf {
 }
 
 impl House {
+    /// Without prices that fall, each of which would be a purge.
     async fn open(arguments: &[&str]) -> Self {
+        Self::open_with(&[arguments, &["--price-every", "0"]].concat()).await
+    }
+
+    async fn open_with(arguments: &[&str]) -> Self {
         let mut child = Command::new(program())
             .args(["--listen", "127.0.0.1:0"])
             .args(arguments)
@@ -287,4 +292,32 @@ fn what_is_wrong_is_said_in_one_line() {
         assert!(!output.status.success(), "{arguments:?}");
         assert!(said.starts_with(expected), "{arguments:?}: {said}");
     }
+}
+
+/// What a browser sees that listens: the price falls, an auction sells, and who asks at once gets what is new.
+#[tokio::test]
+async fn who_listens_is_told_and_finds_what_is_new() {
+    let house = House::open_with(&["--rate", "20", "--price-every", "1"]).await;
+    let path = format!("/events/auction/{AUCTION}");
+    let mut client = EventClient::open(house.addr, &path, &[]).await;
+    let mut kinds = std::collections::BTreeSet::new();
+    let mut sales = 0;
+    while kinds.len() < 3 || sales < 5 {
+        let event = client.event().await;
+        if event.event.as_deref() == Some("resync") {
+            continue;
+        }
+        assert_eq!(event.event.as_deref(), Some("auction_update"), "{event:?}");
+        assert_eq!(event.text("subject"), format!("auction:{AUCTION}"));
+        kinds.insert(event.text("type").to_owned());
+        if event.text("type") == "sale" {
+            sales += 1;
+            let (answered, _) = house.sales("").await;
+            assert!(answered >= sales, "{answered} sales, {sales} were told");
+        }
+    }
+    // A stream that is open does not hold it up.
+    house.interrupt().await;
+    let end = client.event().await;
+    assert_eq!(end.event.as_deref(), Some("end"));
 }

@@ -119,6 +119,7 @@ fn overview(auction: &Auction) -> serde_json::Value {
         "status": if auction.is_active() { "active" } else { "inactive" },
         "rounds": auction.rounds,
         "sales": auction.sales,
+        "price": auction.price.to_string(),
         "last_price": auction.last_price,
         "last_block": auction.last_block,
     })

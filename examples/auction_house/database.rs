@@ -23,6 +23,10 @@ const QUERY: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// The prices that an auction remembers.
 const HISTORY: usize = 100;
+/// At which price a round begins, in Wei.
+const FIRST_PRICE: u128 = 2_000_000_000_000_000_000;
+/// Below it nobody sells; the next round begins.
+const LOWEST_PRICE: u128 = 500_000_000_000_000_000;
 /// Where the auctions are in Redis.
 const TABLE: &str = "auction_house:auctions";
 
@@ -35,6 +39,9 @@ pub(crate) struct Auction {
     pub(crate) sales: u64,
     /// Wei, as a decimal string: too large for a JSON number.
     pub(crate) last_price: Option<String>,
+    /// What the next one pays, in Wei: it falls until somebody does.
+    #[serde(default)]
+    pub(crate) price: u128,
     pub(crate) last_block: u64,
     #[serde(default)]
     pub(crate) prices: Vec<Price>,
@@ -57,6 +64,16 @@ impl Auction {
     pub(crate) fn record_kick(&mut self, block: u64) {
         self.rounds += 1;
         self.last_block = block;
+        self.price = FIRST_PRICE;
+    }
+
+    /// The price falls, by a fiftieth, as long as there is one.
+    pub(crate) fn lower_price(&mut self) {
+        let lower = self.price - self.price / 50;
+        self.price = match lower {
+            ..LOWEST_PRICE => FIRST_PRICE,
+            _ => lower,
+        };
     }
 
     pub(crate) fn record_sale(&mut self, price: Price) {
@@ -120,6 +137,7 @@ impl Database {
             address: address.to_owned(),
             chain_id: 31337,
             rounds: 1,
+            price: FIRST_PRICE,
             ..Auction::default()
         });
         let rows = rows.map(|row| (row.address.clone(), row));

@@ -13,6 +13,9 @@
 //! cargo run --release --example auction_house -- --redis redis://127.0.0.1:6379 --listen 127.0.0.1:3001
 //! ```
 //!
+//! Whoever listens at `/events` or `/events/auction/0x…` is told of each sale, kick and price, once no copy answers with
+//! what was before.
+//!
 //! Where to look: [`rules`] and [`events`] below are the whole configuration of the cache; `api.rs` is
 //! the API as it was without one; `replay.rs` plays the chain and its indexer.
 
@@ -26,7 +29,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use tower_tagcache::{BoxError, Cache, CacheBuilder, Host, On, Query, Rule, Statuses, Stream};
+use tower_tagcache::live::LiveSettings;
+use tower_tagcache::{
+    Announce, BoxError, Cache, CacheBuilder, Host, On, Query, Rule, Statuses, Stream,
+};
 
 use crate::database::Database;
 use crate::replay::Replay;
@@ -49,6 +55,10 @@ struct Arguments {
     /// How many stream entries are replayed a second.
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = replay::pause)]
     rate: Duration,
+    /// How many seconds pass until the price of each auction falls, as it does in a Dutch auction; 0 is never. It falls
+    /// while events are replayed.
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    price_every: u64,
 }
 
 /// The streams of the requirement document, and the one that the events were captured from.
@@ -82,14 +92,28 @@ fn rules(cache: CacheBuilder) -> CacheBuilder {
 /// The events: what each of them makes out of date.
 fn events(cache: CacheBuilder) -> CacheBuilder {
     let emitter = "transaction_information.address";
+    // Who listens is told once no copy answers with the old data any more.
+    let tell = |kind: &str| {
+        Announce::new(kind)
+            .subject(format!("auction:{{{emitter}}}"))
+            .field("round", "roundId")
+            .field("network", "transaction_information.network")
+            .field("tx_hash", "transaction_information.transaction_hash")
+    };
+    let sold = tell("sale")
+        .field("amount", "amountPaid")
+        .field("price", "price")
+        .field("buyer", "taker");
     let sale = On::event("AuctionSale")
         .purge(format!("auction:{{{emitter}}}"))
         .purge(format!("history:{{{emitter}}}"))
-        .purge("auctions");
+        .purge("auctions")
+        .announce(sold);
     // A kick leaves the price history alone.
     let kick = On::event("AuctionRoundKicked")
         .purge(format!("auction:{{{emitter}}}"))
-        .purge("auctions");
+        .purge("auctions")
+        .announce(tell("kick").field("available", "initialAvailable"));
     // The factory emits this one: the new auction is an argument.
     let new = On::event("DeployedNewAuction")
         .purge("auction:{auction}")
@@ -118,7 +142,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), BoxError> {
-    let replay = Replay::load(&arguments.events, arguments.rate)?;
+    let replay = Replay::load(&arguments.events, arguments.rate, arguments.price_every)?;
     let screen = Screen::new();
     let mut builder = events(rules(Cache::builder())).observer(screen);
     if let Some(url) = &arguments.redis {
@@ -129,9 +153,11 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let listener = listen(arguments.listen).await?;
     screen.introduce(listener.local_addr()?, &arguments);
 
-    // The API, the cache around it, and around both what prints the requests.
+    // The API, the cache around it, beside them what people are told, and around all what prints the requests.
+    let live = cache.live(&LiveSettings::open().subjects(["auction:{address}"]))?;
     let app = api::router(database.clone())
         .layer(cache.layer())
+        .merge(live.router())
         .layer(axum::middleware::from_fn(move |request, next| {
             screen.request(request, next)
         }));
@@ -141,8 +167,14 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let companion = tokio::spawn(companion.run(shutdown()));
     tokio::spawn(screen.follow(cache.clone()));
     let replay = replay.map(|it| tokio::spawn(it.run(cache, database, screen, shutdown())));
+    let ended = async move {
+        shutdown().await;
+        // Whoever listens does so for ever.
+        live.close();
+    };
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, app)
-        .with_graceful_shutdown(shutdown())
+        .with_graceful_shutdown(ended)
         .await?;
     if let Some(replay) = replay {
         // Dropped in the midst of an entry, a change of the database would never get its event.

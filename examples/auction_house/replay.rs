@@ -1,11 +1,12 @@
 //! Replays captured stream entries: the data change first, then the event says so, as an indexer does.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tower_tagcache::{BoxError, Cache};
+use tower_tagcache::{BoxError, Cache, Update};
 
 use crate::database::{Auction, Database, Price};
 use crate::screen::{Screen, short};
@@ -26,6 +27,8 @@ type Entry = (String, Vec<String>);
 pub(crate) struct Replay {
     entries: Vec<Entry>,
     pause: Duration,
+    /// Between two prices; `None` if they do not fall.
+    price_every: Option<Duration>,
     /// Tells this copy from others.
     me: u64,
 }
@@ -42,7 +45,11 @@ pub(crate) fn pause(rate: &str) -> Result<Duration, String> {
 
 impl Replay {
     /// Reads the capture in the file `which`, or the one that is built in; or none.
-    pub(crate) fn load(which: &str, pause: Duration) -> Result<Option<Self>, BoxError> {
+    pub(crate) fn load(
+        which: &str,
+        pause: Duration,
+        price_every: u64,
+    ) -> Result<Option<Self>, BoxError> {
         let text = match which {
             "none" => return Ok(None),
             "recorded" => BUILT_IN.to_owned(),
@@ -52,7 +59,13 @@ impl Replay {
         let entries = serde_json::from_str(&text)
             .map_err(|error| format!("{which} is not the JSON of an XRANGE reply: {error}"))?;
         let me = u64::from(std::process::id()) << 32 | u64::from(fastrand::u32(..));
-        Ok(Some(Self { entries, pause, me }))
+        let price_every = Some(Duration::from_secs(price_every)).filter(|every| !every.is_zero());
+        Ok(Some(Self {
+            entries,
+            pause,
+            price_every,
+            me,
+        }))
     }
 
     /// Replays until `ended`, and then to the end of the entry: what changed gets its event.
@@ -64,20 +77,59 @@ impl Replay {
         ended: impl Future<Output = ()>,
     ) {
         let mut ended = pin!(ended);
-        let mut waits = false;
-        for (id, fields) in self.entries.iter().cycle() {
+        let (mut waits, mut priced) = (false, Instant::now());
+        for (number, (id, fields)) in self.entries.iter().cycle().enumerate() {
             // Runs out if nothing ends it.
             if tokio::time::timeout(self.pause, &mut ended).await.is_ok() {
                 return;
             }
-            let replayed = self.replay(&cache, &database, screen, id, fields).await;
-            match &replayed {
+            let fields = again(fields, number / self.entries.len());
+            let mut done = self.replay(&cache, &database, screen, id, &fields).await;
+            if self
+                .price_every
+                .is_some_and(|every| priced.elapsed() >= every)
+            {
+                priced = Instant::now();
+                let lowered = self.lower_prices(&cache, &database, screen).await;
+                done = done.and(lowered);
+            }
+            match &done {
                 Err(error) if !waits => screen.trouble(format_args!("the replay waits: {error}")),
                 Ok(()) if waits => screen.chain("the replay goes on"),
                 _ => {}
             }
-            waits = replayed.is_err();
+            waits = done.is_err();
         }
+    }
+
+    /// The time has come for all prices to fall. It is no event of the chain: what it changes is purged and announced
+    /// here, as an API does that changes its data itself.
+    async fn lower_prices(
+        &self,
+        cache: &Cache,
+        database: &Database,
+        screen: Screen,
+    ) -> Result<(), BoxError> {
+        if !self.has_the_turn(database).await? {
+            return Ok(());
+        }
+        let (mut purger, mut tags) = (cache.purger(), vec!["auctions".to_owned()]);
+        for auction in database.all().await.iter().filter(|it| it.is_active()) {
+            let mut price = 0;
+            let lower = |auction: &mut Auction| {
+                auction.lower_price();
+                price = auction.price;
+            };
+            database.change(&auction.address, lower).await?;
+            let subject = format!("auction:{}", auction.address);
+            let update =
+                Update::new("price_update", &subject)?.with_field("price", price.to_string())?;
+            purger = purger.announcing(update);
+            tags.push(subject);
+        }
+        purger.tags(&tags).await?;
+        screen.chain("the prices fall");
+        Ok(())
     }
 
     async fn replay(
@@ -129,6 +181,32 @@ impl Replay {
         }
         Ok(mine)
     }
+}
+
+/// The fields of an entry in the replay's round `round`: after the first, the chain has other transactions, or their events
+/// would be known.
+fn again(fields: &[String], round: usize) -> Cow<'_, [String]> {
+    let Some(mut payload) = fields
+        .get(1)
+        .and_then(|text| serde_json::from_str::<Value>(text).ok())
+    else {
+        return fields.into();
+    };
+    if round == 0 {
+        return fields.into();
+    }
+    for event in payload["event_data"].as_array_mut().into_iter().flatten() {
+        if let Some(Value::String(hash)) =
+            event.pointer_mut("/transaction_information/transaction_hash")
+        {
+            let kept = hash.len().saturating_sub(16);
+            hash.truncate(kept);
+            hash.push_str(&format!("{round:016x}"));
+        }
+    }
+    let mut fields = fields.to_vec();
+    fields[1] = payload.to_string();
+    fields.into()
 }
 
 /// Does to the database what the indexer does with the events of one entry, and says what that was.

@@ -58,7 +58,12 @@ the sales in
 
   while sleep 0.2; do curl -s $A; echo; done
 
-never lag behind, though nearly all of these answers are hits. Other pages:
+never lag behind, though nearly all of these answers are hits. Watch a sale come,
+and never find old data after it:
+
+  curl -N http://{at}/events/auction/{auction}
+
+Other pages:
 
   curl -i 'http://{at}/auctions?status=active&page=1&limit=2'
   curl -i \"$A/price-history?hours=24\"
@@ -171,6 +176,11 @@ impl Observer for Screen {
                 let at = position.ordinal;
                 let text = format_args!("{targets} tag{s}: record {at} of the log");
                 self.line(MAGENTA, "purge", text);
+            }
+            Notice::Announced { updates, .. } => {
+                OWN.fetch_add(1, Ordering::SeqCst);
+                let s = if *updates == 1 { "" } else { "s" };
+                self.line(BLUE, "told", format_args!("{updates} update{s}"));
             }
             Notice::EventGap { stream, reason } => {
                 let text = format_args!("{stream}: {reason}, so all that it can touch was purged");
