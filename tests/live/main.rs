@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod events;
+mod faults;
 mod resuming;
 mod socket;
+mod told;
 mod who;
 
 use std::net::SocketAddr;
