@@ -45,6 +45,12 @@ pub(crate) enum ProtocolRule {
     AnnounceSettle,
     AnnounceEpoch,
     AnnounceOnce,
+    ResumeGap,
+    #[cfg(any(test, feature = "live"))]
+    ResumeEpoch,
+    ResumeReach,
+    #[cfg(any(test, feature = "live"))]
+    ResumeAhead,
     /// A fill that dies tells those who wait for it (SAFETY 51, 52).
     LeadEnds,
     /// A flight that ends takes no other's place in the registry with it.

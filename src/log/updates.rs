@@ -173,11 +173,6 @@ impl UpdateHub {
         let _ = board.sender.send(Arc::new(Told::nothing()));
     }
 
-    /// Says that records were missed.
-    pub(crate) fn missed(&self, position: Position) {
-        self.board.lock().lose(position, position);
-    }
-
     /// The records of the present epoch whose announcement is overdue at `now`: `patience` says how long each may take.
     pub(crate) fn overdue(
         &self,
@@ -239,10 +234,10 @@ impl UpdateBoard {
         self.send(resync(Some(tip), ResyncReason::Joined));
     }
 
-    /// What was announced up to `position` may not have been told; `place` is where that was noticed.
-    fn lose(&mut self, place: Position, position: Position) {
+    /// What was announced up to `position` may not have been told.
+    pub(super) fn lose(&mut self, position: Position) {
         self.history.begin(Some(position));
-        self.send(resync(Some(place), ResyncReason::Gap));
+        self.send(resync(Some(position), ResyncReason::Gap));
     }
 
     fn send(&self, message: UpdateMessage) {
@@ -291,8 +286,9 @@ impl UpdateBoard {
             if !std::mem::replace(&mut self.forgets, true)
                 && let Some(epoch) = self.epoch
             {
-                let at = |ordinal| Position { epoch, ordinal };
-                self.lose(at(oldest), at(ordinal));
+                // What this record announces is still to be told.
+                let ordinal = ordinal.saturating_sub(1);
+                self.lose(Position { epoch, ordinal });
             }
         }
         let is_low = self.owed.len() < MAX_OWED / 2 && self.owed_bytes < MAX_OWED_BYTES / 2;

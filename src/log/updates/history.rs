@@ -8,6 +8,7 @@ use super::{Resync, ResyncReason, UpdateMessage};
 use crate::defaults::{HISTORY_BYTES, HISTORY_UPDATES};
 use crate::position::Position;
 use crate::update::UpdateCursor;
+use crate::weaken::{ProtocolRule, weakened};
 
 /// What was told lately, and what the log held of it when this process joined. Of one epoch.
 #[derive(Debug, Default)]
@@ -58,7 +59,8 @@ impl History {
     /// The number of the first one behind `cursor`; `None` if what stands behind it may be gone.
     pub(in crate::log) fn behind(&self, cursor: UpdateCursor) -> Option<u64> {
         let reaches = self.reaches?;
-        if cursor != reaches && !cursor.is_after(reaches) {
+        let is_reached = cursor == reaches || cursor.is_after(reaches);
+        if !is_reached && !weakened(ProtocolRule::ResumeReach) {
             return None;
         }
         let is_behind = |told: &Arc<Told>| told.through.is_some_and(|id| id.is_after(cursor));

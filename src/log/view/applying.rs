@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{ApplyResult, View, Views};
 use crate::log::{NumberedRecord, PurgeRecord};
 use crate::position::Position;
+use crate::weaken::{ProtocolRule, weakened};
 
 impl Views {
     /// Applies what was read to `view`.
@@ -18,28 +19,37 @@ impl Views {
         let applied = self.apply_in_turn(view, records);
         self.moved.send_replace(());
         let missed = matches!(applied, ApplyResult::Gap(_));
-        if missed {
-            self.updates.missed(view.position());
-        }
         if missed || records.iter().any(|read| read.record.asks) {
             self.asked.send_replace(true);
         }
         applied
     }
 
-    /// Applies `records`, and tells of what they announce: one after the other, in the order of the log, and each once.
+    /// Applies `records`, and tells of what they announce: one after the other, in the order of the log, and each once. What
+    /// was missed is told before what comes after it: who is told that, and then goes on at another node, asks for no more
+    /// than comes behind.
     fn apply_in_turn(&self, view: &View, records: &[NumberedRecord]) -> ApplyResult {
-        if records.iter().all(|read| read.record.updates.is_none()) {
+        let is_told = |read: &NumberedRecord| read.record.updates.is_some();
+        if !records.iter().any(is_told) && !view.would_gap(records) {
             return view.apply(records);
         }
         let mut board = self.updates.board.lock();
         let before = view.position();
         let applied = view.apply(records);
         let now = self.wait_time.now();
-        let new = records.iter().filter(|read| {
-            read.position.epoch == before.epoch && read.position.ordinal > before.ordinal
-        });
-        for NumberedRecord { position, record } in new {
+        let mut here = before.ordinal;
+        for NumberedRecord { position, record } in records {
+            if position.epoch != before.epoch || position.ordinal <= here {
+                continue;
+            }
+            let missed = position.ordinal - 1;
+            if here != missed && !weakened(ProtocolRule::ResumeGap) {
+                board.lose(Position {
+                    ordinal: missed,
+                    ..*position
+                });
+            }
+            here = position.ordinal;
             board.applied(*position, record, now);
         }
         applied
@@ -48,8 +58,10 @@ impl Views {
     /// Gives up reading what stands before `tip`.
     pub(crate) fn skip_to(&self, view: &View, tip: u64) {
         self.settling.joined(self.clock.monotonic(), Duration::ZERO);
+        let mut board = self.updates.board.lock();
         view.skip_to(tip);
-        self.updates.missed(view.position());
+        board.lose(view.position());
+        drop(board);
         self.moved.send_replace(());
         self.asked.send_replace(true);
     }

@@ -8,6 +8,7 @@ use super::Views;
 use crate::log::{HistoryPage, Told};
 use crate::position::Position;
 use crate::update::UpdateCursor;
+use crate::weaken::{ProtocolRule, weakened};
 
 /// What is told from now on.
 #[derive(Debug)]
@@ -72,10 +73,10 @@ impl Views {
         let Some(here) = self.current().map(|view| view.position()) else {
             return Resumption::NotJoined;
         };
-        if cursor.position.epoch != here.epoch {
+        if cursor.position.epoch != here.epoch && !weakened(ProtocolRule::ResumeEpoch) {
             return Resumption::Lost(LossReason::OtherEpoch);
         }
-        if cursor.position.ordinal > here.ordinal {
+        if cursor.position.ordinal > here.ordinal && !weakened(ProtocolRule::ResumeAhead) {
             return Resumption::Ahead;
         }
         match board.history.behind(cursor) {

@@ -5,6 +5,9 @@ use crate::clock::{ManualClock, Timestamp};
 use crate::log::Tip;
 use crate::tag::{PurgeKind, Tag, TagSet, Target};
 
+#[cfg(feature = "live")]
+mod resuming;
+
 const LEASE: Duration = Duration::from_secs(3);
 
 fn joined(clock: &ManualClock) -> (Views, Arc<View>) {
