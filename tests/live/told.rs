@@ -38,6 +38,17 @@ async fn safety_122_who_is_told_and_asks_another_node_gets_what_is_new() {
         client.next().await.expect("the opening");
         clients.push((client, served));
     }
+    // Who begins first may open the log anew, which is a resync for those that began at once.
+    let first = Update::new("first", "item:0").unwrap();
+    nodes[0]
+        .purger()
+        .announcing(first)
+        .tag("item:0")
+        .await
+        .unwrap();
+    for (client, _) in &mut clients {
+        while client.event().await.text("type") != "first" {}
+    }
     let mut old = 0;
     for version in 1..=rounds {
         let item = fastrand::u64(..ITEMS);
