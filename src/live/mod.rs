@@ -75,14 +75,14 @@
 //! The messages are the JSON of the events above. One connection has up to 64 subscriptions, each with a filter:
 //!
 //! ```json
-//! {"type": "subscribe", "name": "mine", "subjects": ["auction:0x…"], "types": ["sale"], "networks": ["ethereum"],
+//! {"op": "subscribe", "name": "mine", "subjects": ["auction:0x…"], "types": ["sale"], "networks": ["ethereum"],
 //!  "min": {"amount": "1000"}, "last_event_id": "7-12.0"}
-//! {"type": "unsubscribe", "name": "mine"}
+//! {"op": "unsubscribe", "name": "mine"}
 //! ```
 //!
-//! Everything but `type` may be missing. The answer is `subscribed` or `unsubscribed`, or `error` with a `detail`. A URL with a
-//! subject, a filter or `last_event_id` subscribes by itself, under the name `""`. `position` says up to where everything
-//! was told. The connection is closed with 1001 when this server ends, 1003 for binary messages, 1007 for text that is not
+//! Everything but `op` may be missing. The answer has an `op` too: `subscribed`, `unsubscribed`, or `error` with a `detail`. A URL with a
+//! subject, a filter or `last_event_id` subscribes by itself, under the name `""`. The `op` `position` says
+//! up to where everything was told. The connection is closed with 1001 when this server ends, 1003 for binary messages, 1007 for text that is not
 //! UTF-8, 1008 for what is no message of these, an expired ticket and unanswered pings, 1009 for messages above 32 KiB, and
 //! 1013 for who is too slow; the reason is in words.
 //!

@@ -18,7 +18,7 @@ async fn open(house: &House, path: &str) -> SocketClient {
 async fn next(socket: &mut SocketClient) -> Value {
     loop {
         let message = socket.next().await.expect("it goes on");
-        if message["type"] != "position" {
+        if message["op"] != "position" {
             return message;
         }
     }
@@ -39,11 +39,11 @@ async fn subscriptions_come_and_go_on_one_socket() {
     let (one, two) = (address(1), address(2));
     for (name, auction) in [("a", &one), ("b", &two)] {
         let subjects = [format!("auction:{auction}")];
-        let wish = json!({ "type": "subscribe", "name": name, "subjects": subjects, "min": { "amount": "5" } });
+        let wish = json!({ "op": "subscribe", "name": name, "subjects": subjects, "min": { "amount": "5" } });
         socket.say(wish).await;
         let answer = next(&mut socket).await;
         assert_eq!(
-            (&answer["type"], &answer["name"]),
+            (&answer["op"], &answer["name"]),
             (&json!("subscribed"), &json!(name))
         );
         assert!(answer["id"].is_string());
@@ -58,9 +58,9 @@ async fn subscriptions_come_and_go_on_one_socket() {
         assert_eq!(message["data"]["amount"], expected);
     }
     socket
-        .say(json!({ "type": "unsubscribe", "name": "a" }))
+        .say(json!({ "op": "unsubscribe", "name": "a" }))
         .await;
-    assert_eq!(next(&mut socket).await["type"], "unsubscribed");
+    assert_eq!(next(&mut socket).await["op"], "unsubscribed");
     house.tell(sale(&one, 8)).await;
     house.tell(sale(&two, 9)).await;
     assert_eq!(next(&mut socket).await["data"]["amount"], "9");
@@ -71,7 +71,7 @@ async fn a_socket_says_the_same_as_a_stream_and_is_subscribed_by_its_url() {
     let house = House::open(LiveSettings::open()).await;
     let mut socket = open(&house, &format!("/events/auction/{ADDRESS}?type=sale")).await;
     let mut stream = house.listen("/events").await;
-    assert_eq!(next(&mut socket).await["type"], "subscribed");
+    assert_eq!(next(&mut socket).await["op"], "subscribed");
     house.tell(sale(ADDRESS, 1)).await;
     assert_eq!(Some(next(&mut socket).await), stream.event().await.data);
     assert_eq!(house.live.stats().written, 1);
@@ -81,7 +81,7 @@ async fn a_socket_says_the_same_as_a_stream_and_is_subscribed_by_its_url() {
 async fn a_subscription_goes_on_where_it_was() {
     let house = House::open(LiveSettings::open()).await;
     let mut socket = open(&house, "/events").await;
-    socket.say(json!({ "type": "subscribe" })).await;
+    socket.say(json!({ "op": "subscribe" })).await;
     let id = next(&mut socket).await["id"].clone();
     drop(socket);
     for n in 0..100 {
@@ -89,10 +89,10 @@ async fn a_subscription_goes_on_where_it_was() {
     }
     let mut socket = open(&house, "/events").await;
     socket
-        .say(json!({ "type": "subscribe", "last_event_id": id }))
+        .say(json!({ "op": "subscribe", "last_event_id": id }))
         .await;
     house.tell(sale(ADDRESS, 100)).await;
-    assert_eq!(next(&mut socket).await["type"], "subscribed");
+    assert_eq!(next(&mut socket).await["op"], "subscribed");
     for n in 0..=100 {
         assert_eq!(next(&mut socket).await["data"]["amount"], n.to_string());
     }
@@ -102,12 +102,12 @@ async fn a_subscription_goes_on_where_it_was() {
         &format!("/events?last_event_id={}", id.as_str().unwrap()),
     )
     .await;
-    assert_eq!(next(&mut socket).await["type"], "subscribed");
+    assert_eq!(next(&mut socket).await["op"], "subscribed");
     for n in 0..=100 {
         assert_eq!(next(&mut socket).await["data"]["amount"], n.to_string());
     }
     let mut socket = open(&house, "/events?last_event_id=1-1").await;
-    assert_eq!(next(&mut socket).await["type"], "subscribed");
+    assert_eq!(next(&mut socket).await["op"], "subscribed");
     assert_eq!(next(&mut socket).await["type"], "resync");
 }
 
@@ -116,18 +116,18 @@ async fn what_is_asked_wrongly_is_an_error_and_what_is_not_understood_ends_the_c
     let house = House::open(LiveSettings::open()).await;
     let mut socket = open(&house, "/events").await;
     for wrong in [
-        json!({ "type": "subscribe", "name": "x", "subjects": ["auction:7"] }),
-        json!({ "type": "subscribe", "name": "x", "subjects": "auction:7" }),
-        json!({ "type": "subscribe", "name": "x", "subjects": [7] }),
-        json!({ "type": "subscribe", "name": "x", "types": ["a b"] }),
-        json!({ "type": "subscribe", "name": "x", "min": { "amount": "1.5" } }),
-        json!({ "type": "subscribe", "name": "x", "min": { "amount": 5 } }),
-        json!({ "type": "subscribe", "name": "x", "last_event_id": "x" }),
-        json!({ "type": "subscribe", "name": "x", "color": "red" }),
+        json!({ "op": "subscribe", "name": "x", "subjects": ["auction:7"] }),
+        json!({ "op": "subscribe", "name": "x", "subjects": "auction:7" }),
+        json!({ "op": "subscribe", "name": "x", "subjects": [7] }),
+        json!({ "op": "subscribe", "name": "x", "types": ["a b"] }),
+        json!({ "op": "subscribe", "name": "x", "min": { "amount": "1.5" } }),
+        json!({ "op": "subscribe", "name": "x", "min": { "amount": 5 } }),
+        json!({ "op": "subscribe", "name": "x", "last_event_id": "x" }),
+        json!({ "op": "subscribe", "name": "x", "color": "red" }),
     ] {
         socket.say(wrong.clone()).await;
         let answer = next(&mut socket).await;
-        assert_eq!(answer["type"], "error", "{wrong}");
+        assert_eq!(answer["op"], "error", "{wrong}");
         assert_eq!(answer["name"], "x");
         assert!(!answer["detail"].as_str().unwrap().is_empty());
     }
@@ -135,7 +135,7 @@ async fn what_is_asked_wrongly_is_an_error_and_what_is_not_understood_ends_the_c
     for (message, code) in [
         (Message::binary(vec![1]), 1003),
         (Message::text("hello"), 1008),
-        (Message::text(r#"{"type":"shout"}"#), 1008),
+        (Message::text(r#"{"op":"shout"}"#), 1008),
         (Message::text("[]"), 1008),
         (long, 1009),
     ] {
@@ -157,14 +157,12 @@ async fn there_are_only_so_many_subscriptions() {
     let mut socket = open(&house, "/events").await;
     for n in 0..64 {
         socket
-            .say(json!({ "type": "subscribe", "name": n.to_string() }))
+            .say(json!({ "op": "subscribe", "name": n.to_string() }))
             .await;
-        assert_eq!(next(&mut socket).await["type"], "subscribed");
+        assert_eq!(next(&mut socket).await["op"], "subscribed");
     }
-    socket
-        .say(json!({ "type": "subscribe", "name": "65" }))
-        .await;
-    assert_eq!(next(&mut socket).await["type"], "error");
+    socket.say(json!({ "op": "subscribe", "name": "65" })).await;
+    assert_eq!(next(&mut socket).await["op"], "error");
     house.tell(sale(ADDRESS, 1)).await;
     house.tell(sale(ADDRESS, 2)).await;
     for expected in ["1", "2"] {
@@ -181,7 +179,7 @@ async fn a_silent_socket_is_pinged_and_told_how_far_it_is() {
     let house = House::open(LiveSettings::open().keep_alive(SOON)).await;
     let mut socket = open(&house, "/events").await;
     socket
-        .say(json!({ "type": "subscribe", "types": ["never"] }))
+        .say(json!({ "op": "subscribe", "types": ["never"] }))
         .await;
     house.tell(sale(ADDRESS, 1)).await;
     let position = || json!(house.cache.position().unwrap().to_string());

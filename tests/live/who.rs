@@ -153,11 +153,11 @@ async fn a_ticket_is_for_its_subjects_and_a_watch_list() {
         .unwrap();
     let subjects = [format!("auction:{}", address(3))];
     socket
-        .say(json!({ "type": "subscribe", "subjects": subjects }))
+        .say(json!({ "op": "subscribe", "subjects": subjects }))
         .await;
-    assert_eq!(socket.next().await.unwrap()["type"], "error");
-    socket.say(json!({ "type": "subscribe" })).await;
-    assert_eq!(socket.next().await.unwrap()["type"], "subscribed");
+    assert_eq!(socket.next().await.unwrap()["op"], "error");
+    socket.say(json!({ "op": "subscribe" })).await;
+    assert_eq!(socket.next().await.unwrap()["op"], "subscribed");
     house.tell(sale(&address(3), 30)).await;
     house.tell(sale(&address(2), 20)).await;
     assert_eq!(socket.next().await.unwrap()["data"]["amount"], "20");
@@ -348,7 +348,7 @@ async fn a_router_of_axum_takes_it_in() {
     })
     .await;
     let mut socket = SocketClient::open(at, &path, &[]).await.unwrap();
-    assert_eq!(socket.next().await.unwrap()["type"], "subscribed");
+    assert_eq!(socket.next().await.unwrap()["op"], "subscribed");
     server.abort();
     // What is nested is found by the whole path.
     let inner = axum::Router::new().route_service("/events", house.live.clone());

@@ -35,13 +35,13 @@ impl Saying {
         let name = name
             .ok_or("`name` is no text of at most 64 bytes")?
             .to_owned();
-        match json.get("type").and_then(Value::as_str) {
+        match json.get("op").and_then(Value::as_str) {
             Some("subscribe") => {
                 let wanted = wanted(json, hub);
                 Ok(Self::Subscribe { name, wanted })
             }
             Some("unsubscribe") => Ok(Self::Unsubscribe { name }),
-            _ => Err("`type` is neither \"subscribe\" nor \"unsubscribe\""),
+            _ => Err("`op` is neither \"subscribe\" nor \"unsubscribe\""),
         }
     }
 }
@@ -54,7 +54,7 @@ fn wanted(
     let mut cursor = None;
     for (key, value) in json {
         match &**key {
-            "type" | "name" => {}
+            "op" | "name" => {}
             "subjects" => texts(key, value)?
                 .try_for_each(|subject| filter.add_subject(subject?, &hub.subjects))?,
             "types" => texts(key, value)?.try_for_each(|kind| filter.add_kind(kind?))?,
@@ -91,20 +91,20 @@ fn texts<'a>(
 
 pub(super) fn subscribed(name: &str, position: Option<Position>) -> Bytes {
     let id = position.map(|position| position.to_string());
-    bytes(json!({ "type": "subscribed", "name": name, "id": id }))
+    bytes(json!({ "op": "subscribed", "name": name, "id": id }))
 }
 
 pub(super) fn unsubscribed(name: &str) -> Bytes {
-    bytes(json!({ "type": "unsubscribed", "name": name }))
+    bytes(json!({ "op": "unsubscribed", "name": name }))
 }
 
 pub(super) fn refused(name: &str, detail: &str) -> Bytes {
-    bytes(json!({ "type": "error", "name": name, "detail": detail }))
+    bytes(json!({ "op": "error", "name": name, "detail": detail }))
 }
 
 /// Up to where everything was told.
 pub(super) fn position(position: Position) -> Bytes {
-    bytes(json!({ "type": "position", "id": position.to_string() }))
+    bytes(json!({ "op": "position", "id": position.to_string() }))
 }
 
 fn bytes(json: Value) -> Bytes {
