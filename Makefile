@@ -80,6 +80,7 @@ everywhere: redis-server ## purge on one node and read on another, PAIRS times; 
 	TAGCACHE_PAIRS=$(PAIRS) TAGCACHE_FAULTS=$(FAULTS) TAGCACHE_FAILOVERS=$(FAILOVERS) TAGCACHE_UPDATES=$(UPDATES) \
 		TAGCACHE_EVENTS=$(EVENTS) cargo test $(CARGO_FLAGS) --release --test promises --all-features -- \
 		everywhere told:: --nocapture --test-threads 1
+	TAGCACHE_UPDATES=$(UPDATES) cargo test $(CARGO_FLAGS) --release --test live --all-features -- told:: --nocapture
 	TAGCACHE_STOPS=$(STOPS) cargo test $(CARGO_FLAGS) --release -p tagcache --test cli -- stopped --nocapture
 
 conformance: ## run the public suite of HTTP cache tests against the proxy; SUITE is a checkout of it (needs node)

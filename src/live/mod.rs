@@ -100,7 +100,9 @@
 //! # Cost
 //!
 //! An update is written once, whatever the number of clients, and one task follows the log. A client that does not read
-//! holds up nobody: 1,024 messages later it is dropped, with the reason `too slow`.
+//! holds up nobody, and nothing is kept for it: if it reads again when more than 1,024 messages have come, it is told `end`
+//! with the reason `too slow`. To end the connection of one that never reads is up to the server below: `tagcache proxy`
+//! does so after `client_write`, and a WebSocket is closed here after 10 s.
 
 mod access;
 mod body;
