@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Text that is never shown: a URL with a password, a token.
+/// Text that messages and `Debug` never show: a URL with a password, a token. What is serialised has it in clear.
 #[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(
     feature = "config",

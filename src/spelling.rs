@@ -13,6 +13,11 @@ pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     near.map(|(_, known)| known)
 }
 
+/// The beginning of `text`, for messages.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
 /// `time` in the largest unit that it is a whole number of, as a person would have written it: `24h`, `90s`.
 pub(crate) fn written(time: Duration) -> String {
     const UNITS: [(u128, &str); 6] = [

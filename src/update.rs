@@ -23,7 +23,7 @@ const MAX_FIELDS: usize = 32;
 /// The most bytes of all of them, names and values together.
 const MAX_FIELD_BYTES: usize = 8 * 1024;
 /// The type of those that say that something unknown changed.
-const RESYNC: &str = "resync";
+pub(crate) const RESYNC: &str = "resync";
 /// The subject of those: whatever there is.
 const EVERYTHING: &str = "*";
 

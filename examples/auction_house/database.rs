@@ -67,7 +67,7 @@ impl Auction {
         self.price = FIRST_PRICE;
     }
 
-    /// The price falls, by a fiftieth, as long as there is one.
+    /// Lowers the price by a fiftieth; below the lowest the next round begins.
     pub(crate) fn lower_price(&mut self) {
         let lower = self.price - self.price / 50;
         self.price = match lower {

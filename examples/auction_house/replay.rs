@@ -113,7 +113,6 @@ impl Replay {
         if !self.has_the_turn(database).await? {
             return Ok(());
         }
-        let (mut purger, mut tags) = (cache.purger(), vec!["auctions".to_owned()]);
         for auction in database.all().await.iter().filter(|it| it.is_active()) {
             let mut price = 0;
             let lower = |auction: &mut Auction| {
@@ -122,12 +121,11 @@ impl Replay {
             };
             database.change(&auction.address, lower).await?;
             let subject = format!("auction:{}", auction.address);
-            let update =
-                Update::new("price_update", &subject)?.with_field("price", price.to_string())?;
-            purger = purger.announcing(update);
-            tags.push(subject);
+            let update = Update::new("price_update", &subject)?;
+            let update = update.with_field("price", price.to_string())?;
+            let purger = cache.purger().announcing(update);
+            purger.tags([&*subject, "auctions"]).await?;
         }
-        purger.tags(&tags).await?;
         screen.chain("the prices fall");
         Ok(())
     }
@@ -183,8 +181,8 @@ impl Replay {
     }
 }
 
-/// The fields of an entry in the replay's round `round`: after the first, the chain has other transactions, or their events
-/// would be known.
+/// The fields of an entry in the replay's round `round`. In each further round the transactions' hashes differ, or the events
+/// would be dropped as repeats.
 fn again(fields: &[String], round: usize) -> Cow<'_, [String]> {
     let Some(mut payload) = fields
         .get(1)

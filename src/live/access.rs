@@ -10,6 +10,7 @@ use crate::error::ConfigError;
 use crate::live::problem::Problem;
 use crate::live::{LiveSettings, TicketKey};
 use crate::place::Setting;
+use crate::spelling::shown;
 
 /// A shorter token can be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -83,9 +84,18 @@ impl Access {
                 Err(why) => Err(Problem::unauthorized(why)),
             },
             _ if self.open => Ok(Admission::default()),
-            (Some(_), None) => Err(Problem::unauthorized("no tickets are taken here")),
-            (None, _) => Err(Problem::unauthorized("a token or a ticket is needed")),
+            (Some(_), None) => Err(Problem::unauthorized(
+                "this server has no key for tickets: send the token",
+            )),
+            (None, _) => Err(Problem::unauthorized(
+                "send the token as `Authorization: Bearer`, or a ticket as `?ticket=`",
+            )),
         }
+    }
+
+    /// What signs tickets for who shows the token.
+    pub(super) fn issues(&self) -> Option<&TicketKey> {
+        self.tickets.as_ref().filter(|_| self.token.is_some())
     }
 
     /// Whether a request shows the token; another one is an error.
@@ -97,14 +107,20 @@ impl Access {
         let line = match (lines.next(), lines.next()) {
             (None, _) => return Ok(false),
             (Some(line), None) => line.as_bytes(),
-            (Some(_), Some(_)) => return Err(Problem::unauthorized("more than one Authorization")),
+            (Some(_), Some(_)) => {
+                return Err(Problem::unauthorized(
+                    "send one Authorization header, not several",
+                ));
+            }
         };
         // The name of a scheme is in any case (RFC 9110 §11.1).
         let given = line.split_at_checked(b"bearer ".len());
         let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
         match given {
             Some((_, given)) if blake3::hash(given.trim_ascii()) == *token => Ok(true),
-            _ => Err(Problem::unauthorized("not the token of this server")),
+            // What another server in front asks for, where nobody is asked here.
+            None if self.open => Ok(false),
+            _ => Err(Problem::unauthorized("the token is wrong")),
         }
     }
 
@@ -114,6 +130,11 @@ impl Access {
             return Ok(Asker::Own);
         };
         let origin = origin.to_str().unwrap_or_default();
+        let may = |one: &String| one == "*" || one.eq_ignore_ascii_case(origin);
+        // Before the host is looked at: behind a proxy that ends TLS, a page of the same host may be of another origin.
+        if self.origins.iter().any(may) {
+            return Ok(Asker::Other);
+        }
         let of_field = headers.get(HOST).and_then(|host| host.to_str().ok());
         let own = host.or(of_field);
         let authority = origin.split_once("://").map(|(_, authority)| authority);
@@ -122,11 +143,10 @@ impl Access {
         {
             return Ok(Asker::Own);
         }
-        let may = |one: &String| one == "*" || one.eq_ignore_ascii_case(origin);
-        match self.origins.iter().any(may) {
-            true => Ok(Asker::Other),
-            false => Err(Problem::forbidden("pages of this origin may not listen")),
-        }
+        let origin = shown(origin);
+        let detail =
+            format!("pages of {origin:?} may not listen: the operator can add it to `origins`");
+        Err(Problem::forbidden(detail))
     }
 }
 
@@ -143,13 +163,20 @@ fn digest(token: &str) -> Result<blake3::Hash, ConfigError> {
 }
 
 fn check_origin(origin: &str) -> Result<(), ConfigError> {
-    let host = origin.strip_prefix("https://");
-    let host = host.or_else(|| origin.strip_prefix("http://"));
-    let is_origin = host.is_some_and(|host| !host.is_empty() && !host.contains('/'));
+    let (host, usual) = match origin.strip_prefix("https://") {
+        Some(host) => (Some(host), "443"),
+        None => (origin.strip_prefix("http://"), "80"),
+    };
+    let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
+    // As a browser writes it: nobody's name, and no port that its scheme has anyway.
+    let is_origin = authority.is_some_and(|authority| {
+        let port = authority.port();
+        !authority.as_str().contains('@') && port.is_none_or(|port| port.as_str() != usual)
+    });
     if is_origin || origin == "*" {
         return Ok(());
     }
-    let why = "not an origin such as https://auctions.example, nor *";
+    let why = "not an origin as browsers write it, such as https://auctions.example, nor *";
     Err(ConfigError::new(
         Setting::of("live", "origins"),
         why,
@@ -177,7 +204,12 @@ mod tests {
         let access = Access::new(&settings).unwrap();
         let now = Timestamp::from_millis(0);
         let until = Timestamp::from_millis(60_000);
-        let ticket = access.tickets.as_ref().unwrap().issue(["a:1"], until);
+        let ticket = access
+            .tickets
+            .as_ref()
+            .unwrap()
+            .issue(["a:1"], until)
+            .unwrap();
         let admit = |lines: &[_], ticket: Option<&str>| access.admit(&headers(lines), ticket, now);
         assert!(admit(&[], None).is_err());
         assert!(admit(&[], Some("x")).is_err());
@@ -195,6 +227,14 @@ mod tests {
         assert!(admit(&[right[0], right[0]], None).is_err());
         let open = Access::new(&LiveSettings::open()).unwrap();
         assert!(open.admit(&headers(&right), Some("x"), now).is_ok());
+        // Behind a server that asks for a password.
+        let mut settings = LiveSettings::guarded("0123456789abcdef");
+        settings.open = Some(true);
+        let open = Access::new(&settings).unwrap();
+        let basic = [("authorization", "Basic YTpi")];
+        assert!(open.admit(&headers(&basic), None, now).is_ok());
+        let wrong = [("authorization", "Bearer wrong")];
+        assert!(open.admit(&headers(&wrong), None, now).is_err());
     }
 
     #[test]
@@ -220,7 +260,17 @@ mod tests {
         assert!(!refused(LiveSettings::guarded("tiny")).contains("tiny"));
         assert!(!refused(LiveSettings::guarded("0123456789abcdef\n")).contains("0123"));
         assert!(!refused(LiveSettings::open().ticket_key("tiny")).contains("tiny"));
-        for origin in ["a.example", "https://", "https://a.example/", "ftp://a"] {
+        for origin in [
+            "a.example",
+            "https://",
+            "https://a.example/",
+            "https://a b",
+            "https://a?x",
+            "https://u@a",
+            "https://a:443",
+            "http://a:80",
+            "ftp://a",
+        ] {
             refused(LiveSettings::open().origins([origin]));
         }
     }

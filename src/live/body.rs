@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::stream::{Stream, unfold};
 use http_body::{Body, Frame, SizeHint};
 
+use crate::live::ending::EndReason;
 use crate::live::feed::{Feed, FeedItem};
 use crate::live::filter::Filter;
 use crate::live::hub::Hub;
@@ -41,6 +42,13 @@ impl LiveBody {
         Self(Content::Text(Some(text.into())))
     }
 
+    /// A stream that is at its end, as this server is.
+    pub(super) fn farewell(hub: &Hub) -> Self {
+        let end = hub.farewell(EndReason::Closing).sse;
+        let opening = format!("retry: {}\n\n", hub.retry_after());
+        Self::full([opening.as_bytes(), &end].concat())
+    }
+
     /// The events of `feed` that pass `filter`. All up to `position` was told before.
     pub(super) fn events(
         hub: Arc<Hub>,
@@ -49,7 +57,7 @@ impl LiveBody {
         filter: Filter,
         slot: ClientSlot,
     ) -> Self {
-        let opening = format!("retry: {}\n{}\n", hub.retry.as_millis(), id_line(position));
+        let opening = format!("retry: {}\n{}\n", hub.retry_after(), id_line(position));
         let events = Events {
             hub,
             feed,
@@ -77,7 +85,7 @@ impl Events {
                     if told.concerns(|update| self.filter.matches(update))
                         && let Some(frame) = self.hub.frame(&told)
                     {
-                        break frame.sse;
+                        break frame.sse.clone();
                     }
                 }
                 FeedItem::Missed(lost) => break self.hub.missed(lost).sse,

@@ -1,12 +1,13 @@
 //! Why a client cannot go on, or is not told more.
 
-use crate::position::Position;
+use crate::update::UpdateCursor;
 
 /// Why a client cannot go on where it was, and where it goes on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LostPlace {
     pub(super) reason: &'static str,
-    pub(super) position: Option<Position>,
+    /// Up to where it counts as told.
+    pub(super) from: Option<UpdateCursor>,
 }
 
 /// Why a feed ends.
@@ -25,7 +26,7 @@ impl EndReason {
         match self {
             Self::TooSlow => "too slow",
             Self::Expired => "the ticket has expired",
-            Self::Closing => "this server ends",
+            Self::Closing => "the server is shutting down; connect again",
         }
     }
 }

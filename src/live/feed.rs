@@ -87,7 +87,8 @@ impl Feed {
             match &mut self.stage {
                 Stage::Resuming(cursor) => {
                     let cursor = *cursor;
-                    match self.hub.resume(cursor).await {
+                    // Boxed: it is large, and over when a client only listens.
+                    match Box::pin(self.hub.resume(cursor)).await {
                         Ok(number) => self.stage = Stage::Replaying(VecDeque::new(), number),
                         Err(reason) => {
                             let listening = self.hub.views.listen();
@@ -143,7 +144,8 @@ impl Feed {
     fn miss(&mut self, reason: &'static str, listening: Listening) -> FeedItem {
         let Listening { receiver, position } = listening;
         self.stage = Stage::Live(receiver);
-        FeedItem::Missed(LostPlace { reason, position })
+        let from = position.map(UpdateCursor::from);
+        FeedItem::Missed(LostPlace { reason, from })
     }
 
     fn end(&self) -> Option<EndReason> {

@@ -6,12 +6,15 @@ use std::fmt;
 use crate::live::problem::Problem;
 use crate::live::subject::Subjects;
 use crate::rules::template::WholeNumber;
+use crate::spelling::shown;
 use crate::update::{Update, check_kind};
 
 /// The most subjects of one filter, and of one ticket.
 pub(super) const MAX_SUBJECTS: usize = 200;
 /// The most of everything else that a filter names.
 const MAX_OTHERS: usize = 20;
+/// The longest number, in bytes: a `uint256` has 78 digits.
+const MAX_NUMBER: usize = 100;
 
 /// Which updates somebody wants: those that pass all of these, of which an empty one lets everything pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +30,7 @@ impl Filter {
     pub(super) fn matches(&self, update: &Update) -> bool {
         let is_among = |list: &[Box<str>], value: &str| list.iter().any(|one| **one == *value);
         let reaches = |(field, least): &(Box<str>, WholeNumber)| {
-            let number = update.get(field).and_then(WholeNumber::parse);
+            let number = update.get(field).and_then(whole_number);
             number.is_some_and(|number| number >= *least)
         };
         let network = || update.get("network").unwrap_or_default();
@@ -58,10 +61,13 @@ impl Filter {
     }
 
     pub(super) fn add_least(&mut self, field: &str, text: &str) -> Result<(), Problem> {
-        let number = WholeNumber::parse(text).filter(|_| !field.is_empty() && text.len() <= 100);
+        let number = whole_number(text).filter(|_| !field.is_empty());
         let Some(number) = number else {
-            let shown: String = text.chars().take(64).collect();
-            let detail = format!("min_{field}: {shown:?} is no whole number");
+            let (field, text) = (shown(field), shown(text));
+            let detail = format!(
+                "the least of {field:?}, {text:?}, is not a whole number in decimal or 0x hexadecimal, of at most \
+                 {MAX_NUMBER} characters"
+            );
             return Err(Problem::bad_request(detail));
         };
         self.least.push((field.into(), number));
@@ -107,6 +113,12 @@ impl fmt::Display for Filter {
         }
         Ok(())
     }
+}
+
+/// A number that somebody sent, which takes longer to read the longer it is.
+fn whole_number(text: &str) -> Option<WholeNumber> {
+    let is_short = text.len() <= MAX_NUMBER;
+    is_short.then(|| WholeNumber::parse(text)).flatten()
 }
 
 fn no_more_than(most: usize, there: usize, what: &str) -> Result<(), Problem> {

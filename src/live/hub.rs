@@ -1,5 +1,6 @@
 //! [`Hub`]: what all clients of one service share.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::error::ConfigError;
 use crate::live::LiveSettings;
 use crate::live::access::Access;
@@ -20,12 +21,15 @@ use crate::log::{
     Announcement, ClientFrame, LossReason, Resumption, ResyncReason, Told, UpdateMessage, Views,
 };
 use crate::place::Setting;
-use crate::update::UpdateCursor;
+use crate::spelling::written;
+use crate::update::{RESYNC, UpdateCursor};
 
+/// The event that says why a stream ends.
+const END: &str = "end";
 /// How long a client waits for this process to read as far as the client was told by another.
 const CATCH_UP: Duration = Duration::from_secs(5);
 /// What somebody is told who was away for too long.
-pub(super) const FORGOTTEN: &str = "what came next is not kept any more";
+pub(super) const FORGOTTEN: &str = "what came after that id is no longer kept";
 
 /// What all clients of one service share.
 pub(super) struct Hub {
@@ -38,7 +42,7 @@ pub(super) struct Hub {
     pub(super) path: String,
     event: String,
     pub(super) keep_alive: Duration,
-    pub(super) retry: Duration,
+    retry: Duration,
     closed: AtomicBool,
     written: AtomicU64,
     too_slow: AtomicU64,
@@ -62,38 +66,15 @@ impl Hub {
         clock: Arc<dyn Clock>,
         settings: &LiveSettings,
     ) -> Result<Self, ConfigError> {
-        let wrong = |key, why, input: &str| ConfigError::new(Setting::of("live", key), why, input);
-        let path = settings.path.trim_end_matches('/');
-        let is_path = path.len() > 1 && path.starts_with('/');
-        if !is_path || path.contains(['?', '#', '{', '}', '*', ' ']) || path.contains("//") {
-            return Err(wrong("path", "not a path such as /events", &settings.path));
-        }
-        let event = &settings.event;
-        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        if !(1..=64).contains(&event.len()) || !event.bytes().all(is_word) {
-            let why = "not 1 to 64 letters, digits, `_`, `-` and `.`";
-            return Err(wrong("event", why, event));
-        }
-        if matches!(&**event, RESYNC | END) {
-            return Err(wrong("event", "is the name of another event", event));
-        }
-        for (key, time, most) in [
-            ("keep_alive", settings.keep_alive.0, 3_600),
-            ("retry", settings.retry.0, 3_600),
-        ] {
-            if time < Duration::from_millis(10) || time > Duration::from_secs(most) {
-                let shown = format!("{time:?}");
-                return Err(wrong(key, "not between 10ms and 1h", &shown));
-            }
-        }
+        check(settings)?;
         Ok(Self {
             views,
             clock,
             access: Access::new(settings)?,
             subjects: Subjects::compile(&settings.subjects)?,
             slots: Arc::new(ClientSlots::new(settings)?),
-            path: path.to_owned(),
-            event: event.clone(),
+            path: settings.path.trim_end_matches('/').to_owned(),
+            event: settings.event.clone(),
             keep_alive: settings.keep_alive.0,
             retry: settings.retry.0,
             closed: AtomicBool::new(false),
@@ -111,6 +92,12 @@ impl Hub {
         self.views.updates.wake();
     }
 
+    /// After how many milliseconds a client connects again: another time for each, so that not all come at once.
+    pub(super) fn retry_after(&self) -> u64 {
+        let retry = millis(self.retry);
+        retry + fastrand::u64(..=retry / 2)
+    }
+
     pub(super) fn stats(&self) -> LiveStats {
         LiveStats {
             clients: self.slots.taken(),
@@ -122,26 +109,26 @@ impl Hub {
     /// Where in the history somebody goes on who was told everything up to `cursor`, or why nowhere. Waits if this process
     /// has not read as far yet.
     pub(super) async fn resume(&self, cursor: UpdateCursor) -> Result<u64, &'static str> {
-        let mut resumed = self.views.resume(cursor);
-        if matches!(resumed, Resumption::Ahead | Resumption::NotJoined) {
-            let there = async {
-                let mut moved = self.views.watch();
-                loop {
-                    resumed = self.views.resume(cursor);
-                    let waits = matches!(resumed, Resumption::Ahead | Resumption::NotJoined);
-                    if !waits || moved.changed().await.is_err() {
-                        return;
-                    }
+        let mut resumed = Resumption::NotJoined;
+        let there = async {
+            let mut moved = self.views.watch();
+            loop {
+                resumed = self.views.resume(cursor);
+                let waits = matches!(resumed, Resumption::Ahead | Resumption::NotJoined);
+                if !waits || moved.changed().await.is_err() {
+                    return;
                 }
-            };
-            // What was found last counts.
-            let _ = timeout(CATCH_UP, there).await;
-        }
+            }
+        };
+        // What was found last counts.
+        let _ = timeout(CATCH_UP, there).await;
         match resumed {
             Resumption::History(number) => Ok(number),
-            Resumption::Ahead => Err("nothing was announced there"),
-            Resumption::NotJoined => Err("the purge log is not reached"),
-            Resumption::Lost(LossReason::OtherEpoch) => Err("the purge log is another one since"),
+            Resumption::Ahead => Err("this server has not read as far as that id"),
+            Resumption::NotJoined => Err("this server has not reached its log yet"),
+            Resumption::Lost(LossReason::OtherEpoch) => {
+                Err("the log began anew, and that id is of the old one")
+            }
             Resumption::Lost(LossReason::Forgotten) => Err(FORGOTTEN),
         }
     }
@@ -157,7 +144,7 @@ impl Hub {
     }
 
     /// A message as it is sent, written once for all who are told.
-    pub(super) fn frame(&self, told: &Told) -> Option<ClientFrame> {
+    pub(super) fn frame<'a>(&self, told: &'a Told) -> Option<Cow<'a, ClientFrame>> {
         let message = told.message.as_ref()?;
         Some(told.frame(&self.event, || {
             self.written.fetch_add(1, Ordering::Relaxed);
@@ -176,7 +163,7 @@ impl Hub {
 
     /// What somebody is told who cannot go on where they were.
     pub(super) fn missed(&self, lost: LostPlace) -> ClientFrame {
-        let id = lost.position.map(|position| position.to_string());
+        let id = lost.from.map(|from| from.to_string());
         let json = json!({ "type": RESYNC, "id": id, "reason": lost.reason });
         self.write(RESYNC, id.as_deref(), &json)
     }
@@ -207,10 +194,33 @@ impl Hub {
     }
 }
 
-/// The event, and the JSON type, that says that something unknown changed.
-pub(super) const RESYNC: &str = "resync";
-/// Those that say why a stream ends.
-const END: &str = "end";
+/// Whether path, name and times can be used.
+fn check(settings: &LiveSettings) -> Result<(), ConfigError> {
+    let wrong = |key, why, input: &str| ConfigError::new(Setting::of("live", key), why, input);
+    let path = settings.path.trim_end_matches('/');
+    let is_path = path.len() > 1 && path.starts_with('/');
+    if !is_path || path.contains(['?', '#', '{', '}', '*', ' ']) || path.contains("//") {
+        return Err(wrong("path", "not a path such as /events", &settings.path));
+    }
+    let event = &settings.event;
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    if !(1..=64).contains(&event.len()) || !event.bytes().all(is_word) {
+        let why = "not 1 to 64 letters, digits, `_`, `-` and `.`";
+        return Err(wrong("event", why, event));
+    }
+    if matches!(&**event, RESYNC | END) {
+        return Err(wrong("event", "is the name of another event", event));
+    }
+    for (key, time) in [
+        ("keep_alive", settings.keep_alive.0),
+        ("retry", settings.retry.0),
+    ] {
+        if time < Duration::from_millis(10) || time > Duration::from_secs(3_600) {
+            return Err(wrong(key, "not between 10ms and 1h", &written(time)));
+        }
+    }
+    Ok(())
+}
 
 fn update(Announcement { id, at, update }: &Announcement) -> Value {
     let fields: Map<_, _> = update
@@ -229,8 +239,8 @@ fn update(Announcement { id, at, update }: &Announcement) -> Value {
 
 fn resync_json(id: Option<&str>, reason: &ResyncReason) -> Value {
     let reason = match reason {
-        ResyncReason::Joined => "joined the purge log",
-        ResyncReason::Gap => "a gap in the purge log",
+        ResyncReason::Joined => "this server joined the log; updates before may be missing",
+        ResyncReason::Gap => "records of the log were missed",
         ResyncReason::Lagged(_) => EndReason::TooSlow.as_str(),
         ResyncReason::Announced(announcement) => announcement
             .update

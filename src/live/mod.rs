@@ -1,7 +1,7 @@
 //! Live updates: what [`Cache::updates`](crate::Cache::updates) tells, for browsers and programs, as server-sent events
 //! (WHATWG HTML §9.2) and by WebSocket (RFC 6455).
 //!
-//! Whoever is told of a change and asks at once gets the new data, from any node: an update is told when its purge is
+//! Whoever is told of a change and asks any node at once gets the new data: an update is told when its purge is
 //! *everywhere* (P7).
 //!
 //! # Example
@@ -21,7 +21,7 @@
 //! let sale = Update::new("sale", "auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be")?
 //!     .with_field("amount", "1500000000000000000000")?;
 //! cache.purger().announcing(sale).tag("auctions").await?;
-//! // When the server ends, or it would wait for clients that never go:
+//! // Before the server shuts down: it would otherwise wait for clients that never leave.
 //! live.close();
 //! # Ok(()) }
 //! ```
@@ -36,19 +36,20 @@
 //! | `GET /events` | all updates, or those that pass the query |
 //! | `GET /events/auction/0x…` | those of the subject `auction:0x…`; any `/kind/id` that [`subjects`](LiveSettings::subjects) takes |
 //! | either, with `Upgrade: websocket` | as messages of a WebSocket |
-//! | `POST /events/ticket?subject=…&seconds=…` | a ticket, for who sends the token |
+//! | `POST /events/ticket?subject=…&seconds=…` | a ticket, for a caller that sends the token |
 //!
 //! | parameter | passes |
 //! |---|---|
 //! | `subject=auction:0x…,auction:0x…` | updates of one of these, at most 200: a watch list |
 //! | `type=sale,kick` | updates of one of these types |
 //! | `network=ethereum` | updates whose field `network` is one of these |
-//! | `min_amount=1000000000000000000` | updates whose field `amount` is a whole number of at least that, of any size; `min_` with any field |
-//! | `last_event_id=7-12.0` | what comes behind that id, for who cannot send `Last-Event-ID` |
+//! | `min_amount=1000000000000000000` | updates whose field `amount` is a whole number of at least that, of any size, in decimal or `0x` hexadecimal; `min_` with any field |
+//! | `last_event_id=7-12.0` | what came after that id, for clients that cannot send `Last-Event-ID` |
 //! | `ticket=…` | see [who may listen](#who-may-listen) |
 //!
-//! A parameter may be repeated. What is not understood is answered 400, as all refusals with a reason in
-//! `application/problem+json` (RFC 9457).
+//! Lists may also be given by repeating the parameter. Anything not understood is refused with 400; every refusal gives its
+//! reason in `application/problem+json` (RFC 9457). A browser's `EventSource` does not come back by itself after any answer
+//! other than 200: make a new one, or fetch a new ticket.
 //!
 //! # What clients get
 //!
@@ -61,14 +62,14 @@
 //! `id` is the position of the announcement in the purge log and the update's place in it, `time` when it was announced,
 //! in milliseconds since 1970, `data` the fields of the event that the mapping names, as text. Two other events may come:
 //!
-//! - `resync`, with a `reason`: something changed that cannot be named, or what was missed is not kept. Load anew what is
+//! - `resync`, with a `reason`: something changed that cannot be named, or what was missed is not kept. Load again what is
 //!   shown. It goes to everybody, whatever their filter.
-//! - `end`, with a `reason`: the stream ends. `too slow`, and `this server ends`: connect again, nothing is lost.
+//! - `end`, with a `reason`: the stream ends. `too slow`, or the server is shutting down: connect again, nothing is lost.
 //!   `the ticket has expired`: fetch a new one.
 //!
-//! A client that comes back with its last id goes on there, at any node, also one that began since: 8,192 updates are kept in
-//! each process, and read from the purge log when it starts (an embedded store forgets). A silent stream says every 15 s
-//! that it is there, and up to where everything was told, so that a client of a rare subject can go on too.
+//! A client that comes back with its last id resumes there, at any node, also one that began since: 8,192 updates are kept in
+//! each process, and read from the purge log when it starts (an embedded store forgets). Every 15 s a silent stream says that
+//! it is alive, and how far it has been told, so that a client of a rare subject can resume too.
 //!
 //! # WebSocket
 //!
@@ -80,29 +81,35 @@
 //! {"op": "unsubscribe", "name": "mine"}
 //! ```
 //!
-//! Everything but `op` may be missing. The answer has an `op` too: `subscribed`, `unsubscribed`, or `error` with a `detail`. A URL with a
-//! subject, a filter or `last_event_id` subscribes by itself, under the name `""`. The `op` `position` says
-//! up to where everything was told. The connection is closed with 1001 when this server ends, 1003 for binary messages, 1007 for text that is not
-//! UTF-8, 1008 for what is no message of these, an expired ticket and unanswered pings, 1009 for messages above 32 KiB, and
-//! 1013 for who is too slow; the reason is in words.
+//! Everything but `op` may be missing. The answer has an `op` too: `subscribed`, `unsubscribed`, or `error` with a `detail`. A
+//! URL with a subject, a filter or `last_event_id` subscribes by itself, under the name `""`. The `op` `position` says up to
+//! where everything was told. An update comes once, however many subscriptions want it; but one that resumes is told all that it
+//! missed, also what another was told. After a reconnect give each `subscribe` the id from before it, and leave out ids that
+//! are known; the ids from then on count once all are `subscribed`.
+//!
+//! The connection is closed with 1001 when the server shuts down, 1002 for a breach of the protocol, 1003 for binary
+//! messages, 1007 for text that is not UTF-8, 1008 for an unknown message, an expired ticket or three unanswered pings, 1009
+//! for a message above 32 KiB, and 1013 for a client that is too slow; the reason is in words.
 //!
 //! # Who may listen
 //!
-//! Everybody if [`open`](LiveSettings::open); else who sends `Authorization: Bearer` with the
-//! [token](LiveSettings::guarded), or has a ticket in the URL, as a browser's `EventSource` and `WebSocket` send no
-//! fields. A ticket is signed, bound to subjects, and expires, which ends its stream: a browser that connects again by the
+//! Everybody if [`open`](LiveSettings::open); otherwise clients that send `Authorization: Bearer` with the
+//! [token](LiveSettings::guarded), or have a ticket in the URL (`EventSource` and `WebSocket` in browsers cannot send
+//! headers). A ticket is signed, bound to subjects, and expires, which ends its stream: a browser that connects again by the
 //! same URL is refused, and its page fetches a new one. See [`TicketKey`].
 //!
-//! Pages of other hosts need their origin in [`origins`](LiveSettings::origins). At most 10,000 clients are connected, and
-//! 100 of one address (of IPv6, one /64): more are answered 503 and 429 with `Retry-After`. Behind a reverse proxy name it in
-//! [`trusted_proxies`](LiveSettings::trusted_proxies), or all clients look like it.
+//! Pages of other hosts need their origin in [`origins`](LiveSettings::origins), and so do pages of this host behind a proxy
+//! that changes `Host`. The scheme of a page of this host is not looked at. At most 10,000 clients are connected, and 100 of
+//! one address (of IPv6, one /64); beyond that, clients are answered 503 and 429 with `Retry-After`. Behind a reverse proxy name
+//! it in [`trusted_proxies`](LiveSettings::trusted_proxies), or all clients look like it.
 //!
 //! # Cost
 //!
 //! An update is written once, whatever the number of clients, and one task follows the log. A client that does not read
 //! holds up nobody, and nothing is kept for it: if it reads again when more than 1,024 messages have come, it is told `end`
-//! with the reason `too slow`. To end the connection of one that never reads is up to the server below: `tagcache proxy`
-//! does so after `client_write`, and a WebSocket is closed here after 10 s.
+//! with the reason `too slow`, and has its place until then. To end the connection of one that never reads is up to the
+//! server below: `tagcache proxy` does so after `client_write`; give another one a write timeout, and its shutdown a
+//! deadline. A WebSocket is closed here after 10 s.
 
 mod access;
 mod body;

@@ -1,6 +1,9 @@
 //! [`Problem`]: why a request is not answered with updates.
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
@@ -9,7 +12,7 @@ use serde_json::json;
 pub(super) struct Problem {
     status: StatusCode,
     detail: String,
-    field: Option<(HeaderName, HeaderValue)>,
+    fields: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -17,12 +20,12 @@ impl Problem {
         Self {
             status,
             detail: detail.into(),
-            field: None,
+            fields: Vec::new(),
         }
     }
 
     fn with(mut self, name: HeaderName, value: &'static str) -> Self {
-        self.field = Some((name, HeaderValue::from_static(value)));
+        self.fields.push((name, HeaderValue::from_static(value)));
         self
     }
 
@@ -48,23 +51,34 @@ impl Problem {
     }
 
     pub(super) fn websocket_version() -> Self {
-        let detail = "WebSocket is spoken in version 13, over HTTP/1.1 (RFC 6455)";
-        let name = HeaderName::from_static("sec-websocket-version");
-        Self::new(StatusCode::UPGRADE_REQUIRED, detail).with(name, "13")
+        let detail = "WebSocket needs HTTP/1.1 and version 13 (RFC 6455)";
+        // RFC 9110 §15.5.22: what is to be upgraded to.
+        Self::new(StatusCode::UPGRADE_REQUIRED, detail)
+            .with(SEC_WEBSOCKET_VERSION, "13")
+            .with(UPGRADE, "websocket")
+            .with(CONNECTION, "upgrade")
+    }
+
+    pub(super) fn no_upgrade() -> Self {
+        let detail =
+            "this server does not hand connections over: hyper's upgrade is not in the request";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     pub(super) fn too_many_of_one() -> Self {
-        let detail = "too many connections of this address";
+        let detail =
+            "too many connections from this address; close some, or try again in 10 seconds";
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail).with(RETRY_AFTER, "10")
     }
 
     pub(super) fn too_many() -> Self {
-        let detail = "as many clients as there may be";
+        let detail = "all places are taken; try again in 10 seconds";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, "10")
     }
 
     pub(super) fn closing() -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "this server ends").with(RETRY_AFTER, "1")
+        let detail = "the server is shutting down; connect again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).with(RETRY_AFTER, "1")
     }
 
     pub(super) fn detail(&self) -> &str {
@@ -85,7 +99,7 @@ impl Problem {
         let problem = HeaderValue::from_static("application/problem+json");
         headers.insert(CONTENT_TYPE, problem);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.extend(self.field);
+        headers.extend(self.fields);
         response
     }
 }

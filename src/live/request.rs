@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use crate::live::filter::Filter;
 use crate::live::hub::Hub;
 use crate::live::problem::Problem;
+use crate::spelling::shown;
 use crate::update::UpdateCursor;
 
 /// What stands behind the path of the service.
@@ -43,7 +44,7 @@ pub(super) struct ListenQuery<'a> {
     pub(super) ticket: Option<Cow<'a, str>>,
     last_event_id: Option<Cow<'a, str>>,
     /// For how long a ticket is wanted.
-    pub(super) seconds: Option<u64>,
+    pub(super) seconds: Option<Cow<'a, str>>,
     pub(super) subjects: Vec<Cow<'a, str>>,
     others: Vec<(Cow<'a, str>, Cow<'a, str>)>,
 }
@@ -61,17 +62,14 @@ impl<'a> ListenQuery<'a> {
                 "ticket" => once(&mut parsed.ticket, value, &name)?,
                 "last_event_id" => once(&mut parsed.last_event_id, value, &name)?,
                 "subject" => parsed.subjects.extend(list(&value)),
-                "seconds" => {
-                    let error = || Problem::bad_request("`seconds` is no whole number");
-                    parsed.seconds = Some(value.parse().map_err(|_| error())?);
-                }
+                "seconds" => once(&mut parsed.seconds, value, &name)?,
                 "type" | "network" => parsed.others.push((name, value)),
                 _ if name.starts_with("min_") => parsed.others.push((name, value)),
                 _ => {
-                    let shown: String = name.chars().take(64).collect();
                     let detail = format!(
-                        "parameter {shown:?} is not known; known are subject, type, network, min_<field>, last_event_id \
-                         and ticket"
+                        "parameter {:?} is not known; known are subject, type, network, min_<field>, last_event_id and \
+                         ticket, and for tickets subject and seconds",
+                        shown(&name)
                     );
                     return Err(Problem::bad_request(detail));
                 }
@@ -99,6 +97,21 @@ impl<'a> ListenQuery<'a> {
         Ok(filter)
     }
 
+    /// Whether it says only what is asked for: a ticket, or updates.
+    pub(super) fn says_only(&self, of_ticket: bool) -> Result<(), Problem> {
+        let others =
+            !self.others.is_empty() || self.ticket.is_some() || self.last_event_id.is_some();
+        match of_ticket {
+            true if others => Err(Problem::bad_request(
+                "a ticket has `subject` and `seconds` only",
+            )),
+            false if self.seconds.is_some() => {
+                Err(Problem::bad_request("`seconds` is for tickets"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Where the client goes on: as the browser says that connects again, or the client's own program.
     pub(super) fn cursor(&self, headers: &HeaderMap) -> Result<Option<UpdateCursor>, Problem> {
         let field = headers.get("last-event-id");
@@ -109,7 +122,7 @@ impl<'a> ListenQuery<'a> {
             return Ok(None);
         };
         given.parse().map(Some).map_err(|_| {
-            let shown: String = given.chars().take(64).collect();
+            let shown = shown(given);
             let detail =
                 format!("Last-Event-ID {shown:?} is no id of this service, such as 7-12.0");
             Problem::bad_request(detail)
@@ -168,7 +181,7 @@ mod tests {
         for wrong in [
             "x=1",
             "ticket=a&ticket=b",
-            "seconds=soon",
+            "seconds=1&seconds=2",
             "last_event_id=1-1&last_event_id=2-2",
         ] {
             assert!(ListenQuery::parse(Some(wrong)).is_err(), "{wrong}");

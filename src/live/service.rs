@@ -1,6 +1,6 @@
 //! [`LiveService`]: from a request to a stream of updates.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, VARY,
+    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, VARY,
 };
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -26,10 +26,14 @@ use crate::live::hub::{Hub, LiveStats};
 use crate::live::problem::Problem;
 use crate::live::request::{ListenQuery, ListenTarget};
 use crate::live::settings::LiveSettings;
-use crate::live::socket;
+use crate::live::socket::{self, Subscription};
 use crate::live::tickets::{ALL, TicketKey};
 use crate::log::Views;
+use crate::update::UpdateCursor;
 
+/// The methods of streams, and of tickets.
+const GET: &str = "GET, HEAD, OPTIONS";
+const POST: &str = "POST, OPTIONS";
 /// How long a ticket is good if nobody says.
 const TICKET: Duration = Duration::from_secs(3_600);
 /// The longest that one can be asked for.
@@ -64,6 +68,7 @@ impl LiveService {
         let path = &self.hub.path;
         axum::Router::new()
             .route_service(path, self.clone())
+            .route_service(&format!("{path}/"), self.clone())
             .route_service(&format!("{path}/{{*below}}"), self.clone())
     }
 
@@ -84,7 +89,7 @@ impl LiveService {
         self.hub.stats()
     }
 
-    /// What is wanted by a request for `path?query`, for people; or why it would be refused.
+    /// Says in words what a request for `path?query` would be told, or why it would be refused.
     ///
     /// # Errors
     /// The reason that a client would be told.
@@ -96,13 +101,15 @@ impl LiveService {
                 ListenTarget::All => None,
                 ListenTarget::Ticket => return Ok("a ticket, for who sends the token".to_owned()),
             };
-            let filter = ListenQuery::parse(query)?.filter(subject, &self.hub)?;
+            let query = ListenQuery::parse(query)?;
+            query.says_only(false)?;
+            let filter = query.filter(subject, &self.hub)?;
             Ok(filter.to_string())
         };
         wanted().map_err(|problem: Problem| problem.detail().to_owned())
     }
 
-    /// Answers a request, and what it was refused for.
+    /// Answers a request, or says why not.
     fn answer(&self, mut parts: Parts) -> Response<LiveBody> {
         let hub = &self.hub;
         let Some(target) = ListenTarget::of(&hub.path, path_of(&parts)) else {
@@ -115,14 +122,14 @@ impl LiveService {
         };
         let origin = parts.headers.get(ORIGIN).cloned();
         let answered = match (&parts.method, target) {
-            (&Method::OPTIONS, _) => Ok(preflight()),
+            (&Method::OPTIONS, target) => Ok(preflight(&target)),
             (&Method::POST, ListenTarget::Ticket) => self.issue(&parts),
-            (_, ListenTarget::Ticket) => Err(Problem::method("POST, OPTIONS")),
-            (&Method::GET, ListenTarget::Subject(subject)) => {
+            (_, ListenTarget::Ticket) => Err(Problem::method(POST)),
+            (&Method::GET | &Method::HEAD, ListenTarget::Subject(subject)) => {
                 self.listen(&mut parts, Some(&subject))
             }
-            (&Method::GET, ListenTarget::All) => self.listen(&mut parts, None),
-            _ => Err(Problem::method("GET, OPTIONS")),
+            (&Method::GET | &Method::HEAD, ListenTarget::All) => self.listen(&mut parts, None),
+            _ => Err(Problem::method(GET)),
         };
         let mut response = answered.unwrap_or_else(refusal);
         if let (Asker::Other, Some(origin)) = (asker, origin) {
@@ -140,23 +147,25 @@ impl LiveService {
     ) -> Result<Response<LiveBody>, Problem> {
         let hub = &self.hub;
         let upgrade = socket::asked_for(parts)?;
-        let query = ListenQuery::parse(parts.uri.query())?;
-        let admission =
-            hub.access
-                .admit(&parts.headers, query.ticket.as_deref(), hub.clock.now())?;
-        let mut filter = query.filter(subject, hub)?;
-        let cursor = query.cursor(&parts.headers)?;
+        let Wish {
+            filter,
+            cursor,
+            admission,
+            is_named,
+        } = self.admit(parts, subject)?;
+        if parts.method == Method::HEAD {
+            return Ok(stream_of(LiveBody::full("")));
+        }
+        if hub.is_closed() && upgrade.is_none() {
+            // A browser connects again after the end of a stream, and never after another status (WHATWG HTML §9.2.3).
+            return Ok(stream_of(LiveBody::farewell(hub)));
+        }
         if hub.is_closed() {
             return Err(Problem::closing());
         }
-        let named = filter != Filter::default();
-        let Admission { subjects, expires } = &admission;
-        if let Some(subjects) = subjects {
-            filter.within(subjects)?;
-        }
         let slot = hub.slots.take(parts)?;
         if let Some(upgrade) = upgrade {
-            let first = (named || cursor.is_some()).then_some((filter, cursor));
+            let first = is_named.then_some(Subscription { filter, cursor });
             return Ok(socket::begin(
                 upgrade,
                 Arc::clone(hub),
@@ -165,54 +174,46 @@ impl LiveService {
                 slot,
             ));
         }
-        let (feed, position) = Feed::new(Arc::clone(hub), cursor, *expires);
+        let (feed, position) = Feed::new(Arc::clone(hub), cursor, admission.expires);
         let body = LiveBody::events(Arc::clone(hub), feed, position, filter, slot);
-        let mut response = Response::new(body);
-        let headers = response.headers_mut();
-        for (name, value) in [
-            (CONTENT_TYPE, "text/event-stream"),
-            (CACHE_CONTROL, "no-store"),
-            // nginx would keep events back.
-            (HeaderName::from_static("x-accel-buffering"), "no"),
-        ] {
-            headers.insert(name, HeaderValue::from_static(value));
+        Ok(stream_of(body))
+    }
+
+    /// What somebody wants, if they may have it.
+    fn admit(&self, parts: &Parts, subject: Option<&str>) -> Result<Wish, Problem> {
+        let hub = &self.hub;
+        let query = ListenQuery::parse(parts.uri.query())?;
+        query.says_only(false)?;
+        let ticket = query.ticket.as_deref();
+        let admission = hub.access.admit(&parts.headers, ticket, hub.clock.now())?;
+        let mut filter = query.filter(subject, hub)?;
+        let cursor = query.cursor(&parts.headers)?;
+        let is_named = cursor.is_some() || filter != Filter::default();
+        if let Some(subjects) = &admission.subjects {
+            filter.within(subjects)?;
         }
-        Ok(response)
+        Ok(Wish {
+            filter,
+            cursor,
+            admission,
+            is_named,
+        })
     }
 
     /// A ticket, for who shows the token.
     fn issue(&self, parts: &Parts) -> Result<Response<LiveBody>, Problem> {
         let hub = &self.hub;
-        let Some(tickets) = &hub.access.tickets else {
+        let Some(tickets) = hub.access.issues() else {
             return Err(Problem::not_found());
         };
         if !hub.access.shows_token(&parts.headers)? {
-            return Err(Problem::unauthorized("tickets are for who sends the token"));
+            return Err(Problem::unauthorized("send the token to get a ticket"));
         }
         let query = ListenQuery::parse(parts.uri.query())?;
-        let all = query.subjects.iter().any(|subject| subject == ALL);
-        let named = query.subjects.iter().filter(|subject| *subject != ALL);
-        let mut subjects = HashSet::new();
-        for subject in named {
-            subjects.insert(hub.subjects.parse(subject)?.as_str().to_owned());
-        }
-        if subjects.is_empty() && !all {
-            let detail = "`subject` says what the ticket is for; `*` is everything";
-            return Err(Problem::bad_request(detail));
-        }
-        if subjects.len() > crate::live::filter::MAX_SUBJECTS {
-            return Err(Problem::bad_request("more than 200 subjects"));
-        }
-        let lasts = query.seconds.map_or(TICKET, Duration::from_secs);
-        if lasts.is_zero() || lasts > LONGEST_TICKET {
-            return Err(Problem::bad_request("`seconds` is not between 1 and 86400"));
-        }
-        let expires = hub.clock.now().plus(lasts);
-        let subjects = match all {
-            true => vec![ALL.to_owned()],
-            false => subjects.into_iter().collect(),
-        };
-        let ticket = tickets.issue(&subjects, expires);
+        query.says_only(true)?;
+        let expires = hub.clock.now().plus(lifetime(query.seconds.as_deref())?);
+        let ticket = tickets.issue(self.ticketed(&query)?, expires);
+        let ticket = ticket.map_err(|error| Problem::bad_request(error.to_string()))?;
         let body = json!({ "ticket": ticket, "expires": expires.as_millis() / 1_000 });
         let mut response = Response::new(LiveBody::full(body.to_string()));
         let headers = response.headers_mut();
@@ -220,6 +221,53 @@ impl LiveService {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)
     }
+
+    /// What a ticket is asked for.
+    fn ticketed(&self, query: &ListenQuery<'_>) -> Result<Vec<String>, Problem> {
+        if query.subjects.is_empty() {
+            let detail =
+                "name what the ticket is for: `subject=auction:0x…`, or `subject=*` for everything";
+            return Err(Problem::bad_request(detail));
+        }
+        if query.subjects.iter().any(|subject| subject == ALL) {
+            return Ok(vec![ALL.to_owned()]);
+        }
+        let subjects = query.subjects.iter();
+        let parse = |subject| Ok(self.hub.subjects.parse(subject)?.as_str().to_owned());
+        let subjects: Result<BTreeSet<_>, Problem> = subjects.map(|one| parse(one)).collect();
+        Ok(subjects?.into_iter().collect())
+    }
+}
+
+/// What somebody wants who may have it.
+struct Wish {
+    filter: Filter,
+    cursor: Option<UpdateCursor>,
+    admission: Admission,
+    /// Whether it says more than that somebody wants to listen.
+    is_named: bool,
+}
+
+/// How long a ticket is good.
+fn lifetime(seconds: Option<&str>) -> Result<Duration, Problem> {
+    let asked = seconds.map(|text| text.parse().map(Duration::from_secs));
+    let lifetime = asked.unwrap_or(Ok(TICKET)).ok();
+    let lifetime = lifetime.filter(|lifetime| !lifetime.is_zero() && *lifetime <= LONGEST_TICKET);
+    lifetime.ok_or_else(|| Problem::bad_request("`seconds` is not between 1 and 86400"))
+}
+
+fn stream_of(body: LiveBody) -> Response<LiveBody> {
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-store"),
+        // nginx would keep events back.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 /// The path that the client asked for, of which a nested router takes the beginning away.
@@ -239,12 +287,17 @@ fn refusal(problem: Problem) -> Response<LiveBody> {
 }
 
 /// What a page of another host may send (Fetch §3.3.3).
-fn preflight() -> Response<LiveBody> {
+fn preflight(target: &ListenTarget) -> Response<LiveBody> {
+    let methods = match target {
+        ListenTarget::Ticket => POST,
+        ListenTarget::All | ListenTarget::Subject(_) => GET,
+    };
     let mut response = Response::new(LiveBody::full(""));
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     for (name, value) in [
-        (ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (ALLOW, methods),
+        (ACCESS_CONTROL_ALLOW_METHODS, methods),
         (
             ACCESS_CONTROL_ALLOW_HEADERS,
             "authorization, last-event-id, cache-control",
@@ -262,7 +315,7 @@ impl<B> Service<Request<B>> for LiveService {
     type Error = Infallible;
     type Future = Ready<Result<Response<LiveBody>, Infallible>>;
 
-    /// Always ready: who is too many is answered 429 or 503.
+    /// Always ready: clients beyond the limits are answered 429 or 503.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }

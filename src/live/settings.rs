@@ -26,49 +26,50 @@ use crate::secret::Secret;
 )]
 #[non_exhaustive]
 pub struct LiveSettings {
-    /// Whether everybody may listen who can connect. Default: false, whoever has the token or a ticket; `tagcache proxy`
-    /// that clients reach on this machine alone: true.
+    /// Whether anyone who can connect may listen. Default: false, so a client needs the token or a ticket; true for a
+    /// `tagcache proxy` that listens on this machine only and has neither.
     #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     pub open: Option<bool>,
-    /// Who knows this may listen to everything, and fetch tickets for others: 16 characters or more, sent as
-    /// `Authorization: Bearer`. Better: `token_file`. Default: none.
+    /// Token that lets a client listen to everything and fetch tickets for others: 16 characters or more, sent as
+    /// `Authorization: Bearer`. Prefer `token_file`. Default: none.
     #[cfg_attr(
         feature = "config",
         serde(serialize_with = "masked", skip_serializing_if = "Option::is_none"),
         schemars(extend("writeOnly" = true))
     )]
     pub token: Option<Secret>,
-    /// A file with the token.
+    /// A file with the token. Default: none.
     #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     pub token_file: Option<std::path::PathBuf>,
-    /// What tickets are signed with: 32 bytes or more. Better: `ticket_key_file`. Default: none.
+    /// Key that signs tickets, 32 bytes or more. Prefer `ticket_key_file`. Default: none.
     #[cfg_attr(
         feature = "config",
         serde(serialize_with = "masked", skip_serializing_if = "Option::is_none"),
         schemars(extend("writeOnly" = true))
     )]
     pub ticket_key: Option<Secret>,
-    /// A file with that key.
+    /// A file with that key. Default: none.
     #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     pub ticket_key_file: Option<std::path::PathBuf>,
-    /// Pages of other sites that may listen: `["https://auctions.example"]`, or `["*"]` for all. Default: none but pages of
-    /// the same host.
+    /// Origins whose pages may listen besides pages of this host: `["https://auctions.example"]`; `["*"]` allows all.
+    /// Default: none.
     pub origins: Vec<String>,
-    /// Where it is answered, with what is below: `/events/auction/0x…`. Default: "/events".
+    /// Path of the endpoint; subjects are below it (`/events/auction/0x…`). In a nested router, the whole path. Default:
+    /// "/events".
     pub path: String,
-    /// The name of server-sent events that are updates. Default: "auction_update".
+    /// The `event:` name under which updates are sent. Default: "auction_update".
     pub event: String,
-    /// What people may listen to: `auction:{address}` is `auction:` and an address (`0x` and 40 hexadecimal digits), any
-    /// other name in braces stands for whatever there is. Of those with one beginning the first counts. Default:
-    /// `["auction:{address}", "{kind}:{id}"]`.
+    /// What people may listen to. `{address}` is an address (`0x` and 40 hexadecimal digits); any other name in braces
+    /// matches any text, but what begins with `0x` must be an address. The first pattern whose part before the colon fits
+    /// decides. Default: `["auction:{address}", "{kind}:{id}"]`.
     pub subjects: Vec<String>,
-    /// The most clients at once. Default: 10,000.
+    /// How many clients may be connected at once. Default: 10,000.
     pub connections: usize,
-    /// The most of one address, those of an IPv6 network (/64) being one. Default: 100.
+    /// How many of them may come from one address; an IPv6 /64 counts as one. Default: 100.
     pub connections_per_address: usize,
-    /// How often a silent connection is written to, so that nobody between takes it for dead. Default: "15s".
+    /// How long a connection may be silent before something is sent, so that proxies do not cut it. Default: "15s".
     pub keep_alive: Period,
-    /// How long a client waits before it connects again. Default: "3s".
+    /// How long a client waits before it connects again, up to half of it longer at random. Default: "3s".
     pub retry: Period,
     /// Reverse proxies whose `X-Forwarded-For` is believed: `["10.0.0.0/8"]`. Default: none; `tagcache proxy` has its own.
     #[cfg_attr(feature = "config", serde(skip))]
@@ -97,7 +98,7 @@ impl Default for LiveSettings {
 }
 
 impl LiveSettings {
-    /// Everybody may listen who can connect.
+    /// Anyone who can connect may listen.
     #[must_use]
     pub fn open() -> Self {
         Self {
@@ -106,7 +107,7 @@ impl LiveSettings {
         }
     }
 
-    /// Who knows `token` may listen, and who has a ticket if there is a [key](Self::ticket_key) for these.
+    /// A client that sends `token` may listen, and one with a ticket if there is a [key](Self::ticket_key) for these.
     #[must_use]
     pub fn guarded(token: impl Into<String>) -> Self {
         Self {
@@ -122,14 +123,14 @@ impl LiveSettings {
         self
     }
 
-    /// Sets the other sites whose pages may listen. Default: none.
+    /// Sets the origins whose pages may listen besides pages of this host. Default: none.
     #[must_use]
     pub fn origins(mut self, origins: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.origins = origins.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets where it is answered. Default: `/events`.
+    /// Sets the path of the endpoint. Default: `/events`.
     #[must_use]
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
@@ -150,7 +151,7 @@ impl LiveSettings {
         self
     }
 
-    /// Sets the most clients at once, and the most of one address. Default: 10,000, and 100.
+    /// Sets how many clients may be connected at once, and how many from one address. Default: 10,000, and 100.
     #[must_use]
     pub const fn connections(mut self, most: usize, of_one_address: usize) -> Self {
         self.connections = most;
@@ -158,7 +159,7 @@ impl LiveSettings {
         self
     }
 
-    /// Sets how often a silent connection is written to. Default: 15 s.
+    /// Sets how long a connection may be silent before something is sent. Default: 15 s.
     #[must_use]
     pub const fn keep_alive(mut self, every: Duration) -> Self {
         self.keep_alive = Period(every);

@@ -105,7 +105,10 @@ impl ClientSlots {
         let mut address = peer_of(request)?.to_canonical();
         let is_trusted = |address: &IpAddr| self.trusted.iter().any(|net| net.contains(address));
         let lines = request.headers.get_all("x-forwarded-for").iter();
-        let lines: Vec<_> = lines.filter_map(|line| line.to_str().ok()).collect();
+        // What cannot be read ends the list: what stands before it may be anybody's.
+        let lines: Vec<_> = lines
+            .map(|line| line.to_str().unwrap_or_default())
+            .collect();
         let mut told = lines.iter().rev().flat_map(|line| line.rsplit(','));
         while is_trusted(&address)
             && let Some(before) = told.next().and_then(|text| parse(text.trim()))

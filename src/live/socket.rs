@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::header::{
     CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
@@ -43,32 +45,55 @@ pub(super) struct Upgrade {
     accept: String,
 }
 
-/// A subscription that is made by the URL.
-pub(super) type First = Option<(Filter, Option<UpdateCursor>)>;
+/// What a client wants to be told, and from where on.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) filter: Filter,
+    pub(super) cursor: Option<UpdateCursor>,
+}
 
-/// Why a connection is closed, as the client is told (RFC 6455 §7.4.1).
+/// How a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Ending(CloseCode, Cow<'static, str>);
+enum Close {
+    /// The client is told why (RFC 6455 §7.4.1).
+    Say(CloseCode, Cow<'static, str>),
+    /// It is gone, or takes nothing.
+    Gone,
+}
 
 /// The connection, if a client asks for WebSocket.
 pub(super) fn asked_for(parts: &mut Parts) -> Result<Option<Upgrade>, Problem> {
-    if !has_token(&parts.headers, &UPGRADE, "websocket") {
+    let headers = &parts.headers;
+    // Below HTTP/1.1 it is to be ignored (RFC 9110 §7.8).
+    if !has_token(headers, &UPGRADE, "websocket") || parts.version < Version::HTTP_11 {
         return Ok(None);
     }
-    let connection = parts.extensions.remove::<OnUpgrade>();
-    let key = parts.headers.get(SEC_WEBSOCKET_KEY);
-    let version = parts.headers.get(SEC_WEBSOCKET_VERSION);
+    let version = headers.get(SEC_WEBSOCKET_VERSION);
     let is_asked = parts.version == Version::HTTP_11
-        && has_token(&parts.headers, &CONNECTION, "upgrade")
+        && parts.method == Method::GET
+        && has_token(headers, &CONNECTION, "upgrade")
         && version.is_some_and(|version| version == "13");
-    match (connection.filter(|_| is_asked), key) {
-        (Some(connection), Some(key)) => Ok(Some(Upgrade {
-            connection,
-            accept: derive_accept_key(key.as_bytes()),
-        })),
-        (Some(_), None) => Err(Problem::bad_request("there is no Sec-WebSocket-Key")),
-        (None, _) => Err(Problem::websocket_version()),
+    if !is_asked {
+        return Err(Problem::websocket_version());
     }
+    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    let key = match (keys.next(), keys.next()) {
+        (Some(key), None) if is_key(key.as_bytes()) => key,
+        _ => {
+            return Err(Problem::bad_request(
+                "Sec-WebSocket-Key is not 16 bytes in Base64, once",
+            ));
+        }
+    };
+    let accept = derive_accept_key(key.as_bytes());
+    let connection = parts.extensions.remove::<OnUpgrade>();
+    let connection = connection.ok_or_else(Problem::no_upgrade)?;
+    Ok(Some(Upgrade { connection, accept }))
+}
+
+/// RFC 6455 §4.2.1: 16 bytes in Base64.
+fn is_key(key: &[u8]) -> bool {
+    STANDARD.decode(key).is_ok_and(|key| key.len() == 16)
 }
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
@@ -77,13 +102,13 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens.any(|one| one.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
-/// Answers, and talks to the client in a task of its own: as many as there are slots, each until either side ends, or
-/// the client does not take what it is sent, or is not heard.
+/// Answers, and talks to the client in a task of its own. There are as many as slots; each ends when either side closes,
+/// when a write takes 10 s, or when pings are not answered.
 pub(super) fn begin(
     upgrade: Upgrade,
     hub: Arc<Hub>,
     admission: Admission,
-    first: First,
+    first: Option<Subscription>,
     slot: ClientSlot,
 ) -> Response<LiveBody> {
     let mut response = Response::new(LiveBody::full(""));

@@ -3,6 +3,7 @@
 use crate::error::ConfigError;
 use crate::live::problem::Problem;
 use crate::place::Setting;
+use crate::spelling::shown;
 use crate::tag::Tag;
 
 const SUBJECTS: Setting = Setting::of("live", "subjects");
@@ -48,14 +49,15 @@ impl Subjects {
 
     /// The subject `text`, if people may listen to it.
     pub(super) fn parse(&self, text: &str) -> Result<Tag, Problem> {
-        let shown: String = text.chars().take(64).collect();
+        let shown = shown(text);
         let tag = Tag::new(text).map_err(|error| Problem::bad_request(error.to_string()))?;
         let (kind, id) = tag.as_str().split_once(':').unwrap_or((tag.as_str(), ""));
         let of_kind = |pattern: &&Pattern| pattern.kind.as_deref().is_none_or(|own| own == kind);
         let Some(pattern) = self.0.iter().find(of_kind) else {
             let known: Vec<_> = self.0.iter().map(|pattern| &*pattern.text).collect();
             let known = known.join(", ");
-            let detail = format!("subject {shown:?} is none that people may listen to: {known}");
+            let detail =
+                format!("nobody can listen to {shown:?} here; subjects look like: {known}");
             return Err(Problem::bad_request(detail));
         };
         let is_known = match &pattern.id {
@@ -65,10 +67,11 @@ impl Subjects {
             Form::Text(text) => id == text,
         };
         if !is_known {
-            let detail = format!(
-                "subject {shown:?} is not like {}, an address being 0x and 40 hexadecimal digits",
-                pattern.text
-            );
+            let hint = match &pattern.id {
+                Form::Text(_) => "",
+                _ => "; an address is 0x and 40 hexadecimal digits",
+            };
+            let detail = format!("subject {shown:?} is not like {}{hint}", pattern.text);
             return Err(Problem::bad_request(detail));
         }
         Ok(tag)

@@ -1,4 +1,4 @@
-//! [`TicketKey`]: what lets somebody listen for a while who can send no header.
+//! [`TicketKey`]: signs what lets a client that cannot send headers listen for a while.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::clock::Timestamp;
-use crate::error::ConfigError;
+use crate::error::{ConfigError, Error, ErrorKind};
 use crate::live::filter::MAX_SUBJECTS;
 use crate::place::Setting;
 use crate::tag::Tag;
@@ -32,10 +32,10 @@ pub(super) const ALL: &str = "*";
 /// use tower_tagcache::{Clock, SystemClock};
 /// use tower_tagcache::live::TicketKey;
 ///
-/// # fn main() -> Result<(), tower_tagcache::ConfigError> {
+/// # fn main() -> Result<(), tower_tagcache::BoxError> {
 /// let tickets = TicketKey::new("a key of thirty-two bytes or more")?;
 /// let until = SystemClock::new().now().plus(Duration::from_secs(600));
-/// let ticket = tickets.issue(["auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be"], until);
+/// let ticket = tickets.issue(["auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be"], until)?;
 /// assert_eq!(ticket.split('.').count(), 3);
 /// # Ok(()) }
 /// ```
@@ -67,20 +67,30 @@ impl TicketKey {
     }
 
     /// A ticket for `subjects`, which are tags, or `*` for all. It is good until `expires`, in whole seconds.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`]: none or more than 200 subjects, or one that is no [`Tag`].
     pub fn issue(
         &self,
         subjects: impl IntoIterator<Item = impl AsRef<str>>,
         expires: Timestamp,
-    ) -> String {
+    ) -> Result<String, Error> {
         let subjects = subjects.into_iter();
         let subjects: Vec<_> = subjects.map(|one| one.as_ref().to_owned()).collect();
+        for subject in subjects.iter().filter(|subject| *subject != ALL) {
+            Tag::new(subject)?;
+        }
+        if subjects.is_empty() || subjects.len() > MAX_SUBJECTS {
+            let why = format!("a ticket is for 1 to {MAX_SUBJECTS} subjects");
+            return Err(Error::new(ErrorKind::Invalid, why));
+        }
         let encode = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let header = encode(json!({ "alg": "HS256", "typ": "JWT" }));
         let claims = encode(json!({ "exp": expires.as_millis() / 1_000, "subjects": subjects }));
         let signed = format!("{header}.{claims}");
         let mac = self.mac.clone().chain_update(&signed).finalize();
         let signature = URL_SAFE_NO_PAD.encode(mac.into_bytes());
-        format!("{signed}.{signature}")
+        Ok(format!("{signed}.{signature}"))
     }
 
     /// What `text` lets somebody do at `now`, or why it is none.
@@ -104,8 +114,17 @@ impl TicketKey {
         if header["alg"] != "HS256" || header.get("crit").is_some() {
             return Err("the ticket is not signed by HS256");
         }
-        let time = |name: &str| claims.get(name).map(|time| time.as_u64().ok_or(malformed));
-        let at = |seconds| Timestamp::from_millis(0).plus(Duration::from_secs(seconds));
+        // RFC 7519 §4.1.3: who is not named there must not take it.
+        if claims.get("aud").is_some() {
+            return Err("the ticket is for another service (`aud`)");
+        }
+        let seconds = |time: &Value| time.as_f64().filter(|time| *time >= 0.0);
+        let why = "`exp` and `nbf` of a ticket are seconds since 1970";
+        let time = |name: &str| claims.get(name).map(|time| seconds(time).ok_or(why));
+        let at = |seconds: f64| {
+            let since = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX);
+            Timestamp::from_millis(0).plus(since)
+        };
         let expires = at(time("exp").ok_or("the ticket does not say when it expires (`exp`)")??);
         if now >= expires {
             return Err("the ticket has expired");
@@ -168,7 +187,7 @@ mod tests {
     #[test]
     fn a_ticket_is_good_for_its_subjects_until_it_expires() {
         let expires = Timestamp::from_millis(60_000);
-        let ticket = tickets().issue(["auction:1"], expires);
+        let ticket = tickets().issue(["auction:1"], expires).unwrap();
         let good = tickets()
             .check(&ticket, Timestamp::from_millis(59_999))
             .unwrap();
@@ -178,7 +197,11 @@ mod tests {
             tickets().check(&ticket, expires),
             Err("the ticket has expired")
         );
-        let all = tickets().issue(["*"], expires);
+        assert!(tickets().issue([""], expires).is_err());
+        assert!(tickets().issue(Vec::<String>::new(), expires).is_err());
+        let fraction = signed(r#"{"alg":"HS256"}"#, r#"{"exp":60.9,"subjects":["a:1"]}"#);
+        tickets().check(&fraction, expires).unwrap();
+        let all = tickets().issue(["*"], expires).unwrap();
         assert_eq!(
             tickets()
                 .check(&all, Timestamp::from_millis(0))
@@ -221,6 +244,7 @@ mod tests {
             (hs256, r#"{"exp":60,"subjects":[1]}"#),
             (hs256, r#"{"exp":60,"subjects":[""]}"#),
             (hs256, r#"{"exp":60,"nbf":30,"subjects":["a:1"]}"#),
+            (hs256, r#"{"exp":60,"subjects":["a:1"],"aud":"x"}"#),
             (hs256, "[]"),
         ] {
             let refused = tickets().check(&signed(header, claims), now);

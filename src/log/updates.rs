@@ -236,6 +236,10 @@ impl UpdateBoard {
 
     /// What was announced up to `position` may not have been told.
     pub(super) fn lose(&mut self, position: Position) {
+        // Of a view that was replaced meanwhile: who joined the new epoch was told so.
+        if self.epoch != Some(position.epoch) {
+            return;
+        }
         self.history.begin(Some(position));
         self.send(resync(Some(position), ResyncReason::Gap));
     }

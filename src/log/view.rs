@@ -140,14 +140,16 @@ impl View {
         })
     }
 
-    /// The records up to `tip` cannot be read: everything stamped below it is invalid from now on.
-    pub(crate) fn skip_to(&self, tip: u64) {
+    /// The records up to `tip` cannot be read: everything stamped below it is invalid from now on. Whether there were any.
+    pub(crate) fn skip_to(&self, tip: u64) -> bool {
         let mut memory = self.memory.write();
-        if tip > self.position.load(Ordering::Relaxed) {
+        let skips = tip > self.position.load(Ordering::Relaxed);
+        if skips {
             memory.raise_floor(tip);
             self.newest.fetch_max(tip, Ordering::Release);
             self.position.store(tip, Ordering::Release);
         }
+        skips
     }
 
     /// Applies the marks of a record of our own at once, without taking its id for a position reached

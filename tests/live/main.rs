@@ -1,4 +1,4 @@
-//! LiveService updates over sockets: server-sent events and WebSocket, on the embedded store and on Redis.
+//! Live updates over sockets: server-sent events and WebSocket, on the embedded store and on Redis.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 

@@ -71,8 +71,14 @@ async fn who_cannot_go_on_is_told_so_and_goes_on_from_there() {
     let other = Position::new(position.epoch.get() ^ 1, position.ordinal);
     let ahead = Position::new(position.epoch.get(), position.ordinal + 1_000);
     for (n, (cursor, reason)) in (1..).zip([
-        (other.to_string(), "the purge log is another one since"),
-        (format!("{ahead}.3"), "nothing was announced there"),
+        (
+            other.to_string(),
+            "the log began anew, and that id is of the old one",
+        ),
+        (
+            format!("{ahead}.3"),
+            "this server has not read as far as that id",
+        ),
     ]) {
         let mut client = EventClient::resume(house.address(), "/events", &cursor).await;
         let event = client.event().await;
@@ -97,7 +103,10 @@ async fn the_history_is_bounded_and_says_so() {
     }
     let mut client = EventClient::resume(house.address(), "/events", &opening).await;
     let event = client.event().await;
-    assert_eq!(event.text("reason"), "what came next is not kept any more");
+    assert_eq!(
+        event.text("reason"),
+        "what came after that id is no longer kept"
+    );
 }
 
 /// What one process told, another one goes on with, also one that was not there.

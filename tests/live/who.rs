@@ -44,6 +44,7 @@ async fn what_is_asked_wrongly_is_refused_with_a_reason() {
         "/events?min_=1",
         "/events?limit=5",
         "/events?last_event_id=x",
+        "/events?seconds=5",
     ] {
         let client = EventClient::open(house.address(), path, &[]).await;
         assert_eq!(client.status, 400, "{path}");
@@ -64,7 +65,7 @@ async fn what_is_asked_wrongly_is_refused_with_a_reason() {
         .unwrap();
     assert_eq!(
         (client.status.as_u16(), &client.headers["allow"]),
-        (405, &"GET, OPTIONS".parse().unwrap())
+        (405, &"GET, HEAD, OPTIONS".parse().unwrap())
     );
     let upgrade = [
         ("upgrade", "websocket"),
@@ -79,6 +80,11 @@ async fn what_is_asked_wrongly_is_refused_with_a_reason() {
         ),
         (426, &"13".parse().unwrap())
     );
+    assert_eq!(client.headers["upgrade"], "websocket");
+    let client = EventClient::send("HEAD", house.address(), "/events", &[])
+        .await
+        .unwrap();
+    assert_eq!(client.headers["content-type"], "text/event-stream");
     assert_eq!(house.live.stats().clients, 0);
 }
 
@@ -171,6 +177,9 @@ async fn tickets_are_for_who_sends_the_token_and_asks_for_something() {
         ("", Some(TOKEN), 400),
         ("subject=auction:7", Some(TOKEN), 400),
         ("subject=*&seconds=0", Some(TOKEN), 400),
+        ("subject=*&seconds=soon", Some(TOKEN), 400),
+        ("subject=*&type=sale", Some(TOKEN), 400),
+        ("subject=*&min_amount=5", Some(TOKEN), 400),
         ("subject=*&seconds=1000000", Some(TOKEN), 400),
         ("subject=*&seconds=600", Some(TOKEN), 200),
     ] {
@@ -200,7 +209,7 @@ async fn a_stream_ends_when_its_ticket_expires() {
     let house = House::closed(builder, guarded().keep_alive(SOON)).await;
     house.joined().await;
     let until = clock.now().plus(Duration::from_secs(60));
-    let ticket = house.live.tickets().unwrap().issue(["*"], until);
+    let ticket = house.live.tickets().unwrap().issue(["*"], until).unwrap();
     let path = format!("/events?ticket={ticket}");
     let mut stream = house.listen(&path).await;
     let mut socket = SocketClient::open(house.address(), &path, &[])

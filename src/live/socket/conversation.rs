@@ -8,14 +8,15 @@ use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, timeout};
+use tokio::task::yield_now;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
-use super::message::{self, Saying};
-use super::{Ending, First};
+use super::message::{self, ClientMessage};
+use super::{Close, Subscription};
 use crate::live::access::Admission;
 use crate::live::ending::{EndReason, LostPlace};
 use crate::live::feed::{Feed, FeedItem, PAGE};
@@ -27,6 +28,8 @@ use crate::update::UpdateCursor;
 
 /// The most subscriptions of one connection.
 const MAX_SUBSCRIPTIONS: usize = 64;
+/// The most pings without a sign of life.
+const MAX_UNANSWERED: u8 = 3;
 /// How long a client may take for what it is sent.
 const WRITE: Duration = Duration::from_secs(10);
 /// How long a client may take to answer a close.
@@ -44,9 +47,15 @@ pub(super) struct Conversation {
     /// What a ticket lets it listen to.
     allowed: Option<HashSet<Box<str>>>,
     subscriptions: Vec<(String, Filter)>,
-    /// When something was last received.
-    heard: Instant,
+    /// Pings since something was received.
+    unanswered: u8,
     told_position: Option<Position>,
+}
+
+/// What came of telling a client what it missed.
+enum Replayed {
+    All,
+    Lost(&'static str),
 }
 
 impl Conversation {
@@ -59,69 +68,58 @@ impl Conversation {
             taken: position.map(UpdateCursor::from),
             allowed: admission.subjects,
             subscriptions: Vec::new(),
-            heard: Instant::now(),
+            unanswered: 0,
             told_position: None,
         }
     }
 
     /// Talks until either side ends.
-    pub(super) async fn run(mut self, first: First) {
-        let ending = match first {
-            Some((filter, cursor)) => self.subscribe(String::new(), filter, cursor).await,
+    pub(super) async fn run(mut self, first: Option<Subscription>) {
+        let subscribed = match first {
+            Some(first) => self.subscribe(String::new(), first).await,
             None => Ok(()),
         };
-        let ending = match ending {
+        let close = match subscribed {
             Ok(()) => self.talk().await,
-            Err(ending) => ending,
+            Err(close) => close,
         };
-        if let Some(Ending(code, reason)) = ending {
-            let reason = Utf8Bytes::from(&*reason);
-            let goodbye = async {
-                if self
-                    .socket
-                    .close(Some(CloseFrame { code, reason }))
-                    .await
-                    .is_ok()
-                {
-                    while let Some(Ok(_)) = self.socket.next().await {}
-                }
-            };
-            let _ = timeout(GOODBYE, goodbye).await;
-        }
+        let Close::Say(code, reason) = close else {
+            return;
+        };
+        let reason = Utf8Bytes::from(&*reason);
+        let goodbye = async {
+            let frame = CloseFrame { code, reason };
+            if self.socket.close(Some(frame)).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.next().await {}
+            }
+        };
+        let _ = timeout(GOODBYE, goodbye).await;
     }
 
-    /// `None` where there is nobody to be told why.
-    async fn talk(&mut self) -> Option<Ending> {
+    async fn talk(&mut self) -> Close {
         loop {
             let step = tokio::select! {
                 item = self.feed.next() => self.tell(item).await,
                 received = self.socket.next() => match received {
                     Some(Ok(message)) => self.hear(message).await,
                     Some(Err(error)) => Err(fault(&error)),
-                    None => Err(None),
+                    None => Err(Close::Gone),
                 },
             };
-            if let Err(ending) = step {
-                return ending;
+            if let Err(close) = step {
+                return close;
             }
         }
     }
 
-    async fn tell(&mut self, item: FeedItem) -> Result<(), Option<Ending>> {
+    async fn tell(&mut self, item: FeedItem) -> Result<(), Close> {
         match item {
             FeedItem::Told(told) => {
                 self.taken = told.through.or(self.taken);
-                let wanted = |told: &Told| {
-                    let mut filters = self.subscriptions.iter().map(|(_, filter)| filter);
-                    told.concerns(|update| filters.clone().any(|filter| filter.matches(update)))
-                        && filters.next().is_some()
-                };
-                if wanted(&told)
-                    && let Some(frame) = self.hub.frame(&told)
-                {
-                    self.send(frame.json).await?;
+                match self.wants(&told) {
+                    true => self.send_told(&told).await,
+                    false => Ok(()),
                 }
-                Ok(())
             }
             FeedItem::Missed(lost) => self.send(self.hub.missed(lost).json).await,
             FeedItem::Silence(position) => self.ping(position).await,
@@ -132,63 +130,65 @@ impl Conversation {
                     EndReason::Expired => CloseCode::Policy,
                     EndReason::Closing => CloseCode::Away,
                 };
-                Err(Some(Ending(code, reason.as_str().into())))
+                Err(Close::Say(code, reason.as_str().into()))
             }
         }
+    }
+
+    /// Whether some subscription is about `told`.
+    fn wants(&self, told: &Told) -> bool {
+        let filters = || self.subscriptions.iter().map(|(_, filter)| filter);
+        !self.subscriptions.is_empty()
+            && told.concerns(|update| filters().any(|filter| filter.matches(update)))
     }
 
     /// Says up to where everything was told, and asks whether the client is there.
-    async fn ping(&mut self, position: Option<Position>) -> Result<(), Option<Ending>> {
-        if self.heard.elapsed() > self.hub.keep_alive * 3 {
-            return Err(Some(Ending(
-                CloseCode::Policy,
-                "pings were not answered".into(),
-            )));
+    async fn ping(&mut self, position: Option<Position>) -> Result<(), Close> {
+        if self.unanswered >= MAX_UNANSWERED {
+            let reason = "three pings were not answered";
+            return Err(Close::Say(CloseCode::Policy, reason.into()));
         }
         if let Some(position) = position {
             self.taken = Some(position.into());
-            if !self.subscriptions.is_empty()
-                && self.told_position.replace(position) != Some(position)
-            {
+            let is_new = self.told_position != Some(position);
+            if is_new && !self.subscriptions.is_empty() {
+                self.told_position = Some(position);
                 self.send(message::position(position)).await?;
             }
         }
+        self.unanswered += 1;
         self.write(Message::Ping(Bytes::new())).await
     }
 
-    async fn hear(&mut self, message: Message) -> Result<(), Option<Ending>> {
-        self.heard = Instant::now();
+    async fn hear(&mut self, message: Message) -> Result<(), Close> {
+        self.unanswered = 0;
         let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => {
                 let reason = "messages are JSON, as text";
-                return Err(Some(Ending(CloseCode::Unsupported, reason.into())));
+                return Err(Close::Say(CloseCode::Unsupported, reason.into()));
             }
             // Pings are answered by the library; a close ends the stream of messages.
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_) => {
                 return Ok(());
             }
         };
-        match Saying::parse(&text, &self.hub) {
-            Ok(Saying::Subscribe { name, wanted }) => match wanted {
-                Ok((filter, cursor)) => self.subscribe(name, filter, cursor).await,
+        match ClientMessage::parse(&text, &self.hub) {
+            Ok(ClientMessage::Subscribe { name, wanted }) => match wanted {
+                Ok(wanted) => self.subscribe(name, wanted).await,
                 Err(problem) => self.send(message::refused(&name, problem.detail())).await,
             },
-            Ok(Saying::Unsubscribe { name }) => {
+            Ok(ClientMessage::Unsubscribe { name }) => {
                 self.subscriptions.retain(|(own, _)| *own != name);
                 self.send(message::unsubscribed(&name)).await
             }
-            Err(why) => Err(Some(Ending(CloseCode::Policy, why.into()))),
+            Err(why) => Err(Close::Say(CloseCode::Policy, why.into())),
         }
     }
 
-    /// Adds a subscription, or replaces that of this name, and tells what came behind `cursor` and was taken already.
-    async fn subscribe(
-        &mut self,
-        name: String,
-        mut filter: Filter,
-        cursor: Option<UpdateCursor>,
-    ) -> Result<(), Option<Ending>> {
+    /// Adds a subscription, or replaces that of this name, and tells what came behind its cursor and was taken already.
+    async fn subscribe(&mut self, name: String, wanted: Subscription) -> Result<(), Close> {
+        let Subscription { mut filter, cursor } = wanted;
         if let Some(allowed) = &self.allowed
             && let Err(problem) = filter.within(allowed)
         {
@@ -199,68 +199,74 @@ impl Conversation {
             let why = format!("more than {MAX_SUBSCRIPTIONS} subscriptions");
             return self.send(message::refused(&name, &why)).await;
         }
-        let position = self.taken.map(|taken| taken.position);
-        self.send(message::subscribed(
-            &name,
-            position.filter(|_| cursor.is_none()),
-        ))
-        .await?;
-        let resumed = match cursor {
+        let from = self.taken.filter(|_| cursor.is_none());
+        self.send(message::subscribed(&name, from)).await?;
+        let replayed = match cursor {
             Some(cursor) => self.replay(&filter, cursor).await?,
-            None => Ok(()),
+            None => Replayed::All,
         };
         self.subscriptions.push((name, filter));
-        match resumed {
-            Ok(()) => Ok(()),
-            Err(reason) => {
-                let position = self.taken.map(|taken| taken.position);
-                let missed = self.hub.missed(LostPlace { reason, position });
+        match replayed {
+            Replayed::All => Ok(()),
+            Replayed::Lost(reason) => {
+                let from = self.taken;
+                let missed = self.hub.missed(LostPlace { reason, from });
                 self.send(missed.json).await
             }
         }
     }
 
     /// Tells of the history what stands behind `cursor` and was taken from the feed already; what was not still comes.
-    async fn replay(
-        &mut self,
-        filter: &Filter,
-        cursor: UpdateCursor,
-    ) -> Result<Result<(), &'static str>, Option<Ending>> {
+    async fn replay(&mut self, filter: &Filter, cursor: UpdateCursor) -> Result<Replayed, Close> {
         let mut next = match self.hub.resume(cursor).await {
             Ok(number) => number,
-            Err(reason) => return Ok(Err(reason)),
+            Err(reason) => return Ok(Replayed::Lost(reason)),
         };
         loop {
             let page = match self.hub.views.next_told(next, PAGE) {
                 NextTold::Page(page) => page,
-                NextTold::Live(_) => return Ok(Ok(())),
-                NextTold::Lost(_) => return Ok(Err(FORGOTTEN)),
+                NextTold::Live(_) => return Ok(Replayed::All),
+                NextTold::Lost(_) => return Ok(Replayed::Lost(FORGOTTEN)),
             };
             next = page.next;
             for told in page.told {
-                let is_to_come = match (told.through, self.taken) {
-                    (Some(through), Some(taken)) => through.is_after(taken),
-                    _ => true,
-                };
-                if is_to_come {
-                    return Ok(Ok(()));
+                if self.is_to_come(&told) {
+                    return Ok(Replayed::All);
                 }
-                if told.concerns(|update| filter.matches(update))
-                    && let Some(frame) = self.hub.frame(&told)
-                {
-                    self.send(frame.json).await?;
+                if told.concerns(|update| filter.matches(update)) {
+                    self.send_told(&told).await?;
                 }
             }
+            // A filter that lets nothing pass waits for nobody.
+            yield_now().await;
         }
     }
 
-    async fn send(&mut self, json: Bytes) -> Result<(), Option<Ending>> {
+    /// Whether the feed still has `told`, be it behind the beginning of another epoch.
+    fn is_to_come(&self, told: &Told) -> bool {
+        match (told.through, self.taken) {
+            (Some(through), Some(taken)) => {
+                through.position.epoch != taken.position.epoch || through.is_after(taken)
+            }
+            _ => true,
+        }
+    }
+
+    async fn send_told(&mut self, told: &Told) -> Result<(), Close> {
+        let json = self.hub.frame(told).map(|frame| frame.json.clone());
+        match json {
+            Some(json) => self.send(json).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, json: Bytes) -> Result<(), Close> {
         // It is JSON that was written here.
-        let text = Utf8Bytes::try_from(json).map_err(|_| None)?;
+        let text = Utf8Bytes::try_from(json).map_err(|_| Close::Gone)?;
         self.write(Message::Text(text)).await
     }
 
-    async fn write(&mut self, message: Message) -> Result<(), Option<Ending>> {
+    async fn write(&mut self, message: Message) -> Result<(), Close> {
         let written = timeout(WRITE, self.socket.send(message)).await;
         self.feed.sent();
         match written {
@@ -269,21 +275,18 @@ impl Conversation {
             Err(_) => {
                 self.hub.note_end(EndReason::TooSlow);
                 // It takes nothing, not even a goodbye.
-                Err(None)
+                Err(Close::Gone)
             }
         }
     }
 }
 
 /// What a client is told that broke the protocol.
-fn fault(error: &Error) -> Option<Ending> {
+fn fault(error: &Error) -> Close {
     match error {
-        Error::Capacity(_) => Some(Ending(
-            CloseCode::Size,
-            "a message is larger than 32 KiB".into(),
-        )),
-        Error::Utf8(_) => Some(Ending(CloseCode::Invalid, "a text is not UTF-8".into())),
-        Error::Protocol(error) => Some(Ending(CloseCode::Protocol, error.to_string().into())),
-        _ => None,
+        Error::Capacity(_) => Close::Say(CloseCode::Size, "a message is larger than 32 KiB".into()),
+        Error::Utf8(_) => Close::Say(CloseCode::Invalid, "a text is not UTF-8".into()),
+        Error::Protocol(error) => Close::Say(CloseCode::Protocol, error.to_string().into()),
+        _ => Close::Gone,
     }
 }

@@ -3,10 +3,12 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::Subscription;
 use crate::live::filter::Filter;
 use crate::live::hub::Hub;
 use crate::live::problem::Problem;
 use crate::position::Position;
+use crate::spelling::shown;
 use crate::update::UpdateCursor;
 
 /// The longest name of a subscription, in bytes.
@@ -14,18 +16,18 @@ const MAX_NAME: usize = 64;
 
 /// What a client says.
 #[derive(Debug)]
-pub(super) enum Saying {
+pub(super) enum ClientMessage {
     Subscribe {
         name: String,
-        /// The filter and where to go on, or why it is none.
-        wanted: Result<(Filter, Option<UpdateCursor>), Problem>,
+        /// Or why it is none.
+        wanted: Result<Subscription, Problem>,
     },
     Unsubscribe {
         name: String,
     },
 }
 
-impl Saying {
+impl ClientMessage {
     /// What `text` says, or why nothing.
     pub(super) fn parse(text: &str, hub: &Hub) -> Result<Self, &'static str> {
         let json: Value = serde_json::from_str(text).map_err(|_| "that is no JSON")?;
@@ -46,10 +48,7 @@ impl Saying {
     }
 }
 
-fn wanted(
-    json: &serde_json::Map<String, Value>,
-    hub: &Hub,
-) -> Result<(Filter, Option<UpdateCursor>), Problem> {
+fn wanted(json: &serde_json::Map<String, Value>, hub: &Hub) -> Result<Subscription, Problem> {
     let mut filter = Filter::default();
     let mut cursor = None;
     for (key, value) in json {
@@ -60,7 +59,11 @@ fn wanted(
             "types" => texts(key, value)?.try_for_each(|kind| filter.add_kind(kind?))?,
             "networks" => texts(key, value)?.try_for_each(|one| filter.add_network(one?))?,
             "min" => {
-                let error = || Problem::bad_request("`min` is no object of fields and numbers");
+                let error = || {
+                    let detail =
+                        "`min` holds whole numbers written as text: {\"amount\": \"1000\"}";
+                    Problem::bad_request(detail)
+                };
                 for (field, least) in value.as_object().ok_or_else(error)? {
                     // A number of JSON may have lost digits.
                     filter.add_least(field, least.as_str().ok_or_else(error)?)?;
@@ -72,12 +75,14 @@ fn wanted(
                 cursor = Some(text.parse().map_err(|_| error())?);
             }
             _ => {
-                let shown: String = key.chars().take(64).collect();
-                return Err(Problem::bad_request(format!("`{shown}` is not known")));
+                return Err(Problem::bad_request(format!(
+                    "{:?} is not known; known are op, name, subjects, types, networks, min and last_event_id",
+                    shown(key)
+                )));
             }
         }
     }
-    Ok((filter, cursor))
+    Ok(Subscription { filter, cursor })
 }
 
 fn texts<'a>(
@@ -89,8 +94,8 @@ fn texts<'a>(
     Ok(list.iter().map(move |one| one.as_str().ok_or_else(error)))
 }
 
-pub(super) fn subscribed(name: &str, position: Option<Position>) -> Bytes {
-    let id = position.map(|position| position.to_string());
+pub(super) fn subscribed(name: &str, from: Option<UpdateCursor>) -> Bytes {
+    let id = from.map(|from| from.to_string());
     bytes(json!({ "op": "subscribed", "name": name, "id": id }))
 }
 

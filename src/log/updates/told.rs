@@ -1,5 +1,6 @@
 //! [`Told`]: a message that was told in this process, shared by all who receive it.
 
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -63,12 +64,16 @@ impl Told {
     }
 
     /// The message as `write` writes it under the name `event`: made once for all who send it under that name.
-    pub(crate) fn frame(&self, event: &str, write: impl Fn() -> ClientFrame) -> ClientFrame {
+    pub(crate) fn frame(
+        &self,
+        event: &str,
+        write: impl Fn() -> ClientFrame,
+    ) -> Cow<'_, ClientFrame> {
         let frame = self.frame.get_or_init(&write);
         match *frame.event == *event {
-            true => frame.clone(),
+            true => Cow::Borrowed(frame),
             // Another name than that of who was first.
-            false => write(),
+            false => Cow::Owned(write()),
         }
     }
 }

@@ -59,8 +59,9 @@ impl Views {
     pub(crate) fn skip_to(&self, view: &View, tip: u64) {
         self.settling.joined(self.clock.monotonic(), Duration::ZERO);
         let mut board = self.updates.board.lock();
-        view.skip_to(tip);
-        board.lose(view.position());
+        if view.skip_to(tip) {
+            board.lose(view.position());
+        }
         drop(board);
         self.moved.send_replace(());
         self.asked.send_replace(true);

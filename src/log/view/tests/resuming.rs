@@ -1,5 +1,5 @@
 //! Clients that follow what is told and come back at any node, under random histories: each is told every update once and
-//! in order, or that something is missing (PROTOCOL 38, resume).
+//! in order, or that something is missing (PROTOCOL 38a).
 
 use tokio::sync::broadcast;
 
