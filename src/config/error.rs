@@ -267,7 +267,7 @@ fn masked(line: &str) -> String {
     // A file's name is told beside it anyway, and is no secret.
     let names_file = key.trim_end().ends_with("_file");
     let secret = !names_file
-        && ["tok", "pass", "secret"]
+        && ["tok", "pass", "secret", "ticket"]
             .iter()
             .any(|word| key.contains(word));
     let range = if secret {
@@ -347,6 +347,11 @@ mod tests {
             ("token = \"abc\" # x", "token = \"***\" * *"),
             ("token_file = \"/run/t\"", "token_file = \"/run/t\""),
             ("tokn = 'abc'", "tokn = '***'"),
+            ("ticket_key = \"abc\"", "ticket_key = \"***\""),
+            (
+                "ticket_key_file = \"/run/t\"",
+                "ticket_key_file = \"/run/t\"",
+            ),
         ] {
             assert_eq!(masked(line), shown);
             assert_eq!(masked(line).chars().count(), line.chars().count());

@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::{ConfigError, ConfigPlace, ConfigSection};
+use crate::{ConfigError, ConfigPlace, ConfigSection, Setting};
 
 type Span = Range<usize>;
 
@@ -21,10 +21,13 @@ impl<'t> SourceTree<'t> {
         Some(Self { text, root })
     }
 
-    /// Where the rule or stream of `place` stands: at its name.
-    pub(super) fn name_of(&self, place: &ConfigPlace) -> Option<Span> {
-        let section = self.section(place)?;
-        section.get("name").map(Spanned::span)
+    /// Where `place` is: the name of its rule or stream, or the value of a setting of a table.
+    pub(super) fn place_of(&self, place: &ConfigPlace) -> Option<Span> {
+        match (self.section(place), place.setting()) {
+            (Some(section), _) => section.get("name").map(Spanned::span),
+            (None, Some(setting)) => Some(self.value_of(setting)?.span()),
+            (None, None) => None,
+        }
     }
 
     /// What is to blame for `error`: the text that it quotes, or else the value of the setting that it names.
@@ -33,7 +36,7 @@ impl<'t> SourceTree<'t> {
         // What is said of a whole table may name the rule that it does not do for.
         let of_table = place.setting().filter(|of| !of.table().is_empty());
         if let Some(setting) = of_table {
-            let value = self.table(setting.table())?.get(setting.key())?;
+            let value = self.value_of(setting)?;
             return self.quoted(value, error).or_else(|| Some(value.span()));
         }
         let key = place.setting().map_or("", |setting| setting.key());
@@ -55,12 +58,13 @@ impl<'t> SourceTree<'t> {
             .or_else(|| section.get("name").map(Spanned::span))
     }
 
-    /// The table of this path, such as `proxy.limits`.
-    fn table(&self, path: &str) -> Option<&DeTable<'t>> {
-        path.split('.')
-            .try_fold(self.root.get_ref(), |within, name| {
-                within.get(name)?.get_ref().as_table()
-            })
+    /// The value of a setting of a table such as `proxy.limits`; the table, if it is not set there.
+    fn value_of(&self, setting: Setting) -> Option<&Spanned<DeValue<'t>>> {
+        let mut names = setting.table().split('.');
+        let outer = self.root.get_ref().get(names.next()?)?;
+        let table = names.try_fold(outer, |within, name| within.get_ref().as_table()?.get(name))?;
+        let value = table.get_ref().as_table()?.get(setting.key());
+        Some(value.unwrap_or(table))
     }
 
     /// The rule or stream of `place`.

@@ -22,8 +22,8 @@
 //! ```
 //!
 //! An unknown key, a value of the wrong type and a setting that the cache refuses are errors that
-//! quote the line. `tagcache schema` prints a JSON Schema of the file, for editors. The tables `[proxy]`, `[admin]` and
-//! `[log]` are those of the program `tagcache`, which may share the file: they pass unread.
+//! quote the line. `tagcache schema` prints a JSON Schema of the file, for editors. The tables `[proxy]`, `[live]`,
+//! `[admin]` and `[log]` are those of the program `tagcache`, which may share the file: they pass unread.
 //!
 //! # The environment
 //!
@@ -91,6 +91,10 @@ pub struct Config {
     #[serde(default, skip_serializing)]
     #[schemars(with = "serde_json::Value")]
     proxy: Unread,
+    /// Live updates, as server-sent events and by WebSocket.
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "serde_json::Value")]
+    live: Unread,
     /// The admin listener of `tagcache proxy`.
     #[serde(default, skip_serializing)]
     #[schemars(with = "serde_json::Value")]
@@ -267,7 +271,7 @@ impl Loaded {
     /// The line that `warning` is about, counted from 1.
     #[must_use]
     pub fn line_of(&self, warning: &Warning) -> Option<usize> {
-        let span = SourceTree::new(&self.text)?.name_of(warning.place())?;
+        let span = SourceTree::new(&self.text)?.place_of(warning.place())?;
         Some(error::position(&self.text, span.start).0)
     }
 

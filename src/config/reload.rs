@@ -217,6 +217,7 @@ fn changed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("cache", cache(old) != cache(new)),
         ("streams", old.streams != new.streams),
         ("proxy", old.proxy != new.proxy),
+        ("live", old.live != new.live),
         ("admin", old.admin != new.admin),
         ("log", old.log != new.log),
     ];
