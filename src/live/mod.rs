@@ -117,6 +117,7 @@ mod ending;
 mod feed;
 mod filter;
 mod hub;
+mod masked;
 mod problem;
 mod request;
 mod service;
@@ -128,6 +129,7 @@ mod tickets;
 
 pub use self::body::LiveBody;
 pub use self::hub::LiveStats;
+pub use self::masked::mask_tickets;
 pub use self::service::LiveService;
 pub use self::settings::LiveSettings;
 pub use self::slots::ClientAddress;
