@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::proxy::{AccessFormat, AccessLogSettings, ProxyError};
 use crate::setting::ACCESS_LOG_PATH;
+use tower_tagcache::live::mask_tickets;
 
 /// Lines that wait to be written; about 1 MB.
 const QUEUE: usize = 4096;
@@ -95,7 +96,8 @@ impl AccessLog {
             start: Instant::now(),
             client,
             method: method.clone(),
-            target: target.chars().take(MAX_TARGET).collect(),
+            // First, as a part of a ticket is too much as well.
+            target: mask_tickets(target).chars().take(MAX_TARGET).collect(),
             version,
             status: None,
             cache: String::new(),

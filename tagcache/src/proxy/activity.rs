@@ -26,6 +26,8 @@ pub(super) struct Activity {
     streams: AtomicBool,
     /// Requests that are not answered to the end.
     in_hand: AtomicUsize,
+    /// Those of them that are answered with live updates, which have no end that the client could wait for.
+    listening: AtomicUsize,
     /// A part of a request's head has been read.
     in_head: AtomicBool,
     /// When the head or the idle time began, in milliseconds after `start`.
@@ -128,6 +130,7 @@ impl Activity {
             limits,
             streams: AtomicBool::new(false),
             in_hand: AtomicUsize::new(0),
+            listening: AtomicUsize::new(0),
             // Whoever connects means to ask.
             in_head: AtomicBool::new(true),
             since: AtomicU64::new(0),
@@ -220,8 +223,29 @@ impl Activity {
         if waited {
             self.waiting.fetch_sub(1, Relaxed);
         }
-        let last = self.in_hand.fetch_sub(1, SeqCst) == 1;
-        if last && self.ended.load(SeqCst) != 0 {
+        self.in_hand.fetch_sub(1, SeqCst);
+        self.settle_end();
+    }
+
+    /// A request in hand is answered with live updates.
+    pub(super) fn listen(&self) {
+        self.listening.fetch_add(1, SeqCst);
+        self.settle_end();
+    }
+
+    /// It is so no more, which it was until it [ends](Self::end).
+    pub(super) fn listened(&self) {
+        self.listening.fetch_sub(1, SeqCst);
+    }
+
+    /// Whether answers are waited for that come to an end.
+    fn is_owed(&self) -> bool {
+        self.in_hand.load(SeqCst) > self.listening.load(SeqCst)
+    }
+
+    /// Shows the end of what the client sends, if there was one and nothing is owed any more.
+    fn settle_end(&self) {
+        if self.ended.load(SeqCst) != 0 && !self.is_owed() {
             self.show_end();
         }
     }
@@ -234,7 +258,7 @@ impl Activity {
         if ended == 0 {
             self.ended.store(self.now() + 1, SeqCst);
         }
-        if self.given_up.load(SeqCst) || self.in_hand.load(SeqCst) == 0 {
+        if self.given_up.load(SeqCst) || !self.is_owed() {
             End::Shown
         } else if self.reading.load(SeqCst) == 0 {
             End::Kept

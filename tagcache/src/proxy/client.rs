@@ -37,6 +37,7 @@ use crate::proxy::trailers::{OddNames, Trailers};
 use crate::proxy::upstream::{UpstreamFailure, Upstreams};
 use crate::proxy::yielding::Yielding;
 use crate::proxy::{Door, ProxySettings};
+use tower_tagcache::live::{ClientAddress, LiveBody, LiveService};
 use tower_tagcache::{CacheService, ForwardReason, ResponseFuture, TellPosition};
 
 /// What all connections share.
@@ -49,6 +50,8 @@ pub(super) struct Site {
     pub(super) fallback: Authority,
     /// What is answered before the cache is asked.
     pub(super) door: Option<Box<dyn Door>>,
+    /// Who answers with live updates, also before that.
+    pub(super) live: Option<LiveService>,
     pub(super) access_log: Option<AccessLog>,
 }
 
@@ -71,6 +74,8 @@ struct State {
 enum Own {
     Refusal(Refusal),
     Door(BoxFuture<'static, Response<Bytes>>),
+    /// Large, and seldom.
+    Live(Box<Response<LiveBody>>),
 }
 
 impl From<Refusal> for Own {
@@ -115,6 +120,10 @@ impl Client {
                     return Ok(own_answer(refusal.response(http1), in_hand));
                 }
                 Err(Own::Door(answer)) => return Ok(own_answer(answer.await, in_hand)),
+                Err(Own::Live(answer)) => {
+                    in_hand.answered(&answer);
+                    return Ok(answer.map(|body| ClientBody::live(body, in_hand)));
+                }
             };
             Ok(match answer {
                 Ok(response) => {
@@ -142,6 +151,10 @@ impl Client {
         // While the fields still are the client's, who may have named some to be removed.
         if let Some(door) = self.site.door.as_ref().filter(|door| door.takes(&parts)) {
             return Err(Own::Door(door.answer(self.peer.address(), parts)));
+        }
+        let live = self.site.live.as_ref();
+        if let Some(live) = live.filter(|live| live.takes(parts.uri.path())) {
+            return Err(self.listen(live, parts));
         }
         if survey.authorization {
             self.recognise(&mut parts);
@@ -175,6 +188,15 @@ impl Client {
         });
         let body = body.told_to(&self.activity);
         Ok(state.service.call(Request::from_parts(parts, body)))
+    }
+
+    /// The answer to a request for live updates. A WebSocket goes on in a task of that service's own.
+    fn listen(&self, live: &LiveService, mut parts: Parts) -> Own {
+        parts.extensions.insert(ClientAddress(self.peer.address()));
+        let answer = live.clone().call(Request::from_parts(parts, ()));
+        match answer.into_inner() {
+            Ok(answer) => Own::Live(Box::new(answer)),
+        }
     }
 
     /// Who shows the admin token is told more. It is for us alone, so that nobody behind learns it.

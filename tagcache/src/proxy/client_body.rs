@@ -14,17 +14,21 @@ use crate::proxy::access_log::Line;
 use crate::proxy::activity::Activity;
 use crate::proxy::streams;
 use crate::proxy::upstream::UpstreamBody;
+use tower_tagcache::live::LiveBody;
 use tower_tagcache::{BoxError, CacheBody};
 
 /// The body of a response. As long as it is there, its connection has a request in hand.
 #[pin_project]
 pub(super) struct ClientBody {
     #[pin]
-    body: Either<Full<Bytes>, CacheBody<UpstreamBody>>,
+    body: Content,
     in_hand: InHand,
     /// Why it breaks off, once what came before has been written.
     broken: Option<BoxError>,
 }
+
+/// Own texts, live updates, and what the cache has.
+type Content = Either<Either<Full<Bytes>, LiveBody>, CacheBody<UpstreamBody>>;
 
 /// A request that is not answered to the end.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(super) struct InHand {
     activity: Arc<Activity>,
     /// Upstream is waited for, not the client.
     waiting: bool,
+    /// The answer is live updates, without an end.
+    listens: bool,
     /// Its line of the access log, which is written when this is dropped.
     pub(super) line: Option<Box<Line>>,
 }
@@ -43,6 +49,7 @@ impl InHand {
         Self {
             activity: Arc::clone(activity),
             waiting: true,
+            listens: false,
             line: None,
         }
     }
@@ -75,20 +82,31 @@ impl InHand {
 
 impl Drop for InHand {
     fn drop(&mut self) {
+        if self.listens {
+            self.activity.listened();
+        }
         self.activity.end(self.waiting);
     }
 }
 
 impl ClientBody {
     pub(super) fn plain(text: Bytes, in_hand: InHand) -> Self {
-        Self::new(Either::Left(text.into()), in_hand)
+        Self::new(Either::Left(Either::Left(text.into())), in_hand)
+    }
+
+    pub(super) fn live(body: LiveBody, mut in_hand: InHand) -> Self {
+        if body.size_hint().exact().is_none() {
+            in_hand.listens = true;
+            in_hand.activity.listen();
+        }
+        Self::new(Either::Left(Either::Right(body)), in_hand)
     }
 
     pub(super) fn cache(body: CacheBody<UpstreamBody>, in_hand: InHand) -> Self {
         Self::new(Either::Right(body), in_hand)
     }
 
-    fn new(body: Either<Full<Bytes>, CacheBody<UpstreamBody>>, mut in_hand: InHand) -> Self {
+    fn new(body: Content, mut in_hand: InHand) -> Self {
         in_hand.is_ready(true);
         Self {
             body,

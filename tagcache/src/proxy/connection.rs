@@ -157,7 +157,8 @@ impl Connection {
             TokioIo::new(half_closed),
             before,
             Arc::clone(&activity),
-            self.permit,
+            // Who takes it for a WebSocket is waited for as well.
+            (self.permit, stage.clone()),
         );
         if http2 {
             activity.has_streams();

@@ -25,6 +25,7 @@ use crate::proxy::yielding::Yielding;
 use crate::proxy::{Door, ProxyError, ProxySettings, UpstreamStatuses, tls};
 use crate::setting::LISTEN;
 use tower_tagcache::Cache;
+use tower_tagcache::live::LiveService;
 
 /// After an accept that failed, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -71,6 +72,7 @@ impl Proxy {
             fallback: upstreams.first_authority(),
             access_log: None,
             door: None,
+            live: None,
             settings,
         };
         Ok(Self {
@@ -85,6 +87,17 @@ impl Proxy {
     pub fn door<D: Door + 'static>(mut self, door: Option<D>) -> Self {
         if let Some(site) = Arc::get_mut(&mut self.site) {
             site.door = door.map(|door| Box::new(door) as _);
+        }
+        self
+    }
+
+    /// Answers what `live` [takes](LiveService::takes), before the cache is asked, and closes it when the proxy drains.
+    /// Its [`trusted_proxies`](tower_tagcache::live::LiveSettings::trusted_proxies) should be the
+    /// [trusted peers](ProxySettings::trusted_peers). Default: nothing.
+    #[must_use]
+    pub fn live(mut self, live: Option<LiveService>) -> Self {
+        if let Some(site) = Arc::get_mut(&mut self.site) {
+            site.live = live;
         }
         self
     }
@@ -177,6 +190,10 @@ impl BoundProxy {
             () = shutdown => {}
             _ = open.as_mut() => {}
             () = upkeep.as_mut() => {}
+        }
+        if let Some(live) = &proxy.site.live {
+            // Its streams end by themselves only.
+            live.close();
         }
         drain.begin();
         open.await;

@@ -31,6 +31,7 @@ mod faults;
 mod fields;
 mod key;
 mod limits;
+mod live;
 mod odd_paths;
 mod smuggling;
 mod streams;

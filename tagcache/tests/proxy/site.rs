@@ -48,7 +48,10 @@ impl ProxySite {
     pub(crate) async fn start(settings: ProxySettings, rules: CacheBuilder) -> Self {
         let (cache, companion) = rules.build().expect("good rules");
         drop(companion);
-        let proxy = Proxy::new(settings, cache).expect("good settings");
+        Self::of(Proxy::new(settings, cache).expect("good settings")).await
+    }
+
+    pub(crate) async fn of(proxy: Proxy) -> Self {
         let bound = proxy.bind().await.expect("a port");
         let (shutdown, told) = oneshot::channel();
         Self {
@@ -64,6 +67,11 @@ impl ProxySite {
     /// Tells it to drain.
     pub(crate) fn shut_down(&mut self) {
         self.shutdown.take();
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.task.is_finished()
     }
 
     pub(crate) async fn ended(self) -> DrainReport {

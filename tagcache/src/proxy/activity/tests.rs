@@ -124,3 +124,41 @@ async fn what_http2_reads_begins_no_head() {
     after(5).await;
     assert_eq!(activity.verdict(), Verdict::Idle);
 }
+
+fn end_of_input(activity: &Activity) -> End {
+    activity.end_of_input(&Context::from_waker(Waker::noop()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_of_live_updates_that_ends_its_side_has_gone() {
+    let activity = Arc::new(Activity::new(&Timeouts::default()));
+    activity.begin();
+    activity.wait();
+    assert_eq!(end_of_input(&activity), End::Kept, "an answer is owed");
+    activity.listen();
+    assert_eq!(end_of_input(&activity), End::Shown);
+    // Another stream of the connection is answered first.
+    activity.begin();
+    activity.wait();
+    assert_eq!(end_of_input(&activity), End::Kept);
+    activity.end(true);
+    assert_eq!(end_of_input(&activity), End::Shown);
+    activity.listened();
+    activity.end(true);
+    assert_eq!(end_of_input(&activity), End::Shown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn live_updates_that_do_not_come_are_waited_for_and_those_that_are_not_taken_end() {
+    let activity = Activity::new(&Timeouts::default());
+    activity.begin();
+    activity.wait();
+    activity.listen();
+    after(100_000).await;
+    assert!(until(&activity));
+    activity.waited();
+    after(59).await;
+    assert!(until(&activity));
+    after(1).await;
+    assert_eq!(activity.verdict(), Verdict::TooSlow);
+}
