@@ -8,6 +8,10 @@ pub(crate) const ACCESS_LOG_PATH: Setting =
     Setting::of("proxy.access_log", "path").called("access_log path");
 pub(crate) const LOG_LEVEL: Setting = Setting::of("log", "level").called("log level");
 
+pub(crate) const LIVE_OPEN: Setting = live("open");
+pub(crate) const LIVE_TOKEN: Setting = live("token");
+pub(crate) const LIVE_TICKET_KEY: Setting = live("ticket_key");
+
 pub(crate) const fn proxy(key: &'static str) -> Setting {
     Setting::of("proxy", key)
 }
@@ -22,6 +26,10 @@ pub(crate) const fn timeout(key: &'static str) -> Setting {
 
 pub(crate) const fn health(key: &'static str) -> Setting {
     Setting::of("proxy.health", key)
+}
+
+pub(crate) const fn live(key: &'static str) -> Setting {
+    Setting::of("live", key)
 }
 
 pub(crate) const fn admin(key: &'static str) -> Setting {

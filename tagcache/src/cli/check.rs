@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use super::failure::{Failure, colours, print, runtime};
+use super::listening::{live_json, live_text};
 use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
 use super::source::{ConfigArgs, variable};
@@ -14,6 +15,7 @@ use super::survey::{Survey, survey};
 use crate::config::Configuration;
 use tower_tagcache::Warning;
 use tower_tagcache::config::ConfigFileError;
+use tower_tagcache::live::LiveSettings;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -39,10 +41,17 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let checked = Configuration::load(path, &variable).and_then(|mut loaded| {
         args.overlay.lay_over(&mut loaded);
         let warnings = warnings(&loaded)?;
-        Ok((loaded, warnings))
+        let live = loaded.live_settings(&variable)?;
+        Ok(Checked {
+            loaded,
+            warnings,
+            live,
+        })
     });
     let asked = checked.as_ref().ok().filter(|_| args.connect);
-    let asked = asked.map(|(loaded, _)| survey_of(loaded)).transpose()?;
+    let asked = asked
+        .map(|checked| survey_of(&checked.loaded))
+        .transpose()?;
     if args.json {
         let mut told = as_json(&checked);
         let survey = asked.map(|asked| asked.unwrap_or_else(Survey::failed));
@@ -58,7 +67,11 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
             Ok(_) => Ok(()),
         };
     }
-    let (loaded, warnings) = checked?;
+    let Checked {
+        loaded,
+        warnings,
+        live,
+    } = checked?;
     let (on, off) = colours(io::stdout().is_terminal(), "33;1");
     for warning in &warnings {
         let line = loaded
@@ -68,8 +81,18 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         let file = path.map_or_else(String::new, |path| format!("{}{line}: ", path.display()));
         print(&format!("{on}warning:{off} {file}{warning}"))?;
     }
+    if let Some(live) = &live {
+        print(&live_text(live))?;
+    }
     print(&summary(&loaded, warnings.len()))?;
     asked.map_or(Ok(()), |asked| tell_survey(asked, &on, off))
+}
+
+/// A configuration that can be used.
+struct Checked {
+    loaded: Configuration,
+    warnings: Vec<Warning>,
+    live: Option<LiveSettings>,
 }
 
 /// What the server says. The outer error: nobody could be asked.
@@ -101,6 +124,7 @@ fn warnings(loaded: &Configuration) -> Result<Vec<Warning>, ConfigFileError> {
     let assembled = loaded.assemble(builder(loaded), &variable)?;
     let mut warnings = assembled.cache.warnings().to_vec();
     warnings.extend(loaded.file.advice());
+    warnings.extend(assembled.warnings);
     Ok(warnings)
 }
 
@@ -136,9 +160,13 @@ fn summary(loaded: &Configuration, warnings: usize) -> String {
     )
 }
 
-fn as_json(checked: &Result<(Configuration, Vec<Warning>), ConfigFileError>) -> Value {
+fn as_json(checked: &Result<Checked, ConfigFileError>) -> Value {
     match checked {
-        Ok((loaded, warnings)) => {
+        Ok(Checked {
+            loaded,
+            warnings,
+            live,
+        }) => {
             let warning = |warning: &Warning| {
                 json!({
                     "line": loaded.file.line_of(warning),
@@ -150,6 +178,7 @@ fn as_json(checked: &Result<(Configuration, Vec<Warning>), ConfigFileError>) -> 
                 "ok": true,
                 "errors": [],
                 "warnings": warnings.iter().map(warning).collect::<Vec<_>>(),
+                "live": live.as_ref().map(live_json),
             })
         }
         Err(error) => json!({

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use clap::Args;
+use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::failure::{Failure, print};
+use super::listening::explain_live;
 use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
 use super::source::{ConfigArgs, variable};
@@ -63,6 +65,11 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         .proxy
         .as_ref()
         .map(|proxy| proxy.as_seen(&mut request));
+    let live = assembled.live.as_ref();
+    let live = live.filter(|live| !matches!(seen, Some(Err(_))) && live.takes(request.uri.path()));
+    if let Some(live) = live {
+        return print(&explain_live(live, &request, args.json));
+    }
     let explained = match (seen, response(args)) {
         (Some(Err(refusal)), _) => Explanation::because(refusal),
         (_, Some(response)) => assembled.cache.explain_response(&request, &response),
@@ -84,6 +91,11 @@ fn request(args: &ExplainArgs) -> Result<Parts, Failure> {
     }
     for (name, value) in &args.headers {
         request.headers_mut().append(name, value.clone());
+    }
+    let host = args.url.authority().map(|host| host.as_str().parse());
+    if let Some(Ok(host)) = host {
+        // As a client sends it that asks for a URL.
+        request.headers_mut().entry(HOST).or_insert(host);
     }
     Ok(request.into_parts().0)
 }

@@ -5,6 +5,7 @@ mod completions;
 mod explain;
 mod failure;
 mod init;
+mod listening;
 mod overlay;
 mod purge;
 mod purge_admin;

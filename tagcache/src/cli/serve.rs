@@ -49,6 +49,11 @@ pub(super) fn run(args: ProxyArgs) -> Result<(), Failure> {
                        configuration (`tagcache init` writes one)";
         return Err(Failure::usage(message));
     };
+    // As it is in effect: who may listen, and by which secrets.
+    loaded.tables.live = loaded.live_settings(&variable)?;
+    for warning in &assembled.warnings {
+        tracing::warn!("{warning}");
+    }
     let runtime = runtime(&mut Builder::new_multi_thread())?;
     let cache = assembled.cache;
     let reload = Reload::new(read.file, cache.clone(), variable);

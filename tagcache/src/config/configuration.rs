@@ -1,6 +1,7 @@
 //! [`Configuration`]: all that was read.
 
 pub(super) mod assemble;
+mod live;
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
 //! The file with the environment laid over it: what [the library](tower_tagcache::config) reads of it, and the tables
-//! `[proxy]`, `[admin]` and `[log]` of the program.
+//! `[proxy]`, `[live]`, `[admin]` and `[log]` of the program.
 //!
 //! Beside the variables of the library, which beat its keys:
 //!
@@ -7,6 +7,8 @@
 //! |---|---|
 //! | `TAGCACHE_ADMIN_LISTEN` | `admin.listen` |
 //! | `TAGCACHE_ADMIN_TOKEN` | `admin.token` |
+//! | `TAGCACHE_LIVE_TOKEN` | `live.token`, and `live.token_file` |
+//! | `TAGCACHE_LIVE_TICKET_KEY` | `live.ticket_key`, and `live.ticket_key_file` |
 //! | `RUST_LOG` | `log.level` |
 
 mod configuration;

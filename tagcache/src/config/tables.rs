@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower_tagcache::config::{self, ConfigFileError};
+use tower_tagcache::live::LiveSettings;
 
 use crate::admin::AdminSettings;
 use crate::proxy::ProxySettings;
@@ -14,6 +15,9 @@ use crate::proxy::ProxySettings;
 pub struct Tables {
     /// The reverse proxy `tagcache proxy`. Without it, and without `--upstream`, there is none.
     pub proxy: ProxySettings,
+    /// Live updates, as server-sent events and by WebSocket, where clients connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<LiveSettings>,
     /// The admin listener of `tagcache proxy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<AdminSettings>,

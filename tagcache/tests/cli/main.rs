@@ -2,6 +2,7 @@
 
 mod agreement;
 mod commands;
+mod live;
 mod program;
 mod proxy;
 mod purging;

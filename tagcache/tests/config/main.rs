@@ -5,8 +5,11 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod live;
+
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tagcache::config::Configuration;
 use tower_tagcache::config::{Config, ConfigFileError};
@@ -17,6 +20,30 @@ fn read(text: &str, variables: &[(&str, &str)]) -> Result<Configuration, ConfigF
     let env = |name: &str| variables.get(name).map(|value| (*value).to_owned());
     let file = Config::read(Some(Path::new("t.toml")), text.to_owned(), &env)?;
     Configuration::of(file, &env)
+}
+
+/// A file of a test's own, removed when dropped.
+struct NamedFile(PathBuf);
+
+impl NamedFile {
+    fn with(text: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tagcache-config-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> String {
+        self.0.display().to_string()
+    }
+}
+
+impl Drop for NamedFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// A file, and what is said about it.
@@ -45,7 +72,12 @@ fn each_mistake_is_told_with_its_line_and_column() {
 
 #[test]
 fn a_misspelt_table_is_told_with_what_it_was_meant_to_be() {
-    for (table, meant) in [("porxy", "proxy"), ("adnim", "admin"), ("logs", "log")] {
+    for (table, meant) in [
+        ("porxy", "proxy"),
+        ("adnim", "admin"),
+        ("logs", "log"),
+        ("lvie", "live"),
+    ] {
         let error = read(&format!("[{table}]\n"), &[]).unwrap_err();
         let expected = format!("t.toml:1:2: unknown key `{table}`; did you mean `{meant}`?");
         assert_eq!(error.to_string(), expected);

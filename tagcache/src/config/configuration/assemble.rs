@@ -1,7 +1,8 @@
 //! From what was read to all that a start makes of it.
 
 use tower_tagcache::config::{ConfigFileError, Mode, Secret};
-use tower_tagcache::{Cache, CacheBuilder, Companion, ConfigError, ConfigPlace, Setting};
+use tower_tagcache::live::LiveService;
+use tower_tagcache::{Cache, CacheBuilder, Companion, ConfigError, ConfigPlace, Setting, Warning};
 
 use super::Configuration;
 use crate::admin::{AdminSettings, AdminToken};
@@ -20,6 +21,10 @@ pub struct Assembly {
     pub proxy: Option<Proxy>,
     /// The admin listener, where there is one.
     pub admin: Option<AdminSettings>,
+    /// Live updates, where there are any; the proxy has them too.
+    pub live: Option<LiveService>,
+    /// What of `[live]` deserves a second look.
+    pub warnings: Vec<Warning>,
 }
 
 impl Configuration {
@@ -50,6 +55,7 @@ impl Configuration {
             self.check_streams()?;
         }
         let (cache, companion) = self.file.build_with(builder)?;
+        let (live, warnings) = self.live_service(&cache, env)?.unzip();
         let has_upstream = settings.is_some();
         // Without an upstream, which an argument may name later, all else of `[proxy]` is looked at as well.
         let settings = match settings {
@@ -61,11 +67,14 @@ impl Configuration {
             }
         };
         let proxy = Proxy::new(settings, cache.clone()).map_err(|error| self.unusable(&error))?;
+        let proxy = proxy.live(live.clone());
         Ok(Assembly {
             cache,
             companion,
             proxy: Some(proxy).filter(|_| has_upstream),
             admin,
+            live,
+            warnings: warnings.unwrap_or_default(),
         })
     }
 
