@@ -76,6 +76,10 @@
 //! `Cache-Status`; or a stored response where it may stand in. A response that breaks off breaks off at
 //! the client too, and is not kept; where nothing of its body has come, it is answered 502.
 //!
+//! What [`Proxy::live`] is given answers requests for live updates: they reach neither cache nor upstream. A stream
+//! of these ends when its client ends its side, does not read for [`Timeouts::client_write`], or the proxy drains; no
+//! time in which nothing happens ends it.
+//!
 //! # What does not pass
 //!
 //! - `CONNECT`; HTTP/2 by upgrade (RFC 9113 obsoleted it); transfer codings other than `chunked`.
