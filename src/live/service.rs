@@ -56,10 +56,12 @@ impl LiveService {
         Ok(Self { hub })
     }
 
-    /// Whether a request for `path` is for this service. For who puts it in front of another one.
+    /// Whether a request for `path` is for this service, also where it is refused: what is meant for it may have a
+    /// ticket or the token, which are for nobody behind. For who puts it in front of another one.
     #[must_use]
     pub fn takes(&self, path: &str) -> bool {
-        ListenTarget::of(&self.hub.path, path).is_some()
+        let below = path.strip_prefix(&*self.hub.path);
+        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
     }
 
     /// A router with this service at its [path](LiveSettings::path), to be merged into another one.

@@ -134,7 +134,8 @@ fn open_to_others_is_warned_of_and_so_are_rules_that_are_never_asked() {
         rule("one", "/events/auction/{id}"),
         rule("all", "/events"),
         rule("rest", "/events/market/{*rest}"),
-        rule("other", "/events/{id}"),
+        rule("short", "/events/{id}"),
+        rule("other", "/eventsx"),
         rule("any", "/{*path}"),
     ];
     let warned = |text: &str| {
@@ -144,9 +145,9 @@ fn open_to_others_is_warned_of_and_so_are_rules_that_are_never_asked() {
     };
     let text = format!("{OTHERS}[live]\nopen = true\n{}", rules.concat());
     let told = warned(&text);
-    assert_eq!(told.len(), 4, "{told:#?}");
+    assert_eq!(told.len(), 5, "{told:#?}");
     assert!(told[0].starts_with("open: whoever can connect to 0.0.0.0:81 may listen"));
-    for (told, name) in told[1..].iter().zip(["one", "all", "rest"]) {
+    for (told, name) in told[1..].iter().zip(["one", "all", "rest", "short"]) {
         assert!(
             told.starts_with(&format!("rule `{name}`: live updates")),
             "{told}"

@@ -144,7 +144,12 @@ async fn updates_come_over_either_version_of_http_and_upstream_is_not_asked() {
 async fn what_is_refused_is_told_and_the_connection_goes_on() {
     let site = LiveSite::start(|_| {}, |live| live).await;
     let mut client = Raw::connect(site.site.address).await;
-    for (target, status) in [("/events?x=1", 400), ("/events/ticket", 405), ("/a", 200)] {
+    for (target, status) in [
+        ("/events?x=1", 400),
+        ("/events/ticket", 405),
+        ("/events/auction?ticket=secret", 404),
+        ("/a", 200),
+    ] {
         let asked = format!("GET {target} HTTP/1.1\r\nhost: x\r\n\r\n");
         let answer = client.ask(&asked).await;
         assert_eq!(answer.status(), status, "{target}");
@@ -154,6 +159,7 @@ async fn what_is_refused_is_told_and_the_connection_goes_on() {
         }
     }
     assert_eq!(site.live.stats().clients, 0);
+    assert_eq!(site.origin.calls(), 1, "a ticket is for nobody behind");
 }
 
 #[tokio::test]
