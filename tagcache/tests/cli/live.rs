@@ -16,11 +16,11 @@ fn configured(text: &str) -> Directory {
     directory
 }
 
-/// Asks for `path`, and reads the head of the answer: the stream behind it goes on.
-fn listen(address: SocketAddr, path: &str) -> (String, BufReader<TcpStream>) {
+/// Asks for `path` with these lines, and reads the head of the answer: the stream behind it goes on.
+fn listen(address: SocketAddr, path: &str, lines: &str) -> (String, BufReader<TcpStream>) {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").expect("sent");
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: test\r\n{lines}\r\n").expect("sent");
     let (mut reader, mut head) = (BufReader::new(stream), String::new());
     while !head.ends_with("\r\n\r\n") {
         assert_ne!(reader.read_line(&mut head).expect("a line"), 0, "{head}");
@@ -83,8 +83,12 @@ fn sigterm_ends_streams_with_a_reason_and_does_not_wait_for_them() {
         upstream.url
     ));
     let mut proxy = directory.proxy(&[]);
-    let (head, mut stream) = listen(proxy.address, "/events");
+    let (head, mut stream) = listen(proxy.address, "/events", "");
     assert!(head.contains("content-type: text/event-stream"), "{head}");
+    let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                   sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let (head, mut socket) = listen(proxy.address, "/events", upgrade);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     proxy.signal("TERM");
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
@@ -92,6 +96,11 @@ fn sigterm_ends_streams_with_a_reason_and_does_not_wait_for_them() {
         rest.contains("event: end\n") && rest.contains("this server ends"),
         "{rest}"
     );
+    let mut rest = Vec::new();
+    socket.read_to_end(&mut rest).unwrap();
+    // A close (RFC 6455 §5.5.1): 1001 and the reason, after whatever was pinged.
+    let close = b"\x88\x12\x03\xe9this server ends";
+    assert!(rest.ends_with(close), "{rest:?}");
     let line = proxy.log.wait("ended");
     assert!(line.contains("cut_off=0"), "{line}");
     assert_eq!(proxy.ended(), Some(0));
