@@ -1,6 +1,8 @@
 //! [`Access`]: who may listen, and whose pages.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
@@ -10,6 +12,7 @@ use crate::error::ConfigError;
 use crate::live::problem::Problem;
 use crate::live::{LiveSettings, TicketKey};
 use crate::place::Setting;
+use crate::secret::Secret;
 use crate::spelling::shown;
 
 /// A shorter token can be guessed.
@@ -44,12 +47,14 @@ pub(super) enum Asker {
 
 impl Access {
     pub(super) fn new(settings: &LiveSettings) -> Result<Self, ConfigError> {
-        let token = match &settings.token {
-            Some(token) => Some(digest(&token.0)?),
-            None => None,
-        };
-        let tickets = settings.ticket_key.as_ref();
-        let tickets = tickets.map(|key| TicketKey::new(&key.0)).transpose()?;
+        let token = secret("token_file", &settings.token, &settings.token_file)?;
+        let token = token.map(|token| digest(&token)).transpose()?;
+        let key = secret(
+            "ticket_key_file",
+            &settings.ticket_key,
+            &settings.ticket_key_file,
+        )?;
+        let tickets = key.map(|key| TicketKey::new(&key)).transpose()?;
         let open = settings.open.unwrap_or(false);
         if !open && token.is_none() && tickets.is_none() {
             let why = "nobody could listen: set `token` or `ticket_key`, or `open` for everybody";
@@ -147,6 +152,29 @@ impl Access {
         let detail =
             format!("pages of {origin:?} may not listen: the operator can add it to `origins`");
         Err(Problem::forbidden(detail))
+    }
+}
+
+/// What is said itself, or stands in the file that `setting` names.
+fn secret<'a>(
+    setting: &'static str,
+    said: &'a Option<Secret>,
+    file: &Option<PathBuf>,
+) -> Result<Option<Cow<'a, str>>, ConfigError> {
+    let read = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let why = format!("cannot be read: {error}");
+            ConfigError::new(
+                Setting::of("live", setting),
+                why,
+                path.display().to_string(),
+            )
+        })?;
+        Ok(Cow::Owned(text.trim().to_owned()))
+    };
+    match (said, file) {
+        (Some(Secret(text)), _) => Ok(Some(text.into())),
+        (None, file) => file.as_ref().map(read).transpose(),
     }
 }
 
@@ -260,6 +288,9 @@ mod tests {
         assert!(!refused(LiveSettings::guarded("tiny")).contains("tiny"));
         assert!(!refused(LiveSettings::guarded("0123456789abcdef\n")).contains("0123"));
         assert!(!refused(LiveSettings::open().ticket_key("tiny")).contains("tiny"));
+        let mut settings = LiveSettings::default();
+        settings.token_file = Some("/nowhere/token".into());
+        assert!(refused(settings).contains("cannot be read"));
         for origin in [
             "a.example",
             "https://",

@@ -93,14 +93,18 @@ fn sigterm_ends_streams_with_a_reason_and_does_not_wait_for_them() {
     let mut rest = String::new();
     stream.read_to_string(&mut rest).unwrap();
     assert!(
-        rest.contains("event: end\n") && rest.contains("this server ends"),
+        rest.contains("event: end\n") && rest.contains("the server is shutting down"),
         "{rest}"
     );
     let mut rest = Vec::new();
     socket.read_to_end(&mut rest).unwrap();
     // A close (RFC 6455 §5.5.1): 1001 and the reason, after whatever was pinged.
-    let close = b"\x88\x12\x03\xe9this server ends";
-    assert!(rest.ends_with(close), "{rest:?}");
+    let reason = "the server is shutting down; connect again";
+    let head = [0x88, u8::try_from(2 + reason.len()).unwrap(), 0x03, 0xe9];
+    assert!(
+        rest.ends_with(&[&head, reason.as_bytes()].concat()),
+        "{rest:?}"
+    );
     let line = proxy.log.wait("ended");
     assert!(line.contains("cut_off=0"), "{line}");
     assert_eq!(proxy.ended(), Some(0));

@@ -170,9 +170,7 @@ async fn a_websocket_ends_in_the_proxy() {
         .await
         .unwrap();
     assert_eq!(socket.next().await.unwrap()["type"], "subscribed");
-    socket
-        .say(json!({ "type": "subscribe", "name": "n" }))
-        .await;
+    socket.say(json!({ "op": "subscribe", "name": "n" })).await;
     assert_eq!(socket.next().await.unwrap()["name"], "n");
     site.tell("told").await;
     let told = socket.next().await.unwrap();
