@@ -22,7 +22,7 @@ SALES ?= 2000000
 FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-report conformance load-check drill-load soak-sales check-deploy verify model msrv deny redis-server
+.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-live bench-report conformance load-check drill-load soak-sales check-deploy verify model msrv deny redis-server
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -67,6 +67,9 @@ bench-peers: ## build the caches of benches/peers/ that `make bench-http` compar
 
 bench-scale: ## measure what grows, and what must not: a million entries, 1,000 purges a second (half an hour, 6 GB)
 	CARGO_FLAGS="$(CARGO_FLAGS)" benches/scale/run.py
+
+bench-live: ## measure live updates for 10,000 clients on one process, beside axum's own and a bare server (ten minutes)
+	CARGO_FLAGS="$(CARGO_FLAGS)" benches/live/run.py
 
 bench-report: ## put what was measured last into benches/README.md and benches/plots/
 	benches/report.py

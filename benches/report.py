@@ -3,7 +3,7 @@
 
     make bench-report
 
-Takes target/bench-http.json and target/bench-scale.json where they are, and benches/results/ for the parts that
+Takes target/bench-http.json, bench-scale.json and bench-live.json where they are, and benches/results/ for the parts that
 they lack; what it used is kept there. Between `<!-- NAME -->` and `<!-- end -->` the README is replaced; all
 else in it is written by hand. The tables of instructions come from benches/instructions.baseline.
 """
@@ -47,7 +47,7 @@ def instructions():
     return [lines[1].removeprefix("# ") + ":", "", *table]
 
 
-def sections(http, scale):
+def sections(http, scale, live):
     yield "instructions", instructions()
     for part in ("hits", "strict"):
         if part in http:
@@ -59,13 +59,14 @@ def sections(http, scale):
     yield "http-targets", tables.http_targets(http)
     yield "scale-targets", tables.scale_targets(scale)
     yield "growth", tables.growth(scale)
+    yield "live", tables.live(live)
 
 
 def main():
-    http, scale = merged("http"), merged("scale")
+    http, scale, live = merged("http"), merged("scale"), merged("live")
     plot.draw(http, scale, BENCHES / "plots")
     text = README.read_text()
-    for name, lines in sections(http, scale):
+    for name, lines in sections(http, scale, live):
         begin = f"<!-- {name} -->"
         new, count = re.subn(rf"{begin}\n.*?<!-- end -->", lambda _: "\n".join([begin, *lines, "<!-- end -->"]), text, flags=re.DOTALL)
         if not count:

@@ -287,3 +287,66 @@ def bytes_targets(found):
         at_most("bytes of the frame in Redis beside body, header and key", found["redis_frame"], 200, "{:,.0f}"),
         at_most("the same with what Redis itself needs for a key", found["redis"], 200, "{:,.0f}"),
     ]
+
+
+# ---- live -------------------------------------------------------------------------------------------------
+
+SERVERS = {"tagcache": "tower-tagcache, axum", "axum": "axum's `Sse`, axum", "hyper": "bare hyper"}
+
+
+def live_crowd(part):
+    lines = head(
+        "server", "bytes/idle client", "of axum's", "after updates", "CPU ms/update", "of bare hyper", "last client ms", "slowest ms"
+    )
+    rounds = part["rounds"]
+    for kind, name in SERVERS.items():
+        typical = {column: statistics.median(one[column] for one in rounds[kind]) for column in rounds[kind][0]}
+        lines.append(
+            row(
+                name,
+                f"{typical['idle']:,.0f}",
+                f"{ratio(rounds[kind], rounds['axum'], 'idle'):.2f}",
+                f"{typical['told']:,.0f}",
+                f"{typical['cpu']:.0f}",
+                f"{ratio(rounds[kind], rounds['hyper'], 'cpu'):.2f}",
+                f"{typical['last']:.0f}",
+                f"{max(one['worst'] for one in rounds[kind]):.0f}",
+            )
+        )
+    bytes_sent = statistics.median(one["bytes"] for one in rounds["tagcache"])
+    how = f"{part['clients']:,} clients; {len(rounds['hyper'])} rounds of {part['updates']} updates of {bytes_sent:.0f} bytes. "
+    return [how + circumstances(part), "", *lines]
+
+
+def live_slow(part):
+    alone, beside = medians(part["rounds"])
+    return [
+        f"{part['clients']:,} clients, {len(part['rounds'])} rounds of {part['updates']} updates in turns: 99 % of them have an update "
+        f"after {alone:.1f} ms alone and {beside:.1f} ms beside {part['slow']} that do not read. {circumstances(part)}"
+    ]
+
+
+def live_targets(results):
+    lines = head("what", "target", "reached", "")
+    if "clients" in results:
+        rounds = results["clients"]["rounds"]
+        ours = rounds["tagcache"]
+        last = statistics.median(one["last"] for one in ours)
+        lines += [
+            at_most("memory of an idle client: of axum's `Sse`", ratio(ours, rounds["axum"], "idle"), 1.15),
+            at_most("CPU of an update to all: of bare hyper's", ratio(ours, rounds["hyper"], "cpu"), 1.3),
+            at_most("ms until the last client has an update", last, 150, "{:.0f}"),
+        ]
+    if "slow" in results:
+        changed = statistics.median(beside / alone for alone, beside in results["slow"]["rounds"])
+        lines.append(row("p99 beside slow readers: of that without", "0.90 to 1.10", f"{changed:.2f}", verdict(0.9 <= changed <= 1.1)))
+    return lines
+
+
+def live(results):
+    lines = []
+    if "clients" in results:
+        lines += live_crowd(results["clients"])
+    if "slow" in results:
+        lines += ["", *live_slow(results["slow"])]
+    return [*lines, "", *live_targets(results)]
