@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod counts;
 mod events;
 mod faults;
 mod resuming;
