@@ -16,6 +16,7 @@ use crate::live::filter::Filter;
 use crate::live::hub::Hub;
 use crate::live::slots::ClientSlot;
 use crate::position::Position;
+use crate::update::Update;
 
 /// The body of an answer of [`LiveService`](super::LiveService).
 pub struct LiveBody(Content);
@@ -29,7 +30,8 @@ enum Content {
 struct Events {
     hub: Arc<Hub>,
     feed: Feed,
-    filter: Filter,
+    /// `None` for who wants everything, as most do: it is large.
+    filter: Option<Box<Filter>>,
     /// What is said before anything happens.
     opening: Option<Bytes>,
     ended: bool,
@@ -61,7 +63,7 @@ impl LiveBody {
         let events = Events {
             hub,
             feed,
-            filter,
+            filter: (filter != Filter::default()).then(|| Box::new(filter)),
             opening: Some(opening.into()),
             ended: false,
             _slot: slot,
@@ -82,7 +84,11 @@ impl Events {
         let frame = loop {
             match self.feed.next().await {
                 FeedItem::Told(told) => {
-                    if told.concerns(|update| self.filter.matches(update))
+                    let wants = |update: &Update| {
+                        let filter = self.filter.as_ref();
+                        filter.is_none_or(|filter| filter.matches(update))
+                    };
+                    if told.concerns(wants)
                         && let Some(frame) = self.hub.frame(&told)
                     {
                         break frame.sse.clone();
