@@ -288,8 +288,10 @@ mod tests {
         assert!(!refused(LiveSettings::guarded("tiny")).contains("tiny"));
         assert!(!refused(LiveSettings::guarded("0123456789abcdef\n")).contains("0123"));
         assert!(!refused(LiveSettings::open().ticket_key("tiny")).contains("tiny"));
-        let mut settings = LiveSettings::default();
-        settings.token_file = Some("/nowhere/token".into());
+        let settings = LiveSettings {
+            token_file: Some("/nowhere/token".into()),
+            ..LiveSettings::default()
+        };
         assert!(refused(settings).contains("cannot be read"));
         for origin in [
             "a.example",
