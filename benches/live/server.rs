@@ -63,7 +63,7 @@ async fn ours(listener: TcpListener) -> Teller {
     Teller::Cache(cache)
 }
 
-/// The same server around both.
+/// By axum, as this crate's service is too.
 fn serve(listener: TcpListener, router: Router) {
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async { axum::serve(listener, service).await.unwrap() });
