@@ -13,10 +13,15 @@ impl Views {
         for NumberedRecord { record, .. } in records {
             self.settling.begin(self.clock.monotonic(), record);
         }
-        if view.would_gap(records) {
+        let gaps = view.would_gap(records);
+        if gaps {
             self.settling.joined(self.clock.monotonic(), Duration::ZERO);
         }
-        let applied = self.apply_in_turn(view, records);
+        let is_told = |read: &NumberedRecord| read.record.updates.is_some();
+        let applied = match gaps || records.iter().any(is_told) {
+            true => self.apply_in_turn(view, records),
+            false => view.apply(records),
+        };
         self.moved.send_replace(());
         let missed = matches!(applied, ApplyResult::Gap(_));
         if missed || records.iter().any(|read| read.record.asks) {
@@ -29,10 +34,6 @@ impl Views {
     /// was missed is told before what comes after it: who is told that, and then goes on at another node, asks for no more
     /// than comes behind.
     fn apply_in_turn(&self, view: &View, records: &[NumberedRecord]) -> ApplyResult {
-        let is_told = |read: &NumberedRecord| read.record.updates.is_some();
-        if !records.iter().any(is_told) && !view.would_gap(records) {
-            return view.apply(records);
-        }
         let mut board = self.updates.board.lock();
         let before = view.position();
         let applied = view.apply(records);

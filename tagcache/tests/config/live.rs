@@ -56,7 +56,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "origins = [\"a.example\"]",
-        "origins: not an origin such as",
+        "origins: not an origin as browsers write it",
     ),
     ("path = \"events\"", "path: not a path such as /events"),
     ("event = \"resync\"", "event: is the name of another event"),
