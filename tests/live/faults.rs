@@ -134,7 +134,8 @@ fn understood(event: &ServerEvent) -> Option<Seen> {
     }
 }
 
-/// Whether each client saw what there was, in the order of `ids`, without a hole that it was not told of.
+/// Whether each client saw what there was, each update once and in the order of the log, or was told `resync` in between.
+/// How often that was.
 fn judge(clients: &[Vec<Seen>], told: &HashSet<u64>) -> usize {
     let mut order: BTreeMap<(u64, u64, u32), u64> = BTreeMap::new();
     let key = |id: &UpdateId| (id.position.epoch.get(), id.position.ordinal, id.index);
@@ -153,6 +154,9 @@ fn judge(clients: &[Vec<Seen>], told: &HashSet<u64>) -> usize {
                 Seen::Resync => {
                     resyncs += 1;
                     before = None;
+                    // What was announced in a log that is gone may be announced in the new one as well, and a node that
+                    // was not there does not know it.
+                    known.clear();
                 }
                 Seen::Update(id, n) => {
                     assert!(known.insert(*n), "{n} was seen twice");
