@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
+use crate::spelling::shown;
 
 mod glob;
 mod target;
@@ -48,7 +49,7 @@ impl Tag {
         } else {
             return Ok(Self((*fold_addresses(text.into())).into()));
         };
-        let shown: String = text.chars().take(64).collect();
+        let shown = shown(text);
         Err(Error::new(
             ErrorKind::Invalid,
             format!("tag {shown:?} {problem}"),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::chance::unique_word;
 use crate::error::{Error, ErrorKind};
+use crate::spelling::shown;
 use crate::tag::Tag;
 
 mod id;
@@ -245,7 +246,7 @@ pub(crate) fn check_kind(kind: &str) -> Result<(), Error> {
 }
 
 fn invalid(what: &str, text: &str, why: &str) -> Error {
-    let shown: String = text.chars().take(64).collect();
+    let shown = shown(text);
     Error::new(ErrorKind::Invalid, format!("{what} {shown:?} {why}"))
 }
 

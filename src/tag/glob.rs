@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
+use crate::spelling::shown;
 
 /// The longest glob, in bytes.
 const MAX_GLOB_BYTES: usize = 1024;
@@ -35,7 +36,7 @@ impl Glob {
         } else {
             return Ok(Self::new(pattern));
         };
-        let shown: String = pattern.chars().take(64).collect();
+        let shown = shown(pattern);
         Err(Error::new(
             ErrorKind::Invalid,
             format!("glob {shown:?} {problem}"),

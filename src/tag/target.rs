@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{Glob, Tag, TagId};
 use crate::error::{Error, ErrorKind};
+use crate::spelling::shown;
 
 /// What a purge names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -125,7 +126,7 @@ impl Target {
     pub fn url(url: impl AsRef<str>) -> Result<Self, Error> {
         let text = url.as_ref();
         let uri: http::Uri = text.parse().map_err(|cause: http::uri::InvalidUri| {
-            let shown: String = text.chars().take(64).collect();
+            let shown = shown(text);
             Error::new(ErrorKind::Invalid, format!("not a URL or path: {shown:?}"))
                 .with_source(cause)
         })?;
@@ -159,7 +160,7 @@ impl fmt::Display for Target {
 /// A name that fits into one line of a record.
 fn plain(what: &str, name: &str) -> Result<Arc<str>, Error> {
     if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
-        let shown: String = name.chars().take(64).collect();
+        let shown = shown(name);
         return Err(Error::new(
             ErrorKind::Invalid,
             format!("not the name of a {what}: {shown:?}"),

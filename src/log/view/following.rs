@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use super::Views;
+use crate::log::updates::UpdateBoard;
 use crate::log::{HistoryPage, Told};
 use crate::position::Position;
 use crate::update::UpdateCursor;
@@ -52,8 +53,11 @@ pub(crate) enum NextTold {
 impl Views {
     /// Receives what is told from now on.
     pub(crate) fn listen(&self) -> Listening {
-        let board = self.updates.board.lock();
-        // Records with updates move the view while the board is locked.
+        self.listen_to(&self.updates.board.lock())
+    }
+
+    /// Records with updates move the view while the board is locked.
+    fn listen_to(&self, board: &UpdateBoard) -> Listening {
         Listening {
             receiver: board.listen(),
             position: self.current().map(|view| view.position()),
@@ -88,13 +92,9 @@ impl Views {
     /// What comes from the number `from` of the history on, at most `most`.
     pub(crate) fn next_told(&self, from: u64, most: usize) -> NextTold {
         let board = self.updates.board.lock();
-        let listening = || Listening {
-            receiver: board.listen(),
-            position: self.current().map(|view| view.position()),
-        };
         match board.history.page(from, most) {
-            None => NextTold::Lost(listening()),
-            Some(page) if page.told.is_empty() => NextTold::Live(listening()),
+            None => NextTold::Lost(self.listen_to(&board)),
+            Some(page) if page.told.is_empty() => NextTold::Live(self.listen_to(&board)),
             Some(page) => NextTold::Page(page),
         }
     }
