@@ -12,6 +12,7 @@ mod after;
 mod automatic;
 mod check;
 mod client;
+pub(crate) mod comparison;
 mod compiled;
 mod cookies;
 mod keying;
