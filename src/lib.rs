@@ -48,7 +48,7 @@
 //! # In the source
 //!
 //! In groups, of which each imports only those before it: words (`alias` to `written`), decisions (`semantics`,
-//! `rules`, `validity`, `entry`), places (`store`, `log`, `coalesce`; `embedded` and `redis` implement the first two),
+//! `rules`, `validity`, `entry`, `alerts`), places (`store`, `log`, `coalesce`; `embedded` and `redis` implement the first two),
 //! the procedure (`engine`), faces (`middleware`, `invalidation`, `live`, `metrics`), and assembly (`builder`, `config`).
 //!
 //! `a/b` is `src/a/b.rs` or `src/a/b/mod.rs`.
@@ -74,6 +74,7 @@
 //!
 //! # Features
 //!
+//! - `activity`: rules that say which updates raise an alert, [`AlertRule`].
 //! - `axum` (default): layers of nested routers go by the whole URI, which axum 0.8 keeps, see
 //!   [`middleware`](middleware#nested-routers).
 //! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `redis`.
@@ -113,6 +114,8 @@ mod weaken;
 #[cfg(feature = "config")]
 mod written;
 
+#[cfg(feature = "activity")]
+mod alerts;
 mod entry;
 mod rules;
 mod semantics;
@@ -144,6 +147,8 @@ pub mod bench;
 #[cfg(test)]
 mod model;
 
+#[cfg(feature = "activity")]
+pub use self::alerts::{AlertLimit, AlertProblem, AlertRule, Decimals, TokenDecimals};
 pub use self::amount::{Bytes, Period};
 pub use self::builder::{Cache, CacheBuilder, Companion};
 #[cfg(any(test, feature = "test-util"))]

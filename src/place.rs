@@ -12,7 +12,7 @@ pub struct ConfigPlace {
     setting: Option<Setting>,
 }
 
-/// A rule or a stream, by its name.
+/// A rule, a stream or a rule of alerts, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigSection {
@@ -20,6 +20,8 @@ pub enum ConfigSection {
     Rule(String),
     /// A stream.
     Stream(String),
+    /// A rule of alerts.
+    Alert(String),
 }
 
 /// What a stream purges [on](crate::On) an event.
@@ -51,6 +53,11 @@ impl ConfigPlace {
         Self::of(ConfigSection::Stream(name.into()))
     }
 
+    /// The rule of alerts of this name.
+    pub fn alert(name: impl Into<String>) -> Self {
+        Self::of(ConfigSection::Alert(name.into()))
+    }
+
     fn of(section: ConfigSection) -> Self {
         Self {
             section: Some(section),
@@ -75,7 +82,7 @@ impl ConfigPlace {
         }
     }
 
-    /// The rule or stream.
+    /// The rule, stream or rule of alerts.
     #[must_use]
     pub const fn section(&self) -> Option<&ConfigSection> {
         self.section.as_ref()
@@ -161,6 +168,7 @@ impl fmt::Display for ConfigPlace {
         let section = self.section.as_ref().map(|section| match section {
             ConfigSection::Rule(name) => format!("rule `{name}`"),
             ConfigSection::Stream(name) => format!("stream `{name}`"),
+            ConfigSection::Alert(name) => format!("alert `{name}`"),
         });
         let mapping = self.mapping.as_ref().map(|mapping| match &mapping.event {
             Some(name) => format!("on `{name}`"),

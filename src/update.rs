@@ -167,15 +167,7 @@ impl Update {
 
     /// A number of 128 bits for identity, type and subject, by which repeats are known.
     pub(crate) fn fingerprint(&self) -> u128 {
-        let mut hasher = blake3::Hasher::new();
-        for part in [&self.kind, &self.subject, &self.identity] {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        let hash = hasher.finalize();
-        let (half, _) = hash.as_bytes().split_at(16);
-        half.iter()
-            .fold(0, |number, byte| number << 8 | u128::from(*byte))
+        fingerprint_of(&[&self.kind, &self.subject, &self.identity])
     }
 
     /// What it takes in a record, about.
@@ -229,20 +221,41 @@ pub(crate) fn read_updates(text: &[u8]) -> Option<Vec<Arc<Update>>> {
     list.iter().map(read).collect()
 }
 
+/// A number of 128 bits for `parts`, by which what is made of them is known again.
+pub(crate) fn fingerprint_of(parts: &[&str]) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    let hash = hasher.finalize();
+    let (half, _) = hash.as_bytes().split_at(16);
+    half.iter()
+        .fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
 /// Whether updates may be of the type `kind`.
 ///
 /// # Errors
 /// As [`Update::new`].
 pub(crate) fn check_kind(kind: &str) -> Result<(), Error> {
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if kind.is_empty() || kind.len() > MAX_KIND_BYTES || !kind.bytes().all(is_word) {
-        let why = "is not 1 to 64 ASCII letters, digits, `_`, `-` and `.`";
-        return Err(invalid("type of update", kind, why));
+    if !is_word(kind) {
+        let why = format!("is not {WORD}");
+        return Err(invalid("type of update", kind, &why));
     }
     match kind {
         RESYNC => Err(invalid("type of update", kind, "is the cache's own")),
         _ => Ok(()),
     }
+}
+
+/// What [`is_word`] wants, for messages.
+pub(crate) const WORD: &str = "1 to 64 ASCII letters, digits, `_`, `-` and `.`";
+
+/// Whether a type of update may be written so, and what else has a name of that kind.
+pub(crate) fn is_word(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    !text.is_empty() && text.len() <= MAX_KIND_BYTES && text.bytes().all(fits)
 }
 
 fn invalid(what: &str, text: &str, why: &str) -> Error {

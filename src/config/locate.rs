@@ -72,6 +72,7 @@ impl<'t> SourceTree<'t> {
         match place.section()? {
             ConfigSection::Rule(name) => self.named("rules", name).next(),
             ConfigSection::Stream(name) => self.named("streams", name).next(),
+            ConfigSection::Alert(name) => self.named("alerts", name).next(),
         }
     }
 

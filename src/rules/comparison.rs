@@ -102,6 +102,13 @@ impl<N> Comparison<N> {
         self.constants().iter().any(is)
     }
 
+    /// Whether it compares with a number.
+    #[cfg(feature = "activity")]
+    pub(crate) fn has_numbers(&self) -> bool {
+        let is = |constant: &Constant<N>| matches!(constant, Constant::Number(_));
+        self.is_of_order() || self.constants().iter().any(is)
+    }
+
     /// Whether it compares with one number, by size.
     pub(crate) const fn is_of_order(&self) -> bool {
         matches!(self, Self::Order(..))

@@ -244,7 +244,7 @@ impl<S> Segment<S> {
 }
 
 /// What a template's text is made of.
-enum Piece<'t> {
+pub(crate) enum Piece<'t> {
     Text(&'t str),
     /// What stands between the braces.
     Placeholder(&'t str),
@@ -252,7 +252,7 @@ enum Piece<'t> {
 
 impl<'t> Piece<'t> {
     /// The first piece of `text`, which is not empty, and the bytes that it takes.
-    fn first_of(text: &'t str) -> Result<(Self, usize), &'static str> {
+    pub(crate) fn first_of(text: &'t str) -> Result<(Self, usize), &'static str> {
         if text.starts_with("{{") || text.starts_with("}}") {
             return Ok((Self::Text(&text[..1]), 2));
         }

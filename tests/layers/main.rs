@@ -22,7 +22,7 @@ const WORDS: &[&str] = &[
     "outcome", "patience", "place", "position", "secret", "spelling", "sync", "tag", "telling",
     "update", "weaken", "written",
 ];
-const DECISIONS: &[&str] = &["entry", "rules", "semantics", "validity"];
+const DECISIONS: &[&str] = &["alerts", "entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["coalesce", "embedded", "log", "redis", "store"];
 
 const TABLE: &[Row] = &[
@@ -37,6 +37,11 @@ const TABLE: &[Row] = &[
     Row {
         modules: &["rules"],
         may_import: &[WORDS, &["semantics", "entry"]],
+    },
+    // It compares as conditions on events do.
+    Row {
+        modules: &["alerts"],
+        may_import: &[WORDS, &["rules"]],
     },
     Row {
         modules: &["coalesce", "log"],
@@ -218,6 +223,9 @@ fn a_breach_of_the_table_is_found() {
         ("semantics", "rules", false),
         ("rules", "semantics", true),
         ("rules", "validity", false),
+        ("rules", "alerts", false),
+        ("alerts", "rules", true),
+        ("alerts", "log", false),
         ("entry", "entry", true),
         ("store", "log", true),
         ("log", "store", false),
