@@ -11,9 +11,11 @@ use crate::spelling::shown;
 use crate::tag::Tag;
 
 mod id;
+mod source;
 
 pub(crate) use self::id::UpdateCursor;
 pub use self::id::{ParseUpdateIdError, UpdateId};
+pub(crate) use self::source::EventSource;
 
 /// The longest type of an update, in bytes.
 const MAX_KIND_BYTES: usize = 64;
@@ -47,6 +49,8 @@ pub struct Update {
     subject: Box<str>,
     identity: Box<str>,
     fields: BTreeMap<Box<str>, Box<str>>,
+    /// `None` for what no publisher said.
+    source: Option<Box<EventSource>>,
 }
 
 impl Update {
@@ -65,6 +69,7 @@ impl Update {
             subject: subject.as_str().into(),
             identity: unique_word().into(),
             fields: BTreeMap::new(),
+            source: None,
         })
     }
 
@@ -75,6 +80,7 @@ impl Update {
             subject: EVERYTHING.into(),
             identity: unique_word().into(),
             fields: BTreeMap::from([("reason".into(), reason.into())]),
+            source: None,
         }
     }
 
@@ -120,6 +126,18 @@ impl Update {
             return Err(invalid("update", &self.kind, &why));
         }
         Ok(self)
+    }
+
+    /// Says where its event comes from.
+    pub(crate) fn with_source(mut self, source: EventSource) -> Self {
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// Where its event comes from, if a publisher said it.
+    #[cfg(feature = "activity")]
+    pub(crate) fn source(&self) -> Option<&EventSource> {
+        self.source.as_deref()
     }
 
     /// Its type: `sale`, say.
@@ -173,7 +191,9 @@ impl Update {
     /// What it takes in a record, about.
     pub(crate) fn bytes(&self) -> usize {
         let fields = self.fields.iter().map(|(n, v)| n.len() + v.len() + 6);
-        self.kind.len() + self.subject.len() + self.identity.len() + 40 + fields.sum::<usize>()
+        let source = self.source.as_ref().map_or(0, |source| source.bytes());
+        let texts = self.kind.len() + self.subject.len() + self.identity.len();
+        texts + 40 + fields.sum::<usize>() + source
     }
 
     fn to_json(&self) -> Value {
@@ -187,6 +207,9 @@ impl Update {
                 .map(|(name, value)| ((**name).into(), (**value).into()))
                 .collect();
             json.insert("fields".into(), fields.into());
+        }
+        if let Some(source) = &self.source {
+            json.insert("from".into(), source.to_json());
         }
         json.into()
     }
@@ -204,6 +227,10 @@ impl Update {
             subject: text("subject")?,
             identity: text("id")?,
             fields,
+            source: json
+                .get("from")
+                .and_then(EventSource::from_json)
+                .map(Box::new),
         })
     }
 }
@@ -272,6 +299,11 @@ mod tests {
         let sale = Update::new("sale", "auction:1").unwrap();
         let sale = sale.with_identity("1/2/3").unwrap();
         let sale = sale.with_field("amount", "9\"\n").unwrap();
+        let sale = sale.with_source(EventSource {
+            block: Some(133),
+            network: Some("local".into()),
+            ..EventSource::of("sales", "1-2")
+        });
         let updates = vec![Arc::new(sale), Arc::new(Update::resync("reorg"))];
         let text = write_updates(&updates);
         assert_eq!(read_updates(text.as_bytes()), Some(updates));

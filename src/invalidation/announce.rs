@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::{ConfigError, Error};
 use crate::invalidation::format::Decoder;
 use crate::invalidation::path::Path;
+use crate::invalidation::source_paths::SourcePaths;
 use crate::invalidation::update_template::{EventIdentity, UpdateTemplate};
 use crate::place::Setting;
 use crate::rules::template::Template;
@@ -117,6 +118,10 @@ impl Announce {
                 Some(text) => EventIdentity::Template(identity(text)?),
                 None if decoder.is_rindexer() => EventIdentity::of_rindexer()?,
                 None => EventIdentity::Entry,
+            },
+            source: match decoder.is_rindexer() {
+                true => Some(SourcePaths::of_rindexer()?),
+                false => None,
             },
             kind: self.kind.into(),
         })

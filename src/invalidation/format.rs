@@ -8,6 +8,9 @@ use crate::invalidation::placeholder;
 
 mod decode;
 
+/// What a reorg notice calls the first block that is undone.
+pub(super) const FORK_BLOCK: &str = "fork_block";
+
 /// Where in a stream entry the payload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(

@@ -81,6 +81,7 @@ mod purger;
 #[cfg(feature = "redis")]
 mod quarantine;
 mod settings;
+mod source_paths;
 mod status;
 mod step;
 mod stream;

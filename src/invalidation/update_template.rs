@@ -8,6 +8,7 @@ use crate::invalidation::expansion::{expand, single};
 use crate::invalidation::format::Decoder;
 use crate::invalidation::node::Node;
 use crate::invalidation::path::Path;
+use crate::invalidation::source_paths::{SourcePaths, source_of};
 use crate::rules::template::Template;
 use crate::update::Update;
 
@@ -27,6 +28,8 @@ pub(crate) struct UpdateTemplate {
     pub(super) subjects: Vec<Template<Path>>,
     pub(super) fields: Vec<(Box<str>, Path)>,
     pub(super) identity: EventIdentity,
+    /// Where its events say which block they stand in, if they do.
+    pub(super) source: Option<SourcePaths>,
 }
 
 /// What tells an event from others.
@@ -104,6 +107,10 @@ impl UpdateTemplate {
         origin: &EventOrigin<'_>,
         updates: &mut UpdateList,
     ) -> Result<Option<usize>, Unreadable> {
+        let mut source = source_of(event, origin);
+        if let Some(paths) = &self.source {
+            paths.read(event, whole, &mut source);
+        }
         let mut told = 0;
         for template in &self.subjects {
             let Some(subjects) = expand(template, REASON, event, whole, decoder)? else {
@@ -118,7 +125,7 @@ impl UpdateTemplate {
                         update = update.with_field(name.clone(), value).map_err(refused)?;
                     }
                 }
-                updates.add(update);
+                updates.add(update.with_source(source.clone()));
                 told += 1;
             }
         }

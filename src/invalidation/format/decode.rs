@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{Decoder, Payload};
+use super::{Decoder, FORK_BLOCK, Payload};
 use crate::invalidation::event::{CONTROL, ChangeEvent, EntryContent, Fields, Unreadable};
 use crate::invalidation::node::{self, Node, NotJson, Texts};
 use crate::invalidation::path::Path;
@@ -16,7 +16,7 @@ const MAX_EVENTS: usize = 10_000;
 
 const REORG: &str = "__rindexer_reorg";
 /// What a reorg notice says that concerns those who know of the events that were undone.
-const REORG_NUMBERS: [&str; 3] = ["fork_block", "depth", "events_deleted"];
+const REORG_NUMBERS: [&str; 3] = [FORK_BLOCK, "depth", "events_deleted"];
 const REORG_TRANSACTIONS: &str = "affected_tx_hashes";
 
 impl Decoder {

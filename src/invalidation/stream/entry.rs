@@ -9,10 +9,12 @@ use std::borrow::Cow;
 
 use super::EventStream;
 use crate::invalidation::event::{ChangeEvent, EntryContent, EventOrigin, Fields, Unreadable};
+use crate::invalidation::format::FORK_BLOCK;
 use crate::invalidation::mapping::{MAX_TARGETS, Mapping, Plan};
 use crate::invalidation::node::{Node, Texts};
+use crate::invalidation::source_paths::whole_number;
 use crate::invalidation::update_template::UpdateList;
-use crate::update::Update;
+use crate::update::{EventSource, Update};
 
 /// What became of one entry.
 #[derive(Debug)]
@@ -165,10 +167,16 @@ impl EventStream {
         let mut reading = Reading::exact();
         reading.plan.add_scope(self.scope_on(network));
         if self.announces_on(network) {
+            let fork = details.iter().find(|(name, _)| *name == FORK_BLOCK);
+            let source = EventSource {
+                network: network.map(Box::from),
+                fork_block: fork.and_then(|(_, block)| whole_number(block)),
+                ..EventSource::of(&self.name, id)
+            };
             let network = network.map(|network| ("network", network));
             let details = details.iter().map(|(name, value)| (*name, &**value));
             let resync = self.resync(id, exactness.reason(), network.into_iter().chain(details));
-            reading.updates.push(resync);
+            reading.updates.push(resync.with_source(source));
         }
         reading.exactness = exactness;
         reading
