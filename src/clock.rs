@@ -40,6 +40,12 @@ impl Timestamp {
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(millis(by)))
     }
+
+    /// So much earlier.
+    #[cfg(feature = "activity")]
+    pub(crate) fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(by)))
+    }
 }
 
 impl From<SystemTime> for Timestamp {

@@ -92,6 +92,32 @@ pub(crate) const ENTRIES_IN_HAND: usize = 1_024;
 /// Where people are told, an entry waits until its purge is everywhere and has settled: the purges of those behind it do not.
 pub(crate) const ENTRIES_TO_ANNOUNCE: usize = 16_384;
 
+/// Events that are remembered: days of a busy market, and 30 MB in Redis.
+#[cfg(feature = "activity")]
+pub(crate) const ACTIVITY_ENTRIES: usize = 20_000;
+
+/// Entries of the feed of all, and of that of one subject, as the requirement says.
+#[cfg(feature = "activity")]
+pub(crate) const ACTIVITY_FEED: usize = 1_000;
+#[cfg(feature = "activity")]
+pub(crate) const ACTIVITY_SUBJECT_FEED: usize = 100;
+
+/// Entries that are read at once if nobody says how many.
+#[cfg(feature = "activity")]
+pub(crate) const ACTIVITY_PAGE: usize = 20;
+
+/// What an auction adds up.
+#[cfg(feature = "activity")]
+pub(crate) const ACTIVITY_SUM: &str = "amount";
+
+/// A week can be compared with the day before.
+#[cfg(feature = "activity")]
+pub(crate) const ANALYTICS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The name that the requirement gives it.
+#[cfg(feature = "activity")]
+pub(crate) const ACTIVITY_CHANNEL: &str = "activity:new";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -121,6 +121,8 @@ mod rules;
 mod semantics;
 mod validity;
 
+#[cfg(feature = "activity")]
+mod activity;
 mod coalesce;
 mod embedded;
 mod log;
@@ -147,6 +149,11 @@ pub mod bench;
 #[cfg(test)]
 mod model;
 
+#[cfg(feature = "activity")]
+pub use self::activity::{
+    ActivityCursor, ActivityEntry, ActivityFeed, ActivityPage, ActivityQuery, ActivitySettings,
+    AnalyticsQuery, AnalyticsRow, FailedDelivery, ParseActivityCursorError,
+};
 #[cfg(feature = "activity")]
 pub use self::alerts::{AlertLimit, AlertProblem, AlertRule, Decimals, TokenDecimals};
 pub use self::amount::{Bytes, Period};

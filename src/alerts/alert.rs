@@ -10,8 +10,7 @@ pub(crate) fn alert_id(rule: &str, identity: &str) -> u128 {
     fingerprint_of(&[rule, identity])
 }
 
-/// An alert for webhooks and the live channel. `suppressed` are those of the rule that were not sent since the last one;
-/// `reorged` says that the event is not on the chain any more.
+/// An alert for webhooks and the live channel. `suppressed` are those of the rule that were not sent since the last one.
 pub(crate) fn alert_json(
     rule: &str,
     update: &Update,
@@ -19,7 +18,6 @@ pub(crate) fn alert_json(
     alert_id_hex: &str,
     raised_at_ms: u64,
     suppressed: u64,
-    reorged: bool,
 ) -> Value {
     let data: Map<String, Value> = update
         .fields()
@@ -34,7 +32,6 @@ pub(crate) fn alert_json(
         "data": data,
         "raised_at": raised_at_ms,
         "suppressed": suppressed,
-        "reorged": reorged,
     });
     if let Some(message) = message {
         alert["message"] = message.into();
@@ -59,13 +56,13 @@ mod tests {
         let sale = Update::new("sale", "auction:1").unwrap();
         let sale = sale.with_identity("1/2").unwrap();
         let sale = sale.with_field("amount", "15").unwrap();
-        let written = alert_json("big", &sale, Some("Sale of 15"), "00ff", 7, 2, true);
+        let written = alert_json("big", &sale, Some("Sale of 15"), "00ff", 7, 2);
         let mut expected = json!({
             "id": "00ff", "rule": "big", "type": "sale", "subject": "auction:1", "identity": "1/2",
-            "data": { "amount": "15" }, "message": "Sale of 15", "raised_at": 7, "suppressed": 2, "reorged": true,
+            "data": { "amount": "15" }, "message": "Sale of 15", "raised_at": 7, "suppressed": 2,
         });
         assert_eq!(written, expected);
-        let written = alert_json("big", &sale, None, "00ff", 7, 2, true);
+        let written = alert_json("big", &sale, None, "00ff", 7, 2);
         expected.as_object_mut().unwrap().remove("message");
         assert_eq!(written, expected);
     }

@@ -8,9 +8,6 @@
 //! that cannot judge an update, as a field is missing or no number, raises nothing and says so once
 //! ([`AlertRules::problems`]).
 
-#![expect(unused_imports, reason = "nothing tells of alerts yet")]
-#![cfg_attr(not(test), expect(dead_code, reason = "nothing tells of alerts yet"))]
-
 mod alert;
 mod compiled;
 mod condition;

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "activity")]
+use crate::activity::{ActivityBounds, ActivityStore};
 use crate::builder::CacheBuilder;
+#[cfg(feature = "activity")]
+use crate::embedded::EmbeddedActivity;
 use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::ConfigError;
 use crate::invalidation::{EventStream, StatusBoard};
@@ -37,6 +41,8 @@ pub(super) struct Places {
     /// The server that event streams are read from.
     #[cfg(feature = "redis")]
     pub(super) events: Option<Server>,
+    #[cfg(all(feature = "activity", feature = "redis"))]
+    server: Option<RedisPlaces>,
 }
 
 impl Places {
@@ -50,6 +56,16 @@ impl Places {
         read.map(|stream| StatusBoard::new(&stream.name)).collect()
     }
 
+    /// What is kept of activity, beside the log.
+    #[cfg(feature = "activity")]
+    pub(super) fn activity(&self, bounds: ActivityBounds) -> Arc<dyn ActivityStore> {
+        #[cfg(feature = "redis")]
+        if let Some(server) = &self.server {
+            return Arc::new(server.activity(bounds));
+        }
+        Arc::new(EmbeddedActivity::new(bounds))
+    }
+
     fn without_events(log: Arc<dyn Log>, store: Arc<dyn Store>) -> Self {
         Self {
             log,
@@ -58,6 +74,8 @@ impl Places {
             claims: None,
             #[cfg(feature = "redis")]
             events: None,
+            #[cfg(all(feature = "activity", feature = "redis"))]
+            server: None,
         }
     }
 }
@@ -109,6 +127,8 @@ impl CacheBuilder {
             self.compress,
         )?;
         Ok(Places {
+            #[cfg(feature = "activity")]
+            server: Some(places.clone()),
             log: places.log,
             store: places.store,
             near: self.near_copy(),

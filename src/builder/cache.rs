@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) streams: Vec<Arc<EventStream>>,
     /// How well those are read that are read from Redis.
     pub(super) statuses: Vec<StatusBoard>,
+    #[cfg(feature = "activity")]
+    pub(super) activity: Option<crate::builder::activity::Activity>,
 }
 
 impl Cache {
@@ -121,6 +123,36 @@ impl Cache {
         let engine = &self.shared.engine;
         let (views, clock) = (&engine.lookups.views, &engine.answers.clock);
         crate::live::LiveService::new(Arc::clone(views), Arc::clone(clock), settings)
+    }
+
+    /// Reads the activity feed and its counters; `None` if [nothing is kept](CacheBuilder::activity).
+    ///
+    /// ```
+    /// use tower_tagcache::{ActivityQuery, ActivitySettings, Cache, Update};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_tagcache::BoxError> {
+    /// let (cache, companion) = Cache::builder().activity(ActivitySettings::new()).build()?;
+    /// tokio::spawn(companion.run(std::future::pending()));
+    /// let sale = Update::new("sale", "auction:7")?.with_field("amount", "1500")?;
+    /// cache.purger().announcing(sale).tag("auction:7").await?;
+    ///
+    /// let activity = cache.activity().expect("it is kept");
+    /// # let mut page = activity.read(&ActivityQuery::new()).await?;
+    /// # while page.entries.is_empty() {
+    /// #     tokio::task::yield_now().await;
+    /// #     page = activity.read(&ActivityQuery::new()).await?;
+    /// # }
+    /// # /*
+    /// let page = activity.read(&ActivityQuery::new()).await?;
+    /// # */
+    /// assert!(page.entries[0].json.contains(r#""amount":"1500""#));
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "activity")]
+    #[must_use]
+    pub fn activity(&self) -> Option<&crate::activity::ActivityFeed> {
+        self.shared.activity.as_ref().map(|activity| &activity.feed)
     }
 
     /// How well this process knows the purge log.
@@ -277,6 +309,14 @@ impl Companion {
         let events = crate::invalidation::consume(self.consumers, &stop);
         #[cfg(not(feature = "redis"))]
         let events = async {};
-        tokio::join!(shutdown, self.shared.follower.run(&stop), events);
+        #[cfg(feature = "activity")]
+        let activity = async {
+            if let Some(activity) = &self.shared.activity {
+                activity.keeper.run(&stop).await;
+            }
+        };
+        #[cfg(not(feature = "activity"))]
+        let activity = async {};
+        tokio::join!(shutdown, self.shared.follower.run(&stop), events, activity);
     }
 }

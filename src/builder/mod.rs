@@ -1,5 +1,7 @@
 //! Assembles the parts: the only place that knows them all.
 
+#[cfg(feature = "activity")]
+mod activity;
 mod backend;
 mod cache;
 mod checks;
@@ -83,6 +85,8 @@ pub struct CacheBuilder {
     #[cfg(feature = "redis")]
     claim_events_after: Option<Duration>,
     backend: Backend,
+    #[cfg(feature = "activity")]
+    activity: activity::ActivityPlan,
 }
 
 impl CacheBuilder {
@@ -115,6 +119,8 @@ impl CacheBuilder {
             #[cfg(feature = "redis")]
             claim_events_after: None,
             backend: Backend::Embedded,
+            #[cfg(feature = "activity")]
+            activity: activity::ActivityPlan::default(),
         }
     }
 
@@ -286,10 +292,20 @@ impl CacheBuilder {
         let streams = compile(std::mem::take(&mut self.streams))?;
         warnings.extend(warnings::of(&rules, &streams));
         warnings::log(&warnings);
+        #[cfg(feature = "activity")]
+        let plan = self.activity.check()?;
+        #[cfg(feature = "activity")]
+        let bounds = plan.as_ref().map(|plan| plan.bounds.clone());
         let places = self.places(streams.len())?;
+        #[cfg(feature = "activity")]
+        let activity_store = bounds.map(|bounds| places.activity(bounds));
         let statuses = places.statuses(&streams);
         let (views, purges, follower) = self.log_parts(&places.log);
         views.expect_settle(self.settle.max(longest_settle(&streams)));
+        #[cfg(feature = "activity")]
+        let activity = plan
+            .zip(activity_store)
+            .map(|(plan, store)| plan.build(store, &places.log, &views, &self.clock));
         let applier = Applier::new(Arc::clone(&purges) as _, self.observer.clone());
         let (store, near, claims) = (places.store, places.near, places.claims);
         let follows = (views, &purges, &follower);
@@ -303,6 +319,8 @@ impl CacheBuilder {
             defaults,
             streams,
             statuses,
+            #[cfg(feature = "activity")]
+            activity,
         });
         #[cfg(feature = "redis")]
         let consumers = places.events.map_or_else(Vec::new, |server| {

@@ -132,3 +132,6 @@ async fn trim_to_leaves_the_newest() {
     log.trim_to(0);
     assert_eq!(log.tail(10).await.unwrap().records.len(), 1);
 }
+
+#[cfg(feature = "activity")]
+mod activity;

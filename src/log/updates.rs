@@ -121,6 +121,10 @@ pub(crate) struct UpdateHub {
     pub(super) board: Mutex<UpdateBoard>,
 }
 
+/// Up to where this process knows the announcements of the log.
+#[cfg(feature = "activity")]
+type Announced = tokio::sync::watch::Sender<Option<Position>>;
+
 /// An announcement that a record owes.
 #[derive(Debug)]
 struct Debt {
@@ -133,6 +137,8 @@ struct Debt {
 #[derive(Debug)]
 pub(super) struct UpdateBoard {
     sender: broadcast::Sender<Arc<Told>>,
+    #[cfg(feature = "activity")]
+    announced: Announced,
     pub(super) history: History,
     epoch: Option<Epoch>,
     owed: BTreeMap<u64, Debt>,
@@ -148,6 +154,8 @@ impl UpdateHub {
         let (sender, _) = broadcast::channel(UPDATES_WAITING);
         let board = UpdateBoard {
             sender,
+            #[cfg(feature = "activity")]
+            announced: Announced::default(),
             history: History::default(),
             epoch: None,
             owed: BTreeMap::new(),
@@ -164,6 +172,12 @@ impl UpdateHub {
     pub(crate) fn subscribe(&self) -> Updates {
         let receiver = self.board.lock().listen();
         Updates { receiver }
+    }
+
+    /// Told when something is announced, or the log is joined.
+    #[cfg(feature = "activity")]
+    pub(crate) fn announced(&self) -> tokio::sync::watch::Receiver<Option<Position>> {
+        self.board.lock().announced.subscribe()
     }
 
     /// Lets all receivers look whether they go on.
@@ -232,6 +246,8 @@ impl UpdateBoard {
             }
         }
         self.send(resync(Some(tip), ResyncReason::Joined));
+        #[cfg(feature = "activity")]
+        self.announced.send_replace(Some(tip));
     }
 
     /// What was announced up to `position` may not have been told.
@@ -260,6 +276,8 @@ impl UpdateBoard {
         self.note_debt(position.ordinal, record, updates, now);
         if let AnnouncementStage::Announced(_) = updates.stage {
             self.tell(position, record, updates);
+            #[cfg(feature = "activity")]
+            self.announced.send_replace(Some(position));
         }
     }
 

@@ -14,6 +14,8 @@ pub(crate) struct Keyspace {
     log: Box<str>,
     heartbeat: Box<str>,
     roll: Box<str>,
+    #[cfg(feature = "activity")]
+    activity: Box<str>,
 }
 
 impl Keyspace {
@@ -51,6 +53,8 @@ impl Keyspace {
             // The log's whole name as hash tag: the slot of the log itself (PROTOCOL 22).
             heartbeat: format!("{{{log}}}:hb").into(),
             roll: format!("{{{log}}}:roll").into(),
+            #[cfg(feature = "activity")]
+            activity: format!("{{{log}}}:activity").into(),
             log: log.into(),
         })
     }
@@ -68,6 +72,12 @@ impl Keyspace {
     /// Who may answer near, a hash; in Cluster in the log's slot.
     pub(crate) fn roll(&self) -> &str {
         &self.roll
+    }
+
+    /// What is kept of activity: a hash, whose name all its other keys begin with; in Cluster in the log's slot.
+    #[cfg(feature = "activity")]
+    pub(crate) fn activity(&self) -> &str {
+        &self.activity
     }
 
     /// The entry whose key has this digest. Entries spread over all slots.

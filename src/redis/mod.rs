@@ -10,6 +10,8 @@
 //! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
 //! - [`log`] and [`store`]: the two traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
 
+#[cfg(feature = "activity")]
+mod activity;
 mod breaker;
 mod conn;
 mod connect;
@@ -34,11 +36,15 @@ use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
 
+#[cfg(feature = "activity")]
+use crate::activity::ActivityBounds;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::observe::SharedObserver;
 use crate::store::Budgets;
 
+#[cfg(feature = "activity")]
+use self::activity::RedisActivity;
 use self::breaker::Breaker;
 pub(crate) use self::conn::Server;
 use self::exclusive::Exclusive;
@@ -64,6 +70,10 @@ pub(crate) struct RedisPlaces {
     pub(crate) store: Arc<RedisStore>,
     pub(crate) claims: Arc<RedisClaims>,
     pub(crate) server: Server,
+    #[cfg(feature = "activity")]
+    writes: Link,
+    #[cfg(feature = "activity")]
+    verifier: Arc<Verifier>,
     #[cfg(test)]
     pub(crate) keys: Keyspace,
 }
@@ -117,9 +127,9 @@ impl RedisPlaces {
             link: reads.clone(),
         };
         let store = RedisStore {
-            verifier,
+            verifier: Arc::clone(&verifier),
             reads,
-            writes,
+            writes: writes.clone(),
             health,
             observer,
             compress,
@@ -129,9 +139,23 @@ impl RedisPlaces {
             store: Arc::new(store),
             claims: Arc::new(claims),
             server,
+            #[cfg(feature = "activity")]
+            writes,
+            #[cfg(feature = "activity")]
+            verifier,
             #[cfg(test)]
             keys,
         })
+    }
+
+    /// What is kept of activity there.
+    #[cfg(feature = "activity")]
+    pub(crate) fn activity(&self, bounds: ActivityBounds) -> RedisActivity {
+        RedisActivity {
+            verifier: Arc::clone(&self.verifier),
+            link: self.writes.clone(),
+            bounds,
+        }
     }
 }
 

@@ -71,6 +71,18 @@ impl Last {
     }
 }
 
+/// The members of a list or a set, as text: numbers in decimal.
+#[cfg(feature = "activity")]
+pub(crate) fn words(reply: Value) -> Option<Vec<String>> {
+    let word = |value| match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        Value::Int(number) => Some(number.to_string()),
+        _ => None,
+    };
+    reply.into_sequence().ok()?.into_iter().map(word).collect()
+}
+
 /// The entries of an `XRANGE` or `XREVRANGE` reply.
 pub(crate) fn entries(reply: Value) -> Result<Vec<RawRecord>, Error> {
     if fault::code(&reply).is_some() {

@@ -14,6 +14,8 @@ use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
 use crate::store::Store;
 
+#[cfg(feature = "activity")]
+mod activity;
 mod busy;
 mod chunks;
 mod fake;

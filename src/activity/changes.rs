@@ -1,0 +1,114 @@
+//! From the records of the purge log to what a store is told. Pure.
+
+use super::entry::EntryMaker;
+use super::queue::AlertQueue;
+use super::store::{ActivityChange, AlertToRaise, ReorgNotice, Sighting};
+use crate::alerts::{AlertRules, Raised, alert_id, alert_json};
+use crate::clock::Timestamp;
+use crate::log::{AnnouncementStage, PurgeRecord};
+use crate::position::decimal;
+use crate::update::{EventSource, Update};
+
+/// The family of the subjects of alerts, which are announced too.
+pub(crate) const ALERTS: &str = "alerts";
+
+/// What is made of announcements.
+#[derive(Debug)]
+pub(crate) struct ChangeMaker {
+    pub(crate) entries: EntryMaker,
+    pub(crate) alerts: AlertRules,
+}
+
+impl ChangeMaker {
+    /// What `record` announces, and raises alerts if they `may`.
+    pub(crate) fn changes(&self, record: &PurgeRecord, may_alert: bool) -> Vec<ActivityChange> {
+        let announced = record.updates.iter().filter(|updates| {
+            // Others are still owed.
+            matches!(updates.stage, AnnouncementStage::Announced(_))
+        });
+        let updates = announced.flat_map(|updates| &updates.updates);
+        let change = |update| self.change(update, record.at, may_alert);
+        updates.filter_map(|update| change(update)).collect()
+    }
+
+    fn change(&self, update: &Update, at: Timestamp, may_alert: bool) -> Option<ActivityChange> {
+        if update.is_resync() {
+            return reorg(update, at).map(ActivityChange::Reorg);
+        }
+        if is_alert(update) {
+            return None;
+        }
+        let source = update.source();
+        let alerts = match may_alert {
+            true => self.alerts_of(update, at),
+            false => Vec::new(),
+        };
+        Some(ActivityChange::Event(Box::new(Sighting {
+            entry: self.entries.entry(update, at),
+            stream: source.map_or("", |source| &source.stream).into(),
+            place: source.and_then(place),
+            at,
+            alerts,
+        })))
+    }
+
+    fn alerts_of(&self, update: &Update, at: Timestamp) -> Vec<AlertToRaise> {
+        let raised = self.alerts.raised_by(update).into_iter();
+        let alert = raised.map(|Raised { rule, message }| {
+            let id = alert_id(rule.name(), update.identity());
+            let (hex, message) = (format!("{id:032x}"), message.as_deref());
+            let at = at.as_millis();
+            // How many were held back before it is known to the store.
+            let json = alert_json(rule.name(), update, message, &hex, at, 0);
+            AlertToRaise {
+                id,
+                rule: rule.name().into(),
+                queues: AlertQueue::of(rule)
+                    .map(|queue| queue.to_string().into())
+                    .collect(),
+                json: json.to_string(),
+                limit: rule.limit().map(|limit| (limit.alerts, limit.per.0)),
+            }
+        });
+        alert.collect()
+    }
+}
+
+/// Whether it tells of an alert.
+fn is_alert(update: &Update) -> bool {
+    let family = update.subject().split_once(':').map(|(family, _)| family);
+    family == Some(ALERTS) && update.source().is_none()
+}
+
+/// Where its entry stands in its stream, if that has an id as Redis gives them.
+fn place(source: &EventSource) -> Option<(u64, u64)> {
+    let (millis, number) = source.entry.split_once('-')?;
+    decimal(millis).ok().zip(decimal(number).ok())
+}
+
+/// The reorg that `update` tells of, if it is that and says from which block on.
+fn reorg(update: &Update, at: Timestamp) -> Option<ReorgNotice> {
+    let source = update.source()?;
+    Some(ReorgNotice {
+        stream: source.stream.clone(),
+        place: place(source),
+        at,
+        network: source.network.clone(),
+        fork_block: super::cursor::bounded_block(source.fork_block?),
+        content: content(update),
+    })
+}
+
+/// A number for what a notice says, which its copies say too.
+fn content(update: &Update) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    for (name, value) in update.fields() {
+        for part in [name, value] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+    }
+    let mut half = [0; 16];
+    half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    u128::from_be_bytes(half)
+}

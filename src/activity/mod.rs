@@ -1,0 +1,38 @@
+//! What happened: the activity feed, counters by hour, and alerts on their way, made of the announcements of the purge log.
+//!
+//! The announcements of a log have an order and a place each, so whatever is made of them can be made once: a store says up
+//! to where it was told, and takes what follows whole or not at all. One node at a time tells it, the [keeper](keeper); if
+//! that dies, another goes on where the store was told to.
+
+mod changes;
+mod cursor;
+mod entry;
+mod feed;
+mod keeper;
+mod ledger;
+mod queue;
+mod settings;
+mod store;
+mod sum;
+
+#[cfg(test)]
+pub(crate) mod contract;
+
+pub(crate) use self::changes::{ALERTS, ChangeMaker};
+pub use self::cursor::{ActivityCursor, ParseActivityCursorError};
+pub(crate) use self::entry::{EntryMaker, FeedEntry, hour_of};
+pub use self::feed::{
+    ActivityEntry, ActivityFeed, ActivityPage, ActivityQuery, AnalyticsQuery, AnalyticsRow,
+    FailedDelivery,
+};
+pub(crate) use self::keeper::{Keeper, KeeperState};
+pub(crate) use self::ledger::Ledger;
+pub(crate) use self::queue::{AlertQueue, AlertReceiver};
+pub use self::settings::ActivitySettings;
+pub(crate) use self::store::{
+    ActivityBatch, ActivityBounds, ActivityChange, ActivityStore, AlertToRaise, Applied,
+    COPIES_WITHIN, Counted, CountedKey, CountedOf, FailedAlert, FeedQuery, KEEPER_FOR, Keeping,
+    MAX_FAILED, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS, MAX_WAITING, ReorgNotice, Settlement,
+    Sighting, StoredActivity, WaitingAlert,
+};
+pub(crate) use self::sum::LimbSum;
