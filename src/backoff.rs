@@ -22,7 +22,7 @@ impl Backoff {
     }
 
     /// As it is after so many failures.
-    #[cfg(any(test, feature = "redis"))]
+    #[cfg(any(test, feature = "activity", feature = "redis"))]
     pub(crate) const fn after(mut self, failures: u32) -> Self {
         self.failures = failures;
         self

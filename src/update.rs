@@ -27,6 +27,9 @@ const MAX_FIELDS: usize = 32;
 const MAX_FIELD_BYTES: usize = 8 * 1024;
 /// The type of those that say that something unknown changed.
 pub(crate) const RESYNC: &str = "resync";
+/// The type of those that tell of an alert, and what their subjects begin with.
+pub(crate) const ALERT: &str = "alert";
+pub(crate) const ALERTS: &str = "alerts:";
 /// The subject of those: whatever there is.
 const EVERYTHING: &str = "*";
 
@@ -181,6 +184,11 @@ impl Update {
     /// Whether something unknown changed.
     pub(crate) fn is_resync(&self) -> bool {
         &*self.kind == RESYNC
+    }
+
+    /// Whether it tells of an alert: of the type `alert`, about `alerts:` and the name of a rule.
+    pub(crate) fn is_alert(&self) -> bool {
+        &*self.kind == ALERT && self.subject.starts_with(ALERTS)
     }
 
     /// A number of 128 bits for identity, type and subject, by which repeats are known.

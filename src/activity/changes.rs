@@ -9,9 +9,6 @@ use crate::log::{AnnouncementStage, PurgeRecord};
 use crate::position::decimal;
 use crate::update::{EventSource, Update};
 
-/// The family of the subjects of alerts, which are announced too.
-pub(crate) const ALERTS: &str = "alerts";
-
 /// What is made of announcements.
 #[derive(Debug)]
 pub(crate) struct ChangeMaker {
@@ -35,7 +32,7 @@ impl ChangeMaker {
         if update.is_resync() {
             return reorg(update, at).map(ActivityChange::Reorg);
         }
-        if is_alert(update) {
+        if update.is_alert() {
             return None;
         }
         let source = update.source();
@@ -72,12 +69,6 @@ impl ChangeMaker {
         });
         alert.collect()
     }
-}
-
-/// Whether it tells of an alert.
-fn is_alert(update: &Update) -> bool {
-    let family = update.subject().split_once(':').map(|(family, _)| family);
-    family == Some(ALERTS) && update.source().is_none()
 }
 
 /// Where its entry stands in its stream, if that has an id as Redis gives them.

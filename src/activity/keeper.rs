@@ -16,7 +16,7 @@ use crate::backoff::Backoff;
 use crate::chance::unique_word;
 use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
-use crate::log::{Log, NumberedRecord, Views};
+use crate::log::{Log, NumberedRecord, Purges, Views};
 use crate::position::Position;
 
 /// How often it is said that somebody is the keeper, or tried to become it.
@@ -47,8 +47,8 @@ pub(crate) struct Keeper {
 pub(crate) struct KeeperState {
     /// Its name, if it is.
     pub(crate) keeper: Option<Box<str>>,
-    /// How many batches it has told: each may have raised alerts.
-    pub(crate) batches: u64,
+    /// How many batches it has told that may have raised alerts.
+    pub(crate) alerting: u64,
     /// Announcements that were gone from the log when they were to be told: so many records.
     pub(crate) missed: u64,
 }
@@ -69,16 +69,15 @@ struct Progress {
 impl Keeper {
     pub(crate) fn new(
         store: Arc<dyn ActivityStore>,
-        log: Arc<dyn Log>,
-        views: Arc<Views>,
+        purges: &Purges,
         clock: Arc<dyn Clock>,
         changes: ChangeMaker,
     ) -> Self {
         Self {
             name: unique_word(),
             store,
-            log,
-            views,
+            log: Arc::clone(&purges.log),
+            views: Arc::clone(&purges.views),
             clock,
             changes,
             state: watch::Sender::default(),
@@ -239,12 +238,15 @@ impl Keeper {
             through,
             changes,
         };
+        let may_alert = batch.changes.iter().any(ActivityChange::may_alert);
         let sent = Instant::now();
         let applied = self.store.apply(&self.name, &batch).await?;
         if let Applied::Done { .. } = applied {
             own.told = Some(through);
             own.heard = sent;
-            self.state.send_modify(|state| state.batches += 1);
+            if may_alert {
+                self.state.send_modify(|state| state.alerting += 1);
+            }
         }
         Ok(applied)
     }

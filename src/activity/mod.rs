@@ -4,7 +4,9 @@
 //! to where it was told, and takes what follows whole or not at all. One node at a time tells it, the [keeper](keeper); if
 //! that dies, another goes on where the store was told to.
 
+mod announced;
 mod changes;
+mod courier;
 mod cursor;
 mod entry;
 mod feed;
@@ -18,14 +20,16 @@ mod sum;
 #[cfg(test)]
 pub(crate) mod contract;
 
-pub(crate) use self::changes::{ALERTS, ChangeMaker};
+pub(crate) use self::announced::announce;
+pub(crate) use self::changes::ChangeMaker;
+pub(crate) use self::courier::{AlertSender, Courier, Undelivered};
 pub use self::cursor::{ActivityCursor, ParseActivityCursorError};
-pub(crate) use self::entry::{EntryMaker, FeedEntry, hour_of};
+pub(crate) use self::entry::EntryMaker;
 pub use self::feed::{
     ActivityEntry, ActivityFeed, ActivityPage, ActivityQuery, AnalyticsQuery, AnalyticsRow,
     FailedDelivery,
 };
-pub(crate) use self::keeper::{Keeper, KeeperState};
+pub(crate) use self::keeper::Keeper;
 pub(crate) use self::ledger::Ledger;
 pub(crate) use self::queue::{AlertQueue, AlertReceiver};
 pub use self::settings::ActivitySettings;
@@ -35,4 +39,5 @@ pub(crate) use self::store::{
     MAX_FAILED, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS, MAX_WAITING, ReorgNotice, Settlement,
     Sighting, StoredActivity, WaitingAlert,
 };
+#[cfg(test)]
 pub(crate) use self::sum::LimbSum;

@@ -80,6 +80,11 @@ pub(crate) enum ActivityChange {
 }
 
 impl ActivityChange {
+    /// Whether it raises alerts, if it is new.
+    pub(crate) fn may_alert(&self) -> bool {
+        matches!(self, Self::Event(sighting) if !sighting.alerts.is_empty())
+    }
+
     /// When it was announced.
     pub(crate) fn at(&self) -> Timestamp {
         match self {

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
 use crate::activity::{
-    ActivityBounds, ActivityFeed, ActivitySettings, ActivityStore, ChangeMaker, Keeper,
+    ActivityBounds, ActivityFeed, ActivitySettings, ActivityStore, AlertQueue, AlertReceiver,
+    AlertSender, ChangeMaker, Courier, Keeper, Undelivered, WaitingAlert, announce,
 };
 use crate::alerts::{AlertRule, AlertRules};
 use crate::builder::CacheBuilder;
 use crate::clock::Clock;
 use crate::error::ConfigError;
-use crate::log::{Log, Views};
+use crate::log::Purges;
 
 /// What a builder was told of activity and alerts.
 #[derive(Debug, Default)]
@@ -22,7 +26,42 @@ pub(super) struct ActivityPlan {
 #[derive(Debug)]
 pub(super) struct Activity {
     pub(super) feed: ActivityFeed,
-    pub(super) keeper: Keeper,
+    keeper: Keeper,
+    courier: Courier,
+}
+
+impl Activity {
+    /// Keeps the feed and delivers alerts, until `stop`.
+    pub(super) async fn run(&self, stop: &CancellationToken) {
+        tokio::join!(
+            self.keeper.run(stop),
+            self.courier.run(self.keeper.state(), stop)
+        );
+    }
+}
+
+/// Who brings alerts to their receivers.
+#[derive(Debug)]
+struct Senders {
+    purges: Arc<Purges>,
+}
+
+impl AlertSender for Senders {
+    fn send<'a>(
+        &'a self,
+        queue: &'a AlertQueue,
+        alert: &'a WaitingAlert,
+    ) -> BoxFuture<'a, Result<(), Undelivered>> {
+        Box::pin(async move {
+            match &queue.receiver {
+                AlertReceiver::Live => announce(&self.purges, queue, alert).await,
+                AlertReceiver::Push => Err(Undelivered::Never("no Web Push here".to_owned())),
+                AlertReceiver::Webhook(name) => {
+                    Err(Undelivered::Never(format!("no webhook is called {name}")))
+                }
+            }
+        })
+    }
 }
 
 /// What a plan says, checked.
@@ -65,13 +104,22 @@ impl CheckedPlan {
     pub(super) fn build(
         self,
         store: Arc<dyn ActivityStore>,
-        log: &Arc<dyn Log>,
-        views: &Arc<Views>,
+        purges: &Arc<Purges>,
         clock: &Arc<dyn Clock>,
     ) -> Activity {
         let feed = ActivityFeed::new(Arc::clone(&store), Arc::clone(clock), self.bounds.hours);
-        let (log, views) = (Arc::clone(log), Arc::clone(views));
-        let keeper = Keeper::new(store, log, views, Arc::clone(clock), self.changes);
-        Activity { feed, keeper }
+        let courier = Courier {
+            store: Arc::clone(&store),
+            clock: Arc::clone(clock),
+            sender: Arc::new(Senders {
+                purges: Arc::clone(purges),
+            }),
+        };
+        let keeper = Keeper::new(store, purges, Arc::clone(clock), self.changes);
+        Activity {
+            feed,
+            keeper,
+            courier,
+        }
     }
 }

@@ -312,7 +312,7 @@ impl Companion {
         #[cfg(feature = "activity")]
         let activity = async {
             if let Some(activity) = &self.shared.activity {
-                activity.keeper.run(&stop).await;
+                activity.run(&stop).await;
             }
         };
         #[cfg(not(feature = "activity"))]

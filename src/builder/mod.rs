@@ -305,7 +305,7 @@ impl CacheBuilder {
         #[cfg(feature = "activity")]
         let activity = plan
             .zip(activity_store)
-            .map(|(plan, store)| plan.build(store, &places.log, &views, &self.clock));
+            .map(|(plan, store)| plan.build(store, &purges, &self.clock));
         let applier = Applier::new(Arc::clone(&purges) as _, self.observer.clone());
         let (store, near, claims) = (places.store, places.near, places.claims);
         let follows = (views, &purges, &follower);

@@ -30,7 +30,7 @@ enum Content {
 struct Events {
     hub: Arc<Hub>,
     feed: Feed,
-    /// `None` for who wants everything, as most do: it is large.
+    /// `None` for who wants everything but alerts, as most do: it is large.
     filter: Option<Box<Filter>>,
     /// What is said before anything happens.
     opening: Option<Bytes>,
@@ -86,7 +86,10 @@ impl Events {
                 FeedItem::Told(told) => {
                     let wants = |update: &Update| {
                         let filter = self.filter.as_ref();
-                        filter.is_none_or(|filter| filter.matches(update))
+                        match filter {
+                            Some(filter) => filter.matches(update),
+                            None => !update.is_alert(),
+                        }
                     };
                     if told.concerns(wants)
                         && let Some(frame) = self.hub.frame(&told)

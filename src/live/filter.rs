@@ -7,7 +7,7 @@ use crate::live::problem::Problem;
 use crate::live::subject::Subjects;
 use crate::rules::template::WholeNumber;
 use crate::spelling::shown;
-use crate::update::{Update, check_kind};
+use crate::update::{ALERT, Update, check_kind};
 
 /// The most subjects of one filter, and of one ticket.
 pub(super) const MAX_SUBJECTS: usize = 200;
@@ -34,7 +34,13 @@ impl Filter {
             number.is_some_and(|number| number >= *least)
         };
         let network = || update.get("network").unwrap_or_default();
-        (self.subjects.is_empty() || self.subjects.contains(update.subject()))
+        // Alerts are for those who ask for them.
+        let is_asked_for = || {
+            self.kinds.iter().any(|kind| **kind == *ALERT)
+                || self.subjects.contains(update.subject())
+        };
+        (!update.is_alert() || is_asked_for())
+            && (self.subjects.is_empty() || self.subjects.contains(update.subject()))
             && (self.kinds.is_empty() || is_among(&self.kinds, update.kind()))
             && (self.networks.is_empty() || is_among(&self.networks, network()))
             && self.least.iter().all(reaches)

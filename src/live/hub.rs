@@ -22,7 +22,7 @@ use crate::log::{
 };
 use crate::place::Setting;
 use crate::spelling::written;
-use crate::update::{RESYNC, UpdateCursor};
+use crate::update::{ALERT, RESYNC, UpdateCursor};
 
 /// The event that says why a stream ends.
 const END: &str = "end";
@@ -151,7 +151,11 @@ impl Hub {
             let id = told.through.map(|through| through.to_string());
             match message {
                 UpdateMessage::Update(announcement) => {
-                    self.write(&self.event, id.as_deref(), &update(announcement))
+                    let event = match announcement.update.is_alert() {
+                        true => ALERT,
+                        false => &*self.event,
+                    };
+                    self.write(event, id.as_deref(), &update(announcement))
                 }
                 UpdateMessage::Resync(resync) => {
                     let json = resync_json(id.as_deref(), &resync.reason);

@@ -9,7 +9,7 @@ use crate::live::filter::Filter;
 use crate::live::hub::Hub;
 use crate::live::problem::Problem;
 use crate::spelling::shown;
-use crate::update::UpdateCursor;
+use crate::update::{ALERT, UpdateCursor};
 
 /// What stands behind the path of the service.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) enum ListenTarget {
     All,
     /// `/auction/0x…`.
     Subject(String),
+    /// `/alerts`: those of all rules.
+    Alerts,
     /// `/ticket`.
     Ticket,
 }
@@ -28,6 +30,7 @@ impl ListenTarget {
         let rest = path.strip_prefix(base)?;
         match rest {
             "" | "/" => return Some(Self::All),
+            "/alerts" => return Some(Self::Alerts),
             "/ticket" => return Some(Self::Ticket),
             _ => {}
         }
@@ -78,9 +81,17 @@ impl<'a> ListenQuery<'a> {
         Ok(parsed)
     }
 
-    /// The filter that it says, and that of `subject`.
-    pub(super) fn filter(&self, subject: Option<&str>, hub: &Hub) -> Result<Filter, Problem> {
+    /// The filter that it says, and that of `target`.
+    pub(super) fn filter(&self, target: &ListenTarget, hub: &Hub) -> Result<Filter, Problem> {
         let mut filter = Filter::default();
+        let subject = match target {
+            ListenTarget::Subject(subject) => Some(&**subject),
+            ListenTarget::Alerts => {
+                filter.add_kind(ALERT)?;
+                None
+            }
+            ListenTarget::All | ListenTarget::Ticket => None,
+        };
         let subjects = self.subjects.iter().map(|subject| &**subject);
         for subject in subjects.chain(subject) {
             filter.add_subject(subject, &hub.subjects)?;

@@ -98,14 +98,12 @@ impl LiveService {
     pub fn explain(&self, path: &str, query: Option<&str>) -> Result<String, String> {
         let wanted = || {
             let target = ListenTarget::of(&self.hub.path, path).ok_or_else(Problem::not_found)?;
-            let subject = match &target {
-                ListenTarget::Subject(subject) => Some(&**subject),
-                ListenTarget::All => None,
-                ListenTarget::Ticket => return Ok("a ticket, for who sends the token".to_owned()),
-            };
+            if target == ListenTarget::Ticket {
+                return Ok("a ticket, for who sends the token".to_owned());
+            }
             let query = ListenQuery::parse(query)?;
             query.says_only(false)?;
-            let filter = query.filter(subject, &self.hub)?;
+            let filter = query.filter(&target, &self.hub)?;
             Ok(filter.to_string())
         };
         wanted().map_err(|problem: Problem| problem.detail().to_owned())
@@ -127,10 +125,7 @@ impl LiveService {
             (&Method::OPTIONS, target) => Ok(preflight(&target)),
             (&Method::POST, ListenTarget::Ticket) => self.issue(&parts),
             (_, ListenTarget::Ticket) => Err(Problem::method(POST)),
-            (&Method::GET | &Method::HEAD, ListenTarget::Subject(subject)) => {
-                self.listen(&mut parts, Some(&subject))
-            }
-            (&Method::GET | &Method::HEAD, ListenTarget::All) => self.listen(&mut parts, None),
+            (&Method::GET | &Method::HEAD, target) => self.listen(&mut parts, &target),
             _ => Err(Problem::method(GET)),
         };
         let mut response = answered.unwrap_or_else(refusal);
@@ -145,7 +140,7 @@ impl LiveService {
     fn listen(
         &self,
         parts: &mut Parts,
-        subject: Option<&str>,
+        target: &ListenTarget,
     ) -> Result<Response<LiveBody>, Problem> {
         let hub = &self.hub;
         let upgrade = socket::asked_for(parts)?;
@@ -154,7 +149,7 @@ impl LiveService {
             cursor,
             admission,
             is_named,
-        } = self.admit(parts, subject)?;
+        } = self.admit(parts, target)?;
         if parts.method == Method::HEAD {
             return Ok(stream_of(LiveBody::full("")));
         }
@@ -182,13 +177,13 @@ impl LiveService {
     }
 
     /// What somebody wants, if they may have it.
-    fn admit(&self, parts: &Parts, subject: Option<&str>) -> Result<Wish, Problem> {
+    fn admit(&self, parts: &Parts, target: &ListenTarget) -> Result<Wish, Problem> {
         let hub = &self.hub;
         let query = ListenQuery::parse(parts.uri.query())?;
         query.says_only(false)?;
         let ticket = query.ticket.as_deref();
         let admission = hub.access.admit(&parts.headers, ticket, hub.clock.now())?;
-        let mut filter = query.filter(subject, hub)?;
+        let mut filter = query.filter(target, hub)?;
         let cursor = query.cursor(&parts.headers)?;
         let is_named = cursor.is_some() || filter != Filter::default();
         if let Some(subjects) = &admission.subjects {
@@ -292,7 +287,7 @@ fn refusal(problem: Problem) -> Response<LiveBody> {
 fn preflight(target: &ListenTarget) -> Response<LiveBody> {
     let methods = match target {
         ListenTarget::Ticket => POST,
-        ListenTarget::All | ListenTarget::Subject(_) => GET,
+        ListenTarget::All | ListenTarget::Subject(_) | ListenTarget::Alerts => GET,
     };
     let mut response = Response::new(LiveBody::full(""));
     *response.status_mut() = StatusCode::NO_CONTENT;

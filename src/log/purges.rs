@@ -78,9 +78,9 @@ pub enum Durability {
 /// Appends purges, keeps those that could not be appended, and repeats the recent ones in a new epoch.
 #[derive(Debug)]
 pub(crate) struct Purges {
-    pub(super) log: Arc<dyn Log>,
+    pub(crate) log: Arc<dyn Log>,
     pub(super) pulse: Arc<Pulse>,
-    pub(super) views: Arc<Views>,
+    pub(crate) views: Arc<Views>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) observer: SharedObserver,
     /// How long a call waits for the acknowledgement.

@@ -1,0 +1,181 @@
+//! [`Courier`]: brings alerts to their receivers, each queue in order, and no queue waits for another.
+//!
+//! The keeper's node does so. How often an alert was tried stands in the store, so that whoever is the keeper next goes on
+//! there. An alert may come twice, when a node dies behind a delivery: with the same id, which receivers know it by.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::keeper::KeeperState;
+use super::queue::AlertQueue;
+use super::store::{ActivityStore, Settlement, WaitingAlert};
+use crate::backoff::Backoff;
+use crate::clock::Clock;
+use crate::error::Error;
+
+/// The pauses between tries of an alert.
+const TRIES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(300));
+/// An alert is given up after so many tries: about a day.
+const MAX_TRIES: u32 = 300;
+/// A receiver may say that it wants to be left alone, for so long at most.
+const LONGEST_REST: Duration = Duration::from_secs(3_600);
+/// How often queues are looked for beside those that the keeper fills: alerts that are sent again.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The longest that the time of a try is slept through at once.
+const LOOK_AT_CLOCK: Duration = Duration::from_millis(250);
+/// The pauses after the store failed.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+/// The most alerts that are on their way at once; other queues wait.
+const MAX_AT_ONCE: usize = 256;
+
+/// Why an alert was not delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Undelivered {
+    /// It may be taken later; not before that time, if the receiver said one.
+    Later(String, Option<Duration>),
+    /// It will never be taken.
+    Never(String),
+}
+
+/// Who brings an alert to the receiver of a queue.
+pub(crate) trait AlertSender: std::fmt::Debug + Send + Sync + 'static {
+    fn send<'a>(
+        &'a self,
+        queue: &'a AlertQueue,
+        alert: &'a WaitingAlert,
+    ) -> BoxFuture<'a, Result<(), Undelivered>>;
+}
+
+/// Brings alerts to their receivers.
+#[derive(Debug)]
+pub(crate) struct Courier {
+    pub(crate) store: Arc<dyn ActivityStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sender: Arc<dyn AlertSender>,
+}
+
+impl Courier {
+    /// Delivers, while this node is the keeper as `keeper` says, until `stop`. What is on its way then is sent again, by
+    /// whoever is the keeper next.
+    pub(crate) async fn run(
+        &self,
+        mut keeper: watch::Receiver<KeeperState>,
+        stop: &CancellationToken,
+    ) {
+        let mut on_their_way = FuturesUnordered::new();
+        let mut busy = HashSet::<Box<str>>::new();
+        loop {
+            let name = keeper.borrow_and_update().keeper.clone();
+            match &name {
+                None => {
+                    on_their_way.clear();
+                    busy.clear();
+                }
+                Some(name) => {
+                    // What cannot be read is looked for again soon.
+                    for queue in self.store.queues().await.unwrap_or_default() {
+                        if busy.len() < MAX_AT_ONCE && busy.insert(queue.clone()) {
+                            on_their_way.push(self.deliver(name.clone(), queue));
+                        }
+                    }
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = keeper.changed() => if changed.is_err() {
+                    return;
+                },
+                () = sleep(LOOK_EVERY) => {}
+                Some(queue) = on_their_way.next() => {
+                    busy.remove(&queue);
+                }
+            }
+        }
+    }
+
+    /// Delivers all alerts of `queue`; returns its name when there are no more, or this node is not the keeper.
+    async fn deliver(&self, keeper: Box<str>, queue: Box<str>) -> Box<str> {
+        let mut pauses = PAUSES;
+        loop {
+            match self.deliver_first(&keeper, &queue).await {
+                Ok(true) => pauses.reset(),
+                Ok(false) => return queue,
+                Err(error) => {
+                    tracing::debug!(%error, %queue, "an alert waits for its store");
+                    if pauses.failures() > 3 {
+                        return queue;
+                    }
+                    sleep(pauses.pause()).await;
+                }
+            }
+        }
+    }
+
+    /// Whether there may be more.
+    async fn deliver_first(&self, keeper: &str, queue: &str) -> Result<bool, Error> {
+        let Some(alert) = self.store.first(queue).await? else {
+            return Ok(false);
+        };
+        self.wait_for_turn(&alert).await;
+        let sent = match queue.parse::<AlertQueue>() {
+            Ok(known) => self.sender.send(&known, &alert).await,
+            Err(_) => Err(Undelivered::Never("no receiver has this name".to_owned())),
+        };
+        let settlement = self.settlement(&alert, sent, queue);
+        self.store
+            .settle(keeper, queue, alert.id, &settlement)
+            .await
+    }
+
+    /// Waits until `alert` may be tried. Clocks of nodes differ: never longer than what there is between two tries.
+    async fn wait_for_turn(&self, alert: &WaitingAlert) {
+        let began = self.clock.monotonic();
+        let wait = alert.next.since(self.clock.now()).min(LONGEST_REST);
+        let waited = || self.clock.monotonic().saturating_sub(began);
+        while waited() < wait {
+            sleep((wait - waited()).min(LOOK_AT_CLOCK)).await;
+        }
+    }
+
+    fn settlement(
+        &self,
+        alert: &WaitingAlert,
+        sent: Result<(), Undelivered>,
+        queue: &str,
+    ) -> Settlement {
+        let at = self.clock.now();
+        let attempts = alert.attempts.saturating_add(1);
+        let id = format_args!("{:032x}", alert.id).to_string();
+        match sent {
+            Ok(()) => Settlement::Delivered,
+            Err(Undelivered::Later(why, after)) if attempts < MAX_TRIES => {
+                tracing::debug!(
+                    queue,
+                    id,
+                    attempts,
+                    why,
+                    "an alert was not delivered; it is tried again"
+                );
+                let pause = TRIES.after(alert.attempts).pause();
+                let pause = after.map_or(pause, |after| pause.max(after.min(LONGEST_REST)));
+                Settlement::Again {
+                    attempts,
+                    next: at.plus(pause),
+                }
+            }
+            Err(Undelivered::Later(why, _) | Undelivered::Never(why)) => {
+                tracing::warn!(queue, id, attempts, why, "an alert could not be delivered");
+                let reason = why.into();
+                Settlement::GivenUp { reason, at }
+            }
+        }
+    }
+}
