@@ -12,7 +12,7 @@ pub struct ConfigPlace {
     setting: Option<Setting>,
 }
 
-/// A rule, a stream or a rule of alerts, by its name.
+/// A rule, a stream, a rule of alerts or a webhook, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigSection {
@@ -22,6 +22,8 @@ pub enum ConfigSection {
     Stream(String),
     /// A rule of alerts.
     Alert(String),
+    /// A webhook.
+    Webhook(String),
 }
 
 /// What a stream purges [on](crate::On) an event.
@@ -58,6 +60,11 @@ impl ConfigPlace {
         Self::of(ConfigSection::Alert(name.into()))
     }
 
+    /// The webhook of this name.
+    pub fn webhook(name: impl Into<String>) -> Self {
+        Self::of(ConfigSection::Webhook(name.into()))
+    }
+
     fn of(section: ConfigSection) -> Self {
         Self {
             section: Some(section),
@@ -82,7 +89,7 @@ impl ConfigPlace {
         }
     }
 
-    /// The rule, stream or rule of alerts.
+    /// The rule, stream, rule of alerts or webhook.
     #[must_use]
     pub const fn section(&self) -> Option<&ConfigSection> {
         self.section.as_ref()
@@ -169,6 +176,7 @@ impl fmt::Display for ConfigPlace {
             ConfigSection::Rule(name) => format!("rule `{name}`"),
             ConfigSection::Stream(name) => format!("stream `{name}`"),
             ConfigSection::Alert(name) => format!("alert `{name}`"),
+            ConfigSection::Webhook(name) => format!("webhook `{name}`"),
         });
         let mapping = self.mapping.as_ref().map(|mapping| match &mapping.event {
             Some(name) => format!("on `{name}`"),

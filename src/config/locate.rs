@@ -67,12 +67,13 @@ impl<'t> SourceTree<'t> {
         Some(value.unwrap_or(table))
     }
 
-    /// The rule or stream of `place`.
+    /// The rule, stream or webhook of `place`.
     fn section(&self, place: &ConfigPlace) -> Option<&DeTable<'t>> {
         match place.section()? {
             ConfigSection::Rule(name) => self.named("rules", name).next(),
             ConfigSection::Stream(name) => self.named("streams", name).next(),
             ConfigSection::Alert(name) => self.named("alerts", name).next(),
+            ConfigSection::Webhook(name) => self.named("webhooks", name).next(),
         }
     }
 
