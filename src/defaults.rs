@@ -117,6 +117,13 @@ pub(crate) const ANALYTICS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60
 /// The name that the requirement gives it.
 #[cfg(feature = "activity")]
 pub(crate) const ACTIVITY_CHANNEL: &str = "activity:new";
+/// A webhook or a push: an endpoint that is far away answers within it, TLS included.
+#[cfg(feature = "alerts")]
+pub(crate) const OUTGOING_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Receivers are told to answer before they work; what takes longer is sent again.
+#[cfg(feature = "alerts")]
+pub(crate) const OUTGOING_TIMEOUT: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

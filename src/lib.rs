@@ -43,13 +43,15 @@
 //! - events that purge: [`Stream`], [`On`], [`Format`]; that people are told of: [`Announce`]; by hand: [`Purger`], [`EventIntake`]
 //! - the task that the caller spawns: [`Companion`]
 //! - what people are told: [`Cache::updates`], [`Update`]; browsers and programs: `live` (feature `live`)
+//! - requests to others: `outgoing` (feature `alerts`)
 //! - what happened: [`Outcome`] (also in `Cache-Status`), [`Notice`], [`Metrics`]
 //!
 //! # In the source
 //!
 //! In groups, of which each imports only those before it: words (`alias` to `written`), decisions (`semantics`,
-//! `rules`, `validity`, `entry`, `alerts`), places (`store`, `log`, `coalesce`; `embedded` and `redis` implement the first two),
-//! the procedure (`engine`), faces (`middleware`, `invalidation`, `live`, `metrics`), and assembly (`builder`, `config`).
+//! `rules`, `validity`, `entry`, `alerts`), places (`store`, `log`, `coalesce`, `activity`; `embedded` and `redis` implement
+//! them), the procedure (`engine`), faces (`middleware`, `invalidation`, `live`, `outgoing`, `metrics`), and assembly (`builder`,
+//! `config`).
 //!
 //! `a/b` is `src/a/b.rs` or `src/a/b/mod.rs`.
 //!
@@ -74,11 +76,14 @@
 //!
 //! # Features
 //!
-//! - `activity`: rules that say which updates raise an alert, [`AlertRule`].
+//! - `activity`: the activity feed, analytics, and rules that say which updates raise an alert: [`Cache::activity`],
+//!   [`AlertRule`].
+//! - `alerts`: alerts as signed webhooks, to where requests may go, see [`outgoing`]; with it `activity`.
 //! - `axum` (default): layers of nested routers go by the whole URI, which axum 0.8 keeps, see
 //!   [`middleware`](middleware#nested-routers).
 //! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `redis`.
 //! - `live`: updates to browsers and programs, as server-sent events and by WebSocket.
+//! - `push`: Web Push to browsers; with it `alerts`.
 //! - `redis` (default): responses, purge log and event streams on Redis.
 //! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
 //! - `zstd`: `CacheBuilder::compress_at_rest`, which saves memory in Redis; with it `redis`.
@@ -137,6 +142,8 @@ mod invalidation;
 pub mod live;
 mod metrics;
 pub mod middleware;
+#[cfg(feature = "alerts")]
+pub mod outgoing;
 
 mod builder;
 
