@@ -426,6 +426,15 @@ pub(crate) async fn a_feed_is_bounded_and_read_by_cursor(fixture: &impl Activity
         }
         assert_eq!(paged, whole, "{kinds:?}");
     }
+    // What is undone makes room.
+    teller.tell(vec![notice("all", 1_000, 58, 1)]).await;
+    let shown = FeedQuery {
+        undone: false,
+        ..everything()
+    };
+    assert_eq!(read(&store, &shown).await.len(), 50);
+    assert_eq!(blocks(&store).await, (8..58).rev().collect::<Vec<_>>());
+    assert_eq!(read(&store, &everything()).await.len(), 52);
     let nobody = FeedQuery {
         subject: Some("auction:9".into()),
         ..everything()

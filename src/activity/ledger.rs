@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use self::counters::Counters;
+use self::index::FeedIndex;
 use self::notices::Notices;
 use super::cursor::ActivityCursor;
 use super::entry::FeedEntry;
@@ -12,6 +13,7 @@ use super::store::{
 };
 
 mod counters;
+mod index;
 mod notices;
 
 /// Entries, and by which streams they are undone.
@@ -21,8 +23,8 @@ pub(crate) struct Ledger {
     entries: HashMap<u128, LedgerEntry>,
     /// In the order in which they came.
     order: VecDeque<u128>,
-    feed: BTreeSet<ActivityCursor>,
-    subjects: HashMap<Box<str>, BTreeSet<ActivityCursor>>,
+    feed: FeedIndex,
+    subjects: HashMap<Box<str>, FeedIndex>,
     /// Those that a reorg may undo, by network and block.
     blocks: HashMap<Box<str>, BTreeSet<(u64, u128)>>,
     notices: Notices,
@@ -48,7 +50,7 @@ impl Ledger {
             bounds,
             entries: HashMap::new(),
             order: VecDeque::new(),
-            feed: BTreeSet::new(),
+            feed: FeedIndex::default(),
             subjects: HashMap::new(),
             blocks: HashMap::new(),
             notices: Notices::default(),
@@ -109,15 +111,9 @@ impl Ledger {
     fn add(&mut self, entry: FeedEntry) {
         let (cursor, fingerprint) = (entry.cursor, entry.cursor.fingerprint());
         self.order.push_back(fingerprint);
-        self.feed.insert(cursor);
-        if self.feed.len() > self.bounds.feed {
-            self.feed.pop_first();
-        }
+        self.feed.put(cursor, false);
         let of_subject = self.subjects.entry(entry.subject.clone()).or_default();
-        of_subject.insert(cursor);
-        if of_subject.len() > self.bounds.subject_feed {
-            of_subject.pop_first();
-        }
+        of_subject.put(cursor, false);
         if let Some(block) = entry.block {
             let blocks = self.blocks.entry(entry.network.clone()).or_default();
             blocks.insert((block, fingerprint));
@@ -137,9 +133,9 @@ impl Ledger {
             && let Some(oldest) = self.order.pop_front()
             && let Some(LedgerEntry { entry, .. }) = self.entries.remove(&oldest)
         {
-            self.feed.remove(&entry.cursor);
+            self.feed.remove(entry.cursor);
             if let Some(of_subject) = self.subjects.get_mut(&entry.subject) {
-                of_subject.remove(&entry.cursor);
+                of_subject.remove(entry.cursor);
                 if of_subject.is_empty() {
                     self.subjects.remove(&entry.subject);
                 }
@@ -184,6 +180,10 @@ impl Ledger {
             return;
         }
         known.is_undone = is_undone;
+        self.feed.put(known.entry.cursor, is_undone);
+        if let Some(of_subject) = self.subjects.get_mut(&known.entry.subject) {
+            of_subject.put(known.entry.cursor, is_undone);
+        }
         match is_undone {
             true => self.counters.subtract(&known.entry),
             false => self.counters.add(&known.entry),
@@ -209,19 +209,22 @@ impl Ledger {
 
     /// Entries, newest first.
     pub(crate) fn read(&self, query: &FeedQuery) -> Vec<StoredActivity> {
-        let nothing = BTreeSet::new();
-        let feed = match &query.subject {
-            None => &self.feed,
-            Some(subject) => self.subjects.get(subject).unwrap_or(&nothing),
+        let nothing = FeedIndex::default();
+        let (feed, most) = match &query.subject {
+            None => (&self.feed, self.bounds.feed),
+            Some(subject) => {
+                let feed = self.subjects.get(subject).unwrap_or(&nothing);
+                (feed, self.bounds.subject_feed)
+            }
         };
-        let known = |cursor: &ActivityCursor| self.entries.get(&cursor.fingerprint());
+        let known = |cursor| self.entries.get(&ActivityCursor::fingerprint(cursor));
         let is_behind =
-            |cursor: &&ActivityCursor| query.behind.is_none_or(|behind| **cursor < behind);
+            |cursor: &ActivityCursor| query.behind.is_none_or(|behind| *cursor < behind);
         let wanted = |known: &&LedgerEntry| {
-            (query.undone || !known.is_undone)
-                && (query.kinds.is_empty() || query.kinds.contains(&known.entry.kind))
+            query.kinds.is_empty() || query.kinds.contains(&known.entry.kind)
         };
-        let entries = feed.iter().rev().filter(is_behind).filter_map(known);
+        let newest = feed.newest(most, query.undone).into_iter();
+        let entries = newest.filter(is_behind).filter_map(known);
         let read = entries.filter(wanted).map(|known| StoredActivity {
             cursor: known.entry.cursor,
             is_undone: known.is_undone,

@@ -207,6 +207,19 @@ pub(crate) struct WaitingAlert {
     pub(crate) next: Timestamp,
 }
 
+impl WaitingAlert {
+    /// The alert as its receiver gets it, with what only the store knew.
+    #[cfg(feature = "alerts")]
+    pub(crate) fn body(&self) -> String {
+        let json = serde_json::from_str::<serde_json::Map<_, _>>(&self.json);
+        let Ok(mut json) = json else {
+            return self.json.clone();
+        };
+        json.insert("suppressed".into(), self.suppressed.into());
+        serde_json::Value::from(json).to_string()
+    }
+}
+
 /// An alert that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FailedAlert {

@@ -15,11 +15,17 @@ use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::log::Purges;
 
+#[cfg_attr(not(feature = "alerts"), path = "activity/no_receivers.rs")]
+mod receivers;
+
+use self::receivers::{ReceiverPlan, Receivers};
+
 /// What a builder was told of activity and alerts.
 #[derive(Debug, Default)]
 pub(super) struct ActivityPlan {
     settings: Option<ActivitySettings>,
     alerts: Vec<AlertRule>,
+    receivers: ReceiverPlan,
 }
 
 /// What is made of it.
@@ -44,6 +50,7 @@ impl Activity {
 #[derive(Debug)]
 struct Senders {
     purges: Arc<Purges>,
+    receivers: Receivers,
 }
 
 impl AlertSender for Senders {
@@ -56,9 +63,7 @@ impl AlertSender for Senders {
             match &queue.receiver {
                 AlertReceiver::Live => announce(&self.purges, queue, alert).await,
                 AlertReceiver::Push => Err(Undelivered::Never("no Web Push here".to_owned())),
-                AlertReceiver::Webhook(name) => {
-                    Err(Undelivered::Never(format!("no webhook is called {name}")))
-                }
+                AlertReceiver::Webhook(name) => self.receivers.post(name, queue, alert).await,
             }
         })
     }
@@ -68,6 +73,7 @@ impl AlertSender for Senders {
 pub(super) struct CheckedPlan {
     pub(super) bounds: ActivityBounds,
     changes: ChangeMaker,
+    receivers: Receivers,
 }
 
 impl CacheBuilder {
@@ -84,6 +90,20 @@ impl CacheBuilder {
         self.activity.alerts.push(rule);
         self
     }
+
+    /// Adds a webhook, which [alerts](Self::alert) name. Default: none.
+    #[cfg(feature = "alerts")]
+    pub fn webhook(mut self, webhook: crate::outgoing::WebhookSettings) -> Self {
+        self.activity.receivers.webhooks.push(webhook);
+        self
+    }
+
+    /// Where webhooks may go. Default: by `https` to addresses that are everybody's.
+    #[cfg(feature = "alerts")]
+    pub fn outgoing(mut self, settings: crate::outgoing::OutgoingSettings) -> Self {
+        self.activity.receivers.outgoing = settings;
+        self
+    }
 }
 
 impl ActivityPlan {
@@ -94,9 +114,13 @@ impl ActivityPlan {
         }
         let settings = self.settings.take().unwrap_or_default();
         let (bounds, entries) = settings.compile()?;
-        let alerts = AlertRules::compile(std::mem::take(&mut self.alerts), &[])?;
-        let changes = ChangeMaker { entries, alerts };
-        Ok(Some(CheckedPlan { bounds, changes }))
+        let webhooks = self.receivers.names();
+        let alerts = AlertRules::compile(std::mem::take(&mut self.alerts), &webhooks)?;
+        Ok(Some(CheckedPlan {
+            bounds,
+            changes: ChangeMaker { entries, alerts },
+            receivers: self.receivers.check()?,
+        }))
     }
 }
 
@@ -113,6 +137,7 @@ impl CheckedPlan {
             clock: Arc::clone(clock),
             sender: Arc::new(Senders {
                 purges: Arc::clone(purges),
+                receivers: self.receivers,
             }),
         };
         let keeper = Keeper::new(store, purges, Arc::clone(clock), self.changes);

@@ -100,8 +100,10 @@ impl ActivityStore for RedisActivity {
         async move {
             let mut read = self.script(READ);
             match &query.subject {
-                Some(subject) => read.arg(format!(":feed:{subject}")),
-                None => read.arg(":feed"),
+                Some(subject) => read
+                    .arg(format!(":{subject}"))
+                    .arg(self.bounds.subject_feed),
+                None => read.arg("").arg(self.bounds.feed),
             };
             match query.behind {
                 Some(behind) => read.arg(behind.to_string()),

@@ -3,7 +3,7 @@
 -- ARGV[1]: the batch as JSON. It must do what `activity/ledger.rs` does.
 local base, batch = KEYS[1], cjson.decode(ARGV[1])
 local call = redis.call
-local entries, order, feed = base .. ':entries', base .. ':order', base .. ':feed'
+local entries, order = base .. ':entries', base .. ':order'
 
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -70,9 +70,15 @@ local function discount(entry)
   if call('HEXISTS', key, prefix) == 1 then tally(key, prefix, entry, -1) end
 end
 
--- How an entry stands in a feed: its cursor, whether it is undone, its type.
+-- How an entry stands in a feed: its cursor, and its type.
 local function member(entry)
-  return entry.k .. (entry.h and 'x' or '.') .. entry.t
+  return entry.k .. entry.t
+end
+
+-- The feeds that an entry stands in: of all and of its subject, apart from those that are undone.
+local function feeds(entry)
+  local name = base .. (entry.h and ':undone' or ':feed')
+  return {name, name .. ':' .. entry.s}
 end
 
 local function keep(fingerprint, entry)
@@ -81,11 +87,7 @@ end
 
 local function add(fingerprint, entry)
   call('RPUSH', order, fingerprint)
-  call('ZADD', feed, 0, member(entry))
-  if call('ZCARD', feed) > batch.feed then call('ZPOPMIN', feed) end
-  local own = base .. ':feed:' .. entry.s
-  call('ZADD', own, 0, member(entry))
-  if call('ZCARD', own) > batch.own_feed then call('ZPOPMIN', own) end
+  for _, feed in ipairs(feeds(entry)) do call('ZADD', feed, 0, member(entry)) end
   if entry.b then
     call('ZADD', base .. ':b:' .. entry.n, entry.b, fingerprint)
     call('SADD', base .. ':networks', entry.n)
@@ -100,8 +102,7 @@ local function trim()
     if packed then
       local entry = cmsgpack.unpack(packed)
       call('HDEL', entries, oldest)
-      call('ZREM', feed, member(entry))
-      call('ZREM', base .. ':feed:' .. entry.s, member(entry))
+      for _, feed in ipairs(feeds(entry)) do call('ZREM', feed, member(entry)) end
       if entry.b then
         call('ZREM', base .. ':b:' .. entry.n, oldest)
         if call('EXISTS', base .. ':b:' .. entry.n) == 0 then
@@ -128,14 +129,9 @@ end
 local function judge(entry)
   local undone = is_undone(entry)
   if undone == entry.h then return false end
-  for _, key in ipairs({feed, base .. ':feed:' .. entry.s}) do
-    if call('ZREM', key, member(entry)) == 1 then
-      entry.h = undone
-      call('ZADD', key, 0, member(entry))
-      entry.h = not undone
-    end
-  end
+  for _, feed in ipairs(feeds(entry)) do call('ZREM', feed, member(entry)) end
   entry.h = undone
+  for _, feed in ipairs(feeds(entry)) do call('ZADD', feed, 0, member(entry)) end
   if undone then discount(entry) else count(entry) end
   return true
 end

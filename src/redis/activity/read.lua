@@ -1,29 +1,43 @@
 -- Reads a feed, newest first: each entry's cursor, whether it is undone, and its JSON.
--- KEYS[1]: the hash that the store begins with. ARGV: the feed's name behind that, the cursor that the entries stand behind or '+',
--- how many, whether also undone ones, then types; all types, if there are none.
-local feed, entries = KEYS[1] .. ARGV[1], KEYS[1] .. ':entries'
-local limit, also_undone = tonumber(ARGV[3]), ARGV[4] == '1'
-local types, any = {}, #ARGV < 5
-for place = 5, #ARGV do types[ARGV[place]] = true end
-local from = ARGV[2] == '+' and '+' or '(' .. ARGV[2]
-local read = {}
-local offset, page = 0, 250
-while #read < limit * 3 do
-  local members = redis.call('ZRANGE', feed, from, '-', 'BYLEX', 'REV', 'LIMIT', offset, page)
-  for _, member in ipairs(members) do
-    local undone = string.sub(member, 65, 65) == 'x'
-    if (also_undone or not undone) and (any or types[string.sub(member, 66)]) then
-      local cursor = string.sub(member, 1, 64)
-      local packed = redis.call('HGET', entries, string.sub(cursor, 33))
-      if packed then
-        read[#read + 1] = cursor
-        read[#read + 1] = undone and 'x' or '.'
-        read[#read + 1] = cmsgpack.unpack(packed).j
-        if #read >= limit * 3 then break end
+-- KEYS[1]: the hash that the store begins with. ARGV: the feed's name behind ':feed' and ':undone', how many of those that are not undone
+-- it has, the cursor that the entries stand behind or '+', how many are read, whether also undone ones, then types; all types, if
+-- there are none.
+local base, most, limit = KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[4])
+local entries = base .. ':entries'
+local types, any = {}, #ARGV < 6
+for place = 6, #ARGV do types[ARGV[place]] = true end
+local from = ARGV[3] == '+' and '+' or '(' .. ARGV[3]
+local last = redis.call('ZRANGE', base .. ':feed' .. ARGV[1], -most, -most)[1]
+local to = '-'
+if last then to = '[' .. string.sub(last, 1, 64) end
+
+local found = {}
+local function find(feed, mark)
+  local offset, page, number = 0, 250, 0
+  while number < limit do
+    local members = redis.call('ZRANGE', feed, from, to, 'BYLEX', 'REV', 'LIMIT', offset, page)
+    for _, member in ipairs(members) do
+      if number < limit and (any or types[string.sub(member, 65)]) then
+        local packed = redis.call('HGET', entries, string.sub(member, 33, 64))
+        if packed then
+          found[#found + 1] = {string.sub(member, 1, 64), mark, packed}
+          number = number + 1
+        end
       end
     end
+    if #members < page then return end
+    offset = offset + page
   end
-  if #members < page then break end
-  offset = offset + page
+end
+find(base .. ':feed' .. ARGV[1], '.')
+if ARGV[5] == '1' then find(base .. ':undone' .. ARGV[1], 'x') end
+table.sort(found, function(a, b) return a[1] > b[1] end)
+
+local read = {}
+for place = 1, math.min(limit, #found) do
+  local entry = found[place]
+  read[#read + 1] = entry[1]
+  read[#read + 1] = entry[2]
+  read[#read + 1] = cmsgpack.unpack(entry[3]).j
 end
 return read

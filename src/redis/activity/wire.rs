@@ -26,8 +26,6 @@ impl BatchOnWire {
             "through": batch.through.to_string(),
             "channel": bounds.channel,
             "entries": bounds.entries,
-            "feed": bounds.feed,
-            "own_feed": bounds.subject_feed,
             "hours": bounds.hours,
             "subjects": MAX_SUBJECTS,
             "streams": MAX_STREAMS,
