@@ -76,12 +76,12 @@
 //!
 //! # Features
 //!
-//! - `activity`: the activity feed, analytics, and rules that say which updates raise an alert: [`Cache::activity`],
-//!   [`AlertRule`].
+//! - `activity`: what is announced as a feed and as counters, [`Cache::activity`], and rules that say which updates raise an
+//!   alert, [`AlertRule`].
 //! - `alerts`: alerts as signed webhooks, to where requests may go, see [`outgoing`]; with it `activity`.
 //! - `axum` (default): layers of nested routers go by the whole URI, which axum 0.8 keeps, see
 //!   [`middleware`](middleware#nested-routers).
-//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `redis`.
+//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `activity` and `redis`.
 //! - `live`: updates to browsers and programs, as server-sent events and by WebSocket.
 //! - `push`: Web Push to browsers; with it `alerts`.
 //! - `redis` (default): responses, purge log and event streams on Redis.

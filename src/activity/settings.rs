@@ -97,6 +97,12 @@ impl ActivitySettings {
         self
     }
 
+    /// The fields that are added up.
+    #[cfg(feature = "config")]
+    pub(crate) fn summed(&self) -> &[String] {
+        &self.sum
+    }
+
     /// What a store keeps, and what is made of updates.
     pub(crate) fn compile(&self) -> Result<(ActivityBounds, EntryMaker), ConfigError> {
         let refused =

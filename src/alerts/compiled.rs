@@ -77,7 +77,8 @@ impl CompiledAlert {
         self.limit
     }
 
-    /// Whether `update` raises it. What the conditions before one that does not hold can read, they must.
+    /// Whether `update` raises it. Conditions are asked in their order, up to one that does not hold: what only some
+    /// updates have is read after a condition that picks these.
     pub(super) fn is_raised_by(&self, update: &Update) -> Result<bool, FieldTrouble> {
         let of_type = |one: &String| *one == update.kind();
         if !self.types.is_empty() && !self.types.iter().any(of_type) {

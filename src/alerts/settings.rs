@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::alerts::decimals::Decimals;
+#[cfg(feature = "config")]
+use crate::alerts::{condition::FieldCondition, message::AlertMessage};
 use crate::amount::Period;
 
 /// Which updates raise an alert, and who is told of it.
@@ -105,8 +107,8 @@ impl AlertRule {
     /// Only updates for which `condition` holds: a field, one of `>= <= == != > <`, and a number of any size, in decimal
     /// or `0x` hexadecimal, perhaps with a fraction; `==` or `!=` and a text in quotes; or `in` or `not in` and a list of
     /// both (`token in ["0xA0b8…", "0xdAC1…"]`). A field whose name has a space is written in quotes. Several conditions
-    /// must all hold. Where the field is missing, or is no whole number and is compared with numbers, the condition does
-    /// not hold, which is told once. Default: none.
+    /// must all hold, and are asked in their order. Where a field is missing, or is no whole number and is compared with
+    /// numbers, the rule is not raised, which is told once. Default: none.
     #[must_use]
     pub fn when(mut self, condition: impl Into<String>) -> Self {
         self.when.push(condition.into());
@@ -150,5 +152,23 @@ impl AlertRule {
     pub fn message(mut self, text: impl Into<String>) -> Self {
         self.message = Some(text.into());
         self
+    }
+    /// The fields of updates that it reads, each with the key that does. What cannot be read itself reads none.
+    #[cfg(feature = "config")]
+    pub(crate) fn fields_read(&self) -> Vec<(&'static str, String)> {
+        let conditions = self.when.iter();
+        let conditions = conditions.filter_map(|text| FieldCondition::parse(text).ok());
+        let message = self.message.as_deref();
+        let message = message.and_then(|text| AlertMessage::parse(text).ok());
+        let told = message.iter().flat_map(AlertMessage::fields);
+        let tokens = self.decimals.values().filter_map(|of| match of {
+            Decimals::ByToken(tokens) => Some(tokens.by.clone()),
+            Decimals::Fixed(_) => None,
+        });
+        conditions
+            .map(|condition| ("when", condition.field.into()))
+            .chain(told.map(|field| ("message", field.to_owned())))
+            .chain(tokens.map(|field| ("decimals", field)))
+            .collect()
     }
 }

@@ -1,13 +1,13 @@
 //! Settings that work and deserve a second look.
 
-use super::{Loaded, Period};
+use super::{Loaded, Period, announced};
 use crate::{ConfigPlace, Cookies, RuleSettings, StreamSettings, Warning};
 
 impl Loaded {
     /// What of the rules deserves a second look: routes taken from a broader rule whose tags they
     /// lack, cookies that do not end caching, lifetimes below what a stream needs to settle, streams
-    /// that nothing trims or that there is no Redis to read from. The
-    /// cache itself warns of more when it is built.
+    /// that nothing trims or that there is no Redis to read from, activity and alerts that nothing which is
+    /// announced reaches. The cache itself warns of more when it is built.
     #[must_use]
     pub fn advice(&self) -> Vec<Warning> {
         let rules = &self.config.rules;
@@ -46,6 +46,7 @@ impl Loaded {
                            trim it either (`trim = true` drops what all its groups have read)";
             Warning::new(ConfigPlace::stream(&*stream.name), message)
         }));
+        advice.extend(announced::advice(&self.config));
         advice
     }
 

@@ -31,6 +31,10 @@ impl Config {
         config.cache.upstream_rule = Some(self.has_implicit_rule());
         config.fill_redis();
         config.fill_cache();
+        if !config.alerts.is_empty() {
+            // How an alert is known to have been raised.
+            config.activity.get_or_insert_default();
+        }
         let cache = &config.cache;
         let consistency = cache.consistency.unwrap_or_default();
         let profile = cache.profile.unwrap_or_default();

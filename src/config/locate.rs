@@ -72,8 +72,9 @@ impl<'t> SourceTree<'t> {
         match place.section()? {
             ConfigSection::Rule(name) => self.named("rules", name).next(),
             ConfigSection::Stream(name) => self.named("streams", name).next(),
-            ConfigSection::Alert(name) => self.named("alerts", name).next(),
-            ConfigSection::Webhook(name) => self.named("webhooks", name).next(),
+            // Of two with one name it is the second that has to go.
+            ConfigSection::Alert(name) => self.named("alerts", name).last(),
+            ConfigSection::Webhook(name) => self.named("webhooks", name).last(),
         }
     }
 

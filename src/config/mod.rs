@@ -44,6 +44,7 @@
 //! this process, and events are handed in by [`Cache::events`](crate::Cache::events).
 
 mod advice;
+mod announced;
 mod cache;
 mod effective;
 mod environment;
@@ -63,10 +64,11 @@ pub use self::error::ConfigFileError;
 use self::locate::SourceTree;
 pub use self::reload::{Reload, Reloaded};
 pub use crate::written::{Address, Written, read};
-pub use crate::{Bytes, Period, Secret, Ttl};
 use crate::{
-    Cache, CacheBuilder, Companion, Rule, RuleSettings, Setting, Stream, StreamSettings, Warning,
+    ActivitySettings, AlertRule, Cache, CacheBuilder, Companion, Rule, RuleSettings, Setting,
+    Stream, StreamSettings, Warning,
 };
+pub use crate::{Bytes, Period, Secret, Ttl};
 
 /// The file: what is cached, and where.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -87,6 +89,13 @@ pub struct Config {
     /// The events that purge.
     #[serde(default)]
     pub streams: Vec<StreamSettings>,
+    /// The feed of activity, and counters of it, made of what streams announce. Default: nothing is kept, unless there are
+    /// alerts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<ActivitySettings>,
+    /// Which of what streams announce raises alerts, and who is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alerts: Vec<AlertRule>,
     /// The reverse proxy `tagcache proxy`.
     #[serde(default, skip_serializing)]
     #[schemars(with = "serde_json::Value")]
@@ -216,10 +225,16 @@ impl Config {
             .streams
             .iter()
             .filter(|_| self.redis.streams != Some(false));
-        streams
+        let builder = streams
             .cloned()
             .map(Stream::from)
-            .fold(builder, CacheBuilder::stream)
+            .fold(builder, CacheBuilder::stream);
+        let activity = self.activity.iter().cloned();
+        let builder = activity.fold(builder, CacheBuilder::activity);
+        self.alerts
+            .iter()
+            .cloned()
+            .fold(builder, CacheBuilder::alert)
     }
 }
 

@@ -216,6 +216,8 @@ fn changed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("redis", old.redis != new.redis),
         ("cache", cache(old) != cache(new)),
         ("streams", old.streams != new.streams),
+        ("activity", old.activity != new.activity),
+        ("alerts", old.alerts != new.alerts),
         ("proxy", old.proxy != new.proxy),
         ("live", old.live != new.live),
         ("admin", old.admin != new.admin),

@@ -96,6 +96,18 @@ impl Announce {
         self
     }
 
+    /// The type of its updates.
+    #[cfg(feature = "config")]
+    pub(crate) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// What its updates tell.
+    #[cfg(feature = "config")]
+    pub(crate) fn field_names(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
+    }
+
     pub(super) fn compile(self, decoder: &Decoder) -> Result<UpdateTemplate, ConfigError> {
         let refused = |error: Error| ConfigError::new(TYPE, error.to_string(), &*self.kind);
         check_kind(&self.kind).map_err(refused)?;

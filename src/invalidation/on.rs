@@ -124,6 +124,12 @@ impl On {
         self
     }
 
+    /// What people are told.
+    #[cfg(feature = "config")]
+    pub(crate) const fn announced(&self) -> Option<&Announce> {
+        self.announce.as_ref()
+    }
+
     /// Where messages place it: it is this one of its stream's.
     pub(super) fn place(&self, number: usize) -> ConfigPlace {
         ConfigPlace::mapping(number, self.event.clone())

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::alerts::decimals::TokenDecimals;
+use crate::alerts::decimals::{Decimals, TokenDecimals};
 
 const UINT256_MAX: &str = "0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";
 const UINT256_DIGITS: &str =
@@ -39,9 +39,19 @@ fn told(rules: &AlertRules) -> Vec<String> {
     rules.problems().iter().map(ToString::to_string).collect()
 }
 
+fn check_each(rows: &[(&str, u8, &str, Option<bool>)]) {
+    for (condition, decimals, amount, expected) in rows {
+        let found = holds(condition, *decimals, amount);
+        assert_eq!(
+            found, *expected,
+            "{condition} of {decimals} decimals, with {amount}"
+        );
+    }
+}
+
 #[test]
-fn amounts_are_compared_exactly() {
-    for (condition, decimals, amount, expected) in [
+fn amounts_are_compared_in_whole_tokens() {
+    check_each(&[
         ("amount >= 1000.5", 18, "1000500000000000000000", Some(true)),
         (
             "amount >= 1000.5",
@@ -58,72 +68,6 @@ fn amounts_are_compared_exactly() {
         ("amount < 0x10", 6, "0xf42400", Some(false)),
         ("amount < 0x10", 0, "15", Some(true)),
         ("amount < 0x10", 0, "0x10", Some(false)),
-        // No whole number equals it, and it has its place among them.
-        ("amount >= 1000.5", 0, "1000", Some(false)),
-        ("amount >= 1000.5", 0, "1001", Some(true)),
-        ("amount == 1000.5", 0, "1000", Some(false)),
-        ("amount != 1000.5", 0, "1000", Some(true)),
-        ("amount == 1.0000001", 6, "1000000", Some(false)),
-        ("amount >= 1.0000001", 6, "1000000", Some(false)),
-        ("amount >= 1.0000001", 6, "1000001", Some(true)),
-        ("amount <= 1.0000001", 6, "1000000", Some(true)),
-        ("amount < 0.00000001", 6, "0", Some(true)),
-        ("amount > 0.00000001", 6, "1", Some(true)),
-        // The largest and the smallest.
-        (
-            "amount <= 0xffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
-            0,
-            UINT256_DIGITS,
-            Some(true),
-        ),
-        (
-            "amount > 115792089237316195423570985008687907853269984665640564039457584007913129639934",
-            0,
-            UINT256_MAX,
-            Some(true),
-        ),
-        (
-            "amount > 115792089237316195423570985008687907853269984665640564039457.584007913129639934",
-            18,
-            UINT256_MAX,
-            Some(true),
-        ),
-        (
-            "amount == 115792089237316195423570985008687907853269984665640564039457.584007913129639935",
-            18,
-            UINT256_MAX,
-            Some(true),
-        ),
-        (
-            "amount > 1.15792089237316195423570985008687907853269984665640564039457584007913129639935",
-            77,
-            UINT256_MAX,
-            Some(false),
-        ),
-        (
-            "amount >= 1.15792089237316195423570985008687907853269984665640564039457584007913129639935",
-            77,
-            UINT256_MAX,
-            Some(true),
-        ),
-        (
-            "amount == 0.00000000000000000000000000000000000000000000000000000000000000000000000000001",
-            77,
-            "1",
-            Some(true),
-        ),
-        (
-            "amount < -57896044618658097711785492504343953926634992332820282019728.7",
-            18,
-            INT256_MIN,
-            Some(true),
-        ),
-        (
-            "amount < -57896044618658097711785492504343953926634992332820282019728.8",
-            18,
-            INT256_MIN,
-            Some(false),
-        ),
         ("amount > -0.5", 6, "-499999", Some(true)),
         ("amount > -0.5", 6, "-500000", Some(false)),
         ("amount < 0", 18, "-1", Some(true)),
@@ -134,17 +78,71 @@ fn amounts_are_compared_exactly() {
         ("amount not in [0.5, 1]", 6, "1000000", Some(false)),
         ("amount in [0.5, 'all']", 6, "all", Some(true)),
         ("amount in [0.5, 'all']", 6, "some", Some(false)),
-        // An amount is a whole number of units.
+    ]);
+}
+
+#[test]
+fn an_amount_is_a_whole_number_of_units() {
+    check_each(&[
         ("amount >= 1", 6, "1000000.0", None),
+        ("amount >= 1", 6, "1e6", None),
         ("amount >= 1", 6, "", None),
         ("amount in [0.5, 1]", 6, "all", None),
-    ] {
-        let found = holds(condition, decimals, amount);
-        assert_eq!(
-            found, expected,
-            "{condition} of {decimals} decimals, with {amount}"
-        );
+    ]);
+}
+
+#[test]
+fn a_fraction_that_no_amount_has_lies_between_two() {
+    check_each(&[
+        ("amount >= 1000.5", 0, "1000", Some(false)),
+        ("amount >= 1000.5", 0, "1001", Some(true)),
+        ("amount == 1000.5", 0, "1000", Some(false)),
+        ("amount != 1000.5", 0, "1000", Some(true)),
+        ("amount == 1.0000001", 6, "1000000", Some(false)),
+        ("amount in [1.0000001]", 6, "1000000", Some(false)),
+        ("amount >= 1.0000001", 6, "1000000", Some(false)),
+        ("amount >= 1.0000001", 6, "1000001", Some(true)),
+        ("amount <= 1.0000001", 6, "1000000", Some(true)),
+        ("amount < 0.00000001", 6, "0", Some(true)),
+        ("amount > 0.00000001", 6, "1", Some(true)),
+        ("amount > -0.00000001", 6, "-1", Some(false)),
+    ]);
+}
+
+#[test]
+fn numbers_of_any_size_are_compared() {
+    let (next, last) = ("639934", "639935");
+    let with = |operator: &str, places: usize, end: &str| {
+        let digits = UINT256_DIGITS.replace(last, end);
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        let dot = if places == 0 { "" } else { "." };
+        format!("amount {operator} {whole}{dot}{fraction}")
+    };
+    for decimals in [0, 6, 18, 77] {
+        let places = usize::from(decimals);
+        for (operator, end, expected) in [
+            ("==", last, true),
+            (">=", last, true),
+            (">", last, false),
+            (">", next, true),
+            ("==", next, false),
+            ("<=", next, false),
+        ] {
+            let condition = with(operator, places, end);
+            for value in [UINT256_MAX, UINT256_DIGITS] {
+                check_each(&[(&condition, decimals, value, Some(expected))]);
+            }
+        }
+        // One unit more than all there are, and the smallest there is.
+        let above = with(">", places, "639936");
+        check_each(&[(&above, decimals, UINT256_MAX, Some(false))]);
+        check_each(&[("amount < -0.5", 77, INT256_MIN, Some(true))]);
     }
+    let least = "amount < -57896044618658097711785492504343953926634992332820282019728.79";
+    check_each(&[
+        (least, 18, INT256_MIN, Some(true)),
+        (&format!("{least}3"), 18, INT256_MIN, Some(false)),
+    ]);
 }
 
 #[test]
@@ -344,101 +342,114 @@ fn a_rule_is_explained_in_words() {
     }
 }
 
+/// Each rule and what is wrong with it, after its name.
+fn check_refused<'e>(rows: impl IntoIterator<Item = (AlertRule, &'e str)>) {
+    for (rule, expected) in rows {
+        let expected = format!("alert `{}`, {expected}", rule.name);
+        assert_eq!(refused(rule).to_string(), expected);
+    }
+}
+
 #[test]
 fn what_no_rule_can_be_is_refused() {
     let new = || AlertRule::new("a");
-    let by = || TokenDecimals::by("token");
-    for (rule, expected) in [
+    let kind = |kind: &'static str| new().types(["sale", kind]);
+    check_refused([
         (
             AlertRule::new(""),
-            "alert ``, name: not 1 to 64 ASCII letters, digits, `_`, `-` and `.` in \"\"",
+            "name: not 1 to 64 ASCII letters, digits, `_`, `-` and `.` in \"\"",
         ),
         (
             AlertRule::new("a b"),
-            "alert `a b`, name: not 1 to 64 ASCII letters, digits, `_`, `-` and `.` in \"a b\"",
+            "name: not 1 to 64 ASCII letters, digits, `_`, `-` and `.` in \"a b\"",
         ),
         (
-            new().types(["a b"]),
-            "alert `a`, types: type of update \"a b\" is not 1 to 64 ASCII letters, digits, `_`, `-` and `.` in \"a b\"",
+            kind("a b"),
+            "types: type of update \"a b\" is not 1 to 64 ASCII letters, digits, `_`, `-` and `.` in \"a b\"",
         ),
         (
-            new().types(["resync"]),
-            "alert `a`, types: type of update \"resync\" is the cache's own in \"resync\"",
+            kind("resync"),
+            "types: type of update \"resync\" is the cache's own in \"resync\"",
         ),
         (
-            new().when("amount => 5"),
-            "alert `a`, when: unknown comparison (known are >= <= == != > <) in \"amount => 5\" at column 8",
-        ),
-        (
-            new().webhooks(["opps"]),
-            "alert `a`, webhooks: no webhook has this name; did you mean `ops`? in \"opps\"",
-        ),
-        (
-            new().webhooks(["telephone"]),
-            "alert `a`, webhooks: no webhook has this name; there are `ops`, `sales` in \"telephone\"",
-        ),
-        (
-            new().webhooks(["ops", "ops"]),
-            "alert `a`, webhooks: the webhook is named twice in \"ops\"",
+            new().when("b => 5"),
+            "when: unknown comparison (known are >= <= == != > <) in \"b => 5\" at column 3",
         ),
         (
             new().message("a {b"),
-            "alert `a`, message: unclosed `{` (a literal one is written `{{`) in \"a {b\" at column 3",
+            "message: unclosed `{` (a literal one is written `{{`) in \"a {b\" at column 3",
         ),
         (
             new().limit(0, Duration::MAX),
-            "alert `a`, limit: no alert at all in \"a\"",
+            "limit: no alert at all in \"a\"",
         ),
         (
             new().limit(1, Duration::ZERO),
-            "alert `a`, limit: no time at all in \"a\"",
+            "limit: no time at all in \"a\"",
         ),
-        (
-            new().when("b > 1").decimals("b", 78),
-            "alert `a`, decimals: 78 decimals, more than 77 in \"b\"",
-        ),
-        (
-            new().message("{b}").decimals("b", by().of("x", 78)),
-            "alert `a`, decimals: 78 decimals, more than 77 in \"x\"",
-        ),
-        (
-            new().message("{b}").decimals("b", by().default(78)),
-            "alert `a`, decimals: 78 decimals, more than 77 in \"token\"",
-        ),
-        (
-            new().message("{b}").decimals("b", TokenDecimals::by("")),
-            "alert `a`, decimals: no field that names the token in \"\"",
-        ),
-        (
-            new()
-                .message("{b}")
-                .decimals("b", by().of(USDC, 6).of(USDC.to_lowercase(), 6)),
-            &*format!(
-                "alert `a`, decimals: the token is named twice in \"{}\"",
-                USDC.to_lowercase()
-            ),
-        ),
-        (
-            new().when("amount > 1").decimals("amont", 18),
-            "alert `a`, decimals: decimals of a field that no condition and no message reads; did you mean `amount`? in \"amont\"",
-        ),
-        // As a text it has no decimals.
-        (
-            new().when("b == 'x'").decimals("b", 18),
-            "alert `a`, decimals: decimals of a field that no condition and no message reads in \"b\"",
-        ),
-    ] {
-        assert_eq!(refused(rule).to_string(), expected);
-    }
-    let twice = vec![AlertRule::new("a"), AlertRule::new("a")];
-    let error = AlertRules::compile(twice, &[]).unwrap_err();
+    ]);
+    let error = AlertRules::compile(vec![new(), new()], &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
         "alert `a`, name: another alert has this name in \"a\""
     );
-    let no_webhooks = AlertRules::compile(vec![new().webhooks(["ops"])], &[]).unwrap_err();
-    assert!(
-        no_webhooks.to_string().contains("there are none"),
-        "{no_webhooks}"
-    );
+}
+
+#[test]
+fn a_webhook_that_is_not_there_is_refused_with_the_nearest() {
+    let webhooks = |names: &[&str]| AlertRule::new("a").webhooks(names.iter().copied());
+    check_refused([
+        (
+            webhooks(&["ops", "opps"]),
+            "webhooks: no webhook has this name; did you mean `ops`? in \"opps\"",
+        ),
+        (
+            webhooks(&["telephone"]),
+            "webhooks: no webhook has this name; there are `ops`, `sales` in \"telephone\"",
+        ),
+        (
+            webhooks(&["ops", "ops"]),
+            "webhooks: the webhook is named twice in \"ops\"",
+        ),
+    ]);
+    let error = AlertRules::compile(vec![webhooks(&["ops"])], &[]).unwrap_err();
+    assert_eq!(error.message(), "no webhook has this name; there are none");
+}
+
+#[test]
+fn decimals_that_no_amount_can_have_are_refused() {
+    let amount = |decimals: Decimals| AlertRule::new("a").message("{b}").decimals("b", decimals);
+    let by = || TokenDecimals::by("token");
+    let lower = USDC.to_lowercase();
+    let twice = format!("decimals: the token is named twice in {lower:?}");
+    let unread = "decimals: decimals of a field that no condition and no message reads";
+    let misspelt = format!("{unread}; did you mean `amount`? in \"amont\"");
+    check_refused([
+        (
+            amount(78.into()),
+            "decimals: 78 decimals, more than 77 in \"b\"",
+        ),
+        (
+            amount(by().of("x", 78).into()),
+            "decimals: 78 decimals, more than 77 in \"x\"",
+        ),
+        (
+            amount(by().default(78).into()),
+            "decimals: 78 decimals, more than 77 in \"token\"",
+        ),
+        (
+            amount(TokenDecimals::by("").into()),
+            "decimals: no field that names the token in \"\"",
+        ),
+        (amount(by().of(USDC, 6).of(&lower, 6).into()), &twice),
+        (
+            AlertRule::new("a").when("amount > 1").decimals("amont", 18),
+            &misspelt,
+        ),
+        // A text has no decimals.
+        (
+            AlertRule::new("a").when("b == 'x'").decimals("b", 18),
+            &format!("{unread} in \"b\""),
+        ),
+    ]);
 }
