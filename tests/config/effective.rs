@@ -17,6 +17,8 @@ const ABSENT: &[&str] = &[
     "event",
     "network",
     "identity",
+    "limit",
+    "message",
     // A secret, which only the text for people has, masked.
     "url",
 ];
@@ -25,7 +27,8 @@ const ABSENT: &[&str] = &[
 #[test]
 fn no_setting_is_missing_from_what_is_in_effect() {
     let text = "[redis]\nurl = \"redis://h:6379\"\n[[rules]]\nname = \"a\"\nroute = \"/\"\n\
-                [[streams]]\nname = \"s\"\nformat = \"rindexer\"\non = [{ purge = [\"a\"], announce = { type = \"b\", subject = [\"a\"] } }]\n";
+                [[streams]]\nname = \"s\"\nformat = \"rindexer\"\non = [{ purge = [\"a\"], announce = { type = \"b\", subject = [\"a\"] } }]\n\
+                [[alerts]]\nname = \"l\"\n";
     let effective = read(text).unwrap().config.effective();
     let shown = serde_json::to_value(&effective).unwrap();
     let schema = tower_tagcache::config::schema();
@@ -40,6 +43,8 @@ fn no_setting_is_missing_from_what_is_in_effect() {
         ("StreamSettings", &shown["streams"][0]),
         ("On", &shown["streams"][0]["on"][0]),
         ("Announce", &shown["streams"][0]["on"][0]["announce"]),
+        ("ActivitySettings", &shown["activity"]),
+        ("AlertRule", &shown["alerts"][0]),
     ] {
         for key in all(section) {
             let value = shown.get(&key).unwrap_or(&Value::Null);

@@ -1,5 +1,6 @@
 //! The configuration file and the environment: what is read, and what is said about mistakes.
 
+mod activity;
 mod effective;
 mod environment;
 mod good;

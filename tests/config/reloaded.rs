@@ -95,6 +95,14 @@ fn what_counts_after_a_restart_is_named() {
         panic!("a good file")
     };
     assert_eq!(restart, ["redis", "cache", "live"]);
+    file.write(&format!(
+        "{more}[activity]\n[[alerts]]\nname = \"l\"\n{}",
+        rule("a", "")
+    ));
+    let Reloaded::Replaced { restart, .. } = reload.now() else {
+        panic!("a good file")
+    };
+    assert_eq!(restart, ["activity", "alerts"]);
 }
 
 #[test]
