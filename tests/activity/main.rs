@@ -1,0 +1,9 @@
+//! The activity feed, analytics and alerts, on real servers.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+mod exact;
+mod receiver;
