@@ -109,12 +109,12 @@ impl CacheBuilder {
 impl ActivityPlan {
     /// `None` if nothing is to be kept.
     pub(super) fn check(&mut self) -> Result<Option<CheckedPlan>, ConfigError> {
-        if self.settings.is_none() && self.alerts.is_empty() {
+        let webhooks = self.receivers.names();
+        if self.settings.is_none() && self.alerts.is_empty() && webhooks.is_empty() {
             return Ok(None);
         }
         let settings = self.settings.take().unwrap_or_default();
         let (bounds, entries) = settings.compile()?;
-        let webhooks = self.receivers.names();
         let alerts = AlertRules::compile(std::mem::take(&mut self.alerts), &webhooks)?;
         Ok(Some(CheckedPlan {
             bounds,

@@ -302,7 +302,7 @@ async fn feed(cache: &Cache, of: Option<u64>) -> Vec<String> {
 }
 
 fn name_of(json: &Json) -> String {
-    let text = |name: &str| json[name].as_str().unwrap();
+    let text = |name: &str| json[name].as_str().unwrap_or_default();
     // Only the chain knows which fork it is: by what the transaction is called, the event is found again.
     format!("{} {} {}", text("type"), json["block"], text("tx_hash"))
 }

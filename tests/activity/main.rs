@@ -5,5 +5,6 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod alerts;
 mod exact;
 mod receiver;
