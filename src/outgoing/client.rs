@@ -119,6 +119,11 @@ impl OutgoingClient {
         }
     }
 
+    #[cfg(feature = "push")]
+    pub(super) fn now(&self) -> crate::clock::Timestamp {
+        self.clock.now()
+    }
+
     /// Where `url` says a request goes, or why it may not.
     #[cfg(feature = "push")]
     pub(super) fn endpoint(&self, url: &str) -> Result<Endpoint, String> {

@@ -196,11 +196,6 @@ impl Endpoint {
     pub(super) fn target(&self) -> &str {
         &self.url[url::Position::BeforePath..url::Position::AfterQuery]
     }
-
-    #[cfg(feature = "push")]
-    pub(super) fn as_str(&self) -> &str {
-        self.url.as_str()
-    }
 }
 
 impl fmt::Debug for Endpoint {

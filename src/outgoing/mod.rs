@@ -1,4 +1,4 @@
-//! Requests to others: alerts as signed webhooks, and as pushes to browsers (feature `push`). Whom they go to is often input,
+//! Requests to others: alerts as signed webhooks, and as pushes to browsers (`push`, of the feature of that name). Whom they go to is often input,
 //! so each goes only where [`OutgoingSettings`] let it.
 //!
 //! # Example
@@ -66,6 +66,9 @@ mod settings;
 mod signature;
 mod tls;
 mod webhook;
+
+#[cfg(feature = "push")]
+pub mod push;
 
 pub use self::client::OutgoingClient;
 pub use self::failure::DeliveryFailure;

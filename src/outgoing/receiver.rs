@@ -18,7 +18,7 @@ use crate::outgoing::resolver::Resolver;
 /// Answers each connection with the same text, and keeps what it was sent. It ends when it is dropped.
 pub(super) struct Receiver {
     pub(super) at: SocketAddr,
-    received: Arc<Mutex<Vec<String>>>,
+    received: Arc<Mutex<Vec<Vec<u8>>>>,
     task: JoinHandle<()>,
 }
 
@@ -41,7 +41,7 @@ impl Receiver {
                 };
                 match tls.accept(stream).await {
                     Ok(stream) => serve(stream, &answer, &keep).await,
-                    Err(error) => keep.lock().push(format!("TLS: {error}")),
+                    Err(error) => keep.lock().push(format!("TLS: {error}").into()),
                 }
             }
         });
@@ -56,8 +56,17 @@ impl Receiver {
         format!("http://{}/hook?a=b", self.at)
     }
 
+    /// What each connection sent, with its head as text.
     pub(super) fn received(&self) -> Vec<String> {
-        self.received.lock().clone()
+        let received = self.received.lock();
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        received.iter().map(text).collect()
+    }
+
+    /// The body of the first request.
+    pub(super) fn body(&self) -> Vec<u8> {
+        let request = self.received.lock()[0].clone();
+        request[head(&request).unwrap()..].to_vec()
     }
 }
 
@@ -67,12 +76,12 @@ impl Drop for Receiver {
     }
 }
 
-/// Reads a request, which ends with its JSON, and answers it.
-async fn serve(mut stream: impl EndpointStream, answer: &str, keep: &Mutex<Vec<String>>) {
-    keep.lock().push(String::new());
+/// Reads a request and answers it.
+async fn serve(mut stream: impl EndpointStream, answer: &str, keep: &Mutex<Vec<Vec<u8>>>) {
+    keep.lock().push(Vec::new());
     let mut bytes = Vec::new();
-    while !bytes.ends_with(b"}") && stream.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {}
-    *keep.lock().last_mut().unwrap() = String::from_utf8(bytes).unwrap();
+    while !is_whole(&bytes) && stream.read_buf(&mut bytes).await.is_ok_and(|read| read > 0) {}
+    *keep.lock().last_mut().unwrap() = bytes;
     if answer.is_empty() {
         // Until the client gives up, which is at once: nothing else goes on.
         tokio::time::pause();
@@ -80,6 +89,23 @@ async fn serve(mut stream: impl EndpointStream, answer: &str, keep: &Mutex<Vec<S
     }
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
+}
+
+/// Where the head of a request ends.
+fn head(request: &[u8]) -> Option<usize> {
+    let mut parts = request.windows(4);
+    parts.position(|part| part == b"\r\n\r\n").map(|at| at + 4)
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let Some(end) = head(request) else {
+        return false;
+    };
+    let text = String::from_utf8_lossy(&request[..end]);
+    let mut lines = text.lines();
+    let length = lines.find_map(|line| line.strip_prefix("content-length: "));
+    let length = length.map_or(0, |length| length.parse().unwrap());
+    request.len() >= end + length
 }
 
 /// Answers with the first list, then with the second, and so on.

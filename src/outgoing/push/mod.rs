@@ -1,0 +1,46 @@
+//! Web Push: a message for one browser, which shows it even if no page is open (RFC 8030), encrypted so that only that
+//! browser can read it (RFC 8291), by a sender that the push service knows (VAPID, RFC 8292).
+//!
+//! # Example
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use tower_tagcache::BoxError;
+//! use tower_tagcache::outgoing::push::{PushMessage, PushOutcome, PushSender, PushSettings, Urgency};
+//! use tower_tagcache::outgoing::{OutgoingClient, OutgoingSettings};
+//!
+//! # async fn example(from_the_page: &str) -> Result<(), BoxError> {
+//! let client = OutgoingClient::new(&OutgoingSettings::default())?;
+//! let settings = PushSettings::new("mailto:ops@example.org").key_file("/etc/tagcache/vapid.pem");
+//! let sender = PushSender::new(client, &settings)?;
+//! // What a page calls `applicationServerKey`:
+//! println!("{}", sender.public_key());
+//! // `JSON.stringify(subscription)` of a page:
+//! let subscription = sender.subscription(from_the_page)?;
+//! let message = PushMessage::new(r#"{"title":"You were outbid"}"#)?
+//!     .ttl(Duration::from_secs(3_600))
+//!     .urgency(Urgency::High)
+//!     .topic("auction:1");
+//! if sender.send(&subscription, &message).await? == PushOutcome::Gone {
+//!     // Forget the subscription.
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! `openssl ecparam -name prime256v1 -genkey -noout -out vapid.pem` makes a key. Browsers tie a subscription to it: with
+//! another one, all of them are to be made anew.
+//!
+//! A subscription is input: it names the URL that is posted to. It goes where all [outgoing](super) requests may, and
+//! [`hosts`](super::OutgoingSettings::hosts) can list the push services: `fcm.googleapis.com`, `*.push.services.mozilla.com`,
+//! `*.push.apple.com`, `*.notify.windows.com`.
+
+mod encryption;
+mod message;
+mod sender;
+mod subscription;
+mod vapid;
+
+pub use self::message::{PushMessage, Urgency};
+pub use self::sender::{PushOutcome, PushSender};
+pub use self::subscription::PushSubscription;
+pub use self::vapid::PushSettings;
