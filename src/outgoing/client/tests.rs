@@ -72,16 +72,17 @@ async fn an_alert_arrives_signed() {
 
 #[tokio::test]
 async fn each_status_is_delivered_or_permanent_or_tried_again() {
+    let client = local();
     for status in [200, 201, 202, 204, 299] {
         let receiver = Receiver::plain(format!("HTTP/1.1 {status} x\r\n\r\n")).await;
-        post(&local(), &receiver.url()).await.unwrap();
+        post(&client, &receiver.url()).await.unwrap();
     }
     for status in [
         101, 300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 410, 413, 499,
     ] {
         let location = "Location: /elsewhere\r\nRetry-After: 1";
         let receiver = Receiver::plain(format!("HTTP/1.1 {status} x\r\n{location}\r\n\r\n")).await;
-        let reason = permanent(post(&local(), &receiver.url()).await);
+        let reason = permanent(post(&client, &receiver.url()).await);
         assert!(reason.contains(&status.to_string()), "{reason}");
         assert_eq!(receiver.received().len(), 1, "{status} was followed");
     }
@@ -92,7 +93,7 @@ async fn each_status_is_delivered_or_permanent_or_tried_again() {
             reason: format!("was answered {status}"),
             after: Some(Duration::from_secs(30)),
         };
-        assert_eq!(post(&local(), &receiver.url()).await, Err(expected));
+        assert_eq!(post(&client, &receiver.url()).await, Err(expected));
     }
 }
 
@@ -187,6 +188,7 @@ async fn an_answer_that_breaks_off_is_none() {
 
 #[tokio::test]
 async fn an_answer_counts_by_its_head_and_its_size_is_bounded() {
+    let client = local();
     let body = "x".repeat(4 * LARGEST_BODY);
     for head in [
         "Content-Length: 9999999999",
@@ -194,7 +196,7 @@ async fn an_answer_counts_by_its_head_and_its_size_is_bounded() {
         "Connection: close",
     ] {
         let receiver = Receiver::plain(format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{body}")).await;
-        post(&local(), &receiver.url()).await.unwrap();
+        post(&client, &receiver.url()).await.unwrap();
     }
     let long = format!(
         "HTTP/1.1 200 OK\r\nA: {}\r\n\r\n",
@@ -211,7 +213,7 @@ async fn an_answer_counts_by_its_head_and_its_size_is_bounded() {
         "\r\n".to_owned(),
     ] {
         let receiver = Receiver::plain(answer).await;
-        assert!(retry(post(&local(), &receiver.url()).await).contains("was not answered"));
+        assert!(retry(post(&client, &receiver.url()).await).contains("was not answered"));
     }
 }
 

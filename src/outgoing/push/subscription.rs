@@ -113,9 +113,12 @@ mod tests {
         "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4";
     const AUTH: &str = "BTBZMqHH6r4Tts7J_aSIgg";
 
+    fn client() -> OutgoingClient {
+        OutgoingClient::new(&OutgoingSettings::default().allow_plain(true)).unwrap()
+    }
+
     fn parse(json: &Value) -> Result<PushSubscription, Error> {
-        let settings = OutgoingSettings::default().allow_plain(true);
-        PushSubscription::parse(&json.to_string(), &OutgoingClient::new(&settings).unwrap())
+        PushSubscription::parse(&json.to_string(), &client())
     }
 
     fn subscription(change: impl FnOnce(&mut Value)) -> Value {
@@ -156,6 +159,7 @@ mod tests {
 
     #[test]
     fn what_is_no_subscription_is_refused() {
+        let client = client();
         let off_the_curve = {
             let mut point = BASE64.decode(P256DH).unwrap();
             point[64] ^= 1;
@@ -198,7 +202,7 @@ mod tests {
             (with("/expirationTime", json!(-1)), "expirationTime"),
             (with("/endpoint", json!("x".repeat(LARGEST))), "4 KiB"),
         ] {
-            let error = parse(&json).unwrap_err();
+            let error = PushSubscription::parse(&json.to_string(), &client).unwrap_err();
             assert!(error.to_string().contains(says), "{says}: {error}");
             assert_eq!(error.kind(), ErrorKind::Invalid);
         }

@@ -32,9 +32,8 @@ fn written(endpoint: &str, browser: &SecretKey, expires: Value) -> String {
 }
 
 /// What comes of a message that the push service answers so.
-async fn sent(answer: &str) -> Result<PushOutcome, DeliveryFailure> {
+async fn sent(sender: &PushSender, answer: &str) -> Result<PushOutcome, DeliveryFailure> {
     let service = Receiver::plain(format!("HTTP/1.1 {answer}\r\n\r\n")).await;
-    let sender = sender(Arc::default());
     let json = written(&service.url(), &SecretKey::generate(), Value::Null);
     let subscription = sender.subscription(&json).unwrap();
     let message = PushMessage::new("{}").unwrap();
@@ -73,18 +72,27 @@ async fn a_browser_gets_what_is_sent() {
 
 #[tokio::test]
 async fn each_status_says_what_becomes_of_the_message() {
+    let sender = sender(Arc::default());
     for status in ["200 OK", "201 Created", "202 Accepted"] {
-        assert_eq!(sent(status).await, Ok(PushOutcome::Sent), "{status}");
+        assert_eq!(
+            sent(&sender, status).await,
+            Ok(PushOutcome::Sent),
+            "{status}"
+        );
     }
     for status in ["404 Not Found", "410 Gone"] {
-        assert_eq!(sent(status).await, Ok(PushOutcome::Gone), "{status}");
+        assert_eq!(
+            sent(&sender, status).await,
+            Ok(PushOutcome::Gone),
+            "{status}"
+        );
     }
     for status in ["307 x", "400 x", "401 x", "403 x", "413 x"] {
-        let failure = sent(status).await.unwrap_err();
+        let failure = sent(&sender, status).await.unwrap_err();
         assert!(matches!(failure, DeliveryFailure::Permanent(_)), "{status}");
     }
     for status in ["429 x", "500 x", "503 x"] {
-        let failure = sent(&format!("{status}\r\nRetry-After: 7"))
+        let failure = sent(&sender, &format!("{status}\r\nRetry-After: 7"))
             .await
             .unwrap_err();
         let wait = Some(Duration::from_secs(7));
