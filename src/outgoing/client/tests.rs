@@ -1,3 +1,6 @@
+use std::net::IpAddr;
+
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -166,6 +169,46 @@ async fn a_receiver_that_does_not_answer_is_given_up() {
     let posted = post(&local(), &silent.url()).await;
     assert_eq!(retry(posted), "was not answered in time");
     assert_eq!(silent.received().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_handshake_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    let time = LONG / 4;
+    let settings = settings().networks(["127.0.0.1"]).connect_timeout(time);
+    let client = OutgoingClient::new(&settings).unwrap();
+    let server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        let begun = Instant::now();
+        // Until the client gives up, which is at once: nothing else goes on.
+        tokio::time::pause();
+        while stream
+            .read_buf(&mut Vec::new())
+            .await
+            .is_ok_and(|read| read > 0)
+        {}
+        begun.elapsed()
+    };
+    let (posted, taken) = tokio::join!(post(&client, &url), server);
+    assert_eq!(retry(posted), "could not connect in time");
+    assert!(taken < LONG, "{taken:?}");
+}
+
+#[tokio::test]
+async fn a_lookup_that_does_not_end_is_given_up() {
+    #[derive(Debug)]
+    struct Silent;
+    impl Resolver for Silent {
+        fn addresses<'a>(&'a self, _: &'a str) -> BoxFuture<'a, std::io::Result<Vec<IpAddr>>> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let client = local().with_resolver(Arc::new(Silent));
+    tokio::time::pause();
+    let posted = post(&client, "https://hooks.example.org/").await;
+    assert_eq!(retry(posted), "could not connect in time");
 }
 
 #[tokio::test]
