@@ -39,6 +39,8 @@ macro_rules! activity_contract {
             alerts_wait_in_order_until_they_are_settled
             a_rule_raises_no_more_alerts_than_its_limit
         );
+        #[cfg(feature = "push")]
+        $crate::activity::contract::activity_contract!($fixture; browsers_are_kept_in_the_order_of_their_numbers);
     };
     ($fixture:expr; $($test:ident)+) => {
         $(#[tokio::test]
@@ -704,6 +706,29 @@ pub(crate) async fn alerts_wait_in_order_until_they_are_settled(fixture: &impl A
         (12, "{\"n\":12,\"text\":\"a b\\n\"}")
     );
     assert_eq!(store.failed(10).await.unwrap(), []);
+}
+
+#[cfg(feature = "push")]
+pub(crate) async fn browsers_are_kept_in_the_order_of_their_numbers(
+    fixture: &impl ActivityFixture,
+) {
+    use super::Subscribed::{Again, Full, New};
+    let store = fixture.store(bounds());
+    let kept = |id: u128, text: &str| (id, text.to_owned());
+    let subscribe = async |id: u128, text: &str| store.subscribe(&kept(id, text), 3).await.unwrap();
+    assert_eq!(subscribe(u128::MAX, "z").await, New);
+    assert_eq!(subscribe(7, "a b").await, New);
+    assert_eq!(subscribe(0x70, "c").await, New);
+    assert_eq!(subscribe(8, "d").await, Full);
+    assert_eq!(subscribe(7, "e").await, Again);
+    let page = async |from, limit| store.subscriptions(from, limit).await.unwrap();
+    let all = [kept(7, "e"), kept(0x70, "c"), kept(u128::MAX, "z")];
+    assert_eq!(page(0, 10).await, all);
+    assert_eq!(page(0, 2).await, all[..2]);
+    assert_eq!(page(8, 10).await, all[1..]);
+    assert!(store.unsubscribe(0x70).await.unwrap());
+    assert!(!store.unsubscribe(0x70).await.unwrap());
+    assert_eq!(subscribe(8, "d").await, New);
 }
 
 pub(crate) async fn a_rule_raises_no_more_alerts_than_its_limit(fixture: &impl ActivityFixture) {

@@ -39,5 +39,7 @@ pub(crate) use self::store::{
     MAX_FAILED, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS, MAX_WAITING, ReorgNotice, Settlement,
     Sighting, StoredActivity, WaitingAlert,
 };
+#[cfg(feature = "push")]
+pub(crate) use self::store::{KeptSubscription, Subscribed};
 #[cfg(test)]
 pub(crate) use self::sum::LimbSum;

@@ -246,6 +246,21 @@ pub(crate) enum Settlement {
     },
 }
 
+/// A browser that wants alerts, as it is kept: a number that tells it from others, and what is known of it.
+#[cfg(feature = "push")]
+pub(crate) type KeptSubscription = (u128, String);
+
+/// What became of a browser that wants alerts.
+#[cfg(feature = "push")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subscribed {
+    New,
+    /// It was there; it wants now what it says now.
+    Again,
+    /// There are too many.
+    Full,
+}
+
 /// Where the feed, the counters and alerts on their way are kept.
 pub(crate) trait ActivityStore: Debug + Send + Sync + 'static {
     /// Applies `batch`, if `keeper` is the keeper or nobody is; it then is.
@@ -295,4 +310,24 @@ pub(crate) trait ActivityStore: Debug + Send + Sync + 'static {
 
     /// Puts alerts that were given up back at the end of their queues: that with this id, or all. How many.
     fn send_again(&self, id: Option<u128>) -> BoxFuture<'_, Result<usize, Error>>;
+
+    /// Keeps a browser that wants alerts, if there are fewer than `most` others.
+    #[cfg(feature = "push")]
+    fn subscribe<'a>(
+        &'a self,
+        subscription: &'a KeptSubscription,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Subscribed, Error>>;
+
+    /// Forgets a browser; whether it was there.
+    #[cfg(feature = "push")]
+    fn unsubscribe(&self, id: u128) -> BoxFuture<'_, Result<bool, Error>>;
+
+    /// Browsers from the number `from` on, in the order of their numbers.
+    #[cfg(feature = "push")]
+    fn subscriptions(
+        &self,
+        from: u128,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<KeptSubscription>, Error>>;
 }

@@ -12,6 +12,8 @@ use crate::activity::{
     CountedOf, FailedAlert, FeedQuery, Keeping, Ledger, MAX_FAILED, MAX_WAITING, Settlement,
     StoredActivity, WaitingAlert,
 };
+#[cfg(feature = "push")]
+use crate::activity::{KeptSubscription, Subscribed};
 use crate::clock::{Timestamp, millis};
 use crate::error::Error;
 use crate::position::Position;
@@ -30,6 +32,8 @@ struct State {
     /// Newest first.
     failed: VecDeque<FailedAlert>,
     rates: HashMap<Box<str>, Rate>,
+    #[cfg(feature = "push")]
+    subscriptions: BTreeMap<u128, String>,
 }
 
 /// How many alerts a rule has raised in a time.
@@ -48,6 +52,8 @@ impl EmbeddedActivity {
             waiting: BTreeMap::new(),
             failed: VecDeque::new(),
             rates: HashMap::new(),
+            #[cfg(feature = "push")]
+            subscriptions: BTreeMap::new(),
         };
         Self {
             state: Mutex::new(state),
@@ -231,5 +237,42 @@ impl ActivityStore for EmbeddedActivity {
 
     fn send_again(&self, id: Option<u128>) -> BoxFuture<'_, Result<usize, Error>> {
         ready(Ok(self.state.lock().send_again(id))).boxed()
+    }
+
+    #[cfg(feature = "push")]
+    fn subscribe<'a>(
+        &'a self,
+        (id, kept): &'a KeptSubscription,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Subscribed, Error>> {
+        let subscriptions = &mut self.state.lock().subscriptions;
+        let is_known = subscriptions.contains_key(id);
+        let became = match is_known {
+            true => Subscribed::Again,
+            false if subscriptions.len() >= most => Subscribed::Full,
+            false => Subscribed::New,
+        };
+        if became != Subscribed::Full {
+            subscriptions.insert(*id, kept.clone());
+        }
+        ready(Ok(became)).boxed()
+    }
+
+    #[cfg(feature = "push")]
+    fn unsubscribe(&self, id: u128) -> BoxFuture<'_, Result<bool, Error>> {
+        let was_there = self.state.lock().subscriptions.remove(&id).is_some();
+        ready(Ok(was_there)).boxed()
+    }
+
+    #[cfg(feature = "push")]
+    fn subscriptions(
+        &self,
+        from: u128,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<KeptSubscription>, Error>> {
+        let state = self.state.lock();
+        let kept = state.subscriptions.range(from..).take(limit);
+        let kept = kept.map(|(id, kept)| (*id, kept.clone())).collect();
+        ready(Ok(kept)).boxed()
     }
 }

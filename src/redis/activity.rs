@@ -14,6 +14,8 @@ use crate::activity::{
     FailedAlert, FeedQuery, KEEPER_FOR, Keeping, MAX_FAILED, Settlement, StoredActivity,
     WaitingAlert,
 };
+#[cfg(feature = "push")]
+use crate::activity::{KeptSubscription, Subscribed};
 use crate::clock::millis;
 use crate::error::Error;
 use crate::position::Position;
@@ -29,6 +31,8 @@ const RESIGN: &str = include_str!("activity/resign.lua");
 const READ: &str = include_str!("activity/read.lua");
 const COUNTED: &str = include_str!("activity/counted.lua");
 const SETTLE: &str = include_str!("activity/settle.lua");
+#[cfg(feature = "push")]
+const SUBSCRIBE: &str = include_str!("activity/subscribe.lua");
 const SEND_AGAIN: &str = include_str!("activity/send_again.lua");
 
 /// What is kept of activity on a server, in the slot of the log.
@@ -51,6 +55,14 @@ impl RedisActivity {
     async fn ask(&self, doing: &str, command: Cmd) -> Result<Value, Error> {
         let budget = self.verifier.server.budgets().purge;
         self.link.run(doing, budget, command).await
+    }
+}
+
+#[cfg(feature = "push")]
+impl RedisActivity {
+    /// A sorted set: each member a number of 32 hexadecimal digits, a space, and what is kept.
+    fn push_key(&self) -> String {
+        format!("{}:push", self.verifier.keys.activity())
     }
 }
 
@@ -217,6 +229,55 @@ impl ActivityStore for RedisActivity {
                 Value::Int(again) => Ok(usize::try_from(again).unwrap_or_default()),
                 _ => Err(reply::malformed("answer to alerts that are sent again")),
             }
+        }
+        .boxed()
+    }
+
+    #[cfg(feature = "push")]
+    fn subscribe<'a>(
+        &'a self,
+        (id, kept): &'a KeptSubscription,
+        most: usize,
+    ) -> BoxFuture<'a, Result<Subscribed, Error>> {
+        async move {
+            let mut subscribe = self.script(SUBSCRIBE);
+            subscribe.arg(format!("{id:032x}")).arg(kept).arg(most);
+            match self.ask("keep a subscription", subscribe).await? {
+                Value::Int(0) => Ok(Subscribed::Full),
+                Value::Int(1) => Ok(Subscribed::New),
+                Value::Int(2) => Ok(Subscribed::Again),
+                _ => Err(reply::malformed("answer to a subscription")),
+            }
+        }
+        .boxed()
+    }
+
+    #[cfg(feature = "push")]
+    fn unsubscribe(&self, id: u128) -> BoxFuture<'_, Result<bool, Error>> {
+        async move {
+            let mut forget = cmd("ZREMRANGEBYLEX");
+            forget.arg(self.push_key());
+            forget
+                .arg(format!("[{id:032x}"))
+                .arg(format!("({id:032x}!"));
+            Ok(self.ask("forget a subscription", forget).await? == Value::Int(1))
+        }
+        .boxed()
+    }
+
+    #[cfg(feature = "push")]
+    fn subscriptions(
+        &self,
+        from: u128,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<KeptSubscription>, Error>> {
+        async move {
+            let mut read = cmd("ZRANGE");
+            read.arg(self.push_key()).arg(format!("[{from:032x}"));
+            read.arg("+").arg("BYLEX").arg("LIMIT").arg(0).arg(limit);
+            let answer = self.ask("read the subscriptions", read).await?;
+            let kept = reply::words(answer).and_then(|words| wire::subscriptions(&words));
+            kept.ok_or_else(|| reply::malformed("subscriptions"))
         }
         .boxed()
     }

@@ -91,12 +91,12 @@ enum Published {
 /// A chain of `most` events with two reorgs: what is published, and each event with whether it is undone.
 fn chain(most: usize) -> (Vec<Published>, BTreeMap<Event, bool>) {
     let (mut published, mut events) = (Vec::new(), BTreeMap::<Event, bool>::new());
-    let (mut block, mut fork) = (10, 0);
+    let (mut block, mut fork) = (100, 0);
     while events.len() < most {
         let is_due = fork < 2 && events.len() > most * (2 + 3 * fork as usize) / 8;
         if is_due {
             fork += 1;
-            let depth = fastrand::u64(2..6);
+            let depth = fastrand::u64(2..30);
             let from = block - depth;
             let notice = Published::Reorg { from, depth };
             published.push(notice.clone());

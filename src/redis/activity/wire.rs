@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+#[cfg(feature = "push")]
+use crate::activity::KeptSubscription;
 use crate::activity::{
     ActivityBatch, ActivityBounds, ActivityChange, AlertToRaise, COPIES_WITHIN, Counted,
     CountedKey, FailedAlert, KEEPER_FOR, MAX_FAILED, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS,
@@ -205,4 +207,14 @@ pub(super) fn failed(words: &[String]) -> Option<Vec<FailedAlert>> {
         })
     };
     words.iter().map(failed).collect()
+}
+
+/// Browsers that want alerts.
+#[cfg(feature = "push")]
+pub(super) fn subscriptions(words: &[String]) -> Option<Vec<KeptSubscription>> {
+    let kept = |word: &String| {
+        let (id, kept) = word.split_once(' ')?;
+        Some((u128::from_str_radix(id, 16).ok()?, kept.to_owned()))
+    };
+    words.iter().map(kept).collect()
 }
