@@ -116,6 +116,8 @@ mod tag;
 mod telling;
 mod update;
 mod weaken;
+#[cfg(any(feature = "activity", feature = "live"))]
+mod web;
 #[cfg(feature = "config")]
 mod written;
 

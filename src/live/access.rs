@@ -1,31 +1,22 @@
 //! [`Access`]: who may listen, and whose pages.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
-use std::path::PathBuf;
 
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
 
 use crate::clock::Timestamp;
 use crate::error::ConfigError;
-use crate::live::problem::Problem;
+use crate::live::settings::WORDS;
 use crate::live::{LiveSettings, TicketKey};
-use crate::place::Setting;
-use crate::secret::Secret;
-use crate::spelling::shown;
-
-/// A shorter token can be guessed.
-const SHORTEST_TOKEN: usize = 16;
+use crate::web::{Guard, Origins, Problem, secret};
 
 /// Who may listen.
 #[derive(Debug)]
 pub(super) struct Access {
-    open: bool,
-    /// The digest of the token: digests are compared in constant time.
-    token: Option<blake3::Hash>,
+    pub(super) guard: Guard,
     pub(super) tickets: Option<TicketKey>,
-    origins: Vec<String>,
+    /// A browser lets every page open a WebSocket to everywhere, so these are asked for that too.
+    pub(super) origins: Origins,
 }
 
 /// What somebody may listen to who is let in.
@@ -36,38 +27,23 @@ pub(super) struct Admission {
     pub(super) expires: Option<Timestamp>,
 }
 
-/// The page that asks.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Asker {
-    /// A program, or a page of this host.
-    Own,
-    /// A page of another one that may.
-    Other,
-}
-
 impl Access {
     pub(super) fn new(settings: &LiveSettings) -> Result<Self, ConfigError> {
-        let token = secret("token_file", &settings.token, &settings.token_file)?;
-        let token = token.map(|token| digest(&token)).transpose()?;
+        let guard = Guard::new(WORDS, settings.open, &settings.token, &settings.token_file)?;
         let key = secret(
-            "ticket_key_file",
+            WORDS.setting("ticket_key_file"),
             &settings.ticket_key,
             &settings.ticket_key_file,
         )?;
         let tickets = key.map(|key| TicketKey::new(&key)).transpose()?;
-        let open = settings.open.unwrap_or(false);
-        if !open && token.is_none() && tickets.is_none() {
+        if !guard.is_open() && !guard.has_token() && tickets.is_none() {
             let why = "nobody could listen: set `token` or `ticket_key`, or `open` for everybody";
-            return Err(ConfigError::new(Setting::of("live", "open"), why, "false"));
-        }
-        for origin in &settings.origins {
-            check_origin(origin)?;
+            return Err(ConfigError::new(WORDS.setting("open"), why, "false"));
         }
         Ok(Self {
-            open,
-            token,
+            guard,
             tickets,
-            origins: settings.origins.clone(),
+            origins: Origins::compile(WORDS, &settings.origins)?,
         })
     }
 
@@ -77,7 +53,7 @@ impl Access {
         ticket: Option<&str>,
         now: Timestamp,
     ) -> Result<Admission, Problem> {
-        if self.shows_token(headers)? {
+        if self.guard.shows_token(headers)? {
             return Ok(Admission::default());
         }
         match (ticket, &self.tickets) {
@@ -88,7 +64,7 @@ impl Access {
                 }),
                 Err(why) => Err(Problem::unauthorized(why)),
             },
-            _ if self.open => Ok(Admission::default()),
+            _ if self.guard.is_open() => Ok(Admission::default()),
             (Some(_), None) => Err(Problem::unauthorized(
                 "this server has no key for tickets: send the token",
             )),
@@ -100,116 +76,8 @@ impl Access {
 
     /// What signs tickets for who shows the token.
     pub(super) fn issues(&self) -> Option<&TicketKey> {
-        self.tickets.as_ref().filter(|_| self.token.is_some())
+        self.tickets.as_ref().filter(|_| self.guard.has_token())
     }
-
-    /// Whether a request shows the token; another one is an error.
-    pub(super) fn shows_token(&self, headers: &HeaderMap) -> Result<bool, Problem> {
-        let Some(token) = &self.token else {
-            return Ok(false);
-        };
-        let mut lines = headers.get_all(AUTHORIZATION).iter();
-        let line = match (lines.next(), lines.next()) {
-            (None, _) => return Ok(false),
-            (Some(line), None) => line.as_bytes(),
-            (Some(_), Some(_)) => {
-                return Err(Problem::unauthorized(
-                    "send one Authorization header, not several",
-                ));
-            }
-        };
-        // The name of a scheme is in any case (RFC 9110 §11.1).
-        let given = line.split_at_checked(b"bearer ".len());
-        let given = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
-        match given {
-            Some((_, given)) if blake3::hash(given.trim_ascii()) == *token => Ok(true),
-            // What another server in front asks for, where nobody is asked here.
-            None if self.open => Ok(false),
-            _ => Err(Problem::unauthorized("the token is wrong")),
-        }
-    }
-
-    /// Which page asks. A browser says whose page it is (`Origin`), and lets every page open a WebSocket to everywhere.
-    pub(super) fn asker(&self, headers: &HeaderMap, host: Option<&str>) -> Result<Asker, Problem> {
-        let Some(origin) = headers.get(ORIGIN) else {
-            return Ok(Asker::Own);
-        };
-        let origin = origin.to_str().unwrap_or_default();
-        let may = |one: &String| one == "*" || one.eq_ignore_ascii_case(origin);
-        // Before the host is looked at: behind a proxy that ends TLS, a page of the same host may be of another origin.
-        if self.origins.iter().any(may) {
-            return Ok(Asker::Other);
-        }
-        let of_field = headers.get(HOST).and_then(|host| host.to_str().ok());
-        let own = host.or(of_field);
-        let authority = origin.split_once("://").map(|(_, authority)| authority);
-        if let (Some(own), Some(authority)) = (own, authority)
-            && own.eq_ignore_ascii_case(authority)
-        {
-            return Ok(Asker::Own);
-        }
-        let origin = shown(origin);
-        let detail =
-            format!("pages of {origin:?} may not listen: the operator can add it to `origins`");
-        Err(Problem::forbidden(detail))
-    }
-}
-
-/// What is said itself, or stands in the file that `setting` names.
-fn secret<'a>(
-    setting: &'static str,
-    said: &'a Option<Secret>,
-    file: &Option<PathBuf>,
-) -> Result<Option<Cow<'a, str>>, ConfigError> {
-    let read = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let why = format!("cannot be read: {error}");
-            ConfigError::new(
-                Setting::of("live", setting),
-                why,
-                path.display().to_string(),
-            )
-        })?;
-        Ok(Cow::Owned(text.trim().to_owned()))
-    };
-    match (said, file) {
-        (Some(Secret(text)), _) => Ok(Some(text.into())),
-        (None, file) => file.as_ref().map(read).transpose(),
-    }
-}
-
-fn digest(token: &str) -> Result<blake3::Hash, ConfigError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
-    let why = match token.len() < SHORTEST_TOKEN {
-        true => "is shorter than 16 characters",
-        false if !token.bytes().all(plain) => {
-            "has a character other than letters, digits and -._~+/="
-        }
-        false => return Ok(blake3::hash(token.as_bytes())),
-    };
-    Err(ConfigError::new(Setting::of("live", "token"), why, "***"))
-}
-
-fn check_origin(origin: &str) -> Result<(), ConfigError> {
-    let (host, usual) = match origin.strip_prefix("https://") {
-        Some(host) => (Some(host), "443"),
-        None => (origin.strip_prefix("http://"), "80"),
-    };
-    let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
-    // As a browser writes it: nobody's name, and no port that its scheme has anyway.
-    let is_origin = authority.is_some_and(|authority| {
-        let port = authority.port();
-        !authority.as_str().contains('@') && port.is_none_or(|port| port.as_str() != usual)
-    });
-    if is_origin || origin == "*" {
-        return Ok(());
-    }
-    let why = "not an origin as browsers write it, such as https://auctions.example, nor *";
-    Err(ConfigError::new(
-        Setting::of("live", "origins"),
-        why,
-        origin,
-    ))
 }
 
 #[cfg(test)]
@@ -266,22 +134,6 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_other_hosts_may_listen_if_they_are_named() {
-        let settings = LiveSettings::open().origins(["https://a.example"]);
-        let access = Access::new(&settings).unwrap();
-        let asker = |origin, host| {
-            let lines = [("origin", origin), ("host", host)];
-            access.asker(&headers(&lines), None).ok()
-        };
-        assert_eq!(asker("https://a.example", "b.example"), Some(Asker::Other));
-        assert_eq!(asker("http://B.example", "b.example"), Some(Asker::Own));
-        assert_eq!(asker("http://b.example:81", "b.example"), None);
-        assert_eq!(asker("https://a.example.evil", "b.example"), None);
-        assert_eq!(asker("null", "b.example"), None);
-        assert_eq!(access.asker(&HeaderMap::new(), None).ok(), Some(Asker::Own));
-    }
-
-    #[test]
     fn settings_that_let_nobody_in_or_can_be_guessed_are_refused() {
         let refused = |settings: LiveSettings| Access::new(&settings).unwrap_err().to_string();
         assert!(refused(LiveSettings::default()).contains("nobody could listen"));
@@ -293,18 +145,5 @@ mod tests {
             ..LiveSettings::default()
         };
         assert!(refused(settings).contains("cannot be read"));
-        for origin in [
-            "a.example",
-            "https://",
-            "https://a.example/",
-            "https://a b",
-            "https://a?x",
-            "https://u@a",
-            "https://a:443",
-            "http://a:80",
-            "ftp://a",
-        ] {
-            refused(LiveSettings::open().origins([origin]));
-        }
     }
 }

@@ -3,11 +3,10 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::live::problem::Problem;
-use crate::live::subject::Subjects;
 use crate::rules::template::WholeNumber;
 use crate::spelling::shown;
 use crate::update::{ALERT, Update, check_kind};
+use crate::web::{Problem, Subjects};
 
 /// The most subjects of one filter, and of one ticket.
 pub(super) const MAX_SUBJECTS: usize = 200;
@@ -137,9 +136,10 @@ fn no_more_than(most: usize, there: usize, what: &str) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::settings::WORDS;
 
     fn subjects() -> Subjects {
-        Subjects::compile(&["{kind}:{id}".to_owned()]).unwrap()
+        Subjects::compile(WORDS, &["{kind}:{id}".to_owned()]).unwrap()
     }
 
     #[test]

@@ -15,14 +15,15 @@ use crate::error::ConfigError;
 use crate::live::LiveSettings;
 use crate::live::access::Access;
 use crate::live::ending::{EndReason, LostPlace};
+use crate::live::settings::WORDS;
 use crate::live::slots::ClientSlots;
-use crate::live::subject::Subjects;
 use crate::log::{
     Announcement, ClientFrame, LossReason, Resumption, ResyncReason, Told, UpdateMessage, Views,
 };
 use crate::place::Setting;
 use crate::spelling::written;
 use crate::update::{ALERT, RESYNC, UpdateCursor};
+use crate::web::Subjects;
 
 /// The event that says why a stream ends.
 const END: &str = "end";
@@ -71,7 +72,7 @@ impl Hub {
             views,
             clock,
             access: Access::new(settings)?,
-            subjects: Subjects::compile(&settings.subjects)?,
+            subjects: Subjects::compile(WORDS, &settings.subjects)?,
             slots: Arc::new(ClientSlots::new(settings)?),
             path: settings.path.trim_end_matches('/').to_owned(),
             event: settings.event.clone(),

@@ -124,7 +124,6 @@ mod service;
 mod settings;
 mod slots;
 mod socket;
-mod subject;
 mod tickets;
 
 pub use self::body::LiveBody;

@@ -7,9 +7,9 @@ use percent_encoding::percent_decode_str;
 
 use crate::live::filter::Filter;
 use crate::live::hub::Hub;
-use crate::live::problem::Problem;
 use crate::spelling::shown;
 use crate::update::{ALERT, UpdateCursor};
+use crate::web::{Problem, list, once};
 
 /// What stands behind the path of the service.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,11 +55,6 @@ pub(super) struct ListenQuery<'a> {
 impl<'a> ListenQuery<'a> {
     pub(super) fn parse(query: Option<&'a str>) -> Result<Self, Problem> {
         let mut parsed = Self::default();
-        let once = |slot: &mut Option<Cow<'a, str>>, value, name: &str| {
-            let twice = slot.replace(value).is_some();
-            let error = || Problem::bad_request(format!("`{name}` is given twice"));
-            (!twice).then_some(()).ok_or_else(error)
-        };
         for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
             match &*name {
                 "ticket" => once(&mut parsed.ticket, value, &name)?,
@@ -139,15 +134,6 @@ impl<'a> ListenQuery<'a> {
             Problem::bad_request(detail)
         })
     }
-}
-
-/// The parts of a list with commas. An empty one stays, to be refused.
-fn list<'a>(value: &str) -> impl Iterator<Item = Cow<'a, str>> + use<'a> {
-    let parts: Vec<_> = value
-        .split(',')
-        .map(|part| Cow::Owned(part.trim().to_owned()))
-        .collect();
-    parts.into_iter()
 }
 
 #[cfg(test)]

@@ -7,29 +7,27 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, VARY,
-};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 use serde_json::json;
 use tower_service::Service;
 
 use crate::clock::Clock;
 use crate::error::ConfigError;
-use crate::live::access::{Admission, Asker};
+use crate::live::access::Admission;
 use crate::live::body::LiveBody;
 use crate::live::feed::Feed;
 use crate::live::filter::Filter;
 use crate::live::hub::{Hub, LiveStats};
-use crate::live::problem::Problem;
+use crate::live::problem;
 use crate::live::request::{ListenQuery, ListenTarget};
 use crate::live::settings::LiveSettings;
 use crate::live::socket::{self, Subscription};
 use crate::live::tickets::{ALL, TicketKey};
 use crate::log::Views;
 use crate::update::UpdateCursor;
+use crate::web::{Preflight, Problem, path_of};
 
 /// The methods of streams, and of tickets.
 const GET: &str = "GET, HEAD, OPTIONS";
@@ -97,7 +95,7 @@ impl LiveService {
     /// The reason that a client would be told.
     pub fn explain(&self, path: &str, query: Option<&str>) -> Result<String, String> {
         let wanted = || {
-            let target = ListenTarget::of(&self.hub.path, path).ok_or_else(Problem::not_found)?;
+            let target = ListenTarget::of(&self.hub.path, path).ok_or_else(problem::not_found)?;
             if target == ListenTarget::Ticket {
                 return Ok("a ticket, for who sends the token".to_owned());
             }
@@ -113,14 +111,12 @@ impl LiveService {
     fn answer(&self, mut parts: Parts) -> Response<LiveBody> {
         let hub = &self.hub;
         let Some(target) = ListenTarget::of(&hub.path, path_of(&parts)) else {
-            return refusal(Problem::not_found());
+            return refusal(problem::not_found());
         };
-        let authority = parts.uri.authority().map(|authority| authority.as_str());
-        let asker = match hub.access.asker(&parts.headers, authority) {
+        let asker = match hub.access.origins.asker(&parts) {
             Ok(asker) => asker,
             Err(problem) => return refusal(problem),
         };
-        let origin = parts.headers.get(ORIGIN).cloned();
         let answered = match (&parts.method, target) {
             (&Method::OPTIONS, target) => Ok(preflight(&target)),
             (&Method::POST, ListenTarget::Ticket) => self.issue(&parts),
@@ -129,11 +125,7 @@ impl LiveService {
             _ => Err(Problem::method(GET)),
         };
         let mut response = answered.unwrap_or_else(refusal);
-        if let (Asker::Other, Some(origin)) = (asker, origin) {
-            let headers = response.headers_mut();
-            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            headers.append(VARY, HeaderValue::from_static("Origin"));
-        }
+        asker.admit(&mut response);
         response
     }
 
@@ -158,7 +150,7 @@ impl LiveService {
             return Ok(stream_of(LiveBody::farewell(hub)));
         }
         if hub.is_closed() {
-            return Err(Problem::closing());
+            return Err(problem::closing());
         }
         let slot = hub.slots.take(parts)?;
         if let Some(upgrade) = upgrade {
@@ -201,9 +193,9 @@ impl LiveService {
     fn issue(&self, parts: &Parts) -> Result<Response<LiveBody>, Problem> {
         let hub = &self.hub;
         let Some(tickets) = hub.access.issues() else {
-            return Err(Problem::not_found());
+            return Err(problem::not_found());
         };
-        if !hub.access.shows_token(&parts.headers)? {
+        if !hub.access.guard.shows_token(&parts.headers)? {
             return Err(Problem::unauthorized("send the token to get a ticket"));
         }
         let query = ListenQuery::parse(parts.uri.query())?;
@@ -267,44 +259,18 @@ fn stream_of(body: LiveBody) -> Response<LiveBody> {
     response
 }
 
-/// The path that the client asked for, of which a nested router takes the beginning away.
-#[cfg(feature = "axum")]
-fn path_of(parts: &Parts) -> &str {
-    let original = parts.extensions.get::<axum::extract::OriginalUri>();
-    original.map_or(&parts.uri, |uri| &uri.0).path()
-}
-
-#[cfg(not(feature = "axum"))]
-fn path_of(parts: &Parts) -> &str {
-    parts.uri.path()
-}
-
 fn refusal(problem: Problem) -> Response<LiveBody> {
     problem.response().map(LiveBody::full)
 }
 
-/// What a page of another host may send (Fetch §3.3.3).
+/// What a page of another host may send.
 fn preflight(target: &ListenTarget) -> Response<LiveBody> {
     let methods = match target {
         ListenTarget::Ticket => POST,
         ListenTarget::All | ListenTarget::Subject(_) | ListenTarget::Alerts => GET,
     };
-    let mut response = Response::new(LiveBody::full(""));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (ALLOW, methods),
-        (ACCESS_CONTROL_ALLOW_METHODS, methods),
-        (
-            ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, last-event-id, cache-control",
-        ),
-        (ACCESS_CONTROL_MAX_AGE, "600"),
-        (CACHE_CONTROL, "no-store"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
-    response
+    let headers = "authorization, last-event-id, cache-control";
+    Preflight { methods, headers }.response(LiveBody::full(""))
 }
 
 impl<B> Service<Request<B>> for LiveService {

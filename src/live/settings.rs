@@ -6,6 +6,14 @@ use std::time::Duration;
 use crate::amount::Period;
 use crate::defaults;
 use crate::secret::Secret;
+use crate::web::FaceWords;
+
+/// What people do here.
+pub(super) const WORDS: FaceWords = FaceWords {
+    table: "live",
+    act: "listen",
+    act_on: "listen to",
+};
 
 /// Live updates, as server-sent events and by WebSocket. Without this section there are none.
 ///

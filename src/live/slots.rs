@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 
 use crate::error::ConfigError;
 use crate::live::LiveSettings;
-use crate::live::problem::Problem;
+use crate::live::problem;
 use crate::place::Setting;
+use crate::web::Problem;
 
 /// The address of the other end of a request's connection. A server puts it into the request's extensions; that of axum
 /// does so itself (`into_make_service_with_connect_info`). Without it there is only the limit in all.
@@ -84,12 +85,12 @@ impl ClientSlots {
         let address = self.address(request).map(network_of);
         let mut taken = self.taken.lock();
         if taken.all >= self.most {
-            return Err(Problem::too_many());
+            return Err(problem::too_many());
         }
         if let Some(address) = address {
             let of_one = taken.by_address.entry(address).or_default();
             if *of_one >= self.most_of_one {
-                return Err(Problem::too_many_of_one());
+                return Err(problem::too_many_of_one());
             }
             *of_one += 1;
         }

@@ -23,9 +23,10 @@ use crate::live::access::Admission;
 use crate::live::body::LiveBody;
 use crate::live::filter::Filter;
 use crate::live::hub::Hub;
-use crate::live::problem::Problem;
+use crate::live::problem;
 use crate::live::slots::ClientSlot;
 use crate::update::UpdateCursor;
+use crate::web::Problem;
 
 mod conversation;
 mod message;
@@ -74,7 +75,7 @@ pub(super) fn asked_for(parts: &mut Parts) -> Result<Option<Upgrade>, Problem> {
         && has_token(headers, &CONNECTION, "upgrade")
         && version.is_some_and(|version| version == "13");
     if !is_asked {
-        return Err(Problem::websocket_version());
+        return Err(problem::websocket_version());
     }
     let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
     let key = match (keys.next(), keys.next()) {
@@ -87,7 +88,7 @@ pub(super) fn asked_for(parts: &mut Parts) -> Result<Option<Upgrade>, Problem> {
     };
     let accept = derive_accept_key(key.as_bytes());
     let connection = parts.extensions.remove::<OnUpgrade>();
-    let connection = connection.ok_or_else(Problem::no_upgrade)?;
+    let connection = connection.ok_or_else(problem::no_upgrade)?;
     Ok(Some(Upgrade { connection, accept }))
 }
 

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::Subscription;
 use crate::live::filter::Filter;
 use crate::live::hub::Hub;
-use crate::live::problem::Problem;
 use crate::position::Position;
 use crate::spelling::shown;
 use crate::update::UpdateCursor;
+use crate::web::Problem;
 
 /// The longest name of a subscription, in bytes.
 const MAX_NAME: usize = 64;

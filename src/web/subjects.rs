@@ -1,16 +1,17 @@
-//! [`Subjects`]: what people may listen to, and how they write it.
+//! [`Subjects`]: what people may ask about, and how they write it.
 
+use super::problem::Problem;
+use super::words::FaceWords;
 use crate::error::ConfigError;
-use crate::live::problem::Problem;
-use crate::place::Setting;
 use crate::spelling::shown;
 use crate::tag::Tag;
 
-const SUBJECTS: Setting = Setting::of("live", "subjects");
-
-/// What people may listen to.
+/// What people may ask about.
 #[derive(Debug)]
-pub(super) struct Subjects(Vec<Pattern>);
+pub(crate) struct Subjects {
+    words: FaceWords,
+    patterns: Vec<Pattern>,
+}
 
 /// `kind:id`, where either may be open.
 #[derive(Debug)]
@@ -29,35 +30,40 @@ enum Form {
 }
 
 impl Subjects {
-    pub(super) fn compile(patterns: &[String]) -> Result<Self, ConfigError> {
+    pub(crate) fn compile(words: FaceWords, patterns: &[String]) -> Result<Self, ConfigError> {
+        let setting = words.setting("subjects");
         let compile = |text: &String| {
             Pattern::parse(text).ok_or_else(|| {
                 let why = "not like `auction:{address}`, `{kind}:{id}` or `market:all`";
-                ConfigError::new(SUBJECTS, why, &**text)
+                ConfigError::new(setting, why, &**text)
             })
         };
         if patterns.is_empty() {
-            let why = "names nothing that people may listen to";
-            return Err(ConfigError::new(SUBJECTS, why, "[]"));
+            let why = format!("names nothing that people may {}", words.act_on);
+            return Err(ConfigError::new(setting, why, "[]"));
         }
-        patterns
-            .iter()
-            .map(compile)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let patterns = patterns.iter().map(compile).collect::<Result<_, _>>()?;
+        Ok(Self { words, patterns })
     }
 
-    /// The subject `text`, if people may listen to it.
-    pub(super) fn parse(&self, text: &str) -> Result<Tag, Problem> {
+    /// The kinds that are named, of whatever form the rest is.
+    #[cfg(feature = "activity")]
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &str> {
+        let kinds = self.patterns.iter();
+        kinds.filter_map(|pattern| pattern.kind.as_deref())
+    }
+
+    /// The subject `text`, if people may ask about it.
+    pub(crate) fn parse(&self, text: &str) -> Result<Tag, Problem> {
         let shown = shown(text);
         let tag = Tag::new(text).map_err(|error| Problem::bad_request(error.to_string()))?;
         let (kind, id) = tag.as_str().split_once(':').unwrap_or((tag.as_str(), ""));
         let of_kind = |pattern: &&Pattern| pattern.kind.as_deref().is_none_or(|own| own == kind);
-        let Some(pattern) = self.0.iter().find(of_kind) else {
-            let known: Vec<_> = self.0.iter().map(|pattern| &*pattern.text).collect();
+        let Some(pattern) = self.patterns.iter().find(of_kind) else {
+            let known: Vec<_> = self.patterns.iter().map(|pattern| &*pattern.text).collect();
             let known = known.join(", ");
-            let detail =
-                format!("nobody can listen to {shown:?} here; subjects look like: {known}");
+            let act = self.words.act_on;
+            let detail = format!("nobody can {act} {shown:?} here; subjects look like: {known}");
             return Err(Problem::bad_request(detail));
         };
         let is_known = match &pattern.id {
@@ -116,10 +122,16 @@ fn is_address(id: &str) -> bool {
 mod tests {
     use super::*;
 
+    const WORDS: FaceWords = FaceWords {
+        table: "live",
+        act: "listen",
+        act_on: "listen to",
+    };
+
     #[test]
     fn a_subject_is_of_a_form_that_is_known_or_refused() {
         let subjects = ["auction:{address}", "{kind}:{id}"].map(str::to_owned);
-        let subjects = Subjects::compile(&subjects).unwrap();
+        let subjects = Subjects::compile(WORDS, &subjects).unwrap();
         let address = "0xA16E02E87b7454126E5E10d957A927A7F5B5d2be";
         let parsed = subjects.parse(&format!("auction:{address}")).unwrap();
         assert_eq!(
@@ -140,7 +152,7 @@ mod tests {
         ] {
             assert!(subjects.parse(text).is_err(), "{text}");
         }
-        let only = Subjects::compile(&["market:all".to_owned()]).unwrap();
+        let only = Subjects::compile(WORDS, &["market:all".to_owned()]).unwrap();
         assert!(only.parse("market:all").is_ok());
         assert!(only.parse("market:some").is_err() && only.parse("auction:7").is_err());
     }
@@ -148,8 +160,11 @@ mod tests {
     #[test]
     fn patterns_that_mean_nothing_are_refused() {
         for text in ["", "auction", "{}:{id}", "a{b}:c", "a:{B}", ":x", "a:"] {
-            assert!(Subjects::compile(&[text.to_owned()]).is_err(), "{text}");
+            assert!(
+                Subjects::compile(WORDS, &[text.to_owned()]).is_err(),
+                "{text}"
+            );
         }
-        assert!(Subjects::compile(&[]).is_err());
+        assert!(Subjects::compile(WORDS, &[]).is_err());
     }
 }
