@@ -164,7 +164,9 @@ pub use self::activity::{
     AnalyticsQuery, AnalyticsRow, FailedDelivery, ParseActivityCursorError,
 };
 #[cfg(feature = "activity")]
-pub use self::alerts::{AlertLimit, AlertProblem, AlertRule, Decimals, TokenDecimals};
+pub use self::alerts::{
+    AlertExplanation, AlertLimit, AlertProblem, AlertRule, Decimals, TokenDecimals,
+};
 pub use self::amount::{Bytes, Period};
 pub use self::builder::{Cache, CacheBuilder, Companion};
 #[cfg(any(test, feature = "test-util"))]

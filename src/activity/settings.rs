@@ -1,5 +1,6 @@
 //! [`ActivitySettings`]: what a configuration says of the activity feed and of analytics.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::entry::EntryMaker;
@@ -8,6 +9,7 @@ use crate::amount::Period;
 use crate::defaults;
 use crate::error::ConfigError;
 use crate::place::Setting;
+use crate::spelling::written;
 
 const ENTRIES: Setting = Setting::of("activity", "entries");
 const CHANNEL: Setting = Setting::of("activity", "channel");
@@ -127,7 +129,7 @@ impl ActivitySettings {
         let is_whole = keep.as_secs().is_multiple_of(HOUR) && keep.subsec_nanos() == 0;
         if keep.is_zero() || keep > MAX_KEEP || !is_whole {
             let why = "not a whole number of hours, from 1h to 366d".to_owned();
-            return refused(KEEP, why, crate::spelling::written(keep));
+            return refused(KEEP, why, written(keep));
         }
         if self.channel.is_empty() || self.channel.len() > 128 {
             let why = "not 1 to 128 bytes long".to_owned();
@@ -143,5 +145,22 @@ impl ActivitySettings {
         };
         let sums = self.sum.iter().map(|name| name.as_str().into()).collect();
         Ok((bounds, EntryMaker { sums, hours }))
+    }
+}
+
+impl fmt::Display for ActivitySettings {
+    /// For people: `the last 20000 events, counters of each hour for 7d with the sum of amount, …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (entries, keep, channel) = (self.entries, written(self.keep.0), &self.channel);
+        write!(
+            f,
+            "the last {entries} events, and counters of each hour for {keep}"
+        )?;
+        match &*self.sum {
+            [] => {}
+            [one] => write!(f, " with the sum of {one}")?,
+            fields => write!(f, " with the sums of {}", fields.join(", "))?,
+        }
+        write!(f, "; new ones are published on `{channel}`")
     }
 }

@@ -30,7 +30,7 @@ impl CompiledAlert {
         }
         check_types(&rule.types)?;
         check_webhooks(&rule.webhooks, webhook_names)?;
-        check_limit(rule.limit, &rule.name)?;
+        check_limit(rule.limit)?;
         let conditions = rule.when.iter().map(|text| FieldCondition::parse(text));
         let conditions: Box<[_]> = conditions.collect::<Result<_, _>>()?;
         let message = rule
@@ -176,11 +176,11 @@ fn check_webhooks(webhooks: &[String], known: &[String]) -> Result<(), ConfigErr
     Ok(())
 }
 
-fn check_limit(limit: Option<AlertLimit>, name: &str) -> Result<(), ConfigError> {
-    let why = match limit {
-        Some(limit) if limit.alerts == 0 => "no alert at all",
-        Some(limit) if limit.per.0.is_zero() => "no time at all",
+fn check_limit(limit: Option<AlertLimit>) -> Result<(), ConfigError> {
+    let (why, input) = match limit {
+        Some(limit) if limit.alerts == 0 => ("no alert at all", limit.alerts.to_string()),
+        Some(limit) if limit.per.0.is_zero() => ("no time at all", written(limit.per.0)),
         _ => return Ok(()),
     };
-    Err(ConfigError::new("limit", why, name))
+    Err(ConfigError::new("limit", why, input))
 }

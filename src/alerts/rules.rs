@@ -1,6 +1,7 @@
 //! [`AlertRules`]: all rules of alerts, asked of each update.
 
 use crate::alerts::compiled::CompiledAlert;
+use crate::alerts::explanation::AlertExplanation;
 use crate::alerts::problems::{AlertProblem, ProblemBoard};
 use crate::alerts::settings::AlertRule;
 use crate::error::ConfigError;
@@ -61,6 +62,15 @@ impl AlertRules {
     /// What rules could not judge, up to now: each problem once, with its count.
     pub(crate) fn problems(&self) -> Vec<AlertProblem> {
         self.problems.list()
+    }
+
+    /// All of them in words, in the order of the configuration.
+    pub(crate) fn explain(&self) -> Vec<AlertExplanation> {
+        let explain = |rule: &CompiledAlert| AlertExplanation {
+            rule: rule.name().to_owned(),
+            text: rule.explain(),
+        };
+        self.rules.iter().map(explain).collect()
     }
 
     /// In the order of the configuration.

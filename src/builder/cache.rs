@@ -155,6 +155,28 @@ impl Cache {
         self.shared.activity.as_ref().map(|activity| &activity.feed)
     }
 
+    /// The [rules of alerts](CacheBuilder::alert) in words, in their order.
+    ///
+    /// ```
+    /// use tower_tagcache::{AlertRule, Cache};
+    ///
+    /// # fn main() -> Result<(), tower_tagcache::ConfigError> {
+    /// let rule = AlertRule::new("big-sales").types(["sale"]).when("amount >= 1000");
+    /// let (cache, companion) = Cache::builder().alert(rule).build()?;
+    /// let text = "updates of the type sale, amount >= 1000, to the live channel alone";
+    /// assert_eq!(cache.explain_alerts()[0].text, text);
+    /// # let _ = companion;
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "activity")]
+    #[must_use]
+    pub fn explain_alerts(&self) -> Vec<crate::alerts::AlertExplanation> {
+        let activity = self.shared.activity.as_ref();
+        activity.map_or_else(Vec::new, |activity| {
+            activity.keeper.changes().alerts.explain()
+        })
+    }
+
     /// How well this process knows the purge log.
     #[must_use]
     pub fn health(&self) -> Health {

@@ -130,7 +130,11 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "<rule>limit = { alerts = 0, per = \"1m\" }",
-        "t.toml:3:9: alert `big`, limit: no alert at all in \"big\"",
+        "t.toml:3:9: alert `big`, limit: no alert at all in \"0\"",
+    ),
+    (
+        "<rule>limit = { alerts = 1, per = \"0s\" }",
+        "t.toml:3:29: alert `big`, limit: no time at all in \"0s\"",
     ),
     (
         "<rule>message = \"Sale of {amount\"",

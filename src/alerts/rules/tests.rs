@@ -381,11 +381,11 @@ fn what_no_rule_can_be_is_refused() {
         ),
         (
             new().limit(0, Duration::MAX),
-            "limit: no alert at all in \"a\"",
+            "limit: no alert at all in \"0\"",
         ),
         (
             new().limit(1, Duration::ZERO),
-            "limit: no time at all in \"a\"",
+            "limit: no time at all in \"0s\"",
         ),
     ]);
     let error = AlertRules::compile(vec![new(), new()], &[]).unwrap_err();
