@@ -15,6 +15,9 @@ use crate::error::{Error, ErrorKind};
 use crate::tag::Tag;
 use crate::update::check_kind;
 
+mod json;
+mod parse;
+
 const HOUR_MILLIS: u64 = 3_600_000;
 /// Subjects of which counters are told at once: those that were active last.
 const SUBJECTS: usize = 100;
