@@ -125,6 +125,10 @@ pub(crate) const OUTGOING_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[cfg(feature = "alerts")]
 pub(crate) const OUTGOING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Browsers that are kept to be pushed to, and told of an alert in a minute or so.
+#[cfg(feature = "push")]
+pub(crate) const PUSH_SUBSCRIPTIONS: usize = 10_000;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -24,6 +24,7 @@ pub(crate) use self::announced::announce;
 pub(crate) use self::changes::ChangeMaker;
 pub(crate) use self::courier::{AlertSender, Courier, Undelivered};
 pub use self::cursor::{ActivityCursor, ParseActivityCursorError};
+#[cfg(test)]
 pub(crate) use self::entry::EntryMaker;
 pub use self::feed::{
     ActivityEntry, ActivityFeed, ActivityPage, ActivityQuery, AnalyticsQuery, AnalyticsRow,

@@ -14,6 +14,7 @@ use crate::builder::CacheBuilder;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::log::Purges;
+use crate::place::ConfigPlace;
 
 #[cfg_attr(not(feature = "alerts"), path = "activity/no_receivers.rs")]
 mod receivers;
@@ -34,9 +35,21 @@ pub(super) struct Activity {
     pub(super) feed: ActivityFeed,
     keeper: Keeper,
     courier: Courier,
+    #[cfg(feature = "push")]
+    senders: Arc<Senders>,
 }
 
 impl Activity {
+    pub(super) fn alerts(&self) -> &AlertRules {
+        &self.keeper.changes().alerts
+    }
+
+    /// Browsers that want alerts, if there is Web Push.
+    #[cfg(feature = "push")]
+    pub(super) fn subscribers(&self) -> Option<&Arc<crate::outgoing::push::Subscribers>> {
+        self.senders.receivers.subscribers()
+    }
+
     /// Keeps the feed and delivers alerts, until `stop`.
     pub(super) async fn run(&self, stop: &CancellationToken) {
         tokio::join!(
@@ -62,7 +75,7 @@ impl AlertSender for Senders {
         Box::pin(async move {
             match &queue.receiver {
                 AlertReceiver::Live => announce(&self.purges, queue, alert).await,
-                AlertReceiver::Push => Err(Undelivered::Never("no Web Push here".to_owned())),
+                AlertReceiver::Push => self.receivers.push(queue, alert).await,
                 AlertReceiver::Webhook(name) => self.receivers.post(name, queue, alert).await,
             }
         })
@@ -98,7 +111,15 @@ impl CacheBuilder {
         self
     }
 
-    /// Where webhooks may go. Default: by `https` to addresses that are everybody's.
+    /// Sends [alerts](Self::alert) that [push](AlertRule::push) to browsers, as who `settings` say. Default: no rule may
+    /// push.
+    #[cfg(feature = "push")]
+    pub fn push(mut self, settings: crate::outgoing::push::PushSettings) -> Self {
+        self.activity.receivers.push.0 = Some(settings);
+        self
+    }
+
+    /// Where webhooks and pushes may go. Default: by `https` to addresses that are everybody's.
     #[cfg(feature = "alerts")]
     pub fn outgoing(mut self, settings: crate::outgoing::OutgoingSettings) -> Self {
         self.activity.receivers.outgoing = settings;
@@ -110,41 +131,56 @@ impl ActivityPlan {
     /// `None` if nothing is to be kept.
     pub(super) fn check(&mut self) -> Result<Option<CheckedPlan>, ConfigError> {
         let webhooks = self.receivers.names();
-        if self.settings.is_none() && self.alerts.is_empty() && webhooks.is_empty() {
+        if self.settings.is_none() && self.alerts.is_empty() && self.receivers.is_empty() {
             return Ok(None);
         }
         let settings = self.settings.take().unwrap_or_default();
         let (bounds, entries) = settings.compile()?;
         let alerts = AlertRules::compile(std::mem::take(&mut self.alerts), &webhooks)?;
+        let receivers = self.receivers.check()?;
+        if let Some(rule) = alerts
+            .iter()
+            .find(|rule| rule.push() && !receivers.pushes())
+        {
+            let why = "nothing says who pushes: the table `push`, or `CacheBuilder::push`";
+            let error = ConfigError::new("push", why, "true");
+            return Err(error.within(ConfigPlace::alert(rule.name())));
+        }
         Ok(Some(CheckedPlan {
             bounds,
             changes: ChangeMaker { entries, alerts },
-            receivers: self.receivers.check()?,
+            receivers,
         }))
     }
 }
 
 impl CheckedPlan {
     pub(super) fn build(
-        self,
+        mut self,
         store: Arc<dyn ActivityStore>,
         purges: &Arc<Purges>,
         clock: &Arc<dyn Clock>,
     ) -> Activity {
+        let pushing = self.changes.alerts.iter().filter(|rule| rule.push());
+        let pushing = pushing.map(|rule| rule.name().into()).collect();
+        self.receivers.keep_in(&store, pushing);
+        let senders = Arc::new(Senders {
+            purges: Arc::clone(purges),
+            receivers: self.receivers,
+        });
         let feed = ActivityFeed::new(Arc::clone(&store), Arc::clone(clock), self.bounds.hours);
         let courier = Courier {
             store: Arc::clone(&store),
             clock: Arc::clone(clock),
-            sender: Arc::new(Senders {
-                purges: Arc::clone(purges),
-                receivers: self.receivers,
-            }),
+            sender: Arc::clone(&senders) as _,
         };
         let keeper = Keeper::new(store, purges, Arc::clone(clock), self.changes);
         Activity {
             feed,
             keeper,
             courier,
+            #[cfg(feature = "push")]
+            senders,
         }
     }
 }

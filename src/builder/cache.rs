@@ -172,9 +172,34 @@ impl Cache {
     #[must_use]
     pub fn explain_alerts(&self) -> Vec<crate::alerts::AlertExplanation> {
         let activity = self.shared.activity.as_ref();
-        activity.map_or_else(Vec::new, |activity| {
-            activity.keeper.changes().alerts.explain()
-        })
+        activity.map_or_else(Vec::new, |activity| activity.alerts().explain())
+    }
+
+    /// What alert rules could not judge up to now, each problem once, with its count: a field that is missing, or is no whole
+    /// number.
+    #[cfg(feature = "activity")]
+    #[must_use]
+    pub fn alert_problems(&self) -> Vec<crate::alerts::AlertProblem> {
+        let activity = self.shared.activity.as_ref();
+        activity.map_or_else(Vec::new, |activity| activity.alerts().problems())
+    }
+
+    /// The service by which browsers subscribe to alerts. See [`outgoing::push`](crate::outgoing::push).
+    ///
+    /// # Errors
+    /// Nothing says [who pushes](CacheBuilder::push), a setting cannot be used, or nobody could subscribe.
+    #[cfg(feature = "push")]
+    pub fn push_service(
+        &self,
+        settings: &crate::outgoing::push::PushServiceSettings,
+    ) -> Result<crate::outgoing::push::PushService, ConfigError> {
+        let activity = self.shared.activity.as_ref();
+        let subscribers = activity.and_then(crate::builder::activity::Activity::subscribers);
+        let subscribers = subscribers.ok_or_else(|| {
+            let why = "nothing says who pushes: `CacheBuilder::push` does";
+            ConfigError::new("push", why, "-")
+        })?;
+        crate::outgoing::push::PushService::new(Arc::clone(subscribers), settings)
     }
 
     /// How well this process knows the purge log.

@@ -7,4 +7,5 @@
 
 mod alerts;
 mod exact;
+mod push;
 mod receiver;

@@ -69,7 +69,14 @@ const TABLE: &[Row] = &[
     },
     // Faces are strangers to each other.
     Row {
-        modules: &["feed", "invalidation", "live", "metrics", "middleware", "outgoing"],
+        modules: &[
+            "feed",
+            "invalidation",
+            "live",
+            "metrics",
+            "middleware",
+            "outgoing",
+        ],
         may_import: &[WORDS, DECISIONS, PLACES, &["engine"]],
     },
     // The public API only, which is what `lib.rs` re-exports.

@@ -1,6 +1,8 @@
 //! Without the feature `alerts`: clients of live updates alone get alerts.
 
-use crate::activity::{AlertQueue, Undelivered, WaitingAlert};
+use std::sync::Arc;
+
+use crate::activity::{ActivityStore, AlertQueue, Undelivered, WaitingAlert};
 use crate::error::ConfigError;
 
 /// Nothing.
@@ -28,6 +30,25 @@ impl ReceiverPlan {
 }
 
 impl Receivers {
+    #[expect(clippy::unused_self, reason = "as with webhooks")]
+    pub(super) const fn pushes(&self) -> bool {
+        false
+    }
+
+    #[expect(clippy::unused_self, reason = "as with webhooks")]
+    pub(super) fn keep_in(&mut self, _store: &Arc<dyn ActivityStore>, _rules: Vec<Box<str>>) {}
+
+    #[expect(clippy::unused_self, clippy::unused_async, reason = "as with webhooks")]
+    pub(super) async fn push(
+        &self,
+        _queue: &AlertQueue,
+        _alert: &WaitingAlert,
+    ) -> Result<(), Undelivered> {
+        Err(Undelivered::Never(
+            "this program sends no Web Push".to_owned(),
+        ))
+    }
+
     #[expect(clippy::unused_self, clippy::unused_async, reason = "as with webhooks")]
     pub(super) async fn post(
         &self,

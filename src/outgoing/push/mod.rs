@@ -37,10 +37,14 @@
 mod encryption;
 mod message;
 mod sender;
+mod service;
+mod subscribers;
 mod subscription;
 mod vapid;
 
 pub use self::message::{PushMessage, Urgency};
 pub use self::sender::{PushOutcome, PushSender};
+pub use self::service::{PushService, PushServiceSettings};
+pub(crate) use self::subscribers::Subscribers;
 pub use self::subscription::PushSubscription;
 pub use self::vapid::PushSettings;

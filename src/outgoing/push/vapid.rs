@@ -179,7 +179,7 @@ impl fmt::Debug for VapidKey {
 }
 
 #[cfg(feature = "config")]
-fn masked<S: serde::Serializer>(_: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn masked<S: serde::Serializer>(_: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str("***")
 }
 

@@ -1,0 +1,227 @@
+//! [`Subscribers`]: browsers that want alerts, kept in the store, and telling all of them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use tokio::time::sleep;
+
+use super::message::{PushMessage, Urgency};
+use super::sender::{PushOutcome, PushSender};
+use super::subscription::{BASE64, PushSubscription};
+use crate::activity::{
+    ActivityStore, AlertQueue, KeptSubscription, Subscribed, Undelivered, WaitingAlert,
+};
+use crate::error::{Error, ErrorKind};
+use crate::outgoing::failure::DeliveryFailure;
+use crate::update::fingerprint_of;
+
+/// How many browsers are read at once.
+const PAGE: usize = 200;
+/// How many are told at once.
+const AT_ONCE: usize = 32;
+/// The pauses between the tries of one: it holds up the next alert.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+/// The most rules that one names.
+const MAX_RULES: usize = 100;
+
+/// Browsers that want alerts.
+pub(crate) struct Subscribers {
+    sender: PushSender,
+    store: Arc<dyn ActivityStore>,
+    /// The rules that push; a browser may name some of them.
+    rules: Vec<Box<str>>,
+    /// So many at most.
+    most: usize,
+    /// Which alert of a rule is on its way, and from which browser on it is to be told: where the store fails in between.
+    progress: Mutex<HashMap<Box<str>, (u128, u128)>>,
+}
+
+/// What became of a browser that wants no alerts any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unsubscribed {
+    Gone,
+    Unknown,
+    /// The secret is not that of the subscription.
+    NotYours,
+}
+
+impl Subscribers {
+    pub(crate) fn new(
+        sender: PushSender,
+        store: Arc<dyn ActivityStore>,
+        rules: Vec<Box<str>>,
+        most: usize,
+    ) -> Self {
+        Self {
+            sender,
+            store,
+            rules,
+            most,
+            progress: Mutex::default(),
+        }
+    }
+
+    /// The public key that pages subscribe with.
+    pub(crate) fn public_key(&self) -> &str {
+        self.sender.public_key()
+    }
+
+    /// Keeps the browser of `subscription`, which wants the alerts of `rules`; of all that push, if it names none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`]: it is no subscription, or a rule is not there. Or the store fails.
+    pub(crate) async fn subscribe(
+        &self,
+        subscription: &Value,
+        rules: &[String],
+    ) -> Result<Subscribed, Error> {
+        let subscription = self.sender.subscription(&subscription.to_string())?;
+        let invalid = |why: String| Err(Error::new(ErrorKind::Invalid, why));
+        if rules.len() > MAX_RULES {
+            return invalid(format!("more than {MAX_RULES} rules"));
+        }
+        let unknown = |rule: &&String| !self.rules.iter().any(|known| **known == ***rule);
+        if let Some(unknown) = rules.iter().find(unknown) {
+            let (unknown, known) = (crate::spelling::shown(unknown), self.rules.join(", "));
+            return invalid(format!(
+                "no rule {unknown:?} pushes; those that do: {known}"
+            ));
+        }
+        let kept = json!({ "subscription": subscription.to_json(), "rules": rules });
+        let id = id_of(subscription.endpoint());
+        self.store
+            .subscribe(&(id, kept.to_string()), self.most)
+            .await
+    }
+
+    /// Forgets the browser at `endpoint`, for who knows its secret.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub(crate) async fn unsubscribe(
+        &self,
+        endpoint: &str,
+        auth: &str,
+    ) -> Result<Unsubscribed, Error> {
+        let id = id_of(endpoint);
+        let found = self.store.subscriptions(id, 1).await?;
+        let kept = found.first().filter(|(there, _)| *there == id);
+        let Some((subscription, _)) = kept.and_then(|kept| self.read(kept)) else {
+            return Ok(Unsubscribed::Unknown);
+        };
+        let given = BASE64.decode(auth).unwrap_or_default();
+        // Digests are compared in constant time.
+        if blake3::hash(&given) != blake3::hash(&subscription.keys.auth) {
+            return Ok(Unsubscribed::NotYours);
+        }
+        match self.store.unsubscribe(id).await? {
+            true => Ok(Unsubscribed::Gone),
+            false => Ok(Unsubscribed::Unknown),
+        }
+    }
+
+    /// Tells all who want it of `alert`. Who cannot be told after some tries is not told; who is gone is forgotten.
+    pub(crate) async fn tell(
+        &self,
+        queue: &AlertQueue,
+        alert: &WaitingAlert,
+    ) -> Result<(), Undelivered> {
+        let message = message(alert).map_err(|error| Undelivered::Never(error.to_string()))?;
+        let known = self.progress.lock().get(&queue.rule).copied();
+        let mut from = match known {
+            Some((id, from)) if id == alert.id => from,
+            _ => 0,
+        };
+        loop {
+            let page = self.store.subscriptions(from, PAGE).await;
+            let page = page.map_err(|error| Undelivered::Later(error.to_string(), None))?;
+            let last = page.last().and_then(|(id, _)| id.checked_add(1));
+            let is_last = page.len() < PAGE;
+            let tell =
+                |kept: KeptSubscription| async { self.tell_one(kept, &queue.rule, &message).await };
+            stream::iter(page).for_each_concurrent(AT_ONCE, tell).await;
+            let Some(next) = last.filter(|_| !is_last) else {
+                break;
+            };
+            from = next;
+            let mut progress = self.progress.lock();
+            progress.insert(queue.rule.clone(), (alert.id, next));
+        }
+        self.progress.lock().remove(&queue.rule);
+        Ok(())
+    }
+
+    async fn tell_one(&self, kept: KeptSubscription, rule: &str, message: &PushMessage) {
+        let Some((subscription, rules)) = self.read(&kept) else {
+            // It may go to where no request may go any more.
+            return self.forget(kept.0).await;
+        };
+        if !rules.is_empty() && !rules.iter().any(|wanted| wanted == rule) {
+            return;
+        }
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let (why, after) = match self.sender.send(&subscription, message).await {
+                Ok(PushOutcome::Sent) => return,
+                Ok(PushOutcome::Gone) => return self.forget(kept.0).await,
+                Err(DeliveryFailure::Permanent(why)) => {
+                    return tracing::debug!(why, "a browser was not told of an alert");
+                }
+                Err(DeliveryFailure::Retry { reason, after }) => (reason, after),
+            };
+            let Some(pause) = pauses.next() else {
+                return tracing::debug!(why, "a browser was not told of an alert");
+            };
+            sleep(after.map_or(pause, |after| after.min(pause))).await;
+        }
+    }
+
+    async fn forget(&self, id: u128) {
+        // If that fails, it is found gone again.
+        if let Err(error) = self.store.unsubscribe(id).await {
+            tracing::debug!(%error, "a subscription that is gone was not forgotten");
+        }
+    }
+
+    /// The subscription that is kept, and the rules that it wants.
+    fn read(&self, (_, kept): &KeptSubscription) -> Option<(PushSubscription, Vec<String>)> {
+        let kept: Value = serde_json::from_str(kept).ok()?;
+        let subscription = self
+            .sender
+            .subscription(kept["subscription"].as_str()?)
+            .ok()?;
+        let rules = kept["rules"].as_array()?.iter();
+        let rules = rules.filter_map(|rule| rule.as_str().map(str::to_owned));
+        Some((subscription, rules.collect()))
+    }
+}
+
+impl fmt::Debug for Subscribers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subscribers({})", self.rules.join(", "))
+    }
+}
+
+/// The number of the browser at `endpoint`.
+fn id_of(endpoint: &str) -> u128 {
+    fingerprint_of(&["push", endpoint])
+}
+
+/// What browsers are told: the alert, without the fields of its event if there is no room for them.
+fn message(alert: &WaitingAlert) -> Result<PushMessage, Error> {
+    let body = alert.body();
+    let message = PushMessage::new(body.clone()).or_else(|error| {
+        let json: Map<String, Value> = serde_json::from_str(&body).map_err(|_| error)?;
+        let short = json.into_iter().filter(|(name, _)| name != "data");
+        PushMessage::new(Value::from(short.collect::<Map<_, _>>()).to_string())
+    })?;
+    // One that is sent again takes the place of the first.
+    let topic = format!("{:032x}", alert.id);
+    Ok(message.urgency(Urgency::High).topic(&topic))
+}
