@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body::Body;
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
@@ -210,7 +210,7 @@ async fn exchange(
     answered.await
 }
 
-async fn read(mut body: Incoming) {
+async fn read(mut body: impl Body<Data = Bytes> + Unpin) {
     let mut read = 0;
     while let Some(Ok(frame)) = body.frame().await {
         read += frame.data_ref().map_or(0, Bytes::len);

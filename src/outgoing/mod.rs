@@ -1,5 +1,5 @@
-//! Requests to others: alerts as signed webhooks, and as pushes to browsers (`push`, of the feature of that name). Whom they go to is often input,
-//! so each goes only where [`OutgoingSettings`] let it.
+//! Requests to others: alerts as signed webhooks, and as pushes to browsers (`push`, of the feature of that name). Whom they
+//! go to is often input, so each goes only where [`OutgoingSettings`] let it.
 //!
 //! # Example
 //!
@@ -29,8 +29,8 @@
 //! environment variables such as `HTTPS_PROXY` are not read.
 //!
 //! A request has a connection of its own (HTTP/1.1), whose certificate must be for the URL's host, by an authority of the
-//! operating system or of [`root_certificates`](OutgoingSettings::root_certificates). At most four addresses are tried; an
-//! answer's head may have 16 KiB, and of its body 64 KiB are read, for a second, and dropped.
+//! operating system (or of `SSL_CERT_FILE`) or of [`root_certificates`](OutgoingSettings::root_certificates). At most four
+//! addresses are tried; an answer's head may have 16 KiB, and of its body 64 KiB are read, for a second, and dropped.
 //!
 //! # What a receiver gets
 //!

@@ -276,14 +276,34 @@ async fn a_body_that_does_not_end_is_not_waited_for() {
             .unwrap();
         // Until the client has gone, which is as soon as its time for the body is over.
         tokio::time::pause();
+        let begun = Instant::now();
         while stream
             .read_buf(&mut Vec::new())
             .await
             .is_ok_and(|read| read > 0)
         {}
+        begun.elapsed()
     };
-    let (posted, ()) = tokio::join!(async { post(&local(), &url).await }, receiver);
+    let (posted, taken) = tokio::join!(async { post(&local(), &url).await }, receiver);
     posted.unwrap();
+    assert!(taken < LONG / 2, "{taken:?}");
+}
+
+#[tokio::test]
+async fn no_more_of_a_body_is_read_than_its_bound() {
+    let mut polled = 0;
+    let frames = std::iter::repeat_with(|| {
+        polled += 1;
+        Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from(vec![
+            0;
+            LARGEST_BODY / 4
+        ])))
+    });
+    read(http_body_util::StreamBody::new(futures_util::stream::iter(
+        frames,
+    )))
+    .await;
+    assert_eq!(polled, 4);
 }
 
 /// A certificate for `name`, with what serves it.
