@@ -106,6 +106,10 @@ pub(crate) const ACTIVITY_SUBJECT_FEED: usize = 100;
 #[cfg(feature = "activity")]
 pub(crate) const ACTIVITY_PAGE: usize = 20;
 
+/// Hours whose counters are read at once if nobody says how many: a day.
+#[cfg(feature = "activity")]
+pub(crate) const ANALYTICS_HOURS: u64 = 24;
+
 /// What an auction adds up.
 #[cfg(feature = "activity")]
 pub(crate) const ACTIVITY_SUM: &str = "amount";

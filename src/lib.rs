@@ -50,7 +50,7 @@
 //!
 //! In groups, of which each imports only those before it: words (`alias` to `written`), decisions (`semantics`,
 //! `rules`, `validity`, `entry`, `alerts`), places (`store`, `log`, `coalesce`, `activity`; `embedded` and `redis` implement
-//! them), the procedure (`engine`), faces (`middleware`, `invalidation`, `live`, `outgoing`, `metrics`), and assembly (`builder`,
+//! them), the procedure (`engine`), faces (`middleware`, `invalidation`, `live`, `feed`, `outgoing`, `metrics`), and assembly (`builder`,
 //! `config`).
 //!
 //! `a/b` is `src/a/b.rs` or `src/a/b/mod.rs`.
@@ -76,8 +76,8 @@
 //!
 //! # Features
 //!
-//! - `activity`: what is announced as a feed and as counters, [`Cache::activity`], and rules that say which updates raise an
-//!   alert, [`AlertRule`].
+//! - `activity`: the activity feed and counters, [`Cache::activity`], also over HTTP, [`feed`]; and rules that say which
+//!   updates raise an alert, [`AlertRule`].
 //! - `alerts`: alerts as signed webhooks, to where requests may go, see [`outgoing`]; with it `activity`.
 //! - `axum` (default): layers of nested routers go by the whole URI, which axum 0.8 keeps, see
 //!   [`middleware`](middleware#nested-routers).
@@ -139,6 +139,8 @@ mod store;
 
 mod engine;
 
+#[cfg(feature = "activity")]
+pub mod feed;
 mod invalidation;
 #[cfg(feature = "live")]
 pub mod live;

@@ -139,12 +139,25 @@ impl ActivityFeed {
     /// # Errors
     /// As of [`read`](Self::read).
     pub async fn analytics(&self, query: &AnalyticsQuery) -> Result<Vec<AnalyticsRow>, Error> {
+        self.analytics_at(query, self.now()).await
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// As [`analytics`](Self::analytics), if it is `now`.
+    pub(crate) async fn analytics_at(
+        &self,
+        query: &AnalyticsQuery,
+        now: Timestamp,
+    ) -> Result<Vec<AnalyticsRow>, Error> {
         let of = match (&query.subject, query.by_subject) {
             (Some(subject), _) => CountedOf::Subject(subject.clone()),
             (None, true) => CountedOf::Subjects(SUBJECTS),
             (None, false) => CountedOf::All,
         };
-        let now = hour_of(self.clock.now());
+        let now = hour_of(now);
         let first = (now + 1).saturating_sub(query.hours.clamp(1, self.hours));
         // An event may be some time ahead of this clock.
         let counted = self.store.counted(&of, first, now + 1).await?;
@@ -267,7 +280,7 @@ impl ActivityQuery {
 impl Default for AnalyticsQuery {
     fn default() -> Self {
         Self {
-            hours: 24,
+            hours: defaults::ANALYTICS_HOURS,
             subject: None,
             types: Vec::new(),
             by_hour: false,

@@ -12,6 +12,8 @@ use crate::error::{ConfigError, Error, Warning};
 use crate::invalidation::{EventIntake, EventStream, Purger, StatusBoard, StreamHealth};
 use crate::log::{Follower, Health, Purges, Updates};
 use crate::middleware::{CacheLayer, Layers};
+#[cfg(feature = "activity")]
+use crate::place::ConfigPlace;
 use crate::position::Position;
 use crate::rules::{Defaults, Explanation, Reach, Rule, RuleSet};
 use crate::tag::Target;
@@ -200,6 +202,22 @@ impl Cache {
             ConfigError::new("push", why, "-")
         })?;
         crate::outgoing::push::PushService::new(Arc::clone(subscribers), settings)
+    }
+
+    /// The service that answers `/activity` and `/analytics`. See [`feed`](crate::feed).
+    ///
+    /// # Errors
+    /// A setting cannot be used, nobody could ask, or [nothing is kept](CacheBuilder::activity).
+    #[cfg(feature = "activity")]
+    pub fn activity_service(
+        &self,
+        settings: &crate::feed::ActivityServiceSettings,
+    ) -> Result<crate::feed::ActivityService, ConfigError> {
+        let feed = self.activity().ok_or_else(|| {
+            let why = "nothing is kept that could be read: see `CacheBuilder::activity`";
+            ConfigError::new(ConfigPlace::default(), why, "activity")
+        })?;
+        crate::feed::ActivityService::new(feed.clone(), settings)
     }
 
     /// How well this process knows the purge log.
