@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redis::Value;
 use serde_json::Value as Json;
@@ -87,6 +87,15 @@ impl House {
         let status = head.lines().find(|line| line.starts_with("cache-status: "));
         let is_hit = status.unwrap().contains("; hit");
         (auction["sales"].as_u64().unwrap(), is_hit)
+    }
+
+    /// What `path` is answered.
+    async fn json(&self, path: &str) -> Json {
+        let answer = tokio::time::timeout(PATIENCE, get(self.addr, path, "")).await;
+        let answer = answer.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+        serde_json::from_str(body).unwrap()
     }
 
     /// As Ctrl-C does: it must end by itself.
@@ -320,4 +329,47 @@ async fn who_listens_is_told_and_finds_what_is_new() {
     house.interrupt().await;
     let end = client.event().await;
     assert_eq!(end.event.as_deref(), Some("end"));
+}
+
+/// What a page shows before it listens: what happened, and how much of it.
+#[tokio::test]
+async fn who_asks_is_shown_what_happened() {
+    let house = House::open(&["--rate", "50"]).await;
+    let of_auction = format!("/activity?type=sale&auction={}", AUCTION.to_uppercase());
+    let of_auction = of_auction.replace("0X", "0x");
+    let entry = loop {
+        let page = house.json(&of_auction).await;
+        if let Some(entry) = page["entries"].get(0) {
+            break entry.clone();
+        }
+    };
+    let text = |name: &str| entry[name].as_str().unwrap();
+    assert_eq!(
+        (text("type"), text("auction_address"), text("network")),
+        ("sale", AUCTION, "local")
+    );
+    for number in ["amount", "price"] {
+        assert!(text(number).parse::<u128>().is_ok(), "{entry}");
+    }
+    let hash = text("tx_hash");
+    assert!(hash.starts_with("0x") && hash.len() == 66, "{entry}");
+    assert!(
+        RECORDED.contains(text("amount")) && RECORDED.contains(hash),
+        "{entry}"
+    );
+    // That of its block; by a clock of another day before that chain, that of the announcement.
+    let time = entry["timestamp"].as_u64().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let of_chain = 1_795_410_650..=1_795_410_867;
+    assert!(
+        of_chain.contains(&time) || time.abs_diff(now.as_secs()) < 600,
+        "{entry}"
+    );
+    let all = house.json("/activity?limit=1000").await;
+    let all = all["entries"].as_array().unwrap();
+    assert!(all.iter().any(|one| one["type"] == "kick"), "{all:?}");
+    assert!(all.contains(&entry));
+    let counters = house.json("/analytics?hours=168&by=hour").await;
+    assert!(counters["to"].as_u64() > counters["from"].as_u64());
+    house.interrupt().await;
 }

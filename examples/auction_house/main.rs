@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Whoever listens at `/events` or `/events/auction/0x…` is told of each sale, kick and price, once no copy answers with
-//! what was before.
+//! what was before. `/activity` says what happened, and `/analytics` how much of it.
 //!
 //! Where to look: [`rules`] and [`events`] below are the whole configuration of the cache; `api.rs` is
 //! the API as it was without one; `replay.rs` plays the chain and its indexer.
@@ -29,9 +29,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use tower_tagcache::feed::ActivityServiceSettings;
 use tower_tagcache::live::LiveSettings;
 use tower_tagcache::{
-    Announce, BoxError, Cache, CacheBuilder, Host, On, Query, Rule, Statuses, Stream,
+    ActivitySettings, Announce, BoxError, Cache, CacheBuilder, Host, On, Query, Rule, Statuses,
+    Stream,
 };
 
 use crate::database::Database;
@@ -144,7 +146,9 @@ async fn main() -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let replay = Replay::load(&arguments.events, arguments.rate, arguments.price_every)?;
     let screen = Screen::new();
-    let mut builder = events(rules(Cache::builder())).observer(screen);
+    let mut builder = events(rules(Cache::builder()))
+        .activity(ActivitySettings::new())
+        .observer(screen);
     if let Some(url) = &arguments.redis {
         builder = builder.redis(url);
     }
@@ -153,11 +157,14 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let listener = listen(arguments.listen).await?;
     screen.introduce(listener.local_addr()?, &arguments);
 
-    // The API, the cache around it, beside them what people are told, and around all what prints the requests.
+    // The API, the cache around it, beside them what people are told and what happened, and around all what prints the requests.
     let live = cache.live(&LiveSettings::open().subjects(["auction:{address}"]))?;
+    let activity = ActivityServiceSettings::open().subjects(["auction:{address}"]);
+    let activity = cache.activity_service(&activity)?;
     let app = api::router(database.clone())
         .layer(cache.layer())
         .merge(live.router())
+        .merge(activity.router())
         .layer(axum::middleware::from_fn(move |request, next| {
             screen.request(request, next)
         }));

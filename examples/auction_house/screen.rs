@@ -67,6 +67,8 @@ Other pages:
 
   curl -i 'http://{at}/auctions?status=active&page=1&limit=2'
   curl -i \"$A/price-history?hours=24\"
+  curl 'http://{at}/activity?type=sale&auction={auction}'
+  curl 'http://{at}/analytics?by=hour'
 "
         ));
         let (next, program) = (

@@ -132,7 +132,7 @@ async fn what_a_reorg_undid_is_shown_to_who_asks_for_it() {
             ("2-0", sale_in(133)),
             ("3-0", reorg.to_string()),
         ] {
-            let fields = vec![("payload".into(), payload.as_bytes().to_vec().into())];
+            let fields = vec![("payload".into(), payload.into_bytes())];
             house
                 .cache
                 .events()

@@ -22,61 +22,77 @@ fn reason(answer: &Answer, status: u16) -> String {
     problem["detail"].as_str().unwrap().to_owned()
 }
 
-#[tokio::test]
-async fn what_is_asked_wrongly_is_refused_by_name_with_what_is_allowed() {
+/// Each target is refused by the name of a parameter, with what is allowed.
+async fn refuses(mistakes: &[(&str, [&str; 2])]) {
     let house = House::embedded();
-    let entry = "0".repeat(64);
-    let kinds = (0..21).map(|n| format!("t{n}")).collect::<Vec<_>>();
-    let two = format!("/activity?auction={AUCTION}&subject=auction:{OTHER}");
-    let twice = format!("/activity?auction={AUCTION}&auction={AUCTION}");
-    for (target, [named, allowed]) in [
-        ("/activity?limit=0", ["`limit`", "1 to 1000"]),
-        ("/activity?limit=1001", ["`limit`", "1 to 1000"]),
-        ("/activity?limit=", ["`limit`", "1 to 1000"]),
-        ("/activity?limit=%2B5", ["`limit`", "1 to 1000"]),
-        ("/activity?limit=-1", ["`limit`", "1 to 1000"]),
-        ("/activity?limit=5.0", ["`limit`", "1 to 1000"]),
-        (
-            "/activity?limit=99999999999999999999999",
-            ["`limit`", "1 to 1000"],
-        ),
+    for (target, [named, allowed]) in mistakes {
+        let reason = reason(&house.send("GET", target, &[]).await, 400);
+        assert!(reason.contains(named), "{target}: {reason}");
+        assert!(reason.contains(allowed), "{target}: {reason}");
+        let (path, query) = target.split_once('?').unwrap();
+        let explained = house.activity.explain(path, Some(query));
+        assert_eq!(explained.unwrap_err(), reason, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_page_of_entries_is_refused_by_name_with_what_is_allowed() {
+    let zeros = "0".repeat(64);
+    let upper = format!("/activity?cursor={}", "A".repeat(64));
+    let twice = format!("/activity?cursor={zeros}&cursor={zeros}");
+    let (limit, cursor) = (
+        ["`limit`", "1 to 1000"],
+        ["`cursor`", "64 hexadecimal digits"],
+    );
+    let reorged = ["`reorged`", "`true` or `false`"];
+    refuses(&[
+        ("/activity?limit=0", limit),
+        ("/activity?limit=1001", limit),
+        ("/activity?limit=", limit),
+        ("/activity?limit=%2B5", limit),
+        ("/activity?limit=-1", limit),
+        ("/activity?limit=5.0", limit),
+        ("/activity?limit=99999999999999999999999", limit),
         ("/activity?limit=5&limit=5", ["`limit`", "twice"]),
-        ("/activity?cursor=", ["`cursor`", "64 hexadecimal digits"]),
-        (
-            "/activity?cursor=7-12.0",
-            ["`cursor`", "64 hexadecimal digits"],
-        ),
-        (
-            &format!("/activity?cursor={}", "A".repeat(64)),
-            ["`cursor`", "lower case"],
-        ),
-        (
-            &format!("/activity?cursor={entry}&cursor={entry}"),
-            ["`cursor`", "twice"],
-        ),
-        ("/activity?type=", ["`type`", "letters"]),
-        ("/activity?type=sale,,kick", ["`type`", "letters"]),
-        ("/activity?type=a%20b", ["`type`", "letters"]),
-        ("/activity?type=resync", ["`type`", "own"]),
-        (
-            &format!("/activity?type={}", kinds.join(",")),
-            ["`type`", "20"],
-        ),
-        ("/activity?reorged=yes", ["`reorged`", "`true` or `false`"]),
-        ("/activity?reorged", ["`reorged`", "`true` or `false`"]),
+        ("/activity?cursor=", cursor),
+        ("/activity?cursor=7-12.0", cursor),
+        (&upper, ["`cursor`", "lower case"]),
+        (&twice, ["`cursor`", "twice"]),
+        ("/activity?reorged=yes", reorged),
+        ("/activity?reorged", reorged),
         (
             "/activity?reorged=true&reorged=true",
             ["`reorged`", "twice"],
         ),
-        (
-            "/activity?auction=7",
-            ["`auction`", "40 hexadecimal digits"],
-        ),
-        (
-            "/activity?auction=0x12",
-            ["`auction`", "40 hexadecimal digits"],
-        ),
-        ("/activity?auction=", ["`auction`", "40 hexadecimal digits"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_nobody_can_ask_about_is_refused_by_name_with_what_is_allowed() {
+    let types: Vec<_> = (0..21).map(|n| format!("t{n}")).collect();
+    let types = format!("/activity?type={}", types.join(","));
+    let two = format!("/activity?auction={AUCTION}&subject=auction:{OTHER}");
+    let twice = format!("/activity?auction={AUCTION}&auction={AUCTION}");
+    let (kind, address) = (
+        ["`type`", "letters"],
+        ["`auction`", "40 hexadecimal digits"],
+    );
+    let known = [
+        "\"listing\"",
+        "limit, cursor, reorged, type, subject, auction",
+    ];
+    refuses(&[
+        ("/activity?type=", kind),
+        ("/activity?type=sale,,kick", kind),
+        ("/activity?type=a%20b", kind),
+        ("/analytics?type=a%20b", kind),
+        ("/activity?type=resync", ["`type`", "own"]),
+        (&types, ["`type`", "20"]),
+        ("/activity?auction=7", address),
+        ("/activity?auction=0x12", address),
+        ("/activity?auction=", address),
+        ("/analytics?auction=7", address),
         ("/activity?subject=", ["`subject`", ""]),
         (
             "/activity?subject=auction",
@@ -88,38 +104,29 @@ async fn what_is_asked_wrongly_is_refused_by_name_with_what_is_allowed() {
         ),
         (&two, ["`subject`", "one at most"]),
         (&twice, ["`auction`", "one at most"]),
-        (
-            "/activity?listing=7",
-            [
-                "\"listing\"",
-                "limit, cursor, reorged, type, subject, auction",
-            ],
-        ),
+        ("/activity?listing=7", known),
         ("/activity?hours=5", ["\"hours\"", "known are limit"]),
         ("/activity?Limit=5", ["\"Limit\"", "known are limit"]),
         ("/activity?=5", ["\"\"", "known are limit"]),
-        ("/analytics?hours=0", ["`hours`", "1 to 168"]),
-        ("/analytics?hours=169", ["`hours`", "1 to 168"]),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_counted_is_refused_by_name_with_what_is_allowed() {
+    let (hours, by) = (["`hours`", "1 to 168"], ["`by`", "`hour` or `subject`"]);
+    let known = ["\"limit\"", "hours, by, type, subject, auction"];
+    refuses(&[
+        ("/analytics?hours=0", hours),
+        ("/analytics?hours=169", hours),
+        ("/analytics?hours=1e1", hours),
         ("/analytics?hours=5&hours=5", ["`hours`", "twice"]),
-        ("/analytics?by=day", ["`by`", "`hour` or `subject`"]),
-        ("/analytics?by=hour,", ["`by`", "`hour` or `subject`"]),
-        (
-            "/analytics?limit=5",
-            ["\"limit\"", "hours, by, type, subject, auction"],
-        ),
-        ("/analytics?type=a%20b", ["`type`", "letters"]),
-        (
-            "/analytics?auction=7",
-            ["`auction`", "40 hexadecimal digits"],
-        ),
-    ] {
-        let reason = reason(&house.send("GET", target, &[]).await, 400);
-        assert!(reason.contains(named), "{target}: {reason}");
-        assert!(reason.contains(allowed), "{target}: {reason}");
-        let (path, query) = target.split_once('?').unwrap();
-        let explained = house.activity.explain(path, Some(query));
-        assert_eq!(explained.unwrap_err(), reason, "{target}");
-    }
+        ("/analytics?by=day", by),
+        ("/analytics?by=hour,", by),
+        ("/analytics?by=", by),
+        ("/analytics?limit=5", known),
+    ])
+    .await;
 }
 
 #[tokio::test]
