@@ -26,6 +26,7 @@ pub(crate) use self::courier::{AlertSender, Courier, Undelivered};
 pub use self::cursor::{ActivityCursor, ParseActivityCursorError};
 #[cfg(test)]
 pub(crate) use self::entry::EntryMaker;
+pub(crate) use self::entry::hour_of;
 pub use self::feed::{
     ActivityEntry, ActivityFeed, ActivityPage, ActivityQuery, AnalyticsQuery, AnalyticsRow,
     FailedDelivery,

@@ -107,15 +107,7 @@ impl Desk {
             let why = "nobody could ask: set `token`, or `open` for everybody";
             return Err(ConfigError::new(WORDS.setting("open"), why, "false"));
         }
-        let below = &*settings.below;
-        // What has a meaning in a route, or would not be in a path as it comes, is refused.
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
-        let is_path = below.is_empty() || below.starts_with('/');
-        if !is_path || !below.bytes().all(plain) {
-            let why = "not a path such as /api, of letters, digits and -._~";
-            return Err(ConfigError::new(WORDS.setting("below"), why, below));
-        }
-        let below = below.trim_end_matches('/');
+        let below = WORDS.path("below", &settings.below)?;
         Ok(Self {
             feed,
             guard,
