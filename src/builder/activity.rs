@@ -16,7 +16,6 @@ use crate::error::ConfigError;
 use crate::log::Purges;
 use crate::place::ConfigPlace;
 
-#[cfg_attr(not(feature = "alerts"), path = "activity/no_receivers.rs")]
 mod receivers;
 
 use self::receivers::{ReceiverPlan, Receivers};
@@ -115,7 +114,7 @@ impl CacheBuilder {
     /// push.
     #[cfg(feature = "push")]
     pub fn push(mut self, settings: crate::outgoing::push::PushSettings) -> Self {
-        self.activity.receivers.push.0 = Some(settings);
+        self.activity.receivers.push = Some(settings);
         self
     }
 
@@ -140,7 +139,7 @@ impl ActivityPlan {
         let receivers = self.receivers.check()?;
         if let Some(rule) = alerts
             .iter()
-            .find(|rule| rule.push() && !receivers.pushes())
+            .find(|rule| rule.push() && !receivers.has_push())
         {
             let why = "nothing says who pushes: the table `push`, or `CacheBuilder::push`";
             let error = ConfigError::new("push", why, "true");

@@ -15,13 +15,13 @@ use tokio::task::JoinHandle;
 
 /// What was posted.
 #[derive(Debug, Clone)]
-pub struct Posted {
-    pub key: String,
-    pub json: Json,
+pub(crate) struct Posted {
+    pub(crate) key: String,
+    pub(crate) json: Json,
 }
 
 impl Posted {
-    pub fn identity(&self) -> String {
+    pub(crate) fn identity(&self) -> String {
         self.json["identity"].as_str().unwrap().to_owned()
     }
 }
@@ -34,7 +34,7 @@ struct Received {
 }
 
 /// A receiver of webhooks, which ends when it is dropped.
-pub struct Receiver {
+pub(crate) struct Receiver {
     address: SocketAddr,
     received: Arc<Received>,
     task: JoinHandle<()>,
@@ -48,7 +48,7 @@ impl Drop for Receiver {
 
 impl Receiver {
     /// One that takes everything.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let received = Arc::new(Received::default());
@@ -63,17 +63,17 @@ impl Receiver {
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/hook", self.address)
     }
 
     /// All posts that it took, also repeats.
-    pub fn all(&self) -> Vec<Posted> {
+    pub(crate) fn all(&self) -> Vec<Posted> {
         self.received.posts.lock().clone()
     }
 
     /// The first post of each key.
-    pub fn distinct(&self) -> Vec<Posted> {
+    pub(crate) fn distinct(&self) -> Vec<Posted> {
         let mut known = HashSet::new();
         let mut all = self.all();
         all.retain(|posted| known.insert(posted.key.clone()));
@@ -81,7 +81,7 @@ impl Receiver {
     }
 
     /// Answers with `status` from now on, and takes nothing if that is no success; zero: it never answers.
-    pub fn answer(&self, status: u16) {
+    pub(crate) fn answer(&self, status: u16) {
         self.received.status.store(status, Ordering::SeqCst);
     }
 }

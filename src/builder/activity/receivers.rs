@@ -1,58 +1,78 @@
 //! [`Receivers`]: who gets alerts, beside clients of live updates.
 
+#[cfg(feature = "alerts")]
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use self::browsers::{BrowserPlan, BrowserSender};
 use crate::activity::{ActivityStore, AlertQueue, Undelivered, WaitingAlert};
+#[cfg(feature = "push")]
+use crate::defaults::PUSH_SUBSCRIPTIONS;
 use crate::error::ConfigError;
 #[cfg(feature = "push")]
-use crate::outgoing::push::Subscribers;
+use crate::outgoing::push::{PushSender, PushSettings, Subscribers};
+#[cfg(feature = "alerts")]
 use crate::outgoing::{
     DeliveryFailure, OutgoingClient, OutgoingSettings, Webhook, WebhookSettings,
 };
+#[cfg(feature = "alerts")]
 use crate::place::ConfigPlace;
-
-#[cfg_attr(feature = "push", path = "browsers.rs")]
-#[cfg_attr(not(feature = "push"), path = "no_browsers.rs")]
-mod browsers;
 
 /// What a builder was told of receivers.
 #[derive(Debug, Default)]
 pub(in crate::builder) struct ReceiverPlan {
+    #[cfg(feature = "alerts")]
     pub(super) outgoing: OutgoingSettings,
+    #[cfg(feature = "alerts")]
     pub(super) webhooks: Vec<WebhookSettings>,
-    pub(super) push: BrowserPlan,
+    #[cfg(feature = "push")]
+    pub(super) push: Option<PushSettings>,
 }
 
 /// Who gets alerts.
 #[derive(Debug, Default)]
 pub(super) struct Receivers {
     /// `None` where there is no receiver.
+    #[cfg(feature = "alerts")]
     client: Option<OutgoingClient>,
+    #[cfg(feature = "alerts")]
     webhooks: BTreeMap<String, Webhook>,
-    push: Option<BrowserSender>,
+    #[cfg(feature = "push")]
+    push: Option<PushSender>,
+    /// Once it is known where they are kept.
+    #[cfg(feature = "push")]
+    subscribers: Option<Arc<Subscribers>>,
 }
 
+#[cfg(not(feature = "alerts"))]
+#[expect(
+    clippy::unused_self,
+    clippy::unnecessary_wraps,
+    reason = "as with webhooks"
+)]
+impl ReceiverPlan {
+    pub(super) const fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        true
+    }
+
+    pub(super) fn check(&self) -> Result<Receivers, ConfigError> {
+        Ok(Receivers::default())
+    }
+}
+
+#[cfg(feature = "alerts")]
 impl ReceiverPlan {
     pub(super) fn names(&self) -> Vec<String> {
-        self.webhooks
-            .iter()
-            .map(|webhook| webhook.name.clone())
-            .collect()
+        let names = self.webhooks.iter().map(|webhook| webhook.name.clone());
+        names.collect()
     }
 
-    /// Whether there are any.
+    /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.webhooks.is_empty() && !self.pushes()
-    }
-
-    fn pushes(&self) -> bool {
-        self.push.is_there()
-    }
-
-    fn push_sender(&self, client: &OutgoingClient) -> Result<Option<BrowserSender>, ConfigError> {
-        self.push.check(client)
+        self.webhooks.is_empty() && !self.has_push()
     }
 
     pub(super) fn check(&self) -> Result<Receivers, ConfigError> {
@@ -61,7 +81,6 @@ impl ReceiverPlan {
             return Ok(receivers);
         }
         let client = OutgoingClient::new(&self.outgoing)?;
-        receivers.push = self.push_sender(&client)?;
         for settings in &self.webhooks {
             let webhook = client.webhook(settings)?;
             let name = &settings.name;
@@ -70,43 +89,52 @@ impl ReceiverPlan {
                 return Err(error.within(ConfigPlace::webhook(&**name)));
             }
         }
+        self.check_push(&client, &mut receivers)?;
         receivers.client = Some(client);
         Ok(receivers)
     }
 }
 
-impl Receivers {
-    /// Whether browsers are told.
-    pub(super) const fn pushes(&self) -> bool {
+#[cfg(feature = "push")]
+impl ReceiverPlan {
+    const fn has_push(&self) -> bool {
         self.push.is_some()
     }
 
-    /// Browsers are kept in `store`, and want the alerts of `rules`.
-    pub(super) fn keep_in(&mut self, store: &Arc<dyn ActivityStore>, rules: Vec<Box<str>>) {
-        if let Some(push) = &mut self.push {
-            push.keep_in(store, rules);
-        }
-    }
-
-    /// Browsers that want alerts.
-    #[cfg(feature = "push")]
-    pub(super) fn subscribers(&self) -> Option<&Arc<Subscribers>> {
-        self.push.as_ref()?.subscribers()
-    }
-
-    pub(super) async fn push(
+    fn check_push(
         &self,
-        queue: &AlertQueue,
-        alert: &WaitingAlert,
-    ) -> Result<(), Undelivered> {
-        match &self.push {
-            Some(push) => push.tell(queue, alert).await,
-            None => Err(Undelivered::Never(
-                "there is no Web Push any more".to_owned(),
-            )),
-        }
+        client: &OutgoingClient,
+        receivers: &mut Receivers,
+    ) -> Result<(), ConfigError> {
+        let sender = |settings| PushSender::new(client.clone(), settings);
+        receivers.push = self.push.as_ref().map(sender).transpose()?;
+        Ok(())
+    }
+}
+
+#[cfg(all(feature = "alerts", not(feature = "push")))]
+#[expect(
+    clippy::unused_self,
+    clippy::unnecessary_wraps,
+    reason = "as with push"
+)]
+impl ReceiverPlan {
+    const fn has_push(&self) -> bool {
+        false
     }
 
+    const fn check_push(
+        &self,
+        _client: &OutgoingClient,
+        _receivers: &mut Receivers,
+    ) -> Result<(), ConfigError> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "alerts")]
+impl Receivers {
+    /// Posts `alert` to the webhook `name`.
     pub(super) async fn post(
         &self,
         name: &str,
@@ -124,5 +152,74 @@ impl Receivers {
             DeliveryFailure::Permanent(why) => Undelivered::Never(why),
             DeliveryFailure::Retry { reason, after } => Undelivered::Later(reason, after),
         })
+    }
+}
+
+#[cfg(not(feature = "alerts"))]
+#[expect(clippy::unused_self, clippy::unused_async, reason = "as with webhooks")]
+impl Receivers {
+    pub(super) async fn post(
+        &self,
+        name: &str,
+        _queue: &AlertQueue,
+        _alert: &WaitingAlert,
+    ) -> Result<(), Undelivered> {
+        let why = format!("{name}: this program sends no webhooks");
+        Err(Undelivered::Never(why))
+    }
+}
+
+#[cfg(feature = "push")]
+impl Receivers {
+    /// Whether browsers are told.
+    pub(super) const fn has_push(&self) -> bool {
+        self.push.is_some()
+    }
+
+    /// Browsers are kept in `store`, and want the alerts of `rules`.
+    pub(super) fn keep_in(&mut self, store: &Arc<dyn ActivityStore>, rules: Vec<Box<str>>) {
+        let subscribers = |sender: &PushSender| {
+            let (sender, store) = (sender.clone(), Arc::clone(store));
+            Arc::new(Subscribers::new(sender, store, rules, PUSH_SUBSCRIPTIONS))
+        };
+        self.subscribers = self.push.as_ref().map(subscribers);
+    }
+
+    /// Browsers that want alerts.
+    pub(super) const fn subscribers(&self) -> Option<&Arc<Subscribers>> {
+        self.subscribers.as_ref()
+    }
+
+    pub(super) async fn push(
+        &self,
+        queue: &AlertQueue,
+        alert: &WaitingAlert,
+    ) -> Result<(), Undelivered> {
+        match &self.subscribers {
+            Some(subscribers) => subscribers.tell(queue, alert).await,
+            None => Err(Undelivered::Never(
+                "there is no Web Push any more".to_owned(),
+            )),
+        }
+    }
+}
+
+#[cfg(not(feature = "push"))]
+#[expect(clippy::unused_self, clippy::unused_async, reason = "as with push")]
+impl Receivers {
+    pub(super) const fn has_push(&self) -> bool {
+        false
+    }
+
+    pub(super) fn keep_in(&mut self, _store: &Arc<dyn ActivityStore>, _rules: Vec<Box<str>>) {}
+
+    pub(super) async fn push(
+        &self,
+        _queue: &AlertQueue,
+        _alert: &WaitingAlert,
+    ) -> Result<(), Undelivered> {
+        Err(Undelivered::Never(
+            "this program sends no Web Push".to_owned(),
+        ))
     }
 }
