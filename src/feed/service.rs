@@ -271,3 +271,39 @@ impl<B> Service<Request<B>> for ActivityService {
         Box::pin(async move { Ok(desk.answer(&parts).await) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::activity::ActivitySettings;
+    use crate::builder::Cache;
+
+    /// Nothing but the timer is waited for: there is no socket.
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_while_too_many_do_waits_for_a_turn_or_is_told_to_come_back() {
+        let builder = Cache::builder().activity(ActivitySettings::new());
+        let (cache, _companion) = builder.build().unwrap();
+        let settings = ActivityServiceSettings::open();
+        let service = cache.activity_service(&settings).unwrap();
+        let ask = async |target: &str| {
+            let request = Request::get(target).body(()).unwrap();
+            service.clone().oneshot(request).await.unwrap()
+        };
+        let turns = service.desk.turns.acquire_many(READS as u32).await.unwrap();
+        for target in ["/activity", "/analytics"] {
+            let refused = ask(target).await;
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(refused.headers()[RETRY_AFTER], "5");
+            assert!(refused.body().contains("too many"));
+        }
+        assert_eq!(ask("/activity?limit=0").await.status(), 400, "at once");
+        let given_back = async {
+            tokio::time::sleep(TURN / 2).await;
+            drop(turns);
+        };
+        let (waited, ()) = tokio::join!(ask("/activity"), given_back);
+        assert_eq!(waited.status(), 200);
+    }
+}
