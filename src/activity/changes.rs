@@ -1,13 +1,15 @@
 //! From the records of the purge log to what a store is told. Pure.
 
+use std::sync::Arc;
+
 use super::entry::EntryMaker;
 use super::queue::AlertQueue;
 use super::store::{ActivityChange, AlertToRaise, ReorgNotice, Sighting};
 use crate::alerts::{AlertRules, Raised, alert_id, alert_json};
 use crate::clock::Timestamp;
-use crate::log::{AnnouncementStage, PurgeRecord};
+use crate::log::{AnnouncementStage, NumberedRecord};
 use crate::position::decimal;
-use crate::update::{EventSource, Update};
+use crate::update::{EventSource, Update, UpdateId};
 
 /// What is made of announcements.
 #[derive(Debug)]
@@ -18,17 +20,30 @@ pub(crate) struct ChangeMaker {
 
 impl ChangeMaker {
     /// What `record` announces, and raises alerts if they `may`.
-    pub(crate) fn changes(&self, record: &PurgeRecord, may_alert: bool) -> Vec<ActivityChange> {
+    pub(crate) fn changes(
+        &self,
+        NumberedRecord { position, record }: &NumberedRecord,
+        may_alert: bool,
+    ) -> Vec<ActivityChange> {
         let announced = record.updates.iter().filter(|updates| {
             // Others are still owed.
             matches!(updates.stage, AnnouncementStage::Announced(_))
         });
         let updates = announced.flat_map(|updates| &updates.updates);
-        let change = |update| self.change(update, record.at, may_alert);
-        updates.filter_map(|update| change(update)).collect()
+        let change = |(index, update): (u32, &Arc<Update>)| {
+            let place = UpdateId::new(*position, index);
+            self.change(update, record.at, place, may_alert)
+        };
+        (0..).zip(updates).filter_map(change).collect()
     }
 
-    fn change(&self, update: &Update, at: Timestamp, may_alert: bool) -> Option<ActivityChange> {
+    fn change(
+        &self,
+        update: &Update,
+        at: Timestamp,
+        place: UpdateId,
+        may_alert: bool,
+    ) -> Option<ActivityChange> {
         if update.is_resync() {
             return reorg(update, at).map(ActivityChange::Reorg);
         }
@@ -41,9 +56,9 @@ impl ChangeMaker {
             false => Vec::new(),
         };
         Some(ActivityChange::Event(Box::new(Sighting {
-            entry: self.entries.entry(update, at),
+            entry: self.entries.entry(update, at, place),
             stream: source.map_or("", |source| &source.stream).into(),
-            place: source.and_then(place),
+            place: source.and_then(place_in_stream),
             at,
             alerts,
         })))
@@ -72,7 +87,7 @@ impl ChangeMaker {
 }
 
 /// Where its entry stands in its stream, if that has an id as Redis gives them.
-fn place(source: &EventSource) -> Option<(u64, u64)> {
+fn place_in_stream(source: &EventSource) -> Option<(u64, u64)> {
     let (millis, number) = source.entry.split_once('-')?;
     decimal(millis).ok().zip(decimal(number).ok())
 }
@@ -82,7 +97,7 @@ fn reorg(update: &Update, at: Timestamp) -> Option<ReorgNotice> {
     let source = update.source()?;
     Some(ReorgNotice {
         stream: source.stream.clone(),
-        place: place(source),
+        place: place_in_stream(source),
         at,
         network: source.network.clone(),
         fork_block: super::cursor::bounded_block(source.fork_block?),

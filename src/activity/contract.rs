@@ -12,7 +12,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::position::Position;
-use crate::update::{EventSource, Update};
+use crate::update::{EventSource, Update, UpdateId};
 
 mod alerts;
 mod order;
@@ -119,7 +119,7 @@ fn sighting(update: &Update, stream: &str, place: Option<(u64, u64)>, now: u64) 
         hours: 48,
     };
     Sighting {
-        entry: maker.entry(update, at(now)),
+        entry: maker.entry(update, at(now), UpdateId::new(Position::new(7, now), 0)),
         stream: stream.into(),
         place,
         at: at(now),

@@ -8,7 +8,7 @@ use super::cursor::{ActivityCursor, bounded_block};
 use super::sum::limbs;
 use crate::clock::Timestamp;
 use crate::rules::template::WholeNumber;
-use crate::update::{EventSource, Update};
+use crate::update::{EventSource, Update, UpdateId};
 
 /// The fields that each entry has, also where nothing is known of them.
 const ALWAYS: [&str; 3] = ["amount", "price", TRANSACTION];
@@ -47,17 +47,17 @@ pub(crate) struct EntryMaker {
 }
 
 impl EntryMaker {
-    /// The entry for `update`, which was announced `at` that time.
-    pub(crate) fn entry(&self, update: &Update, at: Timestamp) -> FeedEntry {
+    /// The entry for `update`, which was announced `at` that time, in this place of the log.
+    pub(crate) fn entry(&self, update: &Update, at: Timestamp, place: UpdateId) -> FeedEntry {
         let nothing = EventSource::default();
         let source = update.source().unwrap_or(&nothing);
         let time = time_of(update, source, at);
-        let cursor = ActivityCursor::new(
-            time,
-            source.block.unwrap_or_default(),
-            source.log_index.unwrap_or_default(),
-            update.fingerprint(),
-        );
+        let (block, index) = match source.block {
+            Some(block) => (block, source.log_index.unwrap_or_default()),
+            // What no chain orders is ordered as it was announced.
+            None => (place.position.ordinal, place.index.into()),
+        };
+        let cursor = ActivityCursor::new(time, block, index, update.fingerprint());
         let (hour, now) = (hour_of(time), hour_of(at));
         let is_kept = hour + self.hours > now && hour <= now + 1;
         FeedEntry {
@@ -145,6 +145,8 @@ mod tests {
 
     const AUCTION: &str = "auction:0xa16e02e87b7454126e5e10d957a927a7f5b5d2be";
 
+    const PLACE: UpdateId = UpdateId::new(crate::position::Position::new(1, 2), 3);
+
     fn maker() -> EntryMaker {
         EntryMaker {
             sums: vec!["amount".into()],
@@ -169,7 +171,7 @@ mod tests {
             time: Some(1_795_410_650),
             ..EventSource::of("sales", "1-1")
         });
-        let entry = maker().entry(&sale, at(1_795_410_700));
+        let entry = maker().entry(&sale, at(1_795_410_700), PLACE);
         let json: Value = serde_json::from_str(&entry.json).unwrap();
         let expected = json!({
             "id": entry.cursor.to_string(), "type": "sale", "subject": AUCTION,
@@ -198,7 +200,7 @@ mod tests {
                 time: block,
                 ..EventSource::of("sales", "1-1")
             });
-            let entry = maker().entry(&update, at(1_795_410_700));
+            let entry = maker().entry(&update, at(1_795_410_700), PLACE);
             let json: Value = serde_json::from_str(&entry.json).unwrap();
             (json["timestamp"].as_u64().unwrap(), entry.hour)
         };
@@ -228,7 +230,7 @@ mod tests {
         let sale = |amount: &str| {
             let sale = Update::new("sale", "auction:7").unwrap();
             let sale = sale.with_field("amount", amount).unwrap();
-            maker().entry(&sale, at(1_795_410_700)).sums
+            maker().entry(&sale, at(1_795_410_700), PLACE).sums
         };
         assert_eq!(sale("7"), [("amount".into(), 0, 7)]);
         for amount in ["", "1.5", "many", &"9".repeat(100)] {

@@ -202,10 +202,11 @@ impl Keeper {
             false => Timestamp::default(),
         };
         let mut changes = Vec::new();
-        for (place, NumberedRecord { position, record }) in records.iter().enumerate() {
+        for (place, numbered) in records.iter().enumerate() {
+            let NumberedRecord { position, record } = numbered;
             self.look_for_gap(own.read, *position);
             own.read = Some(*position);
-            changes.extend(self.changes.changes(record, record.at >= old));
+            changes.extend(self.changes.changes(numbered, record.at >= old));
             let is_last = place + 1 == records.len();
             let told = own.told.filter(|told| told.epoch == position.epoch);
             let is_far = told.is_none_or(|told| position.ordinal - told.ordinal >= TOLD_EVERY);

@@ -242,13 +242,4 @@ impl Ledger {
     ) -> BTreeMap<CountedKey, Counted> {
         self.counters.read(of, from, to)
     }
-
-    /// So many of the entries that it has are undone.
-    #[cfg(test)]
-    pub(crate) fn undone(&self) -> usize {
-        self.entries
-            .values()
-            .filter(|known| known.is_undone)
-            .count()
-    }
 }

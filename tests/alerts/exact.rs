@@ -358,29 +358,7 @@ async fn feed_counters_and_alerts_are_those_of_a_naive_reference() {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
     let time = (now.as_secs() / 3_600 - 20) * 3_600;
-    let kills = (published.len() / 60).clamp(4, 12);
-    let every = published.len() / kills + 1;
-    let mut killed = 0;
-    for (place, one) in published.iter().enumerate() {
-        for stream in STREAMS {
-            let payload = payload(one, time);
-            redis
-                .command(&["XADD", stream, "*", "payload", &payload])
-                .await;
-            // What its publisher repeats.
-            if fastrand::u8(..20) == 0 && matches!(one, Published::Events(_)) {
-                redis
-                    .command(&["XADD", stream, "*", "payload", &payload])
-                    .await;
-            }
-        }
-        if place % every == every - 1 {
-            // It is reading, and half of it is on its way.
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(0..60))).await;
-            nodes[fastrand::usize(..3)] = Consumer::begin(&redis, &receiver, true);
-            killed += 1;
-        }
-    }
+    let killed = publish(&redis, &receiver, &published, time, &mut nodes).await;
     until("all is read", async || is_read(&redis).await).await;
     let end = tower_tagcache::Update::new("end", "all:0").unwrap();
     observer
@@ -403,6 +381,58 @@ async fn feed_counters_and_alerts_are_those_of_a_naive_reference() {
     })
     .await;
     let order = order.await.unwrap();
+    let alerts = check_alerts(&receiver, &events, &order).await;
+    let posts = receiver.all().len();
+    println!(
+        "{} events, {} undone, {} entries on each of two streams, {killed} nodes killed: feed, counters and {} alerts ({posts} \
+         posts) as the reference",
+        events.len(),
+        events.values().filter(|is_undone| **is_undone).count(),
+        published.len(),
+        alerts
+    );
+}
+
+/// Publishes all on both streams, and kills nodes meanwhile; how many.
+async fn publish(
+    redis: &RedisServer,
+    receiver: &Receiver,
+    published: &[Published],
+    time: u64,
+    nodes: &mut [Consumer],
+) -> usize {
+    let kills = (published.len() / 60).clamp(4, 12);
+    let every = published.len() / kills + 1;
+    let mut killed = 0;
+    for (place, one) in published.iter().enumerate() {
+        for stream in STREAMS {
+            let payload = payload(one, time);
+            redis
+                .command(&["XADD", stream, "*", "payload", &payload])
+                .await;
+            // What its publisher repeats.
+            if fastrand::u8(..20) == 0 && matches!(one, Published::Events(_)) {
+                redis
+                    .command(&["XADD", stream, "*", "payload", &payload])
+                    .await;
+            }
+        }
+        if place % every == every - 1 {
+            // It is reading, and half of it is on its way.
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(0..60))).await;
+            nodes[fastrand::usize(..nodes.len())] = Consumer::begin(redis, receiver, true);
+            killed += 1;
+        }
+    }
+    killed
+}
+
+/// Alerts are one for each large sale, in the order of the log; how many.
+async fn check_alerts(
+    receiver: &Receiver,
+    events: &BTreeMap<Event, bool>,
+    order: &[String],
+) -> usize {
     let big = events
         .keys()
         .filter(|event| event.is_sale && event.amount >= BIG * UNIT);
@@ -420,15 +450,7 @@ async fn feed_counters_and_alerts_are_those_of_a_naive_reference() {
     );
     assert_eq!(identities.len(), big.len(), "and once by its key");
     assert_eq!(identities, order, "in the order of the log");
-    let posts = receiver.all().len();
-    println!(
-        "{} events, {} undone, {} entries on each of two streams, {killed} nodes killed: feed, counters and {} alerts ({posts} \
-         posts) as the reference",
-        events.len(),
-        events.values().filter(|is_undone| **is_undone).count(),
-        published.len(),
-        big.len()
-    );
+    big.len()
 }
 
 async fn check_feed(cache: &Cache, events: &BTreeMap<Event, bool>) {

@@ -60,6 +60,16 @@ pub(crate) async fn alerts_wait_in_order_until_they_are_settled(fixture: &impl A
         (12, 0),
         "one that is tried anew"
     );
+    alerts_that_are_given_up_can_be_sent_again(&store).await;
+}
+
+async fn alerts_that_are_given_up_can_be_sent_again(store: &Arc<dyn ActivityStore>) {
+    let ops = "big/webhook/ops";
+    let first = async || store.first(ops).await.unwrap();
+    let settle = async |id, settlement: &Settlement| {
+        let settled = store.settle(KEEPER, ops, id, settlement).await;
+        settled.unwrap()
+    };
     let given_up = Settlement::GivenUp {
         reason: "refused: \"no\"".into(),
         at: at(7),
