@@ -103,6 +103,11 @@ impl CacheBuilder {
         self
     }
 
+    /// Whether anything is to be kept.
+    pub(super) fn keeps_activity(&self) -> bool {
+        self.activity.is_wanted()
+    }
+
     /// Adds a webhook, which [alerts](Self::alert) name. Default: none.
     #[cfg(feature = "alerts")]
     pub fn webhook(mut self, webhook: crate::outgoing::WebhookSettings) -> Self {
@@ -127,15 +132,19 @@ impl CacheBuilder {
 }
 
 impl ActivityPlan {
+    fn is_wanted(&self) -> bool {
+        self.settings.is_some() || !self.alerts.is_empty() || !self.receivers.is_empty()
+    }
+
     /// `None` if nothing is to be kept.
-    pub(super) fn check(&mut self) -> Result<Option<CheckedPlan>, ConfigError> {
+    pub(super) fn check(&self) -> Result<Option<CheckedPlan>, ConfigError> {
         let webhooks = self.receivers.names();
-        if self.settings.is_none() && self.alerts.is_empty() && self.receivers.is_empty() {
+        if !self.is_wanted() {
             return Ok(None);
         }
-        let settings = self.settings.take().unwrap_or_default();
+        let settings = self.settings.clone().unwrap_or_default();
         let (bounds, entries) = settings.compile()?;
-        let alerts = AlertRules::compile(std::mem::take(&mut self.alerts), &webhooks)?;
+        let alerts = AlertRules::compile(self.alerts.clone(), &webhooks)?;
         let receivers = self.receivers.check()?;
         if let Some(rule) = alerts
             .iter()

@@ -107,9 +107,11 @@ impl CacheBuilder {
 
     #[cfg(feature = "redis")]
     fn places_on_redis(&self, url: &str, streams: usize) -> Result<Places, ConfigError> {
-        let needed = connections_needed(streams);
+        let needed = connections_needed(streams, self.keeps_activity());
         if let Some(allowed) = self.connections.filter(|allowed| *allowed < needed) {
-            let message = format!("fewer than the {needed} needed: four, and two for each stream");
+            let message = format!(
+                "fewer than the {needed} needed: four, two for each stream, and one for activity"
+            );
             let allowed = allowed.to_string();
             return Err(ConfigError::new(
                 Setting::of("redis", "max_connections"),
@@ -171,5 +173,14 @@ impl CacheBuilder {
         };
         let streams = shared.streams.iter().zip(&shared.statuses);
         streams.map(consumer).collect()
+    }
+}
+
+#[cfg(not(feature = "activity"))]
+impl CacheBuilder {
+    #[cfg(feature = "redis")]
+    #[expect(clippy::unused_self, reason = "as where it can be kept")]
+    const fn keeps_activity(&self) -> bool {
+        false
     }
 }

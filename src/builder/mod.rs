@@ -161,7 +161,8 @@ impl CacheBuilder {
         self
     }
 
-    /// The most connections to Redis at a time, at least four and two for each stream. One that is
+    /// The most connections to Redis at a time, at least four, two for each stream, and one where activity is
+    /// kept. One that is
     /// being closed may be seen there for a moment longer. Default: no limit.
     #[cfg(feature = "redis")]
     pub const fn max_connections(mut self, connections: usize) -> Self {

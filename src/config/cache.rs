@@ -23,7 +23,7 @@ pub struct RedisSection {
     /// `true`: responses are stored compressed (zstd) where that saves at least a tenth. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compress: Option<bool>,
-    /// A cap on all connections of this process. Needed are four, and two for each stream. Default: none.
+    /// A cap on all connections of this process. Needed are four, two for each stream, and one where activity is kept. Default: none.
     /// In the environment: REDIS_MAX_CONNECTIONS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<usize>,

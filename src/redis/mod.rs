@@ -2,13 +2,13 @@
 //!
 //! Four connections per cache, and two for each event stream, so that nothing waits behind what blocks: lookups and heartbeats;
 //! entries being stored; appends, which may wait for a replica; and the follower's own, which
-//! waits for records. Nothing connects before it is needed, and what cannot be reached is an error
+//! waits for records. One more where activity is kept: pages of a feed are large. Nothing connects before it is needed, and what cannot be reached is an error
 //! within the operation's budget, which the engine takes for a miss (P3).
 //!
 //! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
 //! - [`live`], [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
-//! - [`log`] and [`store`]: the two traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
+//! - [`log`], [`store`] and `activity`: the three traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
 
 #[cfg(feature = "activity")]
 mod activity;
@@ -58,9 +58,9 @@ pub(crate) use self::store::RedisStore;
 use self::verify::Verifier;
 
 /// Connections that a cache with so many event streams needs at a time: lookups, stores, appends, and
-/// the follower; for each stream one that waits and one for commands.
-pub(crate) const fn connections_needed(streams: usize) -> usize {
-    4 + 2 * streams
+/// the follower; for each stream one that waits and one for commands; and one for activity, if that is kept.
+pub(crate) const fn connections_needed(streams: usize, keeps_activity: bool) -> usize {
+    4 + 2 * streams + keeps_activity as usize
 }
 
 /// The places of one cache that are on a Redis server.
@@ -70,8 +70,6 @@ pub(crate) struct RedisPlaces {
     pub(crate) store: Arc<RedisStore>,
     pub(crate) claims: Arc<RedisClaims>,
     pub(crate) server: Server,
-    #[cfg(feature = "activity")]
-    writes: Link,
     #[cfg(feature = "activity")]
     verifier: Arc<Verifier>,
     #[cfg(test)]
@@ -129,7 +127,7 @@ impl RedisPlaces {
         let store = RedisStore {
             verifier: Arc::clone(&verifier),
             reads,
-            writes: writes.clone(),
+            writes,
             health,
             observer,
             compress,
@@ -139,8 +137,6 @@ impl RedisPlaces {
             store: Arc::new(store),
             claims: Arc::new(claims),
             server,
-            #[cfg(feature = "activity")]
-            writes,
             #[cfg(feature = "activity")]
             verifier,
             #[cfg(test)]
@@ -153,7 +149,7 @@ impl RedisPlaces {
     pub(crate) fn activity(&self, bounds: ActivityBounds) -> RedisActivity {
         RedisActivity {
             verifier: Arc::clone(&self.verifier),
-            link: self.writes.clone(),
+            link: Link::new("activity", Arc::clone(&self.verifier)),
             bounds,
         }
     }

@@ -45,7 +45,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[redis]\nurl = \"redis://h\"\nmax_connections = 3",
-        "t.toml:3:19: max_connections: fewer than the 4 needed: four, and two for each stream in \"3\"",
+        "t.toml:3:19: max_connections: fewer than the 4 needed: four, two for each stream, and one for activity in \"3\"",
     ),
     (
         "[[streams]]\nname = \"s\"\nformat = \"debezium\"\nbatch = 0\n[[streams.on]]\npurge = [\"a\"]",
