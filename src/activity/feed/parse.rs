@@ -4,12 +4,13 @@ use std::fmt::Display;
 
 use super::{ActivityQuery, AnalyticsQuery};
 use crate::activity::cursor::ActivityCursor;
+use crate::defaults;
 use crate::error::{Error, ErrorKind};
 use crate::spelling::{nearest, shown};
 use crate::tag::Tag;
 
 /// Hours that somebody may ask for: a year, the longest that counters are kept.
-const MAX_HOURS: u64 = 366 * 24;
+const MAX_HOURS: usize = 366 * 24;
 
 impl ActivityQuery {
     /// What the query of a URL asks for; [the newest](Self::new), if it is empty. Of `limit`, `cursor`, `subject`, `auction`
@@ -32,7 +33,7 @@ impl ActivityQuery {
         let parameters = Parameters::parse(query, &known)?;
         let mut asked = Self::new();
         if let Some(text) = parameters.once("limit")? {
-            asked = asked.limit(number("limit", text)?)?;
+            asked = asked.limit(number("limit", text, defaults::ACTIVITY_FEED)?)?;
         }
         if let Some(text) = parameters.once("cursor")? {
             let cursor: Result<ActivityCursor, _> = text.parse();
@@ -74,12 +75,7 @@ impl AnalyticsQuery {
         let parameters = Parameters::parse(query, &known)?;
         let mut asked = Self::new();
         if let Some(text) = parameters.once("hours")? {
-            let hours = number("hours", text)?;
-            if !(1..=MAX_HOURS).contains(&hours) {
-                let why = format!("is not from 1 to {MAX_HOURS}");
-                return Err(unusable("hours", text, why));
-            }
-            asked = asked.hours(hours);
+            asked = asked.hours(number("hours", text, MAX_HOURS)? as u64);
         }
         for part in parameters.list("by") {
             asked = match part {
@@ -162,9 +158,13 @@ fn auction_of(text: &str) -> Result<Tag, Error> {
     Tag::new(&format!("auction:{text}"))
 }
 
-fn number<N: std::str::FromStr>(name: &str, text: &str) -> Result<N, Error> {
-    let number = text.parse();
-    number.map_err(|_| unusable(name, text, "is not a whole number"))
+/// A whole number from 1 to `most`, in digits alone.
+fn number(name: &str, text: &str, most: usize) -> Result<usize, Error> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| is_plain);
+    let number = number.filter(|number| (1..=most).contains(number));
+    let why = || format!("is not a whole number from 1 to {most}");
+    number.ok_or_else(|| unusable(name, text, why()))
 }
 
 fn unusable(name: &str, text: &str, why: impl Display) -> Error {
@@ -244,12 +244,12 @@ mod tests {
                 "by=hour",
                 "parameter \"by\" is not known; there are `limit`, `cursor`,",
             ),
-            (of_feed, "limit=0", "limit 0 is not from 1 to 1000"),
             (
                 of_feed,
-                "limit=many",
-                "limit \"many\" is not a whole number",
+                "limit=0",
+                "limit \"0\" is not a whole number from 1 to 1000",
             ),
+            (of_feed, "limit=%2B5", "limit \"+5\" is not a whole number"),
             (of_feed, "limit=5&limit=6", "`limit` is given twice"),
             (
                 of_feed,
@@ -275,11 +275,15 @@ mod tests {
                 "reorged=maybe",
                 "reorged \"maybe\" is not true or false",
             ),
-            (of_counters, "hours=0", "hours \"0\" is not from 1 to 8784"),
+            (
+                of_counters,
+                "hours=0",
+                "hours \"0\" is not a whole number from 1 to 8784",
+            ),
             (
                 of_counters,
                 "hours=8785",
-                "hours \"8785\" is not from 1 to 8784",
+                "hours \"8785\" is not a whole number from 1 to 8784",
             ),
             (
                 of_counters,

@@ -19,6 +19,8 @@ pub(super) enum Call {
     Inspect,
     /// Changes what is served.
     Purge,
+    /// Tells others again what they could not be told.
+    Resend,
     /// Changes what is served, for tests.
     Test,
     /// `PURGE` on the public listener.
@@ -58,7 +60,7 @@ pub(super) fn admit(settings: &AdminSettings, call: Call, asker: Asker<'_>) -> R
     let enough = match call {
         Call::Look => true,
         Call::Inspect => asker.is_here(),
-        Call::Purge => settings.purge_from_loopback && asker.is_here(),
+        Call::Purge | Call::Resend => settings.purge_from_loopback && asker.is_here(),
         Call::Test => settings.test_calls && asker.is_here(),
         Call::PublicPurge => asker.is_listed(settings),
     };
@@ -84,6 +86,10 @@ const fn hint(call: Call) -> &'static str {
         }
         Call::Purge => {
             "without an admin token nothing is purged, unless purging from loopback is allowed and \
+             the call comes from there"
+        }
+        Call::Resend => {
+            "without an admin token no alert is sent again, unless purging from loopback is allowed and \
              the call comes from there"
         }
         Call::PublicPurge => "this address may not purge",

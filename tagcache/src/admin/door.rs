@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::request::Parts;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, StatusCode};
 
 use crate::admin::access::{self, Call};
 use crate::admin::answer;
@@ -60,6 +60,10 @@ impl Door for PublicDoor {
             match office.begin(peer, &head) {
                 NextStep::Answered(answer) => answer,
                 NextStep::Purge | NextStep::PurgeAll => office.purge_all(peer).await,
+                // Nothing that it takes.
+                NextStep::Ask(_) | NextStep::Resend => {
+                    answer::error(StatusCode::NOT_FOUND, "no such page")
+                }
             }
         })
     }

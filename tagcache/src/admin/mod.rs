@@ -1,4 +1,4 @@
-//! The admin listener: health, metrics, the configuration, and purges over HTTP.
+//! The admin listener: health, metrics, the configuration, purges over HTTP, what happened, and alerts that did not arrive.
 //!
 //! It is apart from the listener that clients use, and on the loopback interface unless settings say
 //! otherwise. Who may ask what is in `access.rs`; it is the answer to SAFETY 21.
@@ -9,10 +9,13 @@
 //! | `GET /readyz` | 200 or 503, and why, as JSON | everybody |
 //! | `GET /metrics` | counts, as JSON or for Prometheus (see below) | everybody |
 //! | `GET /config` | the configuration in effect, defaults included, secrets masked | loopback |
+//! | `GET /activity`, `/analytics` | what happened, and how much of it, as JSON (see below) | loopback |
+//! | `GET /alerts/failed` | alerts that could not be delivered, and why, as JSON | loopback |
+//! | `POST /alerts/resend` | how many of them go again (see below) | loopback, if settings allow purging from there |
 //! | `POST /purge` | where the purge is in the log (see below) | loopback, if settings allow it |
 //! | `POST /test/invalidate-cache` | purges everything; in mock and dev mode only | loopback |
 //!
-//! The token is sent as `Authorization: Bearer …`. Where one is set, the last three need it from
+//! The token is sent as `Authorization: Bearer …`. Where one is set, all but the first three need it from
 //! everybody.
 //!
 //! # Metrics
@@ -47,6 +50,24 @@
 //! it does what was meant: a tag that no rule gives, a path that no route matches. A dry run tells all
 //! this and purges nothing. How many responses that are, nobody counts: a purge does not look for them.
 //!
+//! # What happened
+//!
+//! `GET /activity` answers `entries`, newest first, and `next`, the `cursor` of the next page or null;
+//! [`ActivityQuery::parse`](tower_tagcache::ActivityQuery::parse) has its parameters: `limit`, `cursor`, `type`, `subject` or
+//! `auction`, `reorged`. `GET /analytics` answers `rows` of `type`, `count` and `sums`, with the `hour` and the `subject` if
+//! they are told apart ([`AnalyticsQuery::parse`](tower_tagcache::AnalyticsQuery::parse): `hours`, `by`, `type`, `subject` or
+//! `auction`), and `hours_kept`. `GET /alerts/failed` answers `failed`, newest first and at most `limit`, each with its `id`, the
+//! `queue` it stood in, the `reason`, the time (`at`) and the `alert` itself. `POST /alerts/resend` puts them back at the end of
+//! their queues and answers how many (`alerts`):
+//!
+//! ```json
+//! { "id": "6b0d8f0c2f1a4f0e9d3c5b7a81e2f4d6" }
+//! { "all": true }
+//! ```
+//!
+//! The answer is 400 to what cannot be understood, 404 if nothing is kept (neither `[activity]` nor `[[alerts]]`), 422 if no
+//! alert that failed has this id, and 503 if Redis does not answer.
+//!
 //! # Bounds
 //!
 //! Connections, the size of a body, and the time of each connection are bounded by [`AdminSettings`].
@@ -55,6 +76,7 @@ mod access;
 mod answer;
 mod door;
 mod gauges;
+mod happened;
 mod hooks;
 mod metrics;
 mod purge;
@@ -66,6 +88,7 @@ mod telemetry;
 mod token;
 
 pub use self::door::PublicDoor;
+pub(crate) use self::happened::{Again, NOTHING_KEPT, Question};
 pub use self::hooks::AdminHooks;
 pub(crate) use self::purge::everywhere;
 pub use self::server::{Admin, BoundAdmin};

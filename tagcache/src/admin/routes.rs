@@ -7,6 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::admin::access::{self, Asker, Call};
 use crate::admin::answer::{self, Answer};
+use crate::admin::happened::{Again, Question};
 use crate::admin::metrics::{self, Format};
 use crate::admin::purge::Plan;
 use crate::admin::ready::{self, Signs};
@@ -27,6 +28,10 @@ enum Topic {
     Ready,
     Metrics(Option<Format>),
     Config,
+    Activity,
+    Analytics,
+    FailedAlerts,
+    ResendAlerts,
     Purge,
     InvalidateForTest,
 }
@@ -40,6 +45,10 @@ impl Topic {
             "/metrics.json" => Self::Metrics(Some(Format::Json)),
             "/metrics.txt" => Self::Metrics(Some(Format::Prometheus)),
             "/config" => Self::Config,
+            "/activity" => Self::Activity,
+            "/analytics" => Self::Analytics,
+            "/alerts/failed" => Self::FailedAlerts,
+            "/alerts/resend" => Self::ResendAlerts,
             "/purge" => Self::Purge,
             "/test/invalidate-cache" => Self::InvalidateForTest,
             _ => return None,
@@ -49,7 +58,8 @@ impl Topic {
     const fn call(self) -> Call {
         match self {
             Self::Alive | Self::Ready | Self::Metrics(_) => Call::Look,
-            Self::Config => Call::Inspect,
+            Self::Config | Self::Activity | Self::Analytics | Self::FailedAlerts => Call::Inspect,
+            Self::ResendAlerts => Call::Resend,
             Self::Purge => Call::Purge,
             Self::InvalidateForTest => Call::Test,
         }
@@ -63,7 +73,7 @@ impl Topic {
     const fn methods(self) -> &'static str {
         match self.call() {
             Call::Look | Call::Inspect => "GET, HEAD",
-            Call::Purge | Call::Test | Call::PublicPurge => "POST",
+            Call::Purge | Call::Resend | Call::Test | Call::PublicPurge => "POST",
         }
     }
 }
@@ -71,6 +81,10 @@ impl Topic {
 /// What is left to do after a look at the head.
 pub(super) enum NextStep {
     Answered(Answer),
+    /// [Answer](Office::tell) this.
+    Ask(Question),
+    /// Read the body, then [send alerts again](Office::resend).
+    Resend,
     /// Read the body, then [purge](Office::purge).
     Purge,
     /// [Purge](Office::purge_all) everything; the body means nothing.
@@ -84,7 +98,8 @@ impl Office {
         let known =
             topic.filter(|topic| *topic != Topic::InvalidateForTest || self.settings.test_calls);
         let Some(topic) = known else {
-            let message = "no such page; there are /healthz, /readyz, /metrics, /config and /purge";
+            let message = "no such page; there are /healthz, /readyz, /metrics, /config, /activity, /analytics, \
+                           /alerts/failed, /alerts/resend and /purge";
             return NextStep::Answered(answer::error(StatusCode::NOT_FOUND, message));
         };
         if !topic.takes(&head.method) {
@@ -93,7 +108,12 @@ impl Office {
         if let Err(why) = self.admit(topic.call(), peer, &head.headers) {
             return NextStep::Answered(answer::denied(why));
         }
+        let query = head.uri.query().unwrap_or_default();
         NextStep::Answered(match topic {
+            Topic::Activity => return asked(Question::entries(query)),
+            Topic::Analytics => return asked(Question::counters(query)),
+            Topic::FailedAlerts => return asked(Question::failed(query)),
+            Topic::ResendAlerts => return NextStep::Resend,
             Topic::Alive => answer::text(StatusCode::OK, "text/plain", "ok\n".to_owned()),
             Topic::Ready => self.ready(),
             Topic::Metrics(format) => {
@@ -126,6 +146,22 @@ impl Office {
 
     pub(super) fn metrics(&self, format: Format) -> Answer {
         metrics::answer(&self.hooks.telemetry, &self.cache, format)
+    }
+
+    /// Tells what happened.
+    pub(super) async fn tell(&self, question: &Question) -> Answer {
+        question.answer(&self.cache).await
+    }
+
+    /// Sends the alerts again that `body` names.
+    pub(super) async fn resend(&self, peer: IpAddr, body: &[u8]) -> Answer {
+        match Again::read(body) {
+            Ok(again) => {
+                tracing::info!(%peer, ?again, "asked to send alerts again");
+                again.answer(&self.cache).await
+            }
+            Err(why) => answer::error(StatusCode::BAD_REQUEST, &why),
+        }
     }
 
     /// Purges what `body` names.
@@ -180,5 +216,12 @@ impl Office {
             breaker_open: self.hooks.telemetry.breaker_open(),
             unready: self.unready(),
         })
+    }
+}
+
+fn asked(question: Result<Question, String>) -> NextStep {
+    match question {
+        Ok(question) => NextStep::Ask(question),
+        Err(why) => NextStep::Answered(answer::error(StatusCode::BAD_REQUEST, &why)),
     }
 }

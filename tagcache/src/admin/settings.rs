@@ -14,7 +14,7 @@ use crate::setting::admin;
 use crate::written::{self, As};
 use tower_tagcache::config::{Address, Bytes, Period, Secret};
 
-/// The admin listener: purges, health, metrics. Without this section there is none.
+/// The admin listener: purges, health, metrics, activity. Without this section there is none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]

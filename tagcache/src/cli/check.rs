@@ -13,9 +13,9 @@ use super::serve::log_filter;
 use super::source::{ConfigArgs, variable};
 use super::survey::{Survey, survey};
 use crate::config::Configuration;
-use tower_tagcache::Warning;
 use tower_tagcache::config::ConfigFileError;
 use tower_tagcache::live::LiveSettings;
+use tower_tagcache::{AlertExplanation, Warning};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -40,12 +40,13 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     }
     let checked = Configuration::load(path, &variable).and_then(|mut loaded| {
         args.overlay.lay_over(&mut loaded);
-        let warnings = warnings(&loaded)?;
+        let (warnings, alerts) = look_at(&loaded)?;
         let live = loaded.live_settings(&variable)?;
         Ok(Checked {
             loaded,
             warnings,
             live,
+            alerts,
         })
     });
     let asked = checked.as_ref().ok().filter(|_| args.connect);
@@ -71,6 +72,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         loaded,
         warnings,
         live,
+        alerts,
     } = checked?;
     let (on, off) = colours(io::stdout().is_terminal(), "33;1");
     for warning in &warnings {
@@ -84,6 +86,12 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if let Some(live) = &live {
         print(&live_text(live))?;
     }
+    if let Some(activity) = loaded.file.config.effective().activity {
+        print(&format!("activity: {activity}"))?;
+    }
+    for alert in &alerts {
+        print(&format!("alert {alert}"))?;
+    }
     print(&summary(&loaded, warnings.len()))?;
     asked.map_or(Ok(()), |asked| tell_survey(asked, &on, off))
 }
@@ -93,6 +101,7 @@ struct Checked {
     loaded: Configuration,
     warnings: Vec<Warning>,
     live: Option<LiveSettings>,
+    alerts: Vec<AlertExplanation>,
 }
 
 /// What the server says. The outer error: nobody could be asked.
@@ -118,14 +127,16 @@ fn tell_survey(asked: Result<Survey, String>, on: &str, off: &str) -> Result<(),
     }
 }
 
-/// Builds everything that a start builds, connects to nothing, and collects what it warns of.
-fn warnings(loaded: &Configuration) -> Result<Vec<Warning>, ConfigFileError> {
+/// Builds everything that a start builds, connects to nothing, and collects what it warns of and what raises alerts.
+fn look_at(
+    loaded: &Configuration,
+) -> Result<(Vec<Warning>, Vec<AlertExplanation>), ConfigFileError> {
     log_filter(loaded)?;
     let assembled = loaded.assemble(builder(loaded), &variable)?;
     let mut warnings = assembled.cache.warnings().to_vec();
     warnings.extend(loaded.file.advice());
     warnings.extend(assembled.warnings);
-    Ok(warnings)
+    Ok((warnings, assembled.cache.explain_alerts()))
 }
 
 fn summary(loaded: &Configuration, warnings: usize) -> String {
@@ -145,6 +156,9 @@ fn summary(loaded: &Configuration, warnings: usize) -> String {
         parts.push(format!("{off} switched off"));
     }
     parts.push(count(config.streams.len(), "stream"));
+    if !config.alerts.is_empty() {
+        parts.push(count(config.alerts.len(), "alert"));
+    }
     parts.push(count(warnings, "warning"));
     let upstream = match (
         loaded.tables.proxy.upstreams.is_empty(),
@@ -166,6 +180,7 @@ fn as_json(checked: &Result<Checked, ConfigFileError>) -> Value {
             loaded,
             warnings,
             live,
+            alerts,
         }) => {
             let warning = |warning: &Warning| {
                 json!({
@@ -174,11 +189,16 @@ fn as_json(checked: &Result<Checked, ConfigFileError>) -> Value {
                     "message": warning.message(),
                 })
             };
+            let alert =
+                |alert: &AlertExplanation| json!({ "name": alert.rule, "raised_by": alert.text });
+            let activity = loaded.file.config.effective().activity;
             json!({
                 "ok": true,
                 "errors": [],
                 "warnings": warnings.iter().map(warning).collect::<Vec<_>>(),
                 "live": live.as_ref().map(live_json),
+                "activity": activity.map(|activity| activity.to_string()),
+                "alerts": alerts.iter().map(alert).collect::<Vec<_>>(),
             })
         }
         Err(error) => json!({

@@ -1,5 +1,10 @@
 //! The command line.
 
+mod activity;
+mod admin_call;
+mod alerts;
+mod analytics;
+mod asking;
 mod check;
 mod completions;
 mod explain;
@@ -15,6 +20,7 @@ mod serve;
 mod signals;
 mod source;
 mod survey;
+mod table;
 
 use std::process::ExitCode;
 
@@ -46,6 +52,12 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Purges stored responses, through Redis or through a running proxy.
     Purge(purge_args::PurgeArgs),
+    /// Tells what happened, newest first: what streams announced, where that is kept.
+    Activity(activity::ActivityArgs),
+    /// Tells how much happened, by type, hour and subject.
+    Analytics(analytics::AnalyticsArgs),
+    /// Tells which alerts could not be delivered, and sends them again.
+    Alerts(alerts::AlertsArgs),
     /// Writes a commented configuration to start from.
     Init(init::InitArgs),
     /// Prints the JSON Schema of the configuration, for editors.
@@ -62,6 +74,9 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Purge(args) => purge::run(&args),
+        Command::Activity(args) => activity::run(&args),
+        Command::Analytics(args) => analytics::run(&args),
+        Command::Alerts(args) => alerts::run(&args),
         Command::Init(args) => init::run(&args),
         Command::Schema => failure::print(&format!("{:#}", crate::config::schema())),
         Command::Completions(args) => completions::run(&args, Cli::command()),

@@ -13,7 +13,7 @@ use tower_tagcache::{Cache, Durability, Error, ErrorKind, Purged, Reach, Target}
 pub(super) fn run(args: &PurgeArgs) -> Result<(), Failure> {
     let targets = args.what.targets()?;
     let runtime = runtime(&mut Builder::new_current_thread())?;
-    if let Some(admin) = &args.admin {
+    if let Some(admin) = &args.admin.url {
         return runtime.block_on(purge_admin::run(admin, args));
     }
     let loaded = args.config.load()?;

@@ -1,31 +1,14 @@
 //! `tagcache purge --admin`: through the admin listener of a running proxy.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method, Request, StatusCode, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use http::StatusCode;
 use serde_json::{Map, Value, json};
-use tokio::time::timeout;
 
 use super::failure::{Failure, print};
 use super::purge_args::{PurgeArgs, taken, told_where};
 
-/// For the whole exchange; longer than the longest lease, with replicas, and the listener's own time.
-const TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER: usize = 64 * 1024;
-
 pub(super) async fn run(admin: &str, args: &PurgeArgs) -> Result<(), Failure> {
-    let request = request(admin, args)?;
-    let answered = timeout(TIMEOUT, exchange(request)).await;
-    let answered = answered.unwrap_or_else(|_| Err("no answer in time".to_owned()));
-    let (status, body) =
-        answered.map_err(|why| Failure::failed(format!("admin listener at {admin}: {why}")))?;
-    let told: Value = serde_json::from_str(&body).unwrap_or_default();
+    let answer = args.admin.call(admin, "/purge", Some(&call(args))).await?;
+    let (status, told) = (answer.status, &answer.json);
     if args.json && told.is_object() {
         print(&format!("{told:#}"))?;
     }
@@ -34,23 +17,18 @@ pub(super) async fn run(admin: &str, args: &PurgeArgs) -> Result<(), Failure> {
         "" => text("error"),
         reason => reason,
     };
-    let answers = |why: &str| format!("admin listener at {admin} answers {status}: {why}");
     match status {
-        StatusCode::OK => tell(args, &told),
+        StatusCode::OK => tell(args, told),
         StatusCode::ACCEPTED => Err(Failure::pending(format!(
             "the proxy at {admin} has purged for itself and tries again to tell the others: {why}"
         ))),
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
             Err(Failure::usage(format!("nothing was purged: {why}")))
         }
-        StatusCode::UNAUTHORIZED if args.token.is_none() => Err(Failure::failed(format!(
-            "nothing was purged: {}; give it with --token or TAGCACHE_ADMIN_TOKEN",
-            answers(why)
-        ))),
-        _ if why.is_empty() => Err(Failure::failed(answers(body.trim()))),
+        _ if why.is_empty() => Err(Failure::failed(args.admin.refusal(admin, &answer))),
         _ => Err(Failure::failed(format!(
             "nothing was purged: {}",
-            answers(why)
+            args.admin.refusal(admin, &answer)
         ))),
     }
 }
@@ -91,27 +69,6 @@ fn tell(args: &PurgeArgs, told: &Value) -> Result<(), Failure> {
     }
 }
 
-fn request(admin: &str, args: &PurgeArgs) -> Result<Request<Full<Bytes>>, Failure> {
-    let url = format!("{}/purge", admin.trim_end_matches('/'));
-    let uri: Uri = url
-        .parse()
-        .ok()
-        .filter(|uri: &Uri| uri.scheme_str() == Some("http") && uri.host().is_some())
-        .ok_or_else(|| Failure::usage(format!("--admin {admin}: expected http://host:port")))?;
-    let mut request = Request::new(Full::from(call(args).to_string()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri;
-    let headers = request.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let Some(token) = &args.token {
-        let value = HeaderValue::from_str(&format!("Bearer {token}"));
-        let mut value = value.map_err(|_| Failure::usage("the token is no field value"))?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
-    }
-    Ok(request)
-}
-
 /// What is asked for, as the listener reads it.
 fn call(args: &PurgeArgs) -> Value {
     let what = &args.what;
@@ -138,18 +95,4 @@ fn call(args: &PurgeArgs) -> Value {
         }
     }
     Value::Object(call)
-}
-
-async fn exchange(request: Request<Full<Bytes>>) -> Result<(StatusCode, String), String> {
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    let response = client.request(request).await.map_err(|error| {
-        let cause = std::error::Error::source(&error);
-        cause.map_or_else(|| error.to_string(), ToString::to_string)
-    })?;
-    let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_ANSWER)
-        .collect()
-        .await;
-    let body = body.map_err(|error| error.to_string())?.to_bytes();
-    Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::Value;
 
+use super::admin_call::AdminArgs;
 use super::failure::Failure;
 use super::source::ConfigArgs;
 use tower_tagcache::{Error, Target};
@@ -32,17 +33,8 @@ pub(super) struct PurgeArgs {
     /// Returns as soon as the purge is in the log: other nodes may answer with what was purged for a moment
     #[arg(long)]
     pub(super) in_log: bool,
-    /// The admin listener of a running proxy, such as http://127.0.0.1:9180
-    #[arg(long, value_name = "URL")]
-    pub(super) admin: Option<String>,
-    /// The token of that listener
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "TAGCACHE_ADMIN_TOKEN",
-        hide_env_values = true
-    )]
-    pub(super) token: Option<String>,
+    #[command(flatten)]
+    pub(super) admin: AdminArgs,
     #[command(flatten)]
     pub(super) config: ConfigArgs,
     /// Prints the result as JSON

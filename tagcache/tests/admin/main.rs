@@ -2,7 +2,7 @@
 //!
 //! | SAFETY | where |
 //! |---|---|
-//! | 21 | `refusals`, `public`, `file` |
+//! | 21 | `refusals`, `public`, `file`, `happened` |
 //! | 55 | `bounds` |
 //! | 98 | `telemetry` |
 
@@ -16,6 +16,7 @@ mod site;
 mod bounds;
 mod calls;
 mod file;
+mod happened;
 mod public;
 mod refusals;
 mod telemetry;

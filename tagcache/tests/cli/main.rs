@@ -2,6 +2,8 @@
 
 mod agreement;
 mod commands;
+mod happened;
+mod history;
 mod live;
 mod program;
 mod proxy;

@@ -10,10 +10,11 @@ const TOKEN: &str = "0123456789abcdef";
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3));
 
-const ALL: [Call; 5] = [
+const ALL: [Call; 6] = [
     Call::Look,
     Call::Inspect,
     Call::Purge,
+    Call::Resend,
     Call::Test,
     Call::PublicPurge,
 ];
