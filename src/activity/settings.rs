@@ -99,6 +99,12 @@ impl ActivitySettings {
         self
     }
 
+    /// The channel of Redis on which new entries are published.
+    #[must_use]
+    pub fn published_on(&self) -> &str {
+        &self.channel
+    }
+
     /// The fields that are added up.
     #[cfg(feature = "config")]
     pub(crate) fn summed(&self) -> &[String] {

@@ -86,14 +86,18 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if let Some(live) = &live {
         print(&live_text(live))?;
     }
+    tell_kept(&loaded, &alerts)?;
+    print(&summary(&loaded, warnings.len()))?;
+    asked.map_or(Ok(()), |asked| tell_survey(asked, &on, off))
+}
+
+/// What is kept of activity, and what raises alerts.
+fn tell_kept(loaded: &Configuration, alerts: &[AlertExplanation]) -> Result<(), Failure> {
     if let Some(activity) = loaded.file.config.effective().activity {
         print(&format!("activity: {activity}"))?;
     }
-    for alert in &alerts {
-        print(&format!("alert {alert}"))?;
-    }
-    print(&summary(&loaded, warnings.len()))?;
-    asked.map_or(Ok(()), |asked| tell_survey(asked, &on, off))
+    let mut alerts = alerts.iter();
+    alerts.try_for_each(|alert| print(&format!("alert {alert}")))
 }
 
 /// A configuration that can be used.

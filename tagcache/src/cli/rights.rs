@@ -133,6 +133,53 @@ pub(super) const FOR_STREAMS: [(&str, &str, bool); 12] = [
     ),
 ];
 
+const NO_ACTIVITY: &str = "nothing is kept of activity, and no alert is raised";
+
+/// What is tried where activity is kept, for a key of it, `{k}`, and the channel that new entries are published on, `{c}`.
+pub(super) const FOR_ACTIVITY: [(&str, &str, bool); 29] = [
+    ("EVAL 0 1 {k}", NO_ACTIVITY, false),
+    ("TIME", NO_ACTIVITY, false),
+    ("EXISTS {k}", NO_ACTIVITY, false),
+    ("UNLINK {k}", NO_ACTIVITY, false),
+    ("HSET {k} f v", NO_ACTIVITY, false),
+    ("HGET {k} f", NO_ACTIVITY, false),
+    ("HMGET {k} f", NO_ACTIVITY, false),
+    ("HDEL {k} f", NO_ACTIVITY, false),
+    ("HKEYS {k}", NO_ACTIVITY, false),
+    ("HEXISTS {k} f", NO_ACTIVITY, false),
+    ("HINCRBY {k} f 1", NO_ACTIVITY, false),
+    ("HGETALL {k}", "nothing is told of counters", false),
+    ("ZADD {k} 0 m", NO_ACTIVITY, false),
+    ("ZREM {k} m", NO_ACTIVITY, false),
+    ("ZCARD {k}", NO_ACTIVITY, false),
+    ("ZPOPMIN {k}", NO_ACTIVITY, false),
+    ("ZRANGE {k} 0 1", NO_ACTIVITY, false),
+    ("RPUSH {k} v", NO_ACTIVITY, false),
+    ("LLEN {k}", NO_ACTIVITY, false),
+    ("LPOP {k}", NO_ACTIVITY, false),
+    ("SADD {k} m", NO_ACTIVITY, false),
+    ("SREM {k} m", NO_ACTIVITY, false),
+    ("SMEMBERS {k}", NO_ACTIVITY, false),
+    ("PUBLISH {c} v", NO_ACTIVITY, false),
+    ("LINDEX {k} 0", "no alert is sent", false),
+    (
+        "LPUSH {k} v",
+        "an alert that fails holds up those behind it",
+        false,
+    ),
+    (
+        "LTRIM {k} 0 1",
+        "an alert that fails holds up those behind it",
+        false,
+    ),
+    (
+        "LRANGE {k} 0 1",
+        "nobody is told which alerts failed",
+        false,
+    ),
+    ("LREM {k} 1 v", "no alert that failed is sent again", false),
+];
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -149,9 +196,30 @@ mod tests {
             .split_whitespace()
             .filter_map(|word| word.strip_prefix('+'));
         let allowed: BTreeSet<String> = allowed.map(str::to_owned).collect();
-        let asked = NEEDED.iter().chain(&FOR_STREAMS);
+        let asked = NEEDED.iter().chain(&FOR_STREAMS).chain(&FOR_ACTIVITY);
         let asked = asked.filter_map(|(line, ..)| line.split(' ').next());
         let asked: BTreeSet<String> = asked.chain(BEGINNING).map(str::to_lowercase).collect();
         assert_eq!(asked, allowed);
+    }
+    #[test]
+    fn safety_118_what_is_asked_about_for_activity_is_what_its_scripts_do() {
+        let scripts = [
+            include_str!("../../../src/redis/activity/apply.lua"),
+            include_str!("../../../src/redis/activity/counted.lua"),
+            include_str!("../../../src/redis/activity/keep.lua"),
+            include_str!("../../../src/redis/activity/read.lua"),
+            include_str!("../../../src/redis/activity/resign.lua"),
+            include_str!("../../../src/redis/activity/send_again.lua"),
+            include_str!("../../../src/redis/activity/settle.lua"),
+        ];
+        let calls = scripts
+            .iter()
+            .flat_map(|script| script.split("call('").skip(1));
+        let done = calls.filter_map(|call| call.split('\'').next());
+        let done: BTreeSet<&str> = done.chain(["EVAL"]).collect();
+        let asked = FOR_ACTIVITY
+            .iter()
+            .filter_map(|(line, ..)| line.split(' ').next());
+        assert_eq!(asked.collect::<BTreeSet<_>>(), done);
     }
 }

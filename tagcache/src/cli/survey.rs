@@ -7,7 +7,7 @@ use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, cmd};
 use serde::Serialize;
 
-use super::rights::{FOR_STREAMS, NEEDED};
+use super::rights::{FOR_ACTIVITY, FOR_STREAMS, NEEDED};
 use tower_tagcache::config::{Config, Secret};
 
 /// For the connection, and for each question.
@@ -205,23 +205,8 @@ impl Questions {
             return self
                 .doubt("who we are to it (ACL WHOAMI) is refused: our rights are not known");
         };
-        let namespace = config.redis.namespace.as_deref().unwrap_or("tagcache");
-        let own = format!("{namespace}:purges");
-        let mut lines: Vec<_> = NEEDED.iter().map(|needed| (needed, own.clone())).collect();
-        let streams = config
-            .streams
-            .iter()
-            .filter(|_| config.redis.streams != Some(false));
-        for stream in streams {
-            lines.extend(
-                FOR_STREAMS
-                    .iter()
-                    .map(|needed| (needed, stream.name.clone())),
-            );
-        }
         let mut denied = 0;
-        for ((line, lost, vital), key) in &lines {
-            let line = line.replace("{k}", key).replace("{o}", &own);
+        for (line, lost, vital) in commands(config) {
             let tried: Result<String, RedisError> =
                 self.ask(&format!("ACL DRYRUN {user} {line}")).await;
             let why = match tried {
@@ -305,6 +290,29 @@ impl Questions {
             ));
         }
     }
+}
+
+/// The commands that a cache of `config` sends; what is lost without each, and whether nothing is left then.
+fn commands(config: &Config) -> Vec<(String, &'static str, bool)> {
+    let namespace = config.redis.namespace.as_deref().unwrap_or("tagcache");
+    let own = format!("{namespace}:purges");
+    let mut commands = Vec::new();
+    let mut add = |needed: &[(&str, &'static str, bool)], key: &str, channel: &str| {
+        commands.extend(needed.iter().map(|(line, lost, vital)| {
+            let line = line.replace("{k}", key).replace("{o}", &own);
+            (line.replace("{c}", channel), *lost, *vital)
+        }));
+    };
+    add(&NEEDED, &own, "");
+    let streams = config.streams.iter();
+    for stream in streams.filter(|_| config.redis.streams != Some(false)) {
+        add(&FOR_STREAMS, &stream.name, "");
+    }
+    if let Some(activity) = config.effective().activity {
+        let key = format!("{{{own}}}:activity");
+        add(&FOR_ACTIVITY, &key, activity.published_on());
+    }
+    commands
 }
 
 fn name_of(told: &HashMap<String, ::redis::Value>) -> Option<String> {

@@ -1,5 +1,10 @@
 //! A Redis in which something happened, for one test.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
 use serde_json::{Value, json};
 use tagcache_test_support::{RedisServer, until};
 use tokio::runtime::Runtime;
@@ -16,15 +21,23 @@ pub(crate) const KEPT: &str = "[activity]\n[[alerts]]\nname = \"big\"\n";
 pub(crate) struct History {
     pub(crate) directory: Directory,
     pub(crate) redis: RedisServer,
+    url: String,
     cache: Cache,
     runtime: Runtime,
 }
 
 impl History {
     pub(crate) fn new() -> Self {
-        let (redis, runtime) = (RedisServer::start(), Runtime::new().unwrap());
+        let redis = RedisServer::start();
+        let url = redis.url();
+        Self::on(redis, url)
+    }
+
+    /// On this server, at this URL.
+    pub(crate) fn on(redis: RedisServer, url: String) -> Self {
+        let runtime = Runtime::new().unwrap();
         let _inside = runtime.enter();
-        let builder = Cache::builder().redis(redis.url());
+        let builder = Cache::builder().redis(&url);
         let builder = builder.activity(ActivitySettings::new());
         let (cache, companion) = builder.alert(AlertRule::new("big")).build().unwrap();
         runtime.spawn(companion.run(std::future::pending()));
@@ -32,6 +45,7 @@ impl History {
         let history = Self {
             directory,
             redis,
+            url,
             cache,
             runtime,
         };
@@ -49,7 +63,7 @@ impl History {
     }
 
     pub(crate) fn configure(&self, text: &str) {
-        let redis = format!("[redis]\nurl = \"{}\"\n", self.redis.url());
+        let redis = format!("[redis]\nurl = \"{}\"\n", self.url);
         self.directory.configure(&format!("{redis}{text}"));
     }
 

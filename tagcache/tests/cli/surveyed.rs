@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tagcache_test_support::RedisServer;
 
+use super::history::{AUCTION, History, KEPT};
 use super::program::Directory;
 
 fn configured(url: &str) -> Directory {
@@ -97,4 +98,61 @@ fn check_connects_and_says_what_a_server_cannot_promise() {
     let gone = configured("redis://127.0.0.1:1").run(&["check", "--connect"]);
     assert_eq!(gone.status, 1, "{gone:?}");
     assert!(gone.err.contains("refused"), "{gone:?}");
+}
+
+#[test]
+fn safety_118_activity_is_kept_under_the_user_of_the_example() {
+    let user = include_str!("../../../examples/deploy/redis-user.acl");
+    let mut args: Vec<&str> = vec!["--user"];
+    args.extend(user.split_whitespace().skip(1));
+    let redis = RedisServer::start_with(&args);
+    let url = redis
+        .url()
+        .replace("redis://", "redis://tagcache:change-me@");
+    let history = History::on(redis, url);
+    history.announce("sale", AUCTION, &[("amount", "5")], 1);
+    history.fail("6b0d8f0c2f1a4f0e9d3c5b7a81e2f4d6", "503");
+    for args in [
+        &["activity"][..],
+        &["activity", "--subject", AUCTION],
+        &["analytics"],
+        &["analytics", "--by", "subject"],
+        &["alerts", "failed"],
+        &["alerts", "resend", "--all"],
+    ] {
+        history.told(args);
+    }
+    let client = redis::Client::open(history.redis.url()).unwrap();
+    let mut admin = client.get_connection().unwrap();
+    let denied = redis::cmd("ACL")
+        .arg("LOG")
+        .query::<redis::Value>(&mut admin);
+    assert_eq!(denied.unwrap(), redis::Value::Array(Vec::new()));
+}
+
+#[test]
+fn check_connects_and_says_that_activity_cannot_be_kept() {
+    let acl = [
+        "--user", "default", "on", "nopass", "~*", "+@all", "-zadd", "-publish",
+    ];
+    let redis = RedisServer::start_with(&acl);
+    let directory = Directory::new();
+    let url = format!("[redis]\nurl = \"{}\"\n", redis.url());
+    directory.configure(&format!("{url}{KEPT}"));
+    let ran = directory.run(&["check", "--connect"]);
+    assert_eq!(ran.status, 0, "{ran:?}");
+    for line in [
+        "ZADD {tagcache:purges}:activity 0 m",
+        "PUBLISH activity:new v",
+    ] {
+        let expected =
+            format!("may not `{line}`: nothing is kept of activity, and no alert is raised");
+        assert!(ran.out.contains(&expected), "{expected}: {ran:?}");
+    }
+    directory.configure(&url);
+    let ran = directory.run(&["check", "--connect"]);
+    assert!(
+        !ran.out.contains("may not `"),
+        "what is not used is not asked: {ran:?}"
+    );
 }

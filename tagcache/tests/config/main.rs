@@ -5,6 +5,7 @@
     reason = "a test that cannot go on should say where"
 )]
 
+mod activity;
 mod live;
 
 use std::collections::HashMap;
