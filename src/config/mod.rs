@@ -21,6 +21,9 @@
 //! tags  = ["auction:{address:address}"]
 //! ```
 //!
+//! `[[streams]]` says which events purge, and what people are told of them; `[activity]` keeps what they are told, and
+//! `[[alerts]]` says what of it raises alerts.
+//!
 //! An unknown key, a value of the wrong type and a setting that the cache refuses are errors that
 //! quote the line. `tagcache schema` prints a JSON Schema of the file, for editors. The tables `[proxy]`, `[live]`,
 //! `[admin]` and `[log]` are those of the program `tagcache`, which may share the file: they pass unread.
