@@ -19,8 +19,8 @@ announce = { type = "kick", subject = ["auction:{auction}"], fields = { kicker =
 
 /// What is advised about a file with that stream and `text`.
 fn advised(text: &str) -> Vec<String> {
-    let loaded = read(&format!("mode = \"mock\"\n{text}\n{STREAM}")).unwrap();
-    drop(loaded.build().unwrap());
+    let loaded = read(&format!("mode = \"mock\"\n{text}\n{STREAM}")).expect("it can be read");
+    drop(loaded.build().expect("it can be built"));
     told(&loaded)
 }
 
