@@ -36,10 +36,15 @@ pub(crate) use self::ledger::Ledger;
 pub(crate) use self::queue::{AlertQueue, AlertReceiver};
 pub use self::settings::ActivitySettings;
 pub(crate) use self::store::{
-    ActivityBatch, ActivityBounds, ActivityChange, ActivityStore, AlertToRaise, Applied,
-    COPIES_WITHIN, Counted, CountedKey, CountedOf, FailedAlert, FeedQuery, KEEPER_FOR, Keeping,
-    MAX_FAILED, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS, MAX_WAITING, ReorgNotice, Settlement,
-    Sighting, StoredActivity, WaitingAlert,
+    ActivityBatch, ActivityBounds, ActivityStore, AlertToRaise, Applied, Counted, CountedKey,
+    CountedOf, FailedAlert, FeedQuery, Keeping, MAX_FAILED, MAX_WAITING, Settlement,
+    StoredActivity, WaitingAlert,
+};
+// What is written for the scripts of a server.
+#[cfg(any(test, feature = "redis"))]
+pub(crate) use self::store::{
+    ActivityChange, COPIES_WITHIN, KEEPER_FOR, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS, ReorgNotice,
+    Sighting,
 };
 #[cfg(feature = "push")]
 pub(crate) use self::store::{KeptSubscription, Subscribed};

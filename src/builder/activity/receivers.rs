@@ -156,7 +156,6 @@ impl Receivers {
 }
 
 #[cfg(not(feature = "alerts"))]
-#[expect(clippy::unused_self, clippy::unused_async, reason = "as with webhooks")]
 impl Receivers {
     pub(super) async fn post(
         &self,
@@ -205,7 +204,7 @@ impl Receivers {
 }
 
 #[cfg(not(feature = "push"))]
-#[expect(clippy::unused_self, clippy::unused_async, reason = "as with push")]
+#[expect(clippy::unused_self, reason = "as with push")]
 impl Receivers {
     pub(super) const fn has_push(&self) -> bool {
         false
