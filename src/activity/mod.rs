@@ -40,12 +40,11 @@ pub(crate) use self::store::{
     CountedOf, FailedAlert, FeedQuery, Keeping, MAX_FAILED, MAX_WAITING, Settlement,
     StoredActivity, WaitingAlert,
 };
-// What is written for the scripts of a server.
 #[cfg(any(test, feature = "redis"))]
-pub(crate) use self::store::{
-    ActivityChange, COPIES_WITHIN, KEEPER_FOR, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS, ReorgNotice,
-    Sighting,
-};
+pub(crate) use self::store::{ActivityChange, ReorgNotice, Sighting};
+// What is written for the scripts of a server.
+#[cfg(feature = "redis")]
+pub(crate) use self::store::{COPIES_WITHIN, KEEPER_FOR, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS};
 #[cfg(feature = "push")]
 pub(crate) use self::store::{KeptSubscription, Subscribed};
 #[cfg(test)]
