@@ -139,15 +139,31 @@ impl ActivityFeed {
     /// # Errors
     /// As of [`read`](Self::read).
     pub async fn analytics(&self, query: &AnalyticsQuery) -> Result<Vec<AnalyticsRow>, Error> {
-        self.analytics_at(query, self.now()).await
+        self.analytics_at(query, self.clock.now()).await
     }
 
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now()
+    /// As [`analytics`](Self::analytics), as a JSON object: `rows`, each with `type`, `count`, `sums` in decimal as text, and
+    /// where they are told apart `hour` and `subject`; `from` and `hour`, when an hour began, and `to`, the present, in
+    /// seconds since 1970.
+    ///
+    /// # Errors
+    /// As of [`read`](Self::read).
+    pub async fn analytics_json(&self, query: &AnalyticsQuery) -> Result<String, Error> {
+        let now = self.clock.now();
+        let rows = self.analytics_at(query, now).await?;
+        let rows: Vec<_> = rows.iter().map(AnalyticsRow::json).collect();
+        let from = self.first_hour(query, hour_of(now)) * (HOUR_MILLIS / 1_000);
+        let to = now.as_millis() / 1_000;
+        Ok(serde_json::json!({ "from": from, "to": to, "rows": rows }).to_string())
+    }
+
+    /// The first hour that is asked for, if it is `now`.
+    fn first_hour(&self, query: &AnalyticsQuery, now: u64) -> u64 {
+        (now + 1).saturating_sub(query.hours.clamp(1, self.hours))
     }
 
     /// As [`analytics`](Self::analytics), if it is `now`.
-    pub(crate) async fn analytics_at(
+    async fn analytics_at(
         &self,
         query: &AnalyticsQuery,
         now: Timestamp,
@@ -158,7 +174,7 @@ impl ActivityFeed {
             (None, false) => CountedOf::All,
         };
         let now = hour_of(now);
-        let first = (now + 1).saturating_sub(query.hours.clamp(1, self.hours));
+        let first = self.first_hour(query, now);
         // An event may be some time ahead of this clock.
         let counted = self.store.counted(&of, first, now + 1).await?;
         let mut rows = BTreeMap::<_, (i64, BTreeMap<Box<str>, LimbSum>)>::new();

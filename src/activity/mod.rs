@@ -5,6 +5,7 @@
 //! that dies, another goes on where the store was told to.
 
 mod announced;
+mod asked;
 mod changes;
 mod courier;
 mod cursor;
@@ -21,12 +22,12 @@ mod sum;
 pub(crate) mod contract;
 
 pub(crate) use self::announced::announce;
+pub(crate) use self::asked::{CountersAsked, EntriesAsked};
 pub(crate) use self::changes::ChangeMaker;
 pub(crate) use self::courier::{AlertSender, Courier, Undelivered};
 pub use self::cursor::{ActivityCursor, ParseActivityCursorError};
 #[cfg(test)]
 pub(crate) use self::entry::EntryMaker;
-pub(crate) use self::entry::hour_of;
 pub use self::feed::{
     ActivityEntry, ActivityFeed, ActivityPage, ActivityQuery, AnalyticsQuery, AnalyticsRow,
     FailedDelivery,

@@ -104,7 +104,6 @@
 //! refused. A read has two seconds too (`purge_timeout`), after which the answer is 503. There is no limit for each client: put
 //! one in front of what is open to all, such as tower's `RateLimit` or that of the proxy.
 
-mod query;
 mod service;
 mod settings;
 

@@ -11,14 +11,12 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use parking_lot::Mutex;
-use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use tower_service::Service;
 
-use super::query::{CountersAsked, EntriesAsked};
 use super::settings::{ActivityServiceSettings, WORDS};
-use crate::activity::{ActivityFeed, AnalyticsRow, hour_of};
+use crate::activity::{ActivityFeed, CountersAsked, EntriesAsked};
 use crate::error::{ConfigError, Error};
 use crate::telling::Telling;
 use crate::web::{Guard, Origins, Preflight, Problem, Subjects, path_of};
@@ -33,7 +31,6 @@ const PREFLIGHT: Preflight = Preflight {
 const READS: usize = 16;
 /// How long further ones wait for their turn.
 const TURN: Duration = Duration::from_secs(2);
-const HOUR: u64 = 3_600;
 
 /// The service that tells clients what happened. Made by [`Cache::activity_service`](crate::Cache::activity_service); a cheap
 /// clone. See the [module docs](crate::feed).
@@ -193,12 +190,7 @@ impl Desk {
         let asked = CountersAsked::parse(query, &self.subjects, self.feed.hours())?;
         let query = asked.query()?;
         let _turn = self.turn().await?;
-        let now = self.feed.now();
-        let rows = self.told(self.feed.analytics_at(&query, now).await)?;
-        let first = (hour_of(now) + 1).saturating_sub(asked.hours());
-        let rows: Vec<_> = rows.into_iter().map(row).collect();
-        let json = json!({ "from": first * HOUR, "to": now.as_millis() / 1_000, "rows": rows });
-        Ok(json.to_string())
+        self.told(self.feed.analytics_json(&query).await)
     }
 
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
@@ -224,17 +216,6 @@ impl Desk {
         }
         read.map_err(|_| later("what happened cannot be read now; try again in 5 seconds"))
     }
-}
-
-fn row(row: AnalyticsRow) -> Value {
-    let mut json = json!({ "type": row.kind, "count": row.count, "sums": row.sums });
-    if let Some(hour) = row.hour {
-        json["hour"] = (hour.as_millis() / 1_000).into();
-    }
-    if let Some(subject) = row.subject {
-        json["subject"] = subject.into();
-    }
-    json
 }
 
 fn not_found() -> Problem {

@@ -26,6 +26,8 @@ struct Pattern {
 enum Form {
     Address,
     Anything,
+    /// Also nothing.
+    Free,
     Text(String),
 }
 
@@ -44,6 +46,21 @@ impl Subjects {
         }
         let patterns = patterns.iter().map(compile).collect::<Result<_, _>>()?;
         Ok(Self { words, patterns })
+    }
+
+    /// Whatever there is; auctions are a kind that is named.
+    #[cfg(feature = "activity")]
+    pub(crate) fn any(words: FaceWords) -> Self {
+        let free = |text: &str, kind: Option<&str>| Pattern {
+            text: text.to_owned(),
+            kind: kind.map(str::to_owned),
+            id: Form::Free,
+        };
+        let patterns = vec![
+            free("auction:{id}", Some("auction")),
+            free("{kind}:{id}", None),
+        ];
+        Self { words, patterns }
     }
 
     /// The kinds that are named, of whatever form the rest is.
@@ -70,6 +87,7 @@ impl Subjects {
             Form::Address => is_address(id),
             // What looks like an address is one, or a mistake that would be silent for ever.
             Form::Anything => !id.is_empty() && (!id.starts_with("0x") || is_address(id)),
+            Form::Free => !id.starts_with("0x") || is_address(id),
             Form::Text(text) => id == text,
         };
         if !is_known {

@@ -5,10 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{AnalyticsRow, FailedDelivery};
 
 impl AnalyticsRow {
-    /// As a JSON object: `type`, `count`, `sums` in decimal as text, and where they are told apart `hour` (when it began, in
-    /// seconds since 1970) and `subject`.
-    #[must_use]
-    pub fn to_json(&self) -> String {
+    /// As [`ActivityFeed::analytics_json`](super::ActivityFeed::analytics_json) has it.
+    pub(super) fn json(&self) -> Value {
         let mut row = Map::new();
         row.insert("type".into(), self.kind.as_str().into());
         if let Some(hour) = self.hour {
@@ -19,7 +17,7 @@ impl AnalyticsRow {
         }
         row.insert("count".into(), self.count.into());
         row.insert("sums".into(), json!(self.sums));
-        Value::from(row).to_string()
+        row.into()
     }
 }
 

@@ -61,7 +61,7 @@ impl Door for PublicDoor {
                 NextStep::Answered(answer) => answer,
                 NextStep::Purge | NextStep::PurgeAll => office.purge_all(peer).await,
                 // Nothing that it takes.
-                NextStep::Ask(_) | NextStep::Resend => {
+                NextStep::Tell(_) | NextStep::Resend => {
                     answer::error(StatusCode::NOT_FOUND, "no such page")
                 }
             }

@@ -6,10 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::answer::{self, Answer};
-use tower_tagcache::{
-    ActivityFeed, ActivityQuery, AnalyticsQuery, AnalyticsRow, Cache, Error, ErrorKind,
-    FailedDelivery,
-};
+use tower_tagcache::{ActivityFeed, ActivityQuery, AnalyticsQuery, Cache, Error, ErrorKind};
 
 /// Where nothing is kept.
 pub(crate) const NOTHING_KEPT: &str =
@@ -19,13 +16,13 @@ const MAX_FAILED: usize = 1_000;
 /// Those that are told to who does not say.
 const FAILED: usize = 20;
 
-/// What is asked of what is kept of activity.
-#[derive(Debug)]
-pub(crate) enum Question {
-    Entries(ActivityQuery),
-    Counters(AnalyticsQuery),
-    /// Alerts that were given up, at most so many.
-    Failed(usize),
+/// What is told of what is kept of activity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page {
+    Activity,
+    Analytics,
+    /// Alerts that were given up.
+    FailedAlerts,
 }
 
 /// The alerts that are sent again.
@@ -35,60 +32,62 @@ pub(crate) enum Again {
     All,
 }
 
-impl Question {
-    pub(crate) fn entries(query: &str) -> Result<Self, String> {
-        let asked = ActivityQuery::parse(query).map(Self::Entries);
-        asked.map_err(|error| error.to_string())
-    }
-
-    pub(crate) fn counters(query: &str) -> Result<Self, String> {
-        let asked = AnalyticsQuery::parse(query).map(Self::Counters);
-        asked.map_err(|error| error.to_string())
-    }
-
-    pub(crate) fn failed(query: &str) -> Result<Self, String> {
-        let mut limit = None;
-        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-            if name != "limit" || limit.is_some() {
-                let why = "is not known, or given twice; there is `limit`";
-                return Err(format!("parameter {name:?} {why}"));
-            }
-            let number = value.parse().ok();
-            let number = number.filter(|number| (1..=MAX_FAILED).contains(number));
-            let why = || format!("limit {value:?} is not a whole number from 1 to {MAX_FAILED}");
-            limit = Some(number.ok_or_else(why)?);
-        }
-        Ok(Self::Failed(limit.unwrap_or(FAILED)))
-    }
-
-    /// What `feed` says to it.
-    pub(crate) async fn ask(&self, feed: &ActivityFeed) -> Result<Value, Error> {
+impl Page {
+    /// Where the listener has it.
+    pub(crate) const fn path(self) -> &'static str {
         match self {
-            Self::Entries(query) => Ok(read(&feed.read(query).await?.to_json())),
-            Self::Counters(query) => {
-                let rows = feed.analytics(query).await?;
-                let rows = rows.iter().map(AnalyticsRow::to_json);
-                Ok(json!({ "rows": list(rows), "hours_kept": feed.hours() }))
+            Self::Activity => "/activity",
+            Self::Analytics => "/analytics",
+            Self::FailedAlerts => "/alerts/failed",
+        }
+    }
+
+    /// What `feed` has of what `query` asks for.
+    pub(crate) async fn read(self, query: &str, feed: &ActivityFeed) -> Result<Value, Error> {
+        match self {
+            Self::Activity => {
+                let query = ActivityQuery::parse(query)?;
+                Ok(value(&feed.read(&query).await?.to_json()))
             }
-            Self::Failed(limit) => {
-                let failed = feed.failed_alerts(*limit).await?;
-                let failed = failed.iter().map(FailedDelivery::to_json);
-                Ok(json!({ "failed": list(failed) }))
+            Self::Analytics => {
+                let query = AnalyticsQuery::parse(query, feed.hours())?;
+                Ok(value(&feed.analytics_json(&query).await?))
+            }
+            Self::FailedAlerts => {
+                let failed = feed.failed_alerts(limit(query)?).await?;
+                let failed = failed.iter().map(|failed| value(&failed.to_json()));
+                Ok(json!({ "failed": failed.collect::<Vec<_>>() }))
             }
         }
     }
 
-    /// Answers it.
-    pub(super) async fn answer(&self, cache: &Cache) -> Answer {
+    /// Answers `query`.
+    pub(super) async fn answer(self, query: &str, cache: &Cache) -> Answer {
         let Some(feed) = cache.activity() else {
             return answer::error(StatusCode::NOT_FOUND, NOTHING_KEPT);
         };
-        match self.ask(feed).await {
+        match self.read(query, feed).await {
             Ok(told) => answer::json(StatusCode::OK, &told),
             Err(error) => failed(&error),
         }
     }
+}
+
+/// How many failed alerts `query` asks for.
+fn limit(query: &str) -> Result<usize, Error> {
+    let invalid = |message: String| Error::new(ErrorKind::Invalid, message);
+    let mut limit = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if name != "limit" || limit.is_some() {
+            let why = "is not known, or given twice; there is `limit`";
+            return Err(invalid(format!("parameter {name:?} {why}")));
+        }
+        let number = value.parse().ok();
+        let number = number.filter(|number| (1..=MAX_FAILED).contains(number));
+        let why = || format!("`limit` is {value:?}: not a whole number from 1 to {MAX_FAILED}");
+        limit = Some(number.ok_or_else(|| invalid(why()))?);
+    }
+    Ok(limit.unwrap_or(FAILED))
 }
 
 /// The body of `POST /alerts/resend`.
@@ -158,12 +157,8 @@ fn failed(error: &Error) -> Answer {
     answer::error(status, &format!("{error:#}"))
 }
 
-fn list(texts: impl Iterator<Item = String>) -> Vec<Value> {
-    texts.map(|text| read(&text)).collect()
-}
-
 /// What the library wrote.
-fn read(json: &str) -> Value {
+fn value(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_default()
 }
 
@@ -192,11 +187,14 @@ mod tests {
     #[test]
     fn failed_alerts_are_asked_for_up_to_a_number() {
         for (query, expected) in [("", 20), ("limit=1", 1), ("limit=1000", 1_000)] {
-            let asked = Question::failed(query);
-            assert!(matches!(asked, Ok(Question::Failed(limit)) if limit == expected));
+            assert_eq!(limit(query).unwrap(), expected, "{query}");
         }
         for query in ["limit=0", "limit=1001", "limit=", "limit=1&limit=1", "id=1"] {
-            assert!(Question::failed(query).is_err(), "{query}");
+            assert_eq!(
+                limit(query).unwrap_err().kind(),
+                ErrorKind::Invalid,
+                "{query}"
+            );
         }
     }
 }

@@ -52,11 +52,8 @@
 //!
 //! # What happened
 //!
-//! `GET /activity` answers `entries`, newest first, and `next`, the `cursor` of the next page or null;
-//! [`ActivityQuery::parse`](tower_tagcache::ActivityQuery::parse) has its parameters: `limit`, `cursor`, `type`, `subject` or
-//! `auction`, `reorged`. `GET /analytics` answers `rows` of `type`, `count` and `sums`, with the `hour` and the `subject` if
-//! they are told apart ([`AnalyticsQuery::parse`](tower_tagcache::AnalyticsQuery::parse): `hours`, `by`, `type`, `subject` or
-//! `auction`), and `hours_kept`. `GET /alerts/failed` answers `failed`, newest first and at most `limit`, each with its `id`, the
+//! `GET /activity` and `GET /analytics` answer what [`tower_tagcache::feed`] has, by the same parameters, of all subjects.
+//! `GET /alerts/failed` answers `failed`, newest first and at most `limit`, each with its `id`, the
 //! `queue` it stood in, the `reason`, the time (`at`) and the `alert` itself. `POST /alerts/resend` puts them back at the end of
 //! their queues and answers how many (`alerts`):
 //!
@@ -88,7 +85,7 @@ mod telemetry;
 mod token;
 
 pub use self::door::PublicDoor;
-pub(crate) use self::happened::{Again, NOTHING_KEPT, Question};
+pub(crate) use self::happened::{Again, NOTHING_KEPT, Page};
 pub use self::hooks::AdminHooks;
 pub(crate) use self::purge::everywhere;
 pub use self::server::{Admin, BoundAdmin};

@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::admin::access::{self, Asker, Call};
 use crate::admin::answer::{self, Answer};
-use crate::admin::happened::{Again, Question};
+use crate::admin::happened::{Again, Page};
 use crate::admin::metrics::{self, Format};
 use crate::admin::purge::Plan;
 use crate::admin::ready::{self, Signs};
@@ -28,9 +28,7 @@ enum Topic {
     Ready,
     Metrics(Option<Format>),
     Config,
-    Activity,
-    Analytics,
-    FailedAlerts,
+    Page(Page),
     ResendAlerts,
     Purge,
     InvalidateForTest,
@@ -45,9 +43,9 @@ impl Topic {
             "/metrics.json" => Self::Metrics(Some(Format::Json)),
             "/metrics.txt" => Self::Metrics(Some(Format::Prometheus)),
             "/config" => Self::Config,
-            "/activity" => Self::Activity,
-            "/analytics" => Self::Analytics,
-            "/alerts/failed" => Self::FailedAlerts,
+            "/activity" => Self::Page(Page::Activity),
+            "/analytics" => Self::Page(Page::Analytics),
+            "/alerts/failed" => Self::Page(Page::FailedAlerts),
             "/alerts/resend" => Self::ResendAlerts,
             "/purge" => Self::Purge,
             "/test/invalidate-cache" => Self::InvalidateForTest,
@@ -58,7 +56,7 @@ impl Topic {
     const fn call(self) -> Call {
         match self {
             Self::Alive | Self::Ready | Self::Metrics(_) => Call::Look,
-            Self::Config | Self::Activity | Self::Analytics | Self::FailedAlerts => Call::Inspect,
+            Self::Config | Self::Page(_) => Call::Inspect,
             Self::ResendAlerts => Call::Resend,
             Self::Purge => Call::Purge,
             Self::InvalidateForTest => Call::Test,
@@ -81,8 +79,8 @@ impl Topic {
 /// What is left to do after a look at the head.
 pub(super) enum NextStep {
     Answered(Answer),
-    /// [Answer](Office::tell) this.
-    Ask(Question),
+    /// [Tell](Office::tell) of this what the query asks for.
+    Tell(Page),
     /// Read the body, then [send alerts again](Office::resend).
     Resend,
     /// Read the body, then [purge](Office::purge).
@@ -108,11 +106,8 @@ impl Office {
         if let Err(why) = self.admit(topic.call(), peer, &head.headers) {
             return NextStep::Answered(answer::denied(why));
         }
-        let query = head.uri.query().unwrap_or_default();
         NextStep::Answered(match topic {
-            Topic::Activity => return asked(Question::entries(query)),
-            Topic::Analytics => return asked(Question::counters(query)),
-            Topic::FailedAlerts => return asked(Question::failed(query)),
+            Topic::Page(page) => return NextStep::Tell(page),
             Topic::ResendAlerts => return NextStep::Resend,
             Topic::Alive => answer::text(StatusCode::OK, "text/plain", "ok\n".to_owned()),
             Topic::Ready => self.ready(),
@@ -148,9 +143,10 @@ impl Office {
         metrics::answer(&self.hooks.telemetry, &self.cache, format)
     }
 
-    /// Tells what happened.
-    pub(super) async fn tell(&self, question: &Question) -> Answer {
-        question.answer(&self.cache).await
+    /// Tells of `page` what the query of `head` asks for.
+    pub(super) async fn tell(&self, page: Page, head: &Parts) -> Answer {
+        let query = head.uri.query().unwrap_or_default();
+        page.answer(query, &self.cache).await
     }
 
     /// Sends the alerts again that `body` names.
@@ -216,12 +212,5 @@ impl Office {
             breaker_open: self.hooks.telemetry.breaker_open(),
             unready: self.unready(),
         })
-    }
-}
-
-fn asked(question: Result<Question, String>) -> NextStep {
-    match question {
-        Ok(question) => NextStep::Ask(question),
-        Err(why) => NextStep::Answered(answer::error(StatusCode::BAD_REQUEST, &why)),
     }
 }

@@ -191,7 +191,7 @@ async fn respond(
     let answered = async {
         match office.begin(peer, &head) {
             NextStep::Answered(answer) => answer,
-            NextStep::Ask(question) => office.tell(&question).await,
+            NextStep::Tell(page) => office.tell(page, &head).await,
             NextStep::PurgeAll => office.purge_all(peer).await,
             NextStep::Purge => match read(body, office.settings.body_bytes).await {
                 Ok(body) => office.purge(peer, &body).await,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::asking::{AboutArgs, AskArgs, query};
 use super::failure::{Failure, print};
 use super::table::{Alignment, Table, cell, printable, time_cell};
-use crate::admin::Question;
+use crate::admin::Page;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -34,7 +34,7 @@ pub(super) fn run(args: &ActivityArgs) -> Result<(), Failure> {
     let reorged = args.reorged.then_some(("reorged", "true"));
     let parameters = limit.chain(cursor).chain(args.about.parameters());
     let query = query(parameters.chain(reorged));
-    let told = args.ask.ask("/activity", &query, Question::entries)?;
+    let told = args.ask.ask(Page::Activity, &query)?;
     if args.ask.json {
         return print(&format!("{told:#}"));
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::asking::{AskArgs, query};
 use super::failure::{Failure, print};
 use super::table::{Alignment, Table, cell, time_cell};
-use crate::admin::{Again, Question};
+use crate::admin::{Again, Page};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Without --admin Redis is asked, as the configuration names it.")]
@@ -59,9 +59,7 @@ pub(super) fn run(args: &AlertsArgs) -> Result<(), Failure> {
 
 fn failed(args: &FailedArgs) -> Result<(), Failure> {
     let limit = args.limit.iter().map(|limit| ("limit", limit.as_str()));
-    let told = args
-        .ask
-        .ask("/alerts/failed", &query(limit), Question::failed)?;
+    let told = args.ask.ask(Page::FailedAlerts, &query(limit))?;
     if args.ask.json {
         return print(&format!("{told:#}"));
     }

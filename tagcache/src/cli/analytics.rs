@@ -8,17 +8,14 @@ use serde_json::Value;
 use super::asking::{AboutArgs, AskArgs, query};
 use super::failure::{Failure, print};
 use super::table::{Alignment, Table, cell, time_cell};
-use crate::admin::Question;
-
-/// Hours that are counted if nobody says how many.
-const HOURS: &str = "24";
+use crate::admin::Page;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --admin Redis is asked, as the configuration names it. Hours begin as in UTC; what a reorg undid does not count. With
 `--by subject` it is the hundred subjects that were active last.")]
 pub(super) struct AnalyticsArgs {
-    /// The present hour and those before it, so many together [default: 24]
+    /// The present hour and those before it, so many together, up to all that are kept [default: 24]
     #[arg(long, value_name = "N")]
     hours: Option<String>,
     /// What is told apart beside types: hour, subject, or both
@@ -34,15 +31,15 @@ pub(super) fn run(args: &AnalyticsArgs) -> Result<(), Failure> {
     let hours = args.hours.iter().map(|hours| ("hours", hours.as_str()));
     let by = args.by.iter().map(|by| ("by", by.as_str()));
     let query = query(hours.chain(by).chain(args.about.parameters()));
-    let told = args.ask.ask("/analytics", &query, Question::counters)?;
-    tell_bound(args, &told);
+    let told = args.ask.ask(Page::Analytics, &query)?;
     if args.ask.json {
         return print(&format!("{told:#}"));
     }
     let none = Vec::new();
     let rows = told["rows"].as_array().unwrap_or(&none);
     if rows.is_empty() {
-        let hours = args.hours.as_deref().unwrap_or(HOURS);
+        let second = |name: &str| told[name].as_u64().unwrap_or_default();
+        let hours = second("to").saturating_sub(second("from")).div_ceil(3_600);
         let what = if args.about.is_all() {
             "nothing"
         } else {
@@ -51,18 +48,6 @@ pub(super) fn run(args: &AnalyticsArgs) -> Result<(), Failure> {
         return print(&format!("{what} was counted in the last {hours} h"));
     }
     table(rows).print()
-}
-
-/// Beside what was counted, so that scripts that read that are not disturbed.
-fn tell_bound(args: &AnalyticsArgs, told: &Value) {
-    let asked = args.hours.as_deref().and_then(|hours| hours.parse().ok());
-    let kept = told["hours_kept"].as_u64();
-    if let Some((asked, kept)) = asked
-        .zip(kept)
-        .filter(|(asked, kept): &(u64, _)| asked > kept)
-    {
-        eprintln!("note: of {asked} hours the last {kept} are kept");
-    }
 }
 
 fn table(rows: &[Value]) -> Table {

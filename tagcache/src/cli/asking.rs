@@ -9,7 +9,7 @@ use super::admin_call::AdminArgs;
 use super::failure::{Failure, runtime};
 use super::overlay::builder;
 use super::source::ConfigArgs;
-use crate::admin::{Again, NOTHING_KEPT, Question};
+use crate::admin::{Again, NOTHING_KEPT, Page};
 use tower_tagcache::{Cache, Error, ErrorKind};
 
 /// Who is asked, and how the answer is printed.
@@ -60,27 +60,18 @@ pub(super) fn query<'p>(parameters: impl IntoIterator<Item = (&'static str, &'p 
 }
 
 impl AskArgs {
-    /// What is told at `path`, as `parse` reads `query`.
-    pub(super) fn ask(
-        &self,
-        path: &str,
-        query: &str,
-        parse: impl FnOnce(&str) -> Result<Question, String>,
-    ) -> Result<Value, Failure> {
-        let question = parse(query).map_err(Failure::usage)?;
+    /// What `page` tells of what `query` asks for.
+    pub(super) fn ask(&self, page: Page, query: &str) -> Result<Value, Failure> {
         let runtime = runtime(&mut Builder::new_current_thread())?;
         if let Some(admin) = &self.admin.url {
-            let target = match query {
-                "" => path.to_owned(),
-                query => format!("{path}?{query}"),
-            };
-            return runtime.block_on(self.call(admin, &target, None));
+            let target = format!("{}?{query}", page.path());
+            return runtime.block_on(self.call(admin, target.trim_end_matches('?'), None));
         }
         let cache = self.cache()?;
         let Some(feed) = cache.activity() else {
             return Err(Failure::usage(NOTHING_KEPT));
         };
-        let told = runtime.block_on(question.ask(feed));
+        let told = runtime.block_on(page.read(query, feed));
         told.map_err(|error| failed(&error))
     }
 

@@ -98,15 +98,9 @@ sale      2  1500000000000000000005
     let rows = json!([{
         "type": "sale", "subject": AUCTION, "count": 2, "sums": { "amount": "1500000000000000000005" },
     }]);
-    assert_eq!(told, json!({ "rows": rows, "hours_kept": 168 }));
+    assert_eq!(told["rows"], rows);
     let told = history.json(&["analytics", "--auction", "8"]);
     assert_eq!(told["rows"][0]["type"], "kick");
-    let ran = history.run(&["analytics", "--hours", "999"]);
-    let note = "note: of 999 hours the last 168 are kept\n";
-    assert_eq!(
-        (ran.status, ran.err.as_str(), ran.out.as_str()),
-        (0, note, expected)
-    );
 }
 
 #[test]
@@ -166,39 +160,46 @@ fn that_there_is_nothing_is_said_in_words() {
 }
 
 /// Arguments that cannot be used, and what is said about them.
-const MISTAKES: [(&[&str], &str); 11] = [
+const MISTAKES: [(&[&str], &str); 12] = [
     (
         &["activity", "--limit", "0"],
-        "limit \"0\" is not a whole number from 1 to 1000",
+        "`limit` is \"0\": not a whole number from 1 to 1000",
     ),
     (
         &["activity", "--limit", "many"],
-        "limit \"many\" is not a whole number from 1 to 1000",
+        "`limit` is \"many\": not a whole number from 1 to 1000",
     ),
     (
         &["activity", "--cursor", "5"],
-        "cursor \"5\" is none: it is the `id` of an entry",
+        "`cursor` is \"5\": a cursor is the `id` of an entry",
     ),
     (
         &["activity", "--type", "a sale"],
-        "type of update \"a sale\" is not 1 to 64 ASCII letters",
+        "`type`: type of update \"a sale\" is not 1 to 64 ASCII letters",
     ),
-    (&["activity", "--subject", ""], "tag \"\" is empty"),
+    (
+        &["activity", "--subject", ""],
+        "`subject`: tag \"\" is empty",
+    ),
     (
         &["activity", "--auction", "0x12"],
-        "auction \"0x12\" is no address",
+        "`auction`: subject \"auction:0x12\" is not like auction:{id}; an address is",
     ),
     (
         &["analytics", "--hours", "1d"],
-        "hours \"1d\" is not a whole number from 1 to 8784",
+        "`hours` is \"1d\": not a whole number from 1 to 168",
+    ),
+    (
+        &["analytics", "--hours", "999"],
+        "`hours` is \"999\": not a whole number from 1 to 168",
     ),
     (
         &["analytics", "--by", "day"],
-        "by \"day\" is not hour or subject",
+        "`by` is \"day\": not `hour` or `subject`",
     ),
     (
         &["alerts", "failed", "--limit", "1001"],
-        "limit \"1001\" is not a whole number from 1 to 1000",
+        "`limit` is \"1001\": not a whole number from 1 to 1000",
     ),
     (
         &["alerts", "resend", "5"],

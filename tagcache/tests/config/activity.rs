@@ -4,8 +4,7 @@ use tower_tagcache::ConfigPlace;
 
 use super::read;
 
-const FILE: &str =
-    "[activity]\nkeep = \"30d\"\n[[alerts]]\nname = \"big\"\ntypes = [\"sale\"]\npush = true\n";
+const FILE: &str = "[activity]\nkeep = \"30d\"\n[[alerts]]\nname = \"big\"\ntypes = [\"sale\"]\nmessage = \"{type}\"\n";
 
 #[test]
 fn what_is_in_effect_has_the_settings_with_their_defaults() {
@@ -19,7 +18,7 @@ fn what_is_in_effect_has_the_settings_with_their_defaults() {
         "[[alerts]]",
         "name = \"big\"",
         "types = [\"sale\"]",
-        "push = true",
+        "push = false",
         "webhooks = []",
     ] {
         assert!(shown.contains(&format!("{line}\n")), "{line}\n{shown}");
@@ -46,7 +45,7 @@ fn the_cache_of_the_program_keeps_what_the_file_says() {
     let alerts = cache.explain_alerts();
     assert_eq!(
         alerts[0].to_string(),
-        "big: updates of the type sale, to Web Push subscriptions"
+        "big: updates of the type sale, to the live channel alone"
     );
     let cache = assemble("").unwrap().cache;
     assert!(cache.activity().is_none() && cache.explain_alerts().is_empty());

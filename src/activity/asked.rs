@@ -1,9 +1,10 @@
-//! What a request asks for: entries or counters, and of what.
+//! What the query of a URL asks for: entries or counters, and of what.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::activity::{ActivityCursor, ActivityQuery, AnalyticsQuery};
+use super::cursor::ActivityCursor;
+use super::feed::{ActivityQuery, AnalyticsQuery};
 use crate::defaults;
 use crate::error::Error;
 use crate::spelling::shown;
@@ -15,7 +16,7 @@ const TYPE: &str = "type";
 
 /// What is asked of `/activity`.
 #[derive(Debug, Default)]
-pub(super) struct EntriesAsked {
+pub(crate) struct EntriesAsked {
     limit: Option<usize>,
     cursor: Option<ActivityCursor>,
     reorged: Option<bool>,
@@ -24,7 +25,7 @@ pub(super) struct EntriesAsked {
 
 /// What is asked of `/analytics`.
 #[derive(Debug, Default)]
-pub(super) struct CountersAsked {
+pub(crate) struct CountersAsked {
     hours: Option<u64>,
     by_hour: bool,
     by_subject: bool,
@@ -39,7 +40,7 @@ struct About {
 }
 
 impl EntriesAsked {
-    pub(super) fn parse(query: Option<&str>, subjects: &Subjects) -> Result<Self, Problem> {
+    pub(crate) fn parse(query: Option<&str>, subjects: &Subjects) -> Result<Self, Problem> {
         let mut asked = Self::default();
         for (name, value) in pairs(query) {
             match &*name {
@@ -65,7 +66,7 @@ impl EntriesAsked {
         Ok(asked)
     }
 
-    pub(super) fn query(&self) -> Result<ActivityQuery, Problem> {
+    pub(crate) fn query(&self) -> Result<ActivityQuery, Problem> {
         let mut query = ActivityQuery::new();
         if let Some(limit) = self.limit {
             query = query.limit(limit).map_err(|why| of("limit", &why))?;
@@ -87,7 +88,7 @@ impl EntriesAsked {
 
 impl CountersAsked {
     /// `kept`: how many hours are.
-    pub(super) fn parse(
+    pub(crate) fn parse(
         query: Option<&str>,
         subjects: &Subjects,
         kept: u64,
@@ -116,11 +117,11 @@ impl CountersAsked {
         Ok(asked)
     }
 
-    pub(super) fn hours(&self) -> u64 {
+    pub(crate) fn hours(&self) -> u64 {
         self.hours.unwrap_or(defaults::ANALYTICS_HOURS)
     }
 
-    pub(super) fn query(&self) -> Result<AnalyticsQuery, Problem> {
+    pub(crate) fn query(&self) -> Result<AnalyticsQuery, Problem> {
         let mut query = AnalyticsQuery::new().hours(self.hours());
         if self.by_hour {
             query = query.by_hour();
