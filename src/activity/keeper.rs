@@ -267,3 +267,6 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

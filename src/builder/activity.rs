@@ -11,6 +11,7 @@ use crate::activity::{
 };
 use crate::alerts::{AlertRule, AlertRules};
 use crate::builder::CacheBuilder;
+use crate::builder::backend::Places;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::log::Purges;
@@ -26,6 +27,9 @@ pub(super) struct ActivityPlan {
     settings: Option<ActivitySettings>,
     alerts: Vec<AlertRule>,
     receivers: ReceiverPlan,
+    /// Where it is kept, for tests in which several nodes share it.
+    #[cfg(test)]
+    store: Option<Arc<dyn ActivityStore>>,
 }
 
 /// What is made of it.
@@ -41,6 +45,11 @@ pub(super) struct Activity {
 impl Activity {
     pub(super) fn alerts(&self) -> &AlertRules {
         &self.keeper.changes().alerts
+    }
+
+    #[cfg(test)]
+    pub(super) fn missed(&self) -> u64 {
+        self.keeper.state().borrow().missed
     }
 
     /// Browsers that want alerts, if there is Web Push.
@@ -83,9 +92,11 @@ impl AlertSender for Senders {
 
 /// What a plan says, checked.
 pub(super) struct CheckedPlan {
-    pub(super) bounds: ActivityBounds,
+    bounds: ActivityBounds,
     changes: ChangeMaker,
     receivers: Receivers,
+    #[cfg(test)]
+    store: Option<Arc<dyn ActivityStore>>,
 }
 
 impl CacheBuilder {
@@ -100,6 +111,13 @@ impl CacheBuilder {
     /// if nothing else is said: it is how an alert is known to have been raised. Default: none.
     pub fn alert(mut self, rule: AlertRule) -> Self {
         self.activity.alerts.push(rule);
+        self
+    }
+
+    /// Keeps what is kept of activity in `store`.
+    #[cfg(test)]
+    pub(crate) fn activity_in(mut self, store: Arc<dyn ActivityStore>) -> Self {
+        self.activity.store = Some(store);
         self
     }
 
@@ -158,17 +176,32 @@ impl ActivityPlan {
             bounds,
             changes: ChangeMaker { entries, alerts },
             receivers,
+            #[cfg(test)]
+            store: self.store.clone(),
         }))
     }
 }
 
 impl CheckedPlan {
+    #[cfg(not(test))]
+    fn store(&self, places: &Places) -> Arc<dyn ActivityStore> {
+        places.activity(self.bounds.clone())
+    }
+
+    #[cfg(test)]
+    fn store(&self, places: &Places) -> Arc<dyn ActivityStore> {
+        let beside = || places.activity(self.bounds.clone());
+        self.store.clone().unwrap_or_else(beside)
+    }
+
+    /// Kept beside the log of `places`.
     pub(super) fn build(
         mut self,
-        store: Arc<dyn ActivityStore>,
+        places: &Places,
         purges: &Arc<Purges>,
         clock: &Arc<dyn Clock>,
     ) -> Activity {
+        let store = self.store(places);
         let pushing = self.changes.alerts.iter().filter(|rule| rule.push());
         let pushing = pushing.map(|rule| rule.name().into()).collect();
         self.receivers.keep_in(&store, pushing);

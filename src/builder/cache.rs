@@ -334,6 +334,13 @@ impl Cache {
         self.shared.engine.rules.load().reach(target)
     }
 
+    /// Records of the log that were gone when the activity feed was to be told of them.
+    #[cfg(all(test, feature = "activity"))]
+    pub(crate) fn missed_activity(&self) -> u64 {
+        let activity = self.shared.activity.as_ref();
+        activity.map_or(0, crate::builder::activity::Activity::missed)
+    }
+
     #[cfg(test)]
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.shared.engine

@@ -295,18 +295,12 @@ impl CacheBuilder {
         warnings::log(&warnings);
         #[cfg(feature = "activity")]
         let plan = self.activity.check()?;
-        #[cfg(feature = "activity")]
-        let bounds = plan.as_ref().map(|plan| plan.bounds.clone());
         let places = self.places(streams.len())?;
-        #[cfg(feature = "activity")]
-        let activity_store = bounds.map(|bounds| places.activity(bounds));
         let statuses = places.statuses(&streams);
         let (views, purges, follower) = self.log_parts(&places.log);
         views.expect_settle(self.settle.max(longest_settle(&streams)));
         #[cfg(feature = "activity")]
-        let activity = plan
-            .zip(activity_store)
-            .map(|(plan, store)| plan.build(store, &purges, &self.clock));
+        let activity = plan.map(|plan| plan.build(&places, &purges, &self.clock));
         let applier = Applier::new(Arc::clone(&purges) as _, self.observer.clone());
         let (store, near, claims) = (places.store, places.near, places.claims);
         let follows = (views, &purges, &follower);
