@@ -215,6 +215,31 @@ mod tests {
                 let (all, one) = (count(LIVE_CONNECTIONS), count(LIVE_CONNECTIONS_PER_ADDRESS));
                 format!("{all}; {one}; {}; {}", time(KEEP_ALIVE), time(RETRY))
             }),
+            #[cfg(feature = "activity")]
+            ("events that the activity feed remembers", {
+                let feed = [
+                    ACTIVITY_ENTRIES,
+                    ACTIVITY_FEED,
+                    ACTIVITY_SUBJECT_FEED,
+                    ACTIVITY_PAGE,
+                ];
+                feed.map(count).join("; ")
+            }),
+            #[cfg(feature = "activity")]
+            ("what analytics adds up", {
+                let kept = ANALYTICS_KEPT.as_secs() / 3_600;
+                format!("`{ACTIVITY_SUM}`; {kept} h; {ANALYTICS_HOURS}")
+            }),
+            #[cfg(feature = "alerts")]
+            ("a webhook or push", {
+                let times = [OUTGOING_CONNECT_TIMEOUT, OUTGOING_TIMEOUT];
+                times.map(time).join("; ")
+            }),
+            #[cfg(feature = "push")]
+            ("browsers that are pushed to", {
+                let (thousands, rest) = (PUSH_SUBSCRIPTIONS / 1_000, PUSH_SUBSCRIPTIONS % 1_000);
+                format!("{thousands},{rest:03}")
+            }),
             ("entries in hand", {
                 let (plain, told) = (count(ENTRIES_IN_HAND), count(ENTRIES_TO_ANNOUNCE));
                 format!("{plain}; {told}")

@@ -51,6 +51,14 @@ pub(crate) enum ProtocolRule {
     ResumeReach,
     #[cfg(any(test, feature = "live"))]
     ResumeAhead,
+    #[cfg(feature = "activity")]
+    KeptBehind,
+    #[cfg(feature = "activity")]
+    KeptOnce,
+    #[cfg(feature = "activity")]
+    KeptStream,
+    #[cfg(feature = "activity")]
+    KeptCopies,
     /// A fill that dies tells those who wait for it (SAFETY 51, 52).
     LeadEnds,
     /// A flight that ends takes no other's place in the registry with it.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::{
-    ActivityBatch, ActivityBounds, ActivityChange, ActivityStore, AlertToRaise, Applied, CountedOf,
-    EntryMaker, FeedQuery, Keeping, LimbSum, ReorgNotice, Settlement, Sighting, StoredActivity,
+    ActivityBatch, ActivityBounds, ActivityChange, ActivityCursor, ActivityStore, AlertToRaise,
+    Applied, CountedOf, EntryMaker, FeedQuery, Keeping, LimbSum, ReorgNotice, Settlement, Sighting,
+    StoredActivity,
 };
 use crate::clock::Timestamp;
 use crate::position::Position;
@@ -23,11 +24,14 @@ pub(crate) use self::alerts::browsers_are_kept_in_the_order_of_their_numbers;
 pub(crate) use self::alerts::{
     a_rule_raises_no_more_alerts_than_its_limit, alerts_wait_in_order_until_they_are_settled,
 };
-pub(crate) use self::order::whatever_the_order_the_result_is_that_of_a_naive_reference;
+pub(crate) use self::order::{
+    history_differs, whatever_the_order_the_result_is_that_of_a_naive_reference,
+};
 pub(crate) use self::undone::{
-    an_entry_whose_reorg_is_undone_comes_back,
+    an_entry_whose_reorg_is_undone_comes_back, is_told_again,
     what_happens_between_copies_of_a_notice_is_not_undone,
     what_has_no_place_in_its_stream_counts_as_it_comes,
+    who_is_no_keeper_any_more_tells_nothing_again,
 };
 
 /// 2026-11-23 00:00:00 UTC, in seconds.
@@ -50,6 +54,7 @@ macro_rules! activity_contract {
             what_happens_between_copies_of_a_notice_is_not_undone
             an_entry_whose_reorg_is_undone_comes_back
             what_has_no_place_in_its_stream_counts_as_it_comes
+            who_is_no_keeper_any_more_tells_nothing_again
             the_oldest_are_forgotten_with_all_that_is_known_of_them
             counters_are_kept_for_so_many_hours
             alerts_wait_in_order_until_they_are_settled

@@ -11,6 +11,7 @@ use super::store::{
     ActivityBounds, ActivityChange, AlertToRaise, Counted, CountedKey, CountedOf, FeedQuery,
     MAX_STREAMS, ReorgNotice, Sighting, StoredActivity, StreamPlace,
 };
+use crate::weaken::{ProtocolRule, weakened};
 
 mod counters;
 mod index;
@@ -85,7 +86,8 @@ impl Ledger {
     fn see<'c>(&mut self, sighting: &'c Sighting) -> (bool, Vec<&'c AlertToRaise>) {
         let fingerprint = sighting.entry.cursor.fingerprint();
         let place = self.place(sighting.place);
-        let is_new = !self.entries.contains_key(&fingerprint);
+        let is_known = self.entries.contains_key(&fingerprint);
+        let is_new = !is_known || weakened(ProtocolRule::KeptOnce);
         if is_new {
             self.add(sighting.entry.clone());
         }

@@ -17,6 +17,7 @@ use crate::activity::{KeptSubscription, Subscribed};
 use crate::clock::{Timestamp, millis};
 use crate::error::Error;
 use crate::position::Position;
+use crate::weaken::{ProtocolRule, weakened};
 
 /// What is kept of activity in this process.
 #[derive(Debug)]
@@ -63,7 +64,7 @@ impl EmbeddedActivity {
 
 impl State {
     fn apply(&mut self, batch: &ActivityBatch) -> Applied {
-        if self.told != batch.behind {
+        if self.told != batch.behind && !weakened(ProtocolRule::KeptBehind) {
             return Applied::Elsewhere(self.told);
         }
         self.told = Some(batch.through);

@@ -102,3 +102,30 @@ pub(crate) async fn what_has_no_place_in_its_stream_counts_as_it_comes(
         2
     );
 }
+
+pub(crate) async fn who_is_no_keeper_any_more_tells_nothing_again(fixture: &impl ActivityFixture) {
+    let store = fixture.store(bounds());
+    assert!(!is_told_again(&store).await);
+}
+
+/// Whether an entry comes back whose batch is told again, behind one that undid it.
+pub(crate) async fn is_told_again(store: &Arc<dyn ActivityStore>) -> bool {
+    let mut teller = Teller::new(store);
+    let sale = update(1, 5, 0, "hooks");
+    let sale = sighting(&sale, "hooks", None, 40_000);
+    let first = teller.next(vec![ActivityChange::Event(Box::new(sale))]);
+    let applied = store.apply(KEEPER, &first).await.unwrap();
+    assert_eq!(applied, Applied::Done { new: 1 });
+    teller.told = Some(first.through);
+    let reorg = ActivityChange::Reorg(ReorgNotice {
+        stream: "hooks".into(),
+        place: None,
+        at: at(40_000),
+        network: None,
+        fork_block: 5,
+        content: 1,
+    });
+    teller.tell(vec![reorg]).await;
+    store.apply(KEEPER, &first).await.unwrap();
+    !blocks(store).await.is_empty()
+}

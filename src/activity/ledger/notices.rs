@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::activity::store::{COPIES_WITHIN, MAX_NOTICES, ReorgNotice, StreamPlace};
 use crate::clock::millis;
+use crate::weaken::{ProtocolRule, weakened};
 
 /// What each stream said of reorgs, the last so many.
 #[derive(Debug, Default)]
@@ -30,7 +31,9 @@ impl Notices {
             StreamPlace::Arrival(_) => notice.at.as_millis(),
         };
         let is_copy = |known: &&mut NoticePlace| {
-            known.content == notice.content && known.millis.abs_diff(at) <= millis(COPIES_WITHIN)
+            known.content == notice.content
+                && !weakened(ProtocolRule::KeptCopies)
+                && known.millis.abs_diff(at) <= millis(COPIES_WITHIN)
         };
         if let Some(known) = of_stream.iter_mut().find(is_copy) {
             known.place = known.place.min(place);
@@ -51,6 +54,10 @@ impl Notices {
 
     /// Whether `stream` says that an event of `network` and `block` is undone, which it delivered last at `place`.
     pub(super) fn undo(&self, stream: &str, place: StreamPlace, network: &str, block: u64) -> bool {
+        if weakened(ProtocolRule::KeptStream) {
+            let mut all = self.0.values().flatten();
+            return all.any(|notice| block >= notice.fork_block);
+        }
         let mut of_stream = self.0.get(stream).into_iter().flatten();
         of_stream.any(|notice| {
             let named = notice.network.as_deref();
