@@ -16,13 +16,16 @@ STOPS ?= 30
 UPDATES ?= 100000
 EVENTS ?= 1000
 
+# Events of `make activity`, each on two streams.
+ACTIVITY ?= 10000
+
 # Sales of `make soak-sales`.
 SALES ?= 2000000
 
 FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-live bench-report conformance load-check drill-load soak-sales check-deploy verify model msrv deny redis-server
+.PHONY: help test lint fmt clippy features docs bench bench-check bench-http bench-peers bench-scale bench-live bench-report conformance load-check drill-load soak-sales check-deploy verify model msrv deny activity redis-server
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  %-14s %s\n", $$1, $$2 }'
@@ -85,6 +88,9 @@ everywhere: redis-server ## purge on one node and read on another, PAIRS times; 
 		everywhere told:: --nocapture --test-threads 1
 	TAGCACHE_UPDATES=$(UPDATES) cargo test $(CARGO_FLAGS) --release --test live --all-features -- told:: --nocapture
 	TAGCACHE_STOPS=$(STOPS) cargo test $(CARGO_FLAGS) --release -p tagcache --test cli -- stopped --nocapture
+
+activity: redis-server ## hold feed, counters and alerts of ACTIVITY events against a naive reference (three minutes)
+	TAGCACHE_ACTIVITY=$(ACTIVITY) cargo test $(CARGO_FLAGS) --release --test alerts --all-features -- exact:: --nocapture
 
 conformance: ## run the public suite of HTTP cache tests against the proxy; SUITE is a checkout of it (needs node)
 	scripts/conformance.sh $(SUITE)
