@@ -67,7 +67,9 @@ impl Observer for Metrics {
                 gauge!(name, "state" => "connected").set(f64::from(*connected));
                 gauge!(name, "state" => "expected").set(f64::from(*expected));
             }
-            Notice::Purged { .. } => counter!("tagcache_purges_total").increment(1),
+            // What only tells people names nothing.
+            Notice::Purged { targets: 1.., .. } => counter!("tagcache_purges_total").increment(1),
+            Notice::Purged { .. } => {}
             Notice::Announced { updates, .. } => {
                 counter!("tagcache_updates_announced_total").increment(*updates as u64);
             }

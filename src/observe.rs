@@ -63,7 +63,7 @@ pub enum Notice<'a> {
     Purged {
         /// Its position.
         position: Position,
-        /// How many targets it names.
+        /// How many targets it names; none, where only people are told of something.
         targets: usize,
     },
     /// A purge is everywhere, and its announcement is in the log.

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Whoever listens at `/events` or `/events/auction/0x…` is told of each sale, kick and price, once no copy answers with
-//! what was before. `/activity` says what happened, and `/analytics` how much of it.
+//! what was before; at `/events/alerts` of sales that are large. `/activity` says what happened, and `/analytics` how much of it.
 //!
 //! Where to look: [`rules`] and [`events`] below are the whole configuration of the cache; `api.rs` is
 //! the API as it was without one; `replay.rs` plays the chain and its indexer.
@@ -32,8 +32,8 @@ use clap::Parser;
 use tower_tagcache::feed::ActivityServiceSettings;
 use tower_tagcache::live::LiveSettings;
 use tower_tagcache::{
-    ActivitySettings, Announce, BoxError, Cache, CacheBuilder, Host, On, Query, Rule, Statuses,
-    Stream,
+    ActivitySettings, AlertRule, Announce, BoxError, Cache, CacheBuilder, Host, On, Query, Rule,
+    Statuses, Stream,
 };
 
 use crate::database::Database;
@@ -129,6 +129,15 @@ fn events(cache: CacheBuilder) -> CacheBuilder {
     })
 }
 
+/// What people want to hear of at once: at `/events/alerts`.
+fn big_sale() -> AlertRule {
+    AlertRule::new("big-sale")
+        .types(["sale"])
+        .when("amount >= 10")
+        .decimals("amount", 18)
+        .message("{amount} were paid, {subject}")
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
@@ -148,6 +157,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let screen = Screen::new();
     let mut builder = events(rules(Cache::builder()))
         .activity(ActivitySettings::new())
+        .alert(big_sale())
         .observer(screen);
     if let Some(url) = &arguments.redis {
         builder = builder.redis(url);

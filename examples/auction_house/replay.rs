@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 use tower_tagcache::{BoxError, Cache, Update};
@@ -181,8 +181,8 @@ impl Replay {
     }
 }
 
-/// The fields of an entry in the replay's round `round`. In each further round the transactions' hashes differ, or the events
-/// would be dropped as repeats.
+/// The fields of an entry in the replay's round `round`: as if its blocks were made now. In each further round the transactions'
+/// hashes differ, or the events would be dropped as repeats.
 fn again(fields: &[String], round: usize) -> Cow<'_, [String]> {
     let Some(mut payload) = fields
         .get(1)
@@ -190,12 +190,18 @@ fn again(fields: &[String], round: usize) -> Cow<'_, [String]> {
     else {
         return fields.into();
     };
-    if round == 0 {
-        return fields.into();
-    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = now.unwrap_or_default().as_secs();
     for event in payload["event_data"].as_array_mut().into_iter().flatten() {
-        if let Some(Value::String(hash)) =
-            event.pointer_mut("/transaction_information/transaction_hash")
+        if let Some(time) = event.pointer_mut("/transaction_information/block_timestamp") {
+            *time = format!("{now:#x}").into();
+        }
+        if let Some(time) = event.get_mut("timestamp") {
+            *time = now.to_string().into();
+        }
+        if let Some(Value::String(hash)) = event
+            .pointer_mut("/transaction_information/transaction_hash")
+            .filter(|_| round > 0)
         {
             let kept = hash.len().saturating_sub(16);
             hash.truncate(kept);

@@ -69,6 +69,7 @@ Other pages:
   curl -i \"$A/price-history?hours=24\"
   curl 'http://{at}/activity?type=sale&auction={auction}'
   curl 'http://{at}/analytics?by=hour'
+  curl -N http://{at}/events/alerts
 "
         ));
         let (next, program) = (
@@ -174,6 +175,10 @@ impl Observer for Screen {
         match notice {
             Notice::Purged { targets, position } => {
                 OWN.fetch_add(1, Ordering::SeqCst);
+                if *targets == 0 {
+                    // Of what only tells: an alert.
+                    return;
+                }
                 let s = if *targets == 1 { "" } else { "s" };
                 let at = position.ordinal;
                 let text = format_args!("{targets} tag{s}: record {at} of the log");
