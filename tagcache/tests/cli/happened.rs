@@ -7,6 +7,7 @@ use super::program::{Directory, Upstream};
 
 const ADDRESS: &str = "0xA16E02E87b7454126E5E10d957A927A7F5B5d2be";
 const FAILED: &str = "6b0d8f0c2f1a4f0e9d3c5b7a81e2f4d6";
+const UNKNOWN: &str = "00000000000000000000000000000002";
 
 #[test]
 fn activity_is_a_table_newest_first() {
@@ -295,11 +296,12 @@ fn a_running_proxy_tells_the_same() {
     }
     let told = history.told(&[&["alerts", "resend", FAILED], &admin[..]].concat());
     assert_eq!(told, "1 alert waits to be sent again\n");
-    let again = history.run(&[&["alerts", "resend", FAILED], &admin[..]].concat());
-    assert_eq!(again.status, 2, "{again:?}");
+    let unknown = [&["alerts", "resend", UNKNOWN], &admin[..]].concat();
+    let ran = history.run(&unknown);
+    assert_eq!(ran.status, 2, "{ran:?}");
     assert!(
-        again.err.contains("no alert that failed has the id"),
-        "{again:?}"
+        ran.err.contains("no alert that failed has the id"),
+        "{ran:?}"
     );
     let denied = history.run(&["activity", "--admin", &url]);
     assert_eq!(denied.status, 1, "{denied:?}");

@@ -5,10 +5,12 @@
     reason = "a test that cannot go on should say where"
 )]
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
 use tagcache_test_support::{RedisServer, until};
 use tokio::runtime::Runtime;
-use tower_tagcache::{ActivityQuery, ActivitySettings, AlertRule, Cache, Update};
+use tower_tagcache::{ActivityQuery, ActivitySettings, AlertRule, Cache, Companion, Update};
 
 use super::program::{Directory, Ran, Running, Upstream};
 
@@ -23,6 +25,8 @@ pub(crate) struct History {
     pub(crate) redis: RedisServer,
     url: String,
     cache: Cache,
+    /// Until something is announced: it also brings alerts to their receivers, or gives them up.
+    companion: Cell<Option<Companion>>,
     runtime: Runtime,
 }
 
@@ -40,13 +44,13 @@ impl History {
         let builder = Cache::builder().redis(&url);
         let builder = builder.activity(ActivitySettings::new());
         let (cache, companion) = builder.alert(AlertRule::new("big")).build().unwrap();
-        runtime.spawn(companion.run(std::future::pending()));
         let directory = Directory::new();
         let history = Self {
             directory,
             redis,
             url,
             cache,
+            companion: Cell::new(Some(companion)),
             runtime,
         };
         history.configure(KEPT);
@@ -78,6 +82,9 @@ impl History {
         let update = Update::new(kind, subject).unwrap();
         let with = |update: Update, (name, value): &(&str, &str)| update.with_field(*name, *value);
         let update = fields.iter().try_fold(update, with).unwrap();
+        if let Some(companion) = self.companion.take() {
+            self.runtime.spawn(companion.run(std::future::pending()));
+        }
         self.runtime.block_on(async {
             let purger = self.cache.purger().announcing(update);
             purger.tag("auctions").await.unwrap();
