@@ -40,7 +40,7 @@ fn every_form_of_activity_and_alerts_is_understood() {
         "[activity]\nentries = 1000\nsum = [\"amount\", \"fee\"]\nkeep = \"30d\"\nchannel = \"c\"",
         "[activity]\nsum = []\nkeep = \"1h\"",
         "[[alerts]]\nname = \"all\"",
-        "[[alerts]]\nname = \"all\"\n[[alerts]]\nname = \"push\"\npush = true",
+        "[[alerts]]\nname = \"all\"\n[[alerts]]\nname = \"other\"\npush = false",
         r#"
         [activity]
         [[alerts]]
@@ -127,6 +127,14 @@ const MISTAKES: &[(&str, &str)] = &[
     (
         "<rule>when = [\"amount > 1\"]\ndecimals = { amount = 78 }",
         "t.toml:4:23: 78 is not a number of decimals from 0 to 77, or { by = \"token\", of = { \"0x...\" = 6 } }",
+    ),
+    (
+        "<rule>push = true",
+        "t.toml:3:8: alert `big`, push: nothing says who pushes: the table `push`, or `CacheBuilder::push` in \"true\"",
+    ),
+    (
+        "<rule>webhooks = [\"ops\"]",
+        "t.toml:3:13: alert `big`, webhooks: no webhook has this name; there are none in \"ops\"",
     ),
     (
         "<rule>limit = { alerts = 0, per = \"1m\" }",

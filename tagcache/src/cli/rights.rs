@@ -136,7 +136,7 @@ pub(super) const FOR_STREAMS: [(&str, &str, bool); 12] = [
 const NO_ACTIVITY: &str = "nothing is kept of activity, and no alert is raised";
 
 /// What is tried where activity is kept, for a key of it, `{k}`, and the channel that new entries are published on, `{c}`.
-pub(super) const FOR_ACTIVITY: [(&str, &str, bool); 29] = [
+pub(super) const FOR_ACTIVITY: [(&str, &str, bool); 30] = [
     ("EVAL 0 1 {k}", NO_ACTIVITY, false),
     ("TIME", NO_ACTIVITY, false),
     ("EXISTS {k}", NO_ACTIVITY, false),
@@ -154,6 +154,11 @@ pub(super) const FOR_ACTIVITY: [(&str, &str, bool); 29] = [
     ("ZCARD {k}", NO_ACTIVITY, false),
     ("ZPOPMIN {k}", NO_ACTIVITY, false),
     ("ZRANGE {k} 0 1", NO_ACTIVITY, false),
+    (
+        "ZREMRANGEBYLEX {k} [a (b",
+        "no browser subscribes to alerts",
+        false,
+    ),
     ("RPUSH {k} v", NO_ACTIVITY, false),
     ("LLEN {k}", NO_ACTIVITY, false),
     ("LPOP {k}", NO_ACTIVITY, false),
@@ -211,6 +216,7 @@ mod tests {
             include_str!("../../../src/redis/activity/resign.lua"),
             include_str!("../../../src/redis/activity/send_again.lua"),
             include_str!("../../../src/redis/activity/settle.lua"),
+            include_str!("../../../src/redis/activity/subscribe.lua"),
         ];
         let calls = scripts
             .iter()
