@@ -22,7 +22,8 @@ mod undone;
 #[cfg(feature = "push")]
 pub(crate) use self::alerts::browsers_are_kept_in_the_order_of_their_numbers;
 pub(crate) use self::alerts::{
-    a_rule_raises_no_more_alerts_than_its_limit, alerts_wait_in_order_until_they_are_settled,
+    a_rule_raises_no_more_alerts_than_its_limit, alert,
+    alerts_wait_in_order_until_they_are_settled, raising,
 };
 pub(crate) use self::order::{
     history_differs, whatever_the_order_the_result_is_that_of_a_naive_reference,
@@ -36,7 +37,7 @@ pub(crate) use self::undone::{
 
 /// 2026-11-23 00:00:00 UTC, in seconds.
 const START: u64 = 1_795_392_000;
-const KEEPER: &str = "n1";
+pub(crate) const KEEPER: &str = "n1";
 const NONE: [u64; 0] = [];
 
 /// How the suite makes stores of one kind.
@@ -72,7 +73,7 @@ macro_rules! activity_contract {
 }
 pub(crate) use activity_contract;
 
-fn bounds() -> ActivityBounds {
+pub(crate) fn bounds() -> ActivityBounds {
     ActivityBounds {
         entries: 10_000,
         feed: 1_000,
@@ -92,7 +93,7 @@ fn everything() -> FeedQuery {
     }
 }
 
-fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_millis((START + seconds) * 1_000)
 }
 
@@ -149,13 +150,13 @@ fn notice(stream: &str, place: u64, fork_block: u64, content: u128) -> ActivityC
 }
 
 /// Tells `store` of batches, one behind the other.
-struct Teller<'s> {
+pub(crate) struct Teller<'s> {
     store: &'s dyn ActivityStore,
     told: Option<Position>,
 }
 
 impl<'s> Teller<'s> {
-    fn new(store: &'s Arc<dyn ActivityStore>) -> Self {
+    pub(crate) fn new(store: &'s Arc<dyn ActivityStore>) -> Self {
         Self {
             store: &**store,
             told: None,
@@ -171,7 +172,7 @@ impl<'s> Teller<'s> {
         }
     }
 
-    async fn tell(&mut self, changes: Vec<ActivityChange>) -> u64 {
+    pub(crate) async fn tell(&mut self, changes: Vec<ActivityChange>) -> u64 {
         let batch = self.next(changes);
         self.told = Some(batch.through);
         match self.store.apply(KEEPER, &batch).await.unwrap() {
@@ -186,7 +187,7 @@ async fn read(store: &Arc<dyn ActivityStore>, query: &FeedQuery) -> Vec<StoredAc
 }
 
 /// Blocks of the entries that are not undone, newest first.
-async fn blocks(store: &Arc<dyn ActivityStore>) -> Vec<u64> {
+pub(crate) async fn blocks(store: &Arc<dyn ActivityStore>) -> Vec<u64> {
     let query = FeedQuery {
         undone: false,
         ..everything()

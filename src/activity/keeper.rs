@@ -18,6 +18,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::Error;
 use crate::log::{Log, NumberedRecord, Purges, Views};
 use crate::position::Position;
+use crate::telling::Telling;
 
 /// How often it is said that somebody is the keeper, or tried to become it.
 const RENEW: Duration = Duration::from_millis(1_500);
@@ -98,15 +99,21 @@ impl Keeper {
     pub(crate) async fn run(&self, stop: &CancellationToken) {
         let mut announced = self.views.updates.announced();
         let (mut progress, mut pauses) = (None, PAUSES);
+        let mut telling = Telling::of_well();
         loop {
             announced.mark_unchanged();
             let pause = match self.tell(&mut progress).await {
                 Ok(()) => {
+                    if telling.well().is_some() {
+                        tracing::info!("the activity feed is kept again");
+                    }
                     pauses.reset();
                     RENEW
                 }
                 Err(error) => {
-                    tracing::debug!(%error, "the activity feed waits for its store");
+                    if telling.failing(error.kind() as u64).is_some() {
+                        tracing::warn!("the activity feed waits for its store: {error:#}");
+                    }
                     // The store says anew how far it is.
                     progress = None;
                     pauses.pause()

@@ -11,7 +11,6 @@ use crate::activity::{
 };
 use crate::alerts::{AlertRule, AlertRules};
 use crate::builder::CacheBuilder;
-use crate::builder::backend::Places;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::log::Purges;
@@ -183,25 +182,29 @@ impl ActivityPlan {
 }
 
 impl CheckedPlan {
-    #[cfg(not(test))]
-    fn store(&self, places: &Places) -> Arc<dyn ActivityStore> {
-        places.activity(self.bounds.clone())
+    /// How much is kept.
+    pub(super) fn bounds(&self) -> ActivityBounds {
+        self.bounds.clone()
     }
 
+    /// Where it is kept, if a test says that.
     #[cfg(test)]
-    fn store(&self, places: &Places) -> Arc<dyn ActivityStore> {
-        let beside = || places.activity(self.bounds.clone());
-        self.store.clone().unwrap_or_else(beside)
+    pub(super) fn given_store(&self) -> Option<Arc<dyn ActivityStore>> {
+        self.store.clone()
     }
 
-    /// Kept beside the log of `places`.
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "tests give one")]
+    pub(super) fn given_store(&self) -> Option<Arc<dyn ActivityStore>> {
+        None
+    }
+
     pub(super) fn build(
         mut self,
-        places: &Places,
+        store: Arc<dyn ActivityStore>,
         purges: &Arc<Purges>,
         clock: &Arc<dyn Clock>,
     ) -> Activity {
-        let store = self.store(places);
         let pushing = self.changes.alerts.iter().filter(|rule| rule.push());
         let pushing = pushing.map(|rule| rule.name().into()).collect();
         self.receivers.keep_in(&store, pushing);

@@ -300,7 +300,11 @@ impl CacheBuilder {
         let (views, purges, follower) = self.log_parts(&places.log);
         views.expect_settle(self.settle.max(longest_settle(&streams)));
         #[cfg(feature = "activity")]
-        let activity = plan.map(|plan| plan.build(&places, &purges, &self.clock));
+        let activity = plan.map(|plan| {
+            let store = plan.given_store();
+            let store = store.unwrap_or_else(|| places.activity(plan.bounds()));
+            plan.build(store, &purges, &self.clock)
+        });
         let applier = Applier::new(Arc::clone(&purges) as _, self.observer.clone());
         let (store, near, claims) = (places.store, places.near, places.claims);
         let follows = (views, &purges, &follower);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ::redis::{Cmd, Value, cmd};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 
 use self::wire::BatchOnWire;
 use crate::activity::{
@@ -22,6 +23,7 @@ use crate::position::Position;
 use crate::redis::link::Link;
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
+use crate::telling::Telling;
 
 mod wire;
 
@@ -41,6 +43,8 @@ pub(crate) struct RedisActivity {
     pub(super) verifier: Arc<Verifier>,
     pub(super) link: Link,
     pub(super) bounds: ActivityBounds,
+    /// Whether new entries could be published. Held for moments.
+    pub(super) publishing: Mutex<Telling>,
 }
 
 impl RedisActivity {
@@ -49,6 +53,24 @@ impl RedisActivity {
         eval.arg(script).arg(1);
         eval.arg(self.verifier.keys.activity());
         eval
+    }
+
+    fn tell_of_publishing(&self, is_published: bool) {
+        let mut publishing = self.publishing.lock();
+        let (telling, channel) = match is_published {
+            true => (publishing.well(), &self.bounds.channel),
+            false => (publishing.failing(0), &self.bounds.channel),
+        };
+        match (telling, is_published) {
+            (None, _) => {}
+            (Some(_), true) => {
+                tracing::info!(%channel, "new entries of the activity feed are published again")
+            }
+            (Some(_), false) => tracing::warn!(
+                %channel,
+                "new entries of the activity feed are not published: the Redis user may not use the channel"
+            ),
+        }
     }
 
     /// Sends `command`; nobody waits for it with a request to answer, and it may take long to carry out.
@@ -76,7 +98,10 @@ impl ActivityStore for RedisActivity {
             let mut apply = self.script(APPLY);
             apply.arg(BatchOnWire::new(keeper, batch, &self.bounds).to_string());
             let answer = self.ask("apply to the activity feed", apply).await?;
-            applied(answer).ok_or_else(|| reply::malformed("answer to a batch"))
+            let applied = applied(answer).ok_or_else(|| reply::malformed("answer to a batch"));
+            let (applied, is_published) = applied?;
+            self.tell_of_publishing(is_published);
+            Ok(applied)
         }
         .boxed()
     }
@@ -283,16 +308,18 @@ impl ActivityStore for RedisActivity {
     }
 }
 
-fn applied(answer: Value) -> Option<Applied> {
+/// What became of a batch, and whether all of its new entries were published.
+fn applied(answer: Value) -> Option<(Applied, bool)> {
     let words = reply::words(answer)?;
     match &*words {
-        [held] if held == "held" => Some(Applied::Held),
+        [held] if held == "held" => Some((Applied::Held, true)),
         [elsewhere, told] if elsewhere == "elsewhere" => {
-            Some(Applied::Elsewhere(position(told).ok()?))
+            Some((Applied::Elsewhere(position(told).ok()?), true))
         }
-        [done, new] if done == "done" => Some(Applied::Done {
-            new: new.parse().ok()?,
-        }),
+        [done, new, unpublished] if done == "done" => {
+            let new = new.parse().ok()?;
+            Some((Applied::Done { new }, unpublished == "0"))
+        }
         _ => None,
     }
 }

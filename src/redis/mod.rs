@@ -42,6 +42,8 @@ use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::observe::SharedObserver;
 use crate::store::Budgets;
+#[cfg(feature = "activity")]
+use crate::telling::Telling;
 
 #[cfg(feature = "activity")]
 use self::activity::RedisActivity;
@@ -151,6 +153,7 @@ impl RedisPlaces {
             verifier: Arc::clone(&self.verifier),
             link: Link::new("activity", Arc::clone(&self.verifier)),
             bounds,
+            publishing: Mutex::new(Telling::of_well()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn alert(id: u128, queues: &[&str], limit: Option<(u32, Duration)>) -> AlertToRaise {
+pub(crate) fn alert(id: u128, queues: &[&str], limit: Option<(u32, Duration)>) -> AlertToRaise {
     AlertToRaise {
         id,
         rule: "big".into(),
@@ -12,7 +12,7 @@ fn alert(id: u128, queues: &[&str], limit: Option<(u32, Duration)>) -> AlertToRa
     }
 }
 
-fn raising(block: u64, now: u64, alerts: Vec<AlertToRaise>) -> ActivityChange {
+pub(crate) fn raising(block: u64, now: u64, alerts: Vec<AlertToRaise>) -> ActivityChange {
     let update = update(1, block, 0, "all");
     let mut sighting = sighting(&update, "all", Some((block, 0)), now);
     sighting.alerts = alerts;

@@ -2,15 +2,26 @@
 -- KEYS[1]: the hash that the store begins with; all its other keys begin with that name, and so stand in its slot.
 -- ARGV[1]: the batch as JSON. It must do what `activity/ledger.rs` does.
 local base, batch = KEYS[1], cjson.decode(ARGV[1])
-local call = redis.call
+
+-- What stands under a key and is of another type is none of ours: it counts as lost.
+local function call(command, key, ...)
+  local answer = redis.pcall(command, key, ...)
+  if type(answer) == 'table' and answer.err then
+    if string.find(answer.err, 'WRONGTYPE', 1, true) then redis.call('UNLINK', key) end
+    answer = redis.call(command, key, ...)
+  end
+  return answer
+end
+
 local entries, order = base .. ':entries', base .. ':order'
 
-local time = call('TIME')
+local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = call('HMGET', base, 'keeper', 'until', 'told')
 if known[1] and known[1] ~= batch.keeper and tonumber(known[2]) > now then return {'held'} end
 if (known[3] or '') ~= batch.behind then return {'elsewhere', known[3] or ''} end
 
+local unpublished = 0
 local notices = {}
 local function notices_of(stream)
   if not notices[stream] then
@@ -23,6 +34,8 @@ end
 -- What is added up of an entry, `times` 1 or -1.
 local function tally(key, prefix, entry, times)
   call('HINCRBY', key, prefix, times)
+  -- A net under what is forgotten below.
+  call('EXPIRE', key, (batch.hours + 24) * 3600)
   for _, sum in ipairs(entry.c) do
     call('HINCRBY', key, prefix .. sum[1] .. '\0' .. sum[2], sum[3] * times)
   end
@@ -204,7 +217,8 @@ local function see(change, place, arrival)
   if moved or judged or not packed then keep(change.fp, entry) end
   trim()
   if packed then return 0 end
-  call('PUBLISH', batch.channel, change.json)
+  -- A user may lack the right to the channel; what is kept does not depend on it.
+  if type(redis.pcall('PUBLISH', batch.channel, change.json)) == 'table' then unpublished = 1 end
   for _, alert in ipairs(change.alerts) do raise(alert, change.at, arrival) end
   return 1
 end
@@ -255,4 +269,4 @@ for _, change in ipairs(batch.changes) do
   end
 end
 call('HSET', base, 'told', batch.through, 'keeper', batch.keeper, 'until', now + batch.keep_for)
-return {'done', new}
+return {'done', new, unpublished}
