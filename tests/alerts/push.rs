@@ -174,9 +174,10 @@ async fn browsers_are_told_until_they_are_gone() {
             server.told("all") == 3 && server.told("big") == 1
         })
         .await;
-        // Who does not know its secret does not end it.
+        // Who does not know its secret does not end it, nor takes its place.
         let mut wrong = of_big.clone();
         wrong["keys"]["auth"] = "AAAAAAAAAAAAAAAAAAAAAA".into();
+        assert_eq!(subscribe(&wrong, &[]).await, StatusCode::BAD_REQUEST);
         for body in [&wrong, &server.browser("nobody", 201)] {
             let (status, problem) = ask(&service, "DELETE", false, body).await;
             assert_eq!(status, StatusCode::NOT_FOUND, "{problem}");

@@ -93,11 +93,26 @@ impl Subscribers {
                 "no rule {unknown:?} pushes; those that do: {known}"
             ));
         }
+        if let Some(known) = self.known(subscription.endpoint()).await?
+            && !known.has_secret(&subscription.keys.auth)
+        {
+            return invalid("another subscription has this `endpoint`".to_owned());
+        }
         let kept = json!({ "subscription": subscription.to_json(), "rules": rules });
         let id = id_of(subscription.endpoint());
         self.store
             .subscribe(&(id, kept.to_string()), self.most)
             .await
+    }
+
+    /// The subscription that is kept of the browser at `endpoint`.
+    async fn known(&self, endpoint: &str) -> Result<Option<PushSubscription>, Error> {
+        let id = id_of(endpoint);
+        let found = self.store.subscriptions(id, 1).await?;
+        let kept = found.first().filter(|(there, _)| *there == id);
+        Ok(kept
+            .and_then(|kept| self.read(kept))
+            .map(|(known, _)| known))
     }
 
     /// Forgets the browser at `endpoint`, for who knows its secret.
@@ -109,17 +124,14 @@ impl Subscribers {
         endpoint: &str,
         auth: &str,
     ) -> Result<Unsubscribed, Error> {
-        let id = id_of(endpoint);
-        let found = self.store.subscriptions(id, 1).await?;
-        let kept = found.first().filter(|(there, _)| *there == id);
-        let Some((subscription, _)) = kept.and_then(|kept| self.read(kept)) else {
+        let Some(known) = self.known(endpoint).await? else {
             return Ok(Unsubscribed::Unknown);
         };
         let given = BASE64.decode(auth).unwrap_or_default();
-        // Digests are compared in constant time.
-        if blake3::hash(&given) != blake3::hash(&subscription.keys.auth) {
+        if !known.has_secret(&given) {
             return Ok(Unsubscribed::NotYours);
         }
+        let id = id_of(endpoint);
         match self.store.unsubscribe(id).await? {
             true => Ok(Unsubscribed::Gone),
             false => Ok(Unsubscribed::Unknown),

@@ -77,6 +77,11 @@ impl PushSubscription {
         &self.url
     }
 
+    /// Whether `secret` is its own. Digests are compared in constant time.
+    pub(super) fn has_secret(&self, secret: &[u8]) -> bool {
+        blake3::hash(secret) == blake3::hash(&self.keys.auth)
+    }
+
     /// When it ends; most do not say.
     #[must_use]
     pub const fn expires(&self) -> Option<Timestamp> {
