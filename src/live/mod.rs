@@ -35,7 +35,8 @@
 //! |---|---|
 //! | `GET /events` | all updates, or those that pass the query |
 //! | `GET /events/auction/0x…` | those of the subject `auction:0x…`; any `/kind/id` that [`subjects`](LiveSettings::subjects) takes |
-//! | either, with `Upgrade: websocket` | as messages of a WebSocket |
+//! | `GET /events/alerts`, `/events/alerts/big-sales` | alerts of all rules, or of one; others are told of alerts only if they ask for `type=alert` |
+//! | all of these, with `Upgrade: websocket` | as messages of a WebSocket |
 //! | `POST /events/ticket?subject=…&seconds=…` | a ticket, for a caller that sends the token |
 //!
 //! | parameter | passes |
@@ -58,6 +59,9 @@
 //! id: 7-12.0
 //! data: {"data":{"amount":"1500"},"id":"7-12.0","identity":"1/0x5f/0x91/3","subject":"auction:0xa1…","time":1795392000000,"type":"sale"}
 //! ```
+//!
+//! An alert has the event `alert`, the type `alert` and the subject `alerts:<rule>`; its `data` say `rule`, `message`, the `type`,
+//! `subject` and `identity` of what raised it, its fields, and how many of the rule were `suppressed` before it.
 //!
 //! `id` is the position of the announcement in the purge log and the update's place in it, `time` when it was announced,
 //! in milliseconds since 1970, `data` the fields of the event that the mapping names, as text. Two other events may come:

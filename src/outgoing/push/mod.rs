@@ -27,6 +27,35 @@
 //! # Ok(()) }
 //! ```
 //!
+//! # Alerts
+//!
+//! [`CacheBuilder::push`](crate::CacheBuilder::push) sends the alerts of rules that [push](crate::AlertRule::push) to all browsers
+//! that subscribed by [`PushService`]:
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /push/key` | `{"key":"B…"}`: the `applicationServerKey` |
+//! | `POST /push/subscriptions`, with the token | 201, or 200 if it was there. The body: `{"subscription": …, "rules": ["big-sales"]}`; without `rules` all that push |
+//! | `DELETE /push/subscriptions` | 204. The body: the subscription, whose `auth` is what it takes |
+//!
+//! Anything else is 400, 401, 404 or 503 with a reason in `application/problem+json`. At most 10,000 browsers are kept; one is
+//! forgotten when its push service answers 404 or 410. The message is the alert as a webhook gets it, without `data` if it would be
+//! too long; a browser that cannot be told after three tries is not told of that alert. A page:
+//!
+//! ```js
+//! const {key} = await (await fetch('/push/key')).json()
+//! const worker = await navigator.serviceWorker.register('/worker.js')
+//! const subscription = await worker.pushManager.subscribe({userVisibleOnly: true, applicationServerKey: key})
+//! await fetch('/api/subscribe', {method: 'POST', body: JSON.stringify(subscription)})   // your server adds the token
+//! // worker.js:
+//! self.addEventListener('push', (event) => {
+//!   const alert = event.data.json()
+//!   event.waitUntil(self.registration.showNotification(alert.rule, {body: alert.message, tag: alert.id}))
+//! })
+//! ```
+//!
+//! # Keys
+//!
 //! `openssl ecparam -name prime256v1 -genkey -noout -out vapid.pem` makes a key. Browsers tie a subscription to it: with
 //! another one, all of them are to be made anew.
 //!
