@@ -20,7 +20,7 @@ mod parse;
 
 const HOUR_MILLIS: u64 = 3_600_000;
 /// Subjects of which counters are told at once: those that were active last.
-const SUBJECTS: usize = 100;
+const SUBJECTS: usize = 20;
 /// The most types that somebody asks for.
 const MAX_TYPES: usize = 20;
 
@@ -317,7 +317,7 @@ impl AnalyticsQuery {
         self
     }
 
-    /// Those of one subject: of the 10,000 that were active last. Default: of all.
+    /// Those of one subject. Default: of all.
     pub fn subject(mut self, subject: &Tag) -> Self {
         self.subject = Some(subject.as_str().into());
         self
@@ -338,7 +338,7 @@ impl AnalyticsQuery {
         self
     }
 
-    /// Tells subjects apart: the hundred that were active last. Default: not.
+    /// Tells subjects apart: the twenty that were active last. Default: not.
     pub const fn by_subject(mut self) -> Self {
         self.by_subject = true;
         self

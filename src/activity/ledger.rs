@@ -154,7 +154,9 @@ impl Ledger {
 
     fn reorg(&mut self, notice: &ReorgNotice) {
         let place = self.place(notice.place);
-        self.notices.add(notice, place);
+        if !self.notices.add(notice, place) {
+            return;
+        }
         let networks = self.blocks.iter().filter(|(network, _)| {
             let named = notice.network.as_ref();
             named.is_none_or(|named| named == *network)

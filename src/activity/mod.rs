@@ -45,7 +45,9 @@ pub(crate) use self::store::{
 pub(crate) use self::store::{ActivityChange, ReorgNotice, Sighting};
 // What is written for the scripts of a server.
 #[cfg(feature = "redis")]
-pub(crate) use self::store::{COPIES_WITHIN, KEEPER_FOR, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS};
+pub(crate) use self::store::{
+    COPIES_WITHIN, KEEPER_FOR, MAX_COUNTERS, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS,
+};
 #[cfg(feature = "push")]
 pub(crate) use self::store::{KeptSubscription, Subscribed};
 #[cfg(test)]

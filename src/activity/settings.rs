@@ -17,7 +17,7 @@ const SUM: Setting = Setting::of("activity", "sum");
 const KEEP: Setting = Setting::of("activity", "keep");
 
 /// Entries that may be kept: how many a server can look through at once.
-const MAX_ENTRIES: usize = 100_000;
+const MAX_ENTRIES: usize = 50_000;
 /// The most fields that are added up.
 const MAX_SUMS: usize = 16;
 /// The longest that counters are kept: a year.
@@ -43,7 +43,7 @@ const HOUR: u64 = 3_600;
 )]
 pub struct ActivitySettings {
     /// How many events are remembered: to know repeats, to undo what a reorg undid, and for the feeds, of which that of all
-    /// has at most 1,000 entries and that of a subject 100. About 1.5 KB each in Redis. From 1,000 to 100,000. Default: 20,000.
+    /// has at most 1,000 entries and that of a subject 100. About 1.5 KB each in Redis. From 1,000 to 50,000. Default: 20,000.
     entries: usize,
     /// The fields that are added up, where they are whole numbers. At most 16. Default: `["amount"]`.
     sum: Vec<String>,
@@ -71,7 +71,7 @@ impl ActivitySettings {
         Self::default()
     }
 
-    /// How many events are remembered, from 1,000 to 100,000. Default: 20,000.
+    /// How many events are remembered, from 1,000 to 50,000. Default: 20,000.
     #[must_use]
     pub const fn entries(mut self, entries: usize) -> Self {
         self.entries = entries;

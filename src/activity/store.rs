@@ -26,13 +26,15 @@ use crate::position::Position;
 /// How long somebody is the keeper after they were last heard.
 pub(crate) const KEEPER_FOR: Duration = Duration::from_secs(5);
 /// Copies of a notice come so close to each other.
-pub(crate) const COPIES_WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const COPIES_WITHIN: Duration = Duration::from_secs(30);
 /// How many notices are remembered, of each stream.
 pub(crate) const MAX_NOTICES: usize = 64;
 /// The most streams that are remembered to have delivered an entry.
 pub(crate) const MAX_STREAMS: usize = 8;
-/// The most subjects that are counted by themselves: those that were active last.
+/// The most subjects that are known to have been active last.
 pub(crate) const MAX_SUBJECTS: usize = 10_000;
+/// The most counters of an hour that tell subjects apart; what is more counts among all alone.
+pub(crate) const MAX_COUNTERS: usize = 50_000;
 /// The most alerts that wait for one receiver; what is more counts as failed.
 pub(crate) const MAX_WAITING: usize = 10_000;
 /// The most failed alerts that are kept.

@@ -14,7 +14,7 @@ use crate::activity::{
 };
 #[cfg(feature = "push")]
 use crate::activity::{KeptSubscription, Subscribed};
-use crate::clock::{Timestamp, millis};
+use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::position::Position;
 use crate::weaken::{ProtocolRule, weakened};
@@ -105,7 +105,8 @@ impl State {
             return Some(0);
         };
         let rate = self.rates.entry(alert.rule.clone()).or_default();
-        let is_over = at < rate.since || millis(at.since(rate.since)) >= millis(per);
+        // Clocks of nodes differ.
+        let is_over = at.since(rate.since) >= per || rate.since.since(at) > per;
         if is_over {
             (rate.since, rate.raised) = (at, 0);
         }
@@ -156,8 +157,14 @@ impl State {
         let (wanted, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(is_wanted);
         self.failed = kept.into();
         // Oldest first.
-        for failed in wanted.iter().rev() {
+        let mut again = 0;
+        for failed in wanted.into_iter().rev() {
             let queued = self.waiting.entry(failed.queue.clone()).or_default();
+            if queued.len() >= MAX_WAITING {
+                self.failed.push_front(failed);
+                continue;
+            }
+            again += 1;
             queued.push_back(WaitingAlert {
                 id: failed.id,
                 json: failed.json.clone(),
@@ -166,7 +173,7 @@ impl State {
                 next: Timestamp::default(),
             });
         }
-        wanted.len()
+        again
     }
 }
 

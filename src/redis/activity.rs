@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use self::wire::BatchOnWire;
 use crate::activity::{
     ActivityBatch, ActivityBounds, ActivityStore, Applied, Counted, CountedKey, CountedOf,
-    FailedAlert, FeedQuery, KEEPER_FOR, Keeping, MAX_FAILED, Settlement, StoredActivity,
-    WaitingAlert,
+    FailedAlert, FeedQuery, KEEPER_FOR, Keeping, MAX_FAILED, MAX_WAITING, Settlement,
+    StoredActivity, WaitingAlert,
 };
 #[cfg(feature = "push")]
 use crate::activity::{KeptSubscription, Subscribed};
@@ -250,6 +250,7 @@ impl ActivityStore for RedisActivity {
         async move {
             let mut again = self.script(SEND_AGAIN);
             again.arg(id.map(|id| format!("{id:032x}")).unwrap_or_default());
+            again.arg(MAX_WAITING);
             match self.ask("send alerts again", again).await? {
                 Value::Int(again) => Ok(usize::try_from(again).unwrap_or_default()),
                 _ => Err(reply::malformed("answer to alerts that are sent again")),

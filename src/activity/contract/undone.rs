@@ -18,7 +18,7 @@ pub(crate) async fn what_happens_between_copies_of_a_notice_is_not_undone(
     assert_eq!(blocks(&store).await, NONE, "as far as is known");
     teller.tell(vec![notice("all", 20, 5, 1)]).await;
     assert_eq!(blocks(&store).await, [5]);
-    let much_later = 22 + 61_000;
+    let much_later = 22 + 31_000;
     teller.tell(vec![notice("all", much_later, 5, 1)]).await;
     assert_eq!(blocks(&store).await, NONE, "another reorg that reads alike");
 }

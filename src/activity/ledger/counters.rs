@@ -1,34 +1,34 @@
 //! [`Counters`]: how many, and how much, by hour.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::activity::entry::FeedEntry;
-use crate::activity::store::{Counted, CountedKey, CountedOf, MAX_SUBJECTS};
+use crate::activity::store::{Counted, CountedKey, CountedOf, MAX_COUNTERS, MAX_SUBJECTS};
 
-/// Counters of one subject, or of all: by hour and type.
-type ByHour = BTreeMap<(u64, Box<str>), Counted>;
-
-/// How many entries there were, and how much, by hour: of all, and of the subjects that were active last.
+/// How many entries there were, and how much, by hour and type: of all, and of each subject.
 #[derive(Debug)]
 pub(super) struct Counters {
     hours: u64,
-    all: ByHour,
-    subjects: BTreeMap<Box<str>, SubjectCounters>,
+    by_hour: BTreeMap<u64, HourCounters>,
+    /// The last hour in which a subject was active, of those that were so last.
+    active: BTreeMap<Box<str>, u64>,
 }
 
+/// Those of one hour.
 #[derive(Debug, Default)]
-struct SubjectCounters {
-    /// The last hour in which it was active.
-    last: u64,
-    by_hour: ByHour,
+struct HourCounters {
+    all: BTreeMap<Box<str>, Counted>,
+    /// By subject and type.
+    subjects: BTreeMap<(Box<str>, Box<str>), Counted>,
 }
 
 impl Counters {
     pub(super) const fn new(hours: u64) -> Self {
         Self {
             hours,
-            all: BTreeMap::new(),
-            subjects: BTreeMap::new(),
+            by_hour: BTreeMap::new(),
+            active: BTreeMap::new(),
         }
     }
 
@@ -36,83 +36,82 @@ impl Counters {
         let Some(hour) = entry.hour else {
             return;
         };
-        count(&mut self.all, hour, entry, 1);
-        self.forget(hour);
-        let subject = self.subjects.entry(entry.subject.clone()).or_default();
-        subject.last = subject.last.max(hour);
-        count(&mut subject.by_hour, hour, entry, 1);
-        if self.subjects.len() > MAX_SUBJECTS {
+        let counters = self.by_hour.entry(hour).or_default();
+        count(
+            counters.all.entry(entry.kind.clone()).or_default(),
+            entry,
+            1,
+        );
+        let key = (entry.subject.clone(), entry.kind.clone());
+        if counters.subjects.contains_key(&key) || counters.subjects.len() < MAX_COUNTERS {
+            count(counters.subjects.entry(key).or_default(), entry, 1);
+        }
+        let oldest = hour.saturating_sub(self.hours);
+        self.by_hour = self.by_hour.split_off(&oldest);
+        let last = self.active.entry(entry.subject.clone()).or_default();
+        *last = hour.max(*last);
+        if self.active.len() > MAX_SUBJECTS {
             let ranked = self
-                .subjects
+                .active
                 .iter()
-                .min_by_key(|(name, one)| (one.last, *name));
+                .min_by_key(|(name, last)| (**last, *name));
             if let Some(least) = ranked.map(|(name, _)| name.clone()) {
-                self.subjects.remove(&least);
+                self.active.remove(&least);
             }
         }
     }
 
     pub(super) fn subtract(&mut self, entry: &FeedEntry) {
-        let Some(hour) = entry.hour else {
+        let Some(counters) = entry.hour.and_then(|hour| self.by_hour.get_mut(&hour)) else {
             return;
         };
-        let key = (hour, entry.kind.clone());
-        if self.all.contains_key(&key) {
-            count(&mut self.all, hour, entry, -1);
+        if let Some(counted) = counters.all.get_mut(&entry.kind) {
+            count(counted, entry, -1);
         }
-        if let Some(subject) = self.subjects.get_mut(&entry.subject)
-            && subject.by_hour.contains_key(&key)
-        {
-            count(&mut subject.by_hour, hour, entry, -1);
-        }
-    }
-
-    /// Hours that are over for so long.
-    fn forget(&mut self, now: u64) {
-        let oldest = now.saturating_sub(self.hours);
-        let is_old = self
-            .all
-            .first_key_value()
-            .is_some_and(|((hour, _), _)| *hour < oldest);
-        if is_old {
-            self.all.retain(|(hour, _), _| *hour >= oldest);
-            for subject in self.subjects.values_mut() {
-                subject.by_hour.retain(|(hour, _), _| *hour >= oldest);
-            }
-            self.subjects.retain(|_, subject| subject.last >= oldest);
+        let key = (entry.subject.clone(), entry.kind.clone());
+        if let Some(counted) = counters.subjects.get_mut(&key) {
+            count(counted, entry, -1);
         }
     }
 
     pub(super) fn read(&self, of: &CountedOf, from: u64, to: u64) -> BTreeMap<CountedKey, Counted> {
-        let mut read = BTreeMap::new();
-        let mut add = |whose: Option<&Box<str>>, by_hour: &ByHour| {
-            for ((hour, kind), counted) in by_hour {
-                if (from..=to).contains(hour) && counted.count != 0 {
-                    read.insert((whose.cloned(), *hour, kind.clone()), counted.clone());
-                }
+        let wanted = match of {
+            CountedOf::All => None,
+            CountedOf::Subject(name) => Some(vec![name.clone()]),
+            CountedOf::Subjects(most) => {
+                let mut ranked: Vec<_> = self.active.iter().collect();
+                ranked.sort_by_key(|(name, last)| Reverse((**last, *name)));
+                let names = ranked.into_iter().take(*most).map(|(name, _)| name.clone());
+                Some(names.collect())
             }
         };
-        match of {
-            CountedOf::All => add(None, &self.all),
-            CountedOf::Subject(name) => {
-                if let Some((name, subject)) = self.subjects.get_key_value(name) {
-                    add(Some(name), &subject.by_hour);
-                }
-            }
-            CountedOf::Subjects(most) => {
-                let mut ranked: Vec<_> = self.subjects.iter().collect();
-                ranked.sort_by_key(|(name, subject)| std::cmp::Reverse((subject.last, *name)));
-                for (name, subject) in ranked.into_iter().take(*most) {
-                    add(Some(name), &subject.by_hour);
+        let mut read = BTreeMap::new();
+        for (hour, counters) in self.by_hour.range(from..=to) {
+            match &wanted {
+                None => read.extend(
+                    counters
+                        .all
+                        .iter()
+                        .map(|(kind, counted)| ((None, *hour, kind.clone()), counted.clone())),
+                ),
+                Some(names) => {
+                    let of_these = counters
+                        .subjects
+                        .iter()
+                        .filter(|((subject, _), _)| names.contains(subject));
+                    read.extend(of_these.map(|((subject, kind), counted)| {
+                        let key = (Some(subject.clone()), *hour, kind.clone());
+                        (key, counted.clone())
+                    }));
                 }
             }
         }
+        read.retain(|_, counted| counted.count != 0);
         read
     }
 }
 
-fn count(by_hour: &mut ByHour, hour: u64, entry: &FeedEntry, times: i64) {
-    let counted = by_hour.entry((hour, entry.kind.clone())).or_default();
+fn count(counted: &mut Counted, entry: &FeedEntry, times: i64) {
     counted.count += times;
     for (field, limb, value) in &entry.sums {
         let sum = counted.sums.entry(field.clone()).or_default();

@@ -23,8 +23,9 @@ struct NoticePlace {
 }
 
 impl Notices {
-    /// Adds `notice`, which stands at `place`. A copy stands where the first one does: what happens in between is not undone.
-    pub(super) fn add(&mut self, notice: &ReorgNotice, place: StreamPlace) {
+    /// Adds `notice`, which stands at `place`; whether that changes anything. A copy stands where the first one does: what
+    /// happens in between is not undone.
+    pub(super) fn add(&mut self, notice: &ReorgNotice, place: StreamPlace) -> bool {
         let of_stream = self.0.entry(notice.stream.clone()).or_default();
         let at = match place {
             StreamPlace::Id(at, _) => at,
@@ -36,9 +37,12 @@ impl Notices {
                 && known.millis.abs_diff(at) <= millis(COPIES_WITHIN)
         };
         if let Some(known) = of_stream.iter_mut().find(is_copy) {
-            known.place = known.place.min(place);
+            if place >= known.place {
+                return false;
+            }
+            known.place = place;
             known.millis = known.millis.min(at);
-            return;
+            return true;
         }
         of_stream.push_back(NoticePlace {
             place,
@@ -50,6 +54,7 @@ impl Notices {
         if of_stream.len() > MAX_NOTICES {
             of_stream.pop_front();
         }
+        true
     }
 
     /// Whether `stream` says that an event of `network` and `block` is undone, which it delivered last at `place`.

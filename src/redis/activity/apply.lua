@@ -31,11 +31,21 @@ local function notices_of(stream)
   return notices[stream]
 end
 
+-- Whether a place in a stream stands behind another: as bytes, whatever the server's locale.
+local function is_behind(place, other)
+  for at = 1, math.min(#place, #other) do
+    local one, two = string.byte(place, at), string.byte(other, at)
+    if one ~= two then return one > two end
+  end
+  return false
+end
+
 -- What is added up of an entry, `times` 1 or -1.
 local function tally(key, prefix, entry, times)
-  call('HINCRBY', key, prefix, times)
-  -- A net under what is forgotten below.
-  call('EXPIRE', key, (batch.hours + 24) * 3600)
+  if call('HINCRBY', key, prefix, times) == 1 then
+    -- A net under what is forgotten below.
+    call('EXPIRE', key, (batch.hours + 24) * 3600)
+  end
   for _, sum in ipairs(entry.c) do
     call('HINCRBY', key, prefix .. sum[1] .. '\0' .. sum[2], sum[3] * times)
   end
@@ -45,42 +55,32 @@ local function forget_hours(hour)
   local oldest = hour - batch.hours
   for _, old in ipairs(call('ZRANGE', base .. ':hours', '-inf', '(' .. oldest, 'BYSCORE')) do
     call('UNLINK', base .. ':h:' .. old)
+    call('UNLINK', base .. ':hs:' .. old)
     call('ZREM', base .. ':hours', old)
-  end
-  for _, old in ipairs(call('ZRANGE', base .. ':subjects', '-inf', '(' .. oldest, 'BYSCORE')) do
-    call('UNLINK', base .. ':s:' .. old)
-    call('ZREM', base .. ':subjects', old)
-  end
-end
-
-local function forget_hours_of_subject(key, oldest)
-  for _, field in ipairs(call('HKEYS', key)) do
-    if tonumber(string.match(field, '^%d+')) < oldest then call('HDEL', key, field) end
   end
 end
 
 local function count(entry)
   if not entry.o then return end
-  local hour = entry.o
-  tally(base .. ':h:' .. hour, entry.t .. '\0', entry, 1)
+  local hour, kind = entry.o, entry.t .. '\0'
+  tally(base .. ':h:' .. hour, kind, entry, 1)
   call('ZADD', base .. ':hours', hour, hour)
   forget_hours(hour)
-  local key, subjects = base .. ':s:' .. entry.s, base .. ':subjects'
-  if call('ZADD', subjects, 'GT', 'CH', hour, entry.s) == 1 then
-    forget_hours_of_subject(key, hour - batch.hours)
-  end
-  tally(key, hour .. '\0' .. entry.t .. '\0', entry, 1)
-  if call('ZCARD', subjects) > batch.subjects then
-    call('UNLINK', base .. ':s:' .. call('ZPOPMIN', subjects)[1])
+  local subjects = base .. ':subjects'
+  call('ZADD', subjects, 'GT', hour, entry.s)
+  if call('ZCARD', subjects) > batch.subjects then call('ZPOPMIN', subjects) end
+  local key, prefix = base .. ':hs:' .. hour, entry.s .. '\0' .. kind
+  if call('HEXISTS', key, prefix) == 1 or call('HLEN', key) < batch.counters then
+    tally(key, prefix, entry, 1)
   end
 end
 
 local function discount(entry)
   if not entry.o then return end
-  local key, prefix = base .. ':h:' .. entry.o, entry.t .. '\0'
-  if call('HEXISTS', key, prefix) == 1 then tally(key, prefix, entry, -1) end
-  key, prefix = base .. ':s:' .. entry.s, entry.o .. '\0' .. prefix
-  if call('HEXISTS', key, prefix) == 1 then tally(key, prefix, entry, -1) end
+  local key, kind = base .. ':h:' .. entry.o, entry.t .. '\0'
+  if call('HEXISTS', key, kind) == 1 then tally(key, kind, entry, -1) end
+  key, kind = base .. ':hs:' .. entry.o, entry.s .. '\0' .. kind
+  if call('HEXISTS', key, kind) == 1 then tally(key, kind, entry, -1) end
 end
 
 -- How an entry stands in a feed: its cursor, and its type.
@@ -109,7 +109,10 @@ local function add(fingerprint, entry)
 end
 
 local function trim()
-  while call('LLEN', order) > batch.entries do
+  -- Not all at once, where fewer are kept than before.
+  local left = 50
+  while left > 0 and call('LLEN', order) > batch.entries do
+    left = left - 1
     local oldest = call('LPOP', order)
     local packed = call('HGET', entries, oldest)
     if packed then
@@ -130,7 +133,7 @@ local function is_undone(entry)
   if not entry.b then return false end
   for stream, place in pairs(entry.p) do
     for _, notice in ipairs(notices_of(stream)) do
-      if notice.p > place and entry.b >= notice.f and (not notice.n or notice.n == entry.n) then
+      if is_behind(notice.p, place) and entry.b >= notice.f and (not notice.n or notice.n == entry.n) then
         return true
       end
     end
@@ -160,7 +163,8 @@ local function take_place(alert, at)
   if not alert.most then return 0 end
   local packed = call('HGET', base .. ':rates', alert.rule)
   local rate = packed and cmsgpack.unpack(packed) or {since = 0, raised = 0, suppressed = 0}
-  if at < rate.since or at - rate.since >= alert.per then
+  -- Clocks of nodes differ.
+  if at - rate.since >= alert.per or rate.since - at > alert.per then
     rate.since, rate.raised = at, 0
   end
   local suppressed
@@ -206,7 +210,7 @@ local function see(change, place, arrival)
   local last = entry.p[change.stream]
   local moved = false
   if last then
-    moved = place > last
+    moved = is_behind(place, last)
   else
     local streams = 0
     for _ in pairs(entry.p) do streams = streams + 1 end
@@ -227,6 +231,7 @@ local function is_copy(notice, change)
   return notice.c == change.content and math.abs(notice.m - change.millis) <= batch.copies
 end
 
+-- Whether that changes anything: a copy that stands behind the first one does not.
 local function note(change, place)
   local of_stream = notices_of(change.stream)
   local copy
@@ -234,17 +239,19 @@ local function note(change, place)
     if is_copy(notice, change) then copy = notice break end
   end
   if copy then
-    if place < copy.p then copy.p = place end
+    if not is_behind(copy.p, place) then return false end
+    copy.p = place
     if change.millis < copy.m then copy.m = change.millis end
   else
     table.insert(of_stream, {p = place, n = change.network, f = change.fork, c = change.content, m = change.millis})
     if #of_stream > batch.notices then table.remove(of_stream, 1) end
   end
   call('HSET', base .. ':notices', change.stream, cmsgpack.pack(of_stream))
+  return true
 end
 
 local function reorg(change, place)
-  note(change, place)
+  if not note(change, place) then return end
   local networks = change.network and {change.network} or call('SMEMBERS', base .. ':networks')
   for _, network in ipairs(networks) do
     local undone = call('ZRANGE', base .. ':b:' .. network, change.fork, '+inf', 'BYSCORE')

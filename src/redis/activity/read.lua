@@ -13,9 +13,9 @@ if last then to = '[' .. string.sub(last, 1, 64) end
 
 local found = {}
 local function find(feed, mark)
-  local offset, page, number = 0, 250, 0
+  local page, number, next_from = 250, 0, from
   while number < limit do
-    local members = redis.call('ZRANGE', feed, from, to, 'BYLEX', 'REV', 'LIMIT', offset, page)
+    local members = redis.call('ZRANGE', feed, next_from, to, 'BYLEX', 'REV', 'LIMIT', 0, page)
     for _, member in ipairs(members) do
       if number < limit and (any or types[string.sub(member, 65)]) then
         local packed = redis.call('HGET', entries, string.sub(member, 33, 64))
@@ -26,12 +26,21 @@ local function find(feed, mark)
       end
     end
     if #members < page then return end
-    offset = offset + page
+    next_from = '(' .. members[#members]
   end
 end
 find(base .. ':feed' .. ARGV[1], '.')
-if ARGV[5] == '1' then find(base .. ':undone' .. ARGV[1], 'x') end
-table.sort(found, function(a, b) return a[1] > b[1] end)
+if ARGV[5] == '1' then
+  find(base .. ':undone' .. ARGV[1], 'x')
+  -- As bytes, whatever the server's locale.
+  table.sort(found, function(one, two)
+    for at = 1, 64 do
+      local a, b = string.byte(one[1], at), string.byte(two[1], at)
+      if a ~= b then return a > b end
+    end
+    return false
+  end)
+end
 
 local read = {}
 for place = 1, math.min(limit, #found) do

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::activity::KeptSubscription;
 use crate::activity::{
     ActivityBatch, ActivityBounds, ActivityChange, AlertToRaise, COPIES_WITHIN, Counted,
-    CountedKey, FailedAlert, KEEPER_FOR, MAX_FAILED, MAX_NOTICES, MAX_STREAMS, MAX_SUBJECTS,
-    MAX_WAITING, ReorgNotice, Sighting, StoredActivity, WaitingAlert,
+    CountedKey, FailedAlert, KEEPER_FOR, MAX_COUNTERS, MAX_FAILED, MAX_NOTICES, MAX_STREAMS,
+    MAX_SUBJECTS, MAX_WAITING, ReorgNotice, Sighting, StoredActivity, WaitingAlert,
 };
 use crate::clock::{Timestamp, millis};
 
@@ -30,6 +30,7 @@ impl BatchOnWire {
             "entries": bounds.entries,
             "hours": bounds.hours,
             "subjects": MAX_SUBJECTS,
+            "counters": MAX_COUNTERS,
             "streams": MAX_STREAMS,
             "notices": MAX_NOTICES,
             "copies": millis(COPIES_WITHIN),

@@ -13,7 +13,7 @@ use crate::admin::Page;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Without --admin Redis is asked, as the configuration names it. Hours begin as in UTC; what a reorg undid does not count. With
-`--by subject` it is the hundred subjects that were active last.")]
+`--by subject` it is the twenty subjects that were active last.")]
 pub(super) struct AnalyticsArgs {
     /// The present hour and those before it, so many together, up to all that are kept [default: 24]
     #[arg(long, value_name = "N")]
