@@ -118,6 +118,14 @@ pub(crate) const ACTIVITY_SUM: &str = "amount";
 #[cfg(feature = "activity")]
 pub(crate) const ANALYTICS_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
+/// The pauses between the tries of an alert that is not taken, from the first to the longest, and for how long it is tried.
+#[cfg(feature = "activity")]
+pub(crate) const ALERT_FIRST_PAUSE: Duration = Duration::from_secs(1);
+#[cfg(feature = "activity")]
+pub(crate) const ALERT_LONGEST_PAUSE: Duration = Duration::from_secs(5 * 60);
+#[cfg(feature = "activity")]
+pub(crate) const ALERT_TRIED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The name that the requirement gives it.
 #[cfg(feature = "activity")]
 pub(crate) const ACTIVITY_CHANNEL: &str = "activity:new";
@@ -229,6 +237,11 @@ mod tests {
             ("what analytics adds up", {
                 let kept = ANALYTICS_KEPT.as_secs() / 3_600;
                 format!("`{ACTIVITY_SUM}`; {kept} h; {ANALYTICS_HOURS}")
+            }),
+            #[cfg(feature = "activity")]
+            ("an alert that is not taken", {
+                let times = [ALERT_FIRST_PAUSE, ALERT_LONGEST_PAUSE, ALERT_TRIED_FOR];
+                times.map(time).join("; ")
             }),
             #[cfg(feature = "alerts")]
             ("a webhook or push", {

@@ -62,7 +62,7 @@ impl Update {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`]: the type is empty, longer than 64 bytes, has other characters than ASCII letters, digits,
-    /// `_`, `-` and `.`, or is `resync`; or the subject is no [`Tag`].
+    /// `_`, `-` and `.`, or is `resync` or `alert`; or the subject is no [`Tag`].
     pub fn new(kind: impl AsRef<str>, subject: impl AsRef<str>) -> Result<Self, Error> {
         let kind = kind.as_ref();
         check_kind(kind)?;
@@ -85,6 +85,20 @@ impl Update {
             fields: BTreeMap::from([("reason".into(), reason.into())]),
             source: None,
         }
+    }
+
+    /// An alert of `rule`, of which `id` tells it from others.
+    #[cfg(feature = "activity")]
+    pub(crate) fn alert(rule: &str, id: &str) -> Result<Self, Error> {
+        let subject = Tag::new(&format!("{ALERTS}{rule}"))?;
+        let update = Self {
+            kind: ALERT.into(),
+            subject: subject.as_str().into(),
+            identity: unique_word().into(),
+            fields: BTreeMap::new(),
+            source: None,
+        };
+        update.with_identity(id)
     }
 
     /// Sets what tells its event from others. Updates with the same identity, type and subject are told once. Default: a random
@@ -279,7 +293,7 @@ pub(crate) fn check_kind(kind: &str) -> Result<(), Error> {
         return Err(invalid("type of update", kind, &why));
     }
     match kind {
-        RESYNC => Err(invalid("type of update", kind, "is the cache's own")),
+        RESYNC | ALERT => Err(invalid("type of update", kind, "is the cache's own")),
         _ => Ok(()),
     }
 }

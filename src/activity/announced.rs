@@ -9,7 +9,7 @@ use super::queue::AlertQueue;
 use super::store::WaitingAlert;
 use crate::error::Error;
 use crate::log::{PurgeToAnnounce, Purges};
-use crate::update::{ALERT, ALERTS, Update};
+use crate::update::Update;
 
 /// What an alert says of itself, which its event cannot.
 const OWN: [&str; 8] = [
@@ -45,7 +45,7 @@ pub(crate) async fn announce(
 /// is room.
 fn update(queue: &AlertQueue, alert: &WaitingAlert) -> Result<Update, Error> {
     let id = format!("{:032x}", alert.id);
-    let mut update = Update::new(ALERT, format!("{ALERTS}{}", queue.rule))?.with_identity(&id)?;
+    let mut update = Update::alert(&queue.rule, &id)?;
     let json: Map<String, Value> = serde_json::from_str(&alert.json).unwrap_or_default();
     let text = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),

@@ -25,7 +25,7 @@ const RENEW: Duration = Duration::from_millis(1_500);
 /// The pauses after the store or the log failed.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(50), RENEW);
 /// The most changes of a batch, beside those of its last record: a server does nothing else meanwhile.
-const MAX_CHANGES: usize = 100;
+const MAX_CHANGES: usize = 50;
 /// A store that was told nothing for so many records is told how far it is: they are not read again then.
 const TOLD_EVERY: u64 = 1_000;
 /// What was announced so long before a store is told the first time raises no alert any more.
@@ -65,6 +65,8 @@ struct Progress {
     is_first: bool,
     /// When the store last took this node for the keeper.
     heard: Instant,
+    /// The store failed since.
+    is_doubted: bool,
 }
 
 impl Keeper {
@@ -114,8 +116,11 @@ impl Keeper {
                     if telling.failing(error.kind() as u64).is_some() {
                         tracing::warn!("the activity feed waits for its store: {error:#}");
                     }
+                    progress = progress.filter(|own| own.heard.elapsed() < KEEPER_FOR);
                     // The store says anew how far it is.
-                    progress = None;
+                    if let Some(own) = &mut progress {
+                        own.is_doubted = true;
+                    }
                     pauses.pause()
                 }
             };
@@ -144,7 +149,7 @@ impl Keeper {
 
     /// Tells the store all that was announced, if this node is the keeper. `None` in `progress`: it is not known to be.
     async fn tell(&self, progress: &mut Option<Progress>) -> Result<(), Error> {
-        let known = progress.filter(|known| known.heard.elapsed() < RENEW);
+        let known = progress.filter(|known| known.heard.elapsed() < RENEW && !known.is_doubted);
         let Some(mut own) = (match known {
             Some(known) => Some(known),
             None => self.become_keeper(*progress).await?,
@@ -174,12 +179,17 @@ impl Keeper {
         };
         let known = before.filter(|known| known.told == told);
         Ok(Some(match known {
-            Some(known) => Progress { heard, ..known },
+            Some(known) => Progress {
+                heard,
+                is_doubted: false,
+                ..known
+            },
             None => Progress {
                 told,
                 read: told,
                 is_first: told.is_none(),
                 heard,
+                is_doubted: false,
             },
         }))
     }

@@ -210,6 +210,13 @@ pub(crate) struct WaitingAlert {
 }
 
 impl WaitingAlert {
+    /// When it was raised; long ago, if it does not say.
+    pub(crate) fn raised_at(&self) -> Timestamp {
+        let json = serde_json::from_str::<serde_json::Value>(&self.json);
+        let raised = json.ok().and_then(|json| json["raised_at"].as_u64());
+        raised.map(Timestamp::from_millis).unwrap_or_default()
+    }
+
     /// The alert as its receiver gets it, with what only the store knew.
     #[cfg(feature = "alerts")]
     pub(crate) fn body(&self) -> String {
@@ -295,8 +302,12 @@ pub(crate) trait ActivityStore: Debug + Send + Sync + 'static {
     /// The queues in which alerts wait.
     fn queues(&self) -> BoxFuture<'_, Result<Vec<Box<str>>, Error>>;
 
-    /// The first alert of `queue`.
-    fn first<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<Option<WaitingAlert>, Error>>;
+    /// The first alert of `queue`, if `keeper` is the keeper.
+    fn first<'a>(
+        &'a self,
+        keeper: &'a str,
+        queue: &'a str,
+    ) -> BoxFuture<'a, Result<Option<WaitingAlert>, Error>>;
 
     /// Says what becomes of the alert `id`, if it is the first of `queue` and `keeper` is the keeper; whether that is so.
     fn settle<'a>(

@@ -57,12 +57,14 @@ impl Activity {
         self.senders.receivers.subscribers()
     }
 
-    /// Keeps the feed and delivers alerts, until `stop`.
+    /// Keeps the feed and delivers alerts, until `stop`. What is on its way then ends while this node is still the keeper.
     pub(super) async fn run(&self, stop: &CancellationToken) {
-        tokio::join!(
-            self.keeper.run(stop),
-            self.courier.run(self.keeper.state(), stop)
-        );
+        let delivered = CancellationToken::new();
+        let deliver = async {
+            self.courier.run(self.keeper.state(), stop).await;
+            delivered.cancel();
+        };
+        tokio::join!(self.keeper.run(&delivered), deliver);
     }
 }
 

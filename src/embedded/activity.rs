@@ -215,7 +215,11 @@ impl ActivityStore for EmbeddedActivity {
         ready(Ok(queues)).boxed()
     }
 
-    fn first<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<Option<WaitingAlert>, Error>> {
+    fn first<'a>(
+        &'a self,
+        _keeper: &'a str,
+        queue: &'a str,
+    ) -> BoxFuture<'a, Result<Option<WaitingAlert>, Error>> {
         let state = self.state.lock();
         let first = state.waiting.get(queue).and_then(VecDeque::front).cloned();
         ready(Ok(first)).boxed()

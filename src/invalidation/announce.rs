@@ -38,7 +38,7 @@ const IDENTITY: Setting = Setting::key_of_section("identity").called("announce i
     serde(deny_unknown_fields)
 )]
 pub struct Announce {
-    /// The type of the update: "sale". 1 to 64 ASCII letters, digits, `_`, `-` and `.`; not `resync`.
+    /// The type of the update: "sale". 1 to 64 ASCII letters, digits, `_`, `-` and `.`; not `resync` or `alert`.
     #[cfg_attr(feature = "config", serde(rename = "type"))]
     kind: String,
     /// What the update is about, written as tags to purge are: `"auction:{transaction_information.address}"`. One

@@ -11,8 +11,10 @@ use crate::outgoing::answer::EndpointAnswer;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeliveryFailure {
-    /// It never will be: the rules refuse where it goes, or the endpoint refuses it. Trying again changes nothing.
+    /// It never will be: the endpoint says that it is gone (410), or it cannot be sent at all.
     Permanent(String),
+    /// The endpoint refuses it, or the rules refuse where it goes. Trying again changes nothing, unless somebody mends that.
+    Refused(String),
     /// It may be later.
     Retry {
         /// Why it was not delivered now.
@@ -36,7 +38,7 @@ impl DeliveryFailure {
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
-            Self::Permanent(reason) | Self::Retry { reason, .. } => reason,
+            Self::Permanent(reason) | Self::Refused(reason) | Self::Retry { reason, .. } => reason,
         }
     }
 
@@ -55,10 +57,13 @@ impl DeliveryFailure {
                 after: answer.retry_after,
             };
         }
-        Self::Permanent(match status.is_redirection() {
-            true => format!("was answered {code}, and redirects are not followed"),
-            false => format!("was answered {code}"),
-        })
+        match status {
+            StatusCode::GONE => Self::Permanent(format!("was answered {code}")),
+            _ if status.is_redirection() => Self::Refused(format!(
+                "was answered {code}, and redirects are not followed"
+            )),
+            _ => Self::Refused(format!("was answered {code}")),
+        }
     }
 }
 
@@ -73,7 +78,7 @@ impl std::error::Error for DeliveryFailure {}
 impl From<RequestFailure> for DeliveryFailure {
     fn from(failure: RequestFailure) -> Self {
         match failure {
-            RequestFailure::Refused(reason) => Self::Permanent(reason),
+            RequestFailure::Refused(reason) => Self::Refused(reason),
             RequestFailure::Failed(reason) => Self::Retry {
                 reason,
                 after: None,

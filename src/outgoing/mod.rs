@@ -49,7 +49,8 @@
 //!   for each secret. See [`verify_webhook`].
 //!
 //! Answer with any 2xx at once, and work afterwards. 408, 425, 429, 5xx and no answer are [`Retry`](DeliveryFailure::Retry),
-//! with the `Retry-After` of the answer, an hour at most; all else is [`Permanent`](DeliveryFailure::Permanent). Who sends
+//! with the `Retry-After` of the answer, an hour at most; 410 is [`Permanent`](DeliveryFailure::Permanent), and all else
+//! [`Refused`](DeliveryFailure::Refused). Who sends
 //! again, and how often, is up to the caller.
 
 mod answer;

@@ -32,6 +32,10 @@ const KEEP: &str = include_str!("activity/keep.lua");
 const RESIGN: &str = include_str!("activity/resign.lua");
 const READ: &str = include_str!("activity/read.lua");
 const COUNTED: &str = include_str!("activity/counted.lua");
+const FIRST: &str = "\
+if redis.call('HGET', KEYS[1], 'keeper') ~= ARGV[2] then return {'', '0 0'} end \
+return {redis.call('LINDEX', KEYS[1] .. ':q:' .. ARGV[1], 0) or '', \
+redis.call('HGET', KEYS[1] .. ':tried', ARGV[1]) or '0 0'}";
 const SETTLE: &str = include_str!("activity/settle.lua");
 #[cfg(feature = "push")]
 const SUBSCRIBE: &str = include_str!("activity/subscribe.lua");
@@ -189,12 +193,14 @@ impl ActivityStore for RedisActivity {
         .boxed()
     }
 
-    fn first<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<Option<WaitingAlert>, Error>> {
+    fn first<'a>(
+        &'a self,
+        keeper: &'a str,
+        queue: &'a str,
+    ) -> BoxFuture<'a, Result<Option<WaitingAlert>, Error>> {
         async move {
-            const FIRST: &str = "return {redis.call('LINDEX', KEYS[1] .. ':q:' .. ARGV[1], 0) or '', \
-                                 redis.call('HGET', KEYS[1] .. ':tried', ARGV[1]) or '0 0'}";
             let mut first = self.script(FIRST);
-            first.arg(queue);
+            first.arg(queue).arg(keeper);
             let answer = self.ask("read an alert", first).await?;
             match reply::words(answer).as_deref() {
                 Some([nothing, _]) if nothing.is_empty() => Ok(None),

@@ -144,7 +144,7 @@ async fn what_a_receiver_refuses_can_be_sent_again() {
             builder
         };
         let node = Node::begin(builder);
-        ops.answer(400);
+        ops.answer(410);
         let before = ops.all().len();
         for n in 0..3 {
             node.sell(n, "7000").await;
@@ -154,7 +154,7 @@ async fn what_a_receiver_refuses_can_be_sent_again() {
         ops.answer(204);
         let activity = node.cache.activity().unwrap();
         let all = activity.failed_alerts(3).await.unwrap();
-        assert!(all[0].reason.contains("400"), "{}", all[0].reason);
+        assert!(all[0].reason.contains("410"), "{}", all[0].reason);
         assert_eq!(activity.send_again(Some(&all[1].id)).await.unwrap(), 1);
         assert!(activity.send_again(Some("1")).await.is_err());
         until("one is there", async || ops.all().len() == before + 1).await;

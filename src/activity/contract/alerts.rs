@@ -37,7 +37,7 @@ pub(crate) async fn alerts_wait_in_order_until_they_are_settled(fixture: &impl A
     queues.sort();
     assert_eq!(queues.join(" "), "big/live big/webhook/ops");
     let ops = both[0];
-    let first = async || store.first(ops).await.unwrap();
+    let first = async || store.first(KEEPER, ops).await.unwrap();
     let alert = first().await.unwrap();
     assert_eq!((alert.id, alert.attempts, alert.suppressed), (11, 0, 0));
     assert_eq!(alert.json, "{\"n\":11,\"text\":\"a b\\n\"}");
@@ -65,7 +65,7 @@ pub(crate) async fn alerts_wait_in_order_until_they_are_settled(fixture: &impl A
 
 async fn alerts_that_are_given_up_can_be_sent_again(store: &Arc<dyn ActivityStore>) {
     let ops = "big/webhook/ops";
-    let first = async || store.first(ops).await.unwrap();
+    let first = async || store.first(KEEPER, ops).await.unwrap();
     let settle = async |id, settlement: &Settlement| {
         let settled = store.settle(KEEPER, ops, id, settlement).await;
         settled.unwrap()
@@ -135,7 +135,7 @@ pub(crate) async fn a_rule_raises_no_more_alerts_than_its_limit(fixture: &impl A
         teller.tell(vec![raising(block, now, alerts)]).await;
     }
     let mut raised = Vec::new();
-    while let Some(first) = store.first("big/live").await.unwrap() {
+    while let Some(first) = store.first(KEEPER, "big/live").await.unwrap() {
         raised.push((first.id, first.suppressed));
         let delivered = Settlement::Delivered;
         assert!(

@@ -182,8 +182,12 @@ impl ActivityStore for CountingStore {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
-    fn first<'a>(&'a self, queue: &'a str) -> BoxFuture<'a, Result<Option<WaitingAlert>, Error>> {
-        self.store.first(queue)
+    fn first<'a>(
+        &'a self,
+        keeper: &'a str,
+        queue: &'a str,
+    ) -> BoxFuture<'a, Result<Option<WaitingAlert>, Error>> {
+        self.store.first(keeper, queue)
     }
 
     fn settle<'a>(

@@ -144,12 +144,14 @@ impl Receivers {
         let webhook = self.webhooks.get(name);
         let Some((client, webhook)) = self.client.as_ref().zip(webhook) else {
             let why = format!("no webhook is called {name} any more");
-            return Err(Undelivered::Never(why));
+            // Another node may know it: one that began with a newer file.
+            return Err(Undelivered::Later(why, None));
         };
         let id = format!("{:032x}", alert.id);
         let sent = client.post_webhook(webhook, &id, &queue.rule, alert.body());
         sent.await.map_err(|failure| match failure {
             DeliveryFailure::Permanent(why) => Undelivered::Never(why),
+            DeliveryFailure::Refused(why) => Undelivered::Refused(why),
             DeliveryFailure::Retry { reason, after } => Undelivered::Later(reason, after),
         })
     }
@@ -164,7 +166,7 @@ impl Receivers {
         _alert: &WaitingAlert,
     ) -> Result<(), Undelivered> {
         let why = format!("{name}: this program sends no webhooks");
-        Err(Undelivered::Never(why))
+        Err(Undelivered::Later(why, None))
     }
 }
 

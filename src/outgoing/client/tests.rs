@@ -35,7 +35,7 @@ async fn post(client: &OutgoingClient, url: &str) -> Result<(), DeliveryFailure>
 
 fn permanent(posted: Result<(), DeliveryFailure>) -> String {
     match posted {
-        Err(DeliveryFailure::Permanent(reason)) => reason,
+        Err(DeliveryFailure::Permanent(reason) | DeliveryFailure::Refused(reason)) => reason,
         other => panic!("{other:?}"),
     }
 }

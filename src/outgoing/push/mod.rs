@@ -40,7 +40,7 @@
 //!
 //! Anything else is 400, 401, 404 or 503 with a reason in `application/problem+json`. At most 10,000 browsers are kept; one is
 //! forgotten when its push service answers 404 or 410. The message is the alert as a webhook gets it, without `data` if it would be
-//! too long; a browser that cannot be told after three tries is not told of that alert. A page:
+//! too long; a browser that cannot be told after two tries is not told of that alert. A page:
 //!
 //! ```js
 //! const {key} = await (await fetch('/push/key')).json()

@@ -194,14 +194,19 @@ impl Desk {
             _ if path == subscriptions => SUBSCRIPTION_METHODS,
             _ => return Err(Problem::new(StatusCode::NOT_FOUND, "nothing here")),
         };
+        let _turn = self.turns.try_acquire().map_err(|_| later())?;
         match (&parts.method, methods) {
             (&Method::OPTIONS, _) => {
                 let headers = "authorization, content-type";
                 Ok(Preflight { methods, headers }.response(String::new()))
             }
-            (&Method::GET | &Method::HEAD, KEY_METHODS) => {
+            (method @ (&Method::GET | &Method::HEAD), KEY_METHODS) => {
                 let json = json!({ "key": self.subscribers.public_key() });
-                Ok(told(StatusCode::OK, &json))
+                let mut response = told(StatusCode::OK, &json);
+                if method == Method::HEAD {
+                    response.body_mut().clear();
+                }
+                Ok(response)
             }
             (&Method::POST, SUBSCRIPTION_METHODS) => {
                 // Before the body is read.
@@ -226,7 +231,6 @@ impl Desk {
     }
 
     async fn read<B: Body<Error: Into<BoxError>>>(&self, body: B) -> Result<Value, Problem> {
-        let _turn = self.turns.try_acquire().map_err(|_| later())?;
         let read = timeout(
             BODY_TIME,
             Limited::new(Box::pin(body), LARGEST_BODY).collect(),

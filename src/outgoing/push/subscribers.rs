@@ -9,7 +9,7 @@ use base64::Engine;
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::message::{PushMessage, Urgency};
 use super::sender::{PushOutcome, PushSender};
@@ -25,8 +25,12 @@ use crate::update::fingerprint_of;
 const PAGE: usize = 200;
 /// How many are told at once.
 const AT_ONCE: usize = 32;
-/// The pauses between the tries of one: it holds up the next alert.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+/// The pauses behind the tries of one: it holds up the next alert.
+const PAUSES: [Duration; 2] = [Duration::from_secs(2), Duration::ZERO];
+/// After so many failures of one push service it is left alone for the rest of the alert.
+const GIVEN_UP_AFTER: u32 = 20;
+/// The longest that telling all of one alert takes; who was not told by then is not.
+const ALERT_TIME: Duration = Duration::from_secs(300);
 /// The most rules that one names.
 const MAX_RULES: usize = 100;
 
@@ -40,6 +44,23 @@ pub(crate) struct Subscribers {
     most: usize,
     /// Which alert of a rule is on its way, and from which browser on it is to be told: where the store fails in between.
     progress: Mutex<HashMap<Box<str>, (u128, u128)>>,
+}
+
+/// How the push services do while all are told of one alert.
+#[derive(Debug, Default)]
+struct Pass(Mutex<HashMap<String, u32>>);
+
+impl Pass {
+    fn is_given_up(&self, origin: &str) -> bool {
+        let failures = self.0.lock();
+        failures
+            .get(origin)
+            .is_some_and(|failures| *failures >= GIVEN_UP_AFTER)
+    }
+
+    fn note_failure(&self, origin: &str) {
+        *self.0.lock().entry(origin.to_owned()).or_default() += 1;
+    }
 }
 
 /// What became of a browser that wants no alerts any more.
@@ -146,6 +167,8 @@ impl Subscribers {
     ) -> Result<(), Undelivered> {
         let message = message(alert).map_err(|error| Undelivered::Never(error.to_string()))?;
         let known = self.progress.lock().get(&queue.rule).copied();
+        let pass = Pass::default();
+        let deadline = Instant::now() + ALERT_TIME;
         let mut from = match known {
             Some((id, from)) if id == alert.id => from,
             _ => 0,
@@ -155,9 +178,17 @@ impl Subscribers {
             let page = page.map_err(|error| Undelivered::Later(error.to_string(), None))?;
             let last = page.last().and_then(|(id, _)| id.checked_add(1));
             let is_last = page.len() < PAGE;
-            let tell =
-                |kept: KeptSubscription| async { self.tell_one(kept, &queue.rule, &message).await };
-            stream::iter(page).for_each_concurrent(AT_ONCE, tell).await;
+            let tell = |kept: KeptSubscription| async {
+                self.tell_one(kept, &queue.rule, &message, &pass).await
+            };
+            let told = stream::iter(page).for_each_concurrent(AT_ONCE, tell);
+            if timeout_at(deadline, told).await.is_err() {
+                tracing::warn!(
+                    rule = &*queue.rule,
+                    "push services are slow: not all browsers were told of an alert"
+                );
+                break;
+            }
             let Some(next) = last.filter(|_| !is_last) else {
                 break;
             };
@@ -169,28 +200,37 @@ impl Subscribers {
         Ok(())
     }
 
-    async fn tell_one(&self, kept: KeptSubscription, rule: &str, message: &PushMessage) {
+    async fn tell_one(
+        &self,
+        kept: KeptSubscription,
+        rule: &str,
+        message: &PushMessage,
+        pass: &Pass,
+    ) {
+        // One that cannot be read now may be by another node, or with other settings.
         let Some((subscription, rules)) = self.read(&kept) else {
-            // It may go to where no request may go any more.
-            return self.forget(kept.0).await;
+            return;
         };
         if !rules.is_empty() && !rules.iter().any(|wanted| wanted == rule) {
             return;
         }
-        let mut pauses = PAUSES.into_iter();
-        loop {
-            let (why, after) = match self.sender.send(&subscription, message).await {
+        let origin = subscription.endpoint.origin();
+        for pause in PAUSES {
+            if pass.is_given_up(&origin) {
+                return;
+            }
+            match self.sender.send(&subscription, message).await {
                 Ok(PushOutcome::Sent) => return,
                 Ok(PushOutcome::Gone) => return self.forget(kept.0).await,
-                Err(DeliveryFailure::Permanent(why)) => {
+                Err(DeliveryFailure::Permanent(why) | DeliveryFailure::Refused(why)) => {
                     return tracing::debug!(why, "a browser was not told of an alert");
                 }
-                Err(DeliveryFailure::Retry { reason, after }) => (reason, after),
-            };
-            let Some(pause) = pauses.next() else {
-                return tracing::debug!(why, "a browser was not told of an alert");
-            };
-            sleep(after.map_or(pause, |after| after.min(pause))).await;
+                Err(DeliveryFailure::Retry { reason, .. }) => {
+                    tracing::debug!(why = reason, "a browser was not told of an alert yet");
+                    pass.note_failure(&origin);
+                }
+            }
+            sleep(pause).await;
         }
     }
 

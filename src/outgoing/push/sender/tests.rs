@@ -89,7 +89,7 @@ async fn each_status_says_what_becomes_of_the_message() {
     }
     for status in ["307 x", "400 x", "401 x", "403 x", "413 x"] {
         let failure = sent(&sender, status).await.unwrap_err();
-        assert!(matches!(failure, DeliveryFailure::Permanent(_)), "{status}");
+        assert!(matches!(failure, DeliveryFailure::Refused(_)), "{status}");
     }
     for status in ["429 x", "500 x", "503 x"] {
         let failure = sent(&sender, &format!("{status}\r\nRetry-After: 7"))
