@@ -81,7 +81,7 @@
 //! - `alerts`: alerts as signed webhooks, to where requests may go, see [`outgoing`]; with it `activity`.
 //! - `axum` (default): layers of nested routers go by the whole URI, which axum 0.8 keeps, see
 //!   [`middleware`](middleware#nested-routers).
-//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `activity` and `redis`.
+//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `alerts` and `redis`.
 //! - `live`: updates to browsers and programs, as server-sent events and by WebSocket.
 //! - `push`: Web Push to browsers; with it `alerts`.
 //! - `redis` (default): responses, purge log and event streams on Redis.

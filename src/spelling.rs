@@ -8,7 +8,7 @@ pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let allowed = (word.chars().count() / 2).clamp(1, 3);
     let near = known
         .iter()
-        .map(|known| (strsim::levenshtein(word, known), *known));
+        .map(|known| (strsim::damerau_levenshtein(word, known), *known));
     let near = near.filter(|(distance, _)| *distance <= allowed).min();
     near.map(|(_, known)| known)
 }

@@ -158,13 +158,13 @@ impl ActivityPlan {
     /// `None` if nothing is to be kept.
     pub(super) fn check(&self) -> Result<Option<CheckedPlan>, ConfigError> {
         let webhooks = self.receivers.names();
+        let receivers = self.receivers.check()?;
         if !self.is_wanted() {
             return Ok(None);
         }
         let settings = self.settings.clone().unwrap_or_default();
         let (bounds, entries) = settings.compile()?;
         let alerts = AlertRules::compile(self.alerts.clone(), &webhooks)?;
-        let receivers = self.receivers.check()?;
         if let Some(rule) = alerts
             .iter()
             .find(|rule| rule.push() && !receivers.has_push())

@@ -1,13 +1,13 @@
 //! Settings that work and deserve a second look.
 
-use super::{Loaded, Period, announced};
+use super::{Loaded, Period, announced, receivers};
 use crate::{ConfigPlace, Cookies, RuleSettings, StreamSettings, Warning};
 
 impl Loaded {
     /// What of the rules deserves a second look: routes taken from a broader rule whose tags they
     /// lack, cookies that do not end caching, lifetimes below what a stream needs to settle, streams
     /// that nothing trims or that there is no Redis to read from, activity and alerts that nothing which is
-    /// announced reaches. The cache itself warns of more when it is built.
+    /// announced reaches, receivers that no alert goes to, and ways on which others could read alerts. The cache itself warns of more when it is built.
     #[must_use]
     pub fn advice(&self) -> Vec<Warning> {
         let rules = &self.config.rules;
@@ -47,6 +47,7 @@ impl Loaded {
             Warning::new(ConfigPlace::stream(&*stream.name), message)
         }));
         advice.extend(announced::advice(&self.config));
+        advice.extend(receivers::advice(&self.config));
         advice
     }
 

@@ -31,7 +31,10 @@ impl Config {
         config.cache.upstream_rule = Some(self.has_implicit_rule());
         config.fill_redis();
         config.fill_cache();
-        if !config.alerts.is_empty() {
+        if config.has_receivers() {
+            config.outgoing.get_or_insert_default();
+        }
+        if !config.alerts.is_empty() || config.has_receivers() {
             // How an alert is known to have been raised.
             config.activity.get_or_insert_default();
         }

@@ -59,10 +59,10 @@ fn url(config: &Config, variables: &Variables<'_>) -> Result<Option<Secret>, Con
     )))
 }
 
-struct Variables<'e>(Env<'e>);
+pub(super) struct Variables<'e>(pub(super) Env<'e>);
 
 impl Variables<'_> {
-    fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         let value = (self.0)(name)?;
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())

@@ -261,15 +261,14 @@ fn mismatch(message: &str) -> Option<(String, &str)> {
 }
 
 /// `line` with what may be secret masked, character by character: what stands between `://` and the
-/// last `@`, and the text of a token or password.
+/// last `@`, the text of a token, key or password, and of a URL what comes after its host.
 fn masked(line: &str) -> String {
     let key = line.split('=').next().unwrap_or_default().to_lowercase();
     // A file's name is told beside it anyway, and is no secret.
     let names_file = key.trim_end().ends_with("_file");
-    let secret = !names_file
-        && ["tok", "pass", "secret", "ticket"]
-            .iter()
-            .any(|word| key.contains(word));
+    let words = ["tok", "pass", "secret", "ticket"];
+    let is_named = key.trim() == "key" || words.iter().any(|word| key.contains(word));
+    let secret = is_named && !names_file;
     let range = if secret {
         line.find('=').map(|equals| equals + 1..line.len())
     } else {
@@ -278,6 +277,7 @@ fn masked(line: &str) -> String {
         let start = after("://").or_else(|| after("\"")).or_else(|| after("'"));
         start.and_then(|start| Some(start..start + line[start..].rfind('@')?))
     };
+    let range = range.or_else(|| path_of_url(line));
     let Some(range) = range else {
         return line.to_owned();
     };
@@ -287,6 +287,17 @@ fn masked(line: &str) -> String {
         .map(|c| if keep(c) { c } else { '*' });
     let hidden: String = hidden.collect();
     format!("{}{hidden}{}", &line[..range.start], &line[range.end..])
+}
+
+/// Where in `line` a URL goes on after its host: a webhook's is often a secret, whatever its key was meant to be.
+fn path_of_url(line: &str) -> Option<Range<usize>> {
+    let host = line.find("s://").map(|at| at + 4);
+    let host = host.or_else(|| line.find("p://").map(|at| at + 4))?;
+    let end = line[host..]
+        .find(['"', '\''])
+        .map_or(line.len(), |at| host + at);
+    let path = line[host..end].find(['/', '?', '#'])?;
+    Some(host + path + 1..end)
 }
 
 #[cfg(test)]
@@ -348,6 +359,10 @@ mod tests {
             ("token_file = \"/run/t\"", "token_file = \"/run/t\""),
             ("tokn = 'abc'", "tokn = '***'"),
             ("ticket_key = \"abc\"", "ticket_key = \"***\""),
+            ("key = \"abc\"", "key = \"***\""),
+            ("key_file = \"/run/t\"", "key_file = \"/run/t\""),
+            ("url = \"https://h/a/b?c\"", "url = \"https://h/*****\""),
+            ("ulr = 'http://h:1/a'", "ulr = 'http://h:1/*'"),
             (
                 "ticket_key_file = \"/run/t\"",
                 "ticket_key_file = \"/run/t\"",

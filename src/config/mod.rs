@@ -22,11 +22,12 @@
 //! ```
 //!
 //! `[[streams]]` says which events purge, and what people are told of them; `[activity]` keeps what they are told, and
-//! `[[alerts]]` says what of it raises alerts.
+//! `[[alerts]]` says what of it raises alerts. These are posted to `[[webhooks]]` and pushed to browsers as `[push]` says (with the
+//! feature `push`), to where `[outgoing]` lets requests go.
 //!
 //! An unknown key, a value of the wrong type and a setting that the cache refuses are errors that
 //! quote the line. `tagcache schema` prints a JSON Schema of the file, for editors. The tables `[proxy]`, `[live]`,
-//! `[admin]` and `[log]` are those of the program `tagcache`, which may share the file: they pass unread.
+//! `[feed]`, `[push_service]`, `[admin]` and `[log]` are those of the program `tagcache`, which may share the file: they pass unread.
 //!
 //! # The environment
 //!
@@ -42,6 +43,7 @@
 //! | `CACHE_DEFAULT_TTL`, `CACHE_LONG_TTL`, `CACHE_SHORT_TTL` | `cache.default_ttl` …, in seconds |
 //! | `ENABLE_REDIS_STREAMS` | `redis.streams`: `true` or `false` |
 //! | `STREAM_CONSUMER_GROUP` | `redis.consumer_group` |
+//! | `TAGCACHE_PUSH_KEY` | `push.key`, where there is `[push]`; also before `push.key_file` |
 //!
 //! In mode `mock` there is no Redis unless `MOCK_REDIS_CONNECTION_URI` names one: the cache is in
 //! this process, and events are handed in by [`Cache::events`](crate::Cache::events).
@@ -53,6 +55,8 @@ mod effective;
 mod environment;
 mod error;
 mod locate;
+mod push;
+mod receivers;
 mod reload;
 
 use std::fmt;
@@ -65,7 +69,9 @@ use serde::{Deserialize, Serialize};
 pub use self::cache::{CacheSection, RedisSection};
 pub use self::error::ConfigFileError;
 use self::locate::SourceTree;
+pub use self::push::PushTable;
 pub use self::reload::{Reload, Reloaded};
+use crate::outgoing::{OutgoingSettings, WebhookSettings};
 pub use crate::written::{Address, Written, read};
 use crate::{
     ActivitySettings, AlertRule, Cache, CacheBuilder, Companion, Rule, RuleSettings, Setting,
@@ -99,6 +105,15 @@ pub struct Config {
     /// Which of what streams announce raises alerts, and who is told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alerts: Vec<AlertRule>,
+    /// Where alerts are posted to that name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<WebhookSettings>,
+    /// Where webhooks and pushes may go, and how long they may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outgoing: Option<OutgoingSettings>,
+    /// Web Push to browsers, of alerts that push. Default: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushTable>,
     /// The reverse proxy `tagcache proxy`.
     #[serde(default, skip_serializing)]
     #[schemars(with = "serde_json::Value")]
@@ -107,6 +122,14 @@ pub struct Config {
     #[serde(default, skip_serializing)]
     #[schemars(with = "serde_json::Value")]
     live: Unread,
+    /// What happened, over HTTP.
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "serde_json::Value")]
+    feed: Unread,
+    /// Where browsers subscribe to pushes.
+    #[serde(default, skip_serializing)]
+    #[schemars(with = "serde_json::Value")]
+    push_service: Unread,
     /// The admin listener of `tagcache proxy`.
     #[serde(default, skip_serializing)]
     #[schemars(with = "serde_json::Value")]
@@ -187,12 +210,13 @@ impl Config {
             toml::from_str(&text).map_err(|error| ConfigFileError::unread(path, &text, &error))?;
         let url = config.redis.url.clone();
         environment::lay_over(&mut config, env)?;
+        let elsewhere = push::lay_over(&mut config, &environment::Variables(env));
         let path = path.map(Path::to_owned);
         let mut loaded = Loaded {
             config,
             path,
             text,
-            elsewhere: Vec::new(),
+            elsewhere: elsewhere.into_iter().collect(),
         };
         if loaded.config.redis.url != url {
             loaded.made_elsewhere(Setting::REDIS_URL, "environment");
@@ -234,10 +258,9 @@ impl Config {
             .fold(builder, CacheBuilder::stream);
         let activity = self.activity.iter().cloned();
         let builder = activity.fold(builder, CacheBuilder::activity);
-        self.alerts
-            .iter()
-            .cloned()
-            .fold(builder, CacheBuilder::alert)
+        let alerts = self.alerts.iter().cloned();
+        let builder = alerts.fold(builder, CacheBuilder::alert);
+        receivers::apply(self, builder)
     }
 }
 

@@ -218,8 +218,13 @@ fn changed(old: &Config, new: &Config) -> Vec<&'static str> {
         ("streams", old.streams != new.streams),
         ("activity", old.activity != new.activity),
         ("alerts", old.alerts != new.alerts),
+        ("webhooks", old.webhooks != new.webhooks),
+        ("outgoing", old.outgoing != new.outgoing),
+        ("push", old.push != new.push),
         ("proxy", old.proxy != new.proxy),
         ("live", old.live != new.live),
+        ("feed", old.feed != new.feed),
+        ("push_service", old.push_service != new.push_service),
         ("admin", old.admin != new.admin),
         ("log", old.log != new.log),
     ];

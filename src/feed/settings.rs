@@ -7,7 +7,7 @@ use crate::web::FaceWords;
 
 /// What people do here.
 pub(super) const WORDS: FaceWords = FaceWords {
-    table: "activity",
+    table: "feed",
     act: "ask",
     act_on: "ask about",
 };

@@ -40,7 +40,7 @@ fn every_form_of_activity_and_alerts_is_understood() {
         "[activity]\nentries = 1000\nsum = [\"amount\", \"fee\"]\nkeep = \"30d\"\nchannel = \"c\"",
         "[activity]\nsum = []\nkeep = \"1h\"",
         "[[alerts]]\nname = \"all\"",
-        "[[alerts]]\nname = \"all\"\n[[alerts]]\nname = \"other\"\npush = false",
+        "[[alerts]]\nname = \"all\"\n[[alerts]]\nname = \"some\"",
         r#"
         [activity]
         [[alerts]]

@@ -19,6 +19,8 @@ const ABSENT: &[&str] = &[
     "identity",
     "limit",
     "message",
+    "root_certificates",
+    "root_certificates_file",
     // A secret, which only the text for people has, masked.
     "url",
 ];
@@ -28,7 +30,7 @@ const ABSENT: &[&str] = &[
 fn no_setting_is_missing_from_what_is_in_effect() {
     let text = "[redis]\nurl = \"redis://h:6379\"\n[[rules]]\nname = \"a\"\nroute = \"/\"\n\
                 [[streams]]\nname = \"s\"\nformat = \"rindexer\"\non = [{ purge = [\"a\"], announce = { type = \"b\", subject = [\"a\"] } }]\n\
-                [[alerts]]\nname = \"l\"\n";
+                [[alerts]]\nname = \"l\"\n[outgoing]\n";
     let effective = read(text).unwrap().config.effective();
     let shown = serde_json::to_value(&effective).unwrap();
     let schema = tower_tagcache::config::schema();
@@ -45,6 +47,7 @@ fn no_setting_is_missing_from_what_is_in_effect() {
         ("Announce", &shown["streams"][0]["on"][0]["announce"]),
         ("ActivitySettings", &shown["activity"]),
         ("AlertRule", &shown["alerts"][0]),
+        ("OutgoingSettings", &shown["outgoing"]),
     ] {
         for key in all(section) {
             let value = shown.get(&key).unwrap_or(&Value::Null);

@@ -5,6 +5,7 @@ mod effective;
 mod environment;
 mod good;
 mod mistakes;
+mod receivers;
 mod reloaded;
 mod replaced;
 

@@ -77,7 +77,8 @@ impl ReceiverPlan {
 
     pub(super) fn check(&self) -> Result<Receivers, ConfigError> {
         let mut receivers = Receivers::default();
-        if self.is_empty() {
+        // What is said of it is looked at, also where nobody is sent to.
+        if self.is_empty() && self.outgoing == OutgoingSettings::default() {
             return Ok(receivers);
         }
         let client = OutgoingClient::new(&self.outgoing)?;

@@ -27,7 +27,7 @@ use crate::secret::Secret;
 use crate::web::{FaceWords, Guard, Origins, Preflight, Problem, path_of};
 
 const WORDS: FaceWords = FaceWords {
-    table: "push",
+    table: "push_service",
     act: "subscribe",
     act_on: "subscribe to",
 };

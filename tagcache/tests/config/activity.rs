@@ -4,7 +4,8 @@ use tower_tagcache::ConfigPlace;
 
 use super::read;
 
-const FILE: &str = "[activity]\nkeep = \"30d\"\n[[alerts]]\nname = \"big\"\ntypes = [\"sale\"]\nmessage = \"{type}\"\n";
+const FILE: &str = "[activity]\nkeep = \"30d\"\n[[alerts]]\nname = \"big\"\ntypes = [\"sale\"]\npush = true\n\
+                    [push]\nsubject = \"mailto:a@b.example\"\nkey = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE\"\n";
 
 #[test]
 fn what_is_in_effect_has_the_settings_with_their_defaults() {
@@ -18,8 +19,9 @@ fn what_is_in_effect_has_the_settings_with_their_defaults() {
         "[[alerts]]",
         "name = \"big\"",
         "types = [\"sale\"]",
-        "push = false",
+        "push = true",
         "webhooks = []",
+        "key = \"***\"",
     ] {
         assert!(shown.contains(&format!("{line}\n")), "{line}\n{shown}");
     }
