@@ -13,7 +13,7 @@ use crate::invalidation::{EventIntake, EventStream, Purger, StatusBoard, StreamH
 use crate::log::{Follower, Health, Purges, Updates};
 use crate::middleware::{CacheLayer, Layers};
 #[cfg(feature = "activity")]
-use crate::place::ConfigPlace;
+use crate::place::Setting;
 use crate::position::Position;
 use crate::rules::{Defaults, Explanation, Reach, Rule, RuleSet};
 use crate::tag::Target;
@@ -198,8 +198,12 @@ impl Cache {
         let activity = self.shared.activity.as_ref();
         let subscribers = activity.and_then(crate::builder::activity::Activity::subscribers);
         let subscribers = subscribers.ok_or_else(|| {
-            let why = "nothing says who pushes: `CacheBuilder::push` does";
-            ConfigError::new("push", why, "-")
+            let why = "nothing says who pushes: the table `push` does, or `CacheBuilder::push`";
+            ConfigError::new(
+                Setting::of("push_service", "").called("push service"),
+                why,
+                "-",
+            )
         })?;
         crate::outgoing::push::PushService::new(Arc::clone(subscribers), settings)
     }
@@ -214,8 +218,8 @@ impl Cache {
         settings: &crate::feed::ActivityServiceSettings,
     ) -> Result<crate::feed::ActivityService, ConfigError> {
         let feed = self.activity().ok_or_else(|| {
-            let why = "nothing is kept that could be read: see `CacheBuilder::activity`";
-            ConfigError::new(ConfigPlace::default(), why, "activity")
+            let why = "nothing is kept that could be read: see the table `activity`, or `CacheBuilder::activity`";
+            ConfigError::new(Setting::of("feed", "").called("feed"), why, "-")
         })?;
         crate::feed::ActivityService::new(feed.clone(), settings)
     }

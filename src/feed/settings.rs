@@ -23,14 +23,27 @@ pub(super) const WORDS: FaceWords = FaceWords {
 /// # let _ = settings;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "config",
+    derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema),
+    serde(deny_unknown_fields, default)
+)]
 #[non_exhaustive]
 pub struct ActivityServiceSettings {
-    /// Whether anyone who can connect may read. Default: false, so a client needs the token.
+    /// Whether anyone who can connect may read. Default: false, so a client needs the token; true for a `tagcache proxy` that
+    /// listens on this machine only and has none.
+    #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     pub open: Option<bool>,
     /// Token that lets a client read: 16 characters or more, sent as `Authorization: Bearer`. Prefer `token_file`. Default:
     /// none.
+    #[cfg_attr(
+        feature = "config",
+        serde(serialize_with = "masked", skip_serializing_if = "Option::is_none"),
+        schemars(extend("writeOnly" = true))
+    )]
     pub token: Option<Secret>,
     /// A file with the token. Default: none.
+    #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     pub token_file: Option<PathBuf>,
     /// Origins whose pages may ask besides pages of this host: `["https://auctions.example"]`; `["*"]` allows all. Default:
     /// none.
@@ -95,4 +108,9 @@ impl ActivityServiceSettings {
         self.subjects = subjects.into_iter().map(Into::into).collect();
         self
     }
+}
+
+#[cfg(feature = "config")]
+fn masked<S: serde::Serializer>(_: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str("***")
 }

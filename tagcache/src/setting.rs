@@ -32,6 +32,14 @@ pub(crate) const fn live(key: &'static str) -> Setting {
     Setting::of("live", key)
 }
 
+pub(crate) const fn feed(key: &'static str) -> Setting {
+    Setting::of("feed", key)
+}
+
+pub(crate) const fn push_service(key: &'static str) -> Setting {
+    Setting::of("push_service", key)
+}
+
 pub(crate) const fn admin(key: &'static str) -> Setting {
     Setting::of("admin", key)
 }

@@ -49,7 +49,9 @@ const SUBSCRIPTION_METHODS: &str = "POST, DELETE, OPTIONS";
 )]
 #[non_exhaustive]
 pub struct PushServiceSettings {
-    /// Whether anyone who can connect may subscribe. Default: false, so a client needs the token.
+    /// Whether anyone who can connect may subscribe. Default: false, so a client needs the token; true for a `tagcache proxy`
+    /// that listens on this machine only and has none.
+    #[cfg_attr(feature = "config", serde(skip_serializing_if = "Option::is_none"))]
     pub open: Option<bool>,
     /// Token that lets a client subscribe: 16 characters or more, sent as `Authorization: Bearer`, usually by the server of
     /// the site, which knows its users. Prefer `token_file`. Default: none.

@@ -7,14 +7,16 @@ use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use super::failure::{Failure, colours, print, runtime};
-use super::listening::{live_json, live_text};
+use super::listening::{feed_json, feed_text, live_json, live_text, push_json, push_text};
 use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
 use super::source::{ConfigArgs, variable};
 use super::survey::{Survey, survey};
 use crate::config::Configuration;
 use tower_tagcache::config::ConfigFileError;
+use tower_tagcache::feed::ActivityServiceSettings;
 use tower_tagcache::live::LiveSettings;
+use tower_tagcache::outgoing::push::PushServiceSettings;
 use tower_tagcache::{AlertExplanation, Warning};
 
 #[derive(Debug, Args)]
@@ -41,11 +43,12 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     let checked = Configuration::load(path, &variable).and_then(|mut loaded| {
         args.overlay.lay_over(&mut loaded);
         let (warnings, alerts) = look_at(&loaded)?;
-        let live = loaded.live_settings(&variable)?;
         Ok(Checked {
+            live: loaded.live_settings(&variable)?,
+            feed: loaded.feed_settings(&variable)?,
+            push: loaded.push_service_settings(&variable)?,
             loaded,
             warnings,
-            live,
             alerts,
         })
     });
@@ -68,14 +71,12 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
             Ok(_) => Ok(()),
         };
     }
+    let checked = checked?;
     let Checked {
-        loaded,
-        warnings,
-        live,
-        alerts,
-    } = checked?;
+        loaded, warnings, ..
+    } = &checked;
     let (on, off) = colours(io::stdout().is_terminal(), "33;1");
-    for warning in &warnings {
+    for warning in warnings {
         let line = loaded
             .file
             .line_of(warning)
@@ -83,21 +84,47 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         let file = path.map_or_else(String::new, |path| format!("{}{line}: ", path.display()));
         print(&format!("{on}warning:{off} {file}{warning}"))?;
     }
-    if let Some(live) = &live {
-        print(&live_text(live))?;
-    }
-    tell_kept(&loaded, &alerts)?;
-    print(&summary(&loaded, warnings.len()))?;
+    tell_services(&checked)?;
+    tell_kept(loaded, &checked.alerts)?;
+    print(&summary(loaded, warnings.len()))?;
     asked.map_or(Ok(()), |asked| tell_survey(asked, &on, off))
 }
 
-/// What is kept of activity, and what raises alerts.
+/// What is answered where clients connect, and for whom.
+fn tell_services(checked: &Checked) -> Result<(), Failure> {
+    let told = [
+        checked.live.as_ref().map(live_text),
+        checked.feed.as_ref().map(feed_text),
+        checked.push.as_ref().map(push_text),
+    ];
+    told.into_iter().flatten().try_for_each(|told| print(&told))
+}
+
+/// Each webhook with the origin of its URL, the rest of which may be a secret.
+fn webhooks(loaded: &Configuration) -> impl Iterator<Item = (&str, String)> {
+    let webhooks = loaded.file.config.webhooks.iter();
+    webhooks.map(|webhook| {
+        let url: Option<http::Uri> = webhook.url.0.parse().ok();
+        let origin = url.and_then(|url| {
+            let host = url.authority()?.as_str();
+            Some(format!("{}://{host}", url.scheme_str()?))
+        });
+        (
+            webhook.name.as_str(),
+            origin.unwrap_or_else(|| "***".to_owned()),
+        )
+    })
+}
+
+/// What is kept of activity, what raises alerts, and where these are posted to.
 fn tell_kept(loaded: &Configuration, alerts: &[AlertExplanation]) -> Result<(), Failure> {
     if let Some(activity) = loaded.file.config.effective().activity {
         print(&format!("activity: {activity}"))?;
     }
     let mut alerts = alerts.iter();
-    alerts.try_for_each(|alert| print(&format!("alert {alert}")))
+    alerts.try_for_each(|alert| print(&format!("alert {alert}")))?;
+    let mut webhooks = webhooks(loaded);
+    webhooks.try_for_each(|(name, origin)| print(&format!("webhook {name}: alerts go to {origin}")))
 }
 
 /// A configuration that can be used.
@@ -105,6 +132,8 @@ struct Checked {
     loaded: Configuration,
     warnings: Vec<Warning>,
     live: Option<LiveSettings>,
+    feed: Option<ActivityServiceSettings>,
+    push: Option<PushServiceSettings>,
     alerts: Vec<AlertExplanation>,
 }
 
@@ -184,6 +213,8 @@ fn as_json(checked: &Result<Checked, ConfigFileError>) -> Value {
             loaded,
             warnings,
             live,
+            feed,
+            push,
             alerts,
         }) => {
             let warning = |warning: &Warning| {
@@ -201,6 +232,11 @@ fn as_json(checked: &Result<Checked, ConfigFileError>) -> Value {
                 "errors": [],
                 "warnings": warnings.iter().map(warning).collect::<Vec<_>>(),
                 "live": live.as_ref().map(live_json),
+                "feed": feed.as_ref().map(feed_json),
+                "push": push.as_ref().map(push_json),
+                "webhooks": webhooks(loaded)
+                    .map(|(name, origin)| json!({ "name": name, "origin": origin }))
+                    .collect::<Vec<_>>(),
                 "activity": activity.map(|activity| activity.to_string()),
                 "alerts": alerts.iter().map(alert).collect::<Vec<_>>(),
             })

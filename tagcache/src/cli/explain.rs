@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use serde_json::{Value, json};
 
 use super::failure::{Failure, print};
-use super::listening::explain_live;
+use super::listening::{explain_feed, explain_live};
 use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
 use super::source::{ConfigArgs, variable};
@@ -65,10 +65,22 @@ pub(super) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         .proxy
         .as_ref()
         .map(|proxy| proxy.as_seen(&mut request));
-    let live = assembled.live.as_ref();
-    let live = live.filter(|live| !matches!(seen, Some(Err(_))) && live.takes(request.uri.path()));
-    if let Some(live) = live {
+    let path = match seen {
+        Some(Err(_)) => "",
+        _ => request.uri.path(),
+    };
+    if let Some(live) = assembled.live.as_ref().filter(|live| live.takes(path)) {
         return print(&explain_live(live, &request, args.json));
+    }
+    if let Some(feed) = assembled.feed.as_ref().filter(|feed| feed.takes(path)) {
+        return print(&explain_feed(feed, &request, args.json));
+    }
+    if assembled.push.as_ref().is_some_and(|push| push.takes(path)) {
+        let why = "browsers subscribe to pushes here: the cache is not asked";
+        return print(&match args.json {
+            true => format!("{:#}", json!({ "cached": false, "push": why })),
+            false => format!("push       {why}"),
+        });
     }
     let explained = match (seen, response(args)) {
         (Some(Err(refusal)), _) => Explanation::because(refusal),

@@ -51,6 +51,8 @@ pub(super) fn run(args: ProxyArgs) -> Result<(), Failure> {
     };
     // As it is in effect: who may listen, and by which secrets.
     loaded.tables.live = loaded.live_settings(&variable)?;
+    loaded.tables.feed = loaded.feed_settings(&variable)?;
+    loaded.tables.push_service = loaded.push_service_settings(&variable)?;
     for warning in &assembled.warnings {
         tracing::warn!("{warning}");
     }

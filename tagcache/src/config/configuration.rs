@@ -1,7 +1,9 @@
 //! [`Configuration`]: all that was read.
 
 pub(super) mod assemble;
+mod faces;
 mod live;
+mod secrets;
 
 use std::path::Path;
 

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tower_tagcache::config::{self, ConfigFileError};
+use tower_tagcache::feed::ActivityServiceSettings;
 use tower_tagcache::live::LiveSettings;
+use tower_tagcache::outgoing::push::PushServiceSettings;
 
 use crate::admin::AdminSettings;
 use crate::proxy::ProxySettings;
@@ -18,6 +20,12 @@ pub struct Tables {
     /// Live updates, as server-sent events and by WebSocket, where clients connect.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveSettings>,
+    /// What happened, over HTTP where clients connect: `/activity` and `/analytics`, of what `[activity]` keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<ActivityServiceSettings>,
+    /// Where clients connect, `/push/key` and `/push/subscriptions` for browsers that `[push]` is to push to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_service: Option<PushServiceSettings>,
     /// The admin listener of `tagcache proxy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub admin: Option<AdminSettings>,

@@ -5,11 +5,9 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures_util::future::BoxFuture;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, HeaderValue,
-    MAX_FORWARDS, TE, UPGRADE,
+    AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, HeaderValue, MAX_FORWARDS, TE,
+    UPGRADE,
 };
 use http::request::Parts;
 use http::uri::Authority;
@@ -30,15 +28,18 @@ use crate::proxy::fields::{
 };
 use crate::proxy::forwarded::{Inbound, Peer, Upgrade};
 use crate::proxy::lists;
-use crate::proxy::refusal::{Refusal, plain};
+use crate::proxy::own::{Own, own_answer, unanswered, whole};
+use crate::proxy::refusal::Refusal;
 use crate::proxy::request_body::RequestBody;
 use crate::proxy::target::{self, LastHost};
 use crate::proxy::trailers::{OddNames, Trailers};
-use crate::proxy::upstream::{UpstreamFailure, Upstreams};
+use crate::proxy::upstream::Upstreams;
 use crate::proxy::yielding::Yielding;
 use crate::proxy::{Door, ProxySettings};
-use tower_tagcache::live::{ClientAddress, LiveBody, LiveService};
-use tower_tagcache::{CacheService, ForwardReason, ResponseFuture, TellPosition};
+use tower_tagcache::feed::ActivityService;
+use tower_tagcache::live::{ClientAddress, LiveService};
+use tower_tagcache::outgoing::push::PushService;
+use tower_tagcache::{CacheService, ResponseFuture, TellPosition};
 
 /// What all connections share.
 pub(super) struct Site {
@@ -52,6 +53,10 @@ pub(super) struct Site {
     pub(super) door: Option<Box<dyn Door>>,
     /// Who answers with live updates, also before that.
     pub(super) live: Option<LiveService>,
+    /// Who tells what happened, likewise.
+    pub(super) feed: Option<ActivityService>,
+    /// Where browsers subscribe to pushes, likewise.
+    pub(super) push: Option<PushService>,
     pub(super) access_log: Option<AccessLog>,
 }
 
@@ -68,20 +73,6 @@ pub(super) struct Client {
 struct State {
     service: CacheService<Upstreams>,
     last: LastHost,
-}
-
-/// An answer that neither cache nor upstream has a part in.
-enum Own {
-    Refusal(Refusal),
-    Door(BoxFuture<'static, Response<Bytes>>),
-    /// Large, and seldom.
-    Live(Box<Response<LiveBody>>),
-}
-
-impl From<Refusal> for Own {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refusal(refusal)
-    }
 }
 
 type Answer = ResponseFuture<Upstreams, RequestBody, crate::proxy::upstream::UpstreamBody>;
@@ -119,7 +110,7 @@ impl Client {
                 Err(Own::Refusal(refusal)) => {
                     return Ok(own_answer(refusal.response(http1), in_hand));
                 }
-                Err(Own::Door(answer)) => return Ok(own_answer(answer.await, in_hand)),
+                Err(Own::Whole(answer)) => return Ok(own_answer(answer.await, in_hand)),
                 Err(Own::Live(answer)) => {
                     in_hand.answered(&answer);
                     return Ok(answer.map(|body| ClientBody::live(body, in_hand)));
@@ -137,7 +128,7 @@ impl Client {
 
     /// Makes of the request what the cache and upstream may see, and asks the cache.
     fn begin(&self, request: Request<Incoming>) -> Result<Answer, Own> {
-        let (mut parts, body) = request.into_parts();
+        let (mut parts, mut body) = request.into_parts();
         let survey = Survey::of(&parts.headers);
         if parts.version == Version::HTTP_2 {
             self.check_http2(&parts.headers)?;
@@ -149,13 +140,7 @@ impl Client {
         let scheme = self.peer.scheme(&parts.headers);
         target::settle(&mut parts, &scheme, &mut state.last, &self.site.fallback)?;
         // While the fields still are the client's, who may have named some to be removed.
-        if let Some(door) = self.site.door.as_ref().filter(|door| door.takes(&parts)) {
-            return Err(Own::Door(door.answer(self.peer.address(), parts)));
-        }
-        let live = self.site.live.as_ref();
-        if let Some(live) = live.filter(|live| live.takes(parts.uri.path())) {
-            return Err(self.listen(live, parts));
-        }
+        (parts, body) = self.answer_here(parts, body)?;
         if survey.authorization {
             self.recognise(&mut parts);
         }
@@ -188,6 +173,26 @@ impl Client {
         });
         let body = body.told_to(&self.activity);
         Ok(state.service.call(Request::from_parts(parts, body)))
+    }
+
+    /// The answer to a request that is for this program itself; others are given back.
+    fn answer_here(&self, parts: Parts, body: Incoming) -> Result<(Parts, Incoming), Own> {
+        let (site, path) = (&self.site, parts.uri.path());
+        if let Some(door) = site.door.as_ref().filter(|door| door.takes(&parts)) {
+            return Err(Own::Whole(door.answer(self.peer.address(), parts)));
+        }
+        if let Some(live) = site.live.as_ref().filter(|live| live.takes(path)) {
+            return Err(self.listen(live, parts));
+        }
+        if let Some(feed) = site.feed.as_ref().filter(|feed| feed.takes(path)) {
+            let answer = feed.clone().call(Request::from_parts(parts, ()));
+            return Err(Own::Whole(whole(answer)));
+        }
+        if let Some(push) = site.push.as_ref().filter(|push| push.takes(path)) {
+            let answer = push.clone().call(Request::from_parts(parts, body));
+            return Err(Own::Whole(whole(answer)));
+        }
+        Ok((parts, body))
     }
 
     /// The answer to a request for live updates. A WebSocket goes on in a task of that service's own.
@@ -350,31 +355,4 @@ pub(super) fn count_down(parts: &mut Parts) -> Result<(), Refusal> {
         }
         None => Ok(()),
     }
-}
-
-fn own_answer(response: Response<Bytes>, mut in_hand: InHand) -> Response<ClientBody> {
-    in_hand.answered(&response);
-    response.map(|text| ClientBody::plain(text, in_hand))
-}
-
-/// The answer where upstream gave none and nothing is stored that may stand in for one.
-fn unanswered(failure: &UpstreamFailure, reason: ForwardReason, http1: bool) -> Response<Bytes> {
-    let kind = failure.kind;
-    tracing::debug!(error = failure as &dyn std::error::Error, "no answer");
-    let mut response = plain::<Bytes>(kind.status(), kind.text());
-    let status = format!(
-        "tagcache; fwd={}; detail={}",
-        reason.as_str(),
-        kind.as_str()
-    );
-    if let Ok(status) = HeaderValue::from_str(&status) {
-        let name = HeaderName::from_static("cache-status");
-        response.headers_mut().insert(name, status);
-    }
-    // What is left of the body is not worth reading.
-    if kind.status().is_client_error() && http1 {
-        let close = HeaderValue::from_static("close");
-        response.headers_mut().insert(CONNECTION, close);
-    }
-    response
 }

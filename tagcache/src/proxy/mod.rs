@@ -78,7 +78,8 @@
 //!
 //! What [`Proxy::live`] is given answers requests for live updates: they reach neither cache nor upstream. A stream
 //! of these ends when its client ends its side, does not read for [`Timeouts::client_write`], or the proxy drains; no
-//! time in which nothing happens ends it.
+//! time in which nothing happens ends it. Nor do requests go further that [`Proxy::feed`] or [`Proxy::push`] is given a
+//! service for.
 //!
 //! # What does not pass
 //!
@@ -115,6 +116,7 @@ mod forwarded;
 mod half_closed;
 mod lists;
 mod network;
+mod own;
 mod ports;
 mod refusal;
 mod request_body;

@@ -25,7 +25,9 @@ use crate::proxy::yielding::Yielding;
 use crate::proxy::{Door, ProxyError, ProxySettings, UpstreamStatuses, tls};
 use crate::setting::LISTEN;
 use tower_tagcache::Cache;
+use tower_tagcache::feed::ActivityService;
 use tower_tagcache::live::LiveService;
+use tower_tagcache::outgoing::push::PushService;
 
 /// After an accept that failed, usually for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -73,6 +75,8 @@ impl Proxy {
             access_log: None,
             door: None,
             live: None,
+            feed: None,
+            push: None,
             settings,
         };
         Ok(Self {
@@ -98,6 +102,24 @@ impl Proxy {
     pub fn live(mut self, live: Option<LiveService>) -> Self {
         if let Some(site) = Arc::get_mut(&mut self.site) {
             site.live = live;
+        }
+        self
+    }
+
+    /// Answers what `feed` [takes](ActivityService::takes), before the cache is asked. Default: nothing.
+    #[must_use]
+    pub fn feed(mut self, feed: Option<ActivityService>) -> Self {
+        if let Some(site) = Arc::get_mut(&mut self.site) {
+            site.feed = feed;
+        }
+        self
+    }
+
+    /// Answers what `push` [takes](PushService::takes), before the cache is asked. Default: nothing.
+    #[must_use]
+    pub fn push(mut self, push: Option<PushService>) -> Self {
+        if let Some(site) = Arc::get_mut(&mut self.site) {
+            site.push = push;
         }
         self
     }

@@ -1,7 +1,9 @@
 //! From what was read to all that a start makes of it.
 
 use tower_tagcache::config::{ConfigFileError, Mode, Secret};
+use tower_tagcache::feed::ActivityService;
 use tower_tagcache::live::LiveService;
+use tower_tagcache::outgoing::push::PushService;
 use tower_tagcache::{Cache, CacheBuilder, Companion, ConfigError, ConfigPlace, Setting, Warning};
 
 use super::Configuration;
@@ -23,7 +25,11 @@ pub struct Assembly {
     pub admin: Option<AdminSettings>,
     /// Live updates, where there are any; the proxy has them too.
     pub live: Option<LiveService>,
-    /// What of `[live]` deserves a second look.
+    /// What happened, over HTTP, where that is answered; the proxy has it too.
+    pub feed: Option<ActivityService>,
+    /// Where browsers subscribe, if they can; the proxy has it too.
+    pub push: Option<PushService>,
+    /// What of `[live]`, `[feed]` and `[push_service]` deserves a second look.
     pub warnings: Vec<Warning>,
 }
 
@@ -55,7 +61,10 @@ impl Configuration {
             self.check_streams()?;
         }
         let (cache, companion) = self.file.build_with(builder)?;
-        let (live, warnings) = self.live_service(&cache, env)?.unzip();
+        let (live, listened) = self.live_service(&cache, env)?.unzip();
+        let (feed, read) = self.feed_service(&cache, env)?.unzip();
+        let (push, subscribed) = self.push_service(&cache, env)?.unzip();
+        let warnings = [listened, read, subscribed].into_iter().flatten().flatten();
         let has_upstream = settings.is_some();
         // Without an upstream, which an argument may name later, all else of `[proxy]` is looked at as well.
         let settings = match settings {
@@ -67,14 +76,19 @@ impl Configuration {
             }
         };
         let proxy = Proxy::new(settings, cache.clone()).map_err(|error| self.unusable(&error))?;
-        let proxy = proxy.live(live.clone());
+        let proxy = proxy
+            .live(live.clone())
+            .feed(feed.clone())
+            .push(push.clone());
         Ok(Assembly {
             cache,
             companion,
             proxy: Some(proxy).filter(|_| has_upstream),
             admin,
             live,
-            warnings: warnings.unwrap_or_default(),
+            feed,
+            push,
+            warnings: warnings.collect(),
         })
     }
 
