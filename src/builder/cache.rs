@@ -200,7 +200,7 @@ impl Cache {
         let subscribers = subscribers.ok_or_else(|| {
             let why = "nothing says who pushes: the table `push` does, or `CacheBuilder::push`";
             ConfigError::new(
-                Setting::of("push_service", "").called("push service"),
+                Setting::of("push_service", "open").called("push service"),
                 why,
                 "-",
             )
@@ -219,7 +219,7 @@ impl Cache {
     ) -> Result<crate::feed::ActivityService, ConfigError> {
         let feed = self.activity().ok_or_else(|| {
             let why = "nothing is kept that could be read: see the table `activity`, or `CacheBuilder::activity`";
-            ConfigError::new(Setting::of("feed", "").called("feed"), why, "-")
+            ConfigError::new(Setting::of("feed", "open").called("feed"), why, "-")
         })?;
         crate::feed::ActivityService::new(feed.clone(), settings)
     }

@@ -8,6 +8,7 @@ mod live;
 mod program;
 mod proxy;
 mod purging;
+mod served;
 mod stopped;
 mod surveyed;
 mod upstreams;

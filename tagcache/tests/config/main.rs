@@ -6,6 +6,7 @@
 )]
 
 mod activity;
+mod faces;
 mod live;
 
 use std::collections::HashMap;
