@@ -10,7 +10,7 @@ const VARIABLE: &str = "TAGCACHE_PUSH_KEY";
 
 /// `[push]`: who the push services are told it is.
 #[cfg(feature = "push")]
-pub type PushTable = crate::outgoing::push::PushSettings;
+pub use crate::outgoing::push::PushSettings as PushTable;
 
 /// `[push]`, where there is no Web Push: it cannot be read.
 #[cfg(not(feature = "push"))]

@@ -4,7 +4,7 @@
 //!
 //! - [`proxy`]: HTTP/1.1 and HTTP/2 on both sides, with the cache between them
 //! - [`admin`]: a listener for purges, health and metrics
-//! - [`config`]: the tables `[proxy]`, `[live]`, `[admin]` and `[log]` of the file that the library reads too
+//! - [`config`]: the tables `[proxy]`, `[live]`, `[feed]`, `[push_service]`, `[admin]` and `[log]` of the file that the library reads too
 //! - [`cli`]: the commands
 //!
 //! It is a library as well, for its tests, and for who wants the proxy in a program of their own.

@@ -1,5 +1,5 @@
 //! The file with the environment laid over it: what [the library](tower_tagcache::config) reads of it, and the tables
-//! `[proxy]`, `[live]`, `[admin]` and `[log]` of the program.
+//! `[proxy]`, `[live]`, `[feed]`, `[push_service]`, `[admin]` and `[log]` of the program.
 //!
 //! Beside the variables of the library, which beat its keys:
 //!
@@ -9,6 +9,8 @@
 //! | `TAGCACHE_ADMIN_TOKEN` | `admin.token` |
 //! | `TAGCACHE_LIVE_TOKEN` | `live.token`, and `live.token_file` |
 //! | `TAGCACHE_LIVE_TICKET_KEY` | `live.ticket_key`, and `live.ticket_key_file` |
+//! | `TAGCACHE_FEED_TOKEN` | `feed.token`, and `feed.token_file` |
+//! | `TAGCACHE_PUSH_TOKEN` | `push_service.token`, and `push_service.token_file` |
 //! | `RUST_LOG` | `log.level` |
 
 mod configuration;
