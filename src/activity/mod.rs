@@ -1,7 +1,7 @@
 //! What happened: the activity feed, counters by hour, and alerts on their way, made of the announcements of the purge log.
 //!
 //! The announcements of a log have an order and a place each, so whatever is made of them can be made once: a store says up
-//! to where it was told, and takes what follows whole or not at all. One node at a time tells it, the [`keeper`]; if
+//! to where it was told, and takes what follows whole or not at all. One node at a time tells it, the [keeper]; if
 //! that dies, another goes on where the store was told to.
 
 mod announced;

@@ -89,12 +89,14 @@ fn a_file_with_a_mistake_changes_nothing_and_is_told_once() {
 fn what_counts_after_a_restart_is_named() {
     let file = File::new(&rule("a", ""));
     let (_cache, mut reload) = file.watched();
-    let more = "[cache]\nnear_after = 3\n[redis]\nnamespace = \"other\"\n[live]\nopen = true\n";
+    let more = "[cache]\nnear_after = 3\n[redis]\nnamespace = \"other\"\n[live]\nopen = true\n\
+                [outgoing]\nallow_plain = true\n[feed]\n[push_service]\n";
     file.write(&format!("{more}{}", rule("a", "")));
     let Reloaded::Replaced { restart, .. } = reload.now() else {
         panic!("a good file")
     };
-    assert_eq!(restart, ["redis", "cache", "live"]);
+    let expected = ["redis", "cache", "outgoing", "live", "feed", "push_service"];
+    assert_eq!(restart, expected);
     file.write(&format!(
         "{more}[activity]\n[[alerts]]\nname = \"l\"\n{}",
         rule("a", "")
