@@ -17,6 +17,8 @@ const TRANSACTION: &str = "tx_hash";
 const HOUR: u64 = 3_600;
 /// A time that is so much later than the announcement is none.
 const FUTURE: Duration = Duration::from_secs(86_400);
+/// The most bytes of the fields of an entry; an update has up to 8 KiB.
+const MAX_FIELDS_BYTES: usize = 4 * 1024;
 /// Times from here on are in milliseconds: in seconds that would be the year 5138.
 const MILLIS_FROM: u64 = 100_000_000_000;
 
@@ -127,8 +129,18 @@ fn json_of(
         };
         json.insert(name, id.into());
     }
+    // What is long is left out, so that a page of many entries has a bound.
+    let mut room = MAX_FIELDS_BYTES;
     for (name, value) in update.fields() {
-        json.insert(name.into(), value.into());
+        match room.checked_sub(name.len() + value.len()) {
+            Some(left) => {
+                room = left;
+                json.insert(name.into(), value.into());
+            }
+            None => {
+                json.insert("truncated".into(), true.into());
+            }
+        }
     }
     json.insert(TIMESTAMP.into(), (time.as_millis() / 1_000).into());
     json.insert("id".into(), cursor.to_string().into());
@@ -186,6 +198,20 @@ mod tests {
             1,
             "1500 and 18 zeros: one limb that is not zero"
         );
+    }
+
+    #[test]
+    fn a_field_that_is_too_long_is_left_out_and_the_entry_says_so() {
+        let sale = Update::new("sale", AUCTION).unwrap();
+        let sale = sale.with_field("amount", "5").unwrap();
+        let sale = sale.with_field("note", "x".repeat(5_000)).unwrap();
+        let entry = maker().entry(&sale, at(1_795_410_700), PLACE);
+        let json: Value = serde_json::from_str(&entry.json).unwrap();
+        assert_eq!(
+            (&json["amount"], &json["truncated"]),
+            (&json!("5"), &json!(true))
+        );
+        assert!(json["note"].is_null());
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub struct ActivityEntry {
     pub reorged: bool,
     /// A JSON object: `id`, `type`, `subject`, `amount`, `price`, `timestamp` (seconds since 1970), `tx_hash`, where they are
     /// known `network`, `block` and `auction_address` (`<kind>_address` of a subject with an address, otherwise `<kind>`), and
-    /// the fields of the update as text.
+    /// the fields of the update as text. `truncated` is true where fields were left out, past 4 KiB of them.
     pub json: Box<str>,
 }
 

@@ -204,10 +204,10 @@ impl Keeper {
         if behind.reaches(here) {
             return Ok(None);
         }
-        let mut records = self.log.read_after(behind, Duration::ZERO).await?;
+        let mut records = self.log.read_page(behind).await?;
         if records.is_empty() && behind.epoch != here.epoch {
             // Nothing follows there any more: the log is another one.
-            records = self.log.read_after(begin, Duration::ZERO).await?;
+            records = self.log.read_page(begin).await?;
         }
         Ok((!records.is_empty()).then_some(records))
     }

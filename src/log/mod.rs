@@ -154,6 +154,13 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
     /// The last records, at most `limit`.
     fn tail(&self, limit: usize) -> BoxFuture<'_, Result<Tail, Error>>;
 
+    /// Some records behind `after` that are there already, as of [`read_after`](Self::read_after), for who keeps what they
+    /// announce: they may be large, and are in the way of no lookup.
+    #[cfg(feature = "activity")]
+    fn read_page(&self, after: Position) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
+        self.read_after(after, Duration::ZERO)
+    }
+
     /// Records behind `after`, in the order of the log, at most a few thousand; waits up to `wait`
     /// for the first. Empty when none came. They may be of another epoch, and there may be a hole.
     fn read_after(

@@ -43,7 +43,8 @@
 //! Tagcache-Signature: t=1795392000,v1=5f0c…
 //! ```
 //!
-//! - `Idempotency-Key`: one alert, however often it is sent. Forget it after a day.
+//! - `Idempotency-Key`: one alert, however often it is sent. The body has it as `id`, which is signed: go by that, and keep it for
+//!   a week, as an alert that failed can be sent again.
 //! - `Tagcache-Alert`: the rule; what is not ASCII, and `%`, as in a URL (`%C3%BC`).
 //! - `Tagcache-Signature`: when it was sent, in seconds since 1970, and the HMAC-SHA256 of `<t>.<body>` in hexadecimal, a `v1`
 //!   for each secret. See [`verify_webhook`].

@@ -31,6 +31,9 @@ mod trim;
 
 /// The most records that one read returns.
 const BATCH: usize = 1_000;
+/// And that a page has: a record may have 256 KiB of updates.
+#[cfg(feature = "activity")]
+const PAGE: usize = 50;
 /// A blocked read is late by up to 100 ms (PROTOCOL 21); one that is later by so much hangs.
 const SLACK: Duration = Duration::from_secs(1);
 /// A log that was not the expected one is looked at so often in one call.
@@ -46,6 +49,9 @@ pub(crate) struct RedisLog {
     pub(super) appends: Link,
     /// The store's, which heartbeats try when it failed.
     pub(super) writes: Link,
+    /// That of the store of activity.
+    #[cfg(feature = "activity")]
+    pub(super) activity: Link,
     /// Each reader's own, because `XREAD BLOCK` does (SAFETY 65).
     pub(super) follower: Exclusive,
     pub(super) health: Arc<ServerHealth>,
@@ -97,13 +103,25 @@ impl RedisLog {
     /// Records that are there already, on the connection of the lookups: a lookup that found the log
     /// ahead must not wait for the follower's blocked connection, nor make one of its own.
     async fn read_now(&self, after: Position) -> Result<Vec<NumberedRecord>, Error> {
-        let deadline = Instant::now() + self.verifier.server.budgets().read;
-        let live = self.reads.verified(deadline).await?;
+        let within = self.verifier.server.budgets().read;
+        let reading = self.reading(after, BATCH, Duration::ZERO);
+        self.read_by(&self.reads, within, reading).await
+    }
+
+    /// Reads by the connection of `link`, from a server that is no replica.
+    async fn read_by(
+        &self,
+        link: &Link,
+        within: Duration,
+        reading: Cmd,
+    ) -> Result<Vec<NumberedRecord>, Error> {
+        let deadline = Instant::now() + within;
+        let live = link.verified(deadline).await?;
         let sent = self.verifier.trust.sent();
         let mut pipe = ::redis::pipe();
         pipe.cmd("ROLE");
-        pipe.add_command(self.reading(after, Duration::ZERO));
-        let mut answer = self.reads.ask(&live, deadline, &pipe).await?;
+        pipe.add_command(reading);
+        let mut answer = link.ask(&live, deadline, &pipe).await?;
         if answer.first().is_some_and(is_replica) {
             live.distrusted(&self.verifier.trust);
             return Err(turned_replica());
@@ -117,7 +135,7 @@ impl RedisLog {
             return self.read_now(after).await;
         }
         let sent = self.verifier.trust.sent();
-        let reading = self.reading(after, wait);
+        let reading = self.reading(after, BATCH, wait);
         let (live, answer) = self.follower.follow(wait + SLACK, &reading).await?;
         let records = reply::read_entries(answer)?;
         self.follower.keep(live);
@@ -140,9 +158,9 @@ impl RedisLog {
         }
     }
 
-    fn reading(&self, after: Position, wait: Duration) -> Cmd {
+    fn reading(&self, after: Position, most: usize, wait: Duration) -> Cmd {
         let mut read = ::redis::cmd("XREAD");
-        read.arg("COUNT").arg(BATCH);
+        read.arg("COUNT").arg(most);
         if !wait.is_zero() {
             // `BLOCK 0` would wait for ever.
             read.arg("BLOCK").arg(millis(wait).max(1));
@@ -194,6 +212,13 @@ impl Log for RedisLog {
         wait: Duration,
     ) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
         self.read(after, wait).boxed()
+    }
+
+    #[cfg(feature = "activity")]
+    fn read_page(&self, after: Position) -> BoxFuture<'_, Result<Vec<NumberedRecord>, Error>> {
+        let within = self.verifier.server.budgets().purge;
+        let reading = self.reading(after, PAGE, Duration::ZERO);
+        self.read_by(&self.activity, within, reading).boxed()
     }
 
     fn trim(&self, keep: Keep) -> BoxFuture<'_, Result<(), Error>> {

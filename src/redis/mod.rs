@@ -115,6 +115,8 @@ impl RedisPlaces {
             reads: reads.clone(),
             appends: link("append"),
             writes: writes.clone(),
+            #[cfg(feature = "activity")]
+            activity: link("activity"),
             follower: Exclusive::new(Arc::clone(&verifier)),
             health: Arc::clone(&health),
             size: Mutex::default(),
@@ -151,7 +153,7 @@ impl RedisPlaces {
     pub(crate) fn activity(&self, bounds: ActivityBounds) -> RedisActivity {
         RedisActivity {
             verifier: Arc::clone(&self.verifier),
-            link: Link::new("activity", Arc::clone(&self.verifier)),
+            link: self.log.activity.clone(),
             bounds,
             publishing: Mutex::new(Telling::of_well()),
         }
