@@ -163,7 +163,7 @@ impl<'s> Teller<'s> {
         }
     }
 
-    fn next(&self, changes: Vec<ActivityChange>) -> ActivityBatch {
+    pub(crate) fn next(&self, changes: Vec<ActivityChange>) -> ActivityBatch {
         let ordinal = self.told.map_or(0, |told| told.ordinal) + 1;
         ActivityBatch {
             behind: self.told,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tagcache_test_support::{RedisServer, until};
+use futures_util::StreamExt;
+use tagcache_test_support::{RedisServer, ends, until};
 use tower_tagcache::{ActivitySettings, Cache, Update};
 
 const BATCHES: u64 = 200;
@@ -54,4 +55,32 @@ async fn a_batch_is_one_read_of_the_log_and_one_script() {
     // Each announcement is two records, which the follower reads at once or one after the other.
     assert!(followed <= 2 * BATCHES + 20, "{followed}");
     assert!(reads <= 3 * BATCHES + 20, "{reads}");
+}
+
+/// For other consumers, each entry once, also where it is told twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn new_entries_are_published() {
+    let redis = RedisServer::start();
+    let builder = Cache::builder().redis(redis.url());
+    let (cache, companion) = builder.activity(ActivitySettings::new()).build().unwrap();
+    let companion = tokio::spawn(companion.run(std::future::pending()));
+    let client = redis::Client::open(redis.url()).unwrap();
+    let mut channel = client.get_async_pubsub().await.unwrap();
+    channel.subscribe("activity:new").await.unwrap();
+    for n in [1, 1, 2] {
+        let update = Update::new("sale", "auction:7").unwrap();
+        let update = update.with_identity(n.to_string()).unwrap();
+        let update = update.with_field("amount", n.to_string()).unwrap();
+        let purger = cache.purger().announcing(update);
+        let purged = purger.tag("auction:7").await.unwrap();
+        assert!(purged.announced.is_some(), "it is everywhere");
+    }
+    let mut messages = channel.on_message();
+    for n in [1, 2] {
+        let message = ends("a message", messages.next()).await.unwrap();
+        let json: serde_json::Value = serde_json::from_slice(message.get_payload_bytes()).unwrap();
+        assert_eq!(json["amount"], n.to_string());
+        assert_eq!(json["subject"], "auction:7");
+    }
+    companion.abort();
 }

@@ -8,7 +8,9 @@ use tagcache_test_support::RedisServer;
 use crate::activity::contract::{
     ActivityFixture, KEEPER, Teller, activity_contract, alert, at, blocks, bounds, raising,
 };
-use crate::activity::{ActivityBounds, ActivityChange, ActivityStore, Keeping, ReorgNotice};
+use crate::activity::{
+    ActivityBounds, ActivityChange, ActivityStore, Applied, Keeping, ReorgNotice, Settlement,
+};
 use crate::chance::unique_word;
 use crate::clock::SystemClock;
 use crate::observe::SharedObserver;
@@ -124,4 +126,40 @@ fn everything_at(block: u64) -> Vec<ActivityChange> {
         ),
         reorg,
     ]
+}
+
+#[tokio::test]
+async fn another_becomes_the_keeper_when_the_first_is_not_heard_any_more() {
+    let server = RedisServer::start();
+    let store = opened(&server.url(), bounds());
+    let mut teller = Teller::new(&store);
+    teller.tell(everything_at(1)).await;
+    assert_eq!(store.keep("n2").await.unwrap(), Keeping::Other);
+    let batch = teller.next(everything_at(2));
+    assert_eq!(store.apply("n2", &batch).await.unwrap(), Applied::Held);
+    assert_eq!(store.first("n2", "big/live").await.unwrap(), None);
+    let done = Settlement::Delivered;
+    assert!(!store.settle("n2", "big/live", 1, &done).await.unwrap());
+    // As if five seconds had passed.
+    server.run("HSET {test:purges}:activity until 1").await;
+    let told = Some(crate::position::Position::new(7, 1));
+    assert_eq!(store.keep("n2").await.unwrap(), Keeping::Own(told));
+    assert_eq!(
+        store.apply(KEEPER, &batch).await.unwrap(),
+        Applied::Held,
+        "it was too long away"
+    );
+    assert_eq!(store.first(KEEPER, "big/live").await.unwrap(), None);
+    let first = store.first("n2", "big/live").await.unwrap();
+    assert_eq!(first.map(|alert| alert.id), Some(1));
+    assert!(store.settle("n2", "big/live", 1, &done).await.unwrap());
+    assert_eq!(
+        store.apply("n2", &batch).await.unwrap(),
+        Applied::Done { new: 1 }
+    );
+    store.resign("n2").await.unwrap();
+    assert_eq!(
+        store.keep(KEEPER).await.unwrap(),
+        Keeping::Own(Some(batch.through))
+    );
 }
