@@ -44,7 +44,7 @@ pub struct ActivityQuery(FeedQuery);
 pub struct ActivityPage {
     /// The entries.
     pub entries: Vec<ActivityEntry>,
-    /// Behind what the next page begins; `None` if this is the last.
+    /// The cursor of the next, older page; `None` if this is the last.
     pub next: Option<ActivityCursor>,
 }
 

@@ -244,7 +244,7 @@ pub(crate) struct FailedAlert {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Settlement {
     Delivered,
-    /// It is tried again then, for the so manieth time.
+    /// It failed so often by now, and is tried again then.
     Again {
         attempts: u32,
         next: Timestamp,

@@ -134,7 +134,7 @@ impl CacheBuilder {
         self
     }
 
-    /// Sends [alerts](Self::alert) that [push](AlertRule::push) to browsers, as who `settings` say. Default: no rule may
+    /// Sends [alerts](Self::alert) that [push](AlertRule::push) to browsers, with the VAPID identity of `settings`. Default: no rule may
     /// push.
     #[cfg(feature = "push")]
     pub fn push(mut self, settings: crate::outgoing::push::PushSettings) -> Self {

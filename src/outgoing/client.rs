@@ -52,7 +52,7 @@ impl OutgoingClient {
     /// A client with these settings. Reads the operating system's certificates.
     ///
     /// # Errors
-    /// A setting cannot be used, or there is no certificate that it could believe.
+    /// A setting cannot be used, or there is no trusted root certificate.
     pub fn new(settings: &OutgoingSettings) -> Result<Self, ConfigError> {
         for (key, time) in [
             ("connect_timeout", settings.connect_timeout),

@@ -19,7 +19,7 @@
 //! # Where requests go
 //!
 //! To URLs that begin with `https://`, without a user, a password or a fragment, whose host is one of
-//! [`hosts`](OutgoingSettings::hosts) if these are set. And only to addresses that are everybody's: none that is private,
+//! [`hosts`](OutgoingSettings::hosts) if these are set. And only to public addresses: none that is private,
 //! shared, of this machine, link-local, multicast, for documentation or benchmarks, reserved, or one of IPv6 that
 //! stands for such a one of IPv4; other ones are named in [`networks`](OutgoingSettings::networks).
 //!

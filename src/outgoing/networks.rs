@@ -1,4 +1,4 @@
-//! Which addresses are everybody's, by IANA's registries of those that are not (RFC 6890).
+//! Which addresses are public, by IANA's registries of those that are not (RFC 6890).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -77,7 +77,7 @@ pub(super) fn meant(address: IpAddr) -> IpAddr {
     }
 }
 
-/// What makes `address`, as it is [meant], none of everybody's.
+/// Why `address`, as it is [meant], is not public.
 pub(super) fn special(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(v4) => {

@@ -29,7 +29,7 @@ pub struct OutgoingSettings {
     /// Hosts that requests may go to: `["hooks.example.org", "*.push.apple.com"]`; `*.` stands for one or more names in
     /// front, not for none. Empty allows all. Default: empty.
     pub hosts: Vec<String>,
-    /// Networks that requests may go to although they are not everybody's: `["10.1.0.0/16"]`. Names such as `localhost`
+    /// Networks that requests may go to although they are not public: `["10.1.0.0/16"]`. Names such as `localhost`
     /// are let through with `["127.0.0.1"]` or `["::1"]`. Default: none.
     pub networks: Vec<String>,
     /// How long it may take to look a host up and to connect to it, over all of its addresses, TLS included. Default: "3s".
@@ -73,7 +73,7 @@ impl OutgoingSettings {
         self
     }
 
-    /// Sets the networks that requests may go to although they are not everybody's. Default: none.
+    /// Sets the networks that requests may go to although they are not public. Default: none.
     #[must_use]
     pub fn networks(mut self, networks: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.networks = networks.into_iter().map(Into::into).collect();

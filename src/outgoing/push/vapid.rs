@@ -22,7 +22,7 @@ use crate::secret::Secret;
 /// Half of what is allowed (RFC 8292 §2), as clocks differ.
 const TOKEN_TIME: Duration = Duration::from_secs(12 * 3_600);
 
-/// Who the push services are told it is.
+/// How this sender identifies itself to push services (VAPID, RFC 8292).
 ///
 /// ```
 /// use tower_tagcache::outgoing::push::PushSettings;
