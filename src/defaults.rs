@@ -137,6 +137,15 @@ pub(crate) const OUTGOING_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 #[cfg(feature = "alerts")]
 pub(crate) const OUTGOING_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The push services of Chrome, Firefox, Safari and Edge.
+#[cfg(feature = "push")]
+pub(crate) const PUSH_HOSTS: [&str; 4] = [
+    "fcm.googleapis.com",
+    "*.push.services.mozilla.com",
+    "*.push.apple.com",
+    "*.notify.windows.com",
+];
+
 /// Browsers that are kept to be pushed to, and told of an alert in a minute or so.
 #[cfg(feature = "push")]
 pub(crate) const PUSH_SUBSCRIPTIONS: usize = 10_000;

@@ -142,7 +142,7 @@ impl CacheBuilder {
         self
     }
 
-    /// Where webhooks and pushes may go. Default: by `https` to addresses that are everybody's.
+    /// Where webhooks and pushes may go. Default: by `https` to public addresses.
     #[cfg(feature = "alerts")]
     pub fn outgoing(mut self, settings: crate::outgoing::OutgoingSettings) -> Self {
         self.activity.receivers.outgoing = settings;

@@ -12,7 +12,7 @@ use crate::defaults;
 /// use tower_tagcache::outgoing::OutgoingSettings;
 ///
 /// let settings = OutgoingSettings::default()
-///     .hosts(["hooks.example.org", "*.push.services.mozilla.com"])
+///     .hosts(["hooks.example.org"])
 ///     .networks(["10.1.0.0/16"]);
 /// assert!(!settings.allow_plain);
 /// ```
@@ -26,8 +26,8 @@ use crate::defaults;
 pub struct OutgoingSettings {
     /// Whether a URL may begin with `http://`, which anybody on the way can read and change. Default: false.
     pub allow_plain: bool,
-    /// Hosts that requests may go to: `["hooks.example.org", "*.push.apple.com"]`; `*.` stands for one or more names in
-    /// front, not for none. Empty allows all. Default: empty.
+    /// Hosts that webhooks may go to: `["hooks.example.org", "*.example.com"]`; `*.` stands for one or more names in
+    /// front, not for none. Empty allows all. Push services have a list of their own. Default: empty.
     pub hosts: Vec<String>,
     /// Networks that requests may go to although they are not public: `["10.1.0.0/16"]`. Names such as `localhost`
     /// are let through with `["127.0.0.1"]` or `["::1"]`. Default: none.

@@ -93,7 +93,8 @@ fn builder() -> CacheBuilder {
         .allow_plain(true)
         .networks(["127.0.0.0/8"]);
     let push = PushSettings::new("mailto:ops@example.org")
-        .key("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE");
+        .key("AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE")
+        .hosts(["127.0.0.1"]);
     let big = AlertRule::new("big").when("amount >= 100").push();
     let all = AlertRule::new("all").push();
     Cache::builder()
@@ -215,6 +216,7 @@ async fn what_is_no_subscription_is_refused_with_a_reason() {
         json!({ "subscription": good, "rules": "big" }),
         with("endpoint", "https://10.0.0.1/".into()),
         with("endpoint", "https://192.168.0.1/".into()),
+        with("endpoint", "https://push.example.org/".into()),
         with("endpoint", 7.into()),
         with("keys.auth", "AA".into()),
         with("keys.p256dh", "AA".into()),

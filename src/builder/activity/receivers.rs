@@ -90,7 +90,7 @@ impl ReceiverPlan {
                 return Err(error.within(ConfigPlace::webhook(&**name)));
             }
         }
-        self.check_push(&client, &mut receivers)?;
+        self.add_push(&mut receivers)?;
         receivers.client = Some(client);
         Ok(receivers)
     }
@@ -102,13 +102,15 @@ impl ReceiverPlan {
         self.push.is_some()
     }
 
-    fn check_push(
-        &self,
-        client: &OutgoingClient,
-        receivers: &mut Receivers,
-    ) -> Result<(), ConfigError> {
-        let sender = |settings| PushSender::new(client.clone(), settings);
-        receivers.push = self.push.as_ref().map(sender).transpose()?;
+    /// By a client of its own, as push services are other hosts than webhooks.
+    fn add_push(&self, receivers: &mut Receivers) -> Result<(), ConfigError> {
+        let Some(push) = &self.push else {
+            return Ok(());
+        };
+        let mut outgoing = self.outgoing.clone();
+        outgoing.hosts.clone_from(&push.hosts);
+        let client = OutgoingClient::new(&outgoing)?;
+        receivers.push = Some(PushSender::new(client, push)?);
         Ok(())
     }
 }
@@ -124,11 +126,7 @@ impl ReceiverPlan {
         false
     }
 
-    const fn check_push(
-        &self,
-        _client: &OutgoingClient,
-        _receivers: &mut Receivers,
-    ) -> Result<(), ConfigError> {
+    const fn add_push(&self, _receivers: &mut Receivers) -> Result<(), ConfigError> {
         Ok(())
     }
 }

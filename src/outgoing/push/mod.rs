@@ -59,9 +59,8 @@
 //! `openssl ecparam -name prime256v1 -genkey -noout -out vapid.pem` makes a key. Browsers tie a subscription to it: with
 //! another one, all of them are to be made anew.
 //!
-//! A subscription is input: it names the URL that is posted to. It goes where all [outgoing](super) requests may, and
-//! [`hosts`](super::OutgoingSettings::hosts) can list the push services: `fcm.googleapis.com`, `*.push.services.mozilla.com`,
-//! `*.push.apple.com`, `*.notify.windows.com`.
+//! A subscription is input: it names the URL that is posted to. It goes where all [outgoing](super) requests may, and to the push
+//! services of [`PushSettings::hosts`] only.
 
 mod encryption;
 mod message;

@@ -54,6 +54,10 @@ pub struct PushSettings {
         serde(default, skip_serializing_if = "Option::is_none")
     )]
     pub key_file: Option<PathBuf>,
+    /// The push services that browsers may name, as hosts or like `*.example.org`: whoever may subscribe could otherwise have
+    /// any server asked. Default: those of Chrome, Edge, Firefox and Safari.
+    #[cfg_attr(feature = "config", serde(default = "push_hosts"))]
+    pub hosts: Vec<String>,
 }
 
 /// Signs for push services.
@@ -73,7 +77,15 @@ impl PushSettings {
             subject: subject.into(),
             key: None,
             key_file: None,
+            hosts: push_hosts(),
         }
+    }
+
+    /// Sets the push services that browsers may name. Default: those of Chrome, Edge, Firefox and Safari.
+    #[must_use]
+    pub fn hosts(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.hosts = hosts.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Sets the key: PEM, or base64url. Default: none, but there must be one.
@@ -89,6 +101,10 @@ impl PushSettings {
         self.key_file = Some(path.into());
         self
     }
+}
+
+fn push_hosts() -> Vec<String> {
+    crate::defaults::PUSH_HOSTS.map(str::to_owned).to_vec()
 }
 
 impl VapidKey {
