@@ -23,6 +23,19 @@ const OWN: [&str; 8] = [
     "suppressed",
 ];
 
+/// The longest message, in bytes: with all else that an alert says, it fits into an update.
+const LONGEST_MESSAGE: usize = 4_096;
+
+fn shortened(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        let mut ends = (0..LONGEST_MESSAGE - 2).rev();
+        let end = ends.find(|end| message.is_char_boundary(*end));
+        message.truncate(end.unwrap_or_default());
+        message.push('…');
+    }
+    message
+}
+
 /// Announces `alert` to clients of live updates, on every node.
 pub(crate) async fn announce(
     purges: &Purges,
@@ -56,6 +69,7 @@ fn update(queue: &AlertQueue, alert: &WaitingAlert) -> Result<Update, Error> {
         let value = match name {
             "alert" => Some(id.clone()),
             "suppressed" => Some(alert.suppressed.to_string()),
+            "message" => json.get(name).and_then(text).map(shortened),
             _ => json.get(name).and_then(text),
         };
         if let Some(value) = value {
@@ -77,6 +91,18 @@ fn update(queue: &AlertQueue, alert: &WaitingAlert) -> Result<Update, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_at_a_character() {
+        assert_eq!(shortened("Sold".to_owned()), "Sold");
+        let cut = shortened("é".repeat(4_000));
+        assert!(
+            cut.len() <= LONGEST_MESSAGE && cut.ends_with("é…"),
+            "{}",
+            cut.len()
+        );
+    }
+
     use crate::clock::Timestamp;
 
     #[test]

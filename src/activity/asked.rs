@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::cursor::ActivityCursor;
-use super::feed::{ActivityQuery, AnalyticsQuery};
+use super::feed::{ActivityQuery, AnalyticsQuery, SUBJECT_HOURS};
 use crate::defaults;
 use crate::error::Error;
 use crate::spelling::shown;
@@ -112,6 +112,11 @@ impl CountersAsked {
                 }
                 _ => asked.about.take(&name, &value, subjects, "hours, by")?,
             }
+        }
+        if asked.by_subject && asked.hours.is_some_and(|hours| hours > SUBJECT_HOURS) {
+            let hours = asked.hours.unwrap_or_default().to_string();
+            let why = format!("at most {SUBJECT_HOURS} with `by=subject`");
+            return Err(refused("hours", &hours, why));
         }
         asked.hours = asked.hours.or(Some(defaults::ANALYTICS_HOURS.min(kept)));
         Ok(asked)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::entry::EntryMaker;
+use super::entry::{EntryMaker, FeedEntry};
 use super::queue::AlertQueue;
 use super::store::{ActivityChange, AlertToRaise, ReorgNotice, Sighting};
 use crate::alerts::{AlertRules, Raised, alert_id, alert_json};
@@ -19,10 +19,11 @@ pub(crate) struct ChangeMaker {
 }
 
 impl ChangeMaker {
-    /// What `record` announces, and raises alerts if they `may`.
+    /// What `record` announces, to a store that is told `now`; it raises alerts if it `may`.
     pub(crate) fn changes(
         &self,
         NumberedRecord { position, record }: &NumberedRecord,
+        now: Timestamp,
         may_alert: bool,
     ) -> Vec<ActivityChange> {
         let announced = record.updates.iter().filter(|updates| {
@@ -30,38 +31,16 @@ impl ChangeMaker {
             matches!(updates.stage, AnnouncementStage::Announced(_))
         });
         let updates = announced.flat_map(|updates| &updates.updates);
-        let change = |(index, update): (u32, &Arc<Update>)| {
+        let change_of = |(index, update): (u32, &Arc<Update>)| {
             let place = UpdateId::new(*position, index);
-            self.change(update, record.at, place, may_alert)
+            let alerts = match may_alert {
+                true => self.alerts_of(update, record.at),
+                false => Vec::new(),
+            };
+            let entry = || self.entries.entry(update, record.at, place);
+            change(update, entry, alerts, now)
         };
-        (0..).zip(updates).filter_map(change).collect()
-    }
-
-    fn change(
-        &self,
-        update: &Update,
-        at: Timestamp,
-        place: UpdateId,
-        may_alert: bool,
-    ) -> Option<ActivityChange> {
-        if update.is_resync() {
-            return reorg(update, at).map(ActivityChange::Reorg);
-        }
-        if update.is_alert() {
-            return None;
-        }
-        let source = update.source();
-        let alerts = match may_alert {
-            true => self.alerts_of(update, at),
-            false => Vec::new(),
-        };
-        Some(ActivityChange::Event(Box::new(Sighting {
-            entry: self.entries.entry(update, at, place),
-            stream: source.map_or("", |source| &source.stream).into(),
-            place: source.and_then(place_in_stream),
-            at,
-            alerts,
-        })))
+        (0..).zip(updates).filter_map(change_of).collect()
     }
 
     fn alerts_of(&self, update: &Update, at: Timestamp) -> Vec<AlertToRaise> {
@@ -84,6 +63,29 @@ impl ChangeMaker {
         });
         alert.collect()
     }
+}
+
+/// What `update` changes in a store that is told `now`.
+fn change(
+    update: &Update,
+    entry: impl FnOnce() -> FeedEntry,
+    alerts: Vec<AlertToRaise>,
+    now: Timestamp,
+) -> Option<ActivityChange> {
+    if update.is_resync() {
+        return reorg(update, now).map(ActivityChange::Reorg);
+    }
+    if update.is_alert() {
+        return None;
+    }
+    let source = update.source();
+    Some(ActivityChange::Event(Box::new(Sighting {
+        entry: entry(),
+        stream: source.map_or("", |source| &source.stream).into(),
+        place: source.and_then(place_in_stream),
+        at: now,
+        alerts,
+    })))
 }
 
 /// Where its entry stands in its stream, if that has an id as Redis gives them.

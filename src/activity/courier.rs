@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -34,8 +34,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 const LOOK_AT_CLOCK: Duration = Duration::from_millis(250);
 /// The pauses after the store failed.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
-/// The most queues that are worked on at once: more than a configuration has.
-const MAX_AT_ONCE: usize = 1_024;
+/// The most queues that are worked on: more than a configuration has.
+const MAX_QUEUES: usize = 4_096;
+/// The most alerts that are sent at once. Who waits for the time of the next try is not among them.
+const MAX_AT_ONCE: usize = 256;
 /// How long a node that stops waits for what is on its way.
 const LAST: Duration = Duration::from_secs(5);
 
@@ -62,12 +64,26 @@ pub(crate) trait AlertSender: std::fmt::Debug + Send + Sync + 'static {
 /// Brings alerts to their receivers.
 #[derive(Debug)]
 pub(crate) struct Courier {
-    pub(crate) store: Arc<dyn ActivityStore>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) sender: Arc<dyn AlertSender>,
+    store: Arc<dyn ActivityStore>,
+    clock: Arc<dyn Clock>,
+    sender: Arc<dyn AlertSender>,
+    turns: Semaphore,
 }
 
 impl Courier {
+    pub(crate) fn new(
+        store: Arc<dyn ActivityStore>,
+        clock: Arc<dyn Clock>,
+        sender: Arc<dyn AlertSender>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            sender,
+            turns: Semaphore::new(MAX_AT_ONCE),
+        }
+    }
+
     /// Delivers, while this node is the keeper as `keeper` says, until `stop`; then ends what is on its way.
     pub(crate) async fn run(
         &self,
@@ -86,7 +102,7 @@ impl Courier {
                 Some(name) => {
                     // What cannot be read is looked for again soon.
                     for queue in self.store.queues().await.unwrap_or_default() {
-                        if busy.len() < MAX_AT_ONCE && busy.insert(queue.clone()) {
+                        if busy.len() < MAX_QUEUES && busy.insert(queue.clone()) {
                             on_their_way.push(self.deliver(name.clone(), queue, stop));
                         }
                     }
@@ -145,10 +161,12 @@ impl Courier {
             () = stop.cancelled() => return Ok(false),
             () = self.wait_for_turn(&alert) => {}
         }
+        let turn = self.turns.acquire().await;
         let sent = match queue.parse::<AlertQueue>() {
             Ok(known) => self.sender.send(&known, &alert).await,
             Err(_) => Err(Undelivered::Never("no receiver has this name".to_owned())),
         };
+        drop(turn);
         let settlement = self.settlement(&alert, sent, queue);
         let is_settled = self.settle(keeper, queue, alert.id, &settlement).await?;
         if !is_settled {

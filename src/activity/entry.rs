@@ -14,6 +14,8 @@ use crate::update::{EventSource, Update, UpdateId};
 const ALWAYS: [&str; 3] = ["amount", "price", TRANSACTION];
 const TIMESTAMP: &str = "timestamp";
 const TRANSACTION: &str = "tx_hash";
+/// What a page of the feed says of an entry.
+const REORGED: &str = "reorged";
 const HOUR: u64 = 3_600;
 /// A time that is so much later than the announcement is none.
 const FUTURE: Duration = Duration::from_secs(86_400);
@@ -127,7 +129,9 @@ fn json_of(
             true => format!("{kind}_address"),
             false => kind.to_owned(),
         };
-        json.insert(name, id.into());
+        if name != REORGED && !json.contains_key(&name) {
+            json.insert(name, id.into());
+        }
     }
     // What is long is left out, so that a page of many entries has a bound.
     let mut room = MAX_FIELDS_BYTES;

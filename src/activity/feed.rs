@@ -21,6 +21,8 @@ mod parse;
 const HOUR_MILLIS: u64 = 3_600_000;
 /// Subjects of which counters are told at once: those that were active last.
 const SUBJECTS: usize = 20;
+/// The most hours of them: a server does nothing else while it reads.
+pub(crate) const SUBJECT_HOURS: u64 = 48;
 /// The most types that somebody asks for.
 const MAX_TYPES: usize = 20;
 
@@ -159,7 +161,11 @@ impl ActivityFeed {
 
     /// The first hour that is asked for, if it is `now`.
     fn first_hour(&self, query: &AnalyticsQuery, now: u64) -> u64 {
-        (now + 1).saturating_sub(query.hours.clamp(1, self.hours))
+        let most = match query.by_subject {
+            true => self.hours.min(SUBJECT_HOURS),
+            false => self.hours,
+        };
+        (now + 1).saturating_sub(query.hours.clamp(1, most))
     }
 
     /// As [`analytics`](Self::analytics), if it is `now`.
@@ -338,7 +344,8 @@ impl AnalyticsQuery {
         self
     }
 
-    /// Tells subjects apart: the twenty that were active last. Default: not.
+    /// Tells subjects apart: the twenty that were active last, in the last 48 hours at
+    /// most. Default: not.
     pub const fn by_subject(mut self) -> Self {
         self.by_subject = true;
         self

@@ -223,7 +223,7 @@ impl Keeper {
             let NumberedRecord { position, record } = numbered;
             self.look_for_gap(own.read, *position);
             own.read = Some(*position);
-            changes.extend(self.changes.changes(numbered, record.at >= old));
+            changes.extend(self.changes_of(numbered, record.at >= old));
             let is_last = place + 1 == records.len();
             let told = own.told.filter(|told| told.epoch == position.epoch);
             let is_far = told.is_none_or(|told| position.ordinal - told.ordinal >= TOLD_EVERY);
@@ -243,6 +243,14 @@ impl Keeper {
             }
         }
         Ok(true)
+    }
+
+    /// A node whose clock is ahead puts nothing in front of all that comes, and ends no counters.
+    fn changes_of(&self, numbered: &NumberedRecord, may_alert: bool) -> Vec<ActivityChange> {
+        let now = self.clock.now();
+        let mut numbered = numbered.clone();
+        numbered.record.at = numbered.record.at.min(now);
+        self.changes.changes(&numbered, now, may_alert)
     }
 
     async fn apply(

@@ -91,17 +91,25 @@ impl Ledger {
         if is_new {
             self.add(sighting.entry.clone());
         }
+        let mut has_moved = false;
         if let Some(known) = self.entries.get_mut(&fingerprint) {
             let has_room = known.streams.len() < MAX_STREAMS;
             match known.streams.get_mut(&sighting.stream) {
-                Some(last) => *last = place.max(*last),
+                Some(last) => {
+                    has_moved = place > *last;
+                    *last = place.max(*last);
+                }
                 None if has_room => {
+                    has_moved = true;
                     known.streams.insert(sighting.stream.clone(), place);
                 }
                 None => {}
             }
         }
-        self.judge(fingerprint);
+        // Its notice may be forgotten: told again where it stood, it stays what it is.
+        if has_moved {
+            self.judge(fingerprint);
+        }
         self.trim();
         let raised = match is_new {
             true => self.raise(&sighting.alerts),

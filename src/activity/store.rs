@@ -87,7 +87,7 @@ impl ActivityChange {
         matches!(self, Self::Event(sighting) if !sighting.alerts.is_empty())
     }
 
-    /// When it was announced.
+    /// When the store is told.
     pub(crate) fn at(&self) -> Timestamp {
         match self {
             Self::Event(sighting) => sighting.at,
@@ -103,7 +103,7 @@ pub(crate) struct Sighting {
     pub(crate) stream: Box<str>,
     /// `None`: as it comes.
     pub(crate) place: Option<(u64, u64)>,
-    /// When it was announced.
+    /// When the store is told, by the keeper's clock.
     pub(crate) at: Timestamp,
     /// Alerts that it raises, if it is new.
     pub(crate) alerts: Vec<AlertToRaise>,

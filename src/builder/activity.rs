@@ -215,11 +215,8 @@ impl CheckedPlan {
             receivers: self.receivers,
         });
         let feed = ActivityFeed::new(Arc::clone(&store), Arc::clone(clock), self.bounds.hours);
-        let courier = Courier {
-            store: Arc::clone(&store),
-            clock: Arc::clone(clock),
-            sender: Arc::clone(&senders) as _,
-        };
+        let sender = Arc::clone(&senders) as _;
+        let courier = Courier::new(Arc::clone(&store), Arc::clone(clock), sender);
         let keeper = Keeper::new(store, purges, Arc::clone(clock), self.changes);
         Activity {
             feed,

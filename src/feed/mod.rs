@@ -49,7 +49,7 @@
 //! | parameter of `/analytics` | answers |
 //! |---|---|
 //! | `hours=24` | of the present hour and those before it, so many together, up to all that are [kept](crate::ActivitySettings::keep); by default 24, or all if fewer are kept |
-//! | `by=hour,subject` | a row for each hour, each subject (the twenty that were active last), or both; by default for each type only |
+//! | `by=hour,subject` | a row for each hour, each subject (the twenty that were active last, in 48 hours at most), or both; by default for each type only |
 //! | `type`, `auction`, `subject` | as of `/activity` |
 //!
 //! The lists `type` and `by` may also be given by repeating the parameter. Addresses are written in any letter case, and there

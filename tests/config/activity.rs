@@ -79,7 +79,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "[activity]\nentries = 5",
-        "t.toml:2:11: entries: not from 1000 to 100000 in \"5\"",
+        "t.toml:2:11: entries: not from 1000 to 50000 in \"5\"",
     ),
     (
         "[activity]\nkeep = \"90m\"",

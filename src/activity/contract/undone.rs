@@ -38,9 +38,19 @@ pub(crate) async fn an_entry_whose_reorg_is_undone_comes_back(fixture: &impl Act
     assert_eq!(blocks(&store).await, [4]);
     assert_eq!(teller.tell(vec![seen(&sale, "all", 30)]).await, 0);
     assert_eq!(blocks(&store).await, [5, 4]);
+    // Told again where it stood, also when its notice is forgotten.
+    teller.tell(vec![notice("all", 35, 5, 9)]).await;
+    for n in 0..70 {
+        let above = notice("all", 40_000 + n, 1_000, u128::from(n) + 100);
+        teller.tell(vec![above]).await;
+    }
+    teller.tell(vec![seen(&sale, "all", 30)]).await;
+    assert_eq!(blocks(&store).await, [4]);
+    teller.tell(vec![seen(&sale, "all", 50_000)]).await;
+    assert_eq!(blocks(&store).await, [5, 4]);
     let other_network = ActivityChange::Reorg(ReorgNotice {
         stream: "all".into(),
-        place: Some((40, 0)),
+        place: Some((60_000, 0)),
         at: at(40_000),
         network: Some("other".into()),
         fork_block: 0,
@@ -50,7 +60,7 @@ pub(crate) async fn an_entry_whose_reorg_is_undone_comes_back(fixture: &impl Act
     assert_eq!(blocks(&store).await, [5, 4]);
     let all_networks = ActivityChange::Reorg(ReorgNotice {
         stream: "all".into(),
-        place: Some((50, 0)),
+        place: Some((60_001, 0)),
         at: at(40_000),
         network: None,
         fork_block: 0,

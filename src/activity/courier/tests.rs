@@ -91,11 +91,8 @@ impl Site {
             keeper,
             ..KeeperState::default()
         });
-        let courier = Courier {
-            store: Arc::clone(&store),
-            clock: Arc::new(VirtualClock(Instant::now())),
-            sender: Arc::clone(&receiver) as _,
-        };
+        let clock = Arc::new(VirtualClock(Instant::now()));
+        let courier = Courier::new(Arc::clone(&store), clock, Arc::clone(&receiver) as _);
         let (watched, stop) = (state.subscribe(), CancellationToken::new());
         let stopped = stop.clone();
         let task = tokio::spawn(async move { courier.run(watched, &stopped).await });

@@ -18,7 +18,9 @@ local entries, order = base .. ':entries', base .. ':order'
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = call('HMGET', base, 'keeper', 'until', 'told')
-if known[1] and known[1] ~= batch.keeper and tonumber(known[2]) > now then return {'held'} end
+-- Nobody is it for longer: that was said by a server whose clock was ahead.
+local left = tonumber(known[2] or 0) - now
+if known[1] and known[1] ~= batch.keeper and left > 0 and left <= batch.keep_for then return {'held'} end
 if (known[3] or '') ~= batch.behind then return {'elsewhere', known[3] or ''} end
 
 local unpublished = 0
@@ -217,7 +219,8 @@ local function see(change, place, arrival)
     moved = streams < batch.streams
   end
   if moved then entry.p[change.stream] = place end
-  local judged = judge(entry)
+  -- Its notice may be forgotten: told again where it stood, it stays what it is.
+  local judged = moved and judge(entry)
   if moved or judged or not packed then keep(change.fp, entry) end
   trim()
   if packed then return 0 end

@@ -24,10 +24,12 @@ for _, hour in ipairs(redis.call('ZRANGE', base .. ':hours', ARGV[1], ARGV[2], '
   for _, subject in ipairs(subjects) do
     local fields = {}
     for place = 1, #all, 2 do fields[#fields + 1] = subject .. '\0' .. all[place] end
-    if #fields > 0 then
-      local values = redis.call('HMGET', base .. ':hs:' .. hour, unpack(fields))
+    -- Lua unpacks no more than 8,000.
+    for first = 1, #fields, 1000 do
+      local last = math.min(first + 999, #fields)
+      local values = redis.call('HMGET', base .. ':hs:' .. hour, unpack(fields, first, last))
       for place, value in ipairs(values) do
-        if value then add(subject, hour, string.sub(fields[place], #subject + 2), value) end
+        if value then add(subject, hour, string.sub(fields[first + place - 1], #subject + 2), value) end
       end
     end
   end

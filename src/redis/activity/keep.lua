@@ -7,7 +7,9 @@ if kind ~= 'hash' and kind ~= 'none' then call('UNLINK', base) end
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local known = call('HMGET', base, 'keeper', 'until', 'told')
-if known[1] and known[1] ~= ARGV[1] and tonumber(known[2]) > now then return {'held'} end
+-- Nobody is it for longer: that was said by a server whose clock was ahead.
+local left = tonumber(known[2] or 0) - now
+if known[1] and known[1] ~= ARGV[1] and left > 0 and left <= tonumber(ARGV[2]) then return {'held'} end
 
 -- Whoever becomes the keeper may run all commands that the other scripts do: one that is refused in the midst of a batch would
 -- leave half of it.

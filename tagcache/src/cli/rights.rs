@@ -136,11 +136,14 @@ pub(super) const FOR_STREAMS: [(&str, &str, bool); 12] = [
 const NO_ACTIVITY: &str = "nothing is kept of activity, and no alert is raised";
 
 /// What is tried where activity is kept, for a key of it, `{k}`, and the channel that new entries are published on, `{c}`.
-pub(super) const FOR_ACTIVITY: [(&str, &str, bool); 30] = [
+pub(super) const FOR_ACTIVITY: [(&str, &str, bool); 33] = [
     ("EVAL 0 1 {k}", NO_ACTIVITY, false),
     ("TIME", NO_ACTIVITY, false),
     ("EXISTS {k}", NO_ACTIVITY, false),
     ("UNLINK {k}", NO_ACTIVITY, false),
+    ("TYPE {k}", NO_ACTIVITY, false),
+    ("EXPIRE {k} 1", NO_ACTIVITY, false),
+    ("HLEN {k}", NO_ACTIVITY, false),
     ("HSET {k} f v", NO_ACTIVITY, false),
     ("HGET {k} f", NO_ACTIVITY, false),
     ("HMGET {k} f", NO_ACTIVITY, false),

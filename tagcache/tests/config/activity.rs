@@ -47,7 +47,7 @@ fn the_cache_of_the_program_keeps_what_the_file_says() {
     let alerts = cache.explain_alerts();
     assert_eq!(
         alerts[0].to_string(),
-        "big: updates of the type sale, to the live channel alone"
+        "big: updates of the type sale, to Web Push subscriptions"
     );
     let cache = assemble("").unwrap().cache;
     assert!(cache.activity().is_none() && cache.explain_alerts().is_empty());
