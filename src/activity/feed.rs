@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+pub use self::failed::FailedDelivery;
 use super::cursor::ActivityCursor;
 use super::entry::hour_of;
-use super::store::{ActivityStore, CountedOf, FailedAlert, FeedQuery, StoredActivity};
+use super::store::{ActivityStore, CountedOf, FeedQuery, StoredActivity};
 use super::sum::LimbSum;
 use crate::clock::{Clock, Timestamp};
 use crate::defaults;
@@ -15,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::tag::Tag;
 use crate::update::check_kind;
 
+mod failed;
 mod json;
 mod parse;
 
@@ -89,22 +91,6 @@ pub struct AnalyticsRow {
     pub count: u64,
     /// The sums of their fields that are whole numbers, in decimal, of any size.
     pub sums: BTreeMap<String, String>,
-}
-
-/// An alert that could not be delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FailedDelivery {
-    /// The alert's id, which goes with each try as idempotency key.
-    pub id: String,
-    /// The rule, and the receiver: `big-sales/webhook/ops`.
-    pub queue: String,
-    /// Why.
-    pub reason: String,
-    /// When it was given up.
-    pub at: Timestamp,
-    /// The alert, a JSON object.
-    pub json: Box<str>,
 }
 
 impl ActivityFeed {
@@ -369,18 +355,6 @@ impl From<StoredActivity> for ActivityEntry {
             id: stored.cursor,
             reorged: stored.is_undone,
             json: stored.json.into(),
-        }
-    }
-}
-
-impl From<FailedAlert> for FailedDelivery {
-    fn from(failed: FailedAlert) -> Self {
-        Self {
-            id: format!("{:032x}", failed.id),
-            queue: failed.queue.into(),
-            reason: failed.reason.into(),
-            at: failed.at,
-            json: failed.json.into(),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Counters, and alerts that could not be delivered, as JSON.
+//! Counters, as JSON.
 
 use serde_json::{Map, Value, json};
 
-use super::{AnalyticsRow, FailedDelivery};
+use super::AnalyticsRow;
 
 impl AnalyticsRow {
     /// As [`ActivityFeed::analytics_json`](super::ActivityFeed::analytics_json) has it.
@@ -18,21 +18,5 @@ impl AnalyticsRow {
         row.insert("count".into(), self.count.into());
         row.insert("sums".into(), json!(self.sums));
         row.into()
-    }
-}
-
-impl FailedDelivery {
-    /// As a JSON object: `id`, `queue`, `reason`, `at` (in seconds since 1970) and `alert`, which is what was to be sent.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        let alert: Option<Value> = serde_json::from_str(&self.json).ok();
-        let failed = json!({
-            "id": self.id,
-            "queue": self.queue,
-            "reason": self.reason,
-            "at": self.at.as_millis() / 1_000,
-            "alert": alert,
-        });
-        failed.to_string()
     }
 }
