@@ -20,25 +20,16 @@ use crate::store::Budgets;
 impl ActivityFixture for Fixture {
     /// One of its own.
     fn store(&self, bounds: ActivityBounds) -> Arc<dyn ActivityStore> {
-        let places = RedisPlaces::open(
-            &self.0.url(),
-            &unique_word(),
-            Budgets::default(),
-            Arc::new(SystemClock::new()),
-            SharedObserver::new(()),
-            None,
-            false,
-        );
-        Arc::new(places.unwrap().activity(bounds))
+        opened(&self.0.url(), &unique_word(), bounds)
     }
 }
 
 activity_contract!(fixture());
 
-fn opened(url: &str, bounds: ActivityBounds) -> Arc<dyn ActivityStore> {
+fn opened(url: &str, namespace: &str, bounds: ActivityBounds) -> Arc<dyn ActivityStore> {
     let places = RedisPlaces::open(
         url,
-        "test",
+        namespace,
         Budgets::default(),
         Arc::new(SystemClock::new()),
         SharedObserver::new(()),
@@ -56,13 +47,13 @@ async fn as_user(server: &RedisServer, rights: &str) -> Arc<dyn ActivityStore> {
         ))
         .await;
     let url = server.url().replace("redis://", "redis://app:pw@");
-    opened(&url, bounds())
+    opened(&url, "test", bounds())
 }
 
 #[tokio::test]
 async fn keys_of_another_type_count_as_lost() {
     let server = RedisServer::start();
-    let store = opened(&server.url(), bounds());
+    let store = opened(&server.url(), "test", bounds());
     let mut teller = Teller::new(&store);
     teller.tell(everything_at(1)).await;
     let ::redis::Value::Array(keys) = server.run("KEYS {test:purges}:activity*").await else {
@@ -131,7 +122,7 @@ fn everything_at(block: u64) -> Vec<ActivityChange> {
 #[tokio::test]
 async fn another_becomes_the_keeper_when_the_first_is_not_heard_any_more() {
     let server = RedisServer::start();
-    let store = opened(&server.url(), bounds());
+    let store = opened(&server.url(), "test", bounds());
     let mut teller = Teller::new(&store);
     teller.tell(everything_at(1)).await;
     assert_eq!(store.keep("n2").await.unwrap(), Keeping::Other);
