@@ -19,7 +19,7 @@ if known[1] ~= ARGV[1] then
     {'HSET', probe, 'a', 1}, {'HGET', probe, 'a'}, {'HINCRBY', probe, 'a', 1}, {'HEXISTS', probe, 'a'},
     {'HGETALL', probe}, {'HMGET', probe, 'a'}, {'HLEN', probe}, {'HDEL', probe, 'a'}, {'ZADD', probe, 1, 'a'}, {'ZCARD', probe}, {'ZRANGE', probe, 0, -1},
     {'ZREM', probe, 'a'}, {'ZPOPMIN', probe}, {'RPUSH', probe, 'a'}, {'LPUSH', probe, 'a'}, {'LLEN', probe},
-    {'LINDEX', probe, 0}, {'LRANGE', probe, 0, -1}, {'LTRIM', probe, 0, 5}, {'LPOP', probe},
+    {'LINDEX', probe, 0}, {'LRANGE', probe, 0, -1}, {'LTRIM', probe, 0, 5}, {'LPOP', probe}, {'LPOP', probe},
     {'SADD', probe, 'a'}, {'SMEMBERS', probe}, {'SREM', probe, 'a'}, {'EXISTS', probe}, {'EXPIRE', probe, 1}, {'UNLINK', probe},
   }
   call('UNLINK', probe)
