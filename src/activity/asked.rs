@@ -113,7 +113,9 @@ impl CountersAsked {
                 _ => asked.about.take(&name, &value, subjects, "hours, by")?,
             }
         }
-        if asked.by_subject && asked.hours.is_some_and(|hours| hours > SUBJECT_HOURS) {
+        // Of one that is named there is one row.
+        let tells_apart = asked.by_subject && asked.about.subject.is_none();
+        if tells_apart && asked.hours.is_some_and(|hours| hours > SUBJECT_HOURS) {
             let hours = asked.hours.unwrap_or_default().to_string();
             let why = format!("at most {SUBJECT_HOURS} with `by=subject`");
             return Err(refused("hours", &hours, why));

@@ -147,7 +147,7 @@ impl ActivityFeed {
 
     /// The first hour that is asked for, if it is `now`.
     fn first_hour(&self, query: &AnalyticsQuery, now: u64) -> u64 {
-        let most = match query.by_subject {
+        let most = match query.by_subject && query.subject.is_none() {
             true => self.hours.min(SUBJECT_HOURS),
             false => self.hours,
         };

@@ -120,6 +120,7 @@ async fn what_is_not_counted_is_refused_by_name_with_what_is_allowed() {
         ("/analytics?hours=0", hours),
         ("/analytics?hours=169", hours),
         ("/analytics?hours=1e1", hours),
+        ("/analytics?hours=49&by=subject", ["`hours`", "at most 48"]),
         ("/analytics?hours=5&hours=5", ["`hours`", "twice"]),
         ("/analytics?by=day", by),
         ("/analytics?by=hour,", by),
