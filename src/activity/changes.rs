@@ -32,6 +32,10 @@ impl ChangeMaker {
         });
         let updates = announced.flat_map(|updates| &updates.updates);
         let change_of = |(index, update): (u32, &Arc<Update>)| {
+            // An alert is no activity, and raises no other.
+            if update.is_alert() {
+                return None;
+            }
             let place = UpdateId::new(*position, index);
             let alerts = match may_alert {
                 true => self.alerts_of(update, record.at),
@@ -75,9 +79,6 @@ fn change(
     if update.is_resync() {
         return reorg(update, now).map(ActivityChange::Reorg);
     }
-    if update.is_alert() {
-        return None;
-    }
     let source = update.source();
     Some(ActivityChange::Event(Box::new(Sighting {
         entry: entry(),
@@ -119,4 +120,38 @@ fn content(update: &Update) -> u128 {
     let mut half = [0; 16];
     half.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     u128::from_be_bytes(half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alerts::AlertRule;
+    use crate::log::{PurgeRecord, RecordUpdates};
+    use crate::position::Position;
+
+    #[test]
+    fn an_alert_is_no_activity_and_raises_no_other() {
+        let rule = AlertRule::new("big").when("amount >= 1");
+        let maker = ChangeMaker {
+            entries: EntryMaker {
+                sums: Vec::new(),
+                hours: 24,
+            },
+            alerts: AlertRules::compile(vec![rule], &[]).unwrap(),
+        };
+        let sale = Update::new("sale", "auction:1").unwrap();
+        let sale = sale.with_field("amount", "5").unwrap();
+        let alert = Update::alert("other", "id").unwrap();
+        let mut record = PurgeRecord::open(Timestamp::default());
+        record.updates = Some(Arc::new(RecordUpdates {
+            stage: AnnouncementStage::Announced(1),
+            updates: vec![Arc::new(sale), Arc::new(alert)],
+        }));
+        let position = Position::new(1, 2);
+        let record = NumberedRecord { position, record };
+        let changes = maker.changes(&record, Timestamp::default(), true);
+        assert_eq!(changes.len(), 1);
+        assert!(changes[0].may_alert());
+        assert!(maker.alerts.problems().is_empty(), "nobody looked into it");
+    }
 }
