@@ -38,7 +38,7 @@ pub struct ActivityServiceSettings {
     /// none.
     #[cfg_attr(
         feature = "config",
-        serde(serialize_with = "masked", skip_serializing_if = "Option::is_none"),
+        serde(serialize_with = "crate::secret::masked", skip_serializing_if = "Option::is_none"),
         schemars(extend("writeOnly" = true))
     )]
     pub token: Option<Secret>,
@@ -108,9 +108,4 @@ impl ActivityServiceSettings {
         self.subjects = subjects.into_iter().map(Into::into).collect();
         self
     }
-}
-
-#[cfg(feature = "config")]
-fn masked<S: serde::Serializer>(_: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str("***")
 }

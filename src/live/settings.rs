@@ -42,7 +42,7 @@ pub struct LiveSettings {
     /// `Authorization: Bearer`. Prefer `token_file`. Default: none.
     #[cfg_attr(
         feature = "config",
-        serde(serialize_with = "masked", skip_serializing_if = "Option::is_none"),
+        serde(serialize_with = "crate::secret::masked", skip_serializing_if = "Option::is_none"),
         schemars(extend("writeOnly" = true))
     )]
     pub token: Option<Secret>,
@@ -52,7 +52,7 @@ pub struct LiveSettings {
     /// Key that signs tickets, 32 bytes or more. Prefer `ticket_key_file`. Default: none.
     #[cfg_attr(
         feature = "config",
-        serde(serialize_with = "masked", skip_serializing_if = "Option::is_none"),
+        serde(serialize_with = "crate::secret::masked", skip_serializing_if = "Option::is_none"),
         schemars(extend("writeOnly" = true))
     )]
     pub ticket_key: Option<Secret>,
@@ -190,9 +190,4 @@ impl LiveSettings {
         self.trusted_proxies = networks.into_iter().map(Into::into).collect();
         self
     }
-}
-
-#[cfg(feature = "config")]
-fn masked<S: serde::Serializer>(_: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str("***")
 }

@@ -63,7 +63,6 @@ mod networks;
 #[cfg(test)]
 mod receiver;
 mod resolver;
-mod secrets;
 mod settings;
 mod signature;
 mod tls;

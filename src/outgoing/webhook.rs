@@ -12,10 +12,9 @@ use crate::clock::Timestamp;
 use crate::error::ConfigError;
 use crate::outgoing::endpoint::{Endpoint, EndpointRules};
 use crate::outgoing::failure::DeliveryFailure;
-use crate::outgoing::secrets::read_secret;
 use crate::outgoing::signature::{WebhookKey, sign};
 use crate::place::ConfigPlace;
-use crate::secret::Secret;
+use crate::secret::{Secret, read_secret};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const ALERT: HeaderName = HeaderName::from_static("tagcache-alert");
@@ -50,7 +49,7 @@ pub struct WebhookSettings {
     /// URL that alerts are posted to. Messages show no more of it than its host.
     #[cfg_attr(
         feature = "config",
-        serde(serialize_with = "masked"),
+        serde(serialize_with = "crate::secret::masked"),
         schemars(extend("writeOnly" = true))
     )]
     pub url: Secret,
@@ -182,7 +181,7 @@ fn keys(settings: &WebhookSettings) -> Result<Vec<WebhookKey>, ConfigError> {
         .iter()
         .map(|secret| key("secrets", &secret.0));
     let files = settings.secret_files.iter().map(|path| {
-        let secret = read_secret("secret_files".into(), path)?;
+        let secret = read_secret("secret_files", path)?;
         key("secret_files", &secret)
     });
     let keys = said.chain(files).collect::<Result<Vec<_>, _>>()?;
@@ -192,11 +191,6 @@ fn keys(settings: &WebhookSettings) -> Result<Vec<WebhookKey>, ConfigError> {
         _ => "more than 4 secrets, with those of `secret_files`",
     };
     Err(ConfigError::new("secrets", why, ""))
-}
-
-#[cfg(feature = "config")]
-fn masked<S: serde::Serializer>(_: &Secret, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str("***")
 }
 
 #[cfg(feature = "config")]

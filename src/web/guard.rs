@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::words::FaceWords;
 use crate::error::ConfigError;
 use crate::place::Setting;
-use crate::secret::Secret;
+use crate::secret::{Secret, read_secret};
 
 /// A shorter token can be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -80,13 +80,7 @@ pub(crate) fn secret<'a>(
     said: &'a Option<Secret>,
     file: &Option<PathBuf>,
 ) -> Result<Option<Cow<'a, str>>, ConfigError> {
-    let read = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let why = format!("cannot be read: {error}");
-            ConfigError::new(setting, why, path.display().to_string())
-        })?;
-        Ok(Cow::Owned(text.trim().to_owned()))
-    };
+    let read = |path: &PathBuf| read_secret(setting, path).map(Cow::Owned);
     match (said, file) {
         (Some(Secret(text)), _) => Ok(Some(text.into())),
         (None, file) => file.as_ref().map(read).transpose(),

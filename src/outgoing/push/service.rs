@@ -57,7 +57,7 @@ pub struct PushServiceSettings {
     /// the site, which knows its users. Prefer `token_file`. Default: none.
     #[cfg_attr(
         feature = "config",
-        serde(serialize_with = "super::vapid::masked", skip_serializing_if = "Option::is_none"),
+        serde(serialize_with = "crate::secret::masked", skip_serializing_if = "Option::is_none"),
         schemars(extend("writeOnly" = true))
     )]
     pub token: Option<Secret>,

@@ -15,9 +15,8 @@ use crate::clock::Timestamp;
 use crate::error::ConfigError;
 use crate::outgoing::push::encryption::uncompressed;
 use crate::outgoing::push::subscription::BASE64;
-use crate::outgoing::secrets::read_secret;
 use crate::place::Setting;
-use crate::secret::Secret;
+use crate::secret::{Secret, read_secret};
 
 /// Half of what is allowed (RFC 8292 §2), as clocks differ.
 const TOKEN_TIME: Duration = Duration::from_secs(12 * 3_600);
@@ -44,7 +43,7 @@ pub struct PushSettings {
     /// be one here or there.
     #[cfg_attr(
         feature = "config",
-        serde(default, serialize_with = "masked", skip_serializing_if = "Option::is_none"),
+        serde(default, serialize_with = "crate::secret::masked", skip_serializing_if = "Option::is_none"),
         schemars(extend("writeOnly" = true))
     )]
     pub key: Option<Secret>,
@@ -114,7 +113,7 @@ impl VapidKey {
             (Some(key), _) => (Setting::of("push", "key"), key.0.clone()),
             (None, Some(path)) => {
                 let setting = Setting::of("push", "key_file");
-                (setting, read_secret(setting.into(), path)?)
+                (setting, read_secret(setting, path)?)
             }
             (None, None) => {
                 let why = "there is none: set it, or `key_file`";
@@ -192,11 +191,6 @@ impl fmt::Debug for VapidKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VapidKey({})", self.public)
     }
-}
-
-#[cfg(feature = "config")]
-pub(super) fn masked<S: serde::Serializer>(_: &Option<Secret>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str("***")
 }
 
 #[cfg(test)]
