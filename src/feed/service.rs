@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
@@ -99,11 +99,7 @@ impl ActivityService {
 
 impl Desk {
     fn new(feed: ActivityFeed, settings: &ActivityServiceSettings) -> Result<Self, ConfigError> {
-        let guard = Guard::new(WORDS, settings.open, &settings.token, &settings.token_file)?;
-        if !guard.is_open() && !guard.has_token() {
-            let why = "nobody could ask: set `token`, or `open` for everybody";
-            return Err(ConfigError::new(WORDS.setting("open"), why, "false"));
-        }
+        let guard = Guard::of_token(WORDS, settings.open, &settings.token, &settings.token_file)?;
         let below = WORDS.path("below", &settings.below)?;
         Ok(Self {
             feed,
@@ -158,7 +154,7 @@ impl Desk {
             Method::OPTIONS => return Ok(PREFLIGHT.response(String::new())),
             _ => return Err(Problem::method(METHODS)),
         }
-        self.admit(&parts.headers)?;
+        self.guard.admit(&parts.headers)?;
         let json = match wanted {
             Wanted::Entries => self.entries(parts.uri.query()).await?,
             Wanted::Counters => self.counters(parts.uri.query()).await?,
@@ -168,15 +164,6 @@ impl Desk {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)
-    }
-
-    fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        if self.guard.shows_token(headers)? || self.guard.is_open() {
-            return Ok(());
-        }
-        Err(Problem::unauthorized(
-            "send the token as `Authorization: Bearer`",
-        ))
     }
 
     async fn entries(&self, query: Option<&str>) -> Result<String, Problem> {

@@ -38,6 +38,34 @@ impl Guard {
         })
     }
 
+    /// The guard of a face that lets in whoever shows the token, or everybody; nobody is an error.
+    #[cfg(feature = "activity")]
+    pub(crate) fn of_token(
+        words: FaceWords,
+        open: Option<bool>,
+        token: &Option<Secret>,
+        token_file: &Option<PathBuf>,
+    ) -> Result<Self, ConfigError> {
+        let guard = Self::new(words, open, token, token_file)?;
+        if guard.open || guard.has_token() {
+            return Ok(guard);
+        }
+        let act = words.act;
+        let why = format!("nobody could {act}: set `token`, or `open` for everybody");
+        Err(ConfigError::new(words.setting("open"), why, "false"))
+    }
+
+    /// Lets in a request that shows the token, and every one if everybody is let in.
+    #[cfg(feature = "activity")]
+    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
+        if self.shows_token(headers)? || self.open {
+            return Ok(());
+        }
+        Err(Problem::unauthorized(
+            "send the token as `Authorization: Bearer`",
+        ))
+    }
+
     /// Whether everybody is let in.
     pub(crate) const fn is_open(&self) -> bool {
         self.open

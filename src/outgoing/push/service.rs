@@ -126,11 +126,7 @@ impl PushService {
         subscribers: Arc<Subscribers>,
         settings: &PushServiceSettings,
     ) -> Result<Self, ConfigError> {
-        let guard = Guard::new(WORDS, settings.open, &settings.token, &settings.token_file)?;
-        if !guard.is_open() && !guard.has_token() {
-            let why = "nobody could subscribe: set `token`, or `open` for everybody";
-            return Err(ConfigError::new(WORDS.setting("open"), why, "false"));
-        }
+        let guard = Guard::of_token(WORDS, settings.open, &settings.token, &settings.token_file)?;
         let below = WORDS.path("below", &settings.below)?;
         let desk = Desk {
             subscribers,
@@ -212,7 +208,7 @@ impl Desk {
             }
             (&Method::POST, SUBSCRIPTION_METHODS) => {
                 // Before the body is read.
-                self.admit(parts)?;
+                self.guard.admit(&parts.headers)?;
                 self.subscribe(&self.read(body).await?).await
             }
             // The subscription's own secret is what it takes.
@@ -221,15 +217,6 @@ impl Desk {
             }
             _ => Err(Problem::method(methods)),
         }
-    }
-
-    fn admit(&self, parts: &Parts) -> Result<(), Problem> {
-        if self.guard.shows_token(&parts.headers)? || self.guard.is_open() {
-            return Ok(());
-        }
-        Err(Problem::unauthorized(
-            "send the token as `Authorization: Bearer`",
-        ))
     }
 
     async fn read<B: Body<Error: Into<BoxError>>>(&self, body: B) -> Result<Value, Problem> {
