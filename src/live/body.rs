@@ -13,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use crate::live::ending::EndReason;
 use crate::live::feed::{Feed, FeedItem};
 use crate::live::filter::Filter;
-use crate::live::hub::Hub;
+use crate::live::hub::{Hub, POSITION};
 use crate::live::slots::ClientSlot;
 use crate::position::Position;
 use crate::update::Update;
@@ -59,7 +59,7 @@ impl LiveBody {
         filter: Filter,
         slot: ClientSlot,
     ) -> Self {
-        let opening = format!("retry: {}\n{}\n", hub.retry_after(), id_line(position));
+        let opening = format!("retry: {}\n{}", hub.retry_after(), told_up_to(position));
         let events = Events {
             hub,
             feed,
@@ -98,10 +98,7 @@ impl Events {
                     }
                 }
                 FeedItem::Missed(lost) => break self.hub.missed(lost).sse,
-                // Without data it is no event, but is kept as the last id (WHATWG HTML §9.2.6).
-                FeedItem::Silence(position) => {
-                    break format!(": keep-alive\n{}\n", id_line(position)).into();
-                }
+                FeedItem::Silence(position) => break told_up_to(position).into(),
                 FeedItem::End(reason) => {
                     self.ended = true;
                     self.hub.note_end(reason);
@@ -114,8 +111,12 @@ impl Events {
     }
 }
 
-fn id_line(position: Option<Position>) -> String {
-    position.map_or_else(String::new, |position| format!("id: {position}\n"))
+/// Says that the stream is alive, and up to where all was told. A comment and an `id` alone would do for the browser, but the
+/// script that connects again by itself would see neither: an event with an empty line of data is dispatched (WHATWG HTML
+/// §9.2.6).
+fn told_up_to(position: Option<Position>) -> String {
+    let id = position.map_or_else(String::new, |position| format!("id: {position}\n"));
+    format!("event: {POSITION}\n{id}data:\n\n")
 }
 
 impl Body for LiveBody {

@@ -27,6 +27,8 @@ use crate::web::Subjects;
 
 /// The event that says why a stream ends.
 const END: &str = "end";
+/// Up to where all was told.
+pub(super) const POSITION: &str = "position";
 /// How long a client waits for this process to read as far as the client was told by another.
 const CATCH_UP: Duration = Duration::from_secs(5);
 /// What somebody is told who was away for too long.
@@ -213,7 +215,7 @@ fn check(settings: &LiveSettings) -> Result<(), ConfigError> {
         let why = "not 1 to 64 letters, digits, `_`, `-` and `.`";
         return Err(wrong("event", why, event));
     }
-    if matches!(&**event, RESYNC | END) {
+    if matches!(&**event, RESYNC | END | POSITION) {
         return Err(wrong("event", "is the name of another event", event));
     }
     for (key, time) in [

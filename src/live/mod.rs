@@ -64,16 +64,18 @@
 //! `subject` and `identity` of what raised it, its fields, and how many of the rule were `suppressed` before it.
 //!
 //! `id` is the position of the announcement in the purge log and the update's place in it, `time` when it was announced,
-//! in milliseconds since 1970, `data` the fields of the event that the mapping names, as text. Two other events may come:
+//! in milliseconds since 1970, `data` the fields of the event that the mapping names, as text. Three other events may come:
 //!
 //! - `resync`, with a `reason`: something changed that cannot be named, or what was missed is not kept. Load again what is
 //!   shown. It goes to everybody, whatever their filter.
 //! - `end`, with a `reason`: the stream ends. `too slow`, or the server is shutting down: connect again, nothing is lost.
 //!   `the ticket has expired`: fetch a new one.
+//! - `position`, with an `id` and without data: all up to there was told. It comes first, and every 15 s from a stream that is
+//!   silent otherwise: a client that hears nothing for three times as long has lost its connection.
 //!
 //! A client that comes back with its last id resumes there, at any node, also one that began since: 8,192 updates are kept in
-//! each process, and read from the purge log when it starts (an embedded store forgets). Every 15 s a silent stream says that
-//! it is alive, and how far it has been told, so that a client of a rare subject can resume too.
+//! each process, and read from the purge log when it starts (an embedded store forgets). As `position` has an id, a client of a
+//! rare subject can resume too.
 //!
 //! # WebSocket
 //!

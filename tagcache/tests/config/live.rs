@@ -61,6 +61,10 @@ const MISTAKES: &[(&str, &str)] = &[
     ("path = \"events\"", "path: not a path such as /events"),
     ("event = \"resync\"", "event: is the name of another event"),
     (
+        "event = \"position\"",
+        "event: is the name of another event",
+    ),
+    (
         "subjects = [\"\"]",
         "subjects: not like `auction:{address}`",
     ),

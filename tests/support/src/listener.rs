@@ -38,6 +38,8 @@ impl ServerEvent {
                 "id" => event.id = Some(value.to_owned()),
                 "retry" => event.retry = value.parse().ok(),
                 "data" => event.data = serde_json::from_str(value).ok(),
+                // Of an event that only says up to where all was told.
+                "data:" => {}
                 _ => assert!(line.starts_with(':'), "{line:?}"),
             }
         }
