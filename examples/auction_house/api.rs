@@ -9,13 +9,15 @@ use serde::Deserialize;
 use serde_json::json;
 use tower_tagcache::BoxError;
 
-use crate::database::{Auction, Database};
+use crate::auction::{Auction, FIRST_PRICE, LOWEST_PRICE};
+use crate::database::Database;
 
 pub(crate) fn router(database: Database) -> Router {
     Router::new()
         .route("/auctions", get(list))
         .route("/auctions/{address}", get(details))
         .route("/auctions/{address}/price-history", get(price_history))
+        .route("/auctions/{address}/price-curve", get(price_curve))
         .with_state(database)
 }
 
@@ -54,7 +56,7 @@ async fn list(
     State(database): State<Database>,
     Query(filter): Query<Filter>,
 ) -> Result<Response, Failed> {
-    let mut auctions = database.all().await;
+    let mut auctions = database.all().await?;
     auctions.retain(|auction| filter.accepts(auction));
     let (total, limit) = (auctions.len(), filter.limit.clamp(1, 100));
     let page = auctions
@@ -69,7 +71,7 @@ async fn details(
     State(database): State<Database>,
     Path(address): Path<String>,
 ) -> Result<Response, Failed> {
-    Ok(match database.find(&address).await {
+    Ok(match database.find(&address).await? {
         Some(auction) => Json(overview(&auction)).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     })
@@ -90,7 +92,7 @@ async fn price_history(
     Path(address): Path<String>,
     Query(Span { hours }): Query<Span>,
 ) -> Result<Response, Failed> {
-    let Some(auction) = database.find(&address).await else {
+    let Some(auction) = database.find(&address).await? else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
     // The recorded chain ended some time ago: its last sale counts as now.
@@ -110,6 +112,25 @@ async fn price_history(
         Json(json!({ "address": auction.address, "hours": hours, "prices": prices }))
             .into_response(),
     )
+}
+
+/// How the price went in this round.
+async fn price_curve(
+    State(database): State<Database>,
+    Path(address): Path<String>,
+) -> Result<Response, Failed> {
+    let Some(auction) = database.find(&address).await? else {
+        return Ok(StatusCode::NOT_FOUND.into_response());
+    };
+    let (first, lowest) = (FIRST_PRICE.to_string(), LOWEST_PRICE.to_string());
+    Ok(Json(json!({
+        "address": auction.address,
+        "round": auction.rounds,
+        "first_price": first,
+        "lowest_price": lowest,
+        "points": auction.curve,
+    }))
+    .into_response())
 }
 
 fn overview(auction: &Auction) -> serde_json::Value {

@@ -1,5 +1,5 @@
 //! The origin's data: in memory, or in Redis so that several copies of the example share them, as
-//! the copies of a real API share a database.
+//! the copies of a real API share a database; or the tables of an indexer that follows a chain.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, FromRedisValue};
-use serde::{Deserialize, Serialize};
 use tower_tagcache::BoxError;
+
+use crate::auction::Auction;
+use crate::tables::Tables;
 
 /// The auctions of the capture.
 pub(crate) const AUCTIONS: [&str; 4] = [
@@ -21,70 +23,18 @@ pub(crate) const AUCTIONS: [&str; 4] = [
 const QUERY: Duration = Duration::from_millis(40);
 /// How long Redis may take.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// The prices that an auction remembers.
-const HISTORY: usize = 100;
-/// At which price a round begins, in Wei.
-const FIRST_PRICE: u128 = 2_000_000_000_000_000_000;
-/// Below it nobody sells; the next round begins.
-const LOWEST_PRICE: u128 = 500_000_000_000_000_000;
 /// Where the auctions are in Redis.
 const TABLE: &str = "auction_house:auctions";
-
-/// One row.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Auction {
-    pub(crate) address: String,
-    pub(crate) chain_id: u64,
-    pub(crate) rounds: u64,
-    pub(crate) sales: u64,
-    /// Wei, as a decimal string: too large for a JSON number.
-    pub(crate) last_price: Option<String>,
-    /// What the next one pays, in Wei: it falls until somebody does.
-    #[serde(default)]
-    pub(crate) price: u128,
-    pub(crate) last_block: u64,
-    #[serde(default)]
-    pub(crate) prices: Vec<Price>,
-}
-
-/// One sale.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Price {
-    pub(crate) block: u64,
-    pub(crate) price: String,
-    pub(crate) timestamp: u64,
-}
-
-impl Auction {
-    /// Whether a round has begun.
-    pub(crate) fn is_active(&self) -> bool {
-        self.rounds > 0
-    }
-
-    pub(crate) fn record_kick(&mut self, block: u64) {
-        self.rounds += 1;
-        self.last_block = block;
-        self.price = FIRST_PRICE;
-    }
-
-    /// Lowers the price by a fiftieth; below the lowest the next round begins.
-    pub(crate) fn lower_price(&mut self) {
-        let lower = self.price - self.price / 50;
-        self.price = match lower {
-            ..LOWEST_PRICE => FIRST_PRICE,
-            _ => lower,
-        };
-    }
-
-    pub(crate) fn record_sale(&mut self, price: Price) {
-        self.sales += 1;
-        self.last_block = price.block;
-        self.last_price = Some(price.price.clone());
-        self.prices.push(price);
-        let surplus = self.prices.len().saturating_sub(HISTORY);
-        self.prices.drain(..surplus);
-    }
-}
+/// Writes an auction unless somebody else has since it was read.
+const SWAP: &str = "if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return 1";
+/// How often that is tried.
+const TRIES: usize = 100;
+/// Copies that write at the same time would count everything twice: the first one that asks does.
+const WRITER: &str = "auction_house:replayer";
+/// After which time another copy takes over.
+const TAKE_OVER_SECONDS: u64 = 10;
 
 /// The table of auctions. A cheap clone.
 ///
@@ -94,6 +44,12 @@ impl Auction {
 pub(crate) struct Database {
     rows: Arc<Mutex<BTreeMap<String, Auction>>>,
     shared: Option<Shared>,
+    /// What an indexer writes, which is then the only truth.
+    tables: Option<Tables>,
+    /// Held by who changes a row.
+    changing: Arc<tokio::sync::Mutex<()>>,
+    /// Tells this copy from others.
+    me: u64,
 }
 
 /// The table in Redis, with its connection as long as that lasts.
@@ -131,19 +87,24 @@ impl Shared {
 }
 
 impl Database {
-    /// The table with the captured auctions in it, each with one round begun and nothing sold.
-    pub(crate) async fn open(redis: Option<&str>) -> Result<Self, BoxError> {
-        let rows = AUCTIONS.map(|address| Auction {
-            address: address.to_owned(),
-            chain_id: 31337,
-            rounds: 1,
-            price: FIRST_PRICE,
-            ..Auction::default()
+    /// The table with the captured auctions in it, each with one round begun and nothing sold; or what the indexer has in
+    /// the database at `tables`.
+    pub(crate) async fn open(redis: Option<&str>, tables: Option<&str>) -> Result<Self, BoxError> {
+        let tables = match tables {
+            Some(url) => Some(Tables::open(url).await?),
+            None => None,
+        };
+        let rows = AUCTIONS.map(|address| {
+            let mut row = new(address);
+            row.record_kick(0);
+            (row.address.clone(), row)
         });
-        let rows = rows.map(|row| (row.address.clone(), row));
         let mut database = Self {
             rows: Arc::new(Mutex::new(rows.into_iter().collect())),
             shared: None,
+            tables,
+            changing: Arc::default(),
+            me: u64::from(std::process::id()) << 32 | u64::from(fastrand::u32(..)),
         };
         if let Some(url) = redis {
             let away = |error| format!("cannot use Redis: {error} (without it, leave out --redis)");
@@ -165,14 +126,48 @@ impl Database {
         Some(self.shared.as_ref()?.ask(command).await)
     }
 
+    /// Whether it is this process that changes the data, and not an indexer.
+    pub(crate) fn is_own(&self) -> bool {
+        self.tables.is_none()
+    }
+
+    /// Whether other copies may have the same data.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// Whether it is this copy that replays, and lowers prices.
+    pub(crate) async fn has_the_turn(&self) -> Result<bool, BoxError> {
+        let mut take = redis::cmd("SET");
+        take.arg(WRITER).arg(self.me).arg("NX").arg("GET");
+        take.arg("EX").arg(TAKE_OVER_SECONDS);
+        let Some(holder) = self.shared::<Option<u64>>(&take).await else {
+            return Ok(true);
+        };
+        let mine = holder?.is_none_or(|holder| holder == self.me);
+        if mine {
+            let mut keep = redis::cmd("EXPIRE");
+            keep.arg(WRITER).arg(TAKE_OVER_SECONDS);
+            self.shared::<bool>(&keep).await.transpose()?;
+        }
+        Ok(mine)
+    }
+
     /// One auction, in whatever case its address is written.
-    pub(crate) async fn find(&self, address: &str) -> Option<Auction> {
+    pub(crate) async fn find(&self, address: &str) -> Result<Option<Auction>, BoxError> {
+        let address = address.to_ascii_lowercase();
+        if let Some(tables) = &self.tables {
+            return tables.find(&address).await;
+        }
         tokio::time::sleep(QUERY).await;
-        self.row(&address.to_ascii_lowercase()).await
+        Ok(self.row(&address).await)
     }
 
     /// All auctions, by address.
-    pub(crate) async fn all(&self) -> Vec<Auction> {
+    pub(crate) async fn all(&self) -> Result<Vec<Auction>, BoxError> {
+        if let Some(tables) = &self.tables {
+            return tables.all().await;
+        }
         tokio::time::sleep(QUERY).await;
         let asked = self.shared(redis::cmd("HVALS").arg(TABLE)).await;
         for text in asked
@@ -181,35 +176,57 @@ impl Database {
         {
             self.keep(&text);
         }
-        self.rows().values().cloned().collect()
+        Ok(self.rows().values().cloned().collect())
     }
 
-    /// Changes one auction, which it adds if it is new.
+    /// Changes one auction, which it adds if it is new. What another copy changed meanwhile is not lost: `change` may be
+    /// called again.
     pub(crate) async fn change(
         &self,
         address: &str,
-        change: impl FnOnce(&mut Auction),
+        mut change: impl FnMut(&mut Auction),
     ) -> Result<(), BoxError> {
-        let mut row = self.row(address).await.unwrap_or_else(|| Auction {
-            address: address.to_owned(),
-            chain_id: 31337,
-            ..Auction::default()
-        });
-        change(&mut row);
-        let text = serde_json::to_string(&row)?;
-        let mut set = redis::cmd("HSET");
-        set.arg(TABLE).arg(address).arg(text);
-        self.shared::<i64>(&set).await.transpose()?;
-        self.rows().insert(address.to_owned(), row);
-        Ok(())
+        let _changing = self.changing.lock().await;
+        for _ in 0..TRIES {
+            let before = self.text(address).await?;
+            let mut row = match &before {
+                Some(text) => serde_json::from_str(text)?,
+                None => self.kept(address).unwrap_or_else(|| new(address)),
+            };
+            change(&mut row);
+            let mut swap = redis::cmd("EVAL");
+            swap.arg(SWAP).arg(1).arg(TABLE).arg(address);
+            swap.arg(before.unwrap_or_default())
+                .arg(serde_json::to_string(&row)?);
+            if self
+                .shared::<bool>(&swap)
+                .await
+                .transpose()?
+                .unwrap_or(true)
+            {
+                self.rows().insert(address.to_owned(), row);
+                return Ok(());
+            }
+        }
+        Err("others change this auction all the time".into())
     }
 
     async fn row(&self, address: &str) -> Option<Auction> {
-        let mut get = redis::cmd("HGET");
-        get.arg(TABLE).arg(address);
-        if let Some(Ok(Some(text))) = self.shared::<Option<String>>(&get).await {
+        if let Ok(Some(text)) = self.text(address).await {
             self.keep(&text);
         }
+        self.kept(address)
+    }
+
+    /// What Redis has of an auction.
+    async fn text(&self, address: &str) -> Result<Option<String>, BoxError> {
+        let mut get = redis::cmd("HGET");
+        get.arg(TABLE).arg(address);
+        let read = self.shared::<Option<String>>(&get).await;
+        Ok(read.transpose()?.flatten())
+    }
+
+    fn kept(&self, address: &str) -> Option<Auction> {
         self.rows().get(address).cloned()
     }
 
@@ -222,5 +239,14 @@ impl Database {
 
     fn rows(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Auction>> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An auction of the local chain.
+fn new(address: &str) -> Auction {
+    Auction {
+        address: address.to_owned(),
+        chain_id: 31337,
+        ..Auction::default()
     }
 }

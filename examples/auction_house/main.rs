@@ -16,27 +16,41 @@
 //! Whoever listens at `/events` or `/events/auction/0x…` is told of each sale, kick and price, once no copy answers with
 //! what was before; at `/events/alerts` of sales that are large. `/activity` says what happened, and `/analytics` how much of it.
 //!
+//! Open the address in a browser: the page shows what sells, which answers that purged, and where the next ones came from.
+//!
 //! Where to look: [`rules`] and [`events`] below are the whole configuration of the cache; `api.rs` is
-//! the API as it was without one; `replay.rs` plays the chain and its indexer.
+//! the API as it was without one; `replay.rs` and `indexer.rs` play the chain and its indexer; `page.rs` serves the page.
 
+mod actions;
 mod api;
+mod auction;
 mod database;
+mod indexer;
+mod neighbours;
+mod page;
+mod prices;
 mod replay;
 mod screen;
+mod tables;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use axum::Router;
 use clap::Parser;
+use tokio::task::JoinSet;
 use tower_tagcache::feed::ActivityServiceSettings;
-use tower_tagcache::live::LiveSettings;
+use tower_tagcache::live::{LiveService, LiveSettings};
 use tower_tagcache::{
     ActivitySettings, AlertRule, Announce, BoxError, Cache, CacheBuilder, Host, On, Query, Rule,
     Statuses, Stream,
 };
 
 use crate::database::Database;
+use crate::indexer::Indexer;
+use crate::neighbours::Neighbours;
+use crate::page::House;
 use crate::replay::Replay;
 use crate::screen::Screen;
 
@@ -57,17 +71,28 @@ struct Arguments {
     /// How many stream entries are replayed a second.
     #[arg(long, value_name = "NUMBER", default_value = "1", value_parser = replay::pause)]
     rate: Duration,
-    /// How many seconds pass until the price of each auction falls, as it does in a Dutch auction; 0 is never. It falls
-    /// while events are replayed.
+    /// Read the auctions from this PostgreSQL database, into which rindexer writes what happens on a chain. Nothing is
+    /// replayed then.
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
+    database: Option<String>,
+    /// How many seconds pass until the price of each auction falls, as it does in a Dutch auction; 0 is never.
     #[arg(long, value_name = "SECONDS", default_value = "5")]
     price_every: u64,
+    /// Serve the API alone, without the page at `/`.
+    #[arg(long)]
+    no_page: bool,
 }
 
-/// The streams of the requirement document, and the one that the events were captured from.
-const STREAMS: [&str; 3] = ["auction_sales", "auction_kicks", "auction:events"];
+/// The streams of the requirement document, that of new auctions, and the one that the events were captured from.
+const STREAMS: [&str; 4] = [
+    "auction_sales",
+    "auction_kicks",
+    "auction_deployments",
+    "auction:events",
+];
 
-/// How long an entry that is being replayed may take to end: several commands, should Redis be slow.
-const LAST_ENTRY: Duration = Duration::from_secs(10);
+/// How long a change that is under way may take to end: several commands, should Redis be slow.
+const LAST_CHANGE: Duration = Duration::from_secs(10);
 
 /// The rules: what is cached, for how long, and what each response depends on. The copies answer at
 /// different ports, and say the same whatever `Host` they are asked by, so it is not in the key.
@@ -76,6 +101,10 @@ fn rules(cache: CacheBuilder) -> CacheBuilder {
         .ttl(Duration::from_secs(10))
         // That there is no such auction is remembered too, until one is deployed there.
         .ttl_for(Statuses::code(404), Duration::from_secs(10))
+        .tag("auction:{address:address}")
+        .host(Host::Ignore);
+    let curve = Rule::new("price_curve", "/auctions/{address}/price-curve")
+        .ttl(Duration::from_secs(60))
         .tag("auction:{address:address}")
         .host(Host::Ignore);
     let history = Rule::new("price_history", "/auctions/{address}/price-history")
@@ -88,7 +117,7 @@ fn rules(cache: CacheBuilder) -> CacheBuilder {
         .query(Query::allow(["status", "chain_id", "page", "limit"]))
         .tag("auctions")
         .host(Host::Ignore);
-    cache.rule(auction).rule(history).rule(list)
+    cache.rule(auction).rule(curve).rule(history).rule(list)
 }
 
 /// The events: what each of them makes out of date.
@@ -143,6 +172,11 @@ async fn main() -> ExitCode {
     let mut arguments = Arguments::parse();
     // As `REDIS_CONNECTION_URI=` has it, where there is none.
     arguments.redis = arguments.redis.filter(|url| !url.is_empty());
+    arguments.database = arguments.database.filter(|url| !url.is_empty());
+    if arguments.database.is_some() {
+        // The chain is real.
+        arguments.events = "none".to_owned();
+    }
     match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -153,7 +187,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), BoxError> {
-    let replay = Replay::load(&arguments.events, arguments.rate, arguments.price_every)?;
+    let replay = Replay::load(&arguments.events, arguments.rate)?;
     let screen = Screen::new();
     let mut builder = events(rules(Cache::builder()))
         .activity(ActivitySettings::new())
@@ -163,27 +197,37 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         builder = builder.redis(url);
     }
     let (cache, companion) = builder.build()?;
-    let database = Database::open(arguments.redis.as_deref()).await?;
+    let database =
+        Database::open(arguments.redis.as_deref(), arguments.database.as_deref()).await?;
     let listener = listen(arguments.listen).await?;
-    screen.introduce(listener.local_addr()?, &arguments);
+    let listens = listener.local_addr()?;
+    screen.introduce(listens, &arguments);
 
-    // The API, the cache around it, beside them what people are told and what happened, and around all what prints the requests.
     let live = cache.live(&LiveSettings::open().subjects(["auction:{address}"]))?;
-    let activity = ActivityServiceSettings::open().subjects(["auction:{address}"]);
-    let activity = cache.activity_service(&activity)?;
-    let app = api::router(database.clone())
-        .layer(cache.layer())
-        .merge(live.router())
-        .merge(activity.router())
-        .layer(axum::middleware::from_fn(move |request, next| {
-            screen.request(request, next)
-        }));
+    let indexer = Indexer::new(cache.clone(), database.clone(), screen);
+    let mut app = service(&cache, &live, database.clone(), screen)?;
+    if !arguments.no_page {
+        app = with_page(
+            app,
+            cache.clone(),
+            database.clone(),
+            indexer.clone(),
+            listens,
+        );
+    }
     let shutdown = || async {
         let _ = tokio::signal::ctrl_c().await;
     };
     let companion = tokio::spawn(companion.run(shutdown()));
     tokio::spawn(screen.follow(cache.clone()));
-    let replay = replay.map(|it| tokio::spawn(it.run(cache, database, screen, shutdown())));
+    let mut writers = JoinSet::new();
+    if let Some(replay) = replay {
+        writers.spawn(replay.run(indexer, screen, shutdown()));
+    }
+    if arguments.price_every > 0 {
+        let every = Duration::from_secs(arguments.price_every);
+        writers.spawn(prices::fall(every, cache, database, screen, shutdown()));
+    }
     let ended = async move {
         shutdown().await;
         // Whoever listens does so for ever.
@@ -193,14 +237,52 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     axum::serve(listener, app)
         .with_graceful_shutdown(ended)
         .await?;
-    if let Some(replay) = replay {
-        // Dropped in the midst of an entry, a change of the database would never get its event.
-        if tokio::time::timeout(LAST_ENTRY, replay).await.is_err() {
-            screen.trouble(format_args!("the last entry of the replay is cut off"));
-        }
+    // Dropped in the midst of an entry, a change of the database would never get its event.
+    if tokio::time::timeout(LAST_CHANGE, writers.join_all())
+        .await
+        .is_err()
+    {
+        screen.trouble(format_args!("the last change is cut off"));
     }
     companion.await?;
     Ok(())
+}
+
+/// The API, the cache around it, beside them what people are told and what happened, and around all what prints the requests.
+fn service(
+    cache: &Cache,
+    live: &LiveService,
+    database: Database,
+    screen: Screen,
+) -> Result<Router, BoxError> {
+    let activity = ActivityServiceSettings::open().subjects(["auction:{address}"]);
+    let activity = cache.activity_service(&activity)?;
+    let printed = move |request, next| screen.request(request, next);
+    Ok(api::router(database)
+        .layer(cache.layer())
+        .merge(live.router())
+        .merge(activity.router())
+        .layer(axum::middleware::from_fn(printed)))
+}
+
+/// The page beside it, which shows other copies as well.
+fn with_page(
+    app: Router,
+    cache: Cache,
+    database: Database,
+    indexer: Indexer,
+    listens: SocketAddr,
+) -> Router {
+    let neighbours = Neighbours::new(listens, database.clone());
+    tokio::spawn(neighbours.clone().follow());
+    let house = House {
+        cache,
+        database,
+        neighbours: neighbours.clone(),
+        listens,
+    };
+    app.layer(page::readable_by(neighbours))
+        .merge(page::router(house, indexer))
 }
 
 async fn listen(at: SocketAddr) -> Result<tokio::net::TcpListener, BoxError> {

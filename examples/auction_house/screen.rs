@@ -28,14 +28,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
     start: Instant,
+    /// By somebody, at a terminal.
+    is_watched: bool,
     colour: bool,
 }
 
 impl Screen {
     pub(crate) fn new() -> Self {
+        let is_watched = std::io::stdout().is_terminal();
         Self {
             start: Instant::now(),
-            colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            is_watched,
+            colour: is_watched && std::env::var_os("NO_COLOR").is_none(),
         }
     }
 
@@ -43,9 +47,13 @@ impl Screen {
     pub(crate) fn introduce(self, at: SocketAddr, arguments: &Arguments) {
         // The one that changes least, so that there is more to see than changes.
         let auction = AUCTIONS[3];
+        let page = match self.is_watched && !arguments.no_page {
+            true => "\nOpen that in a browser to see it at work.\n",
+            false => "",
+        };
         self.write(format_args!(
             "The auction house is open at http://{at}
-
+{page}
 Its origin takes 40 ms for an answer, a hit next to nothing. Try, in another
 terminal, the second line twice:
 

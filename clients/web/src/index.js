@@ -1,0 +1,3 @@
+export { LiveClient } from './live-client.js';
+export { ResourceStore } from './resource-store.js';
+export { ActivityFeed } from './activity-feed.js';
