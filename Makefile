@@ -16,11 +16,25 @@ STOPS ?= 30
 UPDATES ?= 100000
 EVENTS ?= 1000
 
+# Openings of the page, and sales on it, of `make measure-page`.
+OPENINGS ?= 30
+PAGE_SALES ?= 500
+
+# Blocks of `make e2e`.
+BLOCKS ?= 150
+
 # Events of `make activity`, each on two streams.
 ACTIVITY ?= 10000
 
 # Sales of `make soak-sales`.
 SALES ?= 2000000
+
+# What cargo builds is here.
+TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+
+# The program that the tests of clients and page run.
+test-clients test-ui e2e: export AUCTION_HOUSE = $(TARGET)/debug/examples/auction_house
+test-ui: export ARTEFACTS = $(TARGET)/ui
 
 FEATURES := $(shell awk '/^\[/ { f = ($$0 == "[features]") } f && /^[a-z]/ && $$1 != "default" { print $$1 }' Cargo.toml)
 MSRV := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -88,6 +102,41 @@ everywhere: redis-server ## purge on one node and read on another, PAIRS times; 
 		everywhere told:: --nocapture --test-threads 1
 	TAGCACHE_UPDATES=$(UPDATES) cargo test $(CARGO_FLAGS) --release --test live --all-features -- told:: --nocapture
 	TAGCACHE_STOPS=$(STOPS) cargo test $(CARGO_FLAGS) --release -p tagcache --test cli -- stopped --nocapture
+
+.PHONY: test-clients test-ui measure-page page-shots e2e example browser node postgres
+
+test-clients: example node redis-server ## check the clients for browsers and React: types, tests, against the real server, and what is packed
+	@set -e; for client in web react; do \
+		echo "clients/$$client"; \
+		(cd clients/$$client && npm ci --no-audit --no-fund && npm run check && npm test && npm pack --dry-run); \
+	done
+
+test-ui: example browser redis-server ## look at the page of the example in a real browser; pictures in target/ui
+	cd tests/ui && npm ci --no-audit --no-fund && npm test
+
+measure-page: browser ## measure how soon the page shows something, and an update (a minute)
+	cargo build $(CARGO_FLAGS) --release --all-features --example auction_house
+	cd tests/ui && npm ci --no-audit --no-fund && OPENINGS=$(OPENINGS) SALES=$(PAGE_SALES) \
+		AUCTION_HOUSE=$(TARGET)/release/examples/auction_house node measure.mjs
+
+page-shots: browser redis-server ## make the pictures of the page that the documentation shows (a minute)
+	cargo build $(CARGO_FLAGS) --release --all-features --example auction_house
+	cd tests/ui && npm ci --no-audit --no-fund && AUCTION_HOUSE=$(TARGET)/release/examples/auction_house node shots.mjs
+
+e2e: example node postgres redis-server ## the auction house on a real chain: anvil, contracts, PostgreSQL, rindexer (RINDEXER=path) or what writes like it (a minute)
+	cd tests/e2e && npm ci --no-audit --no-fund && npm test && BLOCKS=$(BLOCKS) node run.mjs
+
+example:
+	cargo build $(CARGO_FLAGS) --workspace --all-features --example auction_house
+
+browser:
+	@sh scripts/install-chromium.sh
+
+postgres:
+	@sh scripts/install-postgres.sh
+
+node:
+	@command -v npm >/dev/null 2>&1 || sh scripts/install-chromium.sh
 
 activity: redis-server ## hold feed, counters and alerts of ACTIVITY events against a naive reference (three minutes)
 	TAGCACHE_ACTIVITY=$(ACTIVITY) cargo test $(CARGO_FLAGS) --release --test alerts --all-features -- exact:: --nocapture
