@@ -88,7 +88,7 @@
 //! ```
 //!
 //! Everything but `op` may be missing. The answer has an `op` too: `subscribed`, `unsubscribed`, or `error` with a `detail`. A
-//! URL with a subject, a filter or `last_event_id` subscribes by itself, under the name `""`. The `op` `position` says up to
+//! URL with a subject, a filter or `last_event_id` subscribes by itself, under the name `""`; one without them, to nothing yet. The `op` `position` says up to
 //! where everything was told. An update comes once, however many subscriptions want it; but one that resumes is told all that it
 //! missed, also what another was told. After a reconnect give each `subscribe` the id from before it, and leave out ids that
 //! are known; the ids from then on count once all are `subscribed`.

@@ -142,9 +142,6 @@ impl LiveService {
             admission,
             is_named,
         } = self.admit(parts, target)?;
-        if parts.method == Method::HEAD {
-            return Ok(stream_of(LiveBody::full("")));
-        }
         if hub.is_closed() && upgrade.is_none() {
             // A browser connects again after the end of a stream, and never after another status (WHATWG HTML §9.2.3).
             return Ok(stream_of(LiveBody::farewell(hub)));
@@ -153,6 +150,9 @@ impl LiveService {
             return Err(problem::closing());
         }
         let slot = hub.slots.take(parts)?;
+        if parts.method == Method::HEAD {
+            return Ok(stream_of(LiveBody::full("")));
+        }
         if let Some(upgrade) = upgrade {
             let first = is_named.then_some(Subscription { filter, cursor });
             return Ok(socket::begin(

@@ -261,6 +261,8 @@ async fn pages_of_other_sites_may_listen_if_they_are_named() {
             allowed,
             "{origin}"
         );
+        let exposed = client.headers.get("access-control-expose-headers");
+        assert_eq!(exposed.is_some(), allowed.is_some(), "{origin}");
         let socket = SocketClient::open(house.address(), "/events", &[("origin", origin)]).await;
         assert_eq!(socket.is_ok(), status == 200, "{origin}");
     }
@@ -308,6 +310,11 @@ async fn there_are_places_for_so_many_in_all_and_of_one_address() {
         (429, true)
     );
     assert_eq!(refused.headers()["cache-control"], "no-store");
+    // `HEAD` says what `GET` would be told.
+    let mut head = Request::head("/events").body(()).unwrap();
+    head.extensions_mut().insert(ClientAddress(one));
+    let head = house.live.clone().oneshot(head).await.unwrap();
+    assert_eq!(head.status(), 429);
     let third = by(network(1)).await;
     assert_eq!(third.status(), 200);
     let refused = by(network(2)).await;

@@ -101,18 +101,19 @@ test('the server restarts, and the page goes on where it was', async (t) => {
   const page = await visitor(t, house);
   await other.act('sell', AUCTION);
   await until('the first sale is shown', async () => (await text(page, 'figure-sales')) === '1');
+  const updates = () => page.evaluate(() => globalThis.auctionHouse.updates);
+  await until('it is told of', async () => (await updates()) === 1);
   await house.stop();
   await until('the page says that the server is away', async () => /Server away, next try in \d+ s|Connecting/.test(await text(page, 'connection-text')) && (await page.locator('#notice').isVisible()));
   await screenshot(page, 'server-away');
   assert.match(await text(page, 'notice'), /The server does not answer/);
   assert.equal(await text(page, 'figure-sales'), '1', 'what was known stays');
   await other.act('sell', AUCTION);
-  const told = await page.evaluate(() => globalThis.auctionHouse.updates);
   house = await House.openAt(port, '--redis', redis.url, ...QUIET);
   await isLive(page);
   await until('what happened meanwhile is shown', async () => (await text(page, 'figure-sales')) === '2');
-  const now = await page.evaluate(() => globalThis.auctionHouse.updates);
-  assert.equal(now, told + 1, 'it was told of by name, once');
+  await until('it is told of by name', async () => (await updates()) >= 2);
+  assert.equal(await updates(), 2, 'once');
   await until('nothing is said any more', async () => !(await page.locator('#notice').isVisible()));
   assert.deepEqual(page.errors, []);
 });
@@ -211,13 +212,16 @@ test('1,000 updates a second are drawn at most once a frame, and answers are ask
     return globalThis.auctionHouse.renders;
   });
   const asked = crowd.asked;
+  const begun = Date.now();
   await crowd.tell(5_000, [`auction:${AUCTION}`, 'auction:0xb7a5bd0345ef1cc5e66bf61bdec17d2461fbd968'], 1_000);
   await until('all have come', async () => (await page.evaluate(() => globalThis.auctionHouse.updates)) >= 5_000);
   const { renders, frames, own } = await page.evaluate(() => ({ ...globalThis.auctionHouse, own: globalThis.own.frames }));
-  t.diagnostic(`5,000 updates in 5 s: drawn ${renders - before} times in ${own} frames; ${crowd.asked - asked} answers asked for`);
+  const seconds = (Date.now() - begun) / 1000;
+  t.diagnostic(`5,000 updates in ${seconds.toFixed(1)} s: drawn ${renders - before} times in ${own} frames; ${crowd.asked - asked} answers asked for`);
   assert.equal(renders, frames, 'each in a frame of its own');
   assert.ok(renders - before <= own + 2, `drawn ${renders - before} times in ${own} frames`);
-  // The origin takes 40 ms: four paths of one node can be asked 25 times a second each.
-  assert.ok(crowd.asked - asked <= 4 * 5 * 25 + 50, `asked ${crowd.asked - asked} times`);
+  // Four paths, each ten times a second at most, for as long as it took.
+  const most = 4 * (10 * seconds + 2);
+  assert.ok(crowd.asked - asked <= most, `asked ${crowd.asked - asked} times, and not at most ${most}`);
   assert.deepEqual(page.errors, []);
 });

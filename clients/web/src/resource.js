@@ -6,6 +6,8 @@ import { call } from './report.js';
 /** @typedef {import('./types.js').ResourceSnapshot} Snapshot */
 
 const FIRST_WAIT = 1_000;
+/** Between the beginnings of two fetches, where much changes: a thousand updates a second are no thousand requests. */
+const PACE = 100;
 /** @type {Cause} */
 const RETRY = Object.freeze({ kind: 'retry' });
 
@@ -21,8 +23,10 @@ export class Resource {
   /** Ends the present fetch, or takes it off the line. @type {(() => void) | null} */
   #fetching = null;
   #hasBegun = false;
-  /** When it is tried again after a failure, and why. @type {{ timer: ReturnType<typeof setTimeout>, cause: Cause } | null} */
+  /** When it is fetched again, and why. @type {{ timer: ReturnType<typeof setTimeout>, cause: Cause } | null} */
   #retry = null;
+  /** When a change is fetched again at the earliest. */
+  #next = 0;
   #failures = 0;
   /** @type {unknown} */
   #handled = null;
@@ -79,7 +83,16 @@ export class Resource {
     if (typeof what === 'string') queueMicrotask(() => (this.#handled = null));
     // Who is in trouble is not asked more often because more happens.
     if (this.#retry) this.#retry.cause = cause;
-    else this.load(cause);
+    else if (this.#fetching) this.load(cause);
+    else this.#loadSoon(cause);
+  }
+
+  /** At once after a quiet time; else in its turn. @param {Cause} cause */
+  #loadSoon(cause) {
+    const wait = this.#next - Date.now();
+    if (wait <= 0) return this.load(cause);
+    this.#retryIn(wait, cause);
+    this.#become({ refreshing: true });
   }
 
   /** Fetches now, or once more after the present fetch. @param {Cause} cause */
@@ -110,12 +123,15 @@ export class Resource {
   /** @param {Cause} cause @param {AbortSignal} signal */
   async #fetch(cause, signal) {
     this.#hasBegun = true;
+    if (cause.kind === 'update' || cause.kind === 'resync') this.#next = Date.now() + PACE;
     const { data, error, response, again, wait } = await ask(this.#ground.fetch, this.url, signal);
     if (signal.aborted) return;
     this.#fetching = null;
     this.#hasBegun = false;
     // What cannot be asked leaves what is known; what is gone does not.
     const isKept = again && this.#snapshot.state === 'ready';
+    const dirty = this.#dirty;
+    this.#dirty = null;
     this.#become({
       state: error && !isKept ? 'failed' : 'ready',
       data: isKept ? this.#snapshot.data : data,
@@ -126,11 +142,9 @@ export class Resource {
     });
     this.#ground.answered(this.#snapshot);
     this.#failures = again ? this.#failures + 1 : 0;
-    const dirty = this.#dirty;
-    this.#dirty = null;
     if (!this.isWatched) return;
     if (again) this.#retryIn(wait + backoff(this.#failures, FIRST_WAIT), dirty ?? RETRY);
-    else if (dirty) this.load(dirty);
+    else if (dirty) this.#loadSoon(dirty);
   }
 
   /** @param {number} wait @param {Cause} cause */

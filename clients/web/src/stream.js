@@ -5,7 +5,6 @@ import { follows, isAfter, parseId } from './ids.js';
 import { probe } from './probe.js';
 import { call, messageOf } from './report.js';
 
-/** @typedef {import('./types.js').Connection} Connection */
 /** @typedef {import('./filter.js').Wanted} Wanted */
 /** @typedef {import('./filter.js').Subscriber} Subscriber */
 /** @typedef {import('./filter.js').Share} Share */
@@ -44,7 +43,7 @@ export class Stream {
   #failures = 0;
   #unauthorized = 0;
   #isAway = false;
-  /** @type {Pick<Connection, 'state' | 'retryAt' | 'reason'>} */
+  /** @type {Pick<import('./types.js').Connection, 'state' | 'retryAt' | 'reason'>} */
   #status = { state: 'idle', retryAt: null, reason: null };
 
   /** @param {Ground} ground */
@@ -52,7 +51,7 @@ export class Stream {
     this.#ground = ground;
   }
 
-  /** @returns {Connection} */
+  /** @returns {import('./types.js').Connection} */
   get connection() {
     const { transport } = this.#ground;
     return { ...this.#status, transport, attempt: this.#status.state === 'live' ? 0 : this.#failures };
@@ -198,8 +197,8 @@ export class Stream {
     this.#unauthorized = 0;
     this.#become('live');
     for (const share of [...this.#shares.values()]) {
-      // Who came meanwhile and is not served yet has another connection coming.
-      if (!covers(union, share.part)) continue;
+      // Who came meanwhile and is not served yet has another connection coming; who was told may have ended others.
+      if (!covers(union, share.part) || !this.#shares.has(share.subscriber)) continue;
       if (share.unknown) {
         share.unknown = false;
         call(() => share.subscriber.handlers.opened?.());
@@ -233,11 +232,11 @@ export class Stream {
   #resync(text, reason) {
     const id = parseId(text);
     // In its order it is like an update. Else what comes counts from where the server says, also if that lies before.
-    const isNext = follows(id, this.#cursor);
+    const isNext = id !== null && follows(id, this.#cursor);
     this.#cursor = id ?? this.#cursor;
     for (const share of [...this.#shares.values()]) {
       if (!isNext) share.from = this.#cursor;
-      else if (!share.isServed || !follows(id, share.from)) continue;
+      else if (!share.isServed || !isAfter(id, share.from)) continue;
       this.#tellResync(share, text, reason);
     }
   }
@@ -293,7 +292,7 @@ export class Stream {
     this.#become(state, Date.now() + wait, reason);
   }
 
-  /** @param {Connection['state']} state @param {number | null} [retryAt] @param {string | null} [reason] */
+  /** @param {import('./types.js').ConnectionState} state @param {number | null} [retryAt] @param {string | null} [reason] */
   #become(state, retryAt = null, reason = null) {
     this.#status = { state, retryAt, reason };
     this.#ground.changed();

@@ -107,7 +107,7 @@ export interface ResourceSnapshot<T = any> {
   /** The last answer, whatever its status. */
   readonly response: ResourceResponse | null;
   readonly cause: Cause;
-  /** Whether it is being fetched. */
+  /** Whether it is being fetched, or will be in a moment. */
   readonly refreshing: boolean;
 }
 
