@@ -217,9 +217,12 @@ describe('useConnection', () => {
     tell('7-2.0');
     await frame();
     expect(probed.last[0]).toBe(connection);
+    // Else it may come back before it is drawn.
+    const random = vi.spyOn(Math, 'random').mockReturnValue(1);
     act(() => FakeEventSource.last.break());
     await frame();
     expect(probed.renders.some(([{ state }]) => state === 'waiting')).toBe(true);
+    random.mockRestore();
   });
 
   it('connects nobody', async () => {
