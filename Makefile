@@ -111,15 +111,15 @@ test-clients: example node redis-server ## check the clients for browsers and Re
 		(cd clients/$$client && npm ci --no-audit --no-fund && npm run check && npm test && npm pack --dry-run); \
 	done
 
-test-ui: example browser redis-server ## look at the page of the example in a real browser; pictures in target/ui
+test-ui: example browser node redis-server ## look at the page of the example in a real browser; pictures in target/ui
 	cd tests/ui && npm ci --no-audit --no-fund && npm test
 
-measure-page: browser ## measure how soon the page shows something, and an update (a minute)
+measure-page: browser node ## measure how soon the page shows something, and an update (a minute)
 	cargo build $(CARGO_FLAGS) --release --all-features --example auction_house
 	cd tests/ui && npm ci --no-audit --no-fund && OPENINGS=$(OPENINGS) SALES=$(PAGE_SALES) \
 		AUCTION_HOUSE=$(TARGET)/release/examples/auction_house node measure.mjs
 
-page-shots: browser redis-server ## make the pictures of the page that the documentation shows (a minute)
+page-shots: browser node redis-server ## make the pictures of the page that the documentation shows (a minute)
 	cargo build $(CARGO_FLAGS) --release --all-features --example auction_house
 	cd tests/ui && npm ci --no-audit --no-fund && AUCTION_HOUSE=$(TARGET)/release/examples/auction_house node shots.mjs
 
@@ -136,7 +136,7 @@ postgres:
 	@sh scripts/install-postgres.sh
 
 node:
-	@command -v npm >/dev/null 2>&1 || sh scripts/install-chromium.sh
+	@sh scripts/install-node.sh
 
 activity: redis-server ## hold feed, counters and alerts of ACTIVITY events against a naive reference (three minutes)
 	TAGCACHE_ACTIVITY=$(ACTIVITY) cargo test $(CARGO_FLAGS) --release --test alerts --all-features -- exact:: --nocapture
@@ -158,7 +158,7 @@ soak-sales: redis-server ## put SALES sales through the shipped deployment: noth
 check-deploy: ## check examples/deploy/ with the linters that are here
 	scripts/check-deploy.sh
 
-verify: lint docs test model msrv deny ## the long form: model test at length, minimum Rust version, licences
+verify: lint docs test-clients test-ui e2e test model msrv deny ## the long form: model test at length, minimum Rust version, licences
 
 model: redis-server ## run the tests optimised, with HISTORIES histories in the model test
 	TAGCACHE_HISTORIES=$(HISTORIES) TAGCACHE_SCHEDULES=$(SCHEDULES) cargo test $(CARGO_FLAGS) --release --workspace --all-features --no-fail-fast

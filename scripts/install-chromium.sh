@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the browser tests need, through the system's package manager: Chromium, a font, Node.js with npm.
+# Installs what the browser tests need, through the system's package manager: Chromium and a font.
 set -eu
 
 me=install-chromium
@@ -7,19 +7,11 @@ target=browser
 # shellcheck source=scripts/installing.sh
 . "$(dirname "$0")/installing.sh"
 
-missing=
-has chromium || has chromium-browser || missing="chromium fonts-noto-core"
-has node || missing="$missing nodejs"
-has npm || missing="$missing npm"
-if [ -z "$missing" ]; then
+if [ -x "${CHROMIUM:-/usr/bin/chromium}" ] || [ -x /usr/bin/chromium-browser ]; then
 	exit 0
 fi
-say "missing: $missing"
-
-if has apt-get; then
-	# shellcheck disable=SC2086 # several words
-	install_packages $missing
-else
-	say "there is no apt-get: install Chromium, and Node.js 20 or newer with npm, and set CHROMIUM to the browser's path"
+if ! has apt-get; then
+	say "there is no apt-get: install Chromium, and set CHROMIUM to its path"
 	exit 1
 fi
+install_packages chromium fonts-noto-core

@@ -7,7 +7,7 @@ target=postgres
 # shellcheck source=scripts/installing.sh
 . "$(dirname "$0")/installing.sh"
 
-if has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+if [ -n "${POSTGRES_BIN:-}" ] || has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
 	exit 0
 fi
 if ! has apt-get; then

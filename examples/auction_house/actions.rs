@@ -1,7 +1,5 @@
 //! The buttons of the page: somebody kicks an auction, or buys. They stand for a transaction on the chain.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -10,7 +8,7 @@ use axum::routing::post;
 use serde_json::{Value, json};
 use tower_tagcache::BoxError;
 
-use crate::auction::Auction;
+use crate::auction::{Auction, now};
 use crate::database::Database;
 use crate::indexer::Indexer;
 
@@ -18,6 +16,8 @@ use crate::indexer::Indexer;
 const TOKEN: u128 = 1_000_000_000_000_000_000;
 /// At most so many tokens are bought at once.
 const MOST: u128 = 12;
+/// Where there is no stream, an entry needs an id all the same; it is only shown, should the entry be put aside.
+const ENTRY: &str = "0-1";
 /// Whoever buys here.
 const BUYER: &str = "0x00000000000000000000000000000000000b0b00";
 
@@ -32,18 +32,18 @@ pub(crate) fn router(database: Database, indexer: Indexer) -> Router {
 type Market = State<(Database, Indexer)>;
 
 async fn kick(State((database, indexer)): Market, Path(address): Path<String>) -> Response {
-    let event = |auction: &Auction| {
+    let event = move |auction: &Auction| {
         json!({
             "from": BUYER,
             "initialAvailable": (100 * TOKEN).to_string(),
             "roundId": (auction.rounds + 1).to_string(),
         })
     };
-    happens(&database, &indexer, &address, "AuctionRoundKicked", event).await
+    happens(database, indexer, address, "AuctionRoundKicked", event).await
 }
 
 async fn sell(State((database, indexer)): Market, Path(address): Path<String>) -> Response {
-    let event = |auction: &Auction| {
+    let event = move |auction: &Auction| {
         let tokens = fastrand::u128(1..=MOST);
         json!({
             "amountPaid": auction.price.saturating_mul(tokens).to_string(),
@@ -52,29 +52,33 @@ async fn sell(State((database, indexer)): Market, Path(address): Path<String>) -
             "roundId": auction.rounds.to_string(),
             "saleSeq": (auction.sales + 1).to_string(),
             "taker": BUYER,
-            "timestamp": seconds().to_string(),
+            "timestamp": now().to_string(),
         })
     };
-    happens(&database, &indexer, &address, "AuctionSale", event).await
+    happens(database, indexer, address, "AuctionSale", event).await
 }
 
 /// Answers with the transaction that it was.
 async fn happens(
-    database: &Database,
-    indexer: &Indexer,
-    address: &str,
-    name: &str,
-    event: impl Fn(&Auction) -> Value,
+    database: Database,
+    indexer: Indexer,
+    address: String,
+    name: &'static str,
+    event: impl Fn(&Auction) -> Value + Send + 'static,
 ) -> Response {
-    let done: Result<Option<String>, BoxError> = async {
-        let Some(auction) = database.find(address).await? else {
+    let doing = async move {
+        let Some(auction) = database.find(&address).await? else {
             return Ok(None);
         };
         let (hash, fields) = entry(name, &auction, event(&auction));
-        indexer.index("0-1", &fields).await?;
+        indexer.index(ENTRY, &fields).await?;
         Ok(Some(hash))
-    }
-    .await;
+    };
+    // Of its own: a client that leaves in the midst must not keep a change from its event.
+    let done: Result<Option<String>, BoxError> = match tokio::spawn(doing).await {
+        Ok(done) => done,
+        Err(error) => Err(error.into()),
+    };
     match done {
         Ok(Some(hash)) => axum::Json(json!({ "tx_hash": hash })).into_response(),
         Ok(None) => (StatusCode::NOT_FOUND, "there is no such auction").into_response(),
@@ -90,7 +94,7 @@ fn entry(name: &str, auction: &Auction, mut event: Value) -> (String, [String; 2
         "address": auction.address,
         "block_hash": format!("{:#066x}", fastrand::u128(..)),
         "block_number": block,
-        "block_timestamp": format!("{:#x}", seconds()),
+        "block_timestamp": format!("{:#x}", now()),
         "chain_id": auction.chain_id,
         "log_index": "0x0",
         "network": "local",
@@ -104,9 +108,4 @@ fn entry(name: &str, auction: &Auction, mut event: Value) -> (String, [String; 2
         "network": "local",
     });
     (hash, ["payload".to_owned(), payload.to_string()])
-}
-
-fn seconds() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.unwrap_or_default().as_secs()
 }

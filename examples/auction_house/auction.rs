@@ -74,8 +74,11 @@ impl Auction {
         self.record_point(PointKind::Kick);
     }
 
-    /// Lowers the price by a fiftieth, down to the lowest.
+    /// Lowers the price by a fiftieth, down to the lowest. One that is there, or was sold for less, stays.
     pub(crate) fn lower_price(&mut self) {
+        if self.price <= LOWEST_PRICE {
+            return;
+        }
         self.price = LOWEST_PRICE.max(self.price - self.price / 50);
         self.record_point(PointKind::Fall);
     }
@@ -92,9 +95,8 @@ impl Auction {
     }
 
     fn record_point(&mut self, kind: PointKind) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
         self.curve.push(Point {
-            timestamp: now.unwrap_or_default().as_secs(),
+            timestamp: now(),
             price: self.price.to_string(),
             kind,
         });
@@ -102,7 +104,14 @@ impl Auction {
     }
 }
 
-fn keep_last<T>(list: &mut Vec<T>, most: usize) {
+/// The time, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.unwrap_or_default().as_secs()
+}
+
+/// Drops the first ones of more than so many.
+pub(crate) fn keep_last<T>(list: &mut Vec<T>, most: usize) {
     let surplus = list.len().saturating_sub(most);
     list.drain(..surplus);
 }

@@ -31,10 +31,24 @@ redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1";
 /// How often that is tried.
 const TRIES: usize = 100;
-/// Copies that write at the same time would count everything twice: the first one that asks does.
-const WRITER: &str = "auction_house:replayer";
-/// After which time another copy takes over.
+/// After which time another copy takes over what one did for all.
 const TAKE_OVER_SECONDS: u64 = 10;
+
+/// What one copy does for all: if each did, it would count twice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Turn {
+    Replay,
+    Prices,
+}
+
+impl Turn {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Replay => "auction_house:replayer",
+            Self::Prices => "auction_house:prices",
+        }
+    }
+}
 
 /// The table of auctions. A cheap clone.
 ///
@@ -136,10 +150,10 @@ impl Database {
         self.shared.is_some()
     }
 
-    /// Whether it is this copy that replays, and lowers prices.
-    pub(crate) async fn has_the_turn(&self) -> Result<bool, BoxError> {
+    /// Whether it is this copy that does it: the first one that asked, until it has not asked for a while.
+    pub(crate) async fn has_the_turn(&self, turn: Turn) -> Result<bool, BoxError> {
         let mut take = redis::cmd("SET");
-        take.arg(WRITER).arg(self.me).arg("NX").arg("GET");
+        take.arg(turn.key()).arg(self.me).arg("NX").arg("GET");
         take.arg("EX").arg(TAKE_OVER_SECONDS);
         let Some(holder) = self.shared::<Option<u64>>(&take).await else {
             return Ok(true);
@@ -147,7 +161,7 @@ impl Database {
         let mine = holder?.is_none_or(|holder| holder == self.me);
         if mine {
             let mut keep = redis::cmd("EXPIRE");
-            keep.arg(WRITER).arg(TAKE_OVER_SECONDS);
+            keep.arg(turn.key()).arg(TAKE_OVER_SECONDS);
             self.shared::<bool>(&keep).await.transpose()?;
         }
         Ok(mine)

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tower_tagcache::{BoxError, Cache};
 
 use crate::auction::{Auction, Price};
-use crate::database::Database;
+use crate::database::{Database, Turn};
 use crate::screen::{Screen, short};
 
 /// The stream that the capture came from.
@@ -31,7 +31,7 @@ impl Indexer {
 
     /// Indexes a recorded entry, if it is this copy's turn.
     pub(crate) async fn replay(&self, id: &str, fields: &[String]) -> Result<(), BoxError> {
-        if self.database.has_the_turn().await? {
+        if self.database.has_the_turn(Turn::Replay).await? {
             self.index(id, fields).await?;
         }
         Ok(())

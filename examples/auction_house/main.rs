@@ -215,21 +215,18 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
             listens,
         );
     }
-    let shutdown = || async {
-        let _ = tokio::signal::ctrl_c().await;
-    };
-    let companion = tokio::spawn(companion.run(shutdown()));
+    let companion = tokio::spawn(companion.run(ctrl_c()));
     tokio::spawn(screen.follow(cache.clone()));
     let mut writers = JoinSet::new();
     if let Some(replay) = replay {
-        writers.spawn(replay.run(indexer, screen, shutdown()));
+        writers.spawn(replay.run(indexer, screen, ctrl_c()));
     }
     if arguments.price_every > 0 {
         let every = Duration::from_secs(arguments.price_every);
-        writers.spawn(prices::fall(every, cache, database, screen, shutdown()));
+        writers.spawn(prices::fall(every, cache, database, screen, ctrl_c()));
     }
     let ended = async move {
-        shutdown().await;
+        ctrl_c().await;
         // Whoever listens does so for ever.
         live.close();
     };
@@ -246,6 +243,10 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     }
     companion.await?;
     Ok(())
+}
+
+async fn ctrl_c() {
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// The API, the cache around it, beside them what people are told and what happened, and around all what prints the requests.
@@ -274,7 +275,7 @@ fn with_page(
     listens: SocketAddr,
 ) -> Router {
     let neighbours = Neighbours::new(listens, database.clone());
-    tokio::spawn(neighbours.clone().follow());
+    tokio::spawn(neighbours.clone().follow(ctrl_c()));
     let house = House {
         cache,
         database,

@@ -1,19 +1,23 @@
 //! Other copies on the same Redis, so that a page can show them side by side.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use axum::http::HeaderValue;
 use axum::http::uri::Uri;
 use tower_tagcache::BoxError;
 
+use crate::auction::now;
 use crate::database::Database;
 
 /// Where copies say that they are there.
 const TABLE: &str = "auction_house:nodes";
 /// How often.
 const EVERY: Duration = Duration::from_secs(2);
+/// For a page that is not known, so often at most.
+const AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// Who has not said so for this long is gone.
 const GONE_SECONDS: u64 = 7;
 /// More are not shown.
@@ -26,6 +30,8 @@ pub(crate) struct Neighbours {
     database: Database,
     /// This one among them.
     known: Arc<Mutex<Vec<String>>>,
+    /// When somebody last looked for a page that was not known.
+    looked: Arc<tokio::sync::Mutex<Option<Instant>>>,
 }
 
 impl Neighbours {
@@ -34,6 +40,7 @@ impl Neighbours {
             me,
             database,
             known: Arc::new(Mutex::new(vec![me.to_string()])),
+            looked: Arc::default(),
         }
     }
 
@@ -61,25 +68,31 @@ impl Neighbours {
         };
         let name = format!("{host}:{port}");
         if !self.lock().contains(&name) {
-            // It may have come a moment ago.
-            self.look().await;
+            // It may have come a moment ago. Others that ask meanwhile wait for the same look.
+            let mut looked = self.looked.lock().await;
+            if looked.is_none_or(|looked| looked.elapsed() >= AT_MOST_EVERY) {
+                self.look().await;
+                *looked = Some(Instant::now());
+            }
         }
         self.lock().contains(&name)
     }
 
-    /// Says that this copy is there, and asks for the others.
-    pub(crate) async fn follow(self) {
-        // What listens everywhere has no address that a browser could ask.
-        if self.me.ip().is_unspecified() {
-            return;
-        }
-        loop {
+    /// Says that this copy is there, and asks for the others, until `ended`.
+    pub(crate) async fn follow(self, ended: impl Future<Output = ()>) {
+        let mut ended = pin!(ended);
+        self.look().await;
+        // Runs out if nothing ends it.
+        while tokio::time::timeout(EVERY, &mut ended).await.is_err() {
             self.look().await;
-            tokio::time::sleep(EVERY).await;
         }
     }
 
     async fn look(&self) {
+        // What listens everywhere has no address that a browser could ask.
+        if self.me.ip().is_unspecified() {
+            return;
+        }
         // While Redis is away, those that were there may still be.
         if let Some(Ok(known)) = self.asked().await {
             *self.lock() = known;
@@ -88,18 +101,19 @@ impl Neighbours {
 
     /// Who is there, as Redis has it; nothing without one.
     async fn asked(&self) -> Option<Result<Vec<String>, BoxError>> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.unwrap_or_default().as_secs();
-        let me = self.me.to_string();
+        let (now, me) = (now(), self.me.to_string());
+        let gone = now.saturating_sub(GONE_SECONDS);
         let mut add = redis::cmd("ZADD");
         add.arg(TABLE).arg(now).arg(&me);
-        if let Err(error) = self.database.shared::<i64>(&add).await? {
-            return Some(Err(error));
+        let mut drop = redis::cmd("ZREMRANGEBYSCORE");
+        drop.arg(TABLE).arg("-inf").arg(format!("({gone}"));
+        for command in [add, drop] {
+            if let Err(error) = self.database.shared::<i64>(&command).await? {
+                return Some(Err(error));
+            }
         }
-        let mut read = redis::cmd("ZRANGEBYSCORE");
-        read.arg(TABLE)
-            .arg(now.saturating_sub(GONE_SECONDS))
-            .arg("+inf");
+        let mut read = redis::cmd("ZRANGE");
+        read.arg(TABLE).arg(0).arg(-1);
         let read = self.database.shared::<Vec<String>>(&read).await?;
         Some(read.map(|mut known| {
             known.retain(|one| *one != me && one.parse::<SocketAddr>().is_ok());

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, HOST};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
@@ -103,6 +103,7 @@ pub(crate) fn router(house: House, indexer: Indexer) -> Router {
     if house.database.is_own() {
         router = router.merge(actions::router(house.database.clone(), indexer));
     }
+    let policy = policy(house.listens);
     let status = Router::new()
         .route("/page/status", get(status))
         .with_state(house);
@@ -110,7 +111,9 @@ pub(crate) fn router(house: House, indexer: Indexer) -> Router {
         .merge(status)
         // What other sites make a browser send changes nothing here.
         .layer(CsrfLayer::new())
-        .layer(middleware::from_fn(guarded))
+        .layer(middleware::from_fn(move |request, next| {
+            guarded(policy.clone(), request, next)
+        }))
 }
 
 /// Lets pages of the neighbours read what is answered: their origins are theirs alone.
@@ -141,20 +144,15 @@ async fn status(State(house): State<House>) -> impl IntoResponse {
 
 /// Answers only who asks by an address or as `localhost`: any other name may be one that its owner points here, to read
 /// what is for this machine's user (DNS rebinding).
-async fn guarded(request: Request, next: Next) -> Response {
+async fn guarded(policy: HeaderValue, request: Request, next: Next) -> Response {
     if !is_local(request.headers()) {
         let text = "this page is at the address of its server, or at localhost\n";
         return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     for (name, value) in [
-        (
-            "content-security-policy",
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
-             connect-src 'self' http://127.0.0.1:* ws://127.0.0.1:* ws://localhost:*; base-uri 'none'; form-action 'none'; \
-             frame-ancestors 'none'",
-        ),
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
         ("cross-origin-opener-policy", "same-origin"),
@@ -165,6 +163,17 @@ async fn guarded(request: Request, next: Next) -> Response {
         .entry("cache-control")
         .or_insert(HeaderValue::from_static("no-cache"));
     response
+}
+
+/// What the page may load: its own files, and answers of the copies at the same address.
+fn policy(listens: SocketAddr) -> HeaderValue {
+    let address = SocketAddr::new(listens.ip(), 0).to_string();
+    let host = address.trim_end_matches(":0");
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' http://{host}:* \
+         ws://{host}:* ws://localhost:*; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("an address in a field")
 }
 
 fn is_local(headers: &HeaderMap) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tower_tagcache::{BoxError, Cache, Update};
 
 use crate::auction::Auction;
-use crate::database::Database;
+use crate::database::{Database, Turn};
 use crate::screen::Screen;
 
 /// Lowers the prices after each `every`, until `ended`.
@@ -33,7 +33,7 @@ pub(crate) async fn fall(
 
 /// It is no event of the chain: what it changes is purged and announced here, as an API does that changes its data itself.
 async fn lower(cache: &Cache, database: &Database, screen: Screen) -> Result<(), BoxError> {
-    if !database.has_the_turn().await? {
+    if !database.has_the_turn(Turn::Prices).await? {
         return Ok(());
     }
     let (mut known, mut fell) = (database.all().await?, 0);

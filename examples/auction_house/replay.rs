@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::pin::pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde_json::Value;
 use tower_tagcache::BoxError;
 
+use crate::auction::now;
 use crate::indexer::Indexer;
 use crate::screen::Screen;
 
@@ -80,8 +81,7 @@ fn again(fields: &[String], round: usize) -> Cow<'_, [String]> {
     else {
         return fields.into();
     };
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = now.unwrap_or_default().as_secs();
+    let now = now();
     for event in payload["event_data"].as_array_mut().into_iter().flatten() {
         if let Some(time) = event.pointer_mut("/transaction_information/block_timestamp") {
             *time = format!("{now:#x}").into();

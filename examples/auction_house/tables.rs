@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -11,7 +11,9 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Config, NoTls, Row};
 use tower_tagcache::BoxError;
 
-use crate::auction::{Auction, CURVE, FIRST_PRICE, HISTORY, LOWEST_PRICE, Point, PointKind, Price};
+use crate::auction::{
+    Auction, CURVE, FIRST_PRICE, HISTORY, LOWEST_PRICE, Point, PointKind, Price, keep_last, now,
+};
 
 /// The network of the configuration. The tables name it, and not its chain.
 const NETWORK: &str = "ethereum";
@@ -155,13 +157,28 @@ fn auctions(
         let auction = auction_of(&mut found, row)?;
         auction.last_block = number(row, "block")?;
     }
-    // The round that each of them is in.
-    let mut present = BTreeMap::new();
+    let rounds = add_kicks(&mut found, kicks, now)?;
+    add_sales(&mut found, sales, &rounds)?;
+    let shorten = |mut auction: Auction| {
+        keep_last(&mut auction.prices, HISTORY);
+        keep_last(&mut auction.curve, CURVE);
+        auction
+    };
+    Ok(found.into_values().map(shorten).collect())
+}
+
+/// Adds the last kick of each auction; returns the round that each of them is in.
+fn add_kicks(
+    found: &mut BTreeMap<String, Auction>,
+    kicks: &[Row],
+    now: u64,
+) -> Result<BTreeMap<String, String>, BoxError> {
+    let mut rounds = BTreeMap::new();
     for row in kicks {
-        let auction = auction_of(&mut found, row)?;
+        let auction = auction_of(found, row)?;
         auction.rounds = number(row, "rounds")?;
         auction.last_block = auction.last_block.max(number(row, "block")?);
-        // Missing where the node does not tell it with the event; the lowest price is the one that nobody is promised in vain.
+        // Missing where the node does not tell it with the event. The lowest price is then the one that is always accepted in the end.
         let kicked = row.try_get::<_, Option<&str>>("time")?;
         let kicked = kicked.map(str::parse).transpose()?;
         auction.price = kicked.map_or(LOWEST_PRICE, |kicked| price_at(now, kicked));
@@ -170,10 +187,19 @@ fn auctions(
             price: FIRST_PRICE.to_string(),
             kind: PointKind::Kick,
         }));
-        present.insert(auction.address.clone(), text(row, "round")?.to_owned());
+        rounds.insert(auction.address.clone(), text(row, "round")?.to_owned());
     }
+    Ok(rounds)
+}
+
+/// Adds the last sales of each auction, oldest first.
+fn add_sales(
+    found: &mut BTreeMap<String, Auction>,
+    sales: &[Row],
+    rounds: &BTreeMap<String, String>,
+) -> Result<(), BoxError> {
     for row in sales {
-        let auction = auction_of(&mut found, row)?;
+        let auction = auction_of(found, row)?;
         let sale = Price {
             block: number(row, "block")?,
             price: text(row, "price")?.to_owned(),
@@ -182,7 +208,7 @@ fn auctions(
         auction.sales = number(row, "sales")?;
         auction.last_block = auction.last_block.max(sale.block);
         auction.last_price = Some(sale.price.clone());
-        let round = present.get(&auction.address).map(String::as_str);
+        let round = rounds.get(&auction.address).map(String::as_str);
         if round == Some(text(row, "round")?) {
             auction.curve.push(Point {
                 timestamp: sale.timestamp,
@@ -192,12 +218,7 @@ fn auctions(
         }
         auction.prices.push(sale);
     }
-    let shorten = |mut auction: Auction| {
-        keep_last(&mut auction.prices, HISTORY);
-        keep_last(&mut auction.curve, CURVE);
-        auction
-    };
-    Ok(found.into_values().map(shorten).collect())
+    Ok(())
 }
 
 fn auction_of<'a>(
@@ -219,11 +240,6 @@ fn price_at(now: u64, kicked: u64) -> u128 {
     FIRST_PRICE - (FIRST_PRICE - LOWEST_PRICE) * passed / u128::from(FALL_SECONDS)
 }
 
-fn now() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.unwrap_or_default().as_secs()
-}
-
 fn text<'a>(row: &'a Row, column: &str) -> Result<&'a str, BoxError> {
     Ok(row.try_get(column)?)
 }
@@ -232,11 +248,6 @@ fn number(row: &Row, column: &str) -> Result<u64, BoxError> {
     let value = text(row, column)?;
     let number = value.parse();
     number.map_err(|_| format!("{column} is not a number: {value}").into())
-}
-
-fn keep_last<T>(list: &mut Vec<T>, most: usize) {
-    let surplus = list.len().saturating_sub(most);
-    list.drain(..surplus);
 }
 
 /// The error with its cause, which alone says what is wrong.

@@ -71,7 +71,8 @@
 //! - `end`, with a `reason`: the stream ends. `too slow`, or the server is shutting down: connect again, nothing is lost.
 //!   `the ticket has expired`: fetch a new one.
 //! - `position`, with an `id` and without data: all up to there was told. It comes first, and every 15 s from a stream that is
-//!   silent otherwise: a client that hears nothing for three times as long has lost its connection.
+//!   silent otherwise: a client that hears nothing for three times as long has lost its connection. Without an `id` it says
+//!   only that it is alive: this process does not know yet, or the client resumes and what it missed follows.
 //!
 //! A client that comes back with its last id resumes there, at any node, also one that began since: 8,192 updates are kept in
 //! each process, and read from the purge log when it starts (an embedded store forgets). As `position` has an id, a client of a
@@ -88,7 +89,8 @@
 //! ```
 //!
 //! Everything but `op` may be missing. The answer has an `op` too: `subscribed`, `unsubscribed`, or `error` with a `detail`. A
-//! URL with a subject, a filter or `last_event_id` subscribes by itself, under the name `""`; one without them, to nothing yet. The `op` `position` says up to
+//! URL with a subject, a filter or `last_event_id` subscribes by itself, under the name `""`; one without
+//! them, to nothing yet. The `op` `position` says up to
 //! where everything was told. An update comes once, however many subscriptions want it; but one that resumes is told all that it
 //! missed, also what another was told. After a reconnect give each `subscribe` the id from before it, and leave out ids that
 //! are known; the ids from then on count once all are `subscribed`.

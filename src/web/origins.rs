@@ -86,7 +86,7 @@ impl Asker {
             let headers = response.headers_mut();
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.append(VARY, HeaderValue::from_static("Origin"));
-            // Else it could not see when to come back.
+            // A page of another host reads no field that is not named here, and this one says when to come back.
             let exposed = HeaderValue::from_static("retry-after");
             headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
         }

@@ -1,10 +1,11 @@
 // Headless Chromium, as the system has it.
 
+import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const CHROMIUM = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(existsSync);
 const ARTEFACTS = process.env.ARTEFACTS ?? '../../target/ui';
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 

@@ -32,6 +32,10 @@ export async function until(what, look, patience = PATIENCE) {
 class Program {
   constructor(child) {
     this.child = child;
+    // Also if a test ends before it stops it.
+    const kill = () => child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('exit', () => process.off('exit', kill));
   }
 
   async stop(signal = 'SIGKILL') {

@@ -33,6 +33,8 @@ export class ActivityFeed {
   #next = null;
   /** The last answer that is on show. @type {unknown} */
   #shown = null;
+  /** Whether more was loaded since the last answer. */
+  #hasGrown = false;
   #stop = new AbortController();
   #isClosed = false;
   /** @type {Snapshot} */
@@ -129,7 +131,14 @@ export class ActivityFeed {
   /** @param {import('./types.js').ResourceSnapshot} resource */
   #take({ state, data, error }) {
     if (data === this.#shown || !data) return this.#become({ state, error });
+    const isShort = this.#hasGrown && data.next && (data.entries?.length ?? 0) < this.#snapshot.entries.length;
+    this.#hasGrown = false;
     this.#shown = data;
+    if (isShort) {
+      // It was asked for before more was loaded.
+      this.#load({ kind: 'manual' });
+      return this.#become({ state, error });
+    }
     this.#next = data.next ?? null;
     this.#become({ state, error, entries: frozen(data.entries ?? []), more: this.#next !== null });
   }
@@ -144,6 +153,7 @@ export class ActivityFeed {
       if (error) return this.#become({ error });
       if (next !== this.#next) continue;
       this.#next = data?.next ?? null;
+      this.#hasGrown = true;
       const known = new Set(this.#snapshot.entries.map((entry) => entry.id));
       const older = (data?.entries ?? []).filter((/** @type {Entry} */ entry) => !known.has(entry.id));
       return this.#become({

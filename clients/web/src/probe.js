@@ -11,8 +11,8 @@ const PATIENCE = 10_000;
  */
 
 /**
- * Asks what neither an `EventSource` nor a `WebSocket` tells: why it got no connection. By `GET`, since the server counts
- * places only then, and since what it answers to `HEAD` has no words; an answer that is a stream is dropped at its head.
+ * Asks what neither an `EventSource` nor a `WebSocket` tells: why it got no connection. By `GET`, since what the server
+ * answers to `HEAD` has no words; an answer that is a stream is dropped at its head.
  *
  * @param {string} url
  * @param {typeof globalThis.fetch | undefined} fetch

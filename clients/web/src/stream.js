@@ -11,7 +11,6 @@ import { call, messageOf } from './report.js';
 /** @typedef {import('./ids.js').Cursor} Cursor */
 /** @typedef {import('./attempt.js').Ground} Ground */
 
-
 /** How long subscriptions are collected that change what is asked for. */
 const COLLECT = 20;
 /** How much time is between two connections at least, if only what is wanted changes: a list that is scrolled, say. */

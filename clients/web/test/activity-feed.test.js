@@ -3,13 +3,13 @@ import { ActivityFeed } from '../src/index.js';
 import { beginFake, endFake, pass } from './support/fakes.js';
 
 /** A feed of so many entries, the newest with the highest number. */
-let size, asked, live, feed, fail, hold;
+let size, asked, live, feed, fail, hold, holdNewest;
 
 const fetch = async (url) => {
   asked.push(url);
   if (fail) throw new TypeError('no network');
   const query = new URL(url).searchParams;
-  if (query.has('cursor')) await hold;
+  await (query.has('cursor') ? hold : holdNewest);
   const end = query.has('cursor') ? Number(query.get('cursor')) : size + 1;
   const begin = Math.max(1, end - Number(query.get('limit')));
   const entries = Array.from({ length: end - begin }, (_, n) => ({ id: String(end - 1 - n), type: 'sale' }));
@@ -23,7 +23,7 @@ const begin = (options = {}) => {
 
 beforeEach(() => {
   beginFake();
-  [size, asked, fail, hold] = [10, [], false, null];
+  [size, asked, fail, hold, holdNewest] = [10, [], false, null, null];
   live = {
     handlers: null,
     filter: null,
@@ -106,6 +106,22 @@ it('leaves no hole if it is loaded again while more is loaded', async () => {
   release();
   await more;
   expect(ids()).toEqual([15, 14, 13, 12, 11, 10]);
+});
+
+it('keeps what was loaded while it was being loaded again', async () => {
+  begin();
+  await pass(0);
+  let release;
+  holdNewest = new Promise((resolve) => (release = resolve));
+  feed.refresh();
+  await pass(0);
+  await feed.loadMore();
+  expect(ids()).toEqual([10, 9, 8, 7, 6, 5]);
+  holdNewest = null;
+  release();
+  await pass(0);
+  expect(asked.at(-1)).toContain('limit=6');
+  expect(ids()).toEqual([10, 9, 8, 7, 6, 5]);
 });
 
 it('keeps what it has when it fails, and says so', async () => {

@@ -45,7 +45,7 @@ async function cut(proxy, count) {
   }
 }
 
-describe.each(['sse', 'websocket'])('by %s', (transport) => {
+describe.each(['sse', 'websocket'])('safety 133, by %s', (transport) => {
   it(`${CUTS} cuts lose nothing`, { timeout: 600_000 }, async () => {
     live = new LiveClient({ url: `${proxy.origin}/events`, transport });
     const states = new Map();
@@ -99,7 +99,7 @@ describe.each(['sse', 'websocket'])('by %s', (transport) => {
   });
 });
 
-describe('on two nodes with one Redis', () => {
+describe('safety 133, on two nodes with one Redis', () => {
   let redis, nodes, between, told;
 
   beforeAll(async () => {

@@ -21,6 +21,8 @@ const trail = new Trail();
 const feed = new ActivityFeed({ live, url: '/activity', types: ['sale', 'kick'], limit: 10 });
 /** By node: its store, and how to stop watching the auction that is shown. */
 const nodes = new Map();
+/** By node: what it is called here, as long as it is there. */
+const letters = new Map();
 /** By address: when it changed last. */
 const changed = new Map();
 let chosen = null;
@@ -33,7 +35,7 @@ const seen = { renders: 0, frames: 0, updates: 0, delays: [] };
 const DELAYS = 10_000;
 globalThis.auctionHouse = seen;
 /** Not drawn yet. */
-const fresh = [];
+const undrawn = [];
 let lastFrame = null;
 let scheduled = false;
 
@@ -57,11 +59,11 @@ function draw() {
   if (address !== shownAddress) choose(address);
   drawHealth({ connection: live.connection, house, trail, seen });
   drawCards({ list, auctions, address, changed });
-  drawDetail({ address, nodes, house, connection: live.connection });
-  drawTrail(trail, house.nodes);
+  drawDetail({ address, nodes, letters, house, connection: live.connection });
+  drawTrail(trail, nodes.size > 1);
   drawActivity(feed.snapshot);
   const now = Date.now();
-  for (const { time } of fresh.splice(0)) if (seen.delays.length < DELAYS) seen.delays.push(now - time);
+  for (const { time } of undrawn.splice(0)) if (seen.delays.length < DELAYS) seen.delays.push(now - time);
 }
 
 let shownAddress;
@@ -69,6 +71,11 @@ let shownAddress;
 function choose(address) {
   shownAddress = address;
   for (const node of nodes.values()) watchDetail(node);
+}
+
+function freeLetter() {
+  const taken = new Set(letters.values());
+  return [...'ABCDEFGH'].find((letter) => !taken.has(letter)) ?? '?';
 }
 
 function watchDetail(node) {
@@ -87,8 +94,9 @@ function followNodes() {
     const base = name === house.own ? '' : `${location.protocol}//${name}`;
     const node = { name, store: new ResourceStore({ live, base }), unwatch: null };
     nodes.set(name, node);
+    letters.set(name, freeLetter());
     node.store.onResponse((snapshot) => {
-      trail.answered(name, snapshot);
+      trail.answered(letters.get(name), snapshot);
       schedule();
     });
     if (name === house.own) node.store.watch(LIST, { subjects: 'all' }, schedule);
@@ -98,13 +106,24 @@ function followNodes() {
     if (house.nodes.includes(name)) continue;
     node.store.close();
     nodes.delete(name);
+    letters.delete(name);
   }
 }
 
 function route() {
-  const named = ADDRESS.exec(location.hash);
-  chosen = named ? decodeURIComponent(named[1]) : null;
+  // Other fragments are places on the page.
+  if (location.hash && !location.hash.startsWith('#/')) return;
+  const named = ADDRESS.exec(location.hash)?.[1];
+  chosen = named ? decoded(named) : null;
   schedule();
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 live.subscribe({}, {
@@ -112,7 +131,8 @@ live.subscribe({}, {
     seen.updates += 1;
     changed.set(subjectAddress(update.subject), { at: Date.now(), type: update.type });
     trail.told(update);
-    fresh.push(update);
+    // In a hidden tab nothing is drawn, for as long as it takes.
+    if (document.visibilityState === 'visible') undrawn.push(update);
     schedule();
   },
   resync(reason) {

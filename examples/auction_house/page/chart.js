@@ -14,35 +14,41 @@ new ResizeObserver(([entry]) => {
   if (drawn) paint(drawn);
 }).observe(byId('chart'));
 
-export function drawCurve(curve, address) {
+/** Draws what a node says of the price; `undefined`: nothing is known yet. */
+export function drawCurve(curve) {
   // The same answer makes the same picture.
-  if (drawn?.curve === curve) return;
-  drawn = { curve, address };
-  paint(drawn);
+  if (drawn === curve) return;
+  drawn = curve;
+  paint(curve);
 }
 
-function paint({ curve }) {
+function paint(curve) {
   const svg = byId('chart');
   if (width === 0) return;
   const title = byId('chart-title');
+  if (!curve?.points?.length) {
+    svg.replaceChildren(title);
+    write(title, 'No price curve yet');
+    return;
+  }
   svg.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
   const points = curve.points.map((point) => ({ ...point, value: ethNumber(point.price) }));
   const [first, lowest] = [ethNumber(curve.first_price), ethNumber(curve.lowest_price)];
   const top = Math.max(first, ...points.map((point) => point.value)) * 1.08;
-  const begin = points[0]?.timestamp ?? 0;
-  const now = Math.max(Math.floor(Date.now() / 1000), points.at(-1)?.timestamp ?? 0);
+  const begin = points[0].timestamp;
+  const now = Math.max(Math.floor(Date.now() / 1000), points.at(-1).timestamp);
   const end = Math.max(begin + 30, now);
   const x = (time) => EDGE.left + ((time - begin) / (end - begin)) * (width - EDGE.left - EDGE.right);
   const y = (value) => HEIGHT - EDGE.bottom - (value / top) * (HEIGHT - EDGE.top - EDGE.bottom);
   const parts = [title, ...grid(top, x, y, begin, end)];
-  if (points.length > 0) parts.push(...line(points, x, y, now));
   parts.push(
+    ...line(points, x, y, now),
     shape('line', { class: 'floor', x1: EDGE.left, x2: width - EDGE.right, y1: y(lowest), y2: y(lowest) }),
     label('floor-label', width - EDGE.right, y(lowest) + 14, 'lowest price', 'end'),
   );
   svg.replaceChildren(...parts);
   const sales = points.filter((point) => point.kind === 'sale').length;
-  write(title, `Price curve of round ${curve.round}: from ${eth(curve.first_price)} to ${eth(curve.points.at(-1)?.price)} now; ${sales} sales.`);
+  write(title, `Price curve of round ${curve.round}: from ${eth(curve.first_price)} to ${eth(curve.points.at(-1).price)} now; ${sales} sales.`);
 }
 
 function grid(top, x, y, begin, end) {

@@ -2,14 +2,14 @@
 
 import { drawCurve } from '/page/chart.js';
 import { byId, element, list, mark, show, write } from '/page/dom.js';
-import { answerName, eth, happening, letter, milliseconds, outcome, short } from '/page/format.js';
+import { answerName, eth, happening, milliseconds, outcome, short } from '/page/format.js';
 
 const base = (address) => `/auctions/${encodeURIComponent(address.toLowerCase())}`;
 
 /** What is asked of an auction. */
 export const pathsOf = (address) => [base(address), `${base(address)}/price-curve`, `${base(address)}/price-history?hours=24`];
 
-export function drawDetail({ address, nodes, house, connection }) {
+export function drawDetail({ address, nodes, letters, house, connection }) {
   const own = nodes.get(house.own)?.store;
   const snapshot = address ? own?.get(pathsOf(address)[0]) : undefined;
   const auction = snapshot?.data;
@@ -26,9 +26,8 @@ export function drawDetail({ address, nodes, house, connection }) {
   write(byId('figure-round'), String(auction.rounds));
   write(byId('figure-sales'), auction.sales.toLocaleString('en'));
   write(byId('figure-last'), eth(auction.last_price));
-  const curve = own.get(pathsOf(address)[1])?.data;
-  if (curve) drawCurve(curve, address);
-  drawSources(address, nodes);
+  drawCurve(own.get(pathsOf(address)[1])?.data);
+  drawSources(address, nodes, letters);
 }
 
 function drawHeading(address, auction, snapshot) {
@@ -50,9 +49,9 @@ function trouble(address, snapshot) {
 }
 
 /** One row for each answer, and the nodes side by side. */
-function drawSources(address, nodes) {
+function drawSources(address, nodes, letters) {
   const names = [...nodes.keys()];
-  const heads = ['Answer', ...names.map((name, place) => (names.length > 1 ? `${letter(place)}: ${name}` : name))];
+  const heads = ['Answer', ...names.map((name) => (names.length > 1 ? `${letters.get(name)}: ${name}` : name))];
   list(byId('source-heads'), heads, (head) => head, () => element('th', { scope: 'col' }), (_, head, cell) => write(cell, head));
   const rows = pathsOf(address).map((path) => ({ path, cells: names.map((name) => ({ name, snapshot: nodes.get(name).store.get(path) })) }));
   list(byId('sources'), rows, (row) => row.path, makeRow, updateRow);

@@ -30,9 +30,6 @@ export const short = (address) =>
 
 export const clock = (time) => new Date(time).toLocaleTimeString('en-GB');
 
-/** Nodes are A, B, … in the order in which they are listed. */
-export const letter = (place) => String.fromCharCode(65 + place);
-
 /** Which answer a path is. */
 export function answerName(path) {
   const [, , address, part] = path.split('?')[0].split('/');

@@ -29,6 +29,8 @@ function drawConnection({ state, transport, retryAt, reason }, house) {
     closed: 'Closed',
   }[state];
   write(byId('connection-text'), text);
+  // Without the countdown, which would be read aloud each second.
+  write(byId('announced-state'), text.split(',')[0]);
   show(byId('connection-retry'), away);
   const said = notice(state, reason, house);
   write(byId('notice'), said ?? '');

@@ -1,7 +1,7 @@
 // What the cache did: for each update, which answers were asked for after it, where they came from and when.
 
 import { byId, element, list, mark, show, write } from '/page/dom.js';
-import { answerName, clock, happening, letter, milliseconds, outcome, short, subjectAddress } from '/page/format.js';
+import { answerName, clock, happening, milliseconds, outcome, short, subjectAddress } from '/page/format.js';
 
 /** Remembered, and shown. */
 const KEPT = 40;
@@ -10,6 +10,8 @@ const SHOWN = 8;
 const ANSWERS = 8;
 /** Falls of prices of different auctions within this time are one. */
 const TOGETHER = 150;
+/** Reasons to ask for everything again within this time are one. */
+const AT_ONCE = 2_000;
 /** What is as wide as the scale, in milliseconds. */
 const SCALE = 120;
 
@@ -51,14 +53,14 @@ export class Trail {
   resynced(reason) {
     const now = Date.now();
     const last = this.groups[0];
-    if (last?.type === 'resync') {
+    if (last?.type === 'resync' && now - last.time < AT_ONCE) {
       last.reasons.add(reason);
       return;
     }
     this.#add({ id: `resync-${now}`, type: 'resync', time: now, toldAt: now, subjects: new Set(), reasons: new Set([reason]) });
   }
 
-  /** A node has answered. */
+  /** A node has answered, which is called by a letter. */
   answered(node, { path, response, cause }) {
     if (!response) return;
     const came = outcome(response.cacheStatus);
@@ -83,11 +85,11 @@ export class Trail {
   }
 }
 
-/** `names` are those of the nodes. */
-export function drawTrail(trail, names) {
+/** With `several` nodes each answer says whose it is. */
+export function drawTrail(trail, several) {
   const shown = trail.groups.slice(0, SHOWN);
   show(byId('trail-empty'), shown.length === 0);
-  list(byId('trail'), shown, (group) => group.id, makeGroup, (parts, group) => updateGroup(parts, group, names));
+  list(byId('trail'), shown, (group) => group.id, makeGroup, (parts, group) => updateGroup(parts, group, several));
 }
 
 function makeGroup() {
@@ -101,14 +103,14 @@ function makeGroup() {
   return made;
 }
 
-function updateGroup({ title, about, when, effect, answers }, group, names) {
+function updateGroup({ title, about, when, effect, answers }, group, several) {
   write(title, group.type === 'resync' ? 'Everything is asked again' : happening(group.type));
   mark(title, 'type', group.type);
   write(about, group.subjects.size > 1 ? `${group.subjects.size} auctions` : short(subjectAddress([...group.subjects][0] ?? '')));
   write(when, clock(group.time));
   write(effect, effectOf(group));
   list(answers, group.answers, (one) => `${one.node} ${one.path} ${one.startedAt}`, makeBar, (parts, one) =>
-    updateBar(parts, one, group, names),
+    updateBar(parts, one, group, several),
   );
 }
 
@@ -131,8 +133,8 @@ function makeBar() {
   return made;
 }
 
-function updateBar({ label, told, took, result }, one, group, names) {
-  const node = names.length > 1 ? ` · ${letter(names.indexOf(one.node))}` : '';
+function updateBar({ label, told, took, result }, one, group, several) {
+  const node = several ? ` · ${one.node}` : '';
   write(label, answerName(one.path) + node);
   const begun = Math.max(0, one.startedAt - group.time);
   const share = (time) => `${Math.min(100, (100 * time) / SCALE)}%`;

@@ -35,7 +35,7 @@ export async function apiIsChain(chain, nodes) {
     wrong.push(...difference(`${node.name} /auctions`, listed, auctions));
     for (const auction of auctions) {
       const state = await chain.state(auction);
-      const { body, age } = await node.get(`/auctions/${auction}`);
+      const { body, age, at } = await node.get(`/auctions/${auction}`);
       const wanted = {
         address: auction,
         chain_id: 1,
@@ -50,7 +50,7 @@ export async function apiIsChain(chain, nodes) {
         if (body[name] !== value) wrong.push(`${node.name} ${auction} ${name}: ${body[name]}, not ${value}`);
         if (shown[name] !== value) wrong.push(`${node.name} /auctions ${auction} ${name}: ${shown[name]}, not ${value}`);
       }
-      wrong.push(...(await priceIsChain(chain, node, auction, state, { body, age })));
+      wrong.push(...(await priceIsChain(chain, node, auction, state, { body, age, at })));
       const history = await node.json(`/auctions/${auction}/price-history`);
       const sales = logs.filter((log) => log.eventName === 'AuctionSale' && log.address === auction);
       const prices = sales.slice(-PRICES).map((log) => ({
@@ -77,7 +77,7 @@ function curveOf(logs, auction, round) {
 }
 
 /** A price falls while a response is kept, so it is that of the contract `age` ago. */
-async function priceIsChain(chain, node, auction, state, { body, age }) {
+async function priceIsChain(chain, node, auction, state, { body, age, at: answered }) {
   if (state.rounds === 0) return body.price === '0' ? [] : [`${node.name} ${auction}: a price before the first round`];
   const price = BigInt(body.price);
   const [first, lowest, fall, kicked] = await chain.constants(auction);
@@ -85,7 +85,7 @@ async function priceIsChain(chain, node, auction, state, { body, age }) {
     const passed = BigInt(Math.max(0, Math.min(Number(fall), Math.round(seconds) - Number(kicked))));
     return first - ((first - lowest) * passed) / fall;
   };
-  const then = Date.now() / 1000 - age;
+  const then = answered / 1000 - age;
   if (price <= at(then - CLOCK_SECONDS) && price >= at(then + CLOCK_SECONDS)) return [];
   return [`${node.name} ${auction}: the price is ${price}, by the contract ${at(then)}`];
 }

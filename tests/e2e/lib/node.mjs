@@ -13,15 +13,18 @@ export class Node {
     this.url = url;
   }
 
-  /** An answer: `{ status, body, hit, age }`. */
+  /** An answer: `{ status, body, hit, purged, age, at }`. */
   async get(path) {
     const response = await fetch(this.url + path, { signal: AbortSignal.timeout(PATIENCE_MS) });
     const text = await response.text();
+    const cacheStatus = response.headers.get('cache-status') ?? '';
     return {
       status: response.status,
       body: response.headers.get('content-type')?.startsWith('application/json') ? JSON.parse(text) : text,
-      hit: /;\s*hit\b/.test(response.headers.get('cache-status') ?? ''),
+      hit: /;\s*hit\b/.test(cacheStatus),
+      purged: /detail="?purged\b/.test(cacheStatus),
       age: Number(response.headers.get('age') ?? 0),
+      at: Date.now(),
     };
   }
 

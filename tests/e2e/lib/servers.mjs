@@ -1,11 +1,11 @@
 // The programs of the test: each started on a free port of the loopback interface, and stopped by its process id.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { chownSync, closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, closeSync, mkdtempSync, openSync, readdirSync, realpathSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { arch, platform, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const START_MS = 20_000;
 const STOP_MS = 5_000;
@@ -24,7 +24,8 @@ export async function until(what, ready, within = START_MS) {
   let problem = '';
   while (Date.now() < last) {
     try {
-      if (await ready()) return;
+      const found = await ready();
+      if (found) return found;
     } catch (error) {
       problem = `: ${error.message}`;
     }
@@ -136,6 +137,8 @@ function bare() {
 
 function postgresBin() {
   if (process.env.POSTGRES_BIN) return process.env.POSTGRES_BIN;
+  const inPath = spawnSync('sh', ['-c', 'command -v initdb'], { encoding: 'utf8' }).stdout.trim();
+  if (inPath) return dirname(realpathSync(inPath));
   const debian = '/usr/lib/postgresql';
   try {
     const versions = readdirSync(debian).sort((a, b) => Number(b) - Number(a));

@@ -1,5 +1,5 @@
 /** Waits until `holds`, looking often; says what it waited for if that never comes. */
-export async function until(holds, what = holds.toString(), patience = 120_000) {
+export async function until(holds, what = holds.toString(), patience = 50_000) {
   const end = Date.now() + patience;
   for (;;) {
     const value = await holds();
