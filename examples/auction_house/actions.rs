@@ -70,17 +70,19 @@ async fn happens(
         let Some(auction) = database.find(&address).await? else {
             return Ok(None);
         };
-        let (hash, fields) = entry(name, &auction, event(&auction));
+        let event = event(&auction);
+        let paid = event["amountPaid"].clone();
+        let (hash, fields) = entry(name, &auction, event);
         indexer.index(ENTRY, &fields).await?;
-        Ok(Some(hash))
+        Ok(Some(json!({ "tx_hash": hash, "paid": paid })))
     };
     // Of its own: a client that leaves in the midst must not keep a change from its event.
-    let done: Result<Option<String>, BoxError> = match tokio::spawn(doing).await {
+    let done: Result<Option<Value>, BoxError> = match tokio::spawn(doing).await {
         Ok(done) => done,
         Err(error) => Err(error.into()),
     };
     match done {
-        Ok(Some(hash)) => axum::Json(json!({ "tx_hash": hash })).into_response(),
+        Ok(Some(transaction)) => axum::Json(transaction).into_response(),
         Ok(None) => (StatusCode::NOT_FOUND, "there is no such auction").into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, error.to_string()).into_response(),
     }

@@ -282,7 +282,8 @@ fn with_page(
         neighbours: neighbours.clone(),
         listens,
     };
-    app.layer(page::readable_by(neighbours))
+    app.layer(axum::middleware::from_fn(page::timed))
+        .layer(page::readable_by(neighbours))
         .merge(page::router(house, indexer))
 }
 

@@ -1,6 +1,7 @@
 //! The page: what the cache does, for people to look at. Plain HTML, CSS and ES modules, built into the program.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST};
@@ -116,13 +117,27 @@ pub(crate) fn router(house: House, indexer: Indexer) -> Router {
         }))
 }
 
+/// Says how long the server took for an answer, which the browser and its queue do not blur.
+pub(crate) async fn timed(request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let mut response = next.run(request).await;
+    let took = start.elapsed().as_secs_f64() * 1_000.0;
+    if let Ok(value) = HeaderValue::from_str(&format!("server;dur={took:.3}")) {
+        response.headers_mut().insert("server-timing", value);
+    }
+    response
+}
+
 /// Lets pages of the neighbours read what is answered: their origins are theirs alone.
 pub(crate) fn readable_by(neighbours: Neighbours) -> CorsLayer {
     let known = move |origin: HeaderValue, _: &_| neighbours.have(origin);
     CorsLayer::new()
         .allow_methods([Method::GET])
         .allow_origin(AllowOrigin::async_predicate(known))
-        .expose_headers(["cache-status", "age"].map(|name| name.parse().expect("a field name")))
+        .expose_headers(
+            ["age", "cache-status", "server-timing"]
+                .map(|name| name.parse().expect("a field name")),
+        )
 }
 
 /// How this copy is, and who else there is.

@@ -30,7 +30,7 @@ export async function probe(url, fetch, signal) {
     const response = await fetch(url, { headers, cache: 'no-store', signal: stop.signal });
     return await judge(response);
   } catch {
-    return { kind: 'again', reason: 'the server cannot be reached' };
+    return { kind: 'again', reason: 'the server cannot be reached, or does not let this page in' };
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);

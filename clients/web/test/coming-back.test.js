@@ -234,6 +234,6 @@ describe('what the server says', () => {
     await pass(0);
     FakeEventSource.last.break();
     await pass(0);
-    expect(live.connection).toMatchObject({ state: 'waiting', reason: 'the server cannot be reached' });
+    expect(live.connection).toMatchObject({ state: 'waiting', reason: 'the server cannot be reached, or does not let this page in' });
   });
 });

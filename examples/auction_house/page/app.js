@@ -146,7 +146,12 @@ house.onChange(() => {
   followNodes();
   schedule();
 });
-addEventListener('hashchange', route);
+addEventListener('hashchange', () => {
+  route();
+  // Chosen from further down, it would change out of sight.
+  const { top, bottom } = byId('detail').getBoundingClientRect();
+  if (bottom < 80 || top > innerHeight - 80) byId('detail').scrollIntoView({ block: 'start' });
+});
 byId('connection-retry').addEventListener('click', () => {
   live.reconnect();
   house.look();

@@ -1,7 +1,7 @@
 // The list of auctions, with their state and price.
 
 import { byId, element, list, mark, show, write } from '/page/dom.js';
-import { eth, happening, milliseconds, outcome, short } from '/page/format.js';
+import { eth, happening, milliseconds, outcome, serverTime, short } from '/page/format.js';
 
 /** How long a card shows that it has changed. */
 const FLASH = 1_200;
@@ -13,7 +13,7 @@ export function drawCards({ list: answer, auctions, address, changed }) {
   else write(empty, answer?.state === 'ready' ? 'No auctions yet.' : 'Loading the auctions…');
   if (answer?.response) {
     const came = outcome(answer.response.cacheStatus);
-    write(byId('list-source'), `${came.text} · ${milliseconds(answer.response.milliseconds)}`);
+    write(byId('list-source'), `${came.text} · ${milliseconds(serverTime(answer.response))}`);
     mark(byId('list-source'), 'kind', came.kind);
   }
   list(byId('cards'), auctions, (auction) => auction.address, makeCard, (parts, auction, card) =>
@@ -41,6 +41,7 @@ function makeCard(auction) {
 
 function updateCard({ link, state, price, more, last }, auction, card, address, change) {
   const isChosen = auction.address === address?.toLowerCase();
+  if (isChosen && !link.hasAttribute('aria-current')) card.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   if (isChosen) link.setAttribute('aria-current', 'true');
   else link.removeAttribute('aria-current');
   mark(state, 'state', auction.status);

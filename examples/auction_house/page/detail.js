@@ -2,7 +2,7 @@
 
 import { drawCurve } from '/page/chart.js';
 import { byId, element, list, mark, show, write } from '/page/dom.js';
-import { answerName, eth, happening, milliseconds, outcome, short } from '/page/format.js';
+import { answerName, eth, happening, milliseconds, outcome, serverTime, short } from '/page/format.js';
 
 const base = (address) => `/auctions/${encodeURIComponent(address.toLowerCase())}`;
 
@@ -17,7 +17,7 @@ export function drawDetail({ address, nodes, letters, house, connection }) {
   const isAway = house.awaySince !== null;
   const canAct = house.status?.can_act === true && Boolean(auction);
   show(byId('actions'), canAct);
-  for (const id of ['kick', 'sell']) byId(id).disabled = isAway;
+  for (const id of ['kick', 'sell', 'again']) byId(id).disabled = isAway;
   write(byId('sell'), auction ? `Buy at ${eth(auction.price)}` : 'Buy');
   show(byId('detail-body'), Boolean(auction));
   mark(byId('detail'), 'old', String(isAway || (connection.state !== 'live' && connection.state !== 'connecting')));
@@ -84,7 +84,7 @@ function updateCell({ came, time, said }, snapshot) {
   const result = response ? outcome(response.cacheStatus) : { kind: 'none', text: 'Loading…' };
   mark(came, 'kind', error ? 'failed' : result.kind);
   write(came, error ? error.message : result.text + (result.text === 'Purged' ? by(cause) : ''));
-  write(time, milliseconds(response?.milliseconds));
+  write(time, milliseconds(serverTime(response)));
   write(said, data?.sales === undefined ? '' : `${eth(data.price)}, ${data.sales.toLocaleString('en')} sold`);
 }
 

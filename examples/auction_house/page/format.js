@@ -21,7 +21,14 @@ export const ethNumber = (wei) => Number(BigInt(wei) / 10n ** 12n) / 1e6;
 /** Milliseconds with as many digits as count. */
 export function milliseconds(time) {
   if (time === undefined) return '–';
+  if (time < 1) return `${time.toFixed(2)} ms`;
   return time < 10 ? `${time.toFixed(1)} ms` : `${Math.round(time)} ms`;
+}
+
+/** How long the server took for a response, by its own clock; else what the browser saw. */
+export function serverTime(response) {
+  const said = /dur=([\d.]+)/.exec(response?.headers.get('server-timing') ?? '')?.[1];
+  return said === undefined ? response?.milliseconds : Number(said);
 }
 
 /** `0xa16e…d2be`. */

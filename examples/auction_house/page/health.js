@@ -51,11 +51,11 @@ function drawStore({ status, awaySince }) {
   const store = byId('store');
   if (!status || awaySince) {
     mark(store, 'state', 'unknown');
-    write(byId('store-text'), status ? 'Store unknown' : '…');
+    write(byId('store-text'), status ? 'Cache unknown' : '…');
     return;
   }
   const works = status.followed;
   mark(store, 'state', works ? 'live' : 'waiting');
-  const name = status.shared ? (status.server ?? 'Redis') : 'In this process';
+  const name = status.shared ? (status.server ?? 'Redis') : 'Cache in this process';
   write(byId('store-text'), works || !status.shared ? name : 'Redis away');
 }

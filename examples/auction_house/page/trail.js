@@ -1,14 +1,14 @@
 // What the cache did: for each update, which answers were asked for after it, where they came from and when.
 
 import { byId, element, list, mark, show, write } from '/page/dom.js';
-import { answerName, clock, happening, milliseconds, outcome, short, subjectAddress } from '/page/format.js';
+import { answerName, clock, happening, milliseconds, outcome, serverTime, short, subjectAddress } from '/page/format.js';
 
 /** Remembered, and shown. */
 const KEPT = 40;
 const SHOWN = 8;
 /** Answers listed below one update. */
 const ANSWERS = 8;
-/** Falls of prices of different auctions within this time are one. */
+/** What is of one type within this time is one row. */
 const TOGETHER = 150;
 /** Reasons to ask for everything again within this time are one. */
 const AT_ONCE = 2_000;
@@ -40,13 +40,14 @@ export class Trail {
   /** An update has come. */
   told(update) {
     const last = this.groups[0];
-    if (update.type === 'price_update' && last?.type === update.type && update.time - last.time < TOGETHER) {
+    if (last?.type === update.type && update.time - last.time < TOGETHER) {
+      last.count += 1;
       last.subjects.add(update.subject);
       this.#byUpdate.set(update.id, last);
       return;
     }
     const subjects = new Set([update.subject]);
-    this.#add({ id: update.id, type: update.type, time: update.time, toldAt: Date.now(), subjects });
+    this.#add({ id: update.id, type: update.type, time: update.time, toldAt: Date.now(), subjects, count: 1 });
   }
 
   /** What happened is not known. */
@@ -64,14 +65,15 @@ export class Trail {
   answered(node, { path, response, cause }) {
     if (!response) return;
     const came = outcome(response.cacheStatus);
-    if (came.kind === 'hit') this.times.hits.add(response.milliseconds);
-    if (came.kind === 'miss') this.times.misses.add(response.milliseconds);
+    const atServer = serverTime(response);
+    if (came.kind === 'hit') this.times.hits.add(atServer);
+    if (came.kind === 'miss') this.times.misses.add(atServer);
     const group =
       cause.kind === 'update'
         ? this.#byUpdate.get(cause.update.id)
         : cause.kind === 'resync' && this.groups.find((one) => one.type === 'resync');
     if (!group || group.answers.length >= ANSWERS) return;
-    group.answers.push({ node, path, startedAt: response.startedAt, took: response.milliseconds, came });
+    group.answers.push({ node, path, startedAt: response.startedAt, took: response.milliseconds, atServer, came });
   }
 
   #add(group) {
@@ -104,7 +106,8 @@ function makeGroup() {
 }
 
 function updateGroup({ title, about, when, effect, answers }, group, several) {
-  write(title, group.type === 'resync' ? 'Everything is asked again' : happening(group.type));
+  const times = group.count > group.subjects.size ? ` × ${group.count}` : '';
+  write(title, group.type === 'resync' ? 'Everything is asked again' : happening(group.type) + times);
   mark(title, 'type', group.type);
   write(about, group.subjects.size > 1 ? `${group.subjects.size} auctions` : short(subjectAddress([...group.subjects][0] ?? '')));
   write(when, clock(group.time));
@@ -143,5 +146,5 @@ function updateBar({ label, told, took, result }, one, group, several) {
   took.style.width = `max(3px, ${share(Math.min(one.took, Math.max(SCALE - begun, SCALE * 0.04)))})`;
   mark(took, 'kind', one.came.kind);
   mark(result, 'kind', one.came.kind);
-  write(result, `${one.came.text} · ${milliseconds(one.took)}`);
+  write(result, `${one.came.text} · ${milliseconds(one.atServer)}`);
 }
