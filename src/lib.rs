@@ -81,10 +81,11 @@
 //! - `alerts`: alerts as signed webhooks, to where requests may go, see [`outgoing`]; with it `activity`.
 //! - `axum` (default): layers of nested routers go by the whole URI, which axum 0.8 keeps, see
 //!   [`middleware`](middleware#nested-routers).
-//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `alerts` and `redis`.
+//! - `config`: [`Cache`] from a TOML file and the environment, see [`config`]; with it `alerts` and `tls`.
 //! - `live`: updates to browsers and programs, as server-sent events and by WebSocket.
 //! - `push`: Web Push to browsers; with it `alerts`.
 //! - `redis` (default): responses, purge log and event streams on Redis.
+//! - `tls`: Redis by TLS; with it `redis`.
 //! - `test-util`: `ManualClock` and `CacheBuilder::claim_events_after`, for tests.
 //! - `zstd`: `CacheBuilder::compress_at_rest`, which saves memory in Redis; with it `redis`.
 
@@ -99,6 +100,8 @@
 mod alias;
 mod amount;
 mod backoff;
+#[cfg(any(feature = "alerts", feature = "tls"))]
+mod certificates;
 mod chance;
 mod clock;
 mod defaults;
@@ -190,6 +193,8 @@ pub use self::observe::{Notice, Observer};
 pub use self::outcome::{Detail, ForwardReason, NotStored, Outcome, Served, Storing};
 pub use self::place::{ConfigPlace, ConfigSection, Setting};
 pub use self::position::{Epoch, ParsePositionError, Position};
+#[cfg(feature = "tls")]
+pub use self::redis::RedisTls;
 pub use self::rules::{
     Authorization, ClientPolicy, Consistency, Cookies, Explanation, Forward, Host, Profile, Query,
     Reach, Rule, RuleSettings, SetCookie, Statuses, TagHeader, Ttl,

@@ -119,13 +119,14 @@ impl CacheBuilder {
                 allowed,
             ));
         }
+        let server = Server::limited(url, self.budgets, self.connections)?;
+        #[cfg(feature = "tls")]
+        let server = server.with_tls(&self.tls)?;
         let places = RedisPlaces::open(
-            url,
+            server,
             &self.namespace,
-            self.budgets,
             Arc::clone(&self.clock),
             self.observer.clone(),
-            self.connections,
             self.compress,
         )?;
         Ok(Places {

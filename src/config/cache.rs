@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Period, Secret, Ttl};
-use crate::{CacheBuilder, Consistency, Profile};
+use crate::{CacheBuilder, Consistency, Profile, RedisTls};
 
 /// The Redis server that holds responses, purge log and event streams. Without `url` (and without
 /// its variables in the environment) all that is kept in this process.
@@ -17,6 +17,9 @@ pub struct RedisSection {
     /// MOCK_ in front by mode, or REDIS_HOST and REDIS_PORT.
     #[serde(default, skip_serializing)]
     pub url: Option<Secret>,
+    /// How it is spoken to by TLS, if the URL begins with "rediss://".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<RedisTls>,
     /// What all keys in Redis begin with. Default: "tagcache".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
@@ -131,6 +134,9 @@ impl RedisSection {
     pub(super) fn apply(&self, mut to: CacheBuilder) -> CacheBuilder {
         if let Some(Secret(url)) = &self.url {
             to = to.redis(url);
+        }
+        if let Some(tls) = &self.tls {
+            to = to.redis_tls(tls.clone());
         }
         if let Some(namespace) = &self.namespace {
             to = to.namespace(namespace);

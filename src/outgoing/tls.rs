@@ -5,19 +5,17 @@ use std::sync::Arc;
 
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::crypto::ring;
-use tokio_rustls::rustls::pki_types::CertificateDer;
-use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
+use crate::certificates::{believe, roots_of_system};
 use crate::error::ConfigError;
 use crate::outgoing::settings::OutgoingSettings;
 use crate::place::Setting;
 
 /// Believes what the operating system and the settings say.
 pub(super) fn connector(settings: &OutgoingSettings) -> Result<TlsConnector, ConfigError> {
-    let mut roots = RootCertStore::empty();
-    // What cannot be read there is of no use; if that is all, it is said below.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    // If there are none, it is said below.
+    let mut roots = roots_of_system();
     add_own(&mut roots, settings)?;
     if roots.is_empty() && !settings.allow_plain {
         let setting = Setting::of("outgoing", "root_certificates_file");
@@ -55,17 +53,7 @@ fn add_own(roots: &mut RootCertStore, settings: &OutgoingSettings) -> Result<(),
     });
     for source in said.into_iter().chain(file.map(read)) {
         let (setting, input, pem) = source?;
-        let refused = |why: &str| ConfigError::new(setting, why, &*input);
-        let mut own = 0;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|_| refused("is not PEM"))?;
-            let added = roots.add(certificate);
-            added.map_err(|_| refused("has a certificate that cannot be read"))?;
-            own += 1;
-        }
-        if own == 0 {
-            return Err(refused("has no certificate (PEM)"));
-        }
+        believe(roots, &pem).map_err(|why| ConfigError::new(setting, why, &*input))?;
     }
     Ok(())
 }

@@ -7,8 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::io::tcp::TcpSettings;
-use ::redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, RedisError};
+use ::redis::{AsyncConnectionConfig, RedisError};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -16,7 +15,13 @@ use tokio::time::timeout;
 use crate::error::{ConfigError, Error, ErrorKind};
 use crate::log::Pulse;
 use crate::place::Setting;
+use crate::redis::address::ServerAddress;
+#[cfg(feature = "tls")]
+use crate::redis::address::ServerPlace;
+use crate::redis::dial::{Driver, dial};
 use crate::redis::fault;
+#[cfg(feature = "tls")]
+use crate::redis::tls::{RedisTls, Wrong};
 use crate::spelling::without_secrets;
 use crate::store::Budgets;
 use crate::telling::Telling;
@@ -31,7 +36,9 @@ pub(crate) struct Server {
 }
 
 struct Inner {
-    client: Client,
+    address: ServerAddress,
+    #[cfg(feature = "tls")]
+    tls: RedisTls,
     /// The URL without its secrets.
     shown: Box<str>,
     budgets: Budgets,
@@ -48,6 +55,7 @@ struct Inner {
 #[derive(Debug, Clone)]
 pub(crate) struct Connection {
     pub(super) to: MultiplexedConnection,
+    _driver: Arc<Driver>,
     _place: Option<Arc<OwnedSemaphorePermit>>,
 }
 
@@ -72,15 +80,13 @@ impl Server {
     ) -> Result<Self, ConfigError> {
         let places = connections.map(|number| number.min(Semaphore::MAX_PERMITS));
         let shown = without_secrets(url);
-        if let Some(why) = not_supported(url) {
-            return Err(ConfigError::new(Setting::REDIS_URL, why, shown));
-        }
-        let client = client(url).map_err(|error| {
-            ConfigError::new(Setting::REDIS_URL, reason(&error), shown.as_str())
-        })?;
+        let wrong = |why| ConfigError::new(Setting::REDIS_URL, why, shown.as_str());
+        let address = ServerAddress::parse(url).map_err(wrong)?;
         Ok(Self {
             inner: Arc::new(Inner {
-                client,
+                address,
+                #[cfg(feature = "tls")]
+                tls: RedisTls::new(),
                 shown: shown.into(),
                 budgets,
                 places: places.map(|number| Arc::new(Semaphore::new(number))),
@@ -89,6 +95,37 @@ impl Server {
                 telling: Mutex::new(Telling::new()),
             }),
         })
+    }
+
+    /// How it is spoken to by TLS, if its URL asks for that.
+    ///
+    /// # Errors
+    /// A file cannot be used, or the URL does not ask for TLS.
+    #[cfg(feature = "tls")]
+    pub(crate) fn with_tls(mut self, tls: &RedisTls) -> Result<Self, ConfigError> {
+        let inner = Arc::get_mut(&mut self.inner).expect("nobody else has it yet");
+        if let ServerPlace::Tcp { host, .. } = &inner.address.place
+            && inner.address.is_secure
+        {
+            let checked = tls.connector().and_then(|_| tls.name_of(host));
+            let wrong = |wrong: Wrong| {
+                ConfigError::new(
+                    Setting::of("redis.tls", wrong.setting),
+                    wrong.why,
+                    wrong.input,
+                )
+            };
+            checked.map_err(wrong)?;
+        } else if *tls != RedisTls::new() {
+            let why = "is for TLS, which the URL does not ask for: write rediss:// there";
+            return Err(ConfigError::new(
+                Setting::of("redis", "tls"),
+                why,
+                &*inner.shown,
+            ));
+        }
+        inner.tls = tls.clone();
+        Ok(self)
     }
 
     pub(crate) fn budgets(&self) -> &Budgets {
@@ -104,13 +141,22 @@ impl Server {
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let place = self.place().await?;
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.inner.budgets.connect))
             .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
-        let client = &self.inner.client;
-        let made = client.get_multiplexed_async_connection_with_config(&config);
-        let to = made.await.map_err(|error| self.error("connect", error))?;
-        Ok(Connection { to, _place: place })
+        let inner = &*self.inner;
+        #[cfg(feature = "tls")]
+        let dialed = dial(&inner.address, &inner.tls, config);
+        #[cfg(not(feature = "tls"))]
+        let dialed = dial(&inner.address, config);
+        let made = timeout(inner.budgets.connect, dialed).await;
+        let (to, driver) = made
+            .unwrap_or_else(|_| Err(inner.address.late().into()))
+            .map_err(|error| self.error("connect", error))?;
+        Ok(Connection {
+            to,
+            _driver: Arc::new(driver),
+            _place: place,
+        })
     }
 
     /// A place for one more connection.
@@ -200,48 +246,6 @@ impl fmt::Debug for Server {
     }
 }
 
-fn client(url: &str) -> Result<Client, RedisError> {
-    let info = url.into_connection_info()?;
-    let settings = info.redis_settings().clone().set_skip_set_lib_name();
-    let tcp = TcpSettings::default().set_nodelay(true);
-    Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp))
-}
-
-/// Why this cache cannot do what a URL asks for, although others can.
-fn not_supported(url: &str) -> Option<&'static str> {
-    let (scheme, rest) = url.split_once("://")?;
-    let scheme = scheme.to_ascii_lowercase();
-    if scheme.contains("sentinel") {
-        return Some(
-            "Redis Sentinel is not supported yet: name the master itself, as redis://host:port",
-        );
-    }
-    if scheme.contains("cluster") {
-        return Some(
-            "Redis Cluster is not supported yet: name one server that is no part of one, as redis://host:port",
-        );
-    }
-    if scheme == "rediss" || scheme == "valkeys" {
-        return Some(
-            "TLS to Redis is not supported yet: name a port without TLS, as redis://host:port, or a TLS tunnel",
-        );
-    }
-    // What stands before the path, without user and password.
-    let place = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let hosts = place.rsplit('@').next().unwrap_or_default();
-    let several = matches!(&*scheme, "redis" | "valkey") && hosts.contains(',');
-    several.then_some(
-        "several servers are not supported: name the one that is the master, as redis://host:port",
-    )
-}
-
-/// Why the client refused a URL, without what it quotes of it.
-fn reason(error: &RedisError) -> String {
-    let text = error.to_string();
-    let short = text.split(" - InvalidClientConfig").next();
-    short.unwrap_or("cannot be used").to_lowercase()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,12 +290,7 @@ mod tests {
     #[test]
     fn safety_97_a_url_of_what_is_not_supported_says_so() {
         for (url, why) in [
-            ("rediss://localhost:6380", "TLS to Redis is not supported"),
-            (
-                "valkeys://u:hunter2@localhost",
-                "TLS to Redis is not supported",
-            ),
-            ("REDISS://localhost", "TLS to Redis is not supported"),
+            ("rediss://u:hunter2@localhost#insecure", "always verified"),
             ("redis+sentinel://localhost:26379/mymaster", "Sentinel"),
             ("redis-sentinel://:hunter2@a:26379,b:26379", "Sentinel"),
             ("sentinel://localhost", "Sentinel"),
@@ -307,6 +306,10 @@ mod tests {
         for url in [
             "redis://localhost",
             "valkey://localhost",
+            #[cfg(feature = "tls")]
+            "rediss://localhost:6380",
+            #[cfg(feature = "tls")]
+            "VALKEYS://localhost",
             "unix:///tmp/redis.sock",
         ] {
             assert!(Server::new(url, Budgets::default()).is_ok(), "{url}");

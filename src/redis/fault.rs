@@ -95,8 +95,10 @@ fn is_broken_pipe(error: &RedisError) -> bool {
 /// Advice where it is the first that is asked of the server: it may be none that we can talk to.
 fn first_advice(operation: &str, error: &RedisError) -> Option<&'static str> {
     let first = operation.starts_with("verify") || operation.starts_with("connect");
-    (first && error.code().is_none() && matches!(error.kind(), Kind::Io | Kind::Parse)).then_some(
-        "see whether it is a Redis that listens there, on a port without TLS, and whether it lets this host in",
+    // What is wrong with TLS says itself what to do.
+    let is_told = error.to_string().contains("TLS: ");
+    (first && !is_told && error.code().is_none() && matches!(error.kind(), Kind::Io | Kind::Parse)).then_some(
+        "see whether it is a Redis that listens there, whether that port speaks TLS (rediss://) or not (redis://), and whether it lets this host in",
     )
 }
 
@@ -110,6 +112,10 @@ fn advice(error: &RedisError) -> Option<&'static str> {
             Kind::Io if error.is_connection_refusal() => {
                 Some("is a Redis running there, and does it listen on that address?")
             }
+            // With TLS 1.3 it is told after the handshake.
+            Kind::Io if text.contains("received fatal alert") => Some(
+                "it may want a client certificate (`certificate_file` and `key_file` under [redis.tls]), or another one",
+            ),
             Kind::Io if text.contains("lookup") || text.contains("name or service") => {
                 Some("see whether the host's name is right and can be resolved here")
             }
@@ -263,7 +269,7 @@ mod tests {
         );
         let first = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
         let message = error("verify at x", first.into()).to_string();
-        assert!(message.contains("a port without TLS"), "{message}");
+        assert!(message.contains("speaks TLS"), "{message}");
         let value = ::redis::parse_redis_value(b"-ERR DB index is out of range\r\n").unwrap();
         let message = error("connect at x", error_in(&value).unwrap()).to_string();
         assert!(message.contains("no database of that number"), "{message}");

@@ -5,16 +5,18 @@
 //! waits for records. One more where activity is kept: pages of a feed are large. Nothing connects before it is needed, and what cannot be reached is an error
 //! within the operation's budget, which the engine takes for a miss (P3).
 //!
-//! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
+//! - [`address`]: what a URL says · [`dial`]: by TCP, TLS or a Unix socket · [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
 //! - [`live`], [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
 //! - [`log`], [`store`] and `activity`: the three traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
 
 #[cfg(feature = "activity")]
 mod activity;
+mod address;
 mod breaker;
 mod conn;
 mod connect;
+mod dial;
 mod exclusive;
 mod fault;
 mod fleet;
@@ -28,6 +30,8 @@ mod log;
 mod replicas;
 mod reply;
 mod store;
+#[cfg(feature = "tls")]
+mod tls;
 mod trust;
 mod verify;
 
@@ -41,7 +45,6 @@ use crate::activity::ActivityBounds;
 use crate::clock::Clock;
 use crate::error::ConfigError;
 use crate::observe::SharedObserver;
-use crate::store::Budgets;
 #[cfg(feature = "activity")]
 use crate::telling::Telling;
 
@@ -57,6 +60,8 @@ pub(crate) use self::keyspace::Keyspace;
 use self::link::Link;
 pub(crate) use self::log::RedisLog;
 pub(crate) use self::store::RedisStore;
+#[cfg(feature = "tls")]
+pub use self::tls::RedisTls;
 use self::verify::Verifier;
 
 /// Connections that a cache with so many event streams needs at a time: lookups, stores, appends, and
@@ -79,20 +84,18 @@ pub(crate) struct RedisPlaces {
 }
 
 impl RedisPlaces {
-    /// Those on the server at `url`, under `namespace`. Connects to nothing until used.
+    /// Those on `server`, under `namespace`. Connects to nothing until used.
     ///
     /// # Errors
-    /// The URL or the namespace cannot be used.
+    /// The namespace cannot be used.
     pub(crate) fn open(
-        url: &str,
+        server: Server,
         namespace: &str,
-        budgets: Budgets,
         clock: Arc<dyn Clock>,
         observer: SharedObserver,
-        connections: Option<usize>,
         compress: bool,
     ) -> Result<Self, ConfigError> {
-        let server = Server::limited(url, budgets, connections)?;
+        let budgets = *server.budgets();
         let keys = Keyspace::new(namespace)?;
         let breaker = |observer, budget| {
             let pulse = Arc::clone(server.pulse());

@@ -6,13 +6,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tagcache_test_support::RedisServer;
 
-use super::{Budgets, RedisPlaces, Server};
+use super::{RedisPlaces, Server};
 use crate::clock::ManualClock;
 use crate::error::{Error, ErrorKind};
 use crate::log::Log;
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
-use crate::store::Store;
+use crate::store::{Budgets, Store};
 
 #[cfg(feature = "activity")]
 mod activity;
@@ -23,6 +23,8 @@ mod faults;
 mod kinds;
 mod replication;
 mod rules;
+#[cfg(feature = "tls")]
+mod secured;
 mod store;
 
 /// Budgets that a loaded machine keeps as well; tests of the budgets have their own.
@@ -52,15 +54,8 @@ impl Node {
         let observer = SharedObserver::new(move |notice: &Notice<'_>| {
             told.lock().push(format!("{notice:?}"));
         });
-        let places = RedisPlaces::open(
-            url,
-            "test",
-            budgets,
-            Arc::new(clock.clone()),
-            observer,
-            None,
-            false,
-        );
+        let server = Server::new(url, budgets).unwrap();
+        let places = RedisPlaces::open(server, "test", Arc::new(clock.clone()), observer, false);
         let places = places.unwrap();
         Self {
             places,

@@ -6,6 +6,7 @@ use super::read;
 
 /// Settings that mean nothing where they are not set.
 const ABSENT: &[&str] = &[
+    "tls",
     "max_connections",
     "ttl",
     "ttl_for",

@@ -36,6 +36,22 @@ const MISTAKES: &[(&str, &str)] = &[
         "t.toml:1:1: the key `name` is missing",
     ),
     (
+        "[redis]\nurl = \"rediss://h\"\n[redis.tls]\nca_file = \"/nowhere.pem\"",
+        "t.toml:4:11: ca_file: cannot be read: No such file or directory (os error 2) in \"/nowhere.pem\"",
+    ),
+    (
+        "[redis]\nurl = \"rediss://h\"\ntls = { certificate_file = \"/nowhere.pem\" }",
+        "t.toml:3:28: certificate_file: needs its private key, as `key_file` in \"/nowhere.pem\"",
+    ),
+    (
+        "[redis]\nurl = \"rediss://h\"\ntls = { cafile = \"/nowhere.pem\" }",
+        "t.toml:3:9: unknown key `cafile`; did you mean `ca_file`?",
+    ),
+    (
+        "[redis]\nurl = \"redis://h\"\n[redis.tls]\nserver_name = \"a\"",
+        "t.toml:3:1: tls: is for TLS, which the URL does not ask for: write rediss:// there in \"redis://h\"",
+    ),
+    (
         "[redis]\nurl = \"localhost\"",
         "t.toml:2:7: redis url: redis url did not parse in \"localhost\"",
     ),

@@ -19,7 +19,7 @@ struct Row {
 
 const WORDS: &[&str] = &[
     "alias", "amount", "backoff", "chance", "clock", "defaults", "error", "key", "observe",
-    "outcome", "patience", "place", "position", "secret", "spelling", "sync", "tag", "telling",
+    "certificates", "outcome", "patience", "place", "position", "secret", "spelling", "sync", "tag", "telling",
     "update", "weaken", "web", "written",
 ];
 const DECISIONS: &[&str] = &["alerts", "entry", "rules", "semantics", "validity"];

@@ -14,7 +14,7 @@ use crate::activity::{
 use crate::chance::unique_word;
 use crate::clock::SystemClock;
 use crate::observe::SharedObserver;
-use crate::redis::RedisPlaces;
+use crate::redis::{RedisPlaces, Server};
 use crate::store::Budgets;
 
 impl ActivityFixture for Fixture {
@@ -28,12 +28,10 @@ activity_contract!(fixture());
 
 fn opened(url: &str, namespace: &str, bounds: ActivityBounds) -> Arc<dyn ActivityStore> {
     let places = RedisPlaces::open(
-        url,
+        Server::new(url, Budgets::default()).unwrap(),
         namespace,
-        Budgets::default(),
         Arc::new(SystemClock::new()),
         SharedObserver::new(()),
-        None,
         false,
     );
     Arc::new(places.unwrap().activity(bounds))
