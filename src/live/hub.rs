@@ -215,7 +215,8 @@ fn check(settings: &LiveSettings) -> Result<(), ConfigError> {
         let why = "not 1 to 64 letters, digits, `_`, `-` and `.`";
         return Err(wrong("event", why, event));
     }
-    if matches!(&**event, RESYNC | END | POSITION) {
+    // `open` and `error` are what a browser itself tells of a stream.
+    if matches!(&**event, RESYNC | END | POSITION | "error" | "open") {
         return Err(wrong("event", "is the name of another event", event));
     }
     for (key, time) in [

@@ -43,6 +43,7 @@ export class UpdateLog {
   readonly subscribe = (listener: () => void): (() => void) => {
     this.#listeners.add(listener);
     if (this.#live && this.#filter) {
+      if (!this.#stop && this.#snapshot.updates.length > 0) this.#missed();
       this.#stop ??= this.#live.subscribe(this.#filter, {
         update: (update) => this.#add(update),
         resync: (reason) => this.#clear(reason),
@@ -56,6 +57,14 @@ export class UpdateLog {
       notAtAll(this.#publish);
     };
   };
+
+  /** Nobody looked for a while, as React hides what is not seen: what happened meanwhile is not known. */
+  #missed(): void {
+    this.#fresh = [];
+    this.#resyncs += 1;
+    this.#snapshot = Object.freeze({ updates: Object.freeze([]), resyncs: this.#resyncs });
+    this.#handlers.current?.onResync?.('nobody looked for a while');
+  }
 
   readonly snapshot = (): LogSnapshot => this.#snapshot;
 

@@ -112,7 +112,7 @@ export class ActivityFeed {
 
   /** @param {import('./types.js').Cause} cause */
   #happened(cause) {
-    const load = () => this.#load(Object.freeze(cause));
+    const load = () => this.#reload(Object.freeze(cause));
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
       load();
@@ -121,11 +121,22 @@ export class ActivityFeed {
     this.#surely = setTimeout(load, SURELY);
   }
 
-  /** Asks for all that is shown, so that what was undone goes from all pages. @param {import('./types.js').Cause} cause */
+  /** Something happened: who is in trouble is not asked more often for that. @param {import('./types.js').Cause} cause */
+  #reload(cause) {
+    this.#widen();
+    this.#resource?.changed({}, cause);
+  }
+
+  /** @param {import('./types.js').Cause} cause */
   #load(cause) {
+    this.#widen();
+    this.#resource?.load(cause);
+  }
+
+  /** Asks for all that is shown, so that what was undone goes from all pages. */
+  #widen() {
     if (!this.#resource) return;
     this.#resource.url = this.#url(Math.min(Math.max(this.#limit, this.#snapshot.entries.length), MOST));
-    this.#resource.load(cause);
   }
 
   /** @param {import('./types.js').ResourceSnapshot} resource */

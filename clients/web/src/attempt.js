@@ -1,3 +1,4 @@
+import { now } from './backoff.js';
 import { messageOf } from './report.js';
 import { openEventSource, openWebSocket } from './transport.js';
 import { Watchdog } from './watchdog.js';
@@ -7,13 +8,13 @@ import { Watchdog } from './watchdog.js';
 /**
  * How a connection ended: by the server's word, broken, refused in words, or before it was open, when nobody says why.
  *
- * @typedef {{ kind: 'ended' | 'lost' | 'refused' | 'unopened', reason: string, steady: boolean }} Ending
+ * @typedef {{ kind: 'ended' | 'lost' | 'refused' | 'unopened', reason: string, steady: boolean, told: boolean }} Ending
  */
 
 /**
  * @typedef {{
  *   opened(position: string | null): void,
- *   update(update: Update): void,
+ *   update(update: Update): boolean,
  *   position(id: string): void,
  *   resync(id: string | null, reason: string): void,
  *   over(ending: Ending): void,
@@ -37,7 +38,7 @@ import { Watchdog } from './watchdog.js';
 
 /** How long a connection may take to open. */
 const OPENING = 20_000;
-/** One that lasted so long, or told something, is worth as much as ever. */
+/** One that lasted so long is worth as much as ever. */
 const STEADY = 5_000;
 
 /** One connection, from its beginning to its end, which is told once. */
@@ -50,6 +51,7 @@ export class Attempt {
   #opening;
   /** @type {number | null} */
   #openedAt = null;
+  /** Whether it told anything that was new. */
   #told = false;
   #isOver = false;
 
@@ -101,9 +103,11 @@ export class Attempt {
     return {
       opened: unlessOver((position) => this.#open(position)),
       heard: (beats) => this.#watchdog.heard(beats),
-      update: unlessOver((update) => this.#tell(() => ears.update(update))),
+      update: unlessOver((update) => {
+        this.#told = ears.update(update) || this.#told;
+      }),
       position: unlessOver((id) => ears.position(id)),
-      resync: unlessOver((id, reason) => this.#tell(() => ears.resync(id, reason))),
+      resync: unlessOver((id, reason) => ears.resync(id, reason)),
       ended: (reason) => this.#end('ended', String(reason)),
       refused: (reason) => this.#end('refused', String(reason)),
       failed: (reason) => this.#end(this.#openedAt === null ? 'unopened' : 'lost', reason),
@@ -113,22 +117,16 @@ export class Attempt {
   /** @param {string | null} position */
   #open(position) {
     if (this.#openedAt !== null) return;
-    this.#openedAt = Date.now();
+    this.#openedAt = now();
     clearTimeout(this.#opening);
     this.#ears.opened(position);
-  }
-
-  /** @param {() => void} tell */
-  #tell(tell) {
-    this.#told = true;
-    tell();
   }
 
   /** @param {Ending['kind']} kind @param {string} reason */
   #end(kind, reason) {
     if (this.#isOver) return;
     this.stop();
-    const lasted = this.#openedAt === null ? 0 : Date.now() - this.#openedAt;
-    this.#ears.over({ kind, reason, steady: this.#told || lasted >= STEADY });
+    const lasted = this.#openedAt === null ? 0 : now() - this.#openedAt;
+    this.#ears.over({ kind, reason, steady: lasted >= STEADY, told: this.#told });
   }
 }

@@ -46,3 +46,8 @@ export function retryAfter(headers) {
   const wait = /^\d+$/.test(text) ? Number(text) * 1_000 : Date.parse(text) - Date.now();
   return Number.isFinite(wait) ? Math.min(Math.max(wait, 0), 3_600_000) : null;
 }
+
+/** Milliseconds by a clock that nobody sets. */
+export function now() {
+  return globalThis.performance?.now() ?? Date.now();
+}

@@ -1,6 +1,6 @@
 // Asking for JSON, with a bound on how many ask at once and how long each may take.
 
-import { retryAfter } from './backoff.js';
+import { now, retryAfter } from './backoff.js';
 import { messageOf } from './report.js';
 
 /** @typedef {import('./types.js').ResourceError} ResourceError */
@@ -35,11 +35,16 @@ export async function ask(fetch, url, signal) {
     stop.abort();
   }, PATIENCE);
   signal.addEventListener('abort', abort);
+  // Not every function that fetches heeds a signal, and its place is needed.
+  const ended = new Promise((_, reject) => {
+    stop.signal.addEventListener('abort', () => reject(new Error('it was ended')));
+  });
+  ended.catch(() => {});
   const startedAt = Date.now();
   const start = now();
   try {
-    const answer = await fetch(url, { headers: { accept: 'application/json' }, signal: stop.signal });
-    const data = await bodyOf(answer);
+    const answer = await Promise.race([fetch(url, { headers: { accept: 'application/json' }, signal: stop.signal }), ended]);
+    const data = await Promise.race([bodyOf(answer), ended]);
     const { status, headers } = answer;
     const milliseconds = now() - start;
     const cacheStatus = headers.get('cache-status');
@@ -82,10 +87,6 @@ function parsed(text) {
   } catch {
     return undefined;
   }
-}
-
-function now() {
-  return globalThis.performance?.now() ?? Date.now();
 }
 
 /** Lets so many run at once; the others wait in line. */

@@ -82,9 +82,9 @@ export function partOf(filter, alerts) {
  *
  * @param {Wanted} filter
  * @param {Update} update
+ * @param {string} [subject] that of the update, folded: once for many filters
  */
-export function matches({ subjects, types, networks }, update) {
-  const subject = fold(update.subject);
+export function matches({ subjects, types, networks }, update, subject = fold(update.subject)) {
   const isAlert = update.type === ALERT && isOfAlerts(subject);
   if (isAlert && !types?.has(ALERT) && !subjects?.has(subject)) return false;
   return (

@@ -170,7 +170,10 @@ function frozen(state, more) {
 function resolve(url) {
   try {
     const base = globalThis.document?.baseURI ?? globalThis.location?.href;
-    return new URL(url, base).href.replace(/^ws/, 'http');
+    const resolved = new URL(url, base);
+    // A query behind a fragment would never reach the server.
+    resolved.hash = '';
+    return resolved.href.replace(/^ws/, 'http');
   } catch {
     return null;
   }

@@ -1,4 +1,4 @@
-import { backoff } from './backoff.js';
+import { backoff, now } from './backoff.js';
 import { ask } from './fetching.js';
 import { call } from './report.js';
 
@@ -89,7 +89,7 @@ export class Resource {
 
   /** At once after a quiet time; else in its turn. @param {Cause} cause */
   #loadSoon(cause) {
-    const wait = this.#next - Date.now();
+    const wait = this.#next - now();
     if (wait <= 0) return this.load(cause);
     this.#retryIn(wait, cause);
     this.#become({ refreshing: true });
@@ -123,7 +123,7 @@ export class Resource {
   /** @param {Cause} cause @param {AbortSignal} signal */
   async #fetch(cause, signal) {
     this.#hasBegun = true;
-    if (cause.kind === 'update' || cause.kind === 'resync') this.#next = Date.now() + PACE;
+    if (cause.kind === 'update' || cause.kind === 'resync') this.#next = now() + PACE;
     const { data, error, response, again, wait } = await ask(this.#ground.fetch, this.url, signal);
     if (signal.aborted) return;
     this.#fetching = null;

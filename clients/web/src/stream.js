@@ -1,6 +1,6 @@
 import { Attempt } from './attempt.js';
-import { backoff, notBefore, slowly, spread } from './backoff.js';
-import { covers, matches, queryOf, unionOf } from './filter.js';
+import { backoff, notBefore, now, slowly, spread } from './backoff.js';
+import { covers, fold, matches, queryOf, unionOf } from './filter.js';
 import { follows, isAfter, parseId } from './ids.js';
 import { probe } from './probe.js';
 import { call, messageOf } from './report.js';
@@ -15,6 +15,8 @@ import { call, messageOf } from './report.js';
 const COLLECT = 20;
 /** How much time is between two connections at least, if only what is wanted changes: a list that is scrolled, say. */
 const SPACING = 500;
+/** How long one that opens is waited for. */
+const OPENING = 10_000;
 /** How long there may be none before the connection is closed: pages take components off and put them back. */
 const GRACE = 500;
 /** How long a connection may be told more than is wanted. */
@@ -38,7 +40,7 @@ export class Stream {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #review;
   #reviewAt = Infinity;
-  #connectedAt = 0;
+  #connectedAt = -Infinity;
   #failures = 0;
   #unauthorized = 0;
   #isAway = false;
@@ -66,7 +68,7 @@ export class Stream {
       this.#become('connecting');
       this.#reviewIn(0);
     } else if (!isServed) {
-      this.#reviewIn(Math.max(COLLECT, this.#connectedAt + SPACING - Date.now()));
+      this.#reviewIn(Math.max(COLLECT, this.#connectedAt + SPACING - now()));
     }
   }
 
@@ -82,21 +84,28 @@ export class Stream {
     if (this.#shares.size > 0 && !this.#isAway) this.#connect();
   }
 
+  /** The time has come, if anybody is still there. */
+  #again() {
+    if (this.#shares.size > 0) this.#connect();
+    else this.#settle();
+  }
+
   wake() {
     if (this.#status.state === 'waiting') this.reconnect();
     else this.#attempt?.look();
   }
 
   hide() {
+    if (this.#shares.size === 0) return this.#settle();
     this.#isAway = true;
     this.#halt();
-    if (this.#shares.size > 0) this.#become('waiting', null, 'the page is put away');
+    this.#become('waiting', null, 'the page is put away');
   }
 
   show() {
     if (!this.#isAway) return this.wake();
     this.#isAway = false;
-    this.reconnect();
+    this.#again();
   }
 
   close() {
@@ -106,7 +115,7 @@ export class Stream {
 
   /** Looks soon, and at the latest in `wait`, whether the connection is the right one. @param {number} wait */
   #reviewIn(wait) {
-    const at = Date.now() + wait;
+    const at = now() + wait;
     if (at >= this.#reviewAt) return;
     this.#reviewAt = at;
     clearTimeout(this.#review);
@@ -115,6 +124,9 @@ export class Stream {
       if (this.#shares.size === 0) return this.#settle();
       // Who waits asks for the right thing when the time comes.
       if (this.#isAway || this.#status.state === 'waiting') return;
+      // One that is slow to open would never open if each change began another.
+      const isOpening = this.#status.state === 'connecting' && this.#union !== null;
+      if (isOpening && now() - this.#connectedAt < OPENING) return this.#reviewIn(SPACING);
       const wanted = this.#wanted();
       const isRight = this.#union && covers(this.#union, wanted) && covers(wanted, this.#union);
       if (!isRight) this.#connect();
@@ -131,6 +143,7 @@ export class Stream {
     clearTimeout(this.#review);
     this.#reviewAt = Infinity;
     this.#union = this.#cursor = null;
+    this.#isAway = false;
     this.#failures = this.#unauthorized = 0;
     this.#become('idle');
   }
@@ -147,7 +160,7 @@ export class Stream {
     this.#present = new AbortController();
     this.#union = this.#wanted();
     this.#serveAll();
-    this.#connectedAt = Date.now();
+    this.#connectedAt = now();
     this.#become('connecting', null, this.#failures ? this.#status.reason : null);
     // Nothing it does fails.
     void this.#begin(this.#union, this.#present.signal);
@@ -207,18 +220,20 @@ export class Stream {
     }
   }
 
-  /** @param {import('./types.js').Update} update */
+  /** @param {import('./types.js').Update} update @returns {boolean} whether it was new */
   #update(update) {
     const id = parseId(update.id);
-    if (id && !isAfter(id, this.#cursor)) return;
+    if (id && !isAfter(id, this.#cursor)) return false;
     this.#cursor = id ?? this.#cursor;
+    const subject = fold(update.subject);
     Object.freeze(update.data);
     Object.freeze(update);
     for (const { subscriber, isServed, from } of [...this.#shares.values()]) {
       const isNews = isServed && (!id || isAfter(id, from));
-      if (!isNews || !matches(subscriber.filter, update) || !this.#shares.has(subscriber)) continue;
+      if (!isNews || !matches(subscriber.filter, update, subject) || !this.#shares.has(subscriber)) continue;
       call(() => subscriber.handlers.update?.(update));
     }
+    return true;
   }
 
   /** @param {string} text */
@@ -250,8 +265,10 @@ export class Stream {
   }
 
   /** @param {import('./attempt.js').Ending} ending @param {string} url @param {string | null} ticket @param {AbortSignal} signal */
-  async #over({ kind, reason, steady }, url, ticket, signal) {
+  async #over({ kind, reason, steady, told }, url, ticket, signal) {
     if (steady) this.#failures = 0;
+    // One that told something new and broke is no reason for longer and longer pauses, nor for none.
+    else if (told) this.#failures = Math.min(this.#failures, 1);
     const failures = ++this.#failures;
     if (kind === 'refused') return this.#refused(reason);
     if (kind === 'lost') return this.#wait(backoff(failures), reason);
@@ -287,7 +304,7 @@ export class Stream {
   /** @param {number} wait @param {string} reason @param {'waiting' | 'refused'} [state] */
   #wait(wait, reason, state = 'waiting') {
     this.#halt();
-    this.#retry = setTimeout(() => this.reconnect(), wait);
+    this.#retry = setTimeout(() => this.#again(), wait);
     this.#become(state, Date.now() + wait, reason);
   }
 

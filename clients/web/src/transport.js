@@ -73,7 +73,10 @@ export function openWebSocket(url, isNamed, ears) {
   socket.onmessage = ({ data }) => {
     ears.heard(true);
     withJson(data, ears, (json) => {
-      switch (json.op ?? json.type) {
+      switch (json.op) {
+        // What has no `op` is told: of any type, also one that sounds like an answer.
+        case undefined:
+          return json.type === 'resync' ? ears.resync(json.id ?? null, json.reason) : hearUpdate(json, ears);
         // Until then it is not known what is told.
         case 'subscribed':
           return ears.opened(json.id ?? null);
@@ -81,12 +84,8 @@ export function openWebSocket(url, isNamed, ears) {
           return ears.position(json.id);
         case 'error':
           return ears.refused(json.detail);
-        case 'unsubscribed':
-          return undefined;
-        case 'resync':
-          return ears.resync(json.id ?? null, json.reason);
         default:
-          return json.op === undefined ? hearUpdate(json, ears) : undefined;
+          return undefined;
       }
     });
   };

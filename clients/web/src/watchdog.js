@@ -1,3 +1,5 @@
+import { now } from './backoff.js';
+
 const LOOK = 15_000;
 /** The server breaks its silence every 15 s. */
 const PING = 30_000;
@@ -7,7 +9,9 @@ const DEAD = 45_000;
 export class Watchdog {
   #ping;
   #dead;
-  #heardAt = Date.now();
+  #heardAt = now();
+  /** By the clock on the wall as well: the other one stands still in a machine that sleeps, and this one is set at times. */
+  #heardOn = Date.now();
   #beats = false;
   /** @type {number | null} */
   #pingedAt = null;
@@ -23,19 +27,20 @@ export class Watchdog {
 
   /** @param {boolean} beats whether it was a sign that silence would be broken too: older servers give none */
   heard(beats) {
-    this.#heardAt = Date.now();
+    this.#heardAt = now();
+    this.#heardOn = Date.now();
     this.#pingedAt = null;
     this.#beats ||= beats;
   }
 
   look() {
-    const now = Date.now();
-    const silence = now - this.#heardAt;
+    const time = now();
+    const silence = Math.max(time - this.#heardAt, Date.now() - this.#heardOn);
     // The timers of a page that is not seen may be late: an answer gets its time, counted from the question.
-    const hadTime = !this.#ping || (this.#pingedAt !== null && now - this.#pingedAt >= DEAD - PING);
+    const hadTime = !this.#ping || (this.#pingedAt !== null && time - this.#pingedAt >= DEAD - PING);
     if (this.#beats && silence >= DEAD && hadTime) return this.#dead();
     if (this.#ping && silence >= PING && this.#pingedAt === null) {
-      this.#pingedAt = now;
+      this.#pingedAt = time;
       this.#ping();
     }
     this.#arm();

@@ -124,6 +124,19 @@ it('keeps what was loaded while it was being loaded again', async () => {
   expect(ids()).toEqual([10, 9, 8, 7, 6, 5]);
 });
 
+it('does not ask more often for what happens while the server is in trouble', async () => {
+  begin();
+  await pass(0);
+  fail = true;
+  const before = asked.length;
+  for (let n = 0; n < 200; n += 1) {
+    live.handlers.update({});
+    await pass(100);
+  }
+  // After 1, 2, 4 and 8 seconds.
+  expect(asked.length - before).toBeLessThanOrEqual(6);
+});
+
 it('keeps what it has when it fails, and says so', async () => {
   begin();
   await pass(0);

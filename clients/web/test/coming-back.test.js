@@ -47,7 +47,9 @@ describe('it comes back', () => {
 
   it.each([
     ['lasted', async () => pass(6_000), 250],
-    ['told something', async () => FakeEventSource.last.update('7-2.0'), 250],
+    ['told something new', async () => FakeEventSource.last.update('7-2.0'), 500],
+    ['told what is known', async () => FakeEventSource.last.update('7-1.0'), 1_000],
+    ['told of a gap only', async () => FakeEventSource.last.resync('7-2'), 1_000],
     ['was only open', async () => pass(1_000), 1_000],
     ['said only where it is', async () => FakeEventSource.last.position('7-3'), 1_000],
   ])('soon, if the last connection %s', async (_, happens, expected) => {
@@ -58,6 +60,45 @@ describe('it comes back', () => {
     await happens();
     FakeEventSource.last.break();
     expect(live.connection.retryAt - Date.now()).toBe(expected);
+  });
+
+  it('also if nobody was there when the time came', async () => {
+    const stop = live.subscribe({}, {});
+    await pass(0);
+    FakeEventSource.last.accept('7-1').break();
+    stop();
+    await pass(400);
+    const late = listener();
+    live.subscribe({}, late);
+    await pass(1_000);
+    expect(FakeEventSource.all).toHaveLength(2);
+    FakeEventSource.last.accept('7-1');
+    expect(live.connection.state).toBe('live');
+  });
+
+  it('also if nobody was there when the page was taken out again', async () => {
+    const stop = live.subscribe({}, {});
+    await pass(0);
+    FakeEventSource.last.accept('7-1');
+    window.dispatchEvent(new Event('pagehide'));
+    stop();
+    window.dispatchEvent(new Event('pageshow'));
+    live.subscribe({}, {});
+    await pass(1_000);
+    expect(FakeEventSource.all).toHaveLength(2);
+  });
+
+  it('also if the clock was set back meanwhile', async () => {
+    live.subscribe({ subjects: ['auction:1'] }, {});
+    await pass(0);
+    FakeEventSource.last.accept('7-1');
+    vi.setSystemTime(Date.now() - 3_600_000);
+    live.subscribe({ subjects: ['auction:2'] }, {});
+    await pass(1_000);
+    expect(FakeEventSource.all).toHaveLength(2);
+    FakeEventSource.last.accept('7-1');
+    await pass(60_000);
+    expect(FakeEventSource.all).toHaveLength(3);
   });
 
   it.each([

@@ -126,6 +126,7 @@ describe('one connection for all', () => {
     for (let n = 0; n < 100; n += 1) {
       live.subscribe({ subjects: [`auction:${n}`] }, {});
       await pass(20);
+      FakeEventSource.last.accept('7-1');
     }
     expect(FakeEventSource.all.length).toBeLessThanOrEqual(5);
     await pass(500);
@@ -136,8 +137,32 @@ describe('one connection for all', () => {
     for (let n = 0; n < 200; n += 1) {
       live.subscribe({ subjects: [`auction:${n}`] }, {});
       await pass(10);
+      FakeEventSource.last?.accept('7-1');
     }
     expect(FakeEventSource.last.query.split(',').length).toBeGreaterThan(100);
+  });
+
+  it('is let open, however slowly, before changes begin another', async () => {
+    const lasting = listener();
+    live.subscribe({ subjects: ['auction:0'] }, lasting);
+    await pass(0);
+    for (let n = 1; n <= 10; n += 1) {
+      live.subscribe({ subjects: [`auction:${n}`] }, {});
+      await pass(300);
+    }
+    expect(FakeEventSource.all).toHaveLength(1);
+    FakeEventSource.last.accept('7-1').update('7-2.0', { subject: 'auction:0' });
+    expect(lasting.told).toEqual(['opened', '7-2.0']);
+    await pass(600);
+    expect(FakeEventSource.last.query.split(',').length).toBe(11);
+  });
+
+  it('is not awaited for ever', async () => {
+    live.subscribe({ subjects: ['auction:0'] }, {});
+    await pass(0);
+    live.subscribe({ subjects: ['auction:1'] }, {});
+    await pass(11_000);
+    expect(FakeEventSource.all).toHaveLength(2);
   });
 
   it('shrinks at leisure', async () => {

@@ -138,6 +138,18 @@ describe('a resource', () => {
     expect(server.asked.length).toBeLessThanOrEqual(asked);
   });
 
+  it('is not put off because the clock is set back', async () => {
+    watch();
+    await server.json(1);
+    live.update('7-1.0');
+    await server.json(2);
+    vi.setSystemTime(Date.now() - 3_600_000);
+    live.update('7-2.0');
+    await pass(100);
+    await server.json(3);
+    expect(last()).toMatchObject({ data: 3, refreshing: false });
+  });
+
   it('is asked for at once when a quiet time ends', async () => {
     watch();
     await server.json(1);
@@ -280,6 +292,17 @@ describe('who leaves', () => {
 });
 
 describe('many resources', () => {
+  it('are not held up by requests that heed no signal', async () => {
+    const deaf = new ResourceStore({ live, base: 'http://api', fetch: () => new Promise(() => {}), maxConcurrent: 1 });
+    deaf.watch('/hangs', {}, () => {});
+    deaf.watch('/waits', {}, () => {});
+    await pass(31_000);
+    expect(deaf.get('/hangs')).toMatchObject({ state: 'failed', error: { message: 'no answer within 30 s' } });
+    await pass(31_000);
+    expect(deaf.get('/waits')).toMatchObject({ state: 'failed' });
+    deaf.close();
+  });
+
   it('are fetched so many at once', async () => {
     for (let n = 0; n < 20; n += 1) watch(`/auctions/${n}`);
     expect(server.pending).toHaveLength(6);

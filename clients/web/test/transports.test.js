@@ -171,6 +171,16 @@ describe('by WebSocket', () => {
     expect(FakeWebSocket.all).toHaveLength(2);
   });
 
+  it.each(['position', 'error', 'subscribed', 'unsubscribed'])('is told updates of the type %s', async (type) => {
+    const told = [];
+    live.subscribe({}, { update: (update) => told.push(update.type) });
+    await pass(0);
+    const socket = FakeWebSocket.last.accept('7-1');
+    socket.say({ id: '7-2.0', type, subject: 'auction:1', time: 1, data: {} });
+    expect(told).toEqual([type]);
+    expect(live.connection.state).toBe('live');
+  });
+
   it('does not take it for dead because the timers of an unseen page are late', async () => {
     live.subscribe({ subjects: ['auction:1'] }, {});
     await pass(0);

@@ -2,6 +2,7 @@
 
 import { byId, write } from '/page/dom.js';
 import { eth, milliseconds } from '/page/format.js';
+import { within } from '/page/house.js';
 
 const PATIENCE = 5_000;
 
@@ -19,7 +20,7 @@ async function act(id, address, done) {
   const start = performance.now();
   write(said, 'Sending…');
   try {
-    const answer = await fetch(`/actions/${id}/${address}`, { method: 'POST', signal: AbortSignal.timeout(PATIENCE) });
+    const answer = await fetch(`/actions/${id}/${address}`, { method: 'POST', signal: within(PATIENCE) });
     if (!answer.ok) throw new Error((await answer.text()) || `the server answered ${answer.status}`);
     const { paid } = await answer.json();
     const forWhat = paid ? ` for ${eth(paid)}` : '';

@@ -5,7 +5,7 @@ import { ActivityFeed, LiveClient, ResourceStore } from '/client/index.js';
 import { actions } from '/page/actions.js';
 import { drawActivity } from '/page/activity.js';
 import { drawCards } from '/page/cards.js';
-import { drawDetail, pathsOf } from '/page/detail.js';
+import { drawDetail, isAddress, pathsOf } from '/page/detail.js';
 import { byId } from '/page/dom.js';
 import { subjectAddress } from '/page/format.js';
 import { drawHealth } from '/page/health.js';
@@ -81,7 +81,7 @@ function freeLetter() {
 function watchDetail(node) {
   node.unwatch?.();
   node.unwatch = null;
-  if (!shownAddress) return;
+  if (!shownAddress || !isAddress(shownAddress)) return;
   const subjects = [`auction:${shownAddress.toLowerCase()}`];
   const stops = pathsOf(shownAddress).map((path) => node.store.watch(path, { subjects }, schedule));
   node.unwatch = () => stops.forEach((stop) => stop());
@@ -158,6 +158,7 @@ byId('connection-retry').addEventListener('click', () => {
 });
 byId('more').addEventListener('click', () => feed.loadMore());
 byId('again').addEventListener('click', () => {
+  if (!isAddress(shownAddress ?? '')) return;
   for (const { store } of nodes.values()) for (const path of pathsOf(shownAddress)) store.refresh(path);
 });
 actions(() => shownAddress);

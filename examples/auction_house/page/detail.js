@@ -6,12 +6,15 @@ import { answerName, eth, happening, milliseconds, outcome, serverTime, short } 
 
 const base = (address) => `/auctions/${encodeURIComponent(address.toLowerCase())}`;
 
+/** Whether it can be that of a contract. */
+export const isAddress = (text) => /^0x[0-9a-f]{40}$/i.test(text);
+
 /** What is asked of an auction. */
 export const pathsOf = (address) => [base(address), `${base(address)}/price-curve`, `${base(address)}/price-history?hours=24`];
 
 export function drawDetail({ address, nodes, letters, house, connection }) {
   const own = nodes.get(house.own)?.store;
-  const snapshot = address ? own?.get(pathsOf(address)[0]) : undefined;
+  const snapshot = address && isAddress(address) ? own?.get(pathsOf(address)[0]) : undefined;
   const auction = snapshot?.data;
   drawHeading(address, auction, snapshot);
   const isAway = house.awaySince !== null;
@@ -41,9 +44,9 @@ function drawHeading(address, auction, snapshot) {
 
 function trouble(address, snapshot) {
   if (!address) return null;
+  if (!isAddress(address)) return `“${address}” is not the address of a contract: it begins with 0x, and 40 digits follow.`;
   if (snapshot?.state !== 'failed') return snapshot?.data ? null : 'Loading the auction…';
   const { status, message } = snapshot.error;
-  if (!/^0x[0-9a-f]{40}$/i.test(address)) return `“${address}” is not the address of a contract: it begins with 0x, and 40 digits follow.`;
   if (status === 404) return 'There is no auction at this address. If one is deployed here, this page shows it at once.';
   return `This auction cannot be loaded: ${message}`;
 }

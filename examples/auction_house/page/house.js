@@ -3,6 +3,13 @@
 const EVERY = 2_000;
 const PATIENCE = 1_500;
 
+/** A signal that ends what takes longer; `AbortSignal.timeout` is younger than what this page needs otherwise. */
+export function within(milliseconds) {
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(), milliseconds);
+  return stop.signal;
+}
+
 export class House {
   #listeners = new Set();
   #timer = null;
@@ -25,7 +32,7 @@ export class House {
   async look() {
     clearTimeout(this.#timer);
     try {
-      const answer = await fetch('/page/status', { signal: AbortSignal.timeout(PATIENCE) });
+      const answer = await fetch('/page/status', { signal: within(PATIENCE) });
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       this.#learn(await answer.json());
     } catch {

@@ -3,6 +3,7 @@ import { StrictMode, act, createElement as h, version } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { useConnection, useLiveUpdates, useRealtimeAuction, useResource } from '../../src/index.js';
 import { FakeEventSource } from '../../../web/test/support/fake-connections.js';
+import { UpdateLog } from '../../src/update-log.js';
 import { NOTHING_LEFT, begin, end, frame, pass, probe, show, within } from '../support/stage.js';
 
 const ONE = '0xa16e02e87b7454126e5e10d957a927a7f5b5d2be';
@@ -206,6 +207,24 @@ describe('in StrictMode', () => {
     expect(ids(probed)).toEqual(Array.from({ length: 10 }, (_, n) => `7-${11 - n}.0`));
     expect(probed.last.data).toEqual({ price: '5' });
     expect(stage.asked[0]).toBe('/auctions/1');
+  });
+});
+
+describe('a log that is hidden and shown again', () => {
+  it('begins anew and says so, as it was not told meanwhile', async () => {
+    const told = [];
+    const log = new UpdateLog(stage.client.live, {}, 50, { current: { onResync: (reason) => told.push(reason) } });
+    const hide = log.subscribe(() => {});
+    await frame();
+    FakeEventSource.last.accept('7-1');
+    tell('7-2.0');
+    await frame();
+    expect(log.snapshot().updates).toHaveLength(1);
+    hide();
+    const leave = log.subscribe(() => {});
+    expect(log.snapshot()).toEqual({ updates: [], resyncs: 1 });
+    expect(told).toEqual(['nobody looked for a while']);
+    leave();
   });
 });
 
