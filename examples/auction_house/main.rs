@@ -62,7 +62,12 @@ struct Arguments {
     listen: SocketAddr,
     /// Keep responses, purge log, event streams and the auctions themselves in this Redis, for
     /// several copies to share. Without it, everything is in this process.
-    #[arg(long, value_name = "URL", env = "REDIS_CONNECTION_URI", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "REDIS_CONNECTION_URI",
+        hide_env_values = true
+    )]
     redis: Option<String>,
     /// The chain events to replay, again and again: `recorded` (built in), `none`, or a file with
     /// the JSON of an XRANGE reply.

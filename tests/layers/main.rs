@@ -18,9 +18,29 @@ struct Row {
 }
 
 const WORDS: &[&str] = &[
-    "alias", "amount", "backoff", "chance", "clock", "defaults", "error", "key", "observe",
-    "certificates", "outcome", "patience", "place", "position", "secret", "spelling", "sync", "tag", "telling",
-    "update", "weaken", "web", "written",
+    "alias",
+    "amount",
+    "backoff",
+    "chance",
+    "clock",
+    "defaults",
+    "error",
+    "key",
+    "observe",
+    "certificates",
+    "outcome",
+    "patience",
+    "place",
+    "position",
+    "secret",
+    "spelling",
+    "sync",
+    "tag",
+    "telling",
+    "update",
+    "weaken",
+    "web",
+    "written",
 ];
 const DECISIONS: &[&str] = &["alerts", "entry", "rules", "semantics", "validity"];
 const PLACES: &[&str] = &["activity", "coalesce", "embedded", "log", "redis", "store"];

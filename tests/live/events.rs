@@ -85,7 +85,10 @@ async fn a_silent_stream_says_that_it_is_there_and_how_far_it_has_come() {
     ends("it goes on", async {
         while client.last_id != Some(position()) {
             let block = client.next().await.unwrap();
-            assert_eq!((block.event.as_deref(), block.data), (Some("position"), None));
+            assert_eq!(
+                (block.event.as_deref(), block.data),
+                (Some("position"), None)
+            );
         }
     })
     .await;
