@@ -2,24 +2,14 @@
 // @vitest-environment-options { "url": "http://page.example/shop/" }
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LiveClient } from '../src/index.js';
-import { FakeEventSource, beginFake, endFake, listener, pass } from './support/fakes.js';
+import { FakeEventSource, beginFake, connected, endClient, listener, pass } from './support/fakes.js';
 
 let live;
 beforeEach(() => {
   beginFake();
   live = new LiveClient();
 });
-afterEach(() => {
-  live.close();
-  expect(vi.getTimerCount(), 'timers after close').toBe(0);
-  expect(FakeEventSource.open, 'connections after close').toEqual([]);
-  endFake();
-});
-
-const connected = async (position) => {
-  await pass(50);
-  return FakeEventSource.last.accept(position);
-};
+afterEach(() => endClient(live));
 
 describe('it comes back', () => {
   /** Fails to open, again and again, and says how long it waited each time. */

@@ -2,19 +2,14 @@
 // @vitest-environment-options { "url": "http://page.example/shop/" }
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { LiveClient } from '../src/index.js';
-import { FakeEventSource, FakeWebSocket, beginFake, endFake, listener, pass } from './support/fakes.js';
+import { FakeEventSource, FakeWebSocket, beginFake, endClient, listener, pass } from './support/fakes.js';
 
 let live;
 beforeEach(() => {
   beginFake();
   live = new LiveClient();
 });
-afterEach(() => {
-  live.close();
-  expect(vi.getTimerCount(), 'timers after close').toBe(0);
-  expect(FakeEventSource.open, 'connections after close').toEqual([]);
-  endFake();
-});
+afterEach(() => endClient(live));
 
 describe('tickets', () => {
   const unauthorized = () => Response.json({ detail: 'the ticket has expired' }, { status: 401 });

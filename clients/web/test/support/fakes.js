@@ -1,4 +1,4 @@
-import { vi } from 'vitest';
+import { expect, vi } from 'vitest';
 import { FakeEventSource, FakeWebSocket } from './fake-connections.js';
 
 export { FakeEventSource, FakeWebSocket };
@@ -18,6 +18,20 @@ export function endFake() {
   vi.unstubAllGlobals();
   vi.restoreAllMocks();
   vi.useRealTimers();
+}
+
+/** Closes a client, of which nothing may be left. */
+export function endClient(live) {
+  live.close();
+  expect(vi.getTimerCount(), 'timers after close').toBe(0);
+  expect(FakeEventSource.open, 'connections after close').toEqual([]);
+  endFake();
+}
+
+/** The newest connection, accepted. */
+export async function connected(position) {
+  await pass(50);
+  return FakeEventSource.last.accept(position);
 }
 
 export const pass = (time) => vi.advanceTimersByTimeAsync(time);
