@@ -20,7 +20,7 @@ use crate::invalidation::{Applier, Consumer, Settings, unique_name};
 #[cfg(feature = "redis")]
 use crate::place::Setting;
 #[cfg(feature = "redis")]
-use crate::redis::{Group, RedisPlaces, Server, connections_needed};
+use crate::redis::{Group, RedisPlaces, Server, SwitchWatch, connections_needed};
 
 #[derive(Debug)]
 pub(super) enum Backend {
@@ -41,6 +41,9 @@ pub(super) struct Places {
     /// The server that event streams are read from.
     #[cfg(feature = "redis")]
     pub(super) events: Option<Server>,
+    /// Follows the master, where Sentinels say who that is.
+    #[cfg(feature = "redis")]
+    pub(super) switches: Option<SwitchWatch>,
     #[cfg(all(feature = "activity", feature = "redis"))]
     server: Option<RedisPlaces>,
 }
@@ -74,6 +77,8 @@ impl Places {
             claims: None,
             #[cfg(feature = "redis")]
             events: None,
+            #[cfg(feature = "redis")]
+            switches: None,
             #[cfg(all(feature = "activity", feature = "redis"))]
             server: None,
         }
@@ -130,6 +135,7 @@ impl CacheBuilder {
             self.compress,
         )?;
         Ok(Places {
+            switches: Some(places.switches()),
             #[cfg(feature = "activity")]
             server: Some(places.clone()),
             log: places.log,

@@ -1,10 +1,7 @@
-//! [`Cache`] and [`Companion`].
+//! [`Cache`]: all that a running cache can be asked for.
 
-use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
-
-use tokio_util::sync::CancellationToken;
 
 use crate::builder::{CacheBuilder, warnings};
 use crate::engine::Engine;
@@ -85,7 +82,7 @@ impl Cache {
 
     /// Receives updates from now on: those that a stream's [`Announce`](crate::Announce) or [`Purger::announcing`]
     /// announced, each once no node answers with the old data any more. Every node receives all of them, in the order of the
-    /// purge log, while its [`Companion`] runs. The first message is a [resync](crate::UpdateMessage::Resync) if the
+    /// purge log, while its [`Companion`](crate::Companion) runs. The first message is a [resync](crate::UpdateMessage::Resync) if the
     /// companion starts later. An update with the type, subject and identity of one of the last 65,536 is not told again.
     ///
     /// ```
@@ -353,46 +350,5 @@ impl Cache {
     #[cfg(test)]
     pub(crate) fn follower(&self) -> &Arc<Follower> {
         &self.shared.follower
-    }
-}
-
-/// The background task of a cache: follows the purge log, keeps the lease, appends purges that had to
-/// wait, trims the log, reads the event streams, tells of updates, and announces what a dead process left unannounced.
-///
-/// The caller spawns it. Forgetting to costs speed, the event streams are not read, and no updates come; it never
-/// costs truth.
-#[derive(Debug)]
-#[must_use = "the companion does nothing until it is run"]
-pub struct Companion {
-    pub(super) shared: Arc<Shared>,
-    #[cfg(feature = "redis")]
-    pub(super) consumers: Vec<crate::invalidation::Consumer>,
-}
-
-impl Companion {
-    /// Runs until `shutdown` resolves; then finishes the events that it has in hand. What it cannot
-    /// finish stays pending in Redis for another node.
-    ///
-    /// # Cancel safety
-    /// Dropping the future instead loses nothing: an event that was not acknowledged is read again.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let stop = CancellationToken::new();
-        let shutdown = async {
-            shutdown.await;
-            stop.cancel();
-        };
-        #[cfg(feature = "redis")]
-        let events = crate::invalidation::consume(self.consumers, &stop);
-        #[cfg(not(feature = "redis"))]
-        let events = async {};
-        #[cfg(feature = "activity")]
-        let activity = async {
-            if let Some(activity) = &self.shared.activity {
-                activity.run(&stop).await;
-            }
-        };
-        #[cfg(not(feature = "activity"))]
-        let activity = async {};
-        tokio::join!(shutdown, self.shared.follower.run(&stop), events, activity);
     }
 }

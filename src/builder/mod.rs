@@ -5,13 +5,15 @@ mod activity;
 mod backend;
 mod cache;
 mod checks;
+mod companion;
 mod engine;
 mod events;
 mod redis;
 mod refill;
 mod warnings;
 
-pub use self::cache::{Cache, Companion};
+pub use self::cache::Cache;
+pub use self::companion::Companion;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -283,6 +285,8 @@ impl CacheBuilder {
             shared: Arc::clone(&shared),
             #[cfg(feature = "redis")]
             consumers,
+            #[cfg(feature = "redis")]
+            switches: places.switches,
         };
         Ok((Cache::new(shared), companion))
     }

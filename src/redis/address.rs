@@ -1,5 +1,6 @@
 //! [`ServerAddress`]: what the URL of a Redis server says.
 
+use std::fmt;
 use std::io::{Error as IoError, ErrorKind as IoErrorKind};
 use std::path::PathBuf;
 
@@ -17,8 +18,32 @@ pub(super) struct ServerAddress {
 
 #[derive(Debug, Clone)]
 pub(super) enum ServerPlace {
-    Tcp { host: Box<str>, port: u16 },
+    Tcp(HostPort),
     Unix(PathBuf),
+    /// Wherever they say that the master is.
+    Sentinel(Sentinels),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct HostPort {
+    pub(super) host: Box<str>,
+    pub(super) port: u16,
+}
+
+/// Sentinels, and what they call the master.
+#[derive(Debug, Clone)]
+pub(super) struct Sentinels {
+    pub(super) hosts: Vec<HostPort>,
+    pub(super) name: Box<str>,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.contains(':') {
+            true => write!(f, "[{}]:{}", self.host, self.port),
+            false => write!(f, "{}:{}", self.host, self.port),
+        }
+    }
 }
 
 impl ServerAddress {
@@ -27,7 +52,11 @@ impl ServerAddress {
         if let Some(why) = not_supported(url) {
             return Err(why.to_owned());
         }
-        let (is_secure, plain) = plainly(url);
+        let (plain, sentinels) = match sentinels(url)? {
+            Some((plain, sentinels)) => (plain, Some(sentinels)),
+            None => (url.to_owned(), None),
+        };
+        let (is_secure, plain) = plainly(&plain);
         if is_secure && url.contains('#') {
             return Err("has a fragment: the server's certificate is always verified".to_owned());
         }
@@ -35,12 +64,13 @@ impl ServerAddress {
             .as_str()
             .into_connection_info()
             .map_err(|error| reason(&error))?;
-        let place = match info.addr() {
-            ConnectionAddr::Tcp(host, port) => ServerPlace::Tcp {
+        let place = match (sentinels, info.addr()) {
+            (Some(sentinels), _) => ServerPlace::Sentinel(sentinels),
+            (None, ConnectionAddr::Tcp(host, port)) => ServerPlace::Tcp(HostPort {
                 host: host.as_str().into(),
                 port: *port,
-            },
-            ConnectionAddr::Unix(path) => ServerPlace::Unix(path.clone()),
+            }),
+            (None, ConnectionAddr::Unix(path)) => ServerPlace::Unix(path.clone()),
             _ => return Err("cannot be used".to_owned()),
         };
         let settings = info.redis_settings().clone().set_skip_set_lib_name();
@@ -65,6 +95,58 @@ impl ServerAddress {
     }
 }
 
+/// By Sentinels, without and with TLS to all of them and to the master.
+const SENTINEL: [&str; 2] = ["redis+sentinel", "rediss+sentinel"];
+/// Where a Sentinel listens if nobody says.
+const SENTINEL_PORT: u16 = 26379;
+
+/// The Sentinels that `url` names, and a URL with all else that it says; nothing if it names none.
+fn sentinels(url: &str) -> Result<Option<(String, Sentinels)>, String> {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Ok(None);
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    if !SENTINEL.contains(&&*scheme) {
+        return Ok(None);
+    }
+    let form = "is not like redis+sentinel://host:port,host:port/name";
+    let (place, path) = rest.split_once('/').ok_or(form)?;
+    let (user, hosts) = match place.rsplit_once('@') {
+        Some((user, hosts)) => (format!("{user}@"), hosts),
+        None => (String::new(), place),
+    };
+    let end = path.find(['/', '?']).unwrap_or(path.len());
+    let (name, more) = path.split_at(end);
+    let hosts: Option<Vec<_>> = hosts.split(',').map(host_port).collect();
+    let hosts = hosts.filter(|_| !name.is_empty()).ok_or(form)?;
+    let secure = if scheme.starts_with("rediss") {
+        "s"
+    } else {
+        ""
+    };
+    let plain = format!("redis{secure}://{user}sentinel{more}");
+    let name = name.into();
+    Ok(Some((plain, Sentinels { hosts, name })))
+}
+
+fn host_port(text: &str) -> Option<HostPort> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            (host, port.strip_prefix(':'))
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let port = port.map_or(Some(SENTINEL_PORT), |port| port.parse().ok())?;
+    (!host.is_empty()).then(|| HostPort {
+        host: host.into(),
+        port,
+    })
+}
+
 /// Whether `url` asks for TLS, and the same without that: TLS is ours, below what the client does.
 fn plainly(url: &str) -> (bool, String) {
     for (secure, plain) in [("rediss", "redis"), ("valkeys", "valkey")] {
@@ -83,17 +165,15 @@ fn plainly(url: &str) -> (bool, String) {
 fn not_supported(url: &str) -> Option<&'static str> {
     let (scheme, rest) = url.split_once("://")?;
     let scheme = scheme.to_ascii_lowercase();
-    if scheme.contains("sentinel") {
-        return Some(
-            "Redis Sentinel is not supported yet: name the master itself, as redis://host:port",
-        );
+    if scheme.contains("sentinel") && !SENTINEL.contains(&&*scheme) {
+        return Some("Sentinels are written redis+sentinel://host:port,host:port/name");
     }
     if scheme.contains("cluster") {
         return Some(
             "Redis Cluster is not supported yet: name one server that is no part of one, as redis://host:port",
         );
     }
-    if cfg!(not(feature = "tls")) && matches!(&*scheme, "rediss" | "valkeys") {
+    if cfg!(not(feature = "tls")) && matches!(&*scheme, "rediss" | "valkeys" | "rediss+sentinel") {
         return Some(
             "TLS to Redis needs the feature `tls` of this library: add it, or name a port without TLS",
         );

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, RedisError};
+use ::redis::{AsyncConnectionConfig, RedisError, RedisResult};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -15,11 +15,10 @@ use tokio::time::timeout;
 use crate::error::{ConfigError, Error, ErrorKind};
 use crate::log::Pulse;
 use crate::place::Setting;
-use crate::redis::address::ServerAddress;
-#[cfg(feature = "tls")]
-use crate::redis::address::ServerPlace;
-use crate::redis::dial::{Driver, dial};
+use crate::redis::address::{Sentinels, ServerAddress, ServerPlace};
+use crate::redis::dial::{Driver, Wiring, greet_at, greet_through};
 use crate::redis::fault;
+use crate::redis::sentinel;
 #[cfg(feature = "tls")]
 use crate::redis::tls::{RedisTls, Wrong};
 use crate::spelling::without_secrets;
@@ -104,9 +103,12 @@ impl Server {
     #[cfg(feature = "tls")]
     pub(crate) fn with_tls(mut self, tls: &RedisTls) -> Result<Self, ConfigError> {
         let inner = Arc::get_mut(&mut self.inner).expect("nobody else has it yet");
-        if let ServerPlace::Tcp { host, .. } = &inner.address.place
-            && inner.address.is_secure
-        {
+        if inner.address.is_secure {
+            let host = match &inner.address.place {
+                ServerPlace::Tcp(at) => &at.host,
+                // Wherever the master is: `server_name`, if any, is looked at.
+                _ => "localhost",
+            };
             let checked = tls.connector().and_then(|_| tls.name_of(host));
             let wrong = |wrong: Wrong| {
                 ConfigError::new(
@@ -144,11 +146,7 @@ impl Server {
             .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
         let inner = &*self.inner;
-        #[cfg(feature = "tls")]
-        let dialed = dial(&inner.address, &inner.tls, config);
-        #[cfg(not(feature = "tls"))]
-        let dialed = dial(&inner.address, config);
-        let made = timeout(inner.budgets.connect, dialed).await;
+        let made = timeout(inner.budgets.connect, self.dial(config)).await;
         let (to, driver) = made
             .unwrap_or_else(|_| Err(inner.address.late().into()))
             .map_err(|error| self.error("connect", error))?;
@@ -157,6 +155,41 @@ impl Server {
             _driver: Arc::new(driver),
             _place: place,
         })
+    }
+
+    /// A connection to wherever the server is, and what drives it.
+    async fn dial(
+        &self,
+        config: AsyncConnectionConfig,
+    ) -> RedisResult<(MultiplexedConnection, Driver)> {
+        let (address, wiring) = (&self.inner.address, self.wiring());
+        let settings = &address.settings;
+        match &address.place {
+            ServerPlace::Tcp(at) => greet_at(at, settings, &wiring, config).await,
+            ServerPlace::Sentinel(sentinels) => {
+                let at = sentinel::master(sentinels, &wiring).await?;
+                greet_at(&at, settings, &wiring, config).await
+            }
+            ServerPlace::Unix(path) => greet_through(path, settings, config).await,
+        }
+    }
+
+    pub(super) fn wiring(&self) -> Wiring<'_> {
+        Wiring {
+            is_secure: self.inner.address.is_secure,
+            #[cfg(feature = "tls")]
+            tls: &self.inner.tls,
+            #[cfg(not(feature = "tls"))]
+            _none: std::marker::PhantomData,
+        }
+    }
+
+    /// Who says where it is, if its URL does not.
+    pub(super) fn sentinels(&self) -> Option<&Sentinels> {
+        match &self.inner.address.place {
+            ServerPlace::Sentinel(sentinels) => Some(sentinels),
+            _ => None,
+        }
     }
 
     /// A place for one more connection.
@@ -291,7 +324,14 @@ mod tests {
     fn safety_97_a_url_of_what_is_not_supported_says_so() {
         for (url, why) in [
             ("rediss://u:hunter2@localhost#insecure", "always verified"),
-            ("redis+sentinel://localhost:26379/mymaster", "Sentinel"),
+            (
+                "redis+sentinel://localhost:26379",
+                "is not like redis+sentinel://",
+            ),
+            (
+                "redis+sentinel://localhost:x/name",
+                "is not like redis+sentinel://",
+            ),
             ("redis-sentinel://:hunter2@a:26379,b:26379", "Sentinel"),
             ("sentinel://localhost", "Sentinel"),
             ("redis+cluster://localhost:7000", "Redis Cluster"),
@@ -306,6 +346,8 @@ mod tests {
         for url in [
             "redis://localhost",
             "valkey://localhost",
+            "redis+sentinel://localhost/name",
+            "redis+sentinel://u:p@a:26379,b,[::1]:7/name/3?protocol=resp3",
             #[cfg(feature = "tls")]
             "rediss://localhost:6380",
             #[cfg(feature = "tls")]

@@ -2,16 +2,17 @@
 
 #[cfg(any(feature = "tls", not(unix)))]
 use std::io::Error as IoError;
+use std::path::Path;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, RedisError, RedisResult};
+use ::redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, RedisResult};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use crate::redis::address::{ServerAddress, ServerPlace};
+use crate::redis::address::HostPort;
 #[cfg(feature = "tls")]
 use crate::redis::tls::{RedisTls, Wrong, explained};
 
@@ -19,28 +20,50 @@ use crate::redis::tls::{RedisTls, Wrong, explained};
 #[derive(Debug)]
 pub(super) struct Driver(#[expect(dead_code, reason = "held")] JoinSet<()>);
 
-/// A connection to `address`, and what drives it.
-pub(super) async fn dial(
-    address: &ServerAddress,
-    #[cfg(feature = "tls")] tls: &RedisTls,
+/// How servers are spoken to.
+pub(super) struct Wiring<'a> {
+    pub(super) is_secure: bool,
+    #[cfg(feature = "tls")]
+    pub(super) tls: &'a RedisTls,
+    #[cfg(not(feature = "tls"))]
+    pub(super) _none: std::marker::PhantomData<&'a ()>,
+}
+
+/// A connection to the server `at`.
+pub(super) async fn greet_at(
+    at: &HostPort,
+    settings: &RedisConnectionInfo,
+    wiring: &Wiring<'_>,
     config: AsyncConnectionConfig,
 ) -> RedisResult<(MultiplexedConnection, Driver)> {
-    match &address.place {
-        ServerPlace::Tcp { host, port } => {
-            let stream = TcpStream::connect((&**host, *port)).await?;
-            stream.set_nodelay(true)?;
-            #[cfg(feature = "tls")]
-            if address.is_secure {
-                let stream = secured(stream, host, tls).await?;
-                return greet(address, stream, config).await;
-            }
-            greet(address, stream, config).await
-        }
-        #[cfg(unix)]
-        ServerPlace::Unix(path) => greet(address, UnixStream::connect(path).await?, config).await,
-        #[cfg(not(unix))]
-        ServerPlace::Unix(_) => Err(IoError::other("there are no Unix sockets here").into()),
+    let stream = TcpStream::connect((&*at.host, at.port)).await?;
+    stream.set_nodelay(true)?;
+    #[cfg(feature = "tls")]
+    if wiring.is_secure {
+        let stream = secured(stream, &at.host, wiring.tls).await?;
+        return greet(stream, settings, config).await;
     }
+    debug_assert!(!wiring.is_secure, "a URL that cannot be used");
+    greet(stream, settings, config).await
+}
+
+/// A connection through the Unix socket at `path`.
+#[cfg(unix)]
+pub(super) async fn greet_through(
+    path: &Path,
+    settings: &RedisConnectionInfo,
+    config: AsyncConnectionConfig,
+) -> RedisResult<(MultiplexedConnection, Driver)> {
+    greet(UnixStream::connect(path).await?, settings, config).await
+}
+
+#[cfg(not(unix))]
+pub(super) async fn greet_through(
+    _: &Path,
+    _: &RedisConnectionInfo,
+    _: AsyncConnectionConfig,
+) -> RedisResult<(MultiplexedConnection, Driver)> {
+    Err(IoError::other("there are no Unix sockets here").into())
 }
 
 #[cfg(feature = "tls")]
@@ -65,11 +88,11 @@ async fn secured(
 
 /// Authenticates and selects the database.
 async fn greet(
-    address: &ServerAddress,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    settings: &RedisConnectionInfo,
     config: AsyncConnectionConfig,
 ) -> Result<(MultiplexedConnection, Driver), RedisError> {
-    let made = MultiplexedConnection::new_with_config(&address.settings, stream, config).await;
+    let made = MultiplexedConnection::new_with_config(settings, stream, config).await;
     let (connection, driving) = made?;
     let mut tasks = JoinSet::new();
     tasks.spawn(driving);

@@ -50,8 +50,8 @@ impl fmt::Display for Flaw {
                  (cluster-enabled no)",
             ),
             Self::Sentinel => f.write_str(
-                "it is a Sentinel, which keeps no data: name the master that it watches (SENTINEL \
-                 GET-MASTER-ADDR-BY-NAME)",
+                "it is a Sentinel, which keeps no data: write redis+sentinel://host:port/name, with the name of the \
+                 master that it watches",
             ),
         }
     }

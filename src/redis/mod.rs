@@ -5,7 +5,7 @@
 //! waits for records. One more where activity is kept: pages of a feed are large. Nothing connects before it is needed, and what cannot be reached is an error
 //! within the operation's budget, which the engine takes for a miss (P3).
 //!
-//! - [`address`]: what a URL says · [`dial`]: by TCP, TLS or a Unix socket · [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
+//! - [`address`]: what a URL says · [`dial`]: by TCP, TLS or a Unix socket · [`sentinel`], [`switches`]: who the master is · [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
 //! - [`live`], [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
 //! - [`log`], [`store`] and `activity`: the three traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
@@ -29,7 +29,9 @@ mod live;
 mod log;
 mod replicas;
 mod reply;
+mod sentinel;
 mod store;
+mod switches;
 #[cfg(feature = "tls")]
 mod tls;
 mod trust;
@@ -60,6 +62,7 @@ pub(crate) use self::keyspace::Keyspace;
 use self::link::Link;
 pub(crate) use self::log::RedisLog;
 pub(crate) use self::store::RedisStore;
+pub(crate) use self::switches::SwitchWatch;
 #[cfg(feature = "tls")]
 pub use self::tls::RedisTls;
 use self::verify::Verifier;
@@ -149,6 +152,14 @@ impl RedisPlaces {
             #[cfg(test)]
             keys,
         })
+    }
+
+    /// What follows the master, where Sentinels say who that is.
+    pub(crate) fn switches(&self) -> SwitchWatch {
+        SwitchWatch {
+            server: self.server.clone(),
+            verifier: Arc::clone(&self.log.verifier),
+        }
     }
 
     /// What is kept of activity there.

@@ -25,6 +25,7 @@ mod replication;
 mod rules;
 #[cfg(feature = "tls")]
 mod secured;
+mod sentinels;
 mod store;
 
 /// Budgets that a loaded machine keeps as well; tests of the budgets have their own.

@@ -132,7 +132,7 @@ impl Questions {
                     .to_owned(),
             ),
             Some("sentinel") => self.survey.faults.push(
-                "a Sentinel, which keeps no data: name the master that it watches".to_owned(),
+                "a Sentinel, which keeps no data: write redis+sentinel://host:port/name".to_owned(),
             ),
             _ => {}
         }
