@@ -45,8 +45,9 @@ struct Seen {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn safety_99_the_shipped_deployment_takes_sales_for_ever() {
     let asked = std::env::var("TAGCACHE_SOAK_SALES").ok();
-    let sales: usize = asked.as_deref().map_or(8_000, |n| n.parse().unwrap());
-    let maxmemory = if asked.is_some() { None } else { Some("8mb") };
+    // So many that streams which nobody trims do not fit beside what the deployment keeps of so many events.
+    let sales: usize = asked.as_deref().map_or(16_000, |n| n.parse().unwrap());
+    let maxmemory = if asked.is_some() { None } else { Some("64mb") };
     let args = shipped_redis(maxmemory);
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let redis = RedisServer::start_with(&args);
