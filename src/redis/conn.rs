@@ -36,8 +36,7 @@ pub(crate) struct Server {
 
 struct Inner {
     address: ServerAddress,
-    #[cfg(feature = "tls")]
-    tls: RedisTls,
+    wiring: Wiring,
     /// The URL without its secrets.
     shown: Box<str>,
     budgets: Budgets,
@@ -83,9 +82,12 @@ impl Server {
         let address = ServerAddress::parse(url).map_err(wrong)?;
         Ok(Self {
             inner: Arc::new(Inner {
+                wiring: Wiring {
+                    is_secure: address.is_secure,
+                    #[cfg(feature = "tls")]
+                    tls: RedisTls::new(),
+                },
                 address,
-                #[cfg(feature = "tls")]
-                tls: RedisTls::new(),
                 shown: shown.into(),
                 budgets,
                 places: places.map(|number| Arc::new(Semaphore::new(number))),
@@ -126,7 +128,7 @@ impl Server {
                 &*inner.shown,
             ));
         }
-        inner.tls = tls.clone();
+        inner.wiring.tls = tls.clone();
         Ok(self)
     }
 
@@ -165,23 +167,17 @@ impl Server {
         let (address, wiring) = (&self.inner.address, self.wiring());
         let settings = &address.settings;
         match &address.place {
-            ServerPlace::Tcp(at) => greet_at(at, settings, &wiring, config).await,
+            ServerPlace::Tcp(at) => greet_at(at, settings, wiring, config).await,
             ServerPlace::Sentinel(sentinels) => {
-                let at = sentinel::master(sentinels, &wiring).await?;
-                greet_at(&at, settings, &wiring, config).await
+                let at = sentinel::master(sentinels, wiring).await?;
+                greet_at(&at, settings, wiring, config).await
             }
             ServerPlace::Unix(path) => greet_through(path, settings, config).await,
         }
     }
 
-    pub(super) fn wiring(&self) -> Wiring<'_> {
-        Wiring {
-            is_secure: self.inner.address.is_secure,
-            #[cfg(feature = "tls")]
-            tls: &self.inner.tls,
-            #[cfg(not(feature = "tls"))]
-            _none: std::marker::PhantomData,
-        }
+    pub(super) fn wiring(&self) -> &Wiring {
+        &self.inner.wiring
     }
 
     /// Who says where it is, if its URL does not.

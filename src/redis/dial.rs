@@ -20,27 +20,26 @@ use crate::redis::tls::{RedisTls, Wrong, explained};
 #[derive(Debug)]
 pub(super) struct Driver(#[expect(dead_code, reason = "held")] JoinSet<()>);
 
-/// How servers are spoken to.
-pub(super) struct Wiring<'a> {
+/// How a server is spoken to, and its Sentinels.
+pub(super) struct Wiring {
+    /// Whether by TLS.
     pub(super) is_secure: bool,
     #[cfg(feature = "tls")]
-    pub(super) tls: &'a RedisTls,
-    #[cfg(not(feature = "tls"))]
-    pub(super) _none: std::marker::PhantomData<&'a ()>,
+    pub(super) tls: RedisTls,
 }
 
 /// A connection to the server `at`.
 pub(super) async fn greet_at(
     at: &HostPort,
     settings: &RedisConnectionInfo,
-    wiring: &Wiring<'_>,
+    wiring: &Wiring,
     config: AsyncConnectionConfig,
 ) -> RedisResult<(MultiplexedConnection, Driver)> {
     let stream = TcpStream::connect((&*at.host, at.port)).await?;
     stream.set_nodelay(true)?;
     #[cfg(feature = "tls")]
     if wiring.is_secure {
-        let stream = secured(stream, &at.host, wiring.tls).await?;
+        let stream = secured(stream, &at.host, &wiring.tls).await?;
         return greet(stream, settings, config).await;
     }
     debug_assert!(!wiring.is_secure, "a URL that cannot be used");

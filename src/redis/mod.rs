@@ -5,7 +5,8 @@
 //! waits for records. One more where activity is kept: pages of a feed are large. Nothing connects before it is needed, and what cannot be reached is an error
 //! within the operation's budget, which the engine takes for a miss (P3).
 //!
-//! - [`address`]: what a URL says · [`dial`]: by TCP, TLS or a Unix socket · [`sentinel`], [`switches`]: who the master is · [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
+//! - [`address`]: what a URL says · [`dial`]: by TCP, TLS or a Unix socket · [`sentinel`], [`switches`]: who the master is
+//! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
 //! - [`live`], [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
 //! - [`log`], [`store`] and `activity`: the three traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream

@@ -23,7 +23,7 @@ pub(super) type SentinelLink = (MultiplexedConnection, Driver);
 ///
 /// # Errors
 /// None of them knows it.
-pub(super) async fn master(sentinels: &Sentinels, wiring: &Wiring<'_>) -> RedisResult<HostPort> {
+pub(super) async fn master(sentinels: &Sentinels, wiring: &Wiring) -> RedisResult<HostPort> {
     let asked = sentinels.hosts.iter().map(|at| async move {
         let asked = async {
             let (mut sentinel, _driver) =
@@ -100,7 +100,7 @@ impl<'a> Votes<'a> {
 /// A connection to the Sentinel `at`. It has no password of the master's.
 pub(super) async fn converse(
     at: &HostPort,
-    wiring: &Wiring<'_>,
+    wiring: &Wiring,
     config: AsyncConnectionConfig,
 ) -> RedisResult<SentinelLink> {
     let settings = RedisConnectionInfo::default()

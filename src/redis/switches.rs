@@ -109,7 +109,7 @@ async fn listen(
         switched.notify_one();
         Ok::<_, ()>(())
     });
-    let mut link = converse(at, &server.wiring(), config).await?;
+    let mut link = converse(at, server.wiring(), config).await?;
     link.0.subscribe(SWITCHED).await?;
     Ok(link)
 }
