@@ -41,6 +41,10 @@ pub(crate) const NAMESPACE: &str = "tagcache";
 /// A server that is far away, and what it is asked before it is trusted.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Some managed servers cut connections after twelve hours.
+#[cfg(feature = "redis")]
+pub(crate) const CONNECTION_AGE: Duration = Duration::from_secs(11 * 60 * 60);
+
 /// A request waits for each lookup, and would rather go to the inner service.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_millis(25);
 

@@ -195,6 +195,8 @@ pub use self::place::{ConfigPlace, ConfigSection, Setting};
 pub use self::position::{Epoch, ParsePositionError, Position};
 #[cfg(feature = "tls")]
 pub use self::redis::RedisTls;
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisCredentials, RedisLogin};
 pub use self::rules::{
     Authorization, ClientPolicy, Consistency, Cookies, Explanation, Forward, Host, Profile, Query,
     Reach, Rule, RuleSettings, SetCookie, Statuses, TagHeader, Ttl,

@@ -20,7 +20,7 @@ use crate::invalidation::{Applier, Consumer, Settings, unique_name};
 #[cfg(feature = "redis")]
 use crate::place::Setting;
 #[cfg(feature = "redis")]
-use crate::redis::{Group, RedisPlaces, Server, SwitchWatch, connections_needed};
+use crate::redis::{Group, RedisPlaces, Server, SwitchWatch, Upkeep, connections_needed};
 
 #[derive(Debug)]
 pub(super) enum Backend {
@@ -44,6 +44,9 @@ pub(super) struct Places {
     /// Follows the master, where Sentinels say who that is.
     #[cfg(feature = "redis")]
     pub(super) switches: Option<SwitchWatch>,
+    /// Keeps its connections and credentials young.
+    #[cfg(feature = "redis")]
+    pub(super) upkeep: Option<Upkeep>,
     #[cfg(all(feature = "activity", feature = "redis"))]
     server: Option<RedisPlaces>,
 }
@@ -79,6 +82,8 @@ impl Places {
             events: None,
             #[cfg(feature = "redis")]
             switches: None,
+            #[cfg(feature = "redis")]
+            upkeep: None,
             #[cfg(all(feature = "activity", feature = "redis"))]
             server: None,
         }
@@ -127,6 +132,9 @@ impl CacheBuilder {
         let server = Server::limited(url, self.budgets, self.connections)?;
         #[cfg(feature = "tls")]
         let server = server.with_tls(&self.tls)?;
+        let server = server
+            .with_credentials(self.credentials.clone(), &self.sentinel)?
+            .with_longest_age(self.connection_age)?;
         let places = RedisPlaces::open(
             server,
             &self.namespace,
@@ -136,6 +144,7 @@ impl CacheBuilder {
         )?;
         Ok(Places {
             switches: Some(places.switches()),
+            upkeep: Some(places.upkeep()),
             #[cfg(feature = "activity")]
             server: Some(places.clone()),
             log: places.log,

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 use crate::builder::cache::Shared;
 
 /// The background task of a cache: follows the purge log, keeps the lease, appends purges that had to
-/// wait, trims the log, reads the event streams, tells of updates, and announces what a dead process left unannounced.
+/// wait, trims the log, reads the event streams, tells of updates, and announces what a dead process left unannounced; renews
+/// connections and credentials of Redis in time.
 ///
 /// The caller spawns it. Forgetting to costs speed, the event streams are not read, and no updates come; it never
 /// costs truth.
@@ -19,6 +20,8 @@ pub struct Companion {
     pub(super) consumers: Vec<crate::invalidation::Consumer>,
     #[cfg(feature = "redis")]
     pub(super) switches: Option<crate::redis::SwitchWatch>,
+    #[cfg(feature = "redis")]
+    pub(super) upkeep: Option<crate::redis::Upkeep>,
 }
 
 impl Companion {
@@ -43,6 +46,14 @@ impl Companion {
                 switches.run(&stop).await;
             }
         };
+        #[cfg(feature = "redis")]
+        let upkeep = async {
+            if let Some(upkeep) = self.upkeep {
+                upkeep.run(&stop).await;
+            }
+        };
+        #[cfg(not(feature = "redis"))]
+        let upkeep = async {};
         #[cfg(not(feature = "redis"))]
         let switches = async {};
         #[cfg(feature = "activity")]
@@ -54,6 +65,6 @@ impl Companion {
         #[cfg(not(feature = "activity"))]
         let activity = async {};
         let follower = self.shared.follower.run(&stop);
-        tokio::join!(shutdown, follower, events, switches, activity);
+        tokio::join!(shutdown, follower, events, switches, upkeep, activity);
     }
 }

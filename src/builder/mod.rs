@@ -83,6 +83,12 @@ pub struct CacheBuilder {
     namespace: String,
     #[cfg(feature = "redis")]
     connections: Option<usize>,
+    #[cfg(feature = "redis")]
+    connection_age: Duration,
+    #[cfg(feature = "redis")]
+    credentials: crate::redis::CredentialSource,
+    #[cfg(feature = "redis")]
+    sentinel: crate::RedisLogin,
     #[cfg(feature = "tls")]
     tls: crate::RedisTls,
     #[cfg(feature = "redis")]
@@ -119,6 +125,12 @@ impl CacheBuilder {
             namespace: defaults::NAMESPACE.to_owned(),
             #[cfg(feature = "redis")]
             connections: None,
+            #[cfg(feature = "redis")]
+            connection_age: defaults::CONNECTION_AGE,
+            #[cfg(feature = "redis")]
+            credentials: crate::redis::CredentialSource::default(),
+            #[cfg(feature = "redis")]
+            sentinel: crate::RedisLogin::new(),
             #[cfg(feature = "tls")]
             tls: crate::RedisTls::new(),
             #[cfg(feature = "redis")]
@@ -287,6 +299,8 @@ impl CacheBuilder {
             consumers,
             #[cfg(feature = "redis")]
             switches: places.switches,
+            #[cfg(feature = "redis")]
+            upkeep: places.upkeep,
         };
         Ok((Cache::new(shared), companion))
     }

@@ -1,10 +1,14 @@
 //! The settings of [`CacheBuilder`] that say where Redis is, and how it is spoken to.
 
+#[cfg(feature = "redis")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::builder::CacheBuilder;
 #[cfg(feature = "redis")]
 use crate::builder::backend::Backend;
+#[cfg(feature = "redis")]
+use crate::redis::CredentialSource;
 
 impl CacheBuilder {
     /// Keeps responses and the purge log on the Redis server at `url`, shared by all nodes that name
@@ -21,6 +25,64 @@ impl CacheBuilder {
     #[cfg(feature = "tls")]
     pub fn redis_tls(mut self, tls: crate::RedisTls) -> Self {
         self.tls = tls;
+        self
+    }
+
+    /// As whom Redis is spoken to, where its URL does not say: by files that are read again when they change, for example.
+    /// Default: as the URL says.
+    #[cfg(feature = "redis")]
+    pub fn redis_login(mut self, login: crate::RedisLogin) -> Self {
+        self.credentials = match login == crate::RedisLogin::new() {
+            true => CredentialSource::Url,
+            false => CredentialSource::Login(login),
+        };
+        self
+    }
+
+    /// Who is asked as whom Redis is spoken to: for passwords that change, such as tokens that live a quarter of an hour.
+    /// It is asked before the first connection, when four fifths of the time are over that they are good for, and when the
+    /// server refuses them. The [companion](crate::Companion) then has all open connections authenticate again. While nothing
+    /// better is known, the last that were let in are used on.
+    /// Default: nobody; the URL says it.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use tower_tagcache::{BoxError, Cache, RedisCredentials};
+    /// # async fn token() -> Result<String, BoxError> { Ok("…".into()) }
+    /// # fn main() -> Result<(), tower_tagcache::ConfigError> {
+    /// let (cache, companion) = Cache::builder()
+    ///     .redis("redis://127.0.0.1:6379")
+    ///     .redis_credentials(|| async {
+    ///         let token = token().await?;
+    ///         Ok(RedisCredentials::new("cache", token).good_for(Duration::from_secs(15 * 60)))
+    ///     })
+    ///     .build()?;
+    /// # let _ = (cache, companion);
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "redis")]
+    pub fn redis_credentials<F, A>(mut self, ask: F) -> Self
+    where
+        F: Fn() -> A + Send + Sync + 'static,
+        A: Future<Output = Result<crate::RedisCredentials, crate::BoxError>> + Send + 'static,
+    {
+        self.credentials = CredentialSource::Asked(Arc::new(move || Box::pin(ask())));
+        self
+    }
+
+    /// As whom the Sentinels are spoken to, which have users and passwords of their own. Default: as nobody.
+    #[cfg(feature = "redis")]
+    pub fn sentinel_login(mut self, login: crate::RedisLogin) -> Self {
+        self.sentinel = login;
+        self
+    }
+
+    /// How long a connection to Redis is used: the companion then makes another one, and what is under way on the old one ends
+    /// there. Choose less than after what time the server, or what stands before it, cuts connections; each is up to a tenth
+    /// younger, so that not all are made anew at once. At least 1 s. Default: 11 h, as some managed servers cut them after 12 h.
+    #[cfg(feature = "redis")]
+    pub const fn max_connection_age(mut self, age: Duration) -> Self {
+        self.connection_age = age;
         self
     }
 

@@ -1,12 +1,13 @@
 //! `[redis]` and `[cache]`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Period, Secret, Ttl};
-use crate::{CacheBuilder, Consistency, Profile, RedisTls};
+use crate::{CacheBuilder, Consistency, Profile, RedisLogin, RedisTls};
 
 /// The Redis server that holds responses, purge log and event streams. Without `url` (and without
 /// its variables in the environment) all that is kept in this process.
@@ -17,6 +18,26 @@ pub struct RedisSection {
     /// MOCK_ in front by mode, or REDIS_HOST and REDIS_PORT.
     #[serde(default, skip_serializing)]
     pub url: Option<Secret>,
+    /// As whom it is spoken to. Default: the user of the URL, or the default user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// A file with the user's name, read again when it changes. It comes before `username`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username_file: Option<PathBuf>,
+    /// The password, if the URL has none. Better: `password_file`.
+    #[serde(
+        default,
+        serialize_with = "crate::secret::masked",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub password: Option<Secret>,
+    /// A file with the password, read again when it changes: all connections then authenticate again. It comes before
+    /// `password`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+    /// As whom the Sentinels are spoken to, if the URL begins with "redis+sentinel://".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentinel: Option<RedisLogin>,
     /// How it is spoken to by TLS, if the URL begins with "rediss://".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<RedisTls>,
@@ -30,6 +51,10 @@ pub struct RedisSection {
     /// In the environment: REDIS_MAX_CONNECTIONS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_connections: Option<usize>,
+    /// How long a connection is used before another one takes its place: less than after what time the server, or what stands
+    /// before it, cuts connections. At least "1s". Default: "11h".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_connection_age: Option<Period>,
     /// How long making a connection may take. Default: "5s". In the environment: REDIS_TIMEOUT, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_timeout: Option<Period>,
@@ -131,9 +156,31 @@ impl CacheSection {
 }
 
 impl RedisSection {
+    /// As whom it is spoken to, where the URL does not say.
+    fn login(&self) -> RedisLogin {
+        let mut login = RedisLogin::new();
+        if let Some(user) = &self.username {
+            login = login.username(user);
+        }
+        if let Some(file) = &self.username_file {
+            login = login.username_file(file);
+        }
+        if let Some(Secret(password)) = &self.password {
+            login = login.password(password);
+        }
+        if let Some(file) = &self.password_file {
+            login = login.password_file(file);
+        }
+        login
+    }
+
     pub(super) fn apply(&self, mut to: CacheBuilder) -> CacheBuilder {
         if let Some(Secret(url)) = &self.url {
             to = to.redis(url);
+        }
+        to = to.redis_login(self.login());
+        if let Some(sentinel) = &self.sentinel {
+            to = to.sentinel_login(sentinel.clone());
         }
         if let Some(tls) = &self.tls {
             to = to.redis_tls(tls.clone());
@@ -148,6 +195,8 @@ impl RedisSection {
             to = to.compress_at_rest();
         }
         to = said(to, self.max_connections, CacheBuilder::max_connections);
+        let age = self.max_connection_age;
+        to = said(to, age, CacheBuilder::max_connection_age);
         to = said(to, self.connect_timeout, CacheBuilder::connect_timeout);
         to = said(to, self.read_timeout, CacheBuilder::read_timeout);
         to = said(to, self.write_timeout, CacheBuilder::write_timeout);

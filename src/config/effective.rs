@@ -61,6 +61,9 @@ impl Config {
             .get_or_insert_with(|| namespace.clone());
         redis.compress.get_or_insert(false);
         redis
+            .max_connection_age
+            .get_or_insert(Period(defaults::CONNECTION_AGE));
+        redis
             .connect_timeout
             .get_or_insert(Period(defaults::CONNECT_TIMEOUT));
         redis

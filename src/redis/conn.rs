@@ -5,28 +5,34 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{AsyncConnectionConfig, RedisError, RedisResult};
+use ::redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, RedisResult};
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::defaults;
 use crate::error::{ConfigError, Error, ErrorKind};
 use crate::log::Pulse;
 use crate::place::Setting;
+use crate::redis::account::{Account, OpenedBy};
 use crate::redis::address::{Sentinels, ServerAddress, ServerPlace};
+use crate::redis::connection::Connection;
+use crate::redis::credentials::{CredentialSource, RedisLogin};
 use crate::redis::dial::{Driver, Wiring, greet_at, greet_through};
 use crate::redis::fault;
 use crate::redis::sentinel;
 #[cfg(feature = "tls")]
 use crate::redis::tls::{RedisTls, Wrong};
-use crate::spelling::without_secrets;
+use crate::spelling::{without_secrets, written};
 use crate::store::Budgets;
 use crate::telling::Telling;
 
 /// Commands that may wait for the socket; the client's own 50 stalls a busy server (SAFETY 57).
 const QUEUE: usize = 1024;
+const SHORTEST_AGE: Duration = Duration::from_secs(1);
 
 /// One Redis server, as its URL names it. Cheap to clone; clones share the state of its health.
 #[derive(Clone)]
@@ -40,6 +46,11 @@ struct Inner {
     /// The URL without its secrets.
     shown: Box<str>,
     budgets: Budgets,
+    account: Account,
+    /// No connection is in use for longer.
+    longest_age: Duration,
+    /// How often the master was found to be another one.
+    switches: watch::Sender<u64>,
     /// One for each connection that may be open; none where their number is not limited.
     places: Option<Arc<Semaphore>>,
     pulse: Arc<Pulse>,
@@ -49,13 +60,7 @@ struct Inner {
     telling: Mutex<Telling>,
 }
 
-/// A connection, and the place that it takes. The place is free when its last clone is gone.
-#[derive(Debug, Clone)]
-pub(crate) struct Connection {
-    pub(super) to: MultiplexedConnection,
-    _driver: Arc<Driver>,
-    _place: Option<Arc<OwnedSemaphorePermit>>,
-}
+type Dialed = (MultiplexedConnection, Driver);
 
 impl Server {
     /// The server at `url`. Connects to nothing.
@@ -86,7 +91,11 @@ impl Server {
                     is_secure: address.is_secure,
                     #[cfg(feature = "tls")]
                     tls: RedisTls::new(),
+                    sentinel: RedisLogin::new(),
                 },
+                account: Account::new(CredentialSource::Url),
+                longest_age: defaults::CONNECTION_AGE,
+                switches: watch::Sender::new(0),
                 address,
                 shown: shown.into(),
                 budgets,
@@ -132,6 +141,53 @@ impl Server {
         Ok(self)
     }
 
+    /// Who says as whom it is spoken to, and its Sentinels.
+    ///
+    /// # Errors
+    /// A file cannot be read, the URL has a password too, or it names no Sentinels that could be spoken to.
+    pub(crate) fn with_credentials(
+        mut self,
+        source: CredentialSource,
+        sentinel: &RedisLogin,
+    ) -> Result<Self, ConfigError> {
+        let inner = Arc::get_mut(&mut self.inner).expect("nobody else has it yet");
+        if let CredentialSource::Login(login) = &source {
+            login.check("redis")?;
+        }
+        let asked = !matches!(source, CredentialSource::Url);
+        if asked && inner.address.settings.password().is_some() {
+            let why = "has a password, which is said elsewhere too: leave one of them out";
+            return Err(ConfigError::new(Setting::REDIS_URL, why, &*inner.shown));
+        }
+        if sentinel.says_something() {
+            if !matches!(inner.address.place, ServerPlace::Sentinel(_)) {
+                let why =
+                    "is for Sentinels, which the URL does not name: write redis+sentinel:// there";
+                let setting = Setting::of("redis", "sentinel");
+                return Err(ConfigError::new(setting, why, &*inner.shown));
+            }
+            sentinel.check("redis.sentinel")?;
+        }
+        inner.account = Account::new(source);
+        inner.wiring.sentinel = sentinel.clone();
+        Ok(self)
+    }
+
+    /// Uses no connection for longer than `age`.
+    ///
+    /// # Errors
+    /// It is so short that connections would be made all the time.
+    pub(crate) fn with_longest_age(mut self, age: Duration) -> Result<Self, ConfigError> {
+        if age < SHORTEST_AGE {
+            let why = "is shorter than 1s: connections would be made all the time";
+            let setting = Setting::of("redis", "max_connection_age");
+            return Err(ConfigError::new(setting, why, written(age)));
+        }
+        let inner = Arc::get_mut(&mut self.inner).expect("nobody else has it yet");
+        inner.longest_age = age;
+        Ok(self)
+    }
+
     pub(crate) fn budgets(&self) -> &Budgets {
         &self.inner.budgets
     }
@@ -144,35 +200,97 @@ impl Server {
     /// connections are open as may be, and none is closed within that budget.
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         let place = self.place().await?;
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_pipeline_buffer_size(QUEUE);
+        self.connect_at(place).await
+    }
+
+    /// As [`connect`](Self::connect), beside one that is in use; `None` if as many are open as may be.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) async fn connect_beside(&self) -> Result<Option<Connection>, Error> {
+        let place = match &self.inner.places {
+            None => None,
+            Some(places) => match Arc::clone(places).try_acquire_owned() {
+                Ok(place) => Some(place),
+                Err(_) => return Ok(None),
+            },
+        };
+        self.connect_at(place).await.map(Some)
+    }
+
+    async fn connect_at(&self, place: Option<OwnedSemaphorePermit>) -> Result<Connection, Error> {
         let inner = &*self.inner;
-        let made = timeout(inner.budgets.connect, self.dial(config)).await;
-        let (to, driver) = made
+        // Before the Sentinels are asked.
+        let switches = *inner.switches.borrow();
+        let made = timeout(inner.budgets.connect, self.let_in()).await;
+        let ((to, driver), opened_by) = made
             .unwrap_or_else(|_| Err(inner.address.late().into()))
             .map_err(|error| self.error("connect", error))?;
-        Ok(Connection {
-            to,
-            _driver: Arc::new(driver),
-            _place: place,
-        })
+        inner.account.opened(&to, &opened_by);
+        let (held, age) = ((driver, place), inner.longest_age);
+        Ok(Connection::new(to, held, opened_by, age, switches))
+    }
+
+    /// A connection by credentials that are let in.
+    async fn let_in(&self) -> RedisResult<(Dialed, OpenedBy)> {
+        let Inner {
+            account, address, ..
+        } = &*self.inner;
+        if !account.can_change() {
+            return Ok((self.dial(&address.settings).await?, OpenedBy::default()));
+        }
+        let mut tries = account.tries();
+        loop {
+            let (login, settings) = tries.next(&address.settings).await?;
+            match self.dial(&settings).await {
+                Ok(made) => return Ok((made, tries.is_let_in(&login))),
+                Err(error) => tries.failed(&login, error)?,
+            }
+        }
     }
 
     /// A connection to wherever the server is, and what drives it.
-    async fn dial(
-        &self,
-        config: AsyncConnectionConfig,
-    ) -> RedisResult<(MultiplexedConnection, Driver)> {
-        let (address, wiring) = (&self.inner.address, self.wiring());
-        let settings = &address.settings;
-        match &address.place {
+    async fn dial(&self, settings: &RedisConnectionInfo) -> RedisResult<Dialed> {
+        let config = AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(QUEUE);
+        let wiring = self.wiring();
+        match &self.inner.address.place {
             ServerPlace::Tcp(at) => greet_at(at, settings, wiring, config).await,
             ServerPlace::Sentinel(sentinels) => {
                 let at = sentinel::master(sentinels, wiring).await?;
                 greet_at(&at, settings, wiring, config).await
             }
             ServerPlace::Unix(path) => greet_through(path, settings, config).await,
+        }
+    }
+
+    /// The credentials of this server.
+    pub(super) fn account(&self) -> &Account {
+        &self.inner.account
+    }
+
+    /// Its user, if the URL names one.
+    pub(super) fn user_of_url(&self) -> Option<&str> {
+        self.inner.address.settings.username()
+    }
+
+    /// Whether the master is another one than it was when `connection` was made.
+    pub(super) fn has_left(&self, connection: &Connection) -> bool {
+        connection.switches() != *self.inner.switches.borrow()
+    }
+
+    /// The master is another one: what was connected to before is left at once.
+    pub(super) fn switched(&self) {
+        self.inner.switches.send_modify(|switches| *switches += 1);
+    }
+
+    /// Until the master is another one than it was when `connection` was made.
+    pub(super) async fn switch(&self, connection: &Connection) {
+        let mut switches = self.inner.switches.subscribe();
+        let before = connection.switches();
+        if switches.wait_for(|now| *now != before).await.is_err() {
+            std::future::pending().await
         }
     }
 
@@ -189,13 +307,13 @@ impl Server {
     }
 
     /// A place for one more connection.
-    async fn place(&self) -> Result<Option<Arc<OwnedSemaphorePermit>>, Error> {
+    async fn place(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
         let Some(places) = &self.inner.places else {
             return Ok(None);
         };
         let place = Arc::clone(places).acquire_owned();
         match timeout(self.inner.budgets.connect, place).await {
-            Ok(Ok(place)) => Ok(Some(Arc::new(place))),
+            Ok(Ok(place)) => Ok(Some(place)),
             _ => {
                 let message = format!("redis at {self}: all connections allowed are in use");
                 Err(Error::new(ErrorKind::Timeout, message))
@@ -276,81 +394,4 @@ impl fmt::Debug for Server {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_secret_is_shown_anywhere() {
-        for url in [
-            "redis://:hunter2@localhost:6379/0",
-            "redis://user:hunter2@localhost",
-            "redis://user:hun@ter/hunter2@localhost",
-            "redis+unix:///tmp/redis.sock?pass=hunter2",
-        ] {
-            let server = Server::new(url, Budgets::default());
-            let shown = match &server {
-                Ok(server) => format!("{server} {server:?}"),
-                Err(error) => format!("{error:#} {error:?}"),
-            };
-            assert!(!shown.contains("hunter2"), "{shown}");
-        }
-        for url in ["redis://:hunter2", "hunter2@host", "redis://a:hunter2@:x"] {
-            let error = Server::new(url, Budgets::default()).unwrap_err();
-            let shown = format!("{error:#} {error:?}");
-            assert!(!shown.contains("hunter2"), "{shown}");
-        }
-    }
-
-    #[test]
-    fn a_bad_url_is_a_config_error_that_says_why() {
-        for (url, why) in [
-            ("http://localhost", "redis url did not parse"),
-            ("redis://localhost/seven", "invalid database number"),
-            ("redis://localhost?protocol=9", "invalid protocol version"),
-            ("nonsense", "redis url did not parse"),
-        ] {
-            let error = Server::new(url, Budgets::default()).unwrap_err();
-            assert!(error.to_string().contains(why), "{error}");
-            assert_eq!(error.input(), url);
-        }
-    }
-
-    /// SAFETY 97: what does not work yet is said, not taken for something else.
-    #[test]
-    fn safety_97_a_url_of_what_is_not_supported_says_so() {
-        for (url, why) in [
-            ("rediss://u:hunter2@localhost#insecure", "always verified"),
-            (
-                "redis+sentinel://localhost:26379",
-                "is not like redis+sentinel://",
-            ),
-            (
-                "redis+sentinel://localhost:x/name",
-                "is not like redis+sentinel://",
-            ),
-            ("redis-sentinel://:hunter2@a:26379,b:26379", "Sentinel"),
-            ("sentinel://localhost", "Sentinel"),
-            ("redis+cluster://localhost:7000", "Redis Cluster"),
-            ("redis-cluster://localhost:7000", "Redis Cluster"),
-            ("redis://a:6379,b:6379", "several servers"),
-        ] {
-            let error = Server::new(url, Budgets::default()).unwrap_err();
-            let shown = format!("{error:#}");
-            assert!(shown.contains(why), "{url}: {shown}");
-            assert!(!shown.contains("hunter2"), "{shown}");
-        }
-        for url in [
-            "redis://localhost",
-            "valkey://localhost",
-            "redis+sentinel://localhost/name",
-            "redis+sentinel://u:p@a:26379,b,[::1]:7/name/3?protocol=resp3",
-            #[cfg(feature = "tls")]
-            "rediss://localhost:6380",
-            #[cfg(feature = "tls")]
-            "VALKEYS://localhost",
-            "unix:///tmp/redis.sock",
-        ] {
-            assert!(Server::new(url, Budgets::default()).is_ok(), "{url}");
-        }
-    }
-}
+mod tests;

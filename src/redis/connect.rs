@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::error::{Error, ErrorKind};
-use crate::redis::conn::Connection;
+use crate::redis::connection::Connection;
 use crate::redis::live::Live;
 use crate::redis::verify::Verifier;
 
@@ -41,13 +41,7 @@ pub(crate) async fn connect(verifier: &Verifier, again: Option<Live>) -> Result<
             live = others => Ok(live),
         }
     });
-    let made = made.await.unwrap_or_else(|_| {
-        let message = format!(
-            "redis at {}: no verified connection in time",
-            verifier.server
-        );
-        Err(Error::new(ErrorKind::Timeout, message))
-    });
+    let made = made.await.unwrap_or_else(|_| Err(late(verifier)));
     // Where heartbeats are sent, they tell.
     if !verifier.server.pulse().is_kept() {
         match &made {
@@ -58,9 +52,29 @@ pub(crate) async fn connect(verifier: &Verifier, again: Option<Live>) -> Result<
     made
 }
 
+/// A verified connection beside one that is in use; `None` if as many are open as may be.
+pub(super) async fn beside(verifier: &Verifier) -> Result<Option<Live>, Error> {
+    let Some(conn) = verifier.server.connect_beside().await? else {
+        return Ok(None);
+    };
+    let verified = verify(verifier, conn, verifier.clock.monotonic());
+    match timeout(verifier.server.budgets().connect, verified).await {
+        Ok(verified) => verified.map(Some),
+        Err(_) => Err(late(verifier)),
+    }
+}
+
 async fn connect_once(verifier: &Verifier) -> Result<Live, Error> {
     let conn = verifier.server.connect().await?;
     verify(verifier, conn, verifier.clock.monotonic()).await
+}
+
+fn late(verifier: &Verifier) -> Error {
+    let message = format!(
+        "redis at {}: no verified connection in time",
+        verifier.server
+    );
+    Error::new(ErrorKind::Timeout, message)
 }
 
 /// Only where heartbeats are sent: they would have to wait for a first try that hangs, and all with them.

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
 use crate::redis::address::HostPort;
+use crate::redis::credentials::RedisLogin;
 #[cfg(feature = "tls")]
 use crate::redis::tls::{RedisTls, Wrong, explained};
 
@@ -26,6 +27,8 @@ pub(super) struct Wiring {
     pub(super) is_secure: bool,
     #[cfg(feature = "tls")]
     pub(super) tls: RedisTls,
+    /// As whom its Sentinels are.
+    pub(super) sentinel: RedisLogin,
 }
 
 /// A connection to the server `at`.

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::error::{Error, ErrorKind};
-use crate::redis::connect::connect;
+use crate::redis::connect::{beside, connect};
 use crate::redis::live::{Live, believed};
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
@@ -105,9 +105,26 @@ impl Exclusive {
     async fn take(&self) -> Result<Live, Error> {
         let idle = self.idle.lock().take();
         match idle {
-            Some(live) if !live.is_over(&self.verifier.trust) => Ok(live),
-            _ => connect(&self.verifier, None).await,
+            Some(live) if live.is_over(&self.verifier.trust) => self.connect().await,
+            Some(live) if live.conn.is_of_age() => match beside(&self.verifier).await {
+                Ok(Some(younger)) => Ok(younger),
+                // Its place is needed first.
+                Ok(None) => {
+                    drop(live);
+                    self.connect().await
+                }
+                Err(_) => {
+                    live.conn.stays();
+                    Ok(live)
+                }
+            },
+            Some(live) => Ok(live),
+            None => self.connect().await,
         }
+    }
+
+    async fn connect(&self) -> Result<Live, Error> {
+        connect(&self.verifier, None).await
     }
 }
 

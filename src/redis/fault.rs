@@ -124,7 +124,9 @@ fn advice(error: &RedisError) -> Option<&'static str> {
     };
     Some(match code {
         "WRONGPASS" => PASSWORD,
-        "NOAUTH" => "put the password into the URL, as redis://:password@host:port",
+        "NOAUTH" => {
+            "put the password into the URL, as redis://:password@host:port, or name a file with it (`password_file` under [redis])"
+        }
         "NOPERM" => "let the ACL user of this cache call that command on its keys",
         "READONLY" => "it is a replica now: name the server that is the master",
         "LOADING" => "it starts and reads its data: wait, or see its log",
@@ -161,7 +163,8 @@ fn advice(error: &RedisError) -> Option<&'static str> {
     })
 }
 
-const PASSWORD: &str = "see whether user and password in the Redis URL are those of the server";
+const PASSWORD: &str =
+    "see whether user and password, in the Redis URL or under [redis], are those of the server";
 
 /// The error that an answer is, if it is one.
 pub(crate) fn error_in(value: &Value) -> Option<RedisError> {

@@ -225,9 +225,11 @@ impl Group {
             command.arg(id.to_string());
         }
         command.arg("JUSTID");
-        let mut connection = self.wire.waiting().await?;
-        let reply = command.query_async::<Value>(&mut connection.to);
-        let Ok(reply) = tokio::time::timeout(self.wire.budget(), reply).await else {
+        let connection = self.wire.waiting().await?;
+        let to = &mut connection.to.clone();
+        let reply = command.query_async::<Value>(to);
+        let reply = self.wire.heard(&connection, self.wire.budget(), reply);
+        let Some(reply) = reply.await? else {
             return Err(self.wire.silent());
         };
         let reply = self.wire.unless_gone("say what is worked on", reply);
@@ -302,7 +304,7 @@ impl Group {
 
     /// Waits until the stream has an entry behind `after`, or for `at_most`.
     pub(crate) async fn wait(&self, after: EntryId, at_most: Duration) -> Result<(), Error> {
-        let mut connection = self.wire.waiting().await?;
+        let connection = self.wire.waiting().await?;
         let mut command = cmd("XREAD");
         // BLOCK 0 would wait for ever.
         command
@@ -314,13 +316,18 @@ impl Group {
             .arg("STREAMS")
             .arg(&*self.stream)
             .arg(after.to_string());
-        let reply = command.query_async::<Value>(&mut connection.to);
-        match tokio::time::timeout(at_most + WATCHDOG, reply).await {
-            Ok(Ok(_)) => Ok(()),
+        let to = &mut connection.to.clone();
+        let reply = command.query_async::<Value>(to);
+        match self
+            .wire
+            .heard(&connection, at_most + WATCHDOG, reply)
+            .await?
+        {
+            Some(Ok(_)) => Ok(()),
             // The stream is gone: the next look says so.
-            Ok(Err(error)) if error.code() == Some("UNBLOCKED") => Ok(()),
-            Ok(Err(error)) => Err(self.wire.error("wait for entries", error)),
-            Err(_) => Err(self.wire.silent()),
+            Some(Err(error)) if error.code() == Some("UNBLOCKED") => Ok(()),
+            Some(Err(error)) => Err(self.wire.error("wait for entries", error)),
+            None => Err(self.wire.silent()),
         }
     }
 

@@ -373,6 +373,7 @@ impl ServerHealth {
                 });
             }
         }
+        troubles.extend(self.server.account().trouble());
         troubles.extend(self.replicas.lock().trouble(&self.server));
         troubles
     }

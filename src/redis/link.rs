@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
 use crate::patience::answered_by;
-use crate::redis::connect::connect;
+use crate::redis::connect::{beside, connect};
 use crate::redis::fault;
 use crate::redis::live::{Live, believed};
 use crate::redis::reply;
@@ -182,6 +182,24 @@ impl Link {
         };
         self.count_unanswered(&live, sent);
         self.late("no answer in time")
+    }
+
+    /// Puts another connection in the place of one that is of age; what is under way on that ends there.
+    pub(crate) async fn look_after(&self) {
+        let verifier = &self.inner.verifier;
+        let old = match &self.inner.state.lock().slot {
+            Slot::Up(live) if live.conn.is_of_age() => live.clone(),
+            _ => return,
+        };
+        match beside(verifier).await {
+            Ok(Some(live)) => self.drop_if(&old, |_| Slot::Up(live)),
+            // As many are open as may be: first that one has to go.
+            Ok(None) => {
+                self.drop_if(&old, |_| Slot::Empty);
+                self.look();
+            }
+            Err(_) => old.conn.stays(),
+        }
     }
 
     async fn ready(&self) -> Result<Live, Error> {

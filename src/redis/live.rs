@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind};
-use crate::redis::conn::Connection;
+use crate::redis::connection::Connection;
 use crate::redis::fault::{self, Fault};
 use crate::redis::trust::Trust;
 use crate::redis::verify::{Verification, Verifier};

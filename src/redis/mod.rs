@@ -6,17 +6,21 @@
 //! within the operation's budget, which the engine takes for a miss (P3).
 //!
 //! - [`address`]: what a URL says · [`dial`]: by TCP, TLS or a Unix socket · [`sentinel`], [`switches`]: who the master is
-//! - [`conn`]: the server, budgets, what is told about it · [`fault`]: what an error means
+//! - [`credentials`], [`account`]: as whom · [`upkeep`]: other credentials and younger connections in time
+//! - [`conn`], [`connection`]: the server, budgets, what is told about it · [`fault`]: what an error means
 //! - [`live`], [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
 //! - [`log`], [`store`] and `activity`: the three traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
 
+mod account;
 #[cfg(feature = "activity")]
 mod activity;
 mod address;
 mod breaker;
 mod conn;
 mod connect;
+mod connection;
+mod credentials;
 mod dial;
 mod exclusive;
 mod fault;
@@ -36,6 +40,7 @@ mod switches;
 #[cfg(feature = "tls")]
 mod tls;
 mod trust;
+mod upkeep;
 mod verify;
 
 use std::sync::Arc;
@@ -55,6 +60,8 @@ use crate::telling::Telling;
 use self::activity::RedisActivity;
 use self::breaker::Breaker;
 pub(crate) use self::conn::Server;
+pub(crate) use self::credentials::CredentialSource;
+pub use self::credentials::{RedisCredentials, RedisLogin};
 use self::exclusive::Exclusive;
 use self::fleet::RedisClaims;
 pub(crate) use self::group::{EntryId, Group, GroupState, Portion, Read, StreamEntry, TAKEN};
@@ -66,6 +73,7 @@ pub(crate) use self::store::RedisStore;
 pub(crate) use self::switches::SwitchWatch;
 #[cfg(feature = "tls")]
 pub use self::tls::RedisTls;
+pub(crate) use self::upkeep::Upkeep;
 use self::verify::Verifier;
 
 /// Connections that a cache with so many event streams needs at a time: lookups, stores, appends, and
@@ -81,6 +89,7 @@ pub(crate) struct RedisPlaces {
     pub(crate) store: Arc<RedisStore>,
     pub(crate) claims: Arc<RedisClaims>,
     pub(crate) server: Server,
+    observer: SharedObserver,
     #[cfg(feature = "activity")]
     verifier: Arc<Verifier>,
     #[cfg(test)]
@@ -140,7 +149,7 @@ impl RedisPlaces {
             reads,
             writes,
             health,
-            observer,
+            observer: observer.clone(),
             compress,
         };
         Ok(Self {
@@ -148,6 +157,7 @@ impl RedisPlaces {
             store: Arc::new(store),
             claims: Arc::new(claims),
             server,
+            observer,
             #[cfg(feature = "activity")]
             verifier,
             #[cfg(test)]
@@ -160,6 +170,22 @@ impl RedisPlaces {
         SwitchWatch {
             server: self.server.clone(),
             verifier: Arc::clone(&self.log.verifier),
+        }
+    }
+
+    /// What keeps connections and credentials young.
+    pub(crate) fn upkeep(&self) -> Upkeep {
+        let log = &self.log;
+        Upkeep {
+            server: self.server.clone(),
+            links: vec![
+                log.reads.clone(),
+                log.writes.clone(),
+                log.appends.clone(),
+                #[cfg(feature = "activity")]
+                log.activity.clone(),
+            ],
+            observer: self.observer.clone(),
         }
     }
 

@@ -77,6 +77,12 @@ impl<'a> Votes<'a> {
                     .push(format!("{at} watches no master called {name:?}"));
                 None
             }
+            Err(error) if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => {
+                self.trouble.push(format!(
+                    "{at} does not let us in ({error}): see user and password under [redis.sentinel]"
+                ));
+                None
+            }
             Err(error) if error.code() == Some("ERR") => {
                 self.trouble.push(format!("{at} is no Sentinel ({error})"));
                 None
@@ -97,15 +103,20 @@ impl<'a> Votes<'a> {
     }
 }
 
-/// A connection to the Sentinel `at`. It has no password of the master's.
+/// A connection to the Sentinel `at`, by its own user and password, if they are said.
 pub(super) async fn converse(
     at: &HostPort,
     wiring: &Wiring,
     config: AsyncConnectionConfig,
 ) -> RedisResult<SentinelLink> {
-    let settings = RedisConnectionInfo::default()
+    let mut settings = RedisConnectionInfo::default()
         .set_skip_set_lib_name()
         .set_protocol(ProtocolVersion::RESP3);
+    if wiring.sentinel.says_something() {
+        let said = wiring.sentinel.read();
+        let said = said.map_err(|flaw| IoError::other(format!("[redis.sentinel]: {flaw}")))?;
+        settings = said.lay_over(settings);
+    }
     greet_at(at, &settings, wiring, config).await
 }
 

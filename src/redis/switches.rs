@@ -40,6 +40,7 @@ impl SwitchWatch {
                 if last.as_ref().is_some_and(|last| *last != now) {
                     tracing::warn!(server = %self.server, master = %now, "the Sentinels name another master");
                     self.verifier.trust.lose(generation);
+                    self.server.switched();
                 }
                 last = Some(now);
             }

@@ -6,6 +6,7 @@
 //! rights that do (`user`).
 
 mod drill;
+mod rotated;
 mod told;
 mod user;
 

@@ -6,7 +6,8 @@ use ::redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use parking_lot::Mutex;
 
 use crate::error::{Error, ErrorKind};
-use crate::redis::conn::{Connection, Server};
+use crate::redis::conn::Server;
+use crate::redis::connection::Connection;
 
 /// The connections to the server of one stream.
 #[derive(Debug)]
@@ -68,10 +69,10 @@ impl Wire {
         command: &Cmd,
         patience: Duration,
     ) -> Result<RedisResult<Value>, Error> {
-        let mut connection = self.commands.connection(&self.server).await?;
-        let answer = command.query_async(&mut connection.to);
-        let answer = tokio::time::timeout(patience, answer).await;
-        answer.map_err(|_| self.late(patience))
+        let connection = self.commands.connection(&self.server).await?;
+        let to = &mut connection.to.clone();
+        let answer = self.heard(&connection, patience, command.query_async(to));
+        answer.await?.ok_or_else(|| self.late(patience))
     }
 
     /// Sends several commands at once: an answer to each.
@@ -81,11 +82,30 @@ impl Wire {
         operation: &str,
         patience: Duration,
     ) -> Result<Vec<RedisResult<Value>>, Error> {
-        let mut connection = self.commands.connection(&self.server).await?;
-        let answers = pipe.query_async(&mut connection.to);
-        let answers = tokio::time::timeout(patience, answers).await;
-        let answers = answers.map_err(|_| self.late(patience))?;
+        let connection = self.commands.connection(&self.server).await?;
+        let to = &mut connection.to.clone();
+        let answers = self.heard(&connection, patience, pipe.query_async(to));
+        let answers = answers.await?.ok_or_else(|| self.late(patience))?;
         answers.map_err(|error| self.error(operation, error))
+    }
+
+    /// The `answer` that comes by `connection`; nothing if none comes within `patience`.
+    ///
+    /// # Errors
+    /// The Sentinels name another master meanwhile: whatever the old one still says is of no use.
+    pub(super) async fn heard<T>(
+        &self,
+        connection: &Connection,
+        patience: Duration,
+        answer: impl Future<Output = T>,
+    ) -> Result<Option<T>, Error> {
+        tokio::select! {
+            answer = tokio::time::timeout(patience, answer) => Ok(answer.ok()),
+            () = self.server.switch(connection) => {
+                let message = format!("stream `{}`: another server is the master now", self.stream);
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+        }
     }
 
     fn late(&self, patience: Duration) -> Error {
@@ -143,10 +163,26 @@ struct Slot(Mutex<Option<Connection>>);
 impl Slot {
     async fn connection(&self, server: &Server) -> Result<Connection, Error> {
         let known = self.0.lock().clone();
-        if let Some(connection) = known {
-            return Ok(connection);
-        }
-        let made = server.connect().await?;
+        let made = match known.filter(|known| !server.has_left(known)) {
+            Some(known) if !known.is_of_age() => return Ok(known),
+            Some(known) => match server.connect_beside().await {
+                Ok(Some(younger)) => younger,
+                // As many are open as may be: first this one has to go.
+                Ok(None) => {
+                    self.clear();
+                    drop(known);
+                    server.connect().await?
+                }
+                Err(_) => {
+                    known.stays();
+                    return Ok(known);
+                }
+            },
+            None => {
+                self.clear();
+                server.connect().await?
+            }
+        };
         Ok(self.0.lock().insert(made).clone())
     }
 
