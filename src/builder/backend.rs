@@ -20,7 +20,9 @@ use crate::invalidation::{Applier, Consumer, Settings, unique_name};
 #[cfg(feature = "redis")]
 use crate::place::Setting;
 #[cfg(feature = "redis")]
-use crate::redis::{Group, RedisPlaces, Server, SwitchWatch, Upkeep, connections_needed};
+use crate::redis::{
+    Group, RedisPlaces, Server, StreamKeys, SwitchWatch, Upkeep, connections_needed,
+};
 
 #[derive(Debug)]
 pub(super) enum Backend {
@@ -91,12 +93,12 @@ impl Places {
 }
 
 impl CacheBuilder {
-    /// The places of responses and log, for a cache with so many event streams.
+    /// The places of responses and log, for a cache that reads these event streams.
     #[cfg_attr(
         not(feature = "redis"),
-        expect(unused_variables, reason = "need connections")
+        expect(unused_variables, reason = "they are on Redis")
     )]
-    pub(super) fn places(&self, streams: usize) -> Result<Places, ConfigError> {
+    pub(super) fn places(&self, streams: &[Arc<EventStream>]) -> Result<Places, ConfigError> {
         match &self.backend {
             Backend::Embedded => {
                 let log = EmbeddedLog::new(&*self.clock);
@@ -116,8 +118,12 @@ impl CacheBuilder {
     }
 
     #[cfg(feature = "redis")]
-    fn places_on_redis(&self, url: &str, streams: usize) -> Result<Places, ConfigError> {
-        let needed = connections_needed(streams, self.keeps_activity());
+    fn places_on_redis(
+        &self,
+        url: &str,
+        streams: &[Arc<EventStream>],
+    ) -> Result<Places, ConfigError> {
+        let needed = connections_needed(streams.len(), self.keeps_activity());
         if let Some(allowed) = self.connections.filter(|allowed| *allowed < needed) {
             let message = format!(
                 "fewer than the {needed} needed: four, two for each stream, and one for activity"
@@ -135,6 +141,15 @@ impl CacheBuilder {
         let server = server
             .with_credentials(self.credentials.clone(), &self.sentinel)?
             .with_longest_age(self.connection_age)?;
+        for stream in streams.iter().filter(|_| server.is_cluster()) {
+            if let Some(why) = StreamKeys::why_not_in_cluster(&stream.name) {
+                return Err(ConfigError::new(
+                    Setting::of("stream", "name"),
+                    why,
+                    &*stream.name,
+                ));
+            }
+        }
         let places = RedisPlaces::open(
             server,
             &self.namespace,

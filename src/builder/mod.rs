@@ -263,7 +263,7 @@ impl CacheBuilder {
         warnings::log(&warnings);
         #[cfg(feature = "activity")]
         let plan = self.activity.check()?;
-        let places = self.places(streams.len())?;
+        let places = self.places(&streams)?;
         let statuses = places.statuses(&streams);
         let (views, purges, follower) = self.log_parts(&places.log);
         views.expect_settle(self.settle.max(longest_settle(&streams)));

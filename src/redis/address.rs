@@ -22,6 +22,8 @@ pub(super) enum ServerPlace {
     Unix(PathBuf),
     /// Wherever they say that the master is.
     Sentinel(Sentinels),
+    /// Over the nodes of a Cluster, of which these are some.
+    Cluster(Vec<HostPort>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,8 +54,8 @@ impl ServerAddress {
         if let Some(why) = not_supported(url) {
             return Err(why.to_owned());
         }
-        let (plain, sentinels) = match sentinels(url)? {
-            Some((plain, sentinels)) => (plain, Some(sentinels)),
+        let (plain, several) = match several(url)? {
+            Some((plain, several)) => (plain, Some(several)),
             None => (url.to_owned(), None),
         };
         let (is_secure, plain) = plainly(&plain);
@@ -64,8 +66,11 @@ impl ServerAddress {
             .as_str()
             .into_connection_info()
             .map_err(|error| reason(&error))?;
-        let place = match (sentinels, info.addr()) {
-            (Some(sentinels), _) => ServerPlace::Sentinel(sentinels),
+        if matches!(several, Some(ServerPlace::Cluster(_))) && info.redis_settings().db() != 0 {
+            return Err("a Cluster has one database, number 0: name none".to_owned());
+        }
+        let place = match (several, info.addr()) {
+            (Some(several), _) => several,
             (None, ConnectionAddr::Tcp(host, port)) => ServerPlace::Tcp(HostPort {
                 host: host.as_str().into(),
                 port: *port,
@@ -100,36 +105,68 @@ const SENTINEL: [&str; 2] = ["redis+sentinel", "rediss+sentinel"];
 /// Where a Sentinel listens if nobody says.
 const SENTINEL_PORT: u16 = 26379;
 
-/// The Sentinels that `url` names, and a URL with all else that it says; nothing if it names none.
-fn sentinels(url: &str) -> Result<Option<(String, Sentinels)>, String> {
+/// By nodes of a Cluster, without and with TLS to all of them.
+const CLUSTER: [&str; 2] = ["redis+cluster", "rediss+cluster"];
+/// Where a Redis listens if nobody says.
+const REDIS_PORT: u16 = 6379;
+
+/// What `url` names if it names several hosts, and a URL with all else that it says; nothing if it names one.
+fn several(url: &str) -> Result<Option<(String, ServerPlace)>, String> {
     let Some((scheme, rest)) = url.split_once("://") else {
         return Ok(None);
     };
     let scheme = scheme.to_ascii_lowercase();
-    if !SENTINEL.contains(&&*scheme) {
+    let (by_sentinel, by_nodes) = (SENTINEL.contains(&&*scheme), CLUSTER.contains(&&*scheme));
+    if !by_sentinel && !by_nodes {
         return Ok(None);
     }
-    let form = "is not like redis+sentinel://host:port,host:port/name";
-    let (place, path) = rest.split_once('/').ok_or(form)?;
+    let form = match by_sentinel {
+        true => "is not like redis+sentinel://host:port,host:port/name",
+        false => "is not like redis+cluster://host:port,host:port",
+    };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    // A password may have a slash, a host may not.
+    let end = rest.rfind('@').map_or(end, |at| {
+        let after = &rest[at..];
+        at + after.find(['/', '?']).unwrap_or(after.len())
+    });
+    let (place, more) = rest.split_at(end);
     let (user, hosts) = match place.rsplit_once('@') {
         Some((user, hosts)) => (format!("{user}@"), hosts),
         None => (String::new(), place),
     };
-    let end = path.find(['/', '?']).unwrap_or(path.len());
-    let (name, more) = path.split_at(end);
-    let hosts: Option<Vec<_>> = hosts.split(',').map(host_port).collect();
-    let hosts = hosts.filter(|_| !name.is_empty()).ok_or(form)?;
+    let port = if by_sentinel {
+        SENTINEL_PORT
+    } else {
+        REDIS_PORT
+    };
+    let hosts: Option<Vec<_>> = hosts.split(',').map(|text| host_port(text, port)).collect();
+    let hosts = hosts.ok_or(form)?;
+    let (place, more) = if by_sentinel {
+        let path = more.strip_prefix('/').ok_or(form)?;
+        let end = path.find(['/', '?']).unwrap_or(path.len());
+        let (name, more) = path.split_at(end);
+        if name.is_empty() {
+            return Err(form.to_owned());
+        }
+        let name = name.into();
+        (ServerPlace::Sentinel(Sentinels { hosts, name }), more)
+    } else {
+        (ServerPlace::Cluster(hosts), more)
+    };
     let secure = if scheme.starts_with("rediss") {
         "s"
     } else {
         ""
     };
-    let plain = format!("redis{secure}://{user}sentinel{more}");
-    let name = name.into();
-    Ok(Some((plain, Sentinels { hosts, name })))
+    Ok(Some((
+        format!("redis{secure}://{user}several{more}"),
+        place,
+    )))
 }
 
-fn host_port(text: &str) -> Option<HostPort> {
+/// The host and the port that `text` names, `default` if it names none.
+fn host_port(text: &str, default: u16) -> Option<HostPort> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
             let (host, port) = rest.split_once(']')?;
@@ -140,7 +177,7 @@ fn host_port(text: &str) -> Option<HostPort> {
             None => (text, None),
         },
     };
-    let port = port.map_or(Some(SENTINEL_PORT), |port| port.parse().ok())?;
+    let port = port.map_or(Some(default), |port| port.parse().ok())?;
     (!host.is_empty()).then(|| HostPort {
         host: host.into(),
         port,
@@ -168,12 +205,10 @@ fn not_supported(url: &str) -> Option<&'static str> {
     if scheme.contains("sentinel") && !SENTINEL.contains(&&*scheme) {
         return Some("Sentinels are written redis+sentinel://host:port,host:port/name");
     }
-    if scheme.contains("cluster") {
-        return Some(
-            "Redis Cluster is not supported yet: name one server that is no part of one, as redis://host:port",
-        );
+    if scheme.contains("cluster") && !CLUSTER.contains(&&*scheme) {
+        return Some("a Cluster is written redis+cluster://host:port,host:port");
     }
-    if cfg!(not(feature = "tls")) && matches!(&*scheme, "rediss" | "valkeys" | "rediss+sentinel") {
+    if cfg!(not(feature = "tls")) && (scheme.starts_with("rediss") || scheme == "valkeys") {
         return Some(
             "TLS to Redis needs the feature `tls` of this library: add it, or name a port without TLS",
         );
@@ -184,7 +219,8 @@ fn not_supported(url: &str) -> Option<&'static str> {
     let several =
         matches!(&*scheme, "redis" | "rediss" | "valkey" | "valkeys") && hosts.contains(',');
     several.then_some(
-        "several servers are not supported: name the one that is the master, as redis://host:port",
+        "it names several servers: write redis+cluster:// for a Cluster, redis+sentinel:// for Sentinels, or name the one \
+         that is the master, as redis://host:port",
     )
 }
 

@@ -18,7 +18,8 @@ use crate::error::{ConfigError, Error, ErrorKind};
 use crate::log::Pulse;
 use crate::place::Setting;
 use crate::redis::account::{Account, OpenedBy};
-use crate::redis::address::{Sentinels, ServerAddress, ServerPlace};
+use crate::redis::address::{HostPort, Sentinels, ServerAddress, ServerPlace};
+use crate::redis::cluster::Cluster;
 use crate::redis::connection::Connection;
 use crate::redis::credentials::{CredentialSource, RedisLogin};
 use crate::redis::dial::{Driver, Wiring, greet_at, greet_through};
@@ -38,11 +39,16 @@ const SHORTEST_AGE: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct Server {
     inner: Arc<Inner>,
+    /// Which node of a Cluster it is: the one that has this key.
+    key: Option<Arc<str>>,
+    pulse: Arc<Pulse>,
 }
 
 struct Inner {
     address: ServerAddress,
     wiring: Wiring,
+    /// Its nodes, if it is one.
+    cluster: Option<Cluster>,
     /// The URL without its secrets.
     shown: Box<str>,
     budgets: Budgets,
@@ -53,7 +59,6 @@ struct Inner {
     switches: watch::Sender<u64>,
     /// One for each connection that may be open; none where their number is not limited.
     places: Option<Arc<Semaphore>>,
-    pulse: Arc<Pulse>,
     /// What it calls itself.
     software: Mutex<Option<Box<str>>>,
     /// What was last said in the log about the server, so that only changes are.
@@ -85,8 +90,13 @@ impl Server {
         let shown = without_secrets(url);
         let wrong = |why| ConfigError::new(Setting::REDIS_URL, why, shown.as_str());
         let address = ServerAddress::parse(url).map_err(wrong)?;
+        let cluster = match &address.place {
+            ServerPlace::Cluster(seeds) => Some(Cluster::new(seeds.clone())),
+            _ => None,
+        };
         Ok(Self {
             inner: Arc::new(Inner {
+                cluster,
                 wiring: Wiring {
                     is_secure: address.is_secure,
                     #[cfg(feature = "tls")]
@@ -100,10 +110,11 @@ impl Server {
                 shown: shown.into(),
                 budgets,
                 places: places.map(|number| Arc::new(Semaphore::new(number))),
-                pulse: Arc::default(),
                 software: Mutex::default(),
                 telling: Mutex::new(Telling::new()),
             }),
+            key: None,
+            pulse: Arc::default(),
         })
     }
 
@@ -188,6 +199,33 @@ impl Server {
         Ok(self)
     }
 
+    /// The same server; of a Cluster, the node that has `key`.
+    pub(crate) fn with_key(&self, key: &str) -> Self {
+        if self.inner.cluster.is_none() {
+            return self.clone();
+        }
+        Self {
+            inner: Arc::clone(&self.inner),
+            key: Some(key.into()),
+            pulse: Arc::default(),
+        }
+    }
+
+    /// Whether it is a Cluster, over whose nodes keys lie by their slots.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.inner.cluster.is_some()
+    }
+
+    /// The nodes, if it is a Cluster.
+    pub(super) fn cluster(&self) -> Option<&Cluster> {
+        self.inner.cluster.as_ref()
+    }
+
+    /// The key whose node of a Cluster it is.
+    pub(super) fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or_default()
+    }
+
     pub(crate) fn budgets(&self) -> &Budgets {
         &self.inner.budgets
     }
@@ -199,8 +237,20 @@ impl Server {
     /// The server cannot be reached within the connect budget, or refused the credentials; or as many
     /// connections are open as may be, and none is closed within that budget.
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
+        self.connected(None).await
+    }
+
+    /// As [`connect`](Self::connect), to the node `at` of a Cluster.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) async fn connect_to(&self, at: &HostPort) -> Result<Connection, Error> {
+        self.connected(Some(at)).await
+    }
+
+    async fn connected(&self, at: Option<&HostPort>) -> Result<Connection, Error> {
         let place = self.place().await?;
-        self.connect_at(place).await
+        self.connect_at(at, place).await
     }
 
     /// As [`connect`](Self::connect), beside one that is in use; `None` if as many are open as may be.
@@ -215,14 +265,18 @@ impl Server {
                 Err(_) => return Ok(None),
             },
         };
-        self.connect_at(place).await.map(Some)
+        self.connect_at(None, place).await.map(Some)
     }
 
-    async fn connect_at(&self, place: Option<OwnedSemaphorePermit>) -> Result<Connection, Error> {
+    async fn connect_at(
+        &self,
+        at: Option<&HostPort>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Result<Connection, Error> {
         let inner = &*self.inner;
         // Before the Sentinels are asked.
         let switches = *inner.switches.borrow();
-        let made = timeout(inner.budgets.connect, self.let_in()).await;
+        let made = timeout(inner.budgets.connect, self.let_in(at)).await;
         let ((to, driver), opened_by) = made
             .unwrap_or_else(|_| Err(inner.address.late().into()))
             .map_err(|error| self.error("connect", error))?;
@@ -232,17 +286,17 @@ impl Server {
     }
 
     /// A connection by credentials that are let in.
-    async fn let_in(&self) -> RedisResult<(Dialed, OpenedBy)> {
+    async fn let_in(&self, at: Option<&HostPort>) -> RedisResult<(Dialed, OpenedBy)> {
         let Inner {
             account, address, ..
         } = &*self.inner;
         if !account.can_change() {
-            return Ok((self.dial(&address.settings).await?, OpenedBy::default()));
+            return Ok((self.dial(at, &address.settings).await?, OpenedBy::default()));
         }
         let mut tries = account.tries();
         loop {
             let (login, settings) = tries.next(&address.settings).await?;
-            match self.dial(&settings).await {
+            match self.dial(at, &settings).await {
                 Ok(made) => return Ok((made, tries.is_let_in(&login))),
                 Err(error) => tries.failed(&login, error)?,
             }
@@ -250,15 +304,27 @@ impl Server {
     }
 
     /// A connection to wherever the server is, and what drives it.
-    async fn dial(&self, settings: &RedisConnectionInfo) -> RedisResult<Dialed> {
+    async fn dial(
+        &self,
+        at: Option<&HostPort>,
+        settings: &RedisConnectionInfo,
+    ) -> RedisResult<Dialed> {
         let config = AsyncConnectionConfig::new()
             .set_response_timeout(None)
             .set_pipeline_buffer_size(QUEUE);
         let wiring = self.wiring();
+        if let Some(at) = at {
+            return greet_at(at, settings, wiring, config).await;
+        }
         match &self.inner.address.place {
             ServerPlace::Tcp(at) => greet_at(at, settings, wiring, config).await,
             ServerPlace::Sentinel(sentinels) => {
                 let at = sentinel::master(sentinels, wiring).await?;
+                greet_at(&at, settings, wiring, config).await
+            }
+            ServerPlace::Cluster(_) => {
+                let cluster = self.cluster().expect("made for such a place");
+                let at = cluster.primary(self, self.key()).await?;
                 greet_at(&at, settings, wiring, config).await
             }
             ServerPlace::Unix(path) => greet_through(path, settings, config).await,
@@ -323,7 +389,7 @@ impl Server {
 
     /// Whether the heartbeats of the purge log on this server are answered.
     pub(crate) fn pulse(&self) -> &Arc<Pulse> {
-        &self.inner.pulse
+        &self.pulse
     }
 
     /// Remembers what the server calls itself.
@@ -340,7 +406,11 @@ impl Server {
 
     /// `error` as our own: which server, what was being done.
     pub(crate) fn error(&self, operation: &str, error: RedisError) -> Error {
-        fault::error(&format!("{operation} at {self}"), error)
+        let operation = format!("{operation} at {self}");
+        let passing = self
+            .cluster()
+            .and_then(|_| fault::passing_in_cluster(&operation, &error));
+        passing.unwrap_or_else(|| fault::error(&operation, error))
     }
 
     /// Says once that the server is unusable, until it is usable again.

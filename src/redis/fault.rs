@@ -72,6 +72,19 @@ pub(crate) fn error(operation: &str, error: RedisError) -> Error {
     Error::new(kind, message).with_source(error)
 }
 
+/// That a node of the Cluster that is meant does not have a key, or not now; nothing if `error` does not say so.
+pub(crate) fn passing_in_cluster(operation: &str, error: &RedisError) -> Option<Error> {
+    let why = match error.code()? {
+        "MOVED" | "ASK" | "TRYAGAIN" => "its slot moves from node to node",
+        "CLUSTERDOWN" => {
+            "the Cluster has lost nodes, or slots that nobody has: see CLUSTER INFO there"
+        }
+        _ => return None,
+    };
+    let message = format!("redis, {operation}: {}: {why}", said(error));
+    Some(Error::new(ErrorKind::Unavailable, message).with_source(error.clone()))
+}
+
 /// What happened, in the server's words where it sent any.
 fn said(error: &RedisError) -> String {
     if let Some(code) = error.code() {
@@ -131,9 +144,13 @@ fn advice(error: &RedisError) -> Option<&'static str> {
         "READONLY" => "it is a replica now: name the server that is the master",
         "LOADING" => "it starts and reads its data: wait, or see its log",
         "MASTERDOWN" => "it is a replica without its master: name the server that is the master",
-        "MOVED" | "ASK" | "CLUSTERDOWN" | "TRYAGAIN" | "CROSSSLOT" => {
-            "this is a node of a Redis Cluster, which is not supported yet: name a server that is no part of one"
+        "MOVED" | "ASK" | "TRYAGAIN" => {
+            "it is a node of a Redis Cluster, and another one has that key: write redis+cluster://host:port,host:port"
         }
+        "CLUSTERDOWN" => {
+            "its Cluster has lost nodes, or slots that nobody has: see CLUSTER INFO there"
+        }
+        "CROSSSLOT" => "it is a node of a Redis Cluster: write redis+cluster://host:port,host:port",
         "NOREPLICAS" => {
             "too few replicas are in step (min-replicas-to-write): bring them back, or see whether this master is \
              cut off from the rest"

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use crate::clock::millis;
 use crate::error::Error;
 use crate::key::CacheKey;
-use crate::redis::link::Link;
+use crate::redis::data::{Data, Keyed};
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
 use crate::store::{ClaimEnd, ClaimResult, Claims, Holder};
@@ -35,13 +35,13 @@ const UNSHAREABLE: &str = "-";
 #[derive(Debug)]
 pub(crate) struct RedisClaims {
     pub(super) verifier: Arc<Verifier>,
-    pub(super) link: Link,
+    pub(super) data: Data,
 }
 
 impl RedisClaims {
-    async fn ask(&self, doing: &str, command: Cmd) -> Result<Value, Error> {
+    async fn ask(&self, doing: &str, key: String, command: Cmd) -> Result<Value, Error> {
         let budget = self.verifier.server.budgets().read;
-        self.link.run(doing, budget, command).await
+        self.data.run(doing, budget, Keyed { key, command }).await
     }
 }
 
@@ -59,18 +59,18 @@ impl Claims for RedisClaims {
                 None => {
                     // `NX` together with `GET` needs Redis 7.0.
                     let mut set = cmd("SET");
-                    set.arg(name).arg(mine).arg("NX").arg("GET");
+                    set.arg(&name).arg(mine).arg("NX").arg("GET");
                     set.arg("PX").arg(lasting(time));
                     set
                 }
                 Some(from) => {
                     let mut take = cmd("EVAL");
-                    take.arg(TAKE).arg(1).arg(name).arg(from.to_string());
+                    take.arg(TAKE).arg(1).arg(&name).arg(from.to_string());
                     take.arg(mine).arg(lasting(time));
                     take
                 }
             };
-            match self.ask("claim", command).await? {
+            match self.ask("claim", name, command).await? {
                 Value::Nil => Ok(ClaimResult::Ours),
                 theirs => match reply::text(&theirs) {
                     Some(UNSHAREABLE) => Ok(ClaimResult::Unshareable),
@@ -97,9 +97,10 @@ impl Claims for RedisClaims {
             };
             let mut release = cmd("EVAL");
             release.arg(RELEASE).arg(1);
-            release.arg(self.verifier.keys.claim(key.digest()));
+            let name = self.verifier.keys.claim(key.digest());
+            release.arg(&name);
             release.arg(holder.to_string()).arg(note).arg(UNSHAREABLE);
-            self.ask("release", release).await.map(drop)
+            self.ask("release", name, release).await.map(drop)
         }
         .boxed()
     }

@@ -65,8 +65,14 @@ impl Group {
         mapping: u64,
     ) -> Self {
         Self {
-            keys: StreamKeys::new(namespace, group, stream, mapping),
-            wire: Wire::new(server, stream),
+            keys: StreamKeys::new(
+                namespace,
+                group,
+                stream,
+                mapping,
+                server.cluster().is_some(),
+            ),
+            wire: Wire::new(server.with_key(stream), stream),
             stream: stream.into(),
             group: group.into(),
             consumer: consumer.into(),

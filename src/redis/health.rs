@@ -375,6 +375,9 @@ impl ServerHealth {
         }
         troubles.extend(self.server.account().trouble());
         troubles.extend(self.replicas.lock().trouble(&self.server));
+        if let Some(cluster) = self.server.cluster() {
+            troubles.extend(cluster.troubles());
+        }
         troubles
     }
 }

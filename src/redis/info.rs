@@ -46,8 +46,7 @@ impl fmt::Display for Flaw {
                  Valkey 7.2, or newer"
             ),
             Self::Cluster => f.write_str(
-                "it is a node of a Redis Cluster, which is not supported yet: name a server that is no part of one \
-                 (cluster-enabled no)",
+                "it is a node of a Redis Cluster: write redis+cluster://host:port,host:port, with some of its nodes",
             ),
             Self::Sentinel => f.write_str(
                 "it is a Sentinel, which keeps no data: write redis+sentinel://host:port/name, with the name of the \
@@ -104,11 +103,11 @@ impl Identity {
         identity
     }
 
-    /// Why the server cannot be used, as far as it says. One that says nothing about its version has to be
+    /// Why the server cannot be used, as far as it says; `in_cluster` as a node of a Cluster. One that says nothing about its version has to be
     /// [tried](Self::is_to_be_tried).
-    pub(crate) fn unfit(&self) -> Option<Flaw> {
+    pub(crate) fn unfit(&self, in_cluster: bool) -> Option<Flaw> {
         match self.mode.as_deref() {
-            Some("cluster") => return Some(Flaw::Cluster),
+            Some("cluster") if !in_cluster => return Some(Flaw::Cluster),
             Some("sentinel") => return Some(Flaw::Sentinel),
             _ => {}
         }
@@ -247,7 +246,7 @@ mod tests {
     fn says(info: &str) -> (Option<String>, Option<Flaw>, bool) {
         let identity = Identity::parse(&info.replace(' ', "\r\n"));
         let software = identity.software.as_deref().map(str::to_owned);
-        (software, identity.unfit(), identity.is_to_be_tried())
+        (software, identity.unfit(false), identity.is_to_be_tried())
     }
 
     /// SAFETY 90: servers of several makers.

@@ -3,6 +3,7 @@
 use crate::error::ConfigError;
 use crate::key::Digest;
 use crate::place::Setting;
+use crate::redis::cluster::hash_tag;
 
 /// The longest namespace, in bytes.
 const MAX_NAMESPACE: usize = 128;
@@ -106,7 +107,7 @@ impl Keyspace {
 
 /// The keys beside an event stream.
 #[derive(Debug)]
-pub(super) struct StreamKeys {
+pub(crate) struct StreamKeys {
     /// A stream of the entries that were put aside.
     pub(super) quarantine: String,
     /// A hash of the gaps that are not closed yet.
@@ -118,13 +119,31 @@ pub(super) struct StreamKeys {
 }
 
 impl StreamKeys {
-    pub(super) fn new(namespace: &str, group: &str, stream: &str, mapping: u64) -> Self {
+    /// Those of `stream` for `group` and the mapping that has this number; `in_cluster` in the stream's own slot.
+    pub(super) fn new(
+        namespace: &str,
+        group: &str,
+        stream: &str,
+        mapping: u64,
+        in_cluster: bool,
+    ) -> Self {
+        let tag = match in_cluster {
+            true => format!("{{{}}}:", hash_tag(stream)),
+            false => String::new(),
+        };
         Self {
-            at: format!("{namespace}:at:{group}:{mapping:016x}:{stream}"),
-            quarantine: format!("{namespace}:quarantine:{stream}"),
-            gaps: format!("{namespace}:gaps:{stream}"),
-            heard: format!("{namespace}:heard:{stream}"),
+            at: format!("{namespace}:{tag}at:{group}:{mapping:016x}:{stream}"),
+            quarantine: format!("{namespace}:{tag}quarantine:{stream}"),
+            gaps: format!("{namespace}:{tag}gaps:{stream}"),
+            heard: format!("{namespace}:{tag}heard:{stream}"),
         }
+    }
+
+    /// Why there can be no keys beside `stream` in its slot of a Cluster, if so.
+    pub(crate) fn why_not_in_cluster(stream: &str) -> Option<&'static str> {
+        hash_tag(stream).contains('}').then_some(
+            "has a closing brace but no hash tag, so that no other key can be in its slot of the Cluster",
+        )
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`address`]: what a URL says · [`dial`]: by TCP, TLS or a Unix socket · [`sentinel`], [`switches`]: who the master is
 //! - [`credentials`], [`account`]: as whom · [`upkeep`]: other credentials and younger connections in time
 //! - [`conn`], [`connection`]: the server, budgets, what is told about it · [`fault`]: what an error means
+//! - [`cluster`], [`votes`]: which node of a Cluster has what · [`data`]: where entries are
 //! - [`live`], [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
 //! - [`log`], [`store`] and `activity`: the three traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
@@ -17,10 +18,12 @@ mod account;
 mod activity;
 mod address;
 mod breaker;
+mod cluster;
 mod conn;
 mod connect;
 mod connection;
 mod credentials;
+mod data;
 mod dial;
 mod exclusive;
 mod fault;
@@ -42,6 +45,7 @@ mod tls;
 mod trust;
 mod upkeep;
 mod verify;
+mod votes;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -59,14 +63,16 @@ use crate::telling::Telling;
 #[cfg(feature = "activity")]
 use self::activity::RedisActivity;
 use self::breaker::Breaker;
+use self::cluster::Use;
 pub(crate) use self::conn::Server;
 pub(crate) use self::credentials::CredentialSource;
 pub use self::credentials::{RedisCredentials, RedisLogin};
+use self::data::Data;
 use self::exclusive::Exclusive;
 use self::fleet::RedisClaims;
 pub(crate) use self::group::{EntryId, Group, GroupState, Portion, Read, StreamEntry, TAKEN};
 use self::health::ServerHealth;
-pub(crate) use self::keyspace::Keyspace;
+pub(crate) use self::keyspace::{Keyspace, StreamKeys};
 use self::link::Link;
 pub(crate) use self::log::RedisLog;
 pub(crate) use self::store::RedisStore;
@@ -110,6 +116,7 @@ impl RedisPlaces {
     ) -> Result<Self, ConfigError> {
         let budgets = *server.budgets();
         let keys = Keyspace::new(namespace)?;
+        let server = server.with_key(keys.log());
         let breaker = |observer, budget| {
             let pulse = Arc::clone(server.pulse());
             Breaker::new(Arc::clone(&clock), observer, pulse, budget)
@@ -142,10 +149,12 @@ impl RedisPlaces {
         };
         let claims = RedisClaims {
             verifier: Arc::clone(&verifier),
-            link: reads.clone(),
+            data: Data::of(&server, &reads, Use::Reads),
         };
         let store = RedisStore {
             verifier: Arc::clone(&verifier),
+            lookups: Data::of(&server, &reads, Use::Reads),
+            stores: Data::of(&server, &writes, Use::Writes),
             reads,
             writes,
             health,

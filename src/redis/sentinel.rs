@@ -1,7 +1,6 @@
 //! Redis Sentinel: who the master is. Who connects asks all of them at once. Whoever they name is verified before it is used, so
 //! a Sentinel that lags costs a try, never truth.
 
-use std::collections::HashMap;
 use std::io::Error as IoError;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::redis::address::{HostPort, Sentinels};
 use crate::redis::dial::{Driver, Wiring, greet_at};
+use crate::redis::votes::Votes;
 
 /// How long each of them may take.
 pub(super) const PATIENCE: Duration = Duration::from_millis(500);
@@ -33,74 +33,39 @@ pub(super) async fn master(sentinels: &Sentinels, wiring: &Wiring) -> RedisResul
         let late = |_| Err(IoError::from(std::io::ErrorKind::TimedOut).into());
         (at, timeout(PATIENCE, asked).await.unwrap_or_else(late))
     });
-    let mut votes = Votes::new(sentinels);
+    let mut votes = Votes::of(sentinels.hosts.len());
     let mut asked: FuturesUnordered<_> = asked.collect();
     while let Some((at, said)) = asked.next().await {
-        if let Some(master) = votes.count(at, said) {
-            return Ok(master);
-        }
-    }
-    votes.most()
-}
-
-/// What the Sentinels say.
-pub(super) struct Votes<'a> {
-    sentinels: &'a Sentinels,
-    said: HashMap<HostPort, usize>,
-    trouble: Vec<String>,
-}
-
-impl<'a> Votes<'a> {
-    pub(super) fn new(sentinels: &'a Sentinels) -> Self {
-        Self {
-            sentinels,
-            said: HashMap::new(),
-            trouble: Vec::new(),
-        }
-    }
-
-    /// The master, if more than half of all Sentinels name it now.
-    pub(super) fn count(
-        &mut self,
-        at: &HostPort,
-        said: RedisResult<Option<HostPort>>,
-    ) -> Option<HostPort> {
-        match said {
-            Ok(Some(master)) => {
-                let count = self.said.entry(master.clone()).or_default();
-                *count += 1;
-                (*count > self.sentinels.hosts.len() / 2).then_some(master)
-            }
+        let named = match said {
+            Ok(Some(master)) => votes.name(master),
             Ok(None) => {
-                let name = &self.sentinels.name;
-                self.trouble
-                    .push(format!("{at} watches no master called {name:?}"));
+                votes.abstain(format!(
+                    "{at} watches no master called {:?}",
+                    sentinels.name
+                ));
                 None
             }
             Err(error) if matches!(error.code(), Some("NOAUTH" | "WRONGPASS")) => {
-                self.trouble.push(format!(
+                votes.abstain(format!(
                     "{at} does not let us in ({error}): see user and password under [redis.sentinel]"
                 ));
                 None
             }
             Err(error) if error.code() == Some("ERR") => {
-                self.trouble.push(format!("{at} is no Sentinel ({error})"));
+                votes.abstain(format!("{at} is no Sentinel ({error})"));
                 None
             }
             Err(error) => {
-                self.trouble.push(format!("{at}: {error}"));
+                votes.abstain(format!("{at}: {error}"));
                 None
             }
+        };
+        if let Some(master) = named {
+            return Ok(master);
         }
     }
-
-    fn most(self) -> RedisResult<HostPort> {
-        let most = self.said.into_iter().max_by_key(|(_, count)| *count);
-        most.map(|(master, _)| master).ok_or_else(|| {
-            let why = self.trouble.join("; ");
-            IoError::other(format!("Sentinel: no master is known: {why}")).into()
-        })
-    }
+    let most = votes.most().cloned();
+    most.ok_or_else(|| votes.undecided("Sentinel: no master is known"))
 }
 
 /// A connection to the Sentinel `at`, by its own user and password, if they are said.

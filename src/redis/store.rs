@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::redis::{Cmd, Pipeline, Value};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -18,6 +18,7 @@ use crate::key::CacheKey;
 use crate::log::Tip;
 use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
+use crate::redis::data::{Data, Keyed};
 use crate::redis::fault;
 use crate::redis::health::{Part, ServerHealth};
 use crate::redis::link::Link;
@@ -39,9 +40,13 @@ const TRIES: usize = 2;
 #[derive(Debug)]
 pub(crate) struct RedisStore {
     pub(super) verifier: Arc<Verifier>,
+    /// To the purge log.
     pub(super) reads: Link,
     /// Its own, so that a lookup does not wait behind a large body on its way.
     pub(super) writes: Link,
+    /// Where entries are looked up, by the connection of lookups, and where they are stored, by that of stores.
+    pub(super) lookups: Data,
+    pub(super) stores: Data,
     pub(super) health: Arc<ServerHealth>,
     pub(super) observer: SharedObserver,
     /// Frames are stored compressed where that helps.
@@ -51,6 +56,37 @@ pub(crate) struct RedisStore {
 impl RedisStore {
     async fn lookup(&self, keys: &[CacheKey]) -> Result<StoreReply, Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().read;
+        let (values, tip) = match &self.lookups {
+            Data::Beside(_) => self.look(keys, deadline).await?,
+            Data::Spread(..) => {
+                let values = join_all(keys.iter().map(|key| self.fetch(key, deadline)));
+                let values = async { Ok(values.await) };
+                let ((_, tip), values) = tokio::try_join!(self.look(&[], deadline), values)?;
+                (values, tip)
+            }
+        };
+        let mut entries = SmallVec::new();
+        for (key, value) in keys.iter().zip(values) {
+            entries.push(self.entry(key, value).await?);
+        }
+        Ok(StoreReply { entries, tip })
+    }
+
+    /// What stands under the entry of `key`, on its node of a Cluster; nothing if that cannot be asked, which is told
+    /// there. Any order with the tip will do (PROTOCOL 19).
+    async fn fetch(&self, key: &CacheKey, deadline: Instant) -> Value {
+        let name = self.verifier.keys.entry(key.digest());
+        let mut pipe = ::redis::pipe();
+        pipe.cmd("GET").arg(&name);
+        let answer = self.lookups.ask(deadline, &name, &pipe).await;
+        answer
+            .ok()
+            .and_then(|mut answer| answer.pop())
+            .unwrap_or(Value::Nil)
+    }
+
+    /// What stands under the entries of `keys` on the server of the log, and its tip.
+    async fn look(&self, keys: &[CacheKey], deadline: Instant) -> Result<(Vec<Value>, Tip), Error> {
         let pipe = self.question(keys);
         for turn in 1..=TRIES {
             let live = self.reads.verified(deadline).await?;
@@ -63,14 +99,7 @@ impl RedisStore {
             let last = answer.pop().ok_or_else(|| reply::malformed("lookup"))?;
             if let Some(position) = self.tip(&live, sent, last)? {
                 let replicas = self.verifier.trust.replicas_seen();
-                let mut entries = SmallVec::new();
-                for (key, value) in keys.iter().zip(answer) {
-                    entries.push(self.entry(key, value).await?);
-                }
-                return Ok(StoreReply {
-                    entries,
-                    tip: Tip { position, replicas },
-                });
+                return Ok((answer, Tip { position, replicas }));
             }
         }
         let message = "redis: the purge log changed under the lookup";
@@ -127,32 +156,45 @@ impl RedisStore {
         let under = self.verifier.keys.entry(key.digest());
         let (framed, mut pipe) = (self.framed(entry).await, ::redis::pipe());
         let deadline = Instant::now() + self.verifier.server.budgets().write;
-        let live = self.writes.verified(deadline).await?;
         let (frame, cut) = match framed {
             Packing::Whole(frame) => (frame, false),
             Packing::ToCut(response, compress) => {
                 Self::ask_beginning(&mut pipe, &under);
-                let chunks = self.store_chunks(&live, deadline, response, keep, compress);
+                let chunks = self.store_chunks(deadline, response, keep, compress);
                 (chunks.await?, true)
             }
         };
-        let set = pipe.cmd("SET").arg(under);
+        let set = pipe.cmd("SET").arg(&under);
         set.arg(&*frame).arg("PX").arg(lifetime(keep));
-        let answer = self.writes.ask(&live, deadline, &pipe).await?;
+        let answer = self.stores.ask(deadline, &under, &pipe).await?;
         if let Some(error) = answer.last().and_then(fault::error_in) {
             return Err(self.verifier.server.error("store", error));
         }
         if cut && let Some(beginning) = answer.first() {
-            self.outlived(&live, deadline, beginning).await;
+            self.outlived(deadline, beginning).await;
         }
         Ok(())
+    }
+
+    /// What `storing` brings, unless the server is known to be away. The nodes of a Cluster see to that each for itself.
+    async fn guarded<T>(
+        &self,
+        storing: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        if let Data::Spread(..) = self.stores {
+            return storing.await;
+        }
+        let counts = |error: &Error| speaks_against(error, &self.writes);
+        self.health.writes.run(counts, storing).await
     }
 
     /// The chunks of a large one end by themselves: nothing says any more where they are.
     async fn forget(&self, key: &CacheKey) -> Result<(), Error> {
         let budget = self.verifier.server.budgets().write;
-        let unlink = Cmd::unlink(self.verifier.keys.entry(key.digest()));
-        self.writes.run("forget", budget, unlink).await.map(drop)
+        let key = self.verifier.keys.entry(key.digest());
+        let command = Cmd::unlink(&key);
+        let unlink = Keyed { key, command };
+        self.stores.run("forget", budget, unlink).await.map(drop)
     }
 }
 
@@ -177,9 +219,7 @@ impl Store for RedisStore {
             if millis(keep) == 0 {
                 return Ok(());
             }
-            let counts = |error: &Error| speaks_against(error, &self.writes);
-            let storing = self.store(key, &entry, keep);
-            let stored = self.health.writes.run(counts, storing).await;
+            let stored = self.guarded(self.store(key, &entry, keep)).await;
             self.health.note(Part::Stores, &stored);
             stored
         }
@@ -188,8 +228,7 @@ impl Store for RedisStore {
 
     fn remove<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), Error>> {
         async move {
-            let counts = |error: &Error| speaks_against(error, &self.writes);
-            let removed = self.health.writes.run(counts, self.forget(key)).await;
+            let removed = self.guarded(self.forget(key)).await;
             self.health.note(Part::Stores, &removed);
             removed
         }

@@ -1,5 +1,6 @@
-//! Following the Sentinels while the companion runs: their `+switch-master`, and what they answer each second. An old master that is
-//! cut off together with this process answers as ever, and would be believed until its lease ends.
+//! Following who is the master while the companion runs: Sentinels, by their `+switch-master` and by what they answer each second;
+//! a Cluster, by what its primaries answer. An old master that is cut off together with this process answers as ever, and would
+//! be believed until its lease ends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::redis::address::{HostPort, Sentinels};
 use crate::redis::conn::Server;
-use crate::redis::sentinel::{PATIENCE, SentinelLink, Votes, converse, named};
+use crate::redis::sentinel::{PATIENCE, SentinelLink, converse, named};
 use crate::redis::verify::Verifier;
+use crate::redis::votes::Votes;
 
-/// How often the Sentinels are asked, should nobody say that the master is another one.
+/// How often they are asked, should nobody say that the master is another one.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 const SWITCHED: &str = "+switch-master";
 
-/// Ends the trust in all connections when the Sentinels name another master.
+/// Ends the trust in all connections when another master is named.
 #[derive(Debug)]
 pub(crate) struct SwitchWatch {
     pub(super) server: Server,
@@ -27,18 +29,17 @@ pub(crate) struct SwitchWatch {
 
 impl SwitchWatch {
     pub(crate) async fn run(self, stop: &CancellationToken) {
-        let Some(sentinels) = self.server.sentinels() else {
+        let Some(mut source) = Source::of(&self.server) else {
             return;
         };
-        let mut listening = Listening::new(sentinels);
         let mut last = None;
         while !stop.is_cancelled() {
             // Taken before they are asked: whoever connects meanwhile asks them too.
             let generation = self.verifier.trust.generation();
-            let now = listening.ask(&self.server).await;
+            let now = source.ask(&self.server).await;
             if let Some(now) = now {
                 if last.as_ref().is_some_and(|last| *last != now) {
-                    tracing::warn!(server = %self.server, master = %now, "the Sentinels name another master");
+                    tracing::warn!(server = %self.server, master = %now, "another master is named");
                     self.verifier.trust.lose(generation);
                     self.server.switched();
                 }
@@ -46,9 +47,43 @@ impl SwitchWatch {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = listening.switched.notified() => {}
+                () = source.switched() => {}
                 () = sleep(ASK_EVERY) => {}
             }
+        }
+    }
+}
+
+/// Who says which server is the master.
+enum Source<'a> {
+    Sentinels(Listening<'a>),
+    Cluster,
+}
+
+impl<'a> Source<'a> {
+    fn of(server: &'a Server) -> Option<Self> {
+        match server.sentinels() {
+            Some(sentinels) => Some(Self::Sentinels(Listening::new(sentinels))),
+            None => server.cluster().map(|_| Self::Cluster),
+        }
+    }
+
+    /// The master that more than half of them name; nothing if they do not.
+    async fn ask(&mut self, server: &Server) -> Option<HostPort> {
+        match self {
+            Self::Sentinels(listening) => listening.ask(server).await,
+            Self::Cluster => {
+                let cluster = server.cluster()?;
+                cluster.primary(server, server.key()).await.ok()
+            }
+        }
+    }
+
+    /// Returns when one of them says so unasked.
+    async fn switched(&self) {
+        match self {
+            Self::Sentinels(listening) => listening.switched.notified().await,
+            Self::Cluster => std::future::pending().await,
         }
     }
 }
@@ -70,7 +105,6 @@ impl<'a> Listening<'a> {
         }
     }
 
-    /// The master that more than half of them name; nothing if they do not.
     async fn ask(&mut self, server: &Server) -> Option<HostPort> {
         let (sentinels, switched) = (self.sentinels, &self.switched);
         let asked = sentinels
@@ -89,13 +123,11 @@ impl<'a> Listening<'a> {
                 if said.is_none() {
                     *open = None;
                 }
-                (at, said.flatten())
+                said.flatten()
             });
         let said: Vec<_> = futures_util::future::join_all(asked).await;
-        let mut votes = Votes::new(sentinels);
-        let named = said
-            .into_iter()
-            .map(|(at, master)| votes.count(at, Ok(master)));
+        let mut votes = Votes::of(sentinels.hosts.len());
+        let named = said.into_iter().flatten().map(|master| votes.name(master));
         named.fold(None, Option::or)
     }
 }

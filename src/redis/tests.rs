@@ -18,6 +18,7 @@ use crate::store::{Budgets, Store};
 mod activity;
 mod busy;
 mod chunks;
+mod clusters;
 mod fake;
 mod faults;
 mod kinds;

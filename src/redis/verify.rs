@@ -165,7 +165,7 @@ impl Verifier {
             },
         };
         self.server.is_called(identity.software.as_deref());
-        if let Some(unfit) = identity.unfit() {
+        if let Some(unfit) = identity.unfit(self.server.cluster().is_some()) {
             return Err(self.unfit(&unfit));
         }
         for lost in identity.hides() {

@@ -53,8 +53,12 @@ fn safety_97_a_url_of_what_is_not_supported_says_so() {
         ),
         ("redis-sentinel://:hunter2@a:26379,b:26379", "Sentinel"),
         ("sentinel://localhost", "Sentinel"),
-        ("redis+cluster://localhost:7000", "Redis Cluster"),
-        ("redis-cluster://localhost:7000", "Redis Cluster"),
+        (
+            "redis+cluster://localhost:x",
+            "is not like redis+cluster://",
+        ),
+        ("redis+cluster://localhost:7000/3", "has one database"),
+        ("redis-cluster://localhost:7000", "redis+cluster://"),
         ("redis://a:6379,b:6379", "several servers"),
     ] {
         let error = Server::new(url, Budgets::default()).unwrap_err();
@@ -67,6 +71,8 @@ fn safety_97_a_url_of_what_is_not_supported_says_so() {
         "valkey://localhost",
         "redis+sentinel://localhost/name",
         "redis+sentinel://u:p@a:26379,b,[::1]:7/name/3?protocol=resp3",
+        "redis+cluster://a",
+        "redis+cluster://u:p@a:7000,b,[::1]:7/0?protocol=resp3",
         #[cfg(feature = "tls")]
         "rediss://localhost:6380",
         #[cfg(feature = "tls")]

@@ -27,10 +27,10 @@ use crate::entry::codec::chunks::{self, Chunks};
 use crate::entry::{CHUNK, ChunkSource, StoredResponse, chunks_of};
 use crate::error::Error;
 use crate::observe::{Notice, SharedObserver};
+use crate::redis::data::{Data, Keyed};
 use crate::redis::fault;
 use crate::redis::health::ServerHealth;
 use crate::redis::link::Link;
-use crate::redis::live::Live;
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
 
@@ -47,7 +47,6 @@ impl RedisStore {
     /// Stores the chunks of `response`; what is to stand in its place.
     pub(super) async fn store_chunks(
         &self,
-        live: &Live,
         deadline: Instant,
         response: &StoredResponse,
         keep: Duration,
@@ -60,14 +59,14 @@ impl RedisStore {
         let keep = lifetime(keep.saturating_add(LONGER));
         let cut: Vec<&[u8]> = response.body.chunks(CHUNK).collect();
         for (turn, some) in cut.chunks(AT_ONCE).enumerate() {
-            let mut pipe = Pipeline::with_capacity(some.len());
-            for (place, bytes) in (turn * AT_ONCE..).zip(some) {
+            let sets = (turn * AT_ONCE..).zip(some).map(|(place, bytes)| {
                 let frame = chunks::encode_chunk(&chunks, place, bytes, compress);
-                pipe.cmd("SET")
-                    .arg(self.verifier.keys.chunk(chunks.number, place));
-                pipe.arg(&*frame).arg("PX").arg(keep);
-            }
-            let answer = self.writes.ask(live, deadline, &pipe).await?;
+                let mut set = ::redis::cmd("SET");
+                let key = self.verifier.keys.chunk(chunks.number, place);
+                set.arg(&key).arg(&*frame).arg("PX").arg(keep);
+                Keyed { key, command: set }
+            });
+            let answer = self.stores.ask_each(deadline, sets.collect()).await?;
             if let Some(error) = answer.iter().find_map(fault::error_in) {
                 return Err(self.verifier.server.error("store", error));
             }
@@ -82,25 +81,30 @@ impl RedisStore {
 
     /// Lets the chunks of an entry that was replaced expire as soon as nobody reads them any more. Should this
     /// come to nothing, they do it in their own time.
-    pub(super) async fn outlived(&self, live: &Live, deadline: Instant, beginning: &Value) {
+    pub(super) async fn outlived(&self, deadline: Instant, beginning: &Value) {
         let Value::BulkString(beginning) = beginning else {
             return;
         };
         let Some(chunks) = chunks::of_beginning(beginning) else {
             return;
         };
-        let mut pipe = ::redis::pipe();
-        for place in 0..chunks_of(chunks.length) {
-            let name = self.verifier.keys.chunk(chunks.number, place);
-            pipe.cmd("PEXPIRE").arg(name).arg(lifetime(LONGER));
-        }
-        let _ = self.writes.ask(live, deadline, &pipe).await;
+        let ends = (0..chunks_of(chunks.length)).map(|place| {
+            let key = self.verifier.keys.chunk(chunks.number, place);
+            let mut expire = ::redis::cmd("PEXPIRE");
+            expire.arg(&key).arg(lifetime(LONGER));
+            Keyed {
+                key,
+                command: expire,
+            }
+        });
+        let _ = self.stores.ask_each(deadline, ends.collect()).await;
     }
 
     pub(super) fn source(&self, chunks: Chunks) -> Arc<dyn ChunkSource> {
         Arc::new(RedisChunks {
             verifier: Arc::clone(&self.verifier),
             link: self.writes.clone(),
+            data: self.stores.clone(),
             health: Arc::clone(&self.health),
             observer: self.observer.clone(),
             chunks,
@@ -113,19 +117,27 @@ impl RedisStore {
 struct RedisChunks {
     verifier: Arc<Verifier>,
     link: Link,
+    data: Data,
     health: Arc<ServerHealth>,
     observer: SharedObserver,
     chunks: Chunks,
 }
 
 impl RedisChunks {
-    async fn ask(&self, deadline: Instant, pipe: &Pipeline) -> Result<Vec<Value>, Error> {
-        let live = self.link.verified(deadline).await?;
-        self.link.ask(&live, deadline, pipe).await
-    }
-
-    fn name(&self, place: usize) -> String {
-        self.verifier.keys.chunk(self.chunks.number, place)
+    /// Sends `command` for each of the chunks at `places`.
+    async fn ask(
+        &self,
+        deadline: Instant,
+        command: &str,
+        places: Range<usize>,
+    ) -> Result<Vec<Value>, Error> {
+        let commands = places.map(|place| {
+            let key = self.verifier.keys.chunk(self.chunks.number, place);
+            let mut command = ::redis::cmd(command);
+            command.arg(&key);
+            Keyed { key, command }
+        });
+        self.data.ask_each(deadline, commands.collect()).await
     }
 
     fn opened(&self, place: usize, value: Value) -> Result<Bytes, &'static str> {
@@ -139,11 +151,7 @@ impl RedisChunks {
         places: Range<usize>,
         deadline: Instant,
     ) -> Result<Option<Vec<Bytes>>, Error> {
-        let mut pipe = Pipeline::with_capacity(places.len());
-        for place in places.clone() {
-            pipe.cmd("GET").arg(self.name(place));
-        }
-        let answer = self.ask(deadline, &pipe).await?;
+        let answer = self.ask(deadline, "GET", places.clone()).await?;
         if answer.len() != places.len() {
             return Err(reply::malformed("answer"));
         }
@@ -154,11 +162,7 @@ impl RedisChunks {
     }
 
     async fn all_there(&self, places: Range<usize>, deadline: Instant) -> Result<bool, Error> {
-        let mut pipe = Pipeline::with_capacity(places.len());
-        for place in places {
-            pipe.cmd("EXISTS").arg(self.name(place));
-        }
-        let answer = self.ask(deadline, &pipe).await?;
+        let answer = self.ask(deadline, "EXISTS", places).await?;
         let all = answer.iter().all(|there| *there == Value::Int(1));
         if !all {
             self.reject::<()>("a chunk is missing");
@@ -185,8 +189,11 @@ impl ChunkSource for RedisChunks {
     ) -> BoxFuture<'static, Result<Option<Vec<Bytes>>, Error>> {
         let source = self.clone();
         async move {
-            let counts = |error: &Error| speaks_against(error, &source.link);
             let reading = source.chunks(places, deadline);
+            if let Data::Spread(..) = source.data {
+                return reading.await;
+            }
+            let counts = |error: &Error| speaks_against(error, &source.link);
             source.health.writes.run(counts, reading).await
         }
         .boxed()

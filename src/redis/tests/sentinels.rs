@@ -1,82 +1,21 @@
 //! Real Sentinels over a master and its replica.
 
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::Value;
-use tagcache_test_support::RedisServer;
+use tagcache_test_support::RedisSentinels;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::chance::unique_word;
 use crate::clock::SystemClock;
 use crate::observe::SharedObserver;
 use crate::redis::{RedisPlaces, Server};
-use crate::store::Budgets;
+
+use super::PATIENT;
 
 /// What must happen does within this time, on a slow machine too.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Sentinels watch each other: one more than half of them has to agree.
-const SENTINELS: usize = 3;
-
-struct Sentinel {
-    child: Child,
-    port: u16,
-    config: std::path::PathBuf,
-}
-
-impl Sentinel {
-    /// It writes its state into its configuration.
-    fn start(master: u16) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let config = std::env::temp_dir().join(format!("tagcache-sentinel-{}", unique_word()));
-        let text = format!(
-            "port {port}\nbind 127.0.0.1\nsentinel monitor house 127.0.0.1 {master} 2\n\
-             sentinel down-after-milliseconds house 1000\nsentinel failover-timeout house 5000\n"
-        );
-        std::fs::write(&config, text).unwrap();
-        let child = Command::new("redis-server")
-            .arg(&config)
-            .arg("--sentinel")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self {
-            child,
-            port,
-            config,
-        }
-    }
-
-    /// What it answers about what it watches, once it does.
-    async fn ask(&self, words: &[&str]) -> Value {
-        self.say(&[&["SENTINEL"], words].concat()).await
-    }
-
-    async fn say(&self, words: &[&str]) -> Value {
-        until(async || {
-            let server = Server::new(&format!("redis://127.0.0.1:{}", self.port), PATIENT).unwrap();
-            let mut connection = server.connect().await.ok()?;
-            let mut command = ::redis::Cmd::new();
-            command.arg(words);
-            command.query_async(&mut connection.to).await.ok()
-        })
-        .await
-    }
-}
-
-impl Drop for Sentinel {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.config);
-    }
-}
-
-const PATIENT: Budgets = super::PATIENT;
 
 async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
@@ -86,54 +25,6 @@ async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
         }
         assert!(Instant::now() < end, "it does not happen");
         sleep(Duration::from_millis(50)).await;
-    }
-}
-
-struct House {
-    master: RedisServer,
-    replica: RedisServer,
-    sentinels: Vec<Sentinel>,
-}
-
-impl House {
-    /// One whose Sentinels know each other and the replica.
-    async fn open() -> Self {
-        let master = RedisServer::start();
-        let port = master.port();
-        let replica = RedisServer::start_with(&["--replicaof", &format!("127.0.0.1 {port}")]);
-        let sentinels: Vec<_> = (0..SENTINELS).map(|_| Sentinel::start(port)).collect();
-        for sentinel in &sentinels {
-            until(async || {
-                let known = sentinel.ask(&["MASTER", "house"]).await;
-                let known: std::collections::HashMap<String, String> =
-                    ::redis::from_redis_value(known).ok()?;
-                let number = |name: &str| known.get(name).and_then(|text| text.parse().ok());
-                let all = number("num-slaves") == Some(1)
-                    && number("num-other-sentinels") == Some(SENTINELS - 1);
-                all.then_some(())
-            })
-            .await;
-        }
-        Self {
-            master,
-            replica,
-            sentinels,
-        }
-    }
-
-    fn url(&self) -> String {
-        let hosts = self
-            .sentinels
-            .iter()
-            .map(|one| format!("127.0.0.1:{}", one.port));
-        let hosts: Vec<_> = hosts.collect();
-        format!("redis+sentinel://{}/house", hosts.join(","))
-    }
-
-    /// Makes the replica the master, and the master its replica.
-    async fn fail_over(&self) {
-        let answer = self.sentinels[0].ask(&["FAILOVER", "house"]).await;
-        assert_eq!(answer, Value::Okay);
     }
 }
 
@@ -148,7 +39,7 @@ async fn port_of(server: &Server) -> Option<u16> {
 
 #[tokio::test]
 async fn the_master_is_where_the_sentinels_say_that_it_is() {
-    let mut house = House::open().await;
+    let mut house = RedisSentinels::start().await;
     let server = Server::new(&house.url(), PATIENT).unwrap();
     assert_eq!(port_of(&server).await, Some(house.master.port()));
     house.master.stop();
@@ -162,7 +53,7 @@ async fn the_master_is_where_the_sentinels_say_that_it_is() {
 /// An old master that still answers is not believed any more.
 #[tokio::test]
 async fn trust_ends_when_the_sentinels_name_another_master() {
-    let house = House::open().await;
+    let house = RedisSentinels::start().await;
     let server = Server::new(&house.url(), PATIENT).unwrap();
     let observer = SharedObserver::new(());
     let places = RedisPlaces::open(
@@ -184,7 +75,10 @@ async fn trust_ends_when_the_sentinels_name_another_master() {
     for sentinel in &house.sentinels {
         until(async || {
             let clients: String = ::redis::from_redis_value(
-                sentinel.say(&["CLIENT", "LIST", "TYPE", "PUBSUB"]).await,
+                sentinel
+                    .say(&["CLIENT", "LIST", "TYPE", "PUBSUB"])
+                    .await
+                    .ok()?,
             )
             .ok()?;
             clients.contains("sub=1").then_some(())
@@ -202,7 +96,7 @@ async fn trust_ends_when_the_sentinels_name_another_master() {
 
 #[tokio::test]
 async fn what_is_wrong_with_sentinels_is_said() {
-    let house = House::open().await;
+    let house = RedisSentinels::start().await;
     let redis = house.master.port();
     for (url, said) in [
         (
@@ -230,7 +124,7 @@ async fn what_is_wrong_with_sentinels_is_said() {
 /// The old master is cut off by nobody here: it is alive, and a replica of the new one.
 #[tokio::test]
 async fn purges_are_in_the_log_of_the_new_master() {
-    let house = House::open().await;
+    let house = RedisSentinels::start().await;
     let (cache, companion) = crate::Cache::builder().redis(house.url()).build().unwrap();
     let stop = CancellationToken::new();
     let stopped = stop.clone();

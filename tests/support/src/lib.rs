@@ -12,6 +12,8 @@
 mod answer;
 mod by_hand;
 #[cfg(feature = "redis")]
+mod cluster;
+#[cfg(feature = "redis")]
 mod fleet;
 mod forwarder;
 mod held;
@@ -23,11 +25,15 @@ mod notices;
 mod origin;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "redis")]
+mod sentinels;
 mod served;
 mod site;
 
 pub use self::answer::Answer;
 pub use self::by_hand::{Call, Calls, Stream};
+#[cfg(feature = "redis")]
+pub use self::cluster::RedisCluster;
 #[cfg(feature = "redis")]
 pub use self::fleet::{Fleet, item_rule};
 pub use self::forwarder::Forwarder;
@@ -40,6 +46,8 @@ pub use self::notices::{Notices, Said};
 pub use self::origin::{Asked, Origin, OriginResult};
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisServer, shared_server};
+#[cfg(feature = "redis")]
+pub use self::sentinels::{RedisSentinels, SentinelServer};
 pub use self::served::{Served, serve};
 pub use self::site::{Site, rule, secs, settle};
 

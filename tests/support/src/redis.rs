@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, Weak};
 
 use redis::Value;
 
+use crate::{RedisCluster, RedisSentinels};
+
 const PORTS_TRIED: usize = 20;
 
 /// A server of our own on a free loopback port, without persistence, killed when dropped.
@@ -18,6 +20,17 @@ pub struct RedisServer {
     port: u16,
     dir: PathBuf,
     args: Vec<String>,
+    /// What it is a part of, if it is the one that tests share.
+    around: Option<Topology>,
+}
+
+/// What a server can be a part of.
+#[derive(Debug)]
+enum Topology {
+    /// Its Sentinels.
+    Sentinels(Box<RedisSentinels>),
+    /// The other nodes of its Cluster.
+    Cluster(RedisCluster),
 }
 
 impl RedisServer {
@@ -41,6 +54,7 @@ impl RedisServer {
                     port,
                     dir,
                     args,
+                    around: None,
                 };
             }
         }
@@ -55,8 +69,25 @@ impl RedisServer {
         SocketAddr::from(([127, 0, 0, 1], self.port))
     }
 
+    /// The URL of the server, or of what it is a part of.
     pub fn url(&self) -> String {
+        match &self.around {
+            None => self.own_url(),
+            Some(Topology::Sentinels(sentinels)) => sentinels.url(),
+            Some(Topology::Cluster(others)) => format!("{},{}", others.url(), self.addr()),
+        }
+    }
+
+    fn own_url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// The nodes of the Cluster that it stands for; else itself.
+    fn nodes(&self) -> Vec<&Self> {
+        match &self.around {
+            Some(Topology::Cluster(others)) => [self].into_iter().chain(&others.nodes).collect(),
+            _ => vec![self],
+        }
     }
 
     /// Kills the server, as a crash would.
@@ -117,8 +148,17 @@ impl RedisServer {
         answer.unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
+    /// Of a Cluster, to the node that has the key.
     pub async fn try_command(&self, parts: &[&str]) -> redis::RedisResult<Value> {
-        send(&self.url(), parts).await
+        let answer = send(&self.own_url(), parts).await;
+        match answer {
+            Err(error) if error.code() == Some("MOVED") => {
+                let at = error.detail().and_then(|detail| detail.split(' ').nth(1));
+                let at = at.expect("MOVED says where");
+                send(&format!("redis://{at}"), parts).await
+            }
+            answer => answer,
+        }
     }
 
     /// Makes this server a replica of `master`, and returns when it is in step.
@@ -140,6 +180,14 @@ impl RedisServer {
 
     /// How often `command` (in lower case) was called, by the server's own count.
     pub async fn calls(&self, command: &str) -> u64 {
+        let mut calls = 0;
+        for node in self.nodes() {
+            calls += node.own_calls(command).await;
+        }
+        calls
+    }
+
+    async fn own_calls(&self, command: &str) -> u64 {
         let stats = self.info("commandstats").await;
         let line = stats.lines().find_map(|line| {
             let (name, rest) = line.split_once(':')?;
@@ -170,13 +218,43 @@ pub fn shared_server() -> Arc<RedisServer> {
     static SHARED: Mutex<Weak<RedisServer>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().expect("no test panics while starting it");
     shared.upgrade().unwrap_or_else(|| {
-        let server = Arc::new(RedisServer::start());
+        let server = Arc::new(start_as_told());
         *shared = Arc::downgrade(&server);
         server
     })
 }
 
-async fn send(url: &str, parts: &[&str]) -> redis::RedisResult<Value> {
+/// A server that is a part of what the environment says: nothing, Sentinels or a Cluster.
+fn start_as_told() -> RedisServer {
+    let topology = std::env::var("TAGCACHE_TOPOLOGY").unwrap_or_default();
+    // On a thread of its own, as the caller is in a runtime.
+    let started = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = runtime.expect("a runtime");
+        match &*topology {
+            "" | "single" => RedisServer::start(),
+            "sentinel" => {
+                let mut sentinels = runtime.block_on(RedisSentinels::start());
+                let mut master = RedisServer::start();
+                std::mem::swap(&mut master, &mut sentinels.master);
+                master.around = Some(Topology::Sentinels(Box::new(sentinels)));
+                master
+            }
+            "cluster" => {
+                let mut cluster = runtime.block_on(RedisCluster::start(3, 1));
+                let mut first = cluster.nodes.remove(0);
+                first.around = Some(Topology::Cluster(cluster));
+                first
+            }
+            other => panic!("TAGCACHE_TOPOLOGY is {other:?}, not single, sentinel or cluster"),
+        }
+    });
+    started.join().expect("it starts")
+}
+
+pub(crate) async fn send(url: &str, parts: &[&str]) -> redis::RedisResult<Value> {
     let client = redis::Client::open(url)?;
     let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
@@ -227,7 +305,7 @@ fn how_to_install(error: &std::io::Error) -> String {
     )
 }
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").port()
 }
