@@ -78,7 +78,8 @@ impl SlotMap {
             });
             let place = u16::try_from(place).ok()?;
             let (first, last) = (slot(first)?, slot(last)?);
-            owners.get_mut(first..last + 1)?.fill(place);
+            let range = owners.get_mut(first..=last).filter(|_| first <= last);
+            range?.fill(place);
         }
         Some(Self {
             primaries,
