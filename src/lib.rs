@@ -196,7 +196,7 @@ pub use self::position::{Epoch, ParsePositionError, Position};
 #[cfg(feature = "tls")]
 pub use self::redis::RedisTls;
 #[cfg(feature = "redis")]
-pub use self::redis::{RedisCredentials, RedisLogin};
+pub use self::redis::{RedisCredentials, RedisLogin, doctor};
 pub use self::rules::{
     Authorization, ClientPolicy, Consistency, Cookies, Explanation, Forward, Host, Profile, Query,
     Reach, Rule, RuleSettings, SetCookie, Statuses, TagHeader, Ttl,

@@ -127,6 +127,16 @@ impl CacheBuilder {
         self.activity.is_wanted()
     }
 
+    /// `needs`, with those of what is kept.
+    #[cfg(feature = "redis")]
+    pub(super) fn with_activity(&self, needs: crate::redis::Needs) -> crate::redis::Needs {
+        if !self.keeps_activity() {
+            return needs;
+        }
+        let settings = self.activity.settings.clone().unwrap_or_default();
+        needs.publishing(settings.published_on())
+    }
+
     /// Adds a webhook, which [alerts](Self::alert) name. Default: none.
     #[cfg(feature = "alerts")]
     pub fn webhook(mut self, webhook: crate::outgoing::WebhookSettings) -> Self {

@@ -11,6 +11,8 @@ use crate::embedded::{EmbeddedLog, EmbeddedStore};
 use crate::error::ConfigError;
 use crate::invalidation::{EventStream, StatusBoard};
 use crate::log::Log;
+#[cfg(feature = "redis")]
+use crate::store::Budgets;
 use crate::store::{Claims, NearCache, Store};
 
 #[cfg(feature = "redis")]
@@ -135,12 +137,7 @@ impl CacheBuilder {
                 allowed,
             ));
         }
-        let server = Server::limited(url, self.budgets, self.connections)?;
-        #[cfg(feature = "tls")]
-        let server = server.with_tls(&self.tls)?;
-        let server = server
-            .with_credentials(self.credentials.clone(), &self.sentinel)?
-            .with_longest_age(self.connection_age)?;
+        let server = self.server(url, self.budgets)?;
         for stream in streams.iter().filter(|_| server.is_cluster()) {
             if let Some(why) = StreamKeys::why_not_in_cluster(&stream.name) {
                 return Err(ConfigError::new(
@@ -168,6 +165,17 @@ impl CacheBuilder {
             claims: Some(places.claims),
             events: Some(places.server),
         })
+    }
+
+    /// The server at `url`, spoken to as this builder says.
+    #[cfg(feature = "redis")]
+    pub(super) fn server(&self, url: &str, budgets: Budgets) -> Result<Server, ConfigError> {
+        let server = Server::limited(url, budgets, self.connections)?;
+        #[cfg(feature = "tls")]
+        let server = server.with_tls(&self.tls)?;
+        server
+            .with_credentials(self.credentials.clone(), &self.sentinel)?
+            .with_longest_age(self.connection_age)
     }
 
     /// The copies in this process of what a shared store holds, if there are to be any.
@@ -213,5 +221,11 @@ impl CacheBuilder {
     #[expect(clippy::unused_self, reason = "as where it can be kept")]
     const fn keeps_activity(&self) -> bool {
         false
+    }
+
+    #[cfg(feature = "redis")]
+    #[expect(clippy::unused_self, reason = "as where it can be kept")]
+    pub(super) fn with_activity(&self, needs: crate::redis::Needs) -> crate::redis::Needs {
+        needs
     }
 }

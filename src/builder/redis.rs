@@ -8,7 +8,17 @@ use crate::builder::CacheBuilder;
 #[cfg(feature = "redis")]
 use crate::builder::backend::Backend;
 #[cfg(feature = "redis")]
-use crate::redis::CredentialSource;
+use crate::error::ConfigError;
+#[cfg(feature = "redis")]
+use crate::place::Setting;
+#[cfg(feature = "redis")]
+use crate::redis::doctor::Doctor;
+#[cfg(feature = "redis")]
+use crate::redis::{CredentialSource, Keyspace, Needs};
+
+/// How long a connection may take that is made to examine a server.
+#[cfg(feature = "redis")]
+const EXAMINED_WITHIN: Duration = Duration::from_secs(2);
 
 impl CacheBuilder {
     /// Keeps responses and the purge log on the Redis server at `url`, shared by all nodes that name
@@ -126,5 +136,35 @@ impl CacheBuilder {
     pub const fn purge_timeout(mut self, timeout: Duration) -> Self {
         self.budgets.purge = timeout;
         self
+    }
+
+    /// Who examines the server, for the rules, streams and settings of this builder, before or beside a cache of it. See
+    /// [`doctor`](crate::doctor).
+    ///
+    /// # Errors
+    /// No server is named, or a setting of Redis cannot be used.
+    #[cfg(feature = "redis")]
+    pub fn doctor(&self) -> Result<Doctor, ConfigError> {
+        let Backend::Redis(url) = &self.backend else {
+            let why =
+                "is not set: responses are kept in this process, and there is no server to examine";
+            return Err(ConfigError::new(Setting::REDIS_URL, why, ""));
+        };
+        let budgets = crate::store::Budgets {
+            connect: self.budgets.connect.min(EXAMINED_WITHIN),
+            ..self.budgets
+        };
+        let server = self.server(url, budgets)?;
+        let namespace = &*self.namespace;
+        let group = self.group.as_deref().unwrap_or(namespace);
+        let streams = self.streams.iter().map(|stream| stream.name().into());
+        let needs = Needs::new(Keyspace::new(namespace)?, namespace).reading(group, streams);
+        let needs = self.with_activity(needs).over_nodes(server.is_cluster());
+        Ok(Doctor::new(
+            server,
+            needs,
+            namespace,
+            Arc::clone(&self.clock),
+        ))
     }
 }

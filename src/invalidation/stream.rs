@@ -65,6 +65,12 @@ impl Stream {
         Self::new(name, Format::text(payload))
     }
 
+    /// Its key.
+    #[cfg(feature = "redis")]
+    pub(crate) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
     /// Adds what to purge for some events. Every [`On`] that an event fits applies; an event that
     /// fits none is counted and ignored. Default: none, which `build()` refuses.
     #[must_use]

@@ -88,6 +88,26 @@ impl ServerAddress {
 }
 
 impl ServerAddress {
+    /// Who says where it is, if it does not.
+    pub(super) const fn sentinels(&self) -> Option<&Sentinels> {
+        match &self.place {
+            ServerPlace::Sentinel(sentinels) => Some(sentinels),
+            _ => None,
+        }
+    }
+
+    /// It is reached without a network.
+    pub(super) fn is_here(&self) -> bool {
+        match &self.place {
+            ServerPlace::Unix(_) => true,
+            ServerPlace::Tcp(at) => {
+                let address: Result<std::net::IpAddr, _> = at.host.parse();
+                address.map_or(&*at.host == "localhost", |address| address.is_loopback())
+            }
+            ServerPlace::Sentinel(_) | ServerPlace::Cluster(_) => false,
+        }
+    }
+
     /// Nobody answered there in time.
     pub(super) fn late(&self) -> IoError {
         let timed_out = IoErrorKind::TimedOut;

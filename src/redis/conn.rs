@@ -284,12 +284,13 @@ impl Server {
         &self.inner.wiring
     }
 
+    pub(super) fn address(&self) -> &ServerAddress {
+        &self.inner.address
+    }
+
     /// Who says where it is, if its URL does not.
     pub(super) fn sentinels(&self) -> Option<&Sentinels> {
-        match &self.inner.address.place {
-            ServerPlace::Sentinel(sentinels) => Some(sentinels),
-            _ => None,
-        }
+        self.inner.address.sentinels()
     }
 
     /// A place for one more connection.

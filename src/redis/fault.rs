@@ -108,8 +108,14 @@ fn is_broken_pipe(error: &RedisError) -> bool {
 /// Advice where it is the first that is asked of the server: it may be none that we can talk to.
 fn first_advice(operation: &str, error: &RedisError) -> Option<&'static str> {
     let first = operation.starts_with("verify") || operation.starts_with("connect");
-    // What is wrong with TLS says itself what to do.
-    let is_told = error.to_string().contains("TLS: ");
+    // What is wrong with TLS, or with the name of a master, says itself what to do.
+    let text = error.to_string();
+    let is_told = text.contains("TLS: ") || text.contains("watches no master");
+    let is_cut = is_broken_pipe(error) || text.to_ascii_lowercase().contains("connection reset");
+    if first && operation.contains(" at rediss") && !is_told && is_cut {
+        // With TLS 1.3 it is told after the handshake, and what is sent then may be refused first.
+        return Some(CERTIFICATE);
+    }
     (first && !is_told && error.code().is_none() && matches!(error.kind(), Kind::Io | Kind::Parse)).then_some(
         "see whether it is a Redis that listens there, whether that port speaks TLS (rediss://) or not (redis://), and whether it lets this host in",
     )
@@ -126,9 +132,7 @@ fn advice(error: &RedisError) -> Option<&'static str> {
                 Some("is a Redis running there, and does it listen on that address?")
             }
             // With TLS 1.3 it is told after the handshake.
-            Kind::Io if text.contains("received fatal alert") => Some(
-                "it may want a client certificate (`certificate_file` and `key_file` under [redis.tls]), or another one",
-            ),
+            Kind::Io if text.contains("received fatal alert") => Some(CERTIFICATE),
             Kind::Io if text.contains("lookup") || text.contains("name or service") => {
                 Some("see whether the host's name is right and can be resolved here")
             }
@@ -140,7 +144,7 @@ fn advice(error: &RedisError) -> Option<&'static str> {
         "NOAUTH" => {
             "put the password into the URL, as redis://:password@host:port, or name a file with it (`password_file` under [redis])"
         }
-        "NOPERM" => "let the ACL user of this cache call that command on its keys",
+        "NOPERM" => RIGHTS,
         "READONLY" => "it is a replica now: name the server that is the master",
         "LOADING" => "it starts and reads its data: wait, or see its log",
         "MASTERDOWN" => "it is a replica without its master: name the server that is the master",
@@ -180,6 +184,8 @@ fn advice(error: &RedisError) -> Option<&'static str> {
     })
 }
 
+const CERTIFICATE: &str = "it may want a client certificate (`certificate_file` and `key_file` under [redis.tls]), or another one";
+const RIGHTS: &str = "let the ACL user of this cache call that command on its keys (ACL SETUSER name +command ~key): `tagcache doctor` says all that it needs";
 const PASSWORD: &str =
     "see whether user and password, in the Redis URL or under [redis], are those of the server";
 

@@ -18,6 +18,7 @@ use crate::log::{Pulse, Trouble};
 use crate::observe::{Notice, SharedObserver};
 use crate::redis::breaker::Breaker;
 use crate::redis::conn::Server;
+use crate::redis::connecting::{Attempts, StillConnecting};
 use crate::redis::info::Identity;
 use crate::redis::replicas::Replicas;
 use crate::telling::Telling;
@@ -99,6 +100,7 @@ pub(crate) struct ServerHealth {
     parts: [PartState; 4],
     /// Why the last heartbeat failed.
     silent: Mutex<Option<Cause>>,
+    attempts: Attempts,
     replicas: Mutex<Replicas>,
     /// Heartbeats in a row whose end was noticed late.
     late: AtomicU32,
@@ -184,6 +186,7 @@ impl ServerHealth {
             writes,
             parts: Default::default(),
             silent: Mutex::default(),
+            attempts: Attempts::default(),
             replicas: Mutex::default(),
             late: AtomicU32::new(0),
             slow: AtomicU32::new(0),
@@ -282,6 +285,7 @@ impl ServerHealth {
         }
         self.pulse().answered();
         self.server.usable();
+        self.attempts.ended();
         if !kept {
             return;
         }
@@ -329,13 +333,19 @@ impl ServerHealth {
     pub(super) fn heartbeat_failed(&self, error: &Error) {
         {
             let mut silent = self.silent.lock();
-            *silent = Some(Cause::of(error, &self.server, silent.as_ref()));
+            // What an attempt to connect said is more than that the next one has not ended.
+            if silent.is_none() || !StillConnecting::is_cause_of(error) {
+                *silent = Some(Cause::of(error, &self.server, silent.as_ref()));
+            }
         }
         self.pulse().missed();
         if self.pulse().is_kept() {
             self.reads.heartbeat(false);
             self.writes.heartbeat(false);
-            self.server.failed(error);
+            let limit = self.server.budgets().connect;
+            if !self.attempts.will_say_more(error, limit) {
+                self.server.failed(error);
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::error::{Error, ErrorKind};
+
 /// The oldest Redis that has what the purge log is made of: `XADD E-*`, `SET NX GET`, what `XINFO` tells.
 const OLDEST: u32 = 7;
 
@@ -53,6 +55,20 @@ impl fmt::Display for Flaw {
                  master that it watches",
             ),
         }
+    }
+}
+
+impl Flaw {
+    /// That of a server which is said to be like one that is new enough, and is not.
+    pub(crate) fn too_old(identity: &Identity) -> Self {
+        let unnamed = || "a server that does not say which version it has".into();
+        Self::TooOld(identity.software.clone().unwrap_or_else(unnamed))
+    }
+
+    /// As the error of `server`.
+    pub(crate) fn of(&self, server: &impl fmt::Display) -> Error {
+        let message = format!("redis at {server} cannot be used: {self}");
+        Error::new(ErrorKind::Unsupported, message)
     }
 }
 

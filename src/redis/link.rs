@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind};
 use crate::patience::answered_by;
 use crate::redis::connect::{beside, connect};
+use crate::redis::connecting::StillConnecting;
 use crate::redis::fault;
 use crate::redis::live::{Live, believed};
 use crate::redis::reply;
@@ -177,7 +178,7 @@ impl Link {
             _ => {
                 let what =
                     "no connection in time: see whether it hangs, or what is sent there is lost";
-                return self.late(what);
+                return self.late(what).with_source(StillConnecting);
             }
         };
         self.count_unanswered(&live, sent);

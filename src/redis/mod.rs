@@ -9,8 +9,9 @@
 //! - [`credentials`], [`account`]: as whom · [`upkeep`]: other credentials and younger connections in time
 //! - [`conn`], [`connection`]: the server, budgets, what is told about it · [`fault`]: what an error means
 //! - [`cluster`], [`votes`]: which node of a Cluster has what · [`data`]: where entries are
-//! - [`live`], [`link`], [`exclusive`], [`connect`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
+//! - [`live`], [`link`], [`exclusive`], [`connect`], [`connecting`]: verified connections · [`verify`]: role, identity, epochs · [`trust`]: when to believe
 //! - [`breaker`]: when not to ask at all · [`health`], [`replicas`]: what fails, and who is told · [`keyspace`]: the only file that spells a key
+//! - [`doctor`]: what a server lets us keep · [`rights`]: which commands are sent, on which keys
 //! - [`log`], [`store`] and `activity`: the three traits · [`fleet`]: which node fetches · [`group`]: a consumer of an event stream
 
 mod account;
@@ -21,10 +22,12 @@ mod breaker;
 mod cluster;
 mod conn;
 mod connect;
+mod connecting;
 mod connection;
 mod credentials;
 mod data;
 mod dial;
+pub mod doctor;
 mod exclusive;
 mod fault;
 mod fleet;
@@ -35,8 +38,10 @@ mod keyspace;
 mod link;
 mod live;
 mod log;
+mod promise;
 mod replicas;
 mod reply;
+mod rights;
 mod sentinel;
 mod store;
 mod switches;
@@ -75,6 +80,7 @@ use self::health::ServerHealth;
 pub(crate) use self::keyspace::{Keyspace, StreamKeys};
 use self::link::Link;
 pub(crate) use self::log::RedisLog;
+pub(crate) use self::rights::Needs;
 pub(crate) use self::store::RedisStore;
 pub(crate) use self::switches::SwitchWatch;
 #[cfg(feature = "tls")]

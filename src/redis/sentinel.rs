@@ -40,7 +40,7 @@ pub(super) async fn master(sentinels: &Sentinels, wiring: &Wiring) -> RedisResul
             Ok(Some(master)) => votes.name(master),
             Ok(None) => {
                 votes.abstain(format!(
-                    "{at} watches no master called {:?}",
+                    "{at} watches no master called {:?}: write the name that its `sentinel monitor` has",
                     sentinels.name
                 ));
                 None

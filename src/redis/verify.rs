@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{Pipeline, RedisError, Value};
+use ::redis::{Cmd, Pipeline, RedisError, Value};
 use tokio::sync::Mutex;
 
 use crate::chance::unique;
@@ -166,7 +166,7 @@ impl Verifier {
         };
         self.server.is_called(identity.software.as_deref());
         if let Some(unfit) = identity.unfit(self.server.cluster().is_some()) {
-            return Err(self.unfit(&unfit));
+            return Err(unfit.of(&self.server));
         }
         for lost in identity.hides() {
             self.tell(lost);
@@ -191,11 +191,6 @@ impl Verifier {
         }
     }
 
-    fn unfit(&self, unfit: &Flaw) -> Error {
-        let message = format!("redis at {} cannot be used: {unfit}", self.server);
-        Error::new(ErrorKind::Unsupported, message)
-    }
-
     /// Where the server does not say that it knows `XADD E-*`, that is tried, with an id that no log of ours takes: all
     /// are greater. Nothing is written.
     async fn try_out(
@@ -206,21 +201,9 @@ impl Verifier {
         if !identity.is_to_be_tried() || self.tried.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let mut add = ::redis::cmd("XADD");
-        add.arg(self.keys.log()).arg("NOMKSTREAM").arg("0-*");
-        add.arg("kind").arg("try");
-        let tried: Result<Value, RedisError> = add.query_async(conn).await;
-        let does_not_parse = |error: &RedisError| {
-            error
-                .detail()
-                .is_some_and(|why| why.to_ascii_lowercase().contains("invalid stream id"))
-        };
+        let tried: Result<Value, RedisError> = trial(&self.keys).query_async(conn).await;
         match tried {
-            Err(error) if does_not_parse(&error) => {
-                let unnamed = || "a server that does not say which version it has".into();
-                let software = identity.software.clone().unwrap_or_else(unnamed);
-                Err(self.unfit(&Flaw::TooOld(software)))
-            }
+            Err(error) if is_no_id(&error) => Err(Flaw::too_old(identity).of(&self.server)),
             Err(error) if Fault::of(&error).loses_trust => Err(self.server.error("verify", error)),
             // Any other answer shows that the id was read.
             _ => {
@@ -283,6 +266,20 @@ fn ask_who(pipe: &mut Pipeline, form: u8) {
         PLAIN => pipe.cmd("INFO"),
         _ => pipe,
     };
+}
+
+/// An `XADD` with an epoch for its id, which no log of ours takes: all have greater ones. It writes nothing.
+pub(crate) fn trial(keys: &Keyspace) -> Cmd {
+    let mut add = ::redis::cmd("XADD");
+    add.arg(keys.log()).arg("NOMKSTREAM").arg("0-*");
+    add.arg("kind").arg("try");
+    add
+}
+
+/// Whether it was refused because such an id is not understood. Any other answer shows that it was read.
+pub(crate) fn is_no_id(error: &RedisError) -> bool {
+    let why = error.detail().map(str::to_ascii_lowercase);
+    why.is_some_and(|why| why.contains("invalid stream id"))
 }
 
 /// Appends the question for the log's last record.

@@ -4,16 +4,16 @@ use std::io::{self, IsTerminal};
 
 use clap::Args;
 use serde_json::{Value, json};
-use tokio::runtime::Builder;
 
-use super::failure::{Failure, colours, print, runtime};
+use super::doctor::examine;
+use super::failure::{Failure, colours, print};
 use super::listening::{feed_json, feed_text, live_json, live_text, push_json, push_text};
 use super::overlay::{Overlay, builder};
 use super::serve::log_filter;
 use super::source::{ConfigArgs, variable};
-use super::survey::{Survey, survey};
 use crate::config::Configuration;
 use tower_tagcache::config::ConfigFileError;
+use tower_tagcache::doctor::{DoctorFinding, Report, Severity};
 use tower_tagcache::feed::ActivityServiceSettings;
 use tower_tagcache::live::LiveSettings;
 use tower_tagcache::outgoing::push::PushServiceSettings;
@@ -25,7 +25,7 @@ pub(super) struct CheckArgs {
     overlay: Overlay,
     #[command(flatten)]
     config: ConfigArgs,
-    /// Connects to Redis as well, and says what this server lets the cache keep; nothing is written
+    /// Connects to Redis as well, and says what `tagcache doctor` finds there; nothing is written
     #[arg(long)]
     connect: bool,
     /// Prints the result as JSON
@@ -53,21 +53,16 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
         })
     });
     let asked = checked.as_ref().ok().filter(|_| args.connect);
-    let asked = asked
-        .map(|checked| survey_of(&checked.loaded))
-        .transpose()?;
+    let asked = asked.map(|checked| examine(&checked.loaded)).transpose()?;
     if args.json {
         let mut told = as_json(&checked);
-        let survey = asked.map(|asked| asked.unwrap_or_else(Survey::failed));
-        if let Some(survey) = &survey {
-            told["redis"] = json!(survey);
+        if let Some(report) = &asked {
+            told["redis"] = json!(report);
         }
         print(&format!("{told:#}"))?;
         return match checked {
             Err(_) => Err(Failure::usage("")),
-            Ok(_) if survey.is_some_and(|survey| !survey.faults.is_empty()) => {
-                Err(Failure::failed(""))
-            }
+            Ok(_) if asked.is_some_and(|report| !report.is_usable()) => Err(Failure::failed("")),
             Ok(_) => Ok(()),
         };
     }
@@ -87,7 +82,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     tell_services(&checked)?;
     tell_kept(loaded, &checked.alerts)?;
     print(&summary(loaded, warnings.len()))?;
-    asked.map_or(Ok(()), |asked| tell_survey(asked, &on, off))
+    asked.map_or(Ok(()), |report| tell_report(&report, &on, off))
 }
 
 /// What is answered where clients connect, and for whom.
@@ -137,26 +132,39 @@ struct Checked {
     alerts: Vec<AlertExplanation>,
 }
 
-/// What the server says. The outer error: nobody could be asked.
-fn survey_of(loaded: &Configuration) -> Result<Result<Survey, String>, Failure> {
-    let runtime = runtime(&mut Builder::new_current_thread())?;
-    Ok(runtime.block_on(survey(&loaded.file.config)))
-}
-
-fn tell_survey(asked: Result<Survey, String>, on: &str, off: &str) -> Result<(), Failure> {
-    let survey = asked.map_err(Failure::failed)?;
-    for fact in &survey.facts {
-        print(&format!("redis: {fact}"))?;
+/// What the server lets the cache keep, a line each; what keeps the cache from using it is the error.
+fn tell_report(report: &Report, on: &str, off: &str) -> Result<(), Failure> {
+    for found in &report.findings {
+        let DoctorFinding {
+            area,
+            message,
+            remedy,
+            ..
+        } = found;
+        let remedy = remedy
+            .as_ref()
+            .map_or_else(String::new, |remedy| format!(" ({remedy})"));
+        match found.severity {
+            Severity::Ok => print(&format!("redis: {area}: {message}"))?,
+            Severity::Note => print(&format!("redis: {area}: {message}{remedy}"))?,
+            Severity::Warning => print(&format!(
+                "{on}warning:{off} redis: {area}: {message}{remedy}"
+            ))?,
+            Severity::Problem => {}
+        }
     }
-    for doubt in &survey.doubts {
-        print(&format!("{on}warning:{off} redis: {doubt}"))?;
-    }
-    match survey.faults.as_slice() {
-        [] => Ok(()),
-        faults => Err(Failure::failed(format!(
-            "redis cannot be used: {}",
-            faults.join("; ")
-        ))),
+    let told = |found: &DoctorFinding| match &found.remedy {
+        Some(remedy) => format!("{} ({remedy})", found.message),
+        None => found.message.clone(),
+    };
+    let problems = report
+        .findings
+        .iter()
+        .filter(|found| found.severity == Severity::Problem);
+    let problems: Vec<String> = problems.map(told).collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::failed(problems.join("; "))),
     }
 }
 

@@ -7,6 +7,8 @@ mod analytics;
 mod asking;
 mod check;
 mod completions;
+mod doctor;
+mod examined;
 mod explain;
 mod failure;
 mod init;
@@ -15,11 +17,9 @@ mod overlay;
 mod purge;
 mod purge_admin;
 mod purge_args;
-mod rights;
 mod serve;
 mod signals;
 mod source;
-mod survey;
 mod table;
 
 use std::process::ExitCode;
@@ -48,6 +48,8 @@ enum Command {
     Proxy(serve::ProxyArgs),
     /// Checks a configuration and says what deserves a second look.
     Check(check::CheckArgs),
+    /// Examines Redis: which promises hold there, which do not, and what to change.
+    Doctor(doctor::DoctorArgs),
     /// Tells what becomes of a request: which rule, key, tags and lifetime, and why not.
     Explain(explain::ExplainArgs),
     /// Purges stored responses, through Redis or through a running proxy.
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Proxy(args) => serve::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Purge(args) => purge::run(&args),
         Command::Activity(args) => activity::run(&args),

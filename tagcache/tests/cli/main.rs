@@ -1,7 +1,10 @@
 //! The program `tagcache`, run as its users run it: arguments, files, sockets, signals.
 
 mod agreement;
+mod bad_servers;
+mod certificates;
 mod commands;
+mod doctor;
 mod happened;
 mod history;
 mod live;

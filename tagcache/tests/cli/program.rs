@@ -37,6 +37,13 @@ impl Directory {
         fs::rename(new, self.0.join("tagcache.toml")).expect("a file");
     }
 
+    /// Writes a file of another name, and returns where it is.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).expect("a file");
+        path
+    }
+
     /// The lines of a file here, as soon as there are so many.
     pub(crate) fn lines(&self, name: &str, least: usize) -> Vec<String> {
         let started = std::time::Instant::now();
@@ -140,6 +147,18 @@ impl Log {
 }
 
 impl Log {
+    /// The first line that says `what`, if it was heard already or comes.
+    pub(crate) fn find(&self, what: &str) -> String {
+        let heard = self.lines();
+        let found = heard.into_iter().find(|line| line.contains(what));
+        found.unwrap_or_else(|| self.wait(what))
+    }
+
+    /// The lines up to the one that was waited for last.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.heard.lock().expect("no panic").clone()
+    }
+
     /// How many of the lines up to the one that was waited for last say `what`.
     pub(crate) fn count(&self, what: &str) -> usize {
         let heard = self.heard.lock().expect("no panic");
