@@ -29,6 +29,8 @@ pub(crate) enum ProtocolRule {
     SoftPos,
     PosEpoch,
     LeaseFirst,
+    #[cfg(feature = "redis")]
+    OlderEpoch,
     RollTime,
     RollLongest,
     RollMark,

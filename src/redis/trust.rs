@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::position::{Epoch, Position};
 use crate::redis::info::Identity;
 use crate::redis::reply::{Last, RawRecord};
+use crate::weaken::{ProtocolRule, weakened};
 
 /// Epochs left behind that are remembered, so that a log rolled back into one is noticed.
 const REMEMBERED: usize = 64;
@@ -43,6 +44,8 @@ pub(crate) struct Knowledge {
     pub(super) highest: Option<Position>,
     /// How often the current epoch changed.
     changes: u64,
+    /// The greatest epoch that was believed or written here; but the last one that there is, behind which it begins anew.
+    newest: Option<u64>,
 }
 
 /// Why the end of the log is not believed: an epoch has to be opened.
@@ -117,6 +120,7 @@ impl Trust {
         let position = record.position;
         log_is_not_shorter(sent, position).inspect_err(|_| self.condemn(position.epoch))?;
         self.epoch_was_not_left(sent, position)?;
+        epoch_is_not_older(sent, position).inspect_err(|_| self.condemn(position.epoch))?;
         Ok(position)
     }
 
@@ -168,8 +172,14 @@ impl Trust {
     }
 
     /// The current epoch, if one is known.
+    #[cfg(test)]
     pub(crate) fn epoch(&self) -> Option<Epoch> {
         self.known.lock().now.highest.map(|position| position.epoch)
+    }
+
+    /// The greatest epoch that this process has known, which the next one has to be above.
+    pub(crate) fn newest(&self) -> Option<u64> {
+        self.known.lock().now.newest
     }
 
     /// PROTOCOL 9 over epochs: a log rolled back into an epoch that this process saw end is as short
@@ -200,6 +210,8 @@ impl Known {
 
     fn change_to(&mut self, position: Position) {
         self.now.changes += 1;
+        let epoch = Some(position.epoch.get()).filter(|epoch| *epoch != u64::MAX);
+        self.now.newest = self.now.newest.max(epoch);
         if let Some(old) = self.now.highest.replace(position) {
             self.leave(old.epoch);
         }
@@ -246,6 +258,18 @@ fn log_is_not_shorter(sent: Knowledge, position: Position) -> Result<(), Distrus
             Err(Distrust::Backwards)
         }
         _ => Ok(()),
+    }
+}
+
+/// PROTOCOL 9: whoever opens an epoch takes one above those known, so an older one is a log rolled back into a time that this
+/// process may not have seen; or one opened by who knew none, which costs another epoch. `[older_epoch]`
+fn epoch_is_not_older(sent: Knowledge, position: Position) -> Result<(), Distrust> {
+    let is_older = sent
+        .newest
+        .is_some_and(|newest| position.epoch.get() < newest);
+    match is_older && !weakened(ProtocolRule::OlderEpoch) {
+        true => Err(Distrust::Backwards),
+        false => Ok(()),
     }
 }
 

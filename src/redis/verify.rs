@@ -230,12 +230,8 @@ impl Verifier {
         clear: bool,
     ) -> Result<Option<Position>, Error> {
         let now = self.clock.now().as_millis();
-        let seen = last.position().map(|position| position.epoch);
-        let after = seen
-            .into_iter()
-            .chain(self.trust.epoch())
-            .map(Epoch::get)
-            .max();
+        let seen = last.position().map(|position| position.epoch.get());
+        let after = seen.max(self.trust.newest());
         let epoch = next_epoch(after.filter(|_| !clear), now, unique());
         let record = PurgeRecord::open(self.clock.now());
         let mut pipe = ::redis::pipe();

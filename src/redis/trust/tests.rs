@@ -78,6 +78,19 @@ fn rule_09_a_log_rolled_back_into_an_epoch_that_ended_is_backwards() {
     assert_eq!(look(&trust, 1, 9), Err(Distrust::Backwards));
 }
 
+/// Found by the simulation: a node that started in epoch 2 has never seen epoch 1.
+#[test]
+fn rule_09_a_log_rolled_back_into_an_older_epoch_that_was_never_seen_here_is_backwards() {
+    let trust = Trust::default();
+    assert!(look(&trust, 2, 5).is_ok());
+    let sent = trust.sent();
+    assert_eq!(look(&trust, 1, 9), Err(Distrust::Backwards));
+    // A reply that is older than the epoch accuses nobody.
+    assert!(look(&trust, 3, 0).is_ok());
+    assert!(trust.judge(sent, &server("a"), &last(2, 5)).is_ok());
+    assert_eq!(look(&trust, 1, 10), Err(Distrust::Backwards));
+}
+
 #[test]
 fn a_reply_overtaken_by_a_change_of_epoch_neither_accuses_nor_goes_back() {
     let trust = Trust::default();
