@@ -85,6 +85,10 @@ bench-peers: ## build the caches of benches/peers/ that `make bench-http` compar
 bench-scale: ## measure what grows, and what must not: a million entries, 1,000 purges a second (half an hour, 6 GB)
 	CARGO_FLAGS="$(CARGO_FLAGS)" benches/scale/run.py
 
+.PHONY: measure-scale
+measure-scale: redis-server ## count what requests, purges, heartbeats and stored responses cost Redis (docs/scaling.md)
+	cargo test $(CARGO_FLAGS) --test scaling --all-features -- --nocapture --test-threads 1
+
 bench-live: ## measure live updates for 10,000 clients on one process, beside axum's own and a bare server (ten minutes)
 	CARGO_FLAGS="$(CARGO_FLAGS)" benches/live/run.py
 

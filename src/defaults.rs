@@ -9,6 +9,11 @@ pub(crate) const LEASE: Duration = Duration::from_secs(1);
 /// A purge waits so long, and a tenth more, for a node that has stopped (PROTOCOL 34).
 pub(crate) const LONGEST_LEASE: Duration = Duration::from_secs(5);
 
+/// A record that every node of the other region reads; a node that starts hits nothing for up to two of them, where
+/// `max_cut` is set.
+#[cfg(feature = "redis")]
+pub(crate) const RELAY_BEAT: Duration = Duration::from_secs(2);
+
 /// The last net under an event that never came.
 pub(crate) const LIFETIME_CEILING: Duration = Duration::from_secs(24 * 60 * 60);
 

@@ -42,6 +42,7 @@
 //! - the layer, in detail: [`middleware`]
 //! - events that purge: [`Stream`], [`On`], [`Format`]; that people are told of: [`Announce`]; by hand: [`Purger`], [`EventIntake`]
 //! - the task that the caller spawns: [`Companion`]
+//! - several regions, each with a Redis of its own: `RelayBuilder`, [`CacheBuilder::max_cut`]
 //! - what people are told: [`Cache::updates`], [`Update`]; browsers and programs: `live` (feature `live`)
 //! - requests to others: `outgoing` (feature `alerts`)
 //! - what happened: [`Outcome`] (also in `Cache-Status`), [`Notice`], [`Metrics`]
@@ -50,7 +51,7 @@
 //!
 //! In groups, of which each imports only those before it: words (`alias` to `written`), decisions (`semantics`,
 //! `rules`, `validity`, `entry`, `alerts`), places (`store`, `log`, `coalesce`, `activity`; `embedded` and `redis` implement
-//! them), the procedure (`engine`), faces (`middleware`, `invalidation`, `live`, `feed`, `outgoing`, `metrics`), and assembly (`builder`,
+//! them), the procedure (`engine`), faces (`middleware`, `invalidation`, `live`, `feed`, `outgoing`, `relay`, `metrics`), and assembly (`builder`,
 //! `config`).
 //!
 //! `a/b` is `src/a/b.rs` or `src/a/b/mod.rs`.
@@ -151,6 +152,8 @@ mod metrics;
 pub mod middleware;
 #[cfg(feature = "alerts")]
 pub mod outgoing;
+#[cfg(feature = "redis")]
+mod relay;
 
 mod builder;
 
@@ -173,6 +176,8 @@ pub use self::alerts::{
     AlertExplanation, AlertLimit, AlertProblem, AlertRule, Decimals, TokenDecimals,
 };
 pub use self::amount::{Bytes, Period};
+#[cfg(feature = "redis")]
+pub use self::builder::RelayBuilder;
 pub use self::builder::{Cache, CacheBuilder, Companion};
 #[cfg(any(test, feature = "test-util"))]
 pub use self::clock::ManualClock;
@@ -197,6 +202,8 @@ pub use self::position::{Epoch, ParsePositionError, Position};
 pub use self::redis::RedisTls;
 #[cfg(feature = "redis")]
 pub use self::redis::{RedisCredentials, RedisLogin, doctor};
+#[cfg(feature = "redis")]
+pub use self::relay::{Relay, RelayStatus};
 pub use self::rules::{
     Authorization, ClientPolicy, Consistency, Cookies, Explanation, Forward, Host, Profile, Query,
     Reach, Rule, RuleSettings, SetCookie, Statuses, TagHeader, Ttl,

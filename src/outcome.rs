@@ -221,6 +221,8 @@ reasons! {
         PurgePending = "purge-pending",
         /// Events that may concern the response were not read for too long.
         EventsUnread = "events-unread",
+        /// Another region was not heard for too long (`max_cut`).
+        RegionCut = "region-cut",
         /// The entry is older than the oldest purge still known.
         BelowFloor = "below-floor",
         /// The entry was stored in another life of the purge log.

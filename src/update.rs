@@ -187,7 +187,6 @@ impl Update {
     }
 
     /// With an identity that nothing else has: it is no repeat.
-    #[cfg(feature = "redis")]
     pub(crate) fn told_anew(self) -> Self {
         Self {
             identity: unique_word().into(),

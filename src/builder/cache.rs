@@ -227,6 +227,8 @@ impl Cache {
         let log = self.shared.follower.log();
         let mut health = self.shared.engine.lookups.views.health();
         health.troubles = log.troubles();
+        let views = &self.shared.engine.lookups.views;
+        health.troubles.extend(views.region_troubles());
         health.server = log.server();
         let budget = &self.shared.engine.fills.flights.budget;
         health.fill_bytes = budget.taken();

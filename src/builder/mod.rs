@@ -10,10 +10,15 @@ mod engine;
 mod events;
 mod redis;
 mod refill;
+mod regions;
+#[cfg(feature = "redis")]
+mod relay;
 mod warnings;
 
 pub use self::cache::Cache;
 pub use self::companion::Companion;
+#[cfg(feature = "redis")]
+pub use self::relay::RelayBuilder;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +31,7 @@ use crate::defaults;
 use crate::engine::Limits;
 use crate::error::ConfigError;
 use crate::invalidation::{Applier, EventIntake, Stream, compile, longest_settle};
-use crate::log::{Follower, Log, Purges, Retention, Views};
+use crate::log::{Follower, Log, Purges, Regions, Retention, Views};
 use crate::observe::{Observer, SharedObserver};
 use crate::place::{ConfigPlace, Setting};
 use crate::rules::{Consistency, Defaults, Profile, Rule, RuleSet};
@@ -72,6 +77,7 @@ pub struct CacheBuilder {
     upstream: bool,
     lease: Duration,
     longest_lease: Duration,
+    regions: Option<regions::HeardRegions>,
     #[cfg(test)]
     waits_by_clock: bool,
     /// Settling times that are known beforehand, beside those of the streams.
@@ -115,6 +121,7 @@ impl CacheBuilder {
             upstream: false,
             lease: defaults::LEASE,
             longest_lease: defaults::LONGEST_LEASE,
+            regions: None,
             #[cfg(test)]
             waits_by_clock: false,
             settle: Duration::ZERO,
@@ -255,6 +262,8 @@ impl CacheBuilder {
             self.compress,
             self.limits.fill_bytes,
         )?;
+        let regions = self.regions.take().map(regions::HeardRegions::check);
+        let regions = regions.transpose()?;
         let defaults = self.defaults();
         let (rules, mut warnings) = RuleSet::compile(std::mem::take(&mut self.rules), &defaults)?;
         self.check_bytes(&rules)?;
@@ -265,7 +274,7 @@ impl CacheBuilder {
         let plan = self.activity.check()?;
         let places = self.places(&streams)?;
         let statuses = places.statuses(&streams);
-        let (views, purges, follower) = self.log_parts(&places.log);
+        let (views, purges, follower) = self.log_parts(&places.log, regions);
         views.expect_settle(self.settle.max(longest_settle(&streams)));
         #[cfg(feature = "activity")]
         let activity = plan.map(|plan| {
@@ -336,8 +345,13 @@ impl CacheBuilder {
     }
 
     /// What this process knows of the log, what it appends, and what it reads.
-    fn log_parts(&self, log: &Arc<dyn Log>) -> (Arc<Views>, Arc<Purges>, Arc<Follower>) {
+    fn log_parts(
+        &self,
+        log: &Arc<dyn Log>,
+        regions: Option<Regions>,
+    ) -> (Arc<Views>, Arc<Purges>, Arc<Follower>) {
         let views = Views::new(self.bounds, self.lease, Arc::clone(&self.clock));
+        let views = views.with_regions(regions);
         #[cfg(any(test, feature = "test-util"))]
         let views = views.with_longest_lease(self.longest_lease);
         #[cfg(test)]

@@ -71,9 +71,23 @@ pub struct RedisSection {
     /// STREAM_CONSUMER_GROUP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer_group: Option<String>,
+    /// The regions whose purges a relay brings here, where they must be heard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<RelaySection>,
     /// `false`: no stream is read. Default: true. In the environment: ENABLE_REDIS_STREAMS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams: Option<bool>,
+}
+
+/// The regions whose purges a relay (`tagcache relay`) brings to this one, and must be heard: while one was not, nothing
+/// is served from the cache.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RelaySection {
+    /// What they are called: `--region` of their relays.
+    pub from: Vec<String>,
+    /// How long one may be silent: at least four times its relay's `--beat`.
+    pub max_cut: Period,
 }
 
 /// What holds for all rules.
@@ -193,6 +207,9 @@ impl RedisSection {
         }
         if self.compress == Some(true) {
             to = to.compress_at_rest();
+        }
+        if let Some(RelaySection { from, max_cut }) = &self.relay {
+            to = to.max_cut(from, max_cut.0);
         }
         to = said(to, self.max_connections, CacheBuilder::max_connections);
         let age = self.max_connection_age;

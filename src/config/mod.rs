@@ -66,7 +66,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use self::cache::{CacheSection, RedisSection};
+pub use self::cache::{CacheSection, RedisSection, RelaySection};
 pub use self::error::ConfigFileError;
 use self::locate::SourceTree;
 pub use self::push::PushTable;

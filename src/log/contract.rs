@@ -60,6 +60,7 @@ pub(crate) fn purge(tag: &str, at: u64) -> PurgeRecord {
         settle: Duration::from_millis(7),
         asks: false,
         updates: None,
+        relayed: None,
         at: Timestamp::from_millis(at),
     }
 }

@@ -35,7 +35,7 @@ pub struct Health {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trouble {
-    /// What it concerns: `heartbeat`, `lookups`, `stores`, `purges`, `replicas`.
+    /// What it concerns: `heartbeat`, `lookups`, `stores`, `purges`, `replicas`, `regions`.
     pub part: &'static str,
     /// What is wrong, where, and what can be done about it.
     pub message: String,

@@ -230,6 +230,7 @@ impl Purges {
             settle,
             asks: false,
             updates: None,
+            relayed: None,
             at: self.clock.now(),
         }
     }
@@ -393,5 +394,6 @@ mod announcing;
 mod lasting;
 mod prompt;
 mod recent;
+mod relayed;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::log::OVERHEAD;
+use crate::log::{OVERHEAD, Relayed};
 use crate::tag::{PurgeKind, Target};
 use crate::update::{Update, read_updates, write_updates};
 
@@ -20,6 +20,8 @@ pub(crate) struct PurgeRecord {
     pub(crate) asks: bool,
     /// What people are told of, now or later (PROTOCOL 38).
     pub(crate) updates: Option<Arc<RecordUpdates>>,
+    /// Which logs it comes from, and up to where another log is in this one (PROTOCOL 39b).
+    pub(crate) relayed: Option<Arc<Relayed>>,
     /// When it was written, for trimming by age.
     pub(crate) at: Timestamp,
 }
@@ -59,6 +61,7 @@ impl PurgeRecord {
             settle: Duration::ZERO,
             asks: false,
             updates: None,
+            relayed: None,
             at,
         }
     }
@@ -71,6 +74,7 @@ impl PurgeRecord {
             settle: Duration::ZERO,
             asks: false,
             updates: None,
+            relayed: None,
             at,
         }
     }
@@ -115,6 +119,9 @@ impl PurgeRecord {
             }
             fields.push(("updates", write_updates(&told.updates).into_bytes()));
         }
+        if let Some(relayed) = &self.relayed {
+            fields.extend(relayed.to_fields());
+        }
         fields
     }
 
@@ -144,6 +151,7 @@ impl PurgeRecord {
         let mut record = Self::open(Timestamp::default());
         let (mut version, mut kind) = (None, None);
         let (mut stage, mut updates) = (AnnouncementStage::Owed, None);
+        let mut relayed = Relayed::default();
         for (name, value) in fields {
             let text = std::str::from_utf8(value);
             match name {
@@ -155,7 +163,7 @@ impl PurgeRecord {
                 b"targets" => record.targets = read_targets(text.ok()?)?,
                 b"of" => stage = AnnouncementStage::Announced(text.ok()?.parse().ok()?),
                 b"updates" => updates = Some(read_updates(value)?),
-                _ => {}
+                _ => relayed.read(name, text.unwrap_or_default()),
             }
         }
         record.kind = match kind? {
@@ -165,6 +173,7 @@ impl PurgeRecord {
             _ => return None,
         };
         record.updates = updates.map(|updates| Arc::new(RecordUpdates { stage, updates }));
+        record.relayed = relayed.some();
         (version? == VERSION).then_some(record)
     }
 }
@@ -199,6 +208,7 @@ mod tests {
             settle: Duration::from_millis(1500),
             asks: true,
             updates: None,
+            relayed: None,
             at: Timestamp::from_millis(7),
         };
         assert_eq!(read(&record.to_fields()), record);

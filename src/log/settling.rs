@@ -132,6 +132,7 @@ mod tests {
             settle: SECOND,
             asks: false,
             updates: None,
+            relayed: None,
             at: Timestamp::default(),
         }
     }

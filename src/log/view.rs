@@ -16,7 +16,7 @@ use crate::defaults;
 use crate::log::pending::Pending;
 use crate::log::roll::WaitTime;
 use crate::log::settling::Settling;
-use crate::log::{NumberedRecord, PurgeRecord, Tail, UpdateHub};
+use crate::log::{NumberedRecord, PurgeRecord, Regions, Tail, UpdateHub};
 use crate::outcome::Detail;
 use crate::position::{Epoch, Position, Stamp};
 use crate::sync::{AtomicU64, RwLock};
@@ -230,6 +230,8 @@ pub(crate) struct Views {
     pub(super) pending: Pending,
     settling: Settling,
     pub(crate) updates: UpdateHub,
+    /// Those that must be heard for anything to be a hit (PROTOCOL 39g); none by default.
+    regions: Option<Regions>,
 }
 
 impl Views {
@@ -246,7 +248,23 @@ impl Views {
             clock,
             pending: Pending::default(),
             updates: UpdateHub::new(),
+            regions: None,
         }
+    }
+
+    /// Serves nothing from what is stored while one of `regions` was not heard for too long.
+    pub(crate) fn with_regions(mut self, regions: Option<Regions>) -> Self {
+        self.regions = regions;
+        self
+    }
+
+    /// What is wrong with the regions that must be heard.
+    pub(crate) fn region_troubles(&self) -> Vec<crate::log::Trouble> {
+        let now = self.clock.monotonic();
+        self.regions
+            .iter()
+            .flat_map(|regions| regions.troubles(now))
+            .collect()
     }
 
     /// The current view; none before the log was first reached.
@@ -337,6 +355,9 @@ impl Views {
     /// The lease runs from `sent`, when the heartbeat that saw `tip` was sent, and only for a view
     /// that has reached that tip (PROTOCOL 21 `[lease_send]`, `[caught_up]`).
     pub(crate) fn extend_lease(&self, view: &View, sent: Duration, tip: Position) {
+        if let Some(regions) = &self.regions {
+            regions.saw_tip(sent, tip);
+        }
         if view.position().reaches(tip) || weakened(ProtocolRule::CaughtUp) {
             view.extend_lease(sent + self.lease);
         }

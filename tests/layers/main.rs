@@ -96,6 +96,7 @@ const TABLE: &[Row] = &[
             "metrics",
             "middleware",
             "outgoing",
+            "relay",
         ],
         may_import: &[WORDS, DECISIONS, PLACES, &["engine"]],
     },

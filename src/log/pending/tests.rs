@@ -16,6 +16,7 @@ fn record(kind: PurgeKind, target: Target) -> PurgeRecord {
         settle: Duration::ZERO,
         asks: false,
         updates: None,
+        relayed: None,
         at: Timestamp::default(),
     }
 }

@@ -152,7 +152,7 @@ impl Purges {
     }
 
     /// `None`: the log is another one.
-    async fn announce_until_done(
+    pub(super) async fn announce_until_done(
         &self,
         records: &[PurgeRecord],
         positions: &[Position],
@@ -269,6 +269,11 @@ impl Purges {
             stage: AnnouncementStage::Announced(position.ordinal),
             updates: owed.to_vec(),
         }));
+        // No relay brings it back to where the purge came from (PROTOCOL 39c).
+        record.relayed = owing
+            .relayed
+            .as_ref()
+            .and_then(|relayed| relayed.path_only());
         Some(record)
     }
 

@@ -77,6 +77,7 @@ impl Purges {
             // A repeat announces nothing: whoever purged does that in the new epoch.
             record: PurgeRecord {
                 updates: None,
+                relayed: None,
                 ..record.clone()
             },
         });

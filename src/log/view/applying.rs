@@ -22,6 +22,12 @@ impl Views {
             true => self.apply_in_turn(view, records),
             false => view.apply(records),
         };
+        if let Some(regions) = &self.regions {
+            let of_view = records
+                .iter()
+                .filter(|read| read.position.epoch == view.epoch);
+            regions.applied(of_view, self.clock.monotonic());
+        }
         self.moved.send_replace(());
         let missed = matches!(applied, ApplyResult::Gap(_));
         if missed || records.iter().any(|read| read.record.asks) {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{View, Views};
+use crate::log::Regions;
 use crate::log::health::Health;
+use crate::outcome::Detail;
 use crate::validity::{Subject, Verdict};
 use crate::weaken::{ProtocolRule, weakened};
 
@@ -31,10 +33,16 @@ impl Views {
     pub(crate) fn judge(&self, view: &View, subject: Subject<'_>) -> Verdict {
         // In this order: a purge leaves the pending ones only after its marks are in the view.
         let pending = self.pending.judge(subject, view.epoch);
-        match (view.judge(subject), pending) {
+        // Before the marks are looked at, and compared with a clock that is read after them, as a lease is.
+        let until = self.regions.as_ref().map(Regions::until);
+        let verdict = match (view.judge(subject), pending) {
             (purged @ Verdict::Purged(_), _) | (_, purged @ Verdict::Purged(_)) => purged,
             (Verdict::Valid, pending) => pending,
             (soft, _) => soft,
+        };
+        match until {
+            Some(until) if self.clock.monotonic() >= until => Verdict::Purged(Detail::RegionCut),
+            _ => verdict,
         }
     }
 

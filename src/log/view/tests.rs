@@ -31,6 +31,7 @@ fn purge_of_x(ordinal: u64) -> NumberedRecord {
             settle: Duration::ZERO,
             asks: false,
             updates: None,
+            relayed: None,
             at: Timestamp::default(),
         },
     }

@@ -17,6 +17,8 @@ mod overlay;
 mod purge;
 mod purge_admin;
 mod purge_args;
+mod relay;
+mod relay_listener;
 mod serve;
 mod signals;
 mod source;
@@ -54,6 +56,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Purges stored responses, through Redis or through a running proxy.
     Purge(purge_args::PurgeArgs),
+    /// Takes the purges of one region to another, each with a Redis of its own.
+    Relay(relay::RelayArgs),
     /// Tells what happened, newest first: what streams announced, where that is kept.
     Activity(activity::ActivityArgs),
     /// Tells how much happened, by type, hour and subject.
@@ -77,6 +81,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Purge(args) => purge::run(&args),
+        Command::Relay(args) => relay::run(&args),
         Command::Activity(args) => activity::run(&args),
         Command::Analytics(args) => analytics::run(&args),
         Command::Alerts(args) => alerts::run(&args),

@@ -11,6 +11,7 @@ mod live;
 mod program;
 mod proxy;
 mod purging;
+mod relay;
 mod served;
 mod stopped;
 mod surveyed;

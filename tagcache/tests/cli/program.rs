@@ -71,7 +71,16 @@ impl Directory {
 
     /// Starts the proxy here, on a free port, and waits until it listens.
     pub(crate) fn proxy(&self, args: &[&str]) -> Running {
-        let mut all = vec!["proxy", "--listen", "127.0.0.1:0"];
+        self.listening("proxy", args)
+    }
+
+    /// As [`proxy`](Self::proxy), a relay between two regions.
+    pub(crate) fn relay(&self, args: &[&str]) -> Running {
+        self.listening("relay", args)
+    }
+
+    fn listening(&self, what: &str, args: &[&str]) -> Running {
+        let mut all = vec![what, "--listen", "127.0.0.1:0"];
         all.extend(args);
         let mut command = self.command(&all);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
@@ -166,7 +175,7 @@ impl Log {
     }
 }
 
-/// A proxy that runs; killed when dropped.
+/// A program that runs; killed when dropped.
 pub(crate) struct Running {
     child: Child,
     pub(crate) address: SocketAddr,
