@@ -6,6 +6,11 @@ use super::read;
 
 /// Settings that mean nothing where they are not set.
 const ABSENT: &[&str] = &[
+    "username",
+    "username_file",
+    "password",
+    "password_file",
+    "sentinel",
     "tls",
     "max_connections",
     "ttl",
