@@ -107,7 +107,13 @@ everywhere: redis-server ## purge on one node and read on another, PAIRS times; 
 	TAGCACHE_UPDATES=$(UPDATES) cargo test $(CARGO_FLAGS) --release --test live --all-features -- told:: --nocapture
 	TAGCACHE_STOPS=$(STOPS) cargo test $(CARGO_FLAGS) --release -p tagcache --test cli -- stopped --nocapture
 
-.PHONY: test-clients test-ui measure-page page-shots e2e example browser node postgres
+test-topologies: redis-server ## run the promise tests on a server of Sentinels, and on a Redis Cluster (four minutes)
+	@set -e; for topology in sentinel cluster; do \
+		echo "on: $$topology"; \
+		TAGCACHE_TOPOLOGY=$$topology cargo test $(CARGO_FLAGS) --all-features --test promises; \
+	done
+
+.PHONY: test-topologies test-clients test-ui measure-page page-shots e2e example browser node postgres
 
 test-clients: example node redis-server ## check the clients for browsers and React: types, tests, against the real server, and what is packed
 	@set -e; for client in web react; do \

@@ -26,8 +26,13 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn open() -> Self {
+        Self::on("single")
+    }
+
+    /// One whose server is a part of `topology`.
+    pub(crate) fn on(topology: &str) -> Self {
         Self {
-            server: RedisServer::start(),
+            server: RedisServer::start_in(topology),
             origin: Pages::new(),
         }
     }

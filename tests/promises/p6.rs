@@ -129,7 +129,21 @@ async fn event_is_acknowledged_only_after_its_purge_is_in_the_log() {
 
 #[tokio::test]
 async fn safety_47_consumers_killed_at_any_moment_lose_no_event() {
-    let house = House::open();
+    consumers_killed_at_any_moment_lose_no_event(House::open()).await;
+}
+
+#[tokio::test]
+async fn safety_47_consumers_killed_at_any_moment_lose_no_event_by_sentinels() {
+    consumers_killed_at_any_moment_lose_no_event(House::on("sentinel")).await;
+}
+
+/// Stream and purge log are in slots of two nodes.
+#[tokio::test]
+async fn safety_47_consumers_killed_at_any_moment_lose_no_event_in_a_cluster() {
+    consumers_killed_at_any_moment_lose_no_event(House::on("cluster")).await;
+}
+
+async fn consumers_killed_at_any_moment_lose_no_event(house: House) {
     survivor(&house).join(&house, STREAM).await.kill().await;
     let mut published = Vec::new();
     for victim in 0..40 {
@@ -178,7 +192,15 @@ async fn safety_47_consumers_killed_at_any_moment_lose_no_event() {
 
 #[tokio::test]
 async fn two_consumers_share_a_stream_and_lose_nothing() {
-    let house = House::open();
+    consumers_share_a_stream_and_lose_nothing(House::open()).await;
+}
+
+#[tokio::test]
+async fn two_consumers_share_a_stream_of_a_cluster_and_lose_nothing() {
+    consumers_share_a_stream_and_lose_nothing(House::on("cluster")).await;
+}
+
+async fn consumers_share_a_stream_and_lose_nothing(house: House) {
     let one = house.node([shared()]).join(&house, STREAM).await;
     let two = house.node([shared()]).run();
     let mut published = 0;

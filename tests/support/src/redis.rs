@@ -61,6 +61,36 @@ impl RedisServer {
         panic!("redis-server did not start on any of {PORTS_TRIED} ports with {args:?}");
     }
 
+    /// Starts a server that is a part of a `topology`: `single`, the master of a `sentinel`, or a node of a `cluster`.
+    pub fn start_in(topology: &str) -> Self {
+        let topology = topology.to_owned();
+        // On a thread of its own, as the caller is in a runtime.
+        let started = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            match &*topology {
+                "" | "single" => Self::start(),
+                "sentinel" => {
+                    let mut sentinels = runtime.block_on(RedisSentinels::start());
+                    let mut master = Self::start();
+                    std::mem::swap(&mut master, &mut sentinels.master);
+                    master.around = Some(Topology::Sentinels(Box::new(sentinels)));
+                    master
+                }
+                "cluster" => {
+                    let mut cluster = runtime.block_on(RedisCluster::start(3, 1));
+                    let mut first = cluster.nodes.remove(0);
+                    first.around = Some(Topology::Cluster(cluster));
+                    first
+                }
+                other => panic!("TAGCACHE_TOPOLOGY is {other:?}, not single, sentinel or cluster"),
+            }
+        });
+        started.join().expect("it starts")
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -218,40 +248,11 @@ pub fn shared_server() -> Arc<RedisServer> {
     static SHARED: Mutex<Weak<RedisServer>> = Mutex::new(Weak::new());
     let mut shared = SHARED.lock().expect("no test panics while starting it");
     shared.upgrade().unwrap_or_else(|| {
-        let server = Arc::new(start_as_told());
+        let topology = std::env::var("TAGCACHE_TOPOLOGY").unwrap_or_default();
+        let server = Arc::new(RedisServer::start_in(&topology));
         *shared = Arc::downgrade(&server);
         server
     })
-}
-
-/// A server that is a part of what the environment says: nothing, Sentinels or a Cluster.
-fn start_as_told() -> RedisServer {
-    let topology = std::env::var("TAGCACHE_TOPOLOGY").unwrap_or_default();
-    // On a thread of its own, as the caller is in a runtime.
-    let started = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = runtime.expect("a runtime");
-        match &*topology {
-            "" | "single" => RedisServer::start(),
-            "sentinel" => {
-                let mut sentinels = runtime.block_on(RedisSentinels::start());
-                let mut master = RedisServer::start();
-                std::mem::swap(&mut master, &mut sentinels.master);
-                master.around = Some(Topology::Sentinels(Box::new(sentinels)));
-                master
-            }
-            "cluster" => {
-                let mut cluster = runtime.block_on(RedisCluster::start(3, 1));
-                let mut first = cluster.nodes.remove(0);
-                first.around = Some(Topology::Cluster(cluster));
-                first
-            }
-            other => panic!("TAGCACHE_TOPOLOGY is {other:?}, not single, sentinel or cluster"),
-        }
-    });
-    started.join().expect("it starts")
 }
 
 pub(crate) async fn send(url: &str, parts: &[&str]) -> redis::RedisResult<Value> {
