@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use redis::Value;
 
-use crate::{RedisCluster, RedisSentinels};
+use crate::{RedisCluster, RedisSentinels, until};
 
 const PORTS_TRIED: usize = 20;
 
@@ -61,7 +61,8 @@ impl RedisServer {
         panic!("redis-server did not start on any of {PORTS_TRIED} ports with {args:?}");
     }
 
-    /// Starts a server that is a part of a `topology`: `single`, the master of a `sentinel`, or a node of a `cluster`.
+    /// Starts a server that is a part of a `topology`: `single`, the master of a `sentinel`, or a node of a `cluster`. It
+    /// has no replica, so that nodes whose companion does not run can use it.
     pub fn start_in(topology: &str) -> Self {
         let topology = topology.to_owned();
         // On a thread of its own, as the caller is in a runtime.
@@ -74,13 +75,18 @@ impl RedisServer {
                 "" | "single" => Self::start(),
                 "sentinel" => {
                     let mut sentinels = runtime.block_on(RedisSentinels::start());
+                    sentinels.replica.stop();
+                    runtime.block_on(until("it has no replica", async || {
+                        let info = sentinels.master.info("replication").await;
+                        info.contains("connected_slaves:0")
+                    }));
                     let mut master = Self::start();
                     std::mem::swap(&mut master, &mut sentinels.master);
                     master.around = Some(Topology::Sentinels(Box::new(sentinels)));
                     master
                 }
                 "cluster" => {
-                    let mut cluster = runtime.block_on(RedisCluster::start(3, 1));
+                    let mut cluster = runtime.block_on(RedisCluster::start(3, 0));
                     let mut first = cluster.nodes.remove(0);
                     first.around = Some(Topology::Cluster(cluster));
                     first
