@@ -92,6 +92,10 @@ measure-scale: redis-server ## count what requests, purges, heartbeats and store
 bench-live: ## measure live updates for 10,000 clients on one process, beside axum's own and a bare server (ten minutes)
 	CARGO_FLAGS="$(CARGO_FLAGS)" benches/live/run.py
 
+.PHONY: bench-events
+bench-events: redis-server ## measure events a second with Redis here and 40 ms away, and commands for each (three minutes)
+	CARGO_FLAGS="$(CARGO_FLAGS)" benches/events/run.py
+
 bench-report: ## put what was measured last into benches/README.md and benches/plots/
 	benches/report.py
 

@@ -3,7 +3,7 @@
 
     make bench-report
 
-Takes target/bench-http.json, bench-scale.json and bench-live.json where they are, and benches/results/ for the parts that
+Takes target/bench-http.json, bench-scale.json, bench-live.json and bench-events.json where they are, and benches/results/ for the parts that
 they lack; what it used is kept there. Between `<!-- NAME -->` and `<!-- end -->` the README is replaced; all
 else in it is written by hand. The tables of instructions come from benches/instructions.baseline.
 """
@@ -47,7 +47,7 @@ def instructions():
     return [lines[1].removeprefix("# ") + ":", "", *table]
 
 
-def sections(http, scale, live):
+def sections(http, scale, live, events):
     yield "instructions", instructions()
     for part in ("hits", "strict"):
         if part in http:
@@ -60,13 +60,14 @@ def sections(http, scale, live):
     yield "scale-targets", tables.scale_targets(scale)
     yield "growth", tables.growth(scale)
     yield "live", tables.live(live)
+    yield "events", tables.events(events)
 
 
 def main():
-    http, scale, live = merged("http"), merged("scale"), merged("live")
+    http, scale, live, events = merged("http"), merged("scale"), merged("live"), merged("events")
     plot.draw(http, scale, BENCHES / "plots")
     text = README.read_text()
-    for name, lines in sections(http, scale, live):
+    for name, lines in sections(http, scale, live, events):
         begin = f"<!-- {name} -->"
         new, count = re.subn(rf"{begin}\n.*?<!-- end -->", lambda _: "\n".join([begin, *lines, "<!-- end -->"]), text, flags=re.DOTALL)
         if not count:

@@ -350,3 +350,32 @@ def live(results):
     if "slow" in results:
         lines += ["", *live_slow(results["slow"])]
     return [*lines, "", *live_targets(results)]
+
+
+# ---- events -----------------------------------------------------------------------------------------------
+
+# The least events a second.
+RATES = {"near": 25_000, "near, announced": None, "far": 5_000, "far, announced": None}
+COMMANDS = ["group", "acknowledgements", "purges", "log reads", "heartbeats and others"]
+
+
+def events(results):
+    if "machine" not in results:
+        return []
+    lines = [circumstances(results)]
+    if RATES.keys() & results.keys():
+        lines += ["", *head("a backlog of events, Redis", "target", "events/s", "")]
+    for part, least in RATES.items():
+        if part in results:
+            target, reached = (f"≥ {least:,}", verdict(results[part] >= least)) if least else ("", "")
+            lines.append(row(part, target, f"{results[part]:,.0f}", reached))
+    if "trickle" not in results:
+        return lines
+    rows = results["trickle"]
+    names = [f"{found['processes']} process{'es' if found['processes'] > 1 else ''}" for found in rows]
+    lines += ["", *head(f"commands for each event, one each {results['pause_ms']} ms", *names)]
+    for kind in COMMANDS:
+        lines.append(row(kind, *(f"{found['commands'].get(kind, 0):.1f}" for found in rows)))
+    lines.append(row("all", *(f"{sum(found['commands'].values()):.1f}" for found in rows)))
+    first, last = (rows[place]["commands"]["group"] for place in (0, -1))
+    return [*lines, "", *head("what", "target", "reached", ""), at_most(f"commands of the group, from 1 to {rows[-1]['processes']} processes", last / first, 1.25)]

@@ -148,13 +148,14 @@ impl PurgeSink for FakeSink {
 
     fn purge_until_acknowledged(
         &self,
-        kind: PurgeKind,
-        targets: Vec<Target>,
+        purges: Vec<(PurgeKind, Vec<Target>)>,
         settle: Duration,
     ) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            while self.purge(kind, targets.clone(), settle).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+            for (kind, targets) in purges {
+                while self.purge(kind, targets.clone(), settle).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
             }
         })
     }
@@ -184,19 +185,21 @@ impl PurgeSink for FakeSink {
 
     fn purge_until_announced<'a>(
         &'a self,
-        purge: PurgeToAnnounce,
+        purges: Vec<PurgeToAnnounce>,
         logged: Box<dyn FnOnce() + Send + 'a>,
         turn: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            for (kind, targets) in purge.purges {
-                self.purge_until_acknowledged(kind, targets, purge.settle)
+            for purge in &purges {
+                self.purge_until_acknowledged(purge.purges.clone(), purge.settle)
                     .await;
             }
             logged();
-            self.logged.fetch_add(1, Ordering::SeqCst);
+            self.logged.fetch_add(purges.len(), Ordering::SeqCst);
             turn.await;
-            self.announce(&purge.updates).await;
+            for purge in purges {
+                self.announce(&purge.updates).await;
+            }
         })
     }
 

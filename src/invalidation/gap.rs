@@ -4,7 +4,7 @@
 //! PROTOCOL 30's: a durable marker, the group, the purge, the marker's removal. Whoever finds a
 //! marker finishes the work, so that a worker which dies in between loses nothing.
 
-use crate::redis::{EntryId, GroupState};
+use crate::redis::{EntryId, GroupState, ToldLosses};
 
 /// What the states of a group, seen one after the other, say about lost entries.
 #[derive(Debug, Default)]
@@ -53,6 +53,14 @@ impl Watch {
             self.counted = unaligned(state, false).or(self.counted);
         }
         lost.filter(|_| !state.taken)
+    }
+
+    /// The losses that a read need not stop for.
+    pub(crate) const fn told(&self) -> ToldLosses {
+        ToldLosses {
+            deleted: self.told.deleted,
+            last: self.highest,
+        }
     }
 
     /// `state` with what was counted last, where the server does not know it and the group has not moved since.

@@ -31,19 +31,19 @@ pub(crate) trait PurgeSink: Debug + Send + Sync + 'static {
     /// Purges, and announces that when it is everywhere and has settled; `Ok` once the purge is acknowledged and everywhere.
     fn purge_and_announce(&self, purge: PurgeToAnnounce) -> BoxFuture<'_, Result<Purged, Error>>;
 
-    /// Purges, says so when that is `logged`, and announces it when it is its `turn`, however long that takes.
+    /// Makes `purges`, says so when all are `logged`, and announces them in order when it is their `turn`, however long that
+    /// takes.
     fn purge_until_announced<'a>(
         &'a self,
-        purge: PurgeToAnnounce,
+        purges: Vec<PurgeToAnnounce>,
         logged: Box<dyn FnOnce() + Send + 'a>,
         turn: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, ()>;
 
-    /// Purges `targets` however long that takes: a purge that the log does not take now is made once.
+    /// Makes `purges` however long that takes: one that the log does not take now is made once.
     fn purge_until_acknowledged(
         &self,
-        kind: PurgeKind,
-        targets: Vec<Target>,
+        purges: Vec<(PurgeKind, Vec<Target>)>,
         settle: Duration,
     ) -> BoxFuture<'_, ()>;
 
@@ -184,36 +184,38 @@ impl Applier {
         last
     }
 
-    /// Purges what `plan` names, and returns when all of it is acknowledged.
+    /// Purges what `plans` name, and returns when all of it is acknowledged.
     #[cfg(feature = "redis")]
-    pub(crate) async fn purge_until_acknowledged(&self, plan: Plan, settle: Duration) {
-        let purges = plan.purges();
-        let purge = |(kind, targets)| self.sink.purge_until_acknowledged(kind, targets, settle);
-        futures_util::future::join_all(purges.map(purge)).await;
+    pub(crate) async fn purge_until_acknowledged(&self, plans: Vec<Plan>, settle: Duration) {
+        let purges: Vec<_> = plans.iter().flat_map(Plan::purges).collect();
+        if !purges.is_empty() {
+            self.sink.purge_until_acknowledged(purges, settle).await;
+        }
     }
 
-    /// Purges what `plan` names, says so when that is `logged`, and announces `updates` when it is its `turn`; returns when
-    /// all of that is done.
+    /// Purges what the plans of `purges` name, says so when all of that is `logged`, and announces the updates beside them
+    /// when it is their `turn`; returns when all of that is done.
     #[cfg(feature = "redis")]
     pub(crate) async fn purge_until_announced(
         &self,
-        plan: Plan,
+        purges: Vec<(Plan, Vec<Arc<Update>>)>,
         settle: Duration,
-        updates: Vec<Arc<Update>>,
         logged: impl FnOnce() + Send,
         turn: impl Future<Output = ()> + Send,
     ) {
-        if updates.is_empty() {
-            self.purge_until_acknowledged(plan, settle).await;
+        if purges.iter().all(|(_, updates)| updates.is_empty()) {
+            let plans = purges.into_iter().map(|(plan, _)| plan).collect();
+            self.purge_until_acknowledged(plans, settle).await;
             return logged();
         }
-        let purge = PurgeToAnnounce {
+        let to_announce = |(plan, updates): (Plan, _)| PurgeToAnnounce {
             purges: plan.purges().collect(),
             settle,
             updates,
         };
+        let purges = purges.into_iter().map(to_announce).collect();
         let (logged, turn) = (Box::new(logged), Box::pin(turn));
-        self.sink.purge_until_announced(purge, logged, turn).await;
+        self.sink.purge_until_announced(purges, logged, turn).await;
     }
 
     /// Puts all that `plan` names in doubt, until what this returns is dropped.

@@ -216,22 +216,21 @@ impl PurgeSink for Purges {
 
     fn purge_until_announced<'a>(
         &'a self,
-        purge: PurgeToAnnounce,
+        purges: Vec<PurgeToAnnounce>,
         logged: Box<dyn FnOnce() + Send + 'a>,
         turn: BoxFuture<'a, ()>,
     ) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let _ = self.purge_until_announced(purge, logged, turn).await;
+            let _ = self.purge_until_announced(purges, logged, turn).await;
         })
     }
 
     fn purge_until_acknowledged(
         &self,
-        kind: PurgeKind,
-        targets: Vec<Target>,
+        purges: Vec<(PurgeKind, Vec<Target>)>,
         settle: Duration,
     ) -> BoxFuture<'_, ()> {
-        Box::pin(self.purge_until_acknowledged(kind, targets, settle))
+        Box::pin(self.purge_until_acknowledged(purges, settle))
     }
 
     fn doubt(&self, kind: PurgeKind, targets: Vec<Target>) -> Doubt {

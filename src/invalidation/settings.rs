@@ -39,7 +39,8 @@ pub struct StreamSettings {
     /// The largest entry that is read. Default: "4 MiB".
     #[cfg_attr(feature = "config", serde(default = "max_entry_bytes"))]
     pub max_entry_bytes: Bytes,
-    /// The most entries that are read at once. Default: 32.
+    /// The most entries that one record of the log is for; up to sixteen times as many are read at once where they wait.
+    /// Default: 32.
     #[cfg_attr(feature = "config", serde(default = "batch"))]
     pub batch: usize,
     /// After how long without a sign of life the events that a consumer took are taken over by another. The same

@@ -28,6 +28,7 @@ macro_rules! log_contract {
     ($fixture:expr) => {
         $crate::log::contract::log_contract!($fixture;
             append_gives_contiguous_ordinals
+            records_appended_together_keep_their_order
             an_appended_record_is_read_back_whole
             read_after_is_in_order_and_only_behind
             read_after_returns_empty_when_nothing_comes
@@ -94,6 +95,22 @@ pub(crate) async fn append_gives_contiguous_ordinals(fixture: &impl Fixture) {
         assert_eq!(position, Position { ordinal, ..opened });
         assert_eq!(tip(&*log).await, position);
     }
+}
+
+pub(crate) async fn records_appended_together_keep_their_order(fixture: &impl Fixture) {
+    let log = fixture.node();
+    let opened = tip(&*log).await;
+    let records: Vec<PurgeRecord> = (0..40).map(|n| purge(&format!("a:{n}"), n)).collect();
+    let appended = log.append_each(&records, None).await.unwrap().unwrap();
+    let expected = (1..=40).map(|ordinal| Position { ordinal, ..opened });
+    let positions = appended.iter().map(|appended| appended.position);
+    assert!(positions.eq(expected));
+    let read = log.read_after(opened, AT_ONCE).await.unwrap();
+    assert!(read.iter().map(|read| &read.record).eq(&records));
+    let (other, own) = (Epoch::new(1), Some(opened.epoch));
+    assert_eq!(log.append_each(&records, Some(other)).await.unwrap(), None);
+    let appended = log.append_each(&records[..2], own).await.unwrap().unwrap();
+    assert_eq!(appended[1].position.ordinal, 42);
 }
 
 pub(crate) async fn an_appended_record_is_read_back_whole(fixture: &impl Fixture) {

@@ -141,6 +141,32 @@ pub(crate) trait Log: Debug + Send + Sync + 'static {
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Option<Receipt>, Error>>;
 
+    /// Appends `records` in this order, in one step of the wire where there is one; in `epoch` only, if one is given: `None`
+    /// if the log is in another one.
+    ///
+    /// # Errors
+    /// As of [`append`](Self::append): some of them may be in the log, the first ones.
+    fn append_each<'a>(
+        &'a self,
+        records: &'a [PurgeRecord],
+        epoch: Option<Epoch>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Receipt>>, Error>> {
+        Box::pin(async move {
+            let mut receipts = Vec::with_capacity(records.len());
+            for record in records {
+                let appended = match epoch {
+                    None => Some(self.append(record).await?),
+                    Some(epoch) => self.append_in(record, epoch).await?,
+                };
+                let Some(appended) = appended else {
+                    return Ok(None);
+                };
+                receipts.push(appended);
+            }
+            Ok(Some(receipts))
+        })
+    }
+
     /// Whether the record that was appended at `position` is durable by now, so that it need not be
     /// appended again; `None` if the log is another one since, and it must be.
     ///

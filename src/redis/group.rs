@@ -3,8 +3,8 @@
 //! Commands and waiting have a connection each, so that a command never stands behind a `BLOCK`
 //! (SAFETY 65). Reading does not block: it takes the stream's and the group's state in the same
 //! step, which shows exactly whether entries were lost before they were delivered, and takes no more
-//! bytes than asked for. Waiting is a plain `XREAD` that takes nothing from the group. What a
-//! consumer can do without may be [refused](refusals).
+//! bytes than asked for. [Waiting](wait) takes nothing from the group. What a consumer can do without
+//! may be [refused](refusals).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -20,20 +20,27 @@ mod members;
 mod refusals;
 mod reply;
 mod state;
+mod taking;
 mod trim;
+mod wait;
 mod wire;
 
 use self::refusals::{Refusals, Side};
 pub(crate) use self::reply::{ClaimedEntries, EntryId, GroupState, PendingEntries, StreamEntry};
-pub(crate) use self::state::{Look, Portion, Read, TAKEN};
+use self::state::Delivery;
+pub(crate) use self::state::TAKEN;
+use self::taking::Taking;
+pub(crate) use self::taking::{Look, LookPace, Portion, Read, ToldLosses};
+pub(crate) use self::wait::Waited;
 use self::wire::Wire;
 
-/// How much longer than asked the server may wait before the connection counts as dead.
-const WATCHDOG: Duration = Duration::from_secs(2);
 /// Entries kept in a quarantine stream, about.
 const MAX_QUARANTINED: usize = 1_000;
 /// How many of the entries that wait are looked at.
 const LISTED: usize = 128;
+
+/// Names and values of what is put aside.
+type Record = [(Vec<u8>, Vec<u8>)];
 
 /// One consumer of one group.
 #[derive(Debug)]
@@ -47,6 +54,10 @@ pub(crate) struct Group {
     blind: AtomicBool,
     /// It lets us run scripts.
     scripted: AtomicBool,
+    /// The group at which consumers [wait].
+    bell: Box<str>,
+    /// The server lets us wait there.
+    belled: AtomicBool,
     /// Bytes of the largest entry seen lately, where no script looks at the size of those to come.
     largest: AtomicUsize,
     refused: Refusals,
@@ -78,6 +89,8 @@ impl Group {
             consumer: consumer.into(),
             blind: AtomicBool::new(false),
             scripted: AtomicBool::new(true),
+            bell: wait::bell_of(group).into(),
+            belled: AtomicBool::new(true),
             largest: AtomicUsize::new(0),
             refused: Refusals::of(stream),
         }
@@ -88,24 +101,25 @@ impl Group {
         self.wire.budget()
     }
 
-    /// The state of stream and group, the gaps that are open, and what waits.
-    pub(crate) async fn look(&self) -> Result<Look, Error> {
+    /// The state of stream and group, the gaps that are open, and what waits; asked for in one write.
+    pub(crate) async fn look(&self, pace: LookPace) -> Result<Look, Error> {
         let mut marks = pipe();
         marks.ignore_errors();
         marks.cmd("HKEYS").arg(&self.keys.gaps);
         marks.cmd("XPENDING").arg(&*self.stream).arg(&*self.group);
         marks.arg("-").arg("+").arg(LISTED);
         let budget = self.wire.budget();
-        let marks = self.wire.query_all(&marks, "look for gaps", budget).await?;
-        let [gaps, waiting] = self.wire.parts(marks)?;
+        let marks = self.wire.query_all(&marks, "look for gaps", budget);
+        let (marks, taken) = tokio::join!(marks, self.take(Taking::nothing(pace)));
+        let [gaps, waiting] = self.wire.parts(marks?)?;
         let gaps = gaps.map_err(|error| self.wire.error("look for gaps", error));
         let gaps = self.refused.allow(Side::Gaps, gaps)?;
         let waiting = self.wire.unless_gone("look for what waits", waiting);
         let waiting = self.refused.allow(Side::PendingEntries, waiting)?;
         let waiting = waiting.flatten().map(reply::waiting);
-        let (state, _) = self.take(">", None).await?;
+        let taken = taken?;
         Ok(Look {
-            state,
+            state: taken.state,
             gaps: match gaps {
                 Some(gaps) => self.wire.understand(reply::texts(gaps))?,
                 None => Vec::new(),
@@ -114,16 +128,24 @@ impl Group {
                 Some(waiting) => self.wire.understand(waiting)?,
                 None => Vec::new(),
             },
+            next: taken.next,
         })
     }
 
-    /// Takes the next entries, if there are any.
-    pub(crate) async fn read(&self, portion: Portion) -> Result<Read, Error> {
-        let (state, delivered) = self.take(">", Some(portion)).await?;
-        Ok(Read {
-            state,
-            entries: delivered.entries,
-        })
+    /// Takes the next entries, if there are any: as many portions as `times`, asked for in one write. Where entries may be
+    /// lost that were not told, nothing is taken, unless `told` is `None` (PROTOCOL 44).
+    pub(crate) async fn read(
+        &self,
+        portion: Portion,
+        times: usize,
+        told: Option<ToldLosses>,
+    ) -> Result<Vec<Read>, Error> {
+        let taken = self.take_times(Taking::new(portion, told), times).await?;
+        let read = |taken: Delivery| Read {
+            state: taken.state,
+            entries: taken.delivered.entries,
+        };
+        Ok(taken.into_iter().map(read).collect())
     }
 
     /// What was delivered to this consumer behind `after` and not acknowledged.
@@ -132,8 +154,9 @@ impl Group {
         after: EntryId,
         portion: Portion,
     ) -> Result<PendingEntries, Error> {
-        let (_, pending) = self.take(&after.to_string(), Some(portion)).await?;
-        Ok(pending)
+        let after = after.to_string();
+        let taken = self.take(Taking::behind(&after, portion)).await?;
+        Ok(taken.delivered)
     }
 
     /// Says for the time `lasting` that events were read from this server. Returns what it says if it is
@@ -258,14 +281,24 @@ impl Group {
         self.wire.run(&command, "acknowledge").await.map(drop)
     }
 
-    /// Adds a record to the quarantine stream.
-    pub(crate) async fn quarantine(&self, record: &[(Vec<u8>, Vec<u8>)]) -> Result<(), Error> {
-        let mut command = cmd("XADD");
-        command.arg(&self.keys.quarantine);
-        command.arg("MAXLEN").arg("~").arg(MAX_QUARANTINED).arg("*");
-        command.arg(record);
-        let added = self.run(Side::Quarantine, &command, "put an entry aside");
-        added.await.map(drop)
+    /// Adds `records` to the quarantine stream, in this order and in one write.
+    pub(crate) async fn quarantine(&self, records: &[&Record]) -> Result<(), Error> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let mut pipe = pipe();
+        pipe.ignore_errors();
+        for record in records {
+            let add = pipe.cmd("XADD").arg(&self.keys.quarantine);
+            add.arg("MAXLEN").arg("~").arg(MAX_QUARANTINED).arg("*");
+            add.arg(*record);
+        }
+        let (doing, budget) = ("put an entry aside", self.wire.budget());
+        for added in self.wire.query_all(&pipe, doing, budget).await? {
+            let added = added.map_err(|error| self.wire.error(doing, error));
+            self.refused.allow(Side::Quarantine, added)?;
+        }
+        Ok(())
     }
 
     /// Writes down that there is a gap, for any consumer to close should this one die.
@@ -308,40 +341,12 @@ impl Group {
         }
     }
 
-    /// Waits until the stream has an entry behind `after`, or for `at_most`.
-    pub(crate) async fn wait(&self, after: EntryId, at_most: Duration) -> Result<(), Error> {
-        let connection = self.wire.waiting().await?;
-        let mut command = cmd("XREAD");
-        // BLOCK 0 would wait for ever.
-        command
-            .arg("COUNT")
-            .arg(1)
-            .arg("BLOCK")
-            .arg(millis(at_most).max(1));
-        command
-            .arg("STREAMS")
-            .arg(&*self.stream)
-            .arg(after.to_string());
-        let to = &mut connection.to.clone();
-        let reply = command.query_async::<Value>(to);
-        match self
-            .wire
-            .heard(&connection, at_most + WATCHDOG, reply)
-            .await?
-        {
-            Some(Ok(_)) => Ok(()),
-            // The stream is gone: the next look says so.
-            Some(Err(error)) if error.code() == Some("UNBLOCKED") => Ok(()),
-            Some(Err(error)) => Err(self.wire.error("wait for entries", error)),
-            None => Err(self.wire.silent()),
-        }
-    }
-
     /// Drops the connections; the next command makes new ones.
     pub(crate) fn disconnect(&self) {
         self.wire.disconnect();
         // What was refused may be allowed by now.
         self.scripted.store(true, Ordering::Relaxed);
+        self.belled.store(true, Ordering::Relaxed);
     }
 
     /// Waits before something is tried again: for `wait`, or until the server is known to be back.

@@ -116,6 +116,8 @@ pub(crate) struct StreamKeys {
     pub(super) at: String,
     /// There as long as some consumer heard from the server lately.
     pub(super) heard: String,
+    /// When the next look at the group is due, by the server's clock.
+    pub(super) looks: String,
 }
 
 impl StreamKeys {
@@ -136,6 +138,7 @@ impl StreamKeys {
             quarantine: format!("{namespace}:{tag}quarantine:{stream}"),
             gaps: format!("{namespace}:{tag}gaps:{stream}"),
             heard: format!("{namespace}:{tag}heard:{stream}"),
+            looks: format!("{namespace}:{tag}looks:{group}:{stream}"),
         }
     }
 

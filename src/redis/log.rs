@@ -174,11 +174,22 @@ impl RedisLog {
 impl Log for RedisLog {
     fn append<'a>(&'a self, record: &'a PurgeRecord) -> BoxFuture<'a, Result<Receipt, Error>> {
         async move {
-            let appended = self.append_within(record, None).await?;
+            let records = std::slice::from_ref(record);
+            let appended = self.append_within(records, None).await?;
             // Any epoch is right.
-            appended.ok_or_else(changes_too_fast)
+            appended
+                .and_then(|mut appended| appended.pop())
+                .ok_or_else(changes_too_fast)
         }
         .boxed()
+    }
+
+    fn append_each<'a>(
+        &'a self,
+        records: &'a [PurgeRecord],
+        epoch: Option<Epoch>,
+    ) -> BoxFuture<'a, Result<Option<Vec<Receipt>>, Error>> {
+        self.append_within(records, epoch).boxed()
     }
 
     fn append_in<'a>(
@@ -186,7 +197,12 @@ impl Log for RedisLog {
         record: &'a PurgeRecord,
         epoch: Epoch,
     ) -> BoxFuture<'a, Result<Option<Receipt>, Error>> {
-        self.append_within(record, Some(epoch)).boxed()
+        async move {
+            let records = std::slice::from_ref(record);
+            let appended = self.append_within(records, Some(epoch)).await?;
+            Ok(appended.and_then(|mut appended| appended.pop()))
+        }
+        .boxed()
     }
 
     fn confirm(&self, position: Position) -> BoxFuture<'_, Result<Option<Receipt>, Error>> {

@@ -75,7 +75,9 @@ pub use self::credentials::{RedisCredentials, RedisLogin};
 use self::data::Data;
 use self::exclusive::Exclusive;
 use self::fleet::RedisClaims;
-pub(crate) use self::group::{EntryId, Group, GroupState, Portion, Read, StreamEntry, TAKEN};
+pub(crate) use self::group::{
+    EntryId, Group, GroupState, LookPace, Portion, Read, StreamEntry, TAKEN, ToldLosses, Waited,
+};
 use self::health::ServerHealth;
 pub(crate) use self::keyspace::{Keyspace, StreamKeys};
 use self::link::Link;

@@ -4,12 +4,13 @@
 //!
 //! Here: every published event is applied at least once, whoever dies and whatever is cut. Beside it, who takes over
 //! (`claims`), what events name (`recorded` from a chain, in the `formats` of other publishers), what may be missing
-//! (`gaps`, `doubt`, `trimmed`), and what is put aside (`quarantine`).
+//! (`gaps`, `doubt`, `trimmed`), what is put aside (`quarantine`), and what it all costs (`pace`).
 
 mod claims;
 mod doubt;
 mod formats;
 mod gaps;
+mod pace;
 mod quarantine;
 mod recorded;
 mod trimmed;

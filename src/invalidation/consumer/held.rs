@@ -54,6 +54,10 @@ impl EntriesInHand {
         self.0.lock().len()
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
     pub(super) fn all(&self) -> Vec<EntryId> {
         self.0.lock().keys().copied().collect()
     }
@@ -64,7 +68,7 @@ impl EntriesInHand {
 pub(super) struct Batch {
     pub(super) ids: Vec<EntryId>,
     pub(super) readings: Vec<Reading>,
-    /// Records for the quarantine that are still to be written, the last one first.
+    /// Records for the quarantine that are still to be written.
     pub(super) aside: Vec<Fields>,
 }
 

@@ -105,9 +105,8 @@ impl Consumer {
         self.source.acknowledge(&lost).await
     }
 
-    /// If nothing was read here for too long, and nobody else read either, publishers may have given
-    /// up. What this process knows itself, it need not ask (SAFETY 106).
-    pub(super) async fn judge_silence(&mut self) -> Result<(), Error> {
+    /// Whether nothing was read here for too long, as far as this process knows.
+    pub(super) fn was_away(&self) -> bool {
         // A gap that was closed covers what was missed until then.
         let covered = self.closed_at.map(|at| at.elapsed());
         let silence = self.status.heard().map(|at| at.elapsed());
@@ -115,9 +114,14 @@ impl Consumer {
             (Some(covered), Some(silence)) => Some(covered.min(silence)),
             (covered, silence) => covered.or(silence),
         };
-        let was_away = known.is_none_or(|known| known > self.settings.away);
+        known.is_none_or(|known| known > self.settings.away)
+    }
+
+    /// If nothing was read here for too long, and nobody else read either, publishers may have given
+    /// up. What this process knows itself, it need not ask (SAFETY 106).
+    pub(super) async fn judge_silence(&mut self) -> Result<(), Error> {
         let being_closed = self.gap.is_some() || !self.closing.is_empty();
-        if was_away && !being_closed && !self.source.was_heard(self.settings.away).await? {
+        if self.was_away() && !being_closed && !self.source.was_heard(self.settings.away).await? {
             self.note_gap(Some("server away too long"));
         }
         Ok(())
@@ -158,12 +162,12 @@ impl Consumer {
         plan.add_scope(self.stream.scope());
         // The gap's name is the identity, so that consumers that find the same gap tell of it once.
         let resync = |gap: &String| self.stream.resync_of_gap(gap, reason).map(Arc::new);
-        let resyncs = found.iter().filter_map(resync).collect();
+        let resyncs: Vec<_> = found.iter().filter_map(resync).collect();
         let (applier, settle) = (self.applier.clone(), self.stream.settings.settle.0);
         self.purging.spawn(async move {
             let (logged, at_once) = (|| {}, ready(()));
             applier
-                .purge_until_announced(plan, settle, resyncs, logged, at_once)
+                .purge_until_announced(vec![(plan, resyncs)], settle, logged, at_once)
                 .await;
             AcknowledgedPurge::Gap(found, reason)
         });
@@ -171,12 +175,7 @@ impl Consumer {
     }
 
     /// Gaps that were closed.
-    pub(super) async fn forget_gaps(
-        &mut self,
-        gaps: &[String],
-        reason: &'static str,
-    ) -> Result<(), Error> {
-        self.source.clear_gaps(gaps).await?;
+    pub(super) fn forget_gaps(&mut self, gaps: &[String], reason: &'static str) {
         self.closed_at = Some(Instant::now());
         self.applier.report_gap(&self.stream.name, reason);
         if self.closed.len() > MAX_CLOSED {
@@ -186,7 +185,6 @@ impl Consumer {
             self.closing.remove(gap);
             self.closed.insert(gap.clone());
         }
-        Ok(())
     }
 
     /// Whether some other consumer has an entry in hand for long, and does not get it applied: the

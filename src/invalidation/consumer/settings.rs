@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::backoff::Backoff;
 use crate::defaults;
 use crate::invalidation::stream::EventStream;
+use crate::redis::LookPace;
 
 /// The longest until a purge is everywhere, replicas included.
 const LONGEST_EVERYWHERE: Duration = Duration::from_secs(16);
@@ -93,8 +94,17 @@ impl Settings {
         self.claim_after / 6
     }
 
-    /// How long it waits for new entries, so that it looks in time for what others left.
+    /// How long one wait may be while entries are in hand, and how far apart looks at the group are: so that one of its
+    /// consumers sees in time what another left.
     pub(crate) fn waits(&self) -> Duration {
         self.wait.min(self.claim_every())
+    }
+
+    /// How often its consumers look at the group, together and each.
+    pub(crate) fn looks(&self) -> LookPace {
+        LookPace {
+            every: self.waits(),
+            most: self.waits().max(self.away / 8),
+        }
     }
 }

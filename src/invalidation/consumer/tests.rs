@@ -20,6 +20,7 @@ mod doubtful;
 mod gaps;
 mod taken;
 mod told;
+mod waking;
 
 /// How long anything here may take before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -6,8 +6,9 @@ use super::Stream;
 use crate::amount::Period;
 
 impl Stream {
-    /// The most entries that are read at once, from 1 to 1,000; fewer where they are large. Default: 32, so that
-    /// a purge of the first does not wait long for the others.
+    /// The most entries that one record of the purge log is for, from 1 to 1,000; fewer where they are large. Where more
+    /// wait, up to sixteen times as many are read at once. Default: 32, so that a purge of the first does not wait long for
+    /// the others.
     #[must_use]
     pub const fn batch(mut self, entries: usize) -> Self {
         self.settings.batch = entries;

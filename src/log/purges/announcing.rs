@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 
 use super::{CONFIRM_AGAIN, GRACE, Purges, late};
@@ -67,24 +66,29 @@ impl Purges {
         records
     }
 
-    /// Purges, says so when that is `logged`, waits until it is everywhere and has settled, and announces it when it is its
-    /// `turn`, however long all that takes. Where it was announced.
+    /// Makes `purges`, says so when all are `logged`, waits until they are everywhere and have settled, and announces them in
+    /// order when it is their `turn`, however long all that takes. Where the last was announced. All settle for as long as
+    /// the first.
     ///
     /// # Cancel safety
     /// What is in the log by then is announced by any node, later.
     pub(crate) async fn purge_until_announced(
         &self,
-        purge: PurgeToAnnounce,
+        purges: Vec<PurgeToAnnounce>,
         logged: impl FnOnce(),
         turn: impl Future<Output = ()>,
-    ) -> Position {
-        let settle = purge.settle;
-        let records = self.owing_records(purge);
+    ) -> Option<Position> {
+        let settle = purges.first()?.settle;
+        let owing = purges.into_iter().map(|purge| self.owing_records(purge));
+        let owing: Vec<Vec<PurgeRecord>> = owing.collect();
+        let records: Vec<PurgeRecord> = owing.iter().flatten().cloned().collect();
         let (mut logged, mut turn) = (Some(logged), Some(turn));
         loop {
-            let Some((positions, last)) = self.all_until_acknowledged(&records).await else {
+            let positions = self.all_until_acknowledged(&owing).await;
+            let last = positions.iter().copied().max_by_key(|at| at.ordinal)?;
+            if !in_one_epoch(&positions) {
                 continue;
-            };
+            }
             if let Some(logged) = logged.take() {
                 logged();
             }
@@ -96,23 +100,30 @@ impl Purges {
                 turn.await;
             }
             if let Some(announced) = self.announce_until_done(&records, &positions).await {
-                return announced;
+                return Some(announced);
             }
         }
     }
 
-    /// Where each is, and the last; `None` if they are not in one epoch: all are to be made again.
-    async fn all_until_acknowledged(
-        &self,
-        records: &[PurgeRecord],
-    ) -> Option<(Vec<Position>, Position)> {
-        let (last, before) = records.split_last()?;
-        let before = before.iter();
-        let before = before.map(|record| self.append_until_acknowledged(record));
-        let mut positions = join_all(before).await;
-        let last = self.append_until_acknowledged(last).await;
-        positions.push(last);
-        in_one_epoch(&positions).then_some((positions, last))
+    /// Where each record of `purges` is. The last of each purge is appended when the others are in the log, which whoever
+    /// announces it takes for granted; most have one.
+    async fn all_until_acknowledged(&self, purges: &[Vec<PurgeRecord>]) -> Vec<Position> {
+        let (mut before, mut last) = (Vec::new(), Vec::new());
+        for (last_of, before_it) in purges.iter().filter_map(|purge| purge.split_last()) {
+            before.extend_from_slice(before_it);
+            last.push(last_of.clone());
+        }
+        let before = self.append_each_until_acknowledged(&before).await;
+        let last = self.append_each_until_acknowledged(&last).await;
+        let (mut before, mut last) = (before.into_iter(), last.into_iter());
+        let order = purges.iter().flat_map(|purge| {
+            let before = before.by_ref().take(purge.len().saturating_sub(1));
+            let before: Vec<_> = before.collect();
+            before
+                .into_iter()
+                .chain(last.by_ref().take(purge.len().min(1)).collect::<Vec<_>>())
+        });
+        order.collect()
     }
 
     /// `None`: the log is another one, and the purge is to be made again.
@@ -157,6 +168,11 @@ impl Purges {
         records: &[PurgeRecord],
         positions: &[Position],
     ) -> Option<Position> {
+        match self.announce_together(records, positions).await {
+            Ok(announced) => return announced,
+            Err(None) => {}
+            Err(Some(error)) => tracing::debug!(%error, "announcements wait for the purge log"),
+        }
         let (mut pauses, mut announced) = (PAUSES, None);
         for (record, position) in records.iter().zip(positions) {
             let mut logged = None;
@@ -172,6 +188,55 @@ impl Purges {
             };
         }
         announced
+    }
+
+    /// Announces what `records` at `positions` owe in one write, if there are several. Where the last was announced; `None`:
+    /// the log is another one.
+    ///
+    /// # Errors
+    /// The log did not take all of them, or not for good, or there is nothing to be saved: they are announced one by one. Some
+    /// may be announced, and are repeats then.
+    async fn announce_together(
+        &self,
+        records: &[PurgeRecord],
+        positions: &[Position],
+    ) -> Result<Option<Position>, Option<Error>> {
+        let owing = records.iter().zip(positions);
+        let announcing = owing.filter_map(|(record, at)| self.announcement(record, *at));
+        let announcing: Vec<PurgeRecord> = announcing.collect();
+        let epoch = positions.first().map(|position| position.epoch);
+        let (Some(epoch), 2..) = (epoch, announcing.len()) else {
+            return Err(None);
+        };
+        let joins = self.joins();
+        let in_epoch = (!weakened(ProtocolRule::AnnounceEpoch)).then_some(epoch);
+        let appending = self.log.append_each(&announcing, in_epoch);
+        let most = self.budget + GRACE;
+        let appended = timeout(most, appending).await.map_err(late)??;
+        let Some(appended) = appended else {
+            return Ok(None);
+        };
+        for (record, appended) in announcing.iter().zip(&appended) {
+            self.views.apply_own(appended.position, record);
+        }
+        if appended.iter().any(|appended| !appended.durable) {
+            return Err(None);
+        }
+        if self.is_over(epoch, joins) && !weakened(ProtocolRule::AnnounceEpoch) {
+            return Ok(None);
+        }
+        for (record, appended) in announcing.iter().zip(&appended) {
+            self.announced(record, appended.position);
+        }
+        Ok(appended.last().map(|appended| appended.position))
+    }
+
+    fn announced(&self, record: &PurgeRecord, position: Position) {
+        let updates = record.owed().map_or(0, <[_]>::len);
+        if updates > 0 {
+            self.observer
+                .notify(&Notice::Announced { position, updates });
+        }
     }
 
     /// Announces what `records` at `positions` owe. Where the last was announced; `None`: the log is another one.
@@ -213,12 +278,7 @@ impl Purges {
         let Some(appended) = appended else {
             return Ok(None);
         };
-        let updates = record.owed().map_or(0, <[_]>::len);
-        if updates > 0 {
-            let position = appended;
-            self.observer
-                .notify(&Notice::Announced { position, updates });
-        }
+        self.announced(&record, appended);
         Ok(Some(appended))
     }
 

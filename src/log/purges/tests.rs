@@ -14,6 +14,7 @@ use crate::tag::{Tag, TagSet};
 use crate::validity::{Bounds, Subject, Verdict};
 
 mod announcing;
+mod together;
 
 const OLD: u64 = 1;
 const NEW: u64 = 2;

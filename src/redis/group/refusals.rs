@@ -18,6 +18,7 @@ pub(super) enum Side {
     Consumers,
     Quarantine,
     Align,
+    Bell,
 }
 
 impl Side {
@@ -62,6 +63,10 @@ impl Side {
             Self::Align => (
                 "XGROUP SETID",
                 "after a loss, trimming may look like a further one",
+            ),
+            Self::Bell => (
+                "XGROUP CREATE or XREADGROUP of a second group, at which consumers wait",
+                "each entry wakes all consumers, and not one",
             ),
         }
     }

@@ -68,6 +68,8 @@ pub(crate) struct GroupState {
     pub(crate) unread: Option<u64>,
     /// Others were given entries, or the group was moved: that was marked as a gap in the same step.
     pub(crate) taken: bool,
+    /// It may tell of a loss, so nothing was read.
+    pub(crate) stopped: bool,
 }
 
 /// Entries delivered and not acknowledged.
@@ -188,7 +190,13 @@ pub(super) fn state(stream: &Value, groups: &Value, group: &str) -> Option<Optio
         pending: member(ours, "pending").and_then(number).unwrap_or(0),
         unread: member(stream, "unread").and_then(number),
         taken: member(stream, "taken").is_some(),
+        stopped: member(stream, "stopped").is_some(),
     }))
+}
+
+/// In how many milliseconds the next look is due.
+pub(super) fn next_look(stream: &Value) -> Option<u64> {
+    member(stream, "next").and_then(number)
 }
 
 /// The reply to `XREVRANGE` of the last entry: a state that shows where to wait, and no loss.

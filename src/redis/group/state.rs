@@ -6,101 +6,119 @@ use std::time::Duration;
 
 use ::redis::{Cmd, Pipeline, RedisResult, Value, cmd, pipe};
 
+use crate::clock::millis;
 use crate::error::{Error, ErrorKind};
 use crate::redis::group::Group;
 use crate::redis::group::refusals::Side;
-use crate::redis::group::reply::{self, EntryId, GroupState, PendingEntries, StreamEntry};
+use crate::redis::group::reply::{self, EntryId, GroupState, PendingEntries};
+use crate::redis::group::taking::{Portion, Taking, ToldLosses};
 
 const TAKE: &str = include_str!("take.lua");
 /// How the names of gaps begin that are about entries which others were given.
 pub(crate) const TAKEN: &str = "taken-";
 const ALIGN: &str = include_str!("align.lua");
 
-/// How much to ask for at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Portion {
-    /// The most entries.
-    pub(crate) count: usize,
-    /// The most bytes, but always one entry.
-    pub(crate) bytes: usize,
-    /// How long the answer may take.
-    pub(crate) patience: Duration,
-}
-
-/// What was found before reading.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Look {
-    /// `None` if the stream or the group is missing.
-    pub(crate) state: Option<GroupState>,
-    /// The gaps that somebody found and did not finish closing.
-    pub(crate) gaps: Vec<String>,
-    /// The first entries that were delivered, to whomever, and are not acknowledged.
-    pub(crate) waiting: Vec<EntryId>,
-}
-
-/// What a read delivered.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Read {
-    /// The state just before; `None` if the stream or the group is missing.
-    pub(crate) state: Option<GroupState>,
-    pub(crate) entries: Vec<StreamEntry>,
-}
-
 /// The state of the group before, and what was delivered then.
-pub(super) type Delivery = (Option<GroupState>, PendingEntries);
+#[derive(Debug, Default)]
+pub(super) struct Delivery {
+    pub(super) state: Option<GroupState>,
+    pub(super) delivered: PendingEntries,
+    pub(super) next: Option<Duration>,
+}
 
 impl Group {
-    /// Looks at the state, and takes a portion of what is behind `after`, `>` being what nobody was
-    /// given yet; nothing if `portion` is `None`.
-    pub(super) async fn take(
+    /// Looks at the state, and takes what is asked for.
+    pub(super) async fn take(&self, taking: Taking<'_>) -> Result<Delivery, Error> {
+        let mut taken = self.take_times(taking, 1).await?;
+        Ok(taken.pop().unwrap_or_default())
+    }
+
+    /// As often as `times`, one after the other, asked for in one write. At least once.
+    pub(super) async fn take_times(
         &self,
-        after: &str,
-        portion: Option<Portion>,
-    ) -> Result<Delivery, Error> {
+        taking: Taking<'_>,
+        times: usize,
+    ) -> Result<Vec<Delivery>, Error> {
         if self.is_scripted()
-            && let Some(taken) = self.take_scripted(after, portion).await?
+            && let Some(taken) = self.take_scripted(taking, times).await?
         {
             return Ok(taken);
         }
-        self.take_plainly(after, portion).await
+        let taken = self.take_plainly(taking.after, taking.portion).await?;
+        Ok(vec![taken])
     }
 
     /// `None` if the script is refused, or what it runs: without it, the server says which.
     async fn take_scripted(
         &self,
-        after: &str,
-        portion: Option<Portion>,
-    ) -> Result<Option<Delivery>, Error> {
+        taking: Taking<'_>,
+        times: usize,
+    ) -> Result<Option<Vec<Delivery>>, Error> {
+        let mut evals = pipe();
+        evals.ignore_errors();
+        for _ in 0..times.max(1) {
+            evals.add_command(self.taking(taking));
+        }
+        let budget = self.wire.budget();
+        let patience = taking.portion.map_or(budget, |portion| portion.patience);
+        let answers = self.wire.query_all(&evals, "read", patience).await?;
+        let mut taken = Vec::with_capacity(answers.len());
+        for answer in answers {
+            let refused =
+                matches!(&answer, Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")));
+            match self.wire.unless_gone("read", answer) {
+                Ok(Some(answer)) => taken.push(self.delivery(answer)?),
+                Ok(None) => taken.push(Delivery::default()),
+                // What was taken before it is read again, as what is pending.
+                Err(error) if refused && taken.is_empty() => {
+                    self.refused.tell(Side::Script, &error);
+                    self.scripted.store(false, Ordering::Relaxed);
+                    return Ok(None);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.refused.works(Side::Script);
+        Ok(Some(taken))
+    }
+
+    fn taking(&self, taking: Taking<'_>) -> Cmd {
+        let Taking {
+            after,
+            portion,
+            unless,
+            pace,
+        } = taking;
         let mut eval = cmd("EVAL");
-        eval.arg(TAKE).arg(3).arg(&*self.stream).arg(&self.keys.at);
-        eval.arg(&self.keys.gaps).arg(&*self.group);
-        eval.arg(&*self.consumer).arg(after);
+        eval.arg(TAKE).arg(4).arg(&*self.stream).arg(&self.keys.at);
+        eval.arg(&self.keys.gaps).arg(&self.keys.looks);
+        eval.arg(&*self.group).arg(&*self.consumer).arg(after);
         eval.arg(portion.map_or(0, |portion| portion.count));
         eval.arg(portion.map_or(0, |portion| portion.bytes));
         eval.arg(format!("{TAKEN}{:016x}", fastrand::u64(..)));
-        let patience = portion.map_or(self.wire.budget(), |portion| portion.patience);
-        let answer = self.wire.query_within(&eval, patience).await?;
-        let refused =
-            matches!(&answer, Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")));
-        let answer = match self.wire.unless_gone("read", answer) {
-            Ok(Some(answer)) => answer,
-            Ok(None) => return Ok(Some((None, PendingEntries::default()))),
-            Err(error) if refused => {
-                self.refused.tell(Side::Script, &error);
-                self.scripted.store(false, Ordering::Relaxed);
-                return Ok(None);
-            }
-            Err(error) => return Err(error),
+        eval.arg(&*self.bell);
+        let told = |told: fn(ToldLosses) -> EntryId| {
+            unless.map_or(String::new(), |unless| told(unless).to_string())
         };
-        self.refused.works(Side::Script);
+        eval.arg(told(|told| told.deleted))
+            .arg(told(|told| told.last));
+        eval.arg(pace.map_or(0, |pace| millis(pace.every).max(1)));
+        eval.arg(pace.map_or(0, |pace| millis(pace.most).max(1)));
+        eval
+    }
+
+    fn delivery(&self, answer: Value) -> Result<Delivery, Error> {
         let Value::Array(parts) = answer else {
             return self.wire.understand(None);
         };
         let [stream, groups, entries] = self.wire.parts(parts)?;
         let state = reply::state(&stream, &groups, &self.group);
         let entries = reply::delivered(entries);
-        let (state, entries) = (self.wire.understand(state)?, self.wire.understand(entries)?);
-        Ok(Some((state, entries)))
+        Ok(Delivery {
+            state: self.wire.understand(state)?,
+            delivered: self.wire.understand(entries)?,
+            next: reply::next_look(&stream).map(Duration::from_millis),
+        })
     }
 
     async fn take_plainly(&self, after: &str, portion: Option<Portion>) -> Result<Delivery, Error> {
@@ -125,12 +143,16 @@ impl Group {
         let delivered = match answers.next() {
             Some(entries) => match self.wire.unless_gone("read", entries)? {
                 Some(entries) => self.wire.understand(reply::delivered(entries))?,
-                None => return Ok((None, PendingEntries::default())),
+                None => return Ok(Delivery::default()),
             },
             None => PendingEntries::default(),
         };
         self.note_sizes(&delivered);
-        Ok((self.state(stream, groups)?, delivered))
+        Ok(Delivery {
+            state: self.state(stream, groups)?,
+            delivered,
+            next: None,
+        })
     }
 
     /// How many entries to ask for where nobody looks at their size first: as many as fit if they are
@@ -198,7 +220,17 @@ impl Group {
         self.blind.load(Ordering::Relaxed)
     }
 
-    fn is_scripted(&self) -> bool {
+    /// Whether the server lets us see where the group is.
+    pub(crate) fn sees_state(&self) -> bool {
+        !self.is_blind()
+    }
+
+    /// Whether a read stops where entries may be lost. Where it does not, somebody has to look first.
+    pub(crate) fn stops_at_losses(&self) -> bool {
+        self.is_scripted()
+    }
+
+    pub(super) fn is_scripted(&self) -> bool {
         self.scripted.load(Ordering::Relaxed)
     }
 

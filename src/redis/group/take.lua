@@ -2,6 +2,10 @@
 -- XINFO STREAM has the first and the last entry whole; they are left out here, as they may be large.
 local stream, group, consumer, after = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
 local count, room = tonumber(ARGV[4]), tonumber(ARGV[5])
+-- Losses up to here were told: the highest id that XDEL removed, and the highest of all; empty: read whatever is lost.
+local told_deleted, told_last = ARGV[8], ARGV[9]
+-- How far apart looks at the group are to be, and the longest that one consumer may be without one, in milliseconds.
+local every, most = tonumber(ARGV[10]), tonumber(ARGV[11])
 
 local function member(list, name)
   for i = 1, #list, 2 do
@@ -23,9 +27,10 @@ for i = 1, #info, 2 do
   end
 end
 
-local ours
+local ours, bell
 for _, one in ipairs(groups) do
   if member(one, 'name') == group then ours = one end
+  if member(one, 'name') == ARGV[7] then bell = one end
 end
 local function padded(id)
   local ms, sequence = string.match(id, '^(%d+)-(%d+)$')
@@ -75,7 +80,44 @@ if ours then
   end
 end
 now_at(before)
-if count == 0 then return { brief, groups, false } end
+-- Whoever waits at the bell is woken by what stands behind the group, and by nothing else.
+local function set_bell(id)
+  if bell and id and member(bell, 'last-delivered-id') ~= id then
+    redis.pcall('XGROUP', 'SETID', stream, ARGV[7], id)
+  end
+end
+if count == 0 then
+  set_bell(before)
+  -- Looks are handed out in turn, whoever asks: so there are as many however many consumers there are.
+  local taken, time = redis.pcall('GET', KEYS[4]), redis.pcall('TIME')
+  if time.err then return { brief, groups, false } end
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  taken = type(taken) == 'string' and tonumber(taken) or 0
+  local place = math.min(math.max(taken, now) + every, now + most)
+  local set = redis.pcall('SET', KEYS[4], string.format('%.0f', place), 'PX', 2 * most)
+  if not set.err then
+    brief[#brief + 1] = 'next'
+    brief[#brief + 1] = place - now
+  end
+  return { brief, groups, false }
+end
+
+-- Whether entries may be gone that the group has not read. That cannot be told any more once it has read what stands
+-- behind them, so somebody has to write it down first.
+local function may_tell_of_a_loss()
+  local first, deleted = member(info, 'first-entry'), member(info, 'max-deleted-entry-id')
+  if padded(member(info, 'last-generated-id')) < padded(told_last) then return true end
+  if deleted and padded(deleted) > padded(before) and padded(deleted) > padded(told_deleted) then return true end
+  if not first or padded(first[1]) <= padded(before) then return false end
+  local added, read = member(info, 'entries-added'), member(ours, 'entries-read')
+  local gone = added and added - member(info, 'length')
+  return not gone or gone > 0 and (not read or gone > read)
+end
+if after == '>' and told_last ~= '' and before and may_tell_of_a_loss() then
+  brief[#brief + 1] = 'stopped'
+  brief[#brief + 1] = 1
+  return { brief, groups, false }
+end
 
 -- How many entries fit; always one.
 local taken = 0
@@ -107,11 +149,13 @@ end
 local entries = redis.pcall('XREADGROUP', 'GROUP', group, consumer, 'COUNT', math.max(taken, 1),
   'STREAMS', stream, after)
 if entries and entries.err then return entries end
-if entries and after == '>' then
-  local list = entries[1][2]
+if after == '>' then
+  local list = entries and entries[1][2] or {}
   if #list > 0 then
     at = before
-    now_at(list[#list][1])
+    before = list[#list][1]
+    now_at(before)
   end
+  set_bell(before)
 end
 return { brief, groups, entries }

@@ -4,6 +4,7 @@ use ::redis::{cmd, pipe};
 
 use crate::error::Error;
 use crate::redis::group::reply::{self, GroupPlace};
+use crate::redis::group::wait::is_bell;
 use crate::redis::group::{EntryId, Group};
 
 /// A group that keeps entries from being dropped, and how many it has not read.
@@ -36,10 +37,11 @@ impl Group {
             .arg("MINID")
             .arg(keep.to_string());
         self.wire.run(&command, "trim the stream").await?;
-        let others = places.into_iter().filter(|place| place.name != *self.group);
+        let others = places.iter().filter(|place| place.name != *self.group);
+        let others = others.filter(|place| !is_bell(place, &places));
         let slowest = others.max_by_key(|place| place.unread);
         Ok(slowest.map(|place| Slowest {
-            group: place.name,
+            group: place.name.clone(),
             unread: place.unread.unwrap_or(0),
         }))
     }
@@ -49,8 +51,10 @@ impl Group {
         if !places.iter().any(|place| place.name == *self.group) {
             return Ok(None);
         }
-        let waiting: Vec<&GroupPlace> = places.iter().filter(|place| place.pending > 0).collect();
-        let mut keep = places.iter().map(|place| place.delivered).min();
+        // Nobody reads in the name of a bell.
+        let readers = places.iter().filter(|place| !is_bell(place, places));
+        let waiting: Vec<&GroupPlace> = readers.clone().filter(|place| place.pending > 0).collect();
+        let mut keep = readers.map(|place| place.delivered).min();
         if waiting.is_empty() {
             return Ok(keep);
         }

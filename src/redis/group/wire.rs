@@ -158,11 +158,21 @@ impl Wire {
 
 /// One connection, made when it is needed.
 #[derive(Debug, Default)]
-struct Slot(Mutex<Option<Connection>>);
+struct Slot {
+    connection: Mutex<Option<Connection>>,
+    /// Held by who makes one: commands that are sent at once share it.
+    making: tokio::sync::Mutex<()>,
+}
 
 impl Slot {
     async fn connection(&self, server: &Server) -> Result<Connection, Error> {
-        let known = self.0.lock().clone();
+        let usable = |known: &Connection| !server.has_left(known) && !known.is_of_age();
+        let known = self.connection.lock().clone();
+        if let Some(known) = known.filter(usable) {
+            return Ok(known);
+        }
+        let _making = self.making.lock().await;
+        let known = self.connection.lock().clone();
         let made = match known.filter(|known| !server.has_left(known)) {
             Some(known) if !known.is_of_age() => return Ok(known),
             Some(known) => match server.connect_beside().await {
@@ -183,15 +193,15 @@ impl Slot {
                 server.connect().await?
             }
         };
-        Ok(self.0.lock().insert(made).clone())
+        Ok(self.connection.lock().insert(made).clone())
     }
 
     fn clear(&self) {
-        *self.0.lock() = None;
+        *self.connection.lock() = None;
     }
 }
 
-fn is_gone(error: &RedisError) -> bool {
+pub(super) fn is_gone(error: &RedisError) -> bool {
     error.code() == Some("NOGROUP")
         || error
             .detail()

@@ -20,16 +20,16 @@ use crate::redis::reply;
 use crate::redis::verify::{fields, is_refused};
 
 impl RedisLog {
-    /// Appends within the purge budget, in `epoch` only if one is given. What ends in an error may be in the log all the
-    /// same: it is repeated, and a double record is harmless.
+    /// Appends `records` in one write and in this order, within the purge budget, in `epoch` only if one is given. What ends
+    /// in an error may be in the log all the same: it is repeated, and a double record is harmless.
     pub(super) async fn append_within(
         &self,
-        record: &PurgeRecord,
+        records: &[PurgeRecord],
         epoch: Option<Epoch>,
-    ) -> Result<Option<Receipt>, Error> {
-        let appended = self.try_append(record, epoch).await;
+    ) -> Result<Option<Vec<Receipt>>, Error> {
+        let appended = self.try_append(records, epoch).await;
         match &appended {
-            Ok(Some(appended)) if !appended.durable => {
+            Ok(Some(appended)) if appended.iter().any(|appended| !appended.durable) => {
                 let undone: Result<(), _> = Err(not_replicated());
                 self.health.note(Part::Purges, &undone);
             }
@@ -40,9 +40,9 @@ impl RedisLog {
 
     async fn try_append(
         &self,
-        record: &PurgeRecord,
+        records: &[PurgeRecord],
         epoch: Option<Epoch>,
-    ) -> Result<Option<Receipt>, Error> {
+    ) -> Result<Option<Vec<Receipt>>, Error> {
         let deadline = Instant::now() + self.verifier.server.budgets().purge;
         let mut refused = changes_too_fast();
         for _ in 0..TRIES {
@@ -50,7 +50,7 @@ impl RedisLog {
             if epoch.is_some_and(|epoch| live.verified.epoch != epoch) {
                 return Ok(None);
             }
-            match self.append_once(&live, record, deadline).await {
+            match self.append_once(&live, records, deadline).await {
                 Ok(Some(appended)) => return Ok(Some(appended)),
                 // Not the log that it was verified to be: look again (PROTOCOL 1).
                 Ok(None) => self.appends.doubt(&live),
@@ -67,45 +67,50 @@ impl RedisLog {
         Err(refused)
     }
 
-    /// One `XADD`; `None` if the log refused the epoch or put the record where it cannot be.
+    /// One `XADD` for each, and one `WAIT`; `None` if the log refused the epoch or put a record where it cannot be.
     async fn append_once(
         &self,
         live: &Live,
-        record: &PurgeRecord,
+        records: &[PurgeRecord],
         deadline: Instant,
-    ) -> Result<Option<Receipt>, Error> {
+    ) -> Result<Option<Vec<Receipt>>, Error> {
         let trust = &self.verifier.trust;
         let sent = trust.sent();
         // Where the replicas are late, `WAIT` would only hold up the next record: SAFETY 102.
         let waits = trust.replicas() > 0;
         let asks = waits && !self.late.load(Ordering::Relaxed);
-        let pipe = self.appending(live, record, asks, deadline);
+        let pipe = self.appending(live, records, asks, deadline);
         let answer = self.appends.ask(live, deadline, &pipe).await?;
-        let added = answer
-            .first()
-            .ok_or_else(|| reply::malformed("record id"))?;
-        if is_refused(added)? {
-            return Ok(None);
+        let mut positions = Vec::with_capacity(records.len());
+        for place in 0..records.len() {
+            let added = answer
+                .get(place)
+                .ok_or_else(|| reply::malformed("record id"))?;
+            if is_refused(added)? {
+                return Ok(None);
+            }
+            let position = reply::position(added)?;
+            if trust
+                .judge_appended(sent, live.verified.epoch, position)
+                .is_err()
+            {
+                return Ok(None);
+            }
+            trust.wrote(position);
+            positions.push(position);
         }
-        let position = reply::position(added)?;
-        if trust
-            .judge_appended(sent, live.verified.epoch, position)
-            .is_err()
-        {
-            return Ok(None);
-        }
-        trust.wrote(position);
-        let replicas = match answer.get(1) {
+        let replicas = match answer.get(records.len()) {
             Some(wait) => self.replicated(wait)?,
             None => Some(0),
         };
         let durable = replicas.is_some() && asks == waits;
         self.late.store(waits && !durable, Ordering::Relaxed);
-        Ok(Some(Receipt {
+        let receipt = |position| Receipt {
             position,
             replicas: replicas.unwrap_or(0),
             durable,
-        }))
+        };
+        Ok(Some(positions.into_iter().map(receipt).collect()))
     }
 
     /// Whether what was appended up to `position` is on a replica by now. One caller asks at a time, for
@@ -167,16 +172,18 @@ impl RedisLog {
     fn appending(
         &self,
         live: &Live,
-        record: &PurgeRecord,
+        records: &[PurgeRecord],
         waits: bool,
         deadline: Instant,
     ) -> Pipeline {
         let mut pipe = ::redis::pipe();
-        let add = pipe.cmd("XADD").arg(self.verifier.keys.log());
-        // Only opening an epoch creates the log (PROTOCOL 7).
-        add.arg("NOMKSTREAM");
-        add.arg(format!("{}-*", live.verified.epoch.get()));
-        add.arg(fields(record, &live.verified.identity));
+        for record in records {
+            let add = pipe.cmd("XADD").arg(self.verifier.keys.log());
+            // Only opening an epoch creates the log (PROTOCOL 7).
+            add.arg("NOMKSTREAM");
+            add.arg(format!("{}-*", live.verified.epoch.get()));
+            add.arg(fields(record, &live.verified.identity));
+        }
         if waits {
             wait_for_one(&mut pipe, SLICE.min(within(deadline)));
         }

@@ -1,4 +1,4 @@
-//! A TCP forwarder that can cut, stall, swallow and switch, and counts round trips.
+//! A TCP forwarder that can cut, stall, swallow, delay and switch, and counts round trips.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,8 +9,12 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+/// The most reads that are under way on a connection, in each direction.
+const UNDER_WAY: usize = 16 * 1024;
 
 /// Forwards connections to a server. Ends when dropped.
 #[derive(Debug)]
@@ -29,6 +33,8 @@ struct Shared {
     round_trips: AtomicU64,
     /// Bytes a second that the server may send over each connection; 0: as many as it likes.
     rate: AtomicU64,
+    /// Microseconds that bytes are on their way, in each direction.
+    delay: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +62,7 @@ impl Forwarder {
             accepted: AtomicU64::new(0),
             round_trips: AtomicU64::new(0),
             rate: AtomicU64::new(0),
+            delay: AtomicU64::new(0),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self { shared, addr, task }
@@ -87,6 +94,13 @@ impl Forwarder {
     /// Lets the server send so many bytes a second over each connection.
     pub fn slow(&self, bytes_a_second: u64) {
         self.shared.rate.store(bytes_a_second, Ordering::SeqCst);
+    }
+
+    /// Puts the server so far away: what is sent from now on arrives after `one_way`, in either direction, and as much as
+    /// anybody likes is on its way meanwhile.
+    pub fn delay(&self, one_way: Duration) {
+        let micros = u64::try_from(one_way.as_micros()).expect("a short time");
+        self.shared.delay.store(micros, Ordering::SeqCst);
     }
 
     /// Loses what is sent, in either direction, until [`resume`](Self::resume): half-open TCP.
@@ -164,7 +178,7 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
         from_client,
         to_server,
         (for_up, anybody),
-        &unlimited,
+        (&unlimited, &shared.delay),
         &dead,
         |sent| {
             if sent.windows(5).any(|word| word == b"BLOCK") {
@@ -182,7 +196,7 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
         from_server,
         to_client,
         (for_down, who_waits_not),
-        rate,
+        (rate, &shared.delay),
         &dead,
         |_| {
             server_spoke.store(true, Ordering::SeqCst);
@@ -197,10 +211,26 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
 
 /// Passes bytes on as long as nothing stalls them.
 async fn pump(
+    from: OwnedReadHalf,
+    to: OwnedWriteHalf,
+    mode: (watch::Receiver<(Mode, u64)>, impl Fn(Mode) -> bool),
+    speed: (&AtomicU64, &AtomicU64),
+    dead: &AtomicBool,
+    passed: impl Fn(&[u8]),
+) {
+    let (under_way, arriving) = mpsc::channel(UNDER_WAY);
+    tokio::join!(
+        take(from, under_way, mode, speed, dead, passed),
+        deliver(arriving, to)
+    );
+}
+
+/// Takes what is sent, until the sender ends.
+async fn take(
     mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    under_way: mpsc::Sender<(Instant, Vec<u8>)>,
     (mut mode, passes): (watch::Receiver<(Mode, u64)>, impl Fn(Mode) -> bool),
-    rate: &AtomicU64,
+    (rate, delay): (&AtomicU64, &AtomicU64),
     dead: &AtomicBool,
     passed: impl Fn(&[u8]),
 ) {
@@ -215,13 +245,27 @@ async fn pump(
             continue;
         }
         passed(&buffer[..count]);
-        if to.write_all(&buffer[..count]).await.is_err() {
+        let delay = Duration::from_micros(delay.load(Ordering::SeqCst));
+        let sent = (Instant::now() + delay, buffer[..count].to_vec());
+        if under_way.send(sent).await.is_err() {
             return;
         }
         let rate = rate.load(Ordering::SeqCst);
         if rate > 0 {
             let seconds = count as f64 / rate as f64;
             tokio::time::sleep(Duration::from_secs_f64(seconds)).await;
+        }
+    }
+}
+
+/// Delivers what is under way when it is due.
+async fn deliver(mut arriving: mpsc::Receiver<(Instant, Vec<u8>)>, mut to: OwnedWriteHalf) {
+    while let Some((due, bytes)) = arriving.recv().await {
+        if due > Instant::now() {
+            tokio::time::sleep_until(due).await;
+        }
+        if to.write_all(&bytes).await.is_err() {
+            return;
         }
     }
 }

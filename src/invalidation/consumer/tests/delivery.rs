@@ -180,8 +180,8 @@ async fn restarted_consumer_first_takes_what_an_answer_lost() {
         sell(&server, auction).await;
     }
     // Delivered to this consumer in answers that it never saw.
-    let read = source.read(portion(10)).await.unwrap();
-    assert_eq!(read.entries.len(), 10);
+    let read = source.read(portion(10), 1, None).await.unwrap();
+    assert_eq!(read[0].entries.len(), 10);
     let stream = Arc::new(sales().compile().unwrap());
     let consumer = Consumer::new(
         stream,

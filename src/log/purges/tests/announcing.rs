@@ -7,14 +7,14 @@ use crate::update::Update;
 
 const SETTLE: Duration = Duration::from_secs(60);
 
-struct Teller {
+pub(super) struct Teller {
     clock: ManualClock,
     log: EmbeddedLog,
-    purges: Arc<Purges>,
+    pub(super) purges: Arc<Purges>,
 }
 
 impl Teller {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let clock = ManualClock::default();
         let log = EmbeddedLog::new(&clock);
         let purges = purges_over(Arc::new(log.clone()), &clock);
@@ -34,7 +34,7 @@ impl Teller {
         self.purges.views.apply(&view, &records.unwrap());
     }
 
-    async fn records(&self) -> Vec<PurgeRecord> {
+    pub(super) async fn records(&self) -> Vec<PurgeRecord> {
         let tail = self.log.tail(10).await.unwrap();
         let records = tail.records.into_iter().skip(1);
         records.map(|read| read.record).collect()
@@ -45,11 +45,11 @@ impl Teller {
     }
 }
 
-fn tag(name: &str) -> Target {
+pub(super) fn tag(name: &str) -> Target {
     Target::Tag(Tag::new(name).unwrap())
 }
 
-fn purge(purges: &[(PurgeKind, &str)], settle: Duration) -> PurgeToAnnounce {
+pub(super) fn purge(purges: &[(PurgeKind, &str)], settle: Duration) -> PurgeToAnnounce {
     let update = Update::new("change", "x").unwrap();
     let purges = purges.iter().map(|(kind, name)| (*kind, vec![tag(name)]));
     PurgeToAnnounce {
@@ -59,7 +59,7 @@ fn purge(purges: &[(PurgeKind, &str)], settle: Duration) -> PurgeToAnnounce {
     }
 }
 
-const HARD: &[(PurgeKind, &str)] = &[(PurgeKind::Hard, "x")];
+pub(super) const HARD: &[(PurgeKind, &str)] = &[(PurgeKind::Hard, "x")];
 
 /// Kind, targets, how many updates, and which it announces, of each record.
 async fn announced(
