@@ -6,6 +6,8 @@ CARGO_FLAGS ?=
 HISTORIES ?= 200000
 # Schedules of each test of interleavings in `make verify`.
 SCHEDULES ?= 100000
+# Histories of `make simulate`; SEED runs one alone, with its steps.
+SEEDS ?= 100000
 # Pairs, and faults with five pairs each, of `make everywhere`.
 PAIRS ?= 100000
 FAULTS ?= 200
@@ -154,6 +156,13 @@ node:
 
 activity: redis-server ## hold feed, counters and alerts of ACTIVITY events against a naive reference (three minutes)
 	TAGCACHE_ACTIVITY=$(ACTIVITY) cargo test $(CARGO_FLAGS) --release --test alerts --all-features -- exact:: --nocapture
+
+# The runtime is seeded as well, which tokio permits with this flag only: a build of its own.
+.PHONY: simulate
+simulate: redis-server ## run SEEDS histories of nodes over a simulated network that breaks, and take each rule away (SEED=n: one, with its steps)
+	RUSTFLAGS="$(RUSTFLAGS) --cfg tokio_unstable" CARGO_TARGET_DIR=$(TARGET)/simulate TAGCACHE_SEEDS=$(SEEDS) \
+		$(if $(SEED),TAGCACHE_SEED=$(SEED)) cargo test $(CARGO_FLAGS) --release --lib -- \
+		$(if $(SEED),safety_148,simulation::) --nocapture --test-threads 1
 
 conformance: ## run the public suite of HTTP cache tests against the proxy; SUITE is a checkout of it (needs node)
 	scripts/conformance.sh $(SUITE)

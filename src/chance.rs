@@ -23,7 +23,21 @@ impl Chance {
 
 /// A number that hardly another process draws, for names that must differ; not for secrets. From what the
 /// standard library seeds its hash maps with.
+#[cfg(not(test))]
 pub(crate) fn unique() -> u64 {
+    hash_seed()
+}
+
+/// As in other builds; in the simulation one that its seed decides.
+#[cfg(test)]
+pub(crate) fn unique() -> u64 {
+    match crate::sync::Process::current() {
+        Some(_) => fastrand::u64(..),
+        None => hash_seed(),
+    }
+}
+
+fn hash_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

@@ -165,6 +165,9 @@ pub mod config;
 pub mod bench;
 #[cfg(test)]
 mod model;
+#[cfg(feature = "redis")]
+#[cfg(test)]
+mod simulation;
 
 #[cfg(feature = "activity")]
 pub use self::activity::{

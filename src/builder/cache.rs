@@ -344,6 +344,12 @@ impl Cache {
         activity.map_or(0, crate::builder::activity::Activity::missed)
     }
 
+    /// Whether a purge waits to be in the log.
+    #[cfg(test)]
+    pub(crate) fn owes(&self) -> bool {
+        self.shared.purges.any_waiting()
+    }
+
     #[cfg(test)]
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.shared.engine

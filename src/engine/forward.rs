@@ -17,6 +17,7 @@ use crate::entry::StoredResponse;
 use crate::outcome::{Detail, NotStored, Storing};
 use crate::rules::{CompiledRule, FillRequest};
 use crate::semantics::{self};
+use crate::sync::owned;
 
 /// Flights that a request follows in vain before it forwards by itself: variants that name each other must
 /// not keep it for ever.
@@ -193,7 +194,9 @@ impl Engine {
     {
         let fill = Fill::new(Arc::clone(&self), lead, Arc::clone(&wanted), &lookup);
         let (answer, receive) = oneshot::channel();
-        let task = tokio::spawn(fill.run(request, inner, Some(answer)).in_current_span());
+        let task = tokio::spawn(owned(
+            fill.run(request, inner, Some(answer)).in_current_span(),
+        ));
         let received = tokio::select! {
             biased;
             received = receive => received,

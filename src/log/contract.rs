@@ -21,6 +21,10 @@ pub(crate) trait Fixture {
     fn node(&self) -> Arc<dyn Log>;
     /// Loses the log, as a flush does.
     async fn lose(&self);
+    /// `test`, as it is run where this fixture is.
+    fn within<F: Future>(&self, test: F) -> impl Future<Output = F::Output> {
+        test
+    }
 }
 
 /// The suite as tests of the fixture that `$fixture` makes.
@@ -47,7 +51,9 @@ macro_rules! log_contract {
     ($fixture:expr; $($test:ident)+) => {
         $(#[tokio::test]
         async fn $test() {
-            $crate::log::contract::$test(&$fixture).await;
+            let fixture = $fixture;
+            let test = $crate::log::contract::$test(&fixture);
+            $crate::log::contract::Fixture::within(&fixture, test).await;
         })+
     };
 }

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::log::roll::{RollCall, RollEntry, WaitTime, longest_wait, over};
 use crate::log::{Log, Views};
 use crate::position::{Epoch, Position};
+use crate::sync::owned;
 use crate::telling::Telling;
 use crate::weaken::{ProtocolRule, weakened};
 
@@ -146,6 +147,7 @@ impl RollCaller {
             }
         };
         tokio::select! {
+            biased;
             Ok(awaited) = self.join(position, until) => awaited,
             () = by_time => Awaited::Everywhere(Everywhere {
                 by_time: true,
@@ -176,7 +178,7 @@ impl RollCaller {
         drop(waiting);
         if !at_work {
             let inner = Arc::clone(&self.inner);
-            tokio::spawn(Task { inner, over: false }.run());
+            tokio::spawn(owned(Task { inner, over: false }.run()));
         }
         awaited
     }

@@ -249,6 +249,7 @@ impl Follower {
         let _running = OnDrop::new(|| self.in_background.store(false, Ordering::Release));
         let _kept = self.pulse.keep();
         tokio::select! {
+            biased;
             () = stop.cancelled() => {}
             () = self.follow() => {}
             () = self.keep_lease() => {}
@@ -264,6 +265,7 @@ impl Follower {
         let mut retries = Retries::new();
         loop {
             let followed = tokio::select! {
+                biased;
                 followed = self.follow_once() => followed,
                 // What was asked before the server was away may never be answered.
                 () = self.pulse.revived() => continue,
@@ -304,6 +306,7 @@ impl Follower {
         loop {
             while self.purges.any_waiting() {
                 let appended = tokio::select! {
+                    biased;
                     appended = self.purges.append_waiting() => appended,
                     // As in `follow`. A record that is appended twice is harmless (PROTOCOL 23).
                     () = self.pulse.revived() => continue,

@@ -110,6 +110,7 @@ impl Pulse {
             false => wait,
         };
         tokio::select! {
+            biased;
             () = sleep(wait) => {}
             () = self.revived() => {}
         }

@@ -255,6 +255,7 @@ impl Purges {
         }
         self.append_in_a_task();
         tokio::select! {
+            biased;
             // It fails if all became one purge of everything, which is told as well.
             in_log = in_log => {
                 if let Ok(position) = in_log {

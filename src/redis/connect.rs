@@ -37,6 +37,7 @@ pub(crate) async fn connect(verifier: &Verifier, again: Option<Live>) -> Result<
             }
         };
         tokio::select! {
+            biased;
             made = connect_once(verifier) => made,
             live = others => Ok(live),
         }
@@ -84,6 +85,7 @@ async fn wait_for_company(verifier: &Verifier) {
         return pending().await;
     }
     tokio::select! {
+        biased;
         () = sleep(COMPANY) => {}
         () = pulse.revived() => {}
     }

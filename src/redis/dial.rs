@@ -7,15 +7,16 @@ use std::path::Path;
 use ::redis::aio::MultiplexedConnection;
 use ::redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisError, RedisResult};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
 use crate::redis::address::HostPort;
 use crate::redis::credentials::RedisLogin;
+use crate::redis::socket::open;
 #[cfg(feature = "tls")]
 use crate::redis::tls::{RedisTls, Wrong, explained};
+use crate::sync::owned;
 
 /// What drives a connection; dropped, it closes it, whatever the server is doing for it.
 #[derive(Debug)]
@@ -38,8 +39,7 @@ pub(super) async fn greet_at(
     wiring: &Wiring,
     config: AsyncConnectionConfig,
 ) -> RedisResult<(MultiplexedConnection, Driver)> {
-    let stream = TcpStream::connect((&*at.host, at.port)).await?;
-    stream.set_nodelay(true)?;
+    let stream = open(at).await?;
     #[cfg(feature = "tls")]
     if wiring.is_secure {
         let stream = secured(stream, &at.host, &wiring.tls).await?;
@@ -69,11 +69,11 @@ pub(super) async fn greet_through(
 }
 
 #[cfg(feature = "tls")]
-async fn secured(
-    stream: TcpStream,
+async fn secured<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
     host: &str,
     tls: &RedisTls,
-) -> Result<tokio_rustls::client::TlsStream<TcpStream>, IoError> {
+) -> Result<tokio_rustls::client::TlsStream<S>, IoError> {
     let wrong = |wrong: Wrong| {
         let Wrong {
             setting,
@@ -97,6 +97,6 @@ async fn greet(
     let made = MultiplexedConnection::new_with_config(settings, stream, config).await;
     let (connection, driving) = made?;
     let mut tasks = JoinSet::new();
-    tasks.spawn(driving);
+    tasks.spawn(owned(driving));
     Ok((connection, Driver(tasks)))
 }

@@ -27,6 +27,9 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end \
 if ARGV[2] == '0' then return redis.call('DEL', KEYS[1]) end \
 redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[2]) \
 return 1";
+/// What a server of the simulation has to run as a real one does.
+#[cfg(test)]
+pub(crate) const CLAIM_SCRIPTS: [&str; 2] = [TAKE, RELEASE];
 /// What is left where responses are not to be shared.
 const UNSHAREABLE: &str = "-";
 

@@ -21,6 +21,7 @@ use crate::redis::fault;
 use crate::redis::live::{Live, believed};
 use crate::redis::reply;
 use crate::redis::verify::Verifier;
+use crate::sync::owned;
 
 mod down;
 
@@ -256,10 +257,10 @@ impl Link {
             link: self.clone(),
             result: None,
         };
-        tokio::spawn(async move {
+        tokio::spawn(owned(async move {
             let made = connect(&task.link.inner.verifier, again).await;
             task.finish(made);
-        });
+        }));
     }
 
     fn settle(&self, result: Option<Result<Live, Error>>) {

@@ -29,6 +29,9 @@ mod beat;
 mod roll;
 mod trim;
 
+#[cfg(test)]
+pub(crate) use self::roll::SCRIPTS;
+
 /// The most records that one read returns.
 const BATCH: usize = 1_000;
 /// And that a page has: a record may have 256 KiB of updates.

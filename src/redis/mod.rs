@@ -43,6 +43,7 @@ mod replicas;
 mod reply;
 mod rights;
 mod sentinel;
+mod socket;
 mod store;
 mod switches;
 #[cfg(feature = "tls")]
@@ -74,6 +75,8 @@ pub(crate) use self::credentials::CredentialSource;
 pub use self::credentials::{RedisCredentials, RedisLogin};
 use self::data::Data;
 use self::exclusive::Exclusive;
+#[cfg(test)]
+pub(crate) use self::fleet::CLAIM_SCRIPTS;
 use self::fleet::RedisClaims;
 pub(crate) use self::group::{
     EntryId, Group, GroupState, LookPace, Portion, Read, StreamEntry, TAKEN, ToldLosses, Waited,
@@ -82,6 +85,8 @@ use self::health::ServerHealth;
 pub(crate) use self::keyspace::{Keyspace, StreamKeys};
 use self::link::Link;
 pub(crate) use self::log::RedisLog;
+#[cfg(test)]
+pub(crate) use self::log::SCRIPTS;
 pub(crate) use self::rights::Needs;
 pub(crate) use self::store::RedisStore;
 pub(crate) use self::switches::SwitchWatch;

@@ -46,6 +46,7 @@ impl SwitchWatch {
                 last = Some(now);
             }
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = source.switched() => {}
                 () = sleep(ASK_EVERY) => {}

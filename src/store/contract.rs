@@ -25,6 +25,10 @@ pub(crate) trait Fixture {
     async fn outlive(&self, keep: Duration);
     /// Loses the log, as a flush does.
     async fn lose_log(&self);
+    /// `test`, as it is run where this fixture is.
+    fn within<F: Future>(&self, test: F) -> impl Future<Output = F::Output> {
+        test
+    }
 }
 
 /// The suite as tests of the fixture that `$fixture` makes.
@@ -45,7 +49,9 @@ macro_rules! store_contract {
     ($fixture:expr; $($test:ident)+) => {
         $(#[tokio::test]
         async fn $test() {
-            $crate::store::contract::$test(&$fixture).await;
+            let fixture = $fixture;
+            let test = $crate::store::contract::$test(&fixture);
+            $crate::store::contract::Fixture::within(&fixture, test).await;
         })+
     };
 }

@@ -22,6 +22,7 @@ use crate::key::CacheKey;
 use crate::position::Stamp;
 use crate::rules::FillRequest;
 use crate::store::{ClaimEnd, ClaimResult, Claims, Holder};
+use crate::sync::owned;
 use crate::validity::Subject;
 
 /// The first pause before looking again for what another node fetches, and the longest.
@@ -81,10 +82,10 @@ impl Drop for Ticket {
         };
         let (claims, key) = (Arc::clone(&self.claims), self.key.clone());
         let (holder, ended) = (self.holder, self.ended);
-        runtime.spawn(async move {
+        runtime.spawn(owned(async move {
             // What cannot be given back ends with its time.
             let _ = claims.release(&key, holder, ended).await;
-        });
+        }));
     }
 }
 

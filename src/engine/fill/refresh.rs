@@ -18,6 +18,7 @@ use crate::engine::{Engine, InnerService};
 use crate::entry::{EARLIEST, StoredResponse};
 use crate::rules::{CacheRequest, FillRequest};
 use crate::semantics;
+use crate::sync::owned;
 
 impl Engine {
     /// Begins a fill that nobody waits for, unless one is under way.
@@ -53,7 +54,7 @@ impl Engine {
             let now = self.fills.clock.monotonic();
             self.fills.flights.end_refresh(&lookup.key, now);
         };
-        tokio::spawn(refresh.in_current_span());
+        tokio::spawn(owned(refresh.in_current_span()));
     }
 
     /// Fetches `stored` behind, as if it were stale already, if the hit on it was chosen for that, be

@@ -29,6 +29,7 @@ use crate::log::View;
 use crate::outcome::Detail;
 use crate::rules::CacheRequest;
 use crate::semantics::Selection;
+use crate::sync::owned;
 
 /// Chunks that are read at once. While the client takes them, the next are read: at most twice as many are
 /// held.
@@ -200,7 +201,7 @@ impl ChunkReader {
             let end = self.to_read.end.min(self.to_read.start + AT_ONCE);
             let next = self.to_read.start..end;
             self.to_read.start = end;
-            self.reading = Some(tokio::spawn(self.cut.source().read_on(next)));
+            self.reading = Some(tokio::spawn(owned(self.cut.source().read_on(next))));
         }
         if let Some(task) = &mut self.reading
             && let Poll::Ready(read) = Pin::new(task).poll(cx)

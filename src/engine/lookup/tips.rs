@@ -20,7 +20,7 @@ use crate::log::{Follower, Tip, View};
 use crate::observe::{Notice, SharedObserver};
 use crate::outcome::Detail;
 use crate::store::Store;
-use crate::sync::Mutex;
+use crate::sync::{Mutex, owned};
 use crate::weaken::{ProtocolRule, weakened};
 
 /// How long a request waits for the task, which may be on a runtime that is held up. No more than a last
@@ -141,7 +141,7 @@ impl Tips {
             reads.at_work = true;
             drop(reads);
             let inner = Arc::clone(&self.inner);
-            tokio::spawn(Task { inner, over: false }.run());
+            tokio::spawn(owned(Task { inner, over: false }.run()));
         }
         read
     }

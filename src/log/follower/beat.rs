@@ -44,6 +44,7 @@ impl Follower {
                 false => every.min(BEAT_AGAIN),
             };
             tokio::select! {
+                biased;
                 () = sleep(wait) => {}
                 () = self.pulse.alarmed() => sleep_until(began + ALARMED_EVERY.min(every)).await,
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::log::Purges;
-use crate::sync::OnDrop;
+use crate::sync::{OnDrop, owned};
 
 impl Purges {
     /// Has what waits appended, one record after the other, unless a task does that already. It ends when
@@ -16,7 +16,7 @@ impl Purges {
         let (purges, at_work) = (Arc::clone(self), Arc::clone(self));
         // However it ends, another may begin.
         let working = OnDrop::new(move || at_work.prompt.store(false, Ordering::Release));
-        tokio::spawn(async move {
+        tokio::spawn(owned(async move {
             let _working = working;
             loop {
                 if let Err(error) = purges.append_waiting().await {
@@ -30,6 +30,6 @@ impl Purges {
                     return;
                 }
             }
-        });
+        }));
     }
 }

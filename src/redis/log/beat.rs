@@ -14,6 +14,7 @@ use crate::redis::fault;
 use crate::redis::health::{Promptness, ServerHealth};
 use crate::redis::live::Live;
 use crate::redis::verify::{ask_last, role_is_master};
+use crate::sync::owned;
 
 /// How long the heartbeat's key outlives the last heartbeat.
 pub(super) const KEPT_MS: u64 = 60_000;
@@ -183,7 +184,7 @@ impl RedisLog {
         let mut pipe = ::redis::pipe();
         ask_last(&mut pipe, &self.verifier.keys);
         let deadline = Instant::now() + self.verifier.server.budgets().write;
-        tokio::spawn(async move {
+        tokio::spawn(owned(async move {
             let probed = async {
                 let live = link.verified(deadline).await?;
                 link.ask(&live, deadline, &pipe).await
@@ -195,6 +196,6 @@ impl RedisLog {
                 // It is worth asking again soon, since the server is there.
                 health.server.pulse().alarm();
             }
-        });
+        }));
     }
 }

@@ -3,7 +3,7 @@
 //! Its fields: `n:` and a node's name: version, lease in milliseconds and heartbeat number. `p:` and its name: the position
 //! that it has acknowledged. `mark`: the epoch for which the roll is complete. `token`: who waits to write that.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -53,6 +53,10 @@ if #last == 0 or string.sub(last[1][1], 1, string.len(ARGV[2]) + 1) ~= ARGV[2] .
 redis.call('HSET', KEYS[1], 'mark', ARGV[2]) \
 redis.call('HDEL', KEYS[1], 'token') \
 return 1";
+
+/// What a server of the simulation has to run as a real one does.
+#[cfg(test)]
+pub(crate) const SCRIPTS: [&str; 4] = [ACKNOWLEDGE, REMOVE, OFFER, WRITE_MARK];
 
 fn node_field(name: &str) -> String {
     format!("n:{name}")
@@ -269,7 +273,8 @@ fn epoch(text: &str) -> Result<Epoch, ()> {
 
 /// The answer to `HGETALL`; `None` if anything in it is not ours.
 fn parse(answer: Value, tip: Tip) -> Option<RollCall> {
-    let fields: HashMap<String, String> = ::redis::from_redis_value(answer).ok()?;
+    // In order, so that the same roll is read alike each time.
+    let fields: BTreeMap<String, String> = ::redis::from_redis_value(answer).ok()?;
     let mut head = RollHead::default();
     let mut entries = Vec::new();
     for (field, value) in &fields {

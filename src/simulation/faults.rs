@@ -1,0 +1,446 @@
+//! What goes wrong, and how it ends.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::network::{Host, SERVERS};
+use super::node::Node;
+use super::server::db::{Db, Slot, Stored};
+use super::server::state::Role;
+use super::server::stream::Id;
+use super::world::{SENTINEL, World};
+
+const LOG: &str = "tagcache:purges";
+const ROLL: &str = "{tagcache:purges}:roll";
+
+/// How a fault ends.
+#[derive(Debug, Clone)]
+pub(super) enum Mending {
+    Way(Host, Host),
+    Fast(Host, Host),
+    NodeGoesOn(usize),
+    NodeStarts(usize),
+    ServerGoesOn(usize),
+    ServerStarts(usize, Back),
+    /// The old master finds out that it is not any more.
+    Demoted(usize),
+    /// A master that was cut off with some nodes comes back, as a replica.
+    Healed(usize),
+    Origin,
+    /// Whoever knew where the log had been has looked at it.
+    Noticed,
+}
+
+/// What a server has when it starts again.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Back {
+    Whole,
+    /// As it was so many seconds before.
+    Older(usize),
+    Empty,
+}
+
+impl World {
+    /// One fault, that ends after a while.
+    pub(super) fn fault(&mut self) {
+        let node = self.random.usize(..self.nodes.len());
+        let server = self.random.usize(..self.servers.len());
+        let host = SERVERS + server;
+        let number = self.nodes[node].start.0;
+        let kinds = if self.servers.len() > 1 { 26 } else { 21 };
+        match self.random.u32(..kinds) {
+            0 | 1 => {
+                self.begin("way cut", format_args!("{number} <-> {host}"));
+                for (from, to) in [(number, host), (host, number)] {
+                    self.cut(from, to);
+                }
+            }
+            2 => {
+                self.begin("way to the server cut", format_args!("{number} -> {host}"));
+                self.cut(number, host);
+            }
+            3 => {
+                self.begin(
+                    "way from the server cut",
+                    format_args!("{host} -> {number}"),
+                );
+                self.cut(host, number);
+            }
+            4 | 5 => self.slow(number, host),
+            6 | 7 => {
+                self.begin("node stands still", format_args!("{number}"));
+                self.nodes[node].process.stop();
+                self.later(20..5_000, Mending::NodeGoesOn(node));
+            }
+            8 => {
+                self.begin("node killed", format_args!("{number}"));
+                self.nodes[node].kill();
+                self.later(1..2_000, Mending::NodeStarts(node));
+            }
+            9 => {
+                self.begin("node without power", format_args!("{number}"));
+                self.network.power_off(number);
+                self.nodes[node].kill();
+                self.later(1..2_000, Mending::NodeStarts(node));
+            }
+            10 => {
+                self.begin("server stands still", format_args!("{host}"));
+                if let Some(process) = self.servers[server].process() {
+                    process.stop();
+                }
+                self.later(10..3_000, Mending::ServerGoesOn(server));
+            }
+            11 | 12 => self.server_dies(server),
+            13 => {
+                self.begin("flushed", format_args!(""));
+                self.on_master(&["FLUSHALL"]);
+            }
+            14 => self.evict(),
+            15 => {
+                self.begin("log lost", format_args!(""));
+                self.on_master(&["DEL", LOG]);
+            }
+            16 => {
+                self.begin("roll lost", format_args!(""));
+                self.on_master(&["DEL", ROLL]);
+            }
+            17 => {
+                let key = if self.random.bool() { LOG } else { ROLL };
+                self.begin("key overwritten", format_args!("{key}"));
+                self.on_master(&["SET", key, "something else"]);
+            }
+            18 => self.roll_back(),
+            19 => {
+                self.begin("log trimmed", format_args!(""));
+                self.on_master(&["XTRIM", LOG, "MAXLEN", "1"]);
+            }
+            20 => self.clocks_or_origin(node),
+            21 => self.replica_cut(),
+            _ => self.failover(),
+        }
+    }
+
+    fn begin(&self, kind: &'static str, what: std::fmt::Arguments<'_>) {
+        self.witness.lock().fault(kind);
+        self.note(format_args!("{kind} {what}"));
+    }
+
+    fn later(&mut self, millis: std::ops::Range<u64>, mending: Mending) {
+        let after = Duration::from_millis(self.random.u64(millis));
+        self.to_end.push((Instant::now() + after, mending));
+    }
+
+    fn cut(&mut self, from: Host, to: Host) {
+        self.network.cut(from, to, true);
+        self.later(10..4_000, Mending::Way(from, to));
+    }
+
+    fn slow(&mut self, number: Host, host: Host) {
+        let by = Duration::from_millis(self.random.u64(1..300));
+        self.begin("way slow", format_args!("{number} <-> {host} by {by:?}"));
+        for (from, to) in [(number, host), (host, number)] {
+            self.network.slow(from, to, by);
+            self.later(50..3_000, Mending::Fast(from, to));
+        }
+    }
+
+    /// The server that the Sentinel names, or the only one.
+    fn named(&self) -> usize {
+        let host = self
+            .sentinel
+            .as_ref()
+            .map_or(SERVERS, super::server::sentinel::Sentinel::master);
+        host - SERVERS
+    }
+
+    /// The master, if it runs.
+    fn master(&self) -> Option<usize> {
+        let named = self.named();
+        (self.servers[named].is_up() && self.servers[named].is_master()).then_some(named)
+    }
+
+    fn on_master(&self, command: &[&str]) {
+        if let Some(master) = self.master() {
+            self.servers[master].run(command);
+        }
+    }
+
+    fn evict(&mut self) {
+        let Some(master) = self.master() else { return };
+        let keys: Vec<String> = {
+            let state = self.servers[master].state.lock();
+            state
+                .db
+                .keys
+                .keys()
+                .map(|key| String::from_utf8_lossy(key).into_owned())
+                .collect()
+        };
+        if keys.is_empty() {
+            return;
+        }
+        let key = &keys[self.random.usize(..keys.len())];
+        self.begin("key evicted", format_args!("{key}"));
+        self.on_master(&["DEL", key]);
+    }
+
+    fn server_dies(&mut self, server: usize) {
+        if !self.servers[server].is_up() {
+            return;
+        }
+        let has_power = self.random.u32(..3) > 0;
+        let back = match self.random.u32(..3) {
+            0 => Back::Whole,
+            1 => Back::Older(self.random.usize(..4)),
+            _ => Back::Empty,
+        };
+        let host = self.servers[server].host;
+        self.begin(
+            if has_power {
+                "server killed"
+            } else {
+                "server without power"
+            },
+            format_args!("{host}, back {back:?}"),
+        );
+        match has_power {
+            true => self.servers[server].kill(),
+            false => self.servers[server].power_off(),
+        }
+        self.later(1..3_000, Mending::ServerStarts(server, back));
+    }
+
+    /// The data of a running server go back to an older state, by hand.
+    fn roll_back(&mut self) {
+        let Some(master) = self.master() else { return };
+        let back = self.random.usize(..3);
+        self.begin("rolled back", format_args!("by {back}"));
+        let tip = |db: &Db| match db.keys.get(LOG.as_bytes()).map(|slot: &Slot| &slot.stored) {
+            Some(Stored::Stream(records)) => records.newest().map(|(id, _)| *id),
+            _ => None,
+        };
+        let (before, after) = self.servers[master].meddle(|state| {
+            let before = tip(&state.db);
+            let older = state.snapshots.iter().rev().nth(back).cloned();
+            if let Some(older) = older {
+                state.db = older;
+            }
+            let after = tip(&state.db);
+            state.rolled_back = before.filter(|before| after.is_some_and(|after| after < *before));
+            (before, after)
+        });
+        let knows = |node: &&Node| {
+            let position = node.position().map(|at| Id(at.epoch.get(), at.ordinal));
+            position.is_some_and(|at| {
+                before.is_some_and(|before| at.0 == before.0)
+                    && after.is_none_or(|after| after < at)
+            })
+        };
+        let aware = self
+            .nodes
+            .iter()
+            .filter(knows)
+            .map(|node| node.start)
+            .collect();
+        if before != after {
+            self.witness.lock().aware = Some(aware);
+            self.later(2_000..2_001, Mending::Noticed);
+        }
+    }
+
+    fn clocks_or_origin(&mut self, node: usize) {
+        let by = self.random.i64(-86_400_000..86_400_000);
+        match self.random.u32(..3) {
+            0 => {
+                self.begin("wall clock set", format_args!("node {node} by {by} ms"));
+                self.nodes[node].clock.off.store(by, Ordering::Relaxed);
+            }
+            1 => {
+                self.begin("server's clock set", format_args!("by {by} ms"));
+                self.servers[0]
+                    .meddle(|state| state.wall = 1_795_392_000_000_u64.saturating_add_signed(by));
+            }
+            _ => {
+                self.begin("origin fails or is slow", format_args!(""));
+                {
+                    let mut mood = self.around.origin.mood.lock();
+                    mood.fails = self.random.bool();
+                    mood.slow = Duration::from_millis(self.random.u64(..400));
+                }
+                self.later(50..2_000, Mending::Origin);
+            }
+        }
+    }
+
+    fn replica_cut(&mut self) {
+        self.begin("replica cut off", format_args!(""));
+        for (from, to) in [(SERVERS, SERVERS + 1), (SERVERS + 1, SERVERS)] {
+            self.cut(from, to);
+        }
+    }
+
+    /// The replica becomes the master, whatever it lacks.
+    fn failover(&mut self) {
+        let Some(old) = self.master() else { return };
+        let can =
+            |server: &usize| self.servers[*server].is_up() && !self.servers[*server].is_master();
+        let candidates: Vec<usize> = (0..self.servers.len()).filter(can).collect();
+        if candidates.is_empty() {
+            return;
+        }
+        let new = candidates[self.random.usize(..candidates.len())];
+        let new_host = self.servers[new].host;
+        match self.random.u32(..4) {
+            0 => {
+                self.begin("failover by hand", format_args!("{new_host}"));
+                self.promote(new);
+                self.servers[old].meddle(|state| state.demote(new_host));
+            }
+            1 => {
+                self.begin("failover, master slow to learn", format_args!("{new_host}"));
+                self.promote(new);
+                self.later(1..1_500, Mending::Demoted(old));
+            }
+            2 => {
+                self.begin("failover, master dead", format_args!("{new_host}"));
+                self.servers[old].power_off();
+                self.promote(new);
+                self.later(10..4_000, Mending::ServerStarts(old, Back::Whole));
+            }
+            3 if !self.witness.lock().is_split => self.split(old, new),
+            _ => {}
+        }
+    }
+
+    /// The master is cut off together with a node; on the other side the replica is promoted.
+    fn split(&mut self, old: usize, new: usize) {
+        let with = self.random.usize(..self.nodes.len());
+        let old_host = self.servers[old].host;
+        let others: Vec<Host> = self
+            .servers
+            .iter()
+            .map(|server| server.host)
+            .filter(|host| *host != old_host)
+            .collect();
+        self.begin("split", format_args!("{old_host} with node {with}"));
+        self.witness.lock().is_split = true;
+        let far = others.into_iter().chain([SENTINEL]);
+        let near_nodes = (0..self.nodes.len()).filter(|node| *node != with);
+        let cuts = near_nodes
+            .chain(far.clone())
+            .map(|to| (old_host, to))
+            .chain(far.map(|to| (with, to)));
+        for (from, to) in cuts {
+            self.network.cut(from, to, true);
+            self.network.cut(to, from, true);
+        }
+        self.promote(new);
+        self.later(5_000..30_000, Mending::Healed(old));
+    }
+
+    fn promote(&mut self, new: usize) {
+        let host = self.servers[new].host;
+        self.servers[new].meddle(super::server::state::State::promote);
+        // The other replicas follow it, once they can be reached.
+        for server in self.servers.iter().filter(|server| !server.is_master()) {
+            server.meddle(|state| state.demote(host));
+        }
+        if let Some(sentinel) = &self.sentinel {
+            sentinel.switch(host);
+        }
+    }
+
+    pub(super) fn next_mending(&self) -> Option<Instant> {
+        self.to_end.iter().map(|(at, _)| *at).min()
+    }
+
+    /// Ends the faults whose time is over.
+    pub(super) fn mend_due(&mut self) {
+        let now = Instant::now();
+        let due: Vec<_> = self.to_end.extract_if(.., |(at, _)| *at <= now).collect();
+        due.into_iter().for_each(|(_, mending)| self.mend(mending));
+    }
+
+    /// Ends all faults.
+    pub(super) fn mend_all(&mut self) {
+        self.note(format_args!("all is mended"));
+        while let Some((_, mending)) = self.to_end.pop() {
+            if !matches!(mending, Mending::Noticed) {
+                self.mend(mending);
+            }
+        }
+        self.network.mend();
+        let master = self.servers[self.named()].host;
+        for server in self.servers.iter().filter(|server| server.host != master) {
+            if server.state.lock().role != Role::ReplicaOf(master) {
+                server.meddle(|state| state.demote(master));
+            }
+        }
+    }
+
+    fn mend(&mut self, mending: Mending) {
+        self.note(format_args!("ends: {mending:?}"));
+        match mending {
+            Mending::Way(from, to) => self.network.cut(from, to, false),
+            Mending::Fast(from, to) => self.network.slow(from, to, Duration::ZERO),
+            Mending::NodeGoesOn(node) => self.nodes[node].process.go_on(),
+            Mending::NodeStarts(node) => self.restart(node),
+            Mending::ServerGoesOn(server) => {
+                if let Some(process) = self.servers[server].process() {
+                    process.go_on();
+                }
+            }
+            Mending::ServerStarts(server, back) => self.server_starts(server, back),
+            Mending::Demoted(server) => self.demote(server),
+            Mending::Healed(server) => {
+                self.network.mend();
+                self.demote(server);
+            }
+            Mending::Noticed => self.witness.lock().aware = None,
+            Mending::Origin => *self.around.origin.mood.lock() = Default::default(),
+        }
+    }
+
+    fn demote(&mut self, server: usize) {
+        // It may have been promoted again meanwhile, or another one.
+        let named = self.servers[self.named()].host;
+        let host = self.servers[server].host;
+        if named != host && self.servers[server].state.lock().role != Role::ReplicaOf(named) {
+            self.servers[server].meddle(|state| state.demote(named));
+        }
+    }
+
+    fn server_starts(&mut self, server: usize, back: Back) {
+        if self.servers[server].is_up() {
+            return;
+        }
+        let db = {
+            let state = self.servers[server].state.lock();
+            match back {
+                Back::Whole => state.db.clone(),
+                Back::Older(seconds) => state
+                    .snapshots
+                    .iter()
+                    .rev()
+                    .nth(seconds)
+                    .cloned()
+                    .unwrap_or_default(),
+                Back::Empty => Db::default(),
+            }
+        };
+        self.servers[server].restart(db);
+        let host = self.servers[server].host;
+        let named = self.servers[self.named()].host;
+        let other = Some(named).filter(|named| *named != host);
+        if other.is_some() && self.servers[server].is_master() {
+            // A Sentinel tells it.
+            self.later(1..1_000, Mending::Demoted(server));
+        } else if let Some(master) = other
+            && self.servers[server].state.lock().role != Role::ReplicaOf(master)
+        {
+            self.servers[server].meddle(|state| state.demote(master));
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A replica follows its master: all of its data first, or what it missed, then each change.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
+use tokio::time::{sleep, timeout};
+
+use super::resp::{Command, Parser, write_command};
+use super::state::{ACKNOWLEDGE_EVERY, Role};
+use super::{PORT, Server};
+use crate::simulation::network::{Host, Stream};
+
+/// How long a master that says nothing is waited for.
+const REPL_TIMEOUT: Duration = Duration::from_secs(60);
+
+fn words<const N: usize>(parts: [String; N]) -> Command {
+    parts.map(String::into_bytes).into()
+}
+
+fn word(command: &Command, at: usize) -> &str {
+    command
+        .get(at)
+        .map_or("", |part| std::str::from_utf8(part).unwrap_or_default())
+}
+
+fn number(command: &Command, at: usize) -> u64 {
+    word(command, at).parse().unwrap_or(0)
+}
+
+impl Server {
+    /// The master's side of a connection to a replica.
+    pub(super) async fn feed(self, stream: Stream, command: &Command, mut parser: Parser) {
+        let (replid, offset, host) = (word(command, 1), number(command, 2), number(command, 3));
+        let (mut out, mut sent, mut number_of, mut turns) = (Vec::new(), offset, 0, 0);
+        {
+            let mut state = self.state.lock();
+            if state.role == Role::Master {
+                number_of = state.attach(usize::try_from(host).unwrap_or(0));
+                turns = state.turns;
+                if state.can_continue(replid, offset) {
+                    write_command(&words(["CONTINUE".into(), state.replid.clone()]), &mut out);
+                } else {
+                    let changes = state.db.changes();
+                    let begin = [
+                        "FULL".into(),
+                        state.replid.clone(),
+                        state.offset.to_string(),
+                        changes.len().to_string(),
+                    ];
+                    write_command(&words(begin), &mut out);
+                    changes
+                        .iter()
+                        .for_each(|change| write_command(change, &mut out));
+                    sent = state.offset;
+                }
+            }
+        }
+        if number_of == 0 {
+            return;
+        }
+        let (mut from, mut to) = split(stream);
+        let hears = async {
+            let mut buffer = vec![0; 512];
+            loop {
+                while let Some(command) = parser.next() {
+                    self.state
+                        .lock()
+                        .acknowledged(number_of, number(&command, 1));
+                    self.acknowledged.notify_waiters();
+                }
+                match from.read(&mut buffer).await {
+                    Ok(0) | Err(_) => return,
+                    Ok(some) => parser.take(&buffer[..some]),
+                }
+            }
+        };
+        let tells = async {
+            loop {
+                let changed = self.changed.notified();
+                {
+                    let state = self.state.lock();
+                    if state.turns != turns {
+                        return;
+                    }
+                    for (at, change) in &state.backlog {
+                        if *at > sent {
+                            write_command(change, &mut out);
+                            sent = *at;
+                        }
+                    }
+                }
+                if !out.is_empty() && to.write_all(&out).await.is_err() {
+                    return;
+                }
+                out.clear();
+                changed.await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = hears => {}
+            () = tells => {}
+        }
+        self.state.lock().detach(number_of);
+    }
+
+    /// Follows the master for as long as it has one.
+    pub(super) async fn replicate(&self) {
+        loop {
+            let role = {
+                let state = self.state.lock();
+                (state.role, state.turns)
+            };
+            if let (Role::ReplicaOf(master), turns) = role {
+                let followed = self.follow(master, turns);
+                tokio::select! {
+                    biased;
+                    () = followed => {}
+                    () = self.turned(turns) => {}
+                }
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn turned(&self, turns: u64) {
+        loop {
+            let changed = self.changed.notified();
+            if self.state.lock().turns != turns {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    async fn follow(&self, master: Host, turns: u64) {
+        let connecting = self.network.connect(self.host, master, PORT);
+        let Ok(Ok(mut stream)) = timeout(Duration::from_secs(5), connecting).await else {
+            return;
+        };
+        let (mut out, mut parser, mut buffer) = (Vec::new(), Parser::default(), vec![0; 4_096]);
+        let asks = {
+            let state = self.state.lock();
+            [
+                "PSYNC".into(),
+                state.replid.clone(),
+                state.offset.to_string(),
+                self.host.to_string(),
+            ]
+        };
+        write_command(&words(asks), &mut out);
+        // The changes of a whole copy that are still to come, and those that are here.
+        let (mut owed, mut copy, mut begin, mut silent) = (0, Vec::new(), None, Duration::ZERO);
+        loop {
+            if !out.is_empty() && stream.write_all(&out).await.is_err() {
+                return;
+            }
+            out.clear();
+            match timeout(ACKNOWLEDGE_EVERY, stream.read(&mut buffer)).await {
+                Ok(Ok(0) | Err(_)) => return,
+                Ok(Ok(some)) => {
+                    parser.take(&buffer[..some]);
+                    silent = Duration::ZERO;
+                }
+                Err(_) => silent += ACKNOWLEDGE_EVERY,
+            }
+            if silent >= REPL_TIMEOUT {
+                return;
+            }
+            while let Some(command) = parser.next() {
+                let mut state = self.state.lock();
+                if state.turns != turns {
+                    return;
+                }
+                match word(&command, 0) {
+                    "CONTINUE" => state.replid = word(&command, 1).to_owned(),
+                    "FULL" => {
+                        owed = number(&command, 3);
+                        begin = Some((word(&command, 1).to_owned(), number(&command, 2)));
+                    }
+                    _ if owed > 0 => {
+                        copy.push(command);
+                        owed -= 1;
+                        if owed == 0 {
+                            copy.drain(..).for_each(|change| state.db.apply(&change));
+                            (state.replid, state.offset) = begin.take().unwrap_or_default();
+                            state.backlog.clear();
+                        }
+                    }
+                    _ => state.make(command),
+                }
+            }
+            if owed == 0 && begin.is_none() {
+                let offset = self.state.lock().offset;
+                write_command(&words(["ACK".into(), offset.to_string()]), &mut out);
+            }
+        }
+    }
+}
