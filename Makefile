@@ -28,6 +28,11 @@ BLOCKS ?= 150
 # Events of `make activity`, each on two streams.
 ACTIVITY ?= 10000
 
+# Seconds of `make soak-faults`.
+SOAK ?= 600
+# Rows of `make faults`, with commas between; all of them if none is named.
+ROWS ?=
+
 # Sales of `make soak-sales`.
 SALES ?= 2000000
 
@@ -101,9 +106,19 @@ bench-events: redis-server ## measure events a second with Redis here and 40 ms 
 bench-report: ## put what was measured last into benches/README.md and benches/plots/
 	benches/report.py
 
-.PHONY: drill-redis
-drill-redis: redis-server ## make a Redis of its own hang, die, vanish and come back under load, and judge what clients saw (two minutes)
-	cargo bench $(CARGO_FLAGS) --bench drill_redis
+.PHONY: faults soak-faults faults-report
+faults: redis-server ## break Redis, upstream and nodes in every known way under load, and write docs/faults.md; ROWS=killed,stopped: those (15 minutes)
+	TAGCACHE_FAULTS=$(TARGET)/faults TAGCACHE_ROWS=$(ROWS) \
+		cargo test $(CARGO_FLAGS) --release -p tagcache --test faults rows -- --test-threads 1 --nocapture
+	$(MAKE) faults-report
+
+soak-faults: redis-server ## mixed load and faults for SOAK seconds, and what has grown (ten minutes)
+	TAGCACHE_FAULTS=$(TARGET)/faults TAGCACHE_SOAK=$(SOAK) \
+		cargo test $(CARGO_FLAGS) --release -p tagcache --test faults soak -- --nocapture
+	$(MAKE) faults-report
+
+faults-report: ## put what `make faults` and `make soak-faults` measured last into docs/faults.md and its picture
+	tests/faults/report.py $(TARGET)/faults
 
 .PHONY: everywhere
 everywhere: redis-server ## purge on one node and read on another, PAIRS times; tell of UPDATES and look at once (half an hour)

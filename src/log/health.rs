@@ -18,7 +18,7 @@ pub struct Health {
     pub followed: bool,
     /// How long ago that was, past the lease too; none if it never was, or the server refused since.
     pub silence: Option<Duration>,
-    /// Purges in force in this process that wait to be appended to the log.
+    /// Purges in force in this process that are not in the log, and that nobody's call waits for: the companion appends them.
     pub waiting: usize,
     /// Bytes of responses that are held on their way into the cache and to those who read them meanwhile: at most
     /// [`fill_bytes`](crate::CacheBuilder::fill_bytes).

@@ -46,6 +46,8 @@ struct InForce {
     detail: Detail,
     /// Where it is in the log, if it is, and not as durable as it should be.
     logged: Option<Position>,
+    /// Nobody's call waits for it, and it is being appended.
+    taken: bool,
     /// Who waits until it is in the log for good, and is told where.
     waiters: Vec<oneshot::Sender<Position>>,
 }
@@ -56,6 +58,7 @@ impl InForce {
             record: record.clone(),
             detail: Detail::PurgePending,
             logged: None,
+            taken: false,
             waiters: Vec::new(),
         }
     }
@@ -133,6 +136,11 @@ impl Pending {
             tickets.push(self.ticket(next));
             state.waiting.pop_first();
         }
+        for ticket in &tickets {
+            if let Some(held) = state.held.records.get_mut(&ticket.number) {
+                held.taken = true;
+            }
+        }
         // The order in which they wait again if the log does not take them.
         tickets.reverse();
         Some((Tickets(tickets), record))
@@ -149,6 +157,14 @@ impl Pending {
     /// How many wait to be appended.
     pub(crate) fn waiting(&self) -> usize {
         self.state.lock().waiting.len()
+    }
+
+    /// How many nobody's call waits for any more and are not in the log: those that wait, and those that are being
+    /// appended, which can take as long as the log is away.
+    pub(crate) fn unappended(&self) -> usize {
+        let state = self.state.lock();
+        let taken = state.held.records.values().filter(|held| held.taken);
+        state.waiting.len() + taken.count()
     }
 
     /// What the purges in force mean for a response, to whoever knows the log of `epoch`.
@@ -230,6 +246,9 @@ impl Drop for Ticket<'_> {
         }
         let mut state = self.pending.state.lock();
         let State { held, waiting } = &mut *state;
+        if let Some(ours) = held.records.get_mut(&self.number) {
+            ours.taken = false;
+        }
         let Some(ours) = held.records.get(&self.number) else {
             return;
         };

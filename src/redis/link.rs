@@ -223,7 +223,12 @@ impl Link {
         let mut state = self.inner.state.lock();
         state.noticed(verifier.server.pulse().revivals());
         let again = match &state.slot {
-            Slot::Up(live) if live.generation == trusted => return Some(Ok(live.clone())),
+            Slot::Up(live) if live.generation == trusted => {
+                if verifier.inquiry.is_named(&live.verified.identity) {
+                    return Some(Ok(live.clone()));
+                }
+                Some(live.clone())
+            }
             Slot::Down { why, until } if now < *until => return Some(Err(why.told_again())),
             Slot::Connecting => return None,
             Slot::Doubted(live) if live.generation == trusted => Some(live.clone()),

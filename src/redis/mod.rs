@@ -34,6 +34,7 @@ mod fleet;
 mod group;
 mod health;
 mod info;
+mod inquiry;
 mod keyspace;
 mod link;
 mod live;

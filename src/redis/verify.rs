@@ -15,6 +15,7 @@ use crate::position::{Epoch, Position};
 use crate::redis::conn::Server;
 use crate::redis::fault::{self, Fault};
 use crate::redis::info::{Flaw, Identity, Loss};
+use crate::redis::inquiry::{Form, Inquiry};
 use crate::redis::keyspace::Keyspace;
 use crate::redis::reply::{self, Last};
 use crate::redis::trust::{Distrust, Trust};
@@ -32,8 +33,8 @@ pub(crate) struct Verifier {
     pub(crate) clock: Arc<dyn Clock>,
     /// Held while opening an epoch, so that the connections of one process open one.
     opening: Mutex<()>,
-    /// How the server answers `INFO`: see [`Verifier::question`].
-    info: AtomicU8,
+    /// How the server is asked who it is.
+    pub(super) inquiry: Inquiry,
     /// The lost guarantees that were told.
     told: AtomicU8,
     /// See [`Verifier::try_out`].
@@ -47,15 +48,6 @@ pub(crate) struct Verification {
     pub(crate) epoch: Epoch,
 }
 
-/// In which form `INFO` was asked.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Form(u8);
-
-/// `INFO server replication` (Redis 7), plain `INFO`, none at all.
-const BY_SECTION: u8 = 0;
-const PLAIN: u8 = 1;
-const DENIED: u8 = 2;
-
 impl Verifier {
     pub(crate) fn new(server: Server, keys: Keyspace, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -64,7 +56,7 @@ impl Verifier {
             trust: Arc::default(),
             clock,
             opening: Mutex::new(()),
-            info: AtomicU8::new(BY_SECTION),
+            inquiry: Inquiry::default(),
             told: AtomicU8::new(0),
             tried: AtomicBool::new(false),
         }
@@ -78,6 +70,8 @@ impl Verifier {
         &self,
         conn: &mut MultiplexedConnection,
     ) -> Result<Verification, Error> {
+        // What was refused to the last connection may not be to this one.
+        self.inquiry.again(self.clock.monotonic());
         let (mut why, mut opening, mut refused) = (None, None, 0);
         for _ in 0..LOOKS {
             let sent = self.trust.sent();
@@ -129,19 +123,16 @@ impl Verifier {
     /// Asks who the server is and where the log ends, in one write; and in which form that is asked.
     pub(crate) fn question(&self) -> (Form, Pipeline) {
         let mut pipe = ::redis::pipe();
-        let form = self.info.load(Ordering::Relaxed);
-        ask_who(&mut pipe, form);
+        let form = self.inquiry.who(&mut pipe, self.clock.monotonic());
         ask_last(&mut pipe, &self.keys);
-        (Form(form), pipe)
+        (form, pipe)
     }
 
     /// Adds what [`question`](Self::question) asks to `pipe`, the other way round: where the log ends, then who the
     /// server is; and in which form that is asked.
     pub(crate) fn question_after(&self, pipe: &mut Pipeline) -> Form {
         ask_last(pipe, &self.keys);
-        let form = self.info.load(Ordering::Relaxed);
-        ask_who(pipe, form);
-        Form(form)
+        self.inquiry.who(pipe, self.clock.monotonic())
     }
 
     /// Reads the answer to [`question`](Self::question). `None`: the server does not know this form
@@ -164,6 +155,7 @@ impl Verifier {
                 None => return Ok(None),
             },
         };
+        self.inquiry.answered(&identity);
         self.server.is_called(identity.software.as_deref());
         if let Some(unfit) = identity.unfit(self.server.cluster().is_some()) {
             return Err(unfit.of(&self.server));
@@ -182,8 +174,7 @@ impl Verifier {
             // Redis 6 takes one section only; some managed servers deny it altogether. Several connections may
             // learn that at a time, and each knows only that its own form was refused.
             Some(error) if matches!(error.code(), Some("ERR" | "NOPERM")) => {
-                let next = (form.0 + 1).min(DENIED);
-                self.info.fetch_max(next, Ordering::Relaxed);
+                self.inquiry.refused(form);
                 Ok(None)
             }
             Some(error) => Err(self.server.error("verify", error)),
@@ -254,14 +245,6 @@ impl Verifier {
         self.trust.wrote(position);
         Ok(Some(position))
     }
-}
-
-fn ask_who(pipe: &mut Pipeline, form: u8) {
-    match form {
-        BY_SECTION => pipe.cmd("INFO").arg("server").arg("replication"),
-        PLAIN => pipe.cmd("INFO"),
-        _ => pipe,
-    };
 }
 
 /// An `XADD` with an epoch for its id, which no log of ours takes: all have greater ones. It writes nothing.

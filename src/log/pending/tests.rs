@@ -60,6 +60,23 @@ fn a_purge_whose_caller_gives_up_waits_and_stays_in_force() {
     assert_eq!(judge(&pending, "x"), Verdict::Valid);
 }
 
+/// SAFETY 150: who looks whether all is in the log must not be told so while it is tried.
+#[test]
+fn safety_150_a_purge_that_is_being_appended_is_not_in_the_log_yet() {
+    let pending = Pending::default();
+    let called = pending.begin(&record(PurgeKind::Hard, tag("x")));
+    assert_eq!(pending.unappended(), 0, "its caller waits");
+    drop(called);
+    drop(pending.begin(&record(PurgeKind::Hard, tag("y"))));
+    assert_eq!((pending.unappended(), pending.waiting()), (2, 2));
+    let (tickets, _) = pending.first_waiting().unwrap();
+    assert_eq!((pending.unappended(), pending.waiting()), (2, 0));
+    drop(tickets);
+    assert_eq!((pending.unappended(), pending.waiting()), (2, 2));
+    pending.first_waiting().unwrap().0.appended(HERE);
+    assert_eq!((pending.unappended(), pending.waiting()), (0, 0));
+}
+
 #[test]
 fn a_purge_tried_again_and_again_waits_once() {
     let pending = Pending::default();

@@ -21,7 +21,7 @@ impl Views {
             position: view.as_ref().map(|view| view.position()),
             followed: view.is_some_and(|view| view.leased(now)),
             silence,
-            waiting: self.pending.waiting(),
+            waiting: self.pending.unappended(),
             fill_bytes: 0,
             fills_unstored: 0,
             troubles: Vec::new(),

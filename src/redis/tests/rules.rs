@@ -337,3 +337,25 @@ async fn rule_01_an_append_above_a_lower_epoch_is_not_acknowledged_there() {
     assert!(![old.epoch, lower.epoch].contains(&position.epoch));
     assert_eq!(behind.lookup().await.unwrap(), position);
 }
+
+/// SAFETY 150: rights that are taken away for a while. A node that may not ask who the server is writes records that name
+/// none; it must not go on with that once it may, or nodes that do know open an epoch after each of its purges.
+#[tokio::test]
+async fn safety_150_a_node_that_may_ask_again_who_the_server_is_does() {
+    let server = RedisServer::start();
+    let user = "ACL SETUSER lesser on >pw ~* &* +@all";
+    server.run(&format!("{user} -info -role")).await;
+    let lesser = Node::new(&format!("redis://lesser:pw@127.0.0.1:{}", server.port()));
+    lesser.append("a").await;
+    let full = Node::new(&server.url());
+    full.tip().await.unwrap();
+    server.run(&format!("{user} +info +role")).await;
+    // Its connections live, and its heartbeats go on.
+    lesser.clock.advance(Duration::from_secs(5));
+    lesser.tip().await.unwrap();
+    for tag in ["b", "c", "d"] {
+        let written = lesser.append(tag).await;
+        assert_eq!(full.tip().await.unwrap(), written, "{tag}");
+        assert_eq!(full.lookup().await.unwrap(), written, "{tag}");
+    }
+}

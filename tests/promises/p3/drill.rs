@@ -1,4 +1,4 @@
-//! P3: the count form of the fault drill (`make drill-redis`). Eight clients ask for 400 URLs while Redis hangs,
+//! P3: a fault drill in counts; `make faults` has the times. Eight clients ask for 400 URLs while Redis hangs,
 //! vanishes and comes back: what is counted is how many lookups waited for it, and who finds out that it is
 //! back. No clock is moved, so that nothing depends on a pause that ends (SAFETY 88, 89).
 

@@ -35,6 +35,8 @@ struct Shared {
     rate: AtomicU64,
     /// Microseconds that bytes are on their way, in each direction.
     delay: AtomicU64,
+    /// How many pieces more clients may send before all is lost; 0: any number.
+    left: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +65,7 @@ impl Forwarder {
             round_trips: AtomicU64::new(0),
             rate: AtomicU64::new(0),
             delay: AtomicU64::new(0),
+            left: AtomicU64::new(0),
         });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self { shared, addr, task }
@@ -70,6 +73,10 @@ impl Forwarder {
 
     pub fn url(&self) -> String {
         format!("redis://{}", self.addr)
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Closes all connections; new ones are forwarded.
@@ -103,6 +110,19 @@ impl Forwarder {
         self.shared.delay.store(micros, Ordering::SeqCst);
     }
 
+    /// Lets clients send so many pieces more, and then loses all: what the server says to the last of them too. A piece is
+    /// what one write sends, unless it is long.
+    pub fn lose_after(&self, pieces: u64) {
+        self.shared.left.store(pieces, Ordering::SeqCst);
+    }
+
+    /// Waits until what is sent is lost.
+    pub async fn loses(&self) {
+        let mut mode = self.shared.mode.subscribe();
+        let lost = mode.wait_for(|(mode, _)| *mode == Mode::Swallow).await;
+        lost.expect("the forwarder lives");
+    }
+
     /// Loses what is sent, in either direction, until [`resume`](Self::resume): half-open TCP.
     pub fn swallow(&self) {
         self.shared
@@ -119,6 +139,7 @@ impl Forwarder {
     }
 
     pub fn resume(&self) {
+        self.shared.left.store(0, Ordering::SeqCst);
         self.shared.mode.send_modify(|(mode, _)| *mode = Mode::Pass);
     }
 
@@ -142,6 +163,20 @@ impl Forwarder {
 impl Drop for Forwarder {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl Shared {
+    /// One piece more was sent.
+    fn count_down(&self) {
+        let counted = self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
+        if counted == Ok(1) {
+            self.mode.send_modify(|(mode, _)| *mode = Mode::Swallow);
+        }
     }
 }
 
@@ -181,6 +216,7 @@ async fn forward(client: TcpStream, shared: Arc<Shared>) {
         (&unlimited, &shared.delay),
         &dead,
         |sent| {
+            shared.count_down();
             if sent.windows(5).any(|word| word == b"BLOCK") {
                 waits.store(true, Ordering::SeqCst);
             }

@@ -29,6 +29,8 @@ mod redis;
 mod sentinels;
 mod served;
 mod site;
+#[cfg(feature = "redis")]
+mod topology;
 
 pub use self::answer::Answer;
 pub use self::by_hand::{Call, Calls, Stream};
@@ -50,6 +52,8 @@ pub use self::redis::{RedisServer, shared_server};
 pub use self::sentinels::{RedisSentinels, SentinelServer};
 pub use self::served::{Served, serve};
 pub use self::site::{Site, rule, secs, settle};
+#[cfg(feature = "redis")]
+pub use self::topology::{Layout, Topology};
 
 use std::fmt::Display;
 use std::time::Duration;

@@ -263,7 +263,10 @@ pub fn shared_server() -> Arc<RedisServer> {
 
 pub(crate) async fn send(url: &str, parts: &[&str]) -> redis::RedisResult<Value> {
     let client = redis::Client::open(url)?;
-    let config = redis::AsyncConnectionConfig::new().set_response_timeout(None);
+    // A loaded machine connects too.
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(crate::GENEROUS))
+        .set_response_timeout(None);
     let connecting = client.get_multiplexed_async_connection_with_config(&config);
     let mut conn = connecting.await?;
     let mut command = redis::cmd(parts[0]);
