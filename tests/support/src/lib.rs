@@ -47,7 +47,7 @@ pub use self::node::{Node, path};
 pub use self::notices::{Notices, Said};
 pub use self::origin::{Asked, Origin, OriginResult};
 #[cfg(feature = "redis")]
-pub use self::redis::{RedisServer, shared_server};
+pub use self::redis::{RedisServer, redis_server, shared_server, speaks_tls};
 #[cfg(feature = "redis")]
 pub use self::sentinels::{RedisSentinels, SentinelServer};
 pub use self::served::{Served, serve};

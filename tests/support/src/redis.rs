@@ -261,6 +261,29 @@ pub fn shared_server() -> Arc<RedisServer> {
     })
 }
 
+/// The server program: `redis-server`, or what `TAGCACHE_REDIS_SERVER` names, such as a Valkey.
+pub fn redis_server() -> String {
+    std::env::var("TAGCACHE_REDIS_SERVER").unwrap_or_else(|_| "redis-server".into())
+}
+
+/// Whether the server that `TAGCACHE_REDIS_SERVER` names was built with TLS. The `redis-server` of every distribution is.
+pub fn speaks_tls() -> bool {
+    if std::env::var_os("TAGCACHE_REDIS_SERVER").is_none() {
+        return true;
+    }
+    // It has nowhere to listen, and ends for the one reason or the other.
+    let asked = Command::new(redis_server())
+        .args(["--port", "0", "--tls-port", "0"])
+        .output();
+    let said = asked.map(|ended| [ended.stdout, ended.stderr].concat());
+    let said = said.unwrap_or_else(|error| panic!("{}", how_to_install(&error)));
+    let knows = !String::from_utf8_lossy(&said).contains("Bad directive");
+    if !knows {
+        println!("NOT CHECKED: {} was built without TLS", redis_server());
+    }
+    knows
+}
+
 pub(crate) async fn send(url: &str, parts: &[&str]) -> redis::RedisResult<Value> {
     let client = redis::Client::open(url)?;
     // A loaded machine connects too.
@@ -277,7 +300,7 @@ pub(crate) async fn send(url: &str, parts: &[&str]) -> redis::RedisResult<Value>
 /// Starts a server and waits until it says that it is ready; `None` if it ended instead, because
 /// the port was taken.
 fn spawn(port: u16, dir: &Path, args: &[String]) -> Option<Child> {
-    let mut child = Command::new("redis-server")
+    let mut child = Command::new(redis_server())
         .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
         .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
         .args([

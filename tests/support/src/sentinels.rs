@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use redis::Value;
 
-use crate::redis::{free_port, send};
+use crate::redis::{free_port, redis_server, send};
 use crate::{RedisServer, until};
 
 /// Sentinels watch each other: more than half of them have to agree.
@@ -80,18 +80,22 @@ impl RedisSentinels {
 }
 
 impl SentinelServer {
-    /// It writes its state into its configuration.
     fn start(master: u16) -> Self {
+        Self::start_with(master, "")
+    }
+
+    /// One with more lines of configuration, into which it writes its state.
+    pub fn start_with(master: u16, more: &str) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (port, number) = (free_port(), NEXT.fetch_add(1, Ordering::Relaxed));
         let name = format!("tagcache-sentinel-{}-{number}", std::process::id());
         let config = std::env::temp_dir().join(name);
         let text = format!(
             "port {port}\nbind 127.0.0.1\nsentinel monitor house 127.0.0.1 {master} 2\n\
-             sentinel down-after-milliseconds house 1000\nsentinel failover-timeout house 5000\n"
+             sentinel down-after-milliseconds house 1000\nsentinel failover-timeout house 5000\n{more}"
         );
         std::fs::write(&config, text).expect("a temporary file");
-        let child = Command::new("redis-server")
+        let child = Command::new(redis_server())
             .arg(&config)
             .arg("--sentinel")
             .stdout(Stdio::null())
