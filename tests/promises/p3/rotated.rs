@@ -73,31 +73,36 @@ struct Loaded {
     misses: Arc<AtomicUsize>,
 }
 
+fn node(builder: CacheBuilder) -> Node {
+    let rule = |name: &str| {
+        let route = format!("/{name}/{{id}}");
+        let rule = Rule::new(name, route).ttl(Duration::from_secs(600));
+        rule.tag(format!("auction:{name}-{{id}}"))
+    };
+    let on = On::event("AuctionSale").purge("auction:{transaction_information.address}");
+    let notices = Notices::new();
+    let (cache, companion) = builder
+        .rule(rule("near"))
+        .rule(rule("strict").strict())
+        .stream(Stream::rindexer(STREAM).on(on))
+        .connect_timeout(GENEROUS)
+        .read_timeout(GENEROUS)
+        .write_timeout(GENEROUS)
+        .purge_timeout(GENEROUS)
+        .observer(notices.clone())
+        .build()
+        .unwrap();
+    let origin = Origin::answering(|_| ok(&[], b"there".to_vec()));
+    Node::new(cache, notices, origin).accompany(companion)
+}
+
 impl Loaded {
     async fn start(
         server: &Arc<RedisServer>,
         setting: impl FnOnce(CacheBuilder) -> CacheBuilder,
     ) -> Self {
-        let rule = |name: &str| {
-            let route = format!("/{name}/{{id}}");
-            let rule = Rule::new(name, route).ttl(Duration::from_secs(600));
-            rule.tag(format!("auction:{name}-{{id}}"))
-        };
-        let on = On::event("AuctionSale").purge("auction:{transaction_information.address}");
-        let (notices, failures) = (Notices::new(), Arc::new(AtomicUsize::new(0)));
-        let (cache, companion) = setting(Cache::builder())
-            .rule(rule("near"))
-            .rule(rule("strict").strict())
-            .stream(Stream::rindexer(STREAM).on(on))
-            .connect_timeout(GENEROUS)
-            .read_timeout(GENEROUS)
-            .write_timeout(GENEROUS)
-            .purge_timeout(GENEROUS)
-            .observer(notices.clone())
-            .build()
-            .unwrap();
-        let origin = Origin::answering(|_| ok(&[], b"there".to_vec()));
-        let node = Arc::new(Node::new(cache, notices, origin).accompany(companion));
+        let node = Arc::new(node(setting(Cache::builder())));
+        let failures = Arc::new(AtomicUsize::new(0));
         for path in ["/near/1", "/strict/1"] {
             node.warm(path).await;
         }
