@@ -282,7 +282,7 @@ fn safety_136_who_is_not_let_in_is_told() {
         .replace(&format!(":{SECRET}@"), &format!(":{SECRET}x@"));
     let said = [
         "authentication failed",
-        "user and password in the Redis URL",
+        "see whether user and password",
     ];
     told_everywhere(&Bad::new("a wrong password", bad.runs, wrong, said));
     let redis = RedisServer::start_with(&["--requirepass", SECRET]);
