@@ -26,15 +26,16 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind};
 use crate::log::Trouble;
 use crate::redis::address::HostPort;
-use crate::redis::conn::Server;
 use crate::redis::fault::{self, Fault};
 use crate::redis::votes::Votes;
 
+mod dial;
 mod lane;
 mod redirect;
 mod refresh;
 mod slots;
 
+pub(super) use self::dial::Dial;
 use self::lane::Lane;
 use self::redirect::{Redirect, redirect};
 use self::slots::SlotMap;
@@ -91,7 +92,7 @@ impl Cluster {
     /// The node cannot be asked, or does not answer by `deadline`; or nobody has the slot.
     pub(super) async fn ask(
         &self,
-        server: &Server,
+        server: &impl Dial,
         to: Use,
         slot: Slot,
         deadline: Instant,
@@ -131,7 +132,7 @@ impl Cluster {
     ///
     /// # Errors
     /// They do not name one.
-    pub(super) async fn primary(&self, server: &Server, key: &str) -> RedisResult<HostPort> {
+    pub(super) async fn primary(&self, server: &impl Dial, key: &str) -> RedisResult<HostPort> {
         if self.map.load().primaries().is_empty() {
             self.refresh(server).await?;
         }
@@ -146,7 +147,7 @@ impl Cluster {
     }
 
     /// Asks the primaries for `key`: whoever has it answers, and the others say who does.
-    async fn vote(&self, server: &Server, key: &str) -> RedisResult<HostPort> {
+    async fn vote(&self, server: &impl Dial, key: &str) -> RedisResult<HostPort> {
         let primaries = self.some_primaries();
         let deadline = Instant::now() + PATIENCE;
         let mut question = ::redis::pipe();
@@ -192,7 +193,7 @@ impl Cluster {
 
     async fn ask_at(
         &self,
-        server: &Server,
+        server: &impl Dial,
         to: Use,
         at: &HostPort,
         deadline: Instant,
@@ -232,7 +233,7 @@ impl Cluster {
     /// Where `slot` is, as far as is known.
     async fn owner(
         &self,
-        server: &Server,
+        server: &impl Dial,
         slot: Slot,
         deadline: Instant,
     ) -> Result<HostPort, Error> {
@@ -260,7 +261,7 @@ impl Cluster {
     /// `answer`, unless it says that the node `at` cannot be used now.
     fn unless_down(
         &self,
-        server: &Server,
+        server: &impl Dial,
         at: &HostPort,
         answer: Vec<Value>,
     ) -> Result<Vec<Value>, Error> {

@@ -19,7 +19,7 @@ use crate::log::Pulse;
 use crate::place::Setting;
 use crate::redis::account::{Account, OpenedBy};
 use crate::redis::address::{HostPort, Sentinels, ServerAddress, ServerPlace};
-use crate::redis::cluster::Cluster;
+use crate::redis::cluster::{Cluster, Dial};
 use crate::redis::connection::Connection;
 use crate::redis::credentials::{CredentialSource, RedisLogin};
 use crate::redis::dial::{Driver, Wiring, greet_at, greet_through};
@@ -119,7 +119,7 @@ impl Server {
         })
     }
 
-    /// The same server; of a Cluster, the node that has `key`.
+    /// Of a Cluster, the node that has `key`; else this server.
     pub(crate) fn with_key(&self, key: &str) -> Self {
         if self.inner.cluster.is_none() {
             return self.clone();
@@ -158,14 +158,6 @@ impl Server {
     /// connections are open as may be, and none is closed within that budget.
     pub(crate) async fn connect(&self) -> Result<Connection, Error> {
         self.connected(None).await
-    }
-
-    /// As [`connect`](Self::connect), to the node `at` of a Cluster.
-    ///
-    /// # Errors
-    /// As there.
-    pub(super) async fn connect_to(&self, at: &HostPort) -> Result<Connection, Error> {
-        self.connected(Some(at)).await
     }
 
     async fn connected(&self, at: Option<&HostPort>) -> Result<Connection, Error> {
@@ -366,6 +358,24 @@ impl Server {
             let changes_not_told = tell.unsaid;
             tracing::info!(server = %self, changes_not_told, "redis is in use");
         }
+    }
+}
+
+impl Dial for Server {
+    async fn connect_to(&self, at: &HostPort) -> Result<Connection, Error> {
+        self.connected(Some(at)).await
+    }
+
+    fn budgets(&self) -> &Budgets {
+        self.budgets()
+    }
+
+    fn error(&self, operation: &str, error: RedisError) -> Error {
+        self.error(operation, error)
+    }
+
+    fn cluster(&self) -> Option<&Cluster> {
+        self.cluster()
     }
 }
 

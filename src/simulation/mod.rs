@@ -13,6 +13,7 @@
 //! its steps. `make simulate` runs many, optimised.
 
 mod faults;
+mod mending;
 mod network;
 mod node;
 mod real;

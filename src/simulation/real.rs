@@ -101,6 +101,63 @@ const IDS: [&str; 9] = [
 ];
 const BOUNDS: [&str; 6] = ["-", "+", "7-1", "9-0", "0-0", "x"];
 
+/// In them: one key for the whole command, and whatever else is chosen.
+const TEMPLATES: [&[&str]; 29] = [
+    &["GET", "<key>"],
+    &["SET", "<key>", "<value>"],
+    &["SET", "<key>", "<value>", "PX", "100000"],
+    &["SET", "<key>", "<value>", "NX", "GET", "PX", "100000"],
+    &["SET", "<key>", "<value>", "NX", "PX", "100000"],
+    &["SET", "<key>", "<value>", "PX", "0"],
+    &["GETRANGE", "<key>", "0", "2"],
+    &["PEXPIRE", "<key>", "100000"],
+    &["UNLINK", "<key>"],
+    &["DEL", "<key>", "text"],
+    &["EXISTS", "<key>"],
+    &["HSET", "<key>", "<field>", "<value>"],
+    &["HSET", "<key>", "<field>", "<value>", "mark", "7"],
+    &["HSETNX", "<key>", "<field>", "<value>"],
+    &["HMGET", "<key>", "mark", "token", "<field>"],
+    &["HGETALL", "<key>"],
+    &["HGET", "<key>", "<field>"],
+    &["HDEL", "<key>", "<field>", "mark"],
+    &["XADD", "<key>", "NOMKSTREAM", "<id>", "kind", "<value>"],
+    &["XADD", "<key>", "<id>", "kind", "<value>", "run", "x"],
+    &["XRANGE", "<key>", "<bound>", "<bound>", "COUNT", "<number>"],
+    &[
+        "XREVRANGE",
+        "<key>",
+        "<bound>",
+        "<bound>",
+        "COUNT",
+        "<number>",
+    ],
+    &["XREAD", "COUNT", "<number>", "STREAMS", "<key>", "7-1"],
+    &["XTRIM", "<key>", "MINID", "7-2"],
+    &["XTRIM", "<key>", "MAXLEN", "<number>"],
+    &["XLEN", "<key>"],
+    &[
+        "EVAL",
+        "<roll script>",
+        "2",
+        "<key>",
+        "log",
+        "<field>",
+        "<value>",
+        "<field>",
+    ],
+    &[
+        "EVAL",
+        "<claim script>",
+        "1",
+        "<key>",
+        "<value>",
+        "<value>",
+        "1000",
+    ],
+    &["XREVRANGE", "<key>", "+", "-", "COUNT", "1"],
+];
+
 /// A command that `src/redis` might send, or might send to the wrong key.
 fn random_command(random: &mut fastrand::Rng) -> Vec<String> {
     fn one(random: &mut fastrand::Rng, of: &[&str]) -> String {
@@ -120,62 +177,7 @@ fn random_command(random: &mut fastrand::Rng) -> Vec<String> {
         };
         words.iter().map(word).collect()
     };
-    let templates: [&[&str]; 29] = [
-        &["GET", "<key>"],
-        &["SET", "<key>", "<value>"],
-        &["SET", "<key>", "<value>", "PX", "100000"],
-        &["SET", "<key>", "<value>", "NX", "GET", "PX", "100000"],
-        &["SET", "<key>", "<value>", "NX", "PX", "100000"],
-        &["SET", "<key>", "<value>", "PX", "0"],
-        &["GETRANGE", "<key>", "0", "2"],
-        &["PEXPIRE", "<key>", "100000"],
-        &["UNLINK", "<key>"],
-        &["DEL", "<key>", "text"],
-        &["EXISTS", "<key>"],
-        &["HSET", "<key>", "<field>", "<value>"],
-        &["HSET", "<key>", "<field>", "<value>", "mark", "7"],
-        &["HSETNX", "<key>", "<field>", "<value>"],
-        &["HMGET", "<key>", "mark", "token", "<field>"],
-        &["HGETALL", "<key>"],
-        &["HGET", "<key>", "<field>"],
-        &["HDEL", "<key>", "<field>", "mark"],
-        &["XADD", "<key>", "NOMKSTREAM", "<id>", "kind", "<value>"],
-        &["XADD", "<key>", "<id>", "kind", "<value>", "run", "x"],
-        &["XRANGE", "<key>", "<bound>", "<bound>", "COUNT", "<number>"],
-        &[
-            "XREVRANGE",
-            "<key>",
-            "<bound>",
-            "<bound>",
-            "COUNT",
-            "<number>",
-        ],
-        &["XREAD", "COUNT", "<number>", "STREAMS", "<key>", "7-1"],
-        &["XTRIM", "<key>", "MINID", "7-2"],
-        &["XTRIM", "<key>", "MAXLEN", "<number>"],
-        &["XLEN", "<key>"],
-        &[
-            "EVAL",
-            "<roll script>",
-            "2",
-            "<key>",
-            "log",
-            "<field>",
-            "<value>",
-            "<field>",
-        ],
-        &[
-            "EVAL",
-            "<claim script>",
-            "1",
-            "<key>",
-            "<value>",
-            "<value>",
-            "1000",
-        ],
-        &["XREVRANGE", "<key>", "+", "-", "COUNT", "1"],
-    ];
-    let template = templates[fastrand::usize(..templates.len())];
+    let template = TEMPLATES[fastrand::usize(..TEMPLATES.len())];
     let mut command = words(template);
     for word in &mut command {
         if word == "<key>" {

@@ -46,7 +46,7 @@ pub(super) struct World {
     pub(super) witness: Arc<Mutex<Witness>>,
     under_way: JoinSet<()>,
     /// Faults that end by themselves.
-    pub(super) to_end: Vec<(Instant, super::faults::Mending)>,
+    pub(super) to_end: Vec<(Instant, super::mending::Mending)>,
 }
 
 impl World {

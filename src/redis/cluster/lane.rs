@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::log::Trouble;
 use crate::patience::answered_by;
 use crate::redis::address::HostPort;
-use crate::redis::conn::Server;
+use crate::redis::cluster::dial::Dial;
 use crate::redis::connection::Connection;
 use crate::telling::Telling;
 
@@ -92,7 +92,7 @@ impl Lane {
     /// There is no connection, or no answer by `deadline`.
     pub(super) async fn ask(
         self: &Arc<Self>,
-        server: &Server,
+        server: &impl Dial,
         deadline: Instant,
         pipe: &Pipeline,
     ) -> Result<Vec<Value>, Error> {
@@ -103,7 +103,7 @@ impl Lane {
 
     async fn answer(
         self: &Arc<Self>,
-        server: &Server,
+        server: &impl Dial,
         deadline: Instant,
         pipe: &Pipeline,
     ) -> Result<Vec<Value>, Error> {
@@ -127,7 +127,7 @@ impl Lane {
         }
     }
 
-    async fn ready(self: &Arc<Self>, server: &Server) -> Result<Up, Error> {
+    async fn ready(self: &Arc<Self>, server: &impl Dial) -> Result<Up, Error> {
         loop {
             // Before the look, so that a change in between is not missed.
             let changed = self.changed.notified();
@@ -139,7 +139,7 @@ impl Lane {
     }
 
     /// The connection, or why there is none; `None`: it is being made.
-    fn look(self: &Arc<Self>, server: &Server) -> Option<Result<Up, Error>> {
+    fn look(self: &Arc<Self>, server: &impl Dial) -> Option<Result<Up, Error>> {
         let mut state = self.state.lock();
         match &state.slot {
             Slot::Up(up) => {
@@ -165,7 +165,7 @@ impl Lane {
         None
     }
 
-    fn connect(self: &Arc<Self>, server: &Server) {
+    fn connect(self: &Arc<Self>, server: &impl Dial) {
         let (lane, server) = (Arc::clone(self), server.clone());
         tokio::spawn(async move {
             let made = server.connect_to(&lane.at).await;
@@ -220,7 +220,7 @@ impl Lane {
     }
 
     /// Says once that the node cannot be used, until it can again.
-    fn note(&self, server: &Server, failed: Option<&Error>) {
+    fn note(&self, server: &impl Dial, failed: Option<&Error>) {
         let mut state = self.state.lock();
         let Some(error) = failed else {
             state.cause = None;
@@ -260,7 +260,7 @@ impl Lane {
         })
     }
 
-    fn late(&self, server: &Server, what: &str) -> Error {
+    fn late(&self, server: &impl Dial, what: &str) -> Error {
         let message = format!("redis at {server}, node {}: {what}", self.at);
         Error::new(ErrorKind::Timeout, message)
     }

@@ -9,10 +9,10 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
+use super::dial::Dial;
 use super::slots::SlotMap;
 use super::{Cluster, PATIENCE, Use};
 use crate::redis::address::HostPort;
-use crate::redis::conn::Server;
 use crate::redis::fault;
 
 /// The map is asked for at most so often.
@@ -20,7 +20,7 @@ const REFRESH_EVERY: Duration = Duration::from_millis(200);
 
 impl Cluster {
     /// Asks for the map in a task of its own, as whoever noticed that it may be another one does not wait for that.
-    pub(super) fn refresh_behind(&self, server: &Server) {
+    pub(super) fn refresh_behind(&self, server: &impl Dial) {
         if self.refreshing.swap(true, Ordering::Relaxed) {
             return;
         }
@@ -33,7 +33,7 @@ impl Cluster {
     }
 
     /// Asks some of the nodes who has what; takes the first map.
-    pub(super) async fn refresh(&self, server: &Server) -> RedisResult<()> {
+    pub(super) async fn refresh(&self, server: &impl Dial) -> RedisResult<()> {
         let before = Instant::now();
         let mut asked = self.asked.lock().await;
         // Somebody else did meanwhile, or just before.
@@ -59,7 +59,7 @@ impl Cluster {
     /// The first map that one of `nodes` gives; `None` if there are none.
     async fn ask_for_map(
         &self,
-        server: &Server,
+        server: &impl Dial,
         nodes: &[HostPort],
     ) -> Option<RedisResult<SlotMap>> {
         let deadline = Instant::now() + PATIENCE.max(server.budgets().connect / 4);
@@ -94,9 +94,9 @@ impl Cluster {
 }
 
 /// The task that asks for the map; its end is noted also when the runtime ends it early.
-struct Refresh(Server);
+struct Refresh<D: Dial>(D);
 
-impl Drop for Refresh {
+impl<D: Dial> Drop for Refresh<D> {
     fn drop(&mut self) {
         if let Some(cluster) = self.0.cluster() {
             cluster.refreshing.store(false, Ordering::Relaxed);

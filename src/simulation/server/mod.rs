@@ -10,6 +10,7 @@ mod script;
 pub(super) mod sentinel;
 pub(super) mod state;
 pub(super) mod stream;
+mod stream_commands;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::time::{sleep, timeout};
 
 use super::resp::{Command, Parser, write_command};
-use super::state::{ACKNOWLEDGE_EVERY, Role};
+use super::state::{ACKNOWLEDGE_EVERY, Role, State};
 use super::{PORT, Server};
 use crate::simulation::network::{Host, Stream};
 
@@ -27,37 +27,61 @@ fn number(command: &Command, at: usize) -> u64 {
     word(command, at).parse().unwrap_or(0)
 }
 
+/// A replica that was taken in.
+struct Replica {
+    number: u64,
+    /// Of the master's roles.
+    turns: u64,
+    /// Up to where it is told.
+    sent: u64,
+}
+
+/// A whole copy on its way to a replica.
+#[derive(Default)]
+struct Copying {
+    /// Changes that are still to come.
+    owed: u64,
+    here: Vec<Command>,
+    /// What the replica is, once all are here.
+    begin: Option<(String, u64)>,
+}
+
+impl Copying {
+    fn take(&mut self, state: &mut State, command: Command) {
+        match word(&command, 0) {
+            "CONTINUE" => state.replid = word(&command, 1).to_owned(),
+            "FULL" => {
+                self.owed = number(&command, 3);
+                self.begin = Some((word(&command, 1).to_owned(), number(&command, 2)));
+            }
+            _ if self.owed > 0 => {
+                self.here.push(command);
+                self.owed -= 1;
+                if self.owed == 0 {
+                    self.here
+                        .drain(..)
+                        .for_each(|change| state.db.apply(&change));
+                    (state.replid, state.offset) = self.begin.take().unwrap_or_default();
+                    state.backlog.clear();
+                }
+            }
+            _ => state.make(command),
+        }
+    }
+}
+
 impl Server {
     /// The master's side of a connection to a replica.
     pub(super) async fn feed(self, stream: Stream, command: &Command, mut parser: Parser) {
-        let (replid, offset, host) = (word(command, 1), number(command, 2), number(command, 3));
-        let (mut out, mut sent, mut number_of, mut turns) = (Vec::new(), offset, 0, 0);
-        {
-            let mut state = self.state.lock();
-            if state.role == Role::Master {
-                number_of = state.attach(usize::try_from(host).unwrap_or(0));
-                turns = state.turns;
-                if state.can_continue(replid, offset) {
-                    write_command(&words(["CONTINUE".into(), state.replid.clone()]), &mut out);
-                } else {
-                    let changes = state.db.changes();
-                    let begin = [
-                        "FULL".into(),
-                        state.replid.clone(),
-                        state.offset.to_string(),
-                        changes.len().to_string(),
-                    ];
-                    write_command(&words(begin), &mut out);
-                    changes
-                        .iter()
-                        .for_each(|change| write_command(change, &mut out));
-                    sent = state.offset;
-                }
-            }
-        }
-        if number_of == 0 {
+        let mut out = Vec::new();
+        let Some(Replica {
+            number: number_of,
+            turns,
+            mut sent,
+        }) = self.take_in(command, &mut out)
+        else {
             return;
-        }
+        };
         let (mut from, mut to) = split(stream);
         let hears = async {
             let mut buffer = vec![0; 512];
@@ -102,6 +126,34 @@ impl Server {
             () = tells => {}
         }
         self.state.lock().detach(number_of);
+    }
+
+    /// A replica asks to go on from where it is: writes what it is told first. Nothing if this is no master.
+    fn take_in(&self, command: &Command, out: &mut Vec<u8>) -> Option<Replica> {
+        let (replid, offset, host) = (word(command, 1), number(command, 2), number(command, 3));
+        let mut state = self.state.lock();
+        if state.role != Role::Master {
+            return None;
+        }
+        let number = state.attach(usize::try_from(host).unwrap_or(0));
+        let mut sent = offset;
+        if state.can_continue(replid, offset) {
+            write_command(&words(["CONTINUE".into(), state.replid.clone()]), out);
+        } else {
+            let changes = state.db.changes();
+            let (offset, number) = (state.offset.to_string(), changes.len().to_string());
+            let begin = ["FULL".into(), state.replid.clone(), offset, number];
+            write_command(&words(begin), out);
+            for change in &changes {
+                write_command(change, out);
+            }
+            sent = state.offset;
+        }
+        Some(Replica {
+            number,
+            turns: state.turns,
+            sent,
+        })
     }
 
     /// Follows the master for as long as it has one.
@@ -149,8 +201,7 @@ impl Server {
             ]
         };
         write_command(&words(asks), &mut out);
-        // The changes of a whole copy that are still to come, and those that are here.
-        let (mut owed, mut copy, mut begin, mut silent) = (0, Vec::new(), None, Duration::ZERO);
+        let (mut copying, mut silent) = (Copying::default(), Duration::ZERO);
         loop {
             if !out.is_empty() && stream.write_all(&out).await.is_err() {
                 return;
@@ -172,25 +223,9 @@ impl Server {
                 if state.turns != turns {
                     return;
                 }
-                match word(&command, 0) {
-                    "CONTINUE" => state.replid = word(&command, 1).to_owned(),
-                    "FULL" => {
-                        owed = number(&command, 3);
-                        begin = Some((word(&command, 1).to_owned(), number(&command, 2)));
-                    }
-                    _ if owed > 0 => {
-                        copy.push(command);
-                        owed -= 1;
-                        if owed == 0 {
-                            copy.drain(..).for_each(|change| state.db.apply(&change));
-                            (state.replid, state.offset) = begin.take().unwrap_or_default();
-                            state.backlog.clear();
-                        }
-                    }
-                    _ => state.make(command),
-                }
+                copying.take(&mut state, command);
             }
-            if owed == 0 && begin.is_none() {
+            if copying.begin.is_none() {
                 let offset = self.state.lock().offset;
                 write_command(&words(["ACK".into(), offset.to_string()]), &mut out);
             }

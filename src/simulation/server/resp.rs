@@ -13,10 +13,10 @@ pub(in crate::simulation) enum Answer {
     Text(Vec<u8>),
     Nothing,
     NoList,
-    List(Vec<Answer>),
+    List(Vec<Self>),
     /// Of RESP3.
-    Map(Vec<(Answer, Answer)>),
-    Push(Vec<Answer>),
+    Map(Vec<(Self, Self)>),
+    Push(Vec<Self>),
 }
 
 impl Answer {

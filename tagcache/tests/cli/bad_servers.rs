@@ -280,10 +280,7 @@ fn safety_136_who_is_not_let_in_is_told() {
     let wrong = bad
         .url
         .replace(&format!(":{SECRET}@"), &format!(":{SECRET}x@"));
-    let said = [
-        "authentication failed",
-        "see whether user and password",
-    ];
+    let said = ["authentication failed", "see whether user and password"];
     told_everywhere(&Bad::new("a wrong password", bad.runs, wrong, said));
     let redis = RedisServer::start_with(&["--requirepass", SECRET]);
     let url = redis.url();
