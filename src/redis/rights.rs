@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     fn all() -> Needs {
-        let keys = Keyspace::new("tagcache").unwrap();
+        let keys = Keyspace::new("tagcache").expect("a good name");
         let streams = ["auction_*".into()].into_iter();
         let needs = Needs::new(keys, "tagcache").reading("tagcache", streams);
         needs.publishing("activity:new")

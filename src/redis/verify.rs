@@ -222,8 +222,9 @@ impl Verifier {
     ) -> Result<Option<Position>, Error> {
         let now = self.clock.now().as_millis();
         let seen = last.position().map(|position| position.epoch.get());
-        let after = seen.max(self.trust.newest());
-        let epoch = next_epoch(after.filter(|_| !clear), now, unique());
+        // Behind the last one that there is, it begins anew.
+        let seen = seen.filter(|epoch| *epoch != u64::MAX);
+        let epoch = next_epoch(seen.max(self.trust.newest()), now, unique());
         let record = PurgeRecord::open(self.clock.now());
         let mut pipe = ::redis::pipe();
         if clear {

@@ -9,10 +9,10 @@ use super::mending::{Back, Mending};
 use super::network::{Host, SERVERS};
 use super::node::Node;
 use super::server::db::{Db, Slot, Stored};
+use super::server::state::LOG;
 use super::server::stream::Id;
 use super::world::{SENTINEL, World};
 
-const LOG: &str = "tagcache:purges";
 const ROLL: &str = "{tagcache:purges}:roll";
 
 impl World {
@@ -208,15 +208,14 @@ impl World {
                 state.db = older;
             }
             let after = tip(&state.db);
-            state.rolled_back = before.filter(|before| after.is_some_and(|after| after < *before));
+            // It may have been further, and lost, before it came back.
+            let highest = after.and_then(|at| Some(Id(at.0, *state.highest.get(&at.0)?)));
+            state.rolled_back = highest.filter(|highest| after < Some(*highest));
             (before, after)
         });
         let knows = |node: &&Node| {
             let position = node.position().map(|at| Id(at.epoch.get(), at.ordinal));
-            position.is_some_and(|at| {
-                before.is_some_and(|before| at.0 == before.0)
-                    && after.is_none_or(|after| after < at)
-            })
+            position > after
         };
         let aware = self
             .nodes

@@ -154,7 +154,7 @@ fn safety_148_no_history_over_a_network_that_breaks_serves_a_purged_response() {
         assert_eq!(ended.violation, None, "seed {seed}");
         return;
     }
-    let histories = setting("TAGCACHE_SEEDS").unwrap_or(60);
+    let histories = setting("TAGCACHE_SEEDS").unwrap_or(30);
     let first = setting("TAGCACHE_FIRST_SEED").unwrap_or(1);
     let sum = run_all(first, histories);
     sum.report();

@@ -214,7 +214,6 @@ impl World {
                 for _ in 0..self.rng.u32(1..12) {
                     self.relays[relay].poll();
                 }
-                return;
             }
             25..37 => self.regions[region].read(),
             37..45 => self.regions[region].beat(),
@@ -246,16 +245,7 @@ impl World {
                 let more = Running::start(from, to, &self.regions, &self.clock);
                 self.relays.push(more);
             }
-            90..93 => {
-                let Running { near, far, .. } = &self.relays[relay];
-                let cut = if self.rng.bool() { &near.cut } else { &far.cut };
-                let is_cut = {
-                    let mut cut = cut.lock();
-                    *cut = !*cut;
-                    *cut
-                };
-                self.told(format!("relay {relay} is cut off: {is_cut}"));
-            }
+            90..93 => self.cut_or_mend(relay),
             93..95 => {
                 let left = self.rng.usize(1..4);
                 self.told(format!("log of r{region} is trimmed to {left}"));
@@ -269,6 +259,17 @@ impl World {
             98..100 => self.heal(region),
             _ => {}
         }
+    }
+
+    fn cut_or_mend(&mut self, relay: usize) {
+        let Running { near, far, .. } = &self.relays[relay];
+        let cut = if self.rng.bool() { &near.cut } else { &far.cut };
+        let is_cut = {
+            let mut cut = cut.lock();
+            *cut = !*cut;
+            *cut
+        };
+        self.told(format!("relay {relay} is cut off: {is_cut}"));
     }
 
     /// A replica is promoted in `region`. Some relays to there are still connected to the old master.

@@ -1,15 +1,18 @@
 //! What a server of the simulation is: its data, its role, its place in the line of its history.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::db::{Change, Db};
+use super::stream::Id;
 use crate::simulation::network::Host;
 
 /// Changes that are kept for replicas that were away.
 const BACKLOG: usize = 4_096;
+/// The purge log's key.
+pub(in crate::simulation) const LOG: &str = "tagcache:purges";
 /// `min-replicas-max-lag` in seconds.
 pub(in crate::simulation) const MAX_LAG: u64 = 10;
 
@@ -55,7 +58,9 @@ pub(in crate::simulation) struct State {
     pub(in crate::simulation) wall: u64,
     /// As it was each second, the newest last.
     pub(in crate::simulation) snapshots: VecDeque<Db>,
-    /// The tip of the log that was rolled back under a running server, as long as nobody has noticed.
+    /// How far the log ever was in each of its epochs.
+    pub(in crate::simulation) highest: BTreeMap<u64, u64>,
+    /// How far the log was that was rolled back under a running server, as long as nobody has noticed.
     pub(in crate::simulation) rolled_back: Option<super::stream::Id>,
     /// A log that was rolled back by hand has grown past where it was, unseen (PROTOCOL 9, limit).
     pub(in crate::simulation) limit_reached: bool,
@@ -88,6 +93,7 @@ impl State {
             start,
             wall: 1_795_392_000_000,
             snapshots: VecDeque::new(),
+            highest: BTreeMap::new(),
             rolled_back: None,
             limit_reached: false,
         }
@@ -100,6 +106,14 @@ impl State {
     /// Makes a change, and notes it for replicas.
     pub(in crate::simulation) fn make(&mut self, change: Change) {
         self.watch_roll_back(&change);
+        if let [what, key, id, ..] = change.as_slice()
+            && what == b"XADD"
+            && key == LOG.as_bytes()
+            && let Some(Id(epoch, ordinal)) = Id::parse(id)
+        {
+            let highest = self.highest.entry(epoch).or_default();
+            *highest = ordinal.max(*highest);
+        }
         self.db.apply(&change);
         self.offset += 1;
         if self.has_backlog {

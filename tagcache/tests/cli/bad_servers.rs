@@ -189,7 +189,7 @@ fn sentinel(directory: &Directory, master: &RedisServer) -> (Ended, u16) {
             master.port()
         ),
     );
-    let mut command = Command::new("redis-server");
+    let mut command = Command::new(tagcache_test_support::redis_server());
     let child = command
         .arg(config)
         .arg("--sentinel")
