@@ -192,7 +192,7 @@ activity: redis-server ## hold feed, counters and alerts of ACTIVITY events agai
 simulate: redis-server ## run SEEDS histories of nodes over a simulated network that breaks, and take each rule away (SEED=n: one, with its steps)
 	RUSTFLAGS="$(RUSTFLAGS) --cfg tokio_unstable" CARGO_TARGET_DIR=$(TARGET)/simulate TAGCACHE_SEEDS=$(SEEDS) \
 		$(if $(SEED),TAGCACHE_SEED=$(SEED)) cargo test $(CARGO_FLAGS) --release --lib -- \
-		$(if $(SEED),safety_148,simulation::) --nocapture --test-threads 1
+		$(if $(SEED),safety_148,simulation:: --include-ignored) --nocapture --test-threads 1
 
 conformance: ## run the public suite of HTTP cache tests against the proxy; SUITE is a checkout of it (needs node)
 	scripts/conformance.sh $(SUITE)

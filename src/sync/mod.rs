@@ -14,8 +14,10 @@ mod process;
 #[cfg(test)]
 pub(crate) use self::interleaved::{AtomicU64, AtomicUsize, Mutex, RwLock, check, point};
 pub(crate) use self::on_drop::OnDrop;
+#[cfg(all(test, feature = "redis"))]
+pub(crate) use self::process::Socket;
 #[cfg(test)]
-pub(crate) use self::process::{Process, Socket, owned};
+pub(crate) use self::process::{Process, owned};
 #[cfg(not(test))]
 pub(crate) use parking_lot::{Mutex, RwLock};
 #[cfg(not(test))]

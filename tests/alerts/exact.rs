@@ -254,8 +254,19 @@ async fn is_read(redis: &RedisServer) -> bool {
     for stream in STREAMS {
         let groups = redis.run(&format!("XINFO GROUPS {stream}")).await;
         let groups: Vec<BTreeMap<String, Value>> = redis::from_redis_value(groups).unwrap();
-        let zero = |name: &str| groups[0].get(name) == Some(&Value::Int(0));
-        if groups.len() != 1 || !zero("pending") || !zero("lag") {
+        // Beside it stands the group by which consumers are woken.
+        let mut readers = groups.iter().filter(|group| {
+            let name = group
+                .get("name")
+                .cloned()
+                .map(redis::from_redis_value::<String>);
+            name.is_some_and(|name| name.is_ok_and(|name| !name.ends_with(":wake")))
+        });
+        let (Some(group), None) = (readers.next(), readers.next()) else {
+            return false;
+        };
+        let zero = |name: &str| group.get(name) == Some(&Value::Int(0));
+        if !zero("pending") || !zero("lag") {
             return false;
         }
     }

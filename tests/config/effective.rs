@@ -13,6 +13,7 @@ const ABSENT: &[&str] = &[
     "sentinel",
     "tls",
     "max_connections",
+    "relay",
     "ttl",
     "ttl_for",
     "stale_while_revalidate",

@@ -224,9 +224,12 @@ impl Node {
         let made = Told::Gap(stream.into(), "no group");
         node.until("the group is made", |told| told.contains(&made))
             .await;
-        let reads = format!("EXISTS tagcache:heard:{stream}");
+        // In a Cluster it stands in the stream's slot.
+        let [alone, in_slot] = ["", &format!("{{{stream}}}:")]
+            .map(|tag| format!("EXISTS tagcache:{tag}heard:{stream}"));
         until("it reads", async || {
-            house.server.run(&reads).await == Value::Int(1)
+            house.server.run(&alone).await == Value::Int(1)
+                || house.server.run(&in_slot).await == Value::Int(1)
         })
         .await;
         node
